@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The configuration after validation: every reference resolves, every number is in range. No configuration at all is
+// the default-constructed Config: all WANs found by their default routes, one policy over all of them, every tunnel
+// protected.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/numbers.hpp"
+
+namespace wgsteer {
+
+enum class OnExit : std::uint8_t { keep, flush };
+enum class LogLevel : std::uint8_t { error, warn, info, debug };
+enum class TrackMethod : std::uint8_t { none, icmp, dns, tcp, mwan3 };
+enum class LastResort : std::uint8_t { unreachable, main };
+enum class Role : std::uint8_t { automatic, client, server };
+
+struct WanConfig {
+  std::string name;
+  IfName device;
+  std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
+  std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
+  std::vector<std::string> trackIp;
+  TrackMethod trackMethod = TrackMethod::none;
+  double interval = 10;  ///< seconds
+  double timeout = 4;    ///< seconds
+  std::uint32_t down = 5;
+  std::uint32_t up = 5;
+  std::uint32_t count = 1;
+  std::uint32_t reliability = 1;
+  bool operator==(const WanConfig&) const = default;
+};
+
+/// One WAN in a policy's order of preference.
+struct PolicyMember {
+  std::string wan;
+  std::uint32_t metric = kMinMetric;  ///< default: position in the list, from 1; equal metrics share by weight
+  std::uint32_t weight = 1;
+  bool operator==(const PolicyMember&) const = default;
+};
+
+struct PolicyConfig {
+  std::string name;
+  std::vector<PolicyMember> members;  ///< empty: all WANs by their own metrics
+  LastResort lastResort = LastResort::unreachable;
+  bool operator==(const PolicyConfig&) const = default;
+};
+
+/// The policy of whatever names none: all WANs by their own metrics, closed.
+inline constexpr std::string_view kDefaultPolicy = "default";
+
+struct TunnelConfig {
+  IfName interface;
+  std::string policy{kDefaultPolicy};  ///< name of a PolicyConfig, or kDefaultPolicy
+  Role role = Role::automatic;
+  std::uint32_t stall = 20;  ///< seconds
+  bool enabled = true;       ///< false: left alone entirely
+  bool operator==(const TunnelConfig&) const = default;
+};
+
+struct PeerConfig {
+  IfName tunnel;
+  PublicKey publicKey;
+  std::string endpoint;               ///< host:port; empty: the kernel's
+  std::optional<std::string> policy;  ///< unless set, its tunnel's
+  bool operator==(const PeerConfig&) const = default;
+};
+
+struct Config {
+  Numbers numbers;
+  OnExit onExit = OnExit::keep;
+  bool sysctl = true;
+  bool force = false;    ///< go on although a mark overlaps a foreign rule's
+  bool forward = false;  ///< steer WireGuard of hosts behind this gateway to known endpoints as well
+  LogLevel logLevel = LogLevel::info;
+  std::vector<WanConfig> wans;  ///< empty: found by their default routes
+  std::vector<PolicyConfig> policies;
+  std::vector<TunnelConfig> tunnels;
+  std::vector<PeerConfig> peers;
+  bool operator==(const Config&) const = default;
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Changes and objects in the spelling of `ip`, `nft`, `wg` and `sysctl`, so that a line can be pasted into a shell.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// Names devices in texts; "if7" when the name is not known.
+using DeviceName = std::function<std::string(IfIndex)>;
+DeviceName deviceNames(const World& world);
+
+std::string describe(
+    const Route& route,
+    const DeviceName& names);            ///< "default via 192.0.2.1 dev wan0 onlink table 1464270081 metric 1 proto 87"
+std::string describe(const Rule& rule);  ///< "priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270081 proto 87"
+/// One line a change; an nft transaction gives one line for each of its parts.
+std::vector<std::string> describe(const Change& change, const DeviceName& names);
+std::vector<std::string> describe(const Plan& plan, const DeviceName& names);
+
+}  // namespace wgsteer

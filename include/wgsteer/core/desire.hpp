@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The brain: what shall be in the kernel, given the configuration and the world. Pure; equal inputs give equal results.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// A WAN as the plan sees it: configured or found, with its number and what it offers per family now.
+struct Wan {
+  std::string name;
+  IfName device;
+  Slot slot;
+  std::map<Family, std::uint32_t> metric;
+  std::uint32_t weight = 1;
+  const Link* link = nullptr;  ///< none: the device is not there
+  bool down = false;           ///< unhealthy, or disabled by hand
+  /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
+  std::map<Family, std::vector<Route>> defaults;
+  std::map<Family, Address> source;  ///< preferred source address
+  /// Link up with carrier, gateway known, not down.
+  bool eligible(Family family) const;
+  /// Why not, in a user's words; empty when eligible.
+  std::string whyNot(Family family) const;
+};
+
+/// Where packets of a tunnel or peer go: a mark and the table that it stands for.
+struct Target {
+  Slot slot;
+  TableId table;
+  bool ownTable = true;  ///< false: a single WAN's table serves
+  auto operator<=>(const Target&) const = default;
+};
+
+/// One WAN in a policy, resolved. Metrics differ by family when they come from the main table's own.
+struct MemberView {
+  std::size_t wan = 0;  ///< index into Steering::wans
+  std::map<Family, std::uint32_t> metric;
+  std::uint32_t weight = 1;
+};
+
+struct PolicyView {
+  std::string name;
+  std::vector<MemberView> members;
+  LastResort lastResort = LastResort::unreachable;
+  bool server = false;  ///< its marks mean server tunnels: replies leave by the WAN whose address they carry
+  Target target;
+};
+
+struct TunnelView {
+  const Tunnel* tunnel = nullptr;
+  bool server = false;
+  std::size_t policy = 0;               ///< index into Steering::policies
+  bool ownsFwmark = false;              ///< false: the user's, matched by a rule of its own
+  std::vector<std::size_t> peerPolicy;  ///< per peer of the tunnel, index into policies
+};
+
+/// The plan's intermediate result, which `status` and `check` show as well.
+struct Steering {
+  std::vector<Wan> wans;
+  std::vector<PolicyView> policies;
+  std::vector<TunnelView> tunnels;
+  std::vector<std::string> problems;  ///< what could not be steered as asked, in a user's words
+};
+
+/// Borrows from `world`: it must outlive the result.
+Steering steer(const Config& config, const World& world);
+/// Empty when there is nothing to steer over: without a configuration, and no WAN found yet.
+State desire(const Config& config, const World& world);
+State desire(const Config& config, const World& world, const Steering& steering);
+
+/// What the role `automatic` means for a tunnel: see docs/how-it-works.md. It is taken for a server when a peer of
+/// it has no endpoint, or all its peers are single addresses; never when a peer has a default route or a keepalive.
+bool looksLikeServer(const Tunnel& tunnel);
+
+}  // namespace wgsteer

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A routing simulator: the walk of a locally generated packet through rules, tables and our nft output chain. It is the
+// `explain` verb, and the oracle of the property tests.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+struct Packet {
+  Endpoint destination;  ///< port 0: not UDP to a particular port, so the endpoint maps do not apply
+  Mark mark;
+  std::optional<Address> source;
+};
+
+enum class Outcome : std::uint8_t {
+  device,       ///< leaves by a device that is no tunnel
+  loop,         ///< ends in a tunnel
+  unreachable,  ///< an unreachable, blackhole or prohibit route or rule
+  noRoute,      ///< no rule or route matched
+  local,        ///< delivered to this host
+};
+
+struct WalkStep {
+  std::string text;  ///< "70: fwmark 0x10000000/0xf0000000 lookup 1464270081"
+  bool matched = false;
+};
+
+struct Walk {
+  std::vector<WalkStep> steps;
+  Outcome outcome = Outcome::noRoute;
+  std::optional<Route> route;
+  IfName device;
+  std::optional<Address> gateway;
+  std::optional<Address> source;  ///< as far as the model can tell
+  Mark mark;                      ///< with which the packet leaves
+};
+
+Walk explain(const State& state, const World& world, const Packet& packet);
+
+/// The packet that a peer's tunnel would send now, with the tunnel's mark of `state` (or the user's, of `world`).
+Packet outerPacket(const State& state, const Tunnel& tunnel, const Endpoint& endpoint);
+
+}  // namespace wgsteer

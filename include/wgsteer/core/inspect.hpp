@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What on this host stands in the way of steering: collisions with neighbours, filters that drop, loops that remain.
+// Each finding comes with what to do about it. The `check` verb prints them; `run` refuses to start over a conflict.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+enum class Severity : std::uint8_t {
+  conflict,  ///< steering would disturb somebody else's, or be disturbed: refused unless `force`
+  problem,   ///< something that was asked for does not work
+  advice,    ///< works, but could be better
+};
+
+struct Finding {
+  Severity severity = Severity::problem;
+  std::string what;
+  std::string fix;
+};
+
+/// `state` is what is (or will be) installed.
+std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& state);
+
+}  // namespace wgsteer

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Every number and name that wgsteer puts into the kernel, with its reason. Read top-down, this file is the policy.
+//
+//   fwmark, 32 bits:   31..28        27..16              15..8                7..0
+//                     | ours |  pbr, Tailscale 0x00ff0000 | mwan3 0x3f00, sticky 0xfc00 | administrator |
+//                        └ 1, 2, 3 ... WANs from below;  15, 14, ... composite policies from above
+//
+//   ip rule, both families, in evaluation order:
+//      0                lookup local                      the kernel
+//     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies leave by the WAN asked on
+//     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
+//     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
+//    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer {
+
+/// Stamp on our rules (FRA_PROTOCOL) and routes (rtm_protocol): whose they are, also after a crash. Not one of those in
+/// use: 0-4, 8-18, 42, 77, 84, 99, 186-192.
+inline constexpr std::uint8_t kProtocol = 87;
+
+/// Four bits that no known neighbour of ours uses as part of a mask: mwan3 0x3f00, its sticky 0xfc00, pbr and Tailscale
+/// 0x00ff0000, NetBird 0x1bdxx.
+inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
+
+/// Above (before) everything that might catch our marked packets, NetBird's 105 first of all; below netifd, which
+/// numbers its own from 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
+inline constexpr std::uint32_t kDefaultRulePriority = 60;
+inline constexpr std::uint32_t kServerReplyOffset = 0;
+inline constexpr std::uint32_t kMarkOffset = 10;
+inline constexpr std::uint32_t kForeignMarkOffset = 20;
+/// Size of the block of priorities counted from the base.
+inline constexpr std::uint32_t kRuleBlockSize = 40;
+
+/// "WG" in ASCII. mwan3 flushes tables 1..60 (with a wide mask 252) and pbr counts upward from 256.
+inline constexpr std::uint32_t kWanTableBase = 0x57470000;
+inline constexpr std::uint32_t kPolicyTableBase = 0x57470100;
+/// All tables of ours: base .. base + 0x1ff.
+inline constexpr std::uint32_t kTableCount = 0x200;
+
+/// Metric of the `unreachable default` that closes a table: the largest there is, so that any real route wins.
+inline constexpr std::uint32_t kClosingMetric = 0xffffffff;
+/// On-link prefixes of devices that are no WANs come after those of the WANs.
+inline constexpr std::uint32_t kLanMetric = 0xfffffff0;
+/// The kernel turns IPv6 metric 0 into 1024; starting at 1 makes both families read alike.
+inline constexpr std::uint32_t kMinMetric = 1;
+
+inline constexpr TableId kLocalTable{255};
+inline constexpr TableId kMainTable{254};
+inline constexpr TableId kDefaultTable{253};
+
+/// nftables: one table of family inet, nothing in anybody else's.
+inline constexpr std::string_view kNftTable = "wgsteer";
+/// Before conntrack (-200), so that stateful firewalls see the corrected source.
+inline constexpr std::int32_t kSourceChainPriority = -300;
+/// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that nobody overwrites our bits.
+inline constexpr std::int32_t kMangleChainPriority = -148;
+/// srcnat - 1: the first to translate wins, and only we know which source is wrong.
+inline constexpr std::int32_t kNatChainPriority = 99;
+
+/// What a configuration may override.
+struct Numbers {
+  std::uint32_t markMask = kDefaultMarkMask;
+  std::uint32_t rulePriority = kDefaultRulePriority;
+
+  /// How many marks there are: 15 for four bits. Only for contiguous masks, see validMarkMask().
+  constexpr unsigned slotCount() const {
+    const std::uint32_t count = markMask >> std::countr_zero(markMask);
+    return count < 255 ? count : 255;
+  }
+  constexpr MarkMatch mark(Slot slot) const {
+    return {static_cast<std::uint32_t>(slot.value) << std::countr_zero(markMask), markMask};
+  }
+  constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
+  constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
+  constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }
+  constexpr std::uint32_t markPriority() const { return rulePriority + kMarkOffset; }
+  constexpr std::uint32_t foreignMarkPriority() const { return rulePriority + kForeignMarkOffset; }
+  /// Whether a device's fwmark is one that we set: our bits only, and not none.
+  constexpr bool isOurs(Mark mark) const { return mark.value != 0 && (mark.value & ~markMask) == 0; }
+
+  bool operator==(const Numbers&) const = default;
+};
+
+/// At least two bits, contiguous, and not bit 31..0 whole: a mask that slots can be counted in.
+constexpr bool validMarkMask(std::uint32_t mask) {
+  if (mask == 0 || std::popcount(mask) < 2 || std::popcount(mask) > 16) return false;
+  const std::uint32_t shifted = mask >> std::countr_zero(mask);
+  return (shifted & (shifted + 1)) == 0;
+}
+
+constexpr bool isOurTable(TableId table) {
+  return table.value >= kWanTableBase && table.value < kWanTableBase + kTableCount;
+}
+
+static_assert((kDefaultMarkMask & (0x3f00U | 0xfc00U | 0x00ff0000U)) == 0, "disjoint from mwan3, pbr, Tailscale");
+static_assert(validMarkMask(kDefaultMarkMask));
+static_assert(kDefaultRulePriority + kRuleBlockSize <= 100, "below NetBird's 105");
+static_assert(kServerReplyOffset < kMarkOffset, "below the fwmark rules, server replies would do nothing");
+
+}  // namespace wgsteer

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The way from what is to what shall be, as an ordered list of changes, each of which the kernel makes atomically.
+//
+// Order: routes that are added or replaced (closing routes first), rules added, the nft transaction, tunnel marks,
+// sysctls; and only then rules deleted, routes deleted. So a mark never exists before its rule, nor a rule before its
+// table, and a packet that goes the right way at one step goes the right way at every later one.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "wgsteer/core/state.hpp"
+
+namespace wgsteer {
+
+struct AddRoute {
+  Route route;
+  bool replace = false;  ///< one of ours with the same key is there
+  bool operator==(const AddRoute&) const = default;
+};
+struct DeleteRoute {
+  Route route;
+  bool operator==(const DeleteRoute&) const = default;
+};
+struct AddRule {
+  Rule rule;
+  bool operator==(const AddRule&) const = default;
+};
+struct DeleteRule {
+  Rule rule;
+  bool operator==(const DeleteRule&) const = default;
+};
+struct SetTunnelMark {
+  IfName tunnel;
+  Mark mark;  ///< 0: given back
+  bool operator==(const SetTunnelMark&) const = default;
+};
+struct SetSysctl {
+  Sysctl sysctl;
+  bool on = true;
+  bool operator==(const SetSysctl&) const = default;
+};
+
+// Members of the nft table, each added or deleted by an NftOp.
+struct NftWan {
+  IfName device;
+  Slot slot;
+  bool operator==(const NftWan&) const = default;
+};
+struct NftAddress {
+  IfName device;
+  Address address;
+  bool operator==(const NftAddress&) const = default;
+};
+struct NftSource {
+  IfName device;
+  Address address;
+  bool operator==(const NftSource&) const = default;
+};
+struct NftPolicy {
+  Slot slot;
+  bool operator==(const NftPolicy&) const = default;
+};
+struct NftEndpoint {
+  Endpoint endpoint;
+  std::optional<Slot> policy;
+  bool operator==(const NftEndpoint&) const = default;
+};
+struct NftListenPort {
+  std::uint16_t port = 0;
+  bool operator==(const NftListenPort&) const = default;
+};
+struct NftForeignMark {
+  Mark mark;
+  bool operator==(const NftForeignMark&) const = default;
+};
+struct NftSysctl {
+  Sysctl sysctl;
+  bool operator==(const NftSysctl&) const = default;
+};
+
+using NftMember =
+    std::variant<NftWan, NftAddress, NftSource, NftPolicy, NftEndpoint, NftListenPort, NftForeignMark, NftSysctl>;
+
+struct NftOp {
+  bool add = true;
+  NftMember member;
+  bool operator==(const NftOp&) const = default;
+};
+
+/// One nft transaction. `deleteTable` comes first, then `createTable` with the layout, then the ops in their order,
+/// which is one that the kernel accepts: elements deleted, chains added, elements added, chains deleted.
+struct NftTransaction {
+  bool deleteTable = false;
+  bool createTable = false;
+  NftLayout layout;
+  std::vector<NftOp> ops;
+  bool operator==(const NftTransaction&) const = default;
+};
+
+using Change = std::variant<AddRoute, DeleteRoute, AddRule, DeleteRule, SetTunnelMark, SetSysctl, NftTransaction>;
+
+struct Plan {
+  std::vector<Change> changes;
+  bool empty() const { return changes.empty(); }
+  bool operator==(const Plan&) const = default;
+};
+
+/// Changes that make `observed` equal to `desired`. Nothing when they are equal.
+Plan diff(const State& desired, const State& observed);
+
+/// What the state is after a change; the model of what the kernel does with it.
+void apply(State& state, const Change& change);
+void apply(State& state, const Plan& plan);
+
+}  // namespace wgsteer

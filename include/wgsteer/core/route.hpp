@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Routes and rules as the kernel has them, ours and foreign ones alike, as plain comparable values.
+// Source of meanings: rtnetlink(7), ip-rule(8), ip-route(8), include/uapi/linux/{rtnetlink,fib_rules}.h.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer {
+
+/// `other` is any type that this program never makes, OpenWrt's own (12, policy_failed) included: looked at, never
+/// touched.
+enum class RouteType : std::uint8_t { unicast, local, blackhole, unreachable, prohibit, throw_, other };
+
+struct NextHop {
+  IfIndex device;
+  std::optional<Address> gateway;  ///< may be of the other family (RTA_VIA); none: on-link or point-to-point
+  bool onlink = false;
+  std::uint16_t weight = 1;  ///< 1..256
+  auto operator<=>(const NextHop&) const = default;
+};
+
+struct Route {
+  TableId table;
+  Prefix destination;
+  Prefix source;  ///< IPv6 source-specific routing; length 0: any (family as destination)
+  std::uint32_t metric = 0;
+  RouteType type = RouteType::unicast;
+  std::vector<NextHop> hops;               ///< empty for all but unicast and local; several: multipath
+  std::optional<Address> preferredSource;  ///< RTA_PREFSRC
+  bool linkScope = false;                  ///< on-link (RT_SCOPE_LINK); always false in IPv6, which has no scopes
+  std::uint8_t protocol = 0;
+
+  Family family() const { return destination.family(); }
+  /// What the kernel takes for "the same route" in a replace.
+  auto key() const { return std::tie(table, destination, source, metric); }
+  auto operator<=>(const Route&) const = default;
+};
+
+enum class RuleAction : std::uint8_t { lookup, goto_, nop, blackhole, unreachable, prohibit, other };
+
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+  auto operator<=>(const PortRange&) const = default;
+};
+
+struct Rule {
+  std::uint32_t priority = 0;
+  Family family = Family::v4;
+  bool invert = false;  ///< "not"
+  std::optional<Prefix> source;
+  std::optional<Prefix> destination;
+  IfName inputInterface;
+  IfName outputInterface;
+  MarkMatch mark;  ///< mask 0: any
+  RuleAction action = RuleAction::lookup;
+  TableId table;
+  std::int32_t suppressPrefixLength = -1;
+  std::uint32_t gotoPriority = 0;
+  std::uint8_t ipProtocol = 0;  ///< 0: any
+  std::optional<PortRange> sourcePort;
+  std::optional<PortRange> destinationPort;
+  bool otherSelector = false;  ///< tos, uid range, l3mdev, tunnel id ...: present, not understood
+  std::uint8_t protocol = 0;
+
+  auto operator<=>(const Rule&) const = default;
+};
+
+}  // namespace wgsteer

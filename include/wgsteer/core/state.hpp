@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is ours in the kernel, desired or observed: rules, routes, tunnel marks, sysctls, the nft table. Two States that
+// compare equal need nothing done.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/route.hpp"
+#include "wgsteer/core/sysctl.hpp"
+
+namespace wgsteer {
+
+/// Contents of `table inet wgsteer`. Its chains are the same for everybody but for the two kinds named here; all that
+/// varies is in sets and maps, so that a change never rewrites a rule.
+///
+///   set      wan             { type ifname }                                     devices of the WANs
+///   map      arrival         { type ifname : verdict }                           "wan0" : goto wan_1
+///   set      address4/6      { type ifname . ip(v6)_addr }                       sources that are right on a WAN
+///   map      source4/6       { type ifname : ip(v6)_addr }                       the one to use otherwise
+///   map      endpoint4/6     { type ip(v6)_addr . inet_service : verdict }       203.0.113.55 . 51820 : goto policy_15
+///   set      listen_port     { type inet_service }                               ports of the tunnels
+///   set      foreign_mark    { type mark }                                       fwmarks that belong to the user
+///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
+///   map      initiations     { type ifname : counter }                           counter "initiations_1"
+struct NftTable {
+  /// Marks of WANs: chain wan_N, counters initiations_N and responses_N, elements in `wan`, `arrival`, `initiations`.
+  std::map<IfName, Slot> wans;
+  std::set<std::pair<IfName, Address>> addresses;
+  std::map<std::pair<IfName, Family>, Address> sources;
+  std::set<Slot> policies;  ///< chain policy_N; N may be a WAN's slot as well (policies of a single WAN)
+  /// None as a policy: the tunnel's own (foreign) fwmark steers it, the packet stays as it is.
+  std::map<Endpoint, std::optional<Slot>> endpoints;
+  std::set<std::uint16_t> listenPorts;
+  std::set<Mark> foreignMarks;
+  std::set<Sysctl> changedSysctls;
+
+  bool operator==(const NftTable&) const = default;
+};
+
+/// What the fixed part of the table depends on. A difference here rebuilds the table, in one transaction.
+struct NftLayout {
+  std::uint32_t markMask = 0;
+  bool forward = false;
+  /// False in an observed table: its fixed chains, sets or hooks are not what this version of the program makes.
+  bool intact = true;
+  bool operator==(const NftLayout&) const = default;
+};
+
+struct NftState {
+  NftLayout layout;
+  NftTable table;
+  bool operator==(const NftState&) const = default;
+};
+
+struct State {
+  std::set<Rule> rules;
+  std::set<Route> routes;
+  /// Tunnels whose fwmark is ours. Absent: 0 or the user's.
+  std::map<IfName, Mark> tunnelMarks;
+  /// Switches of nft.changedSysctls that are really on.
+  std::set<Sysctl> sysctls;
+  std::optional<NftState> nft;  ///< none: there is no such table
+
+  bool operator==(const State&) const = default;
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Folds events into what is known of the kernel, so that one event costs one small update and no dump.
+#pragma once
+
+#include "wgsteer/core/event.hpp"
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// Parts of the kernel that have to be read again, because an event says that they changed but not how.
+struct Stale {
+  bool rtnetlink = false;  ///< links, addresses, routes, rules
+  bool ownRoutes = false;  ///< our tables alone
+  bool links = false;      ///< for their switches
+  bool nft = false;
+  bool tunnels = false;
+  bool any() const { return rtnetlink || ownRoutes || links || nft || tunnels; }
+  Stale& operator|=(const Stale& other) {
+    rtnetlink |= other.rtnetlink;
+    ownRoutes |= other.ownRoutes;
+    links |= other.links;
+    nft |= other.nft;
+    tunnels |= other.tunnels;
+    return *this;
+  }
+};
+
+/// What the engine believes the kernel to be.
+struct Picture {
+  World world;
+  State observed;
+};
+
+struct Tracked {
+  bool relevant = false;  ///< something changed that a plan may depend on
+  Stale stale;
+};
+
+/// The kernel (6.18 and before) removes IPv4 routes without a word when their link goes down, their device vanishes or
+/// the last address goes: that is modelled here. Routes of the main table that went this way are parked.
+Tracked track(Picture& picture, const Event& event);
+
+/// Takes over what a plan has done, once it is done.
+void settle(Picture& picture, const Plan& plan);
+
+}  // namespace wgsteer

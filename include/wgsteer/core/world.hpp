@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the kernel says about everything that is not ours: links, addresses, foreign routes and rules, tunnels and their
+// peers. A value without behaviour; core/track.hpp folds events into it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/route.hpp"
+#include "wgsteer/core/sysctl.hpp"
+
+namespace wgsteer {
+
+struct Link {
+  IfIndex index;
+  IfName name;
+  std::string kind;      ///< IFLA_INFO_KIND: "wireguard", "veth", "tun" ...; empty for plain hardware
+  bool up = false;       ///< IFF_UP
+  bool carrier = false;  ///< IFF_LOWER_UP
+  bool loopback = false;
+  bool pointToPoint = false;
+  bool hasIpv6 = true;  ///< false: no IPv6 on this device (module absent), so it has no IPv6 switches either
+  /// From IFLA_AF_SPEC. rp_filter and src_valid_mark are the device's own values; "all" is in World.
+  std::uint8_t rpFilter = 0;
+  std::set<SysctlKind> sysctls;  ///< those that are on
+  bool operator==(const Link&) const = default;
+};
+
+struct InterfaceAddress {
+  IfIndex device;
+  Address address;
+  std::uint8_t prefixLength = 0;
+  std::optional<Address> peer;  ///< point-to-point: the prefix is the peer's
+  bool deprecated = false;
+  bool tentative = false;  ///< or duplicate: not usable as a source
+  bool temporary = false;  ///< IPv6 privacy address
+  bool linkScope = false;  ///< scope link or host
+  bool noPrefixRoute = false;
+  std::uint8_t protocol = 0;
+  auto operator<=>(const InterfaceAddress&) const = default;
+};
+
+struct Peer {
+  PublicKey publicKey;
+  std::optional<Endpoint> endpoint;
+  std::vector<Prefix> allowedIps;
+  std::uint16_t persistentKeepalive = 0;  ///< seconds; 0: off
+  std::int64_t lastHandshake = 0;         ///< seconds since the epoch; 0: never
+  std::uint64_t receivedBytes = 0;
+  std::uint64_t sentBytes = 0;
+  bool operator==(const Peer&) const = default;
+};
+
+enum class TunnelBackend : std::uint8_t { kernel, userspace };
+
+struct Tunnel {
+  IfName name;
+  TunnelBackend backend = TunnelBackend::kernel;
+  Mark fwmark;
+  std::uint16_t listenPort = 0;
+  std::vector<Peer> peers;  ///< by public key
+  bool operator==(const Tunnel&) const = default;
+};
+
+/// What earlier runs of ours have left in the kernel that a plan must go on from: which WAN has which number, and which
+/// sysctls were turned on by us. Read from the nft table; empty on a fresh machine.
+struct Adopted {
+  std::map<IfName, Slot> wanSlots;
+  std::set<Sysctl> sysctls;
+  bool operator==(const Adopted&) const = default;
+};
+
+struct World {
+  std::map<IfIndex, Link> links;
+  std::set<InterfaceAddress> addresses;
+  /// Foreign routes. The daemon keeps default routes alone (all that a plan depends on); `explain` reads all.
+  std::set<Route> routes;
+  /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
+  std::set<Route> parked;
+  std::set<Rule> rules;  ///< foreign rules
+  std::map<IfName, Tunnel> tunnels;
+  std::set<std::string> wansDown;  ///< by name: unhealthy, or disabled by hand
+  std::uint8_t rpFilterAll = 0;
+  std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
+  Adopted adopted;
+
+  const Link* link(IfIndex index) const {
+    const auto found = links.find(index);
+    return found == links.end() ? nullptr : &found->second;
+  }
+  const Link* linkNamed(std::string_view name) const {
+    for (const auto& [index, link] : links)
+      if (link.name == name) return &link;
+    return nullptr;
+  }
+  bool operator==(const World&) const = default;
+};
+
+/// Whether packets sent to this device end in a tunnel: a WireGuard interface by its kind, or by its UAPI socket.
+inline bool isTunnel(const World& world, const Link& link) {
+  return link.kind == "wireguard" || link.kind == "amneziawg" || world.tunnels.contains(link.name);
+}
+
+}  // namespace wgsteer

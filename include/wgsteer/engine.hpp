@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Events in, plans out: keeps the kernel equal to what the configuration and the world come to. Knows no sockets, no
+// clock and no log of its own, so that tests drive it over a fake kernel.
+//
+// Threading: one thread; every method returns when the kernel has answered. Failure: what could not be done is reported
+// to the observer and tried again after retryAfter(); the last good state stays meanwhile.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/inspect.hpp"
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/track.hpp"
+#include "wgsteer/kernel.hpp"
+
+namespace wgsteer {
+
+/// Which WAN serves a policy in a family, and with which source.
+struct InUse {
+  std::string wan;  ///< empty: none
+  std::optional<Address> source;
+  bool operator==(const InUse&) const = default;
+};
+
+/// The best eligible WAN of a policy, and a balanced group by its first.
+InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
+
+struct EngineStatistics {
+  std::size_t wakeUps = 0;               ///< with something relevant in them
+  std::size_t plans = 0;                 ///< that were not empty
+  std::size_t changes = 0;               ///< made in the kernel
+  std::size_t failures = 0;              ///< changes that the kernel refused
+  std::size_t resyncs = 0;               ///< everything read anew: events lost, or a change that failed
+  std::size_t failovers = 0;             ///< a policy's WAN changed
+  std::chrono::nanoseconds lastApply{};  ///< from the wake-up to the last change made
+  std::chrono::nanoseconds worstApply{};
+};
+
+class Engine {
+ public:
+  /// All that happened, for the log and for `monitor`. Called after the kernel has been changed.
+  struct Observer {
+    std::function<void(const Plan&, const DeviceName&)> applied;
+    std::function<void(const Change&, const Error&, const DeviceName&)> failed;
+    std::function<void(const std::string& tunnel, Family, const InUse& before, const InUse& now,
+                       const std::string& why)>
+        moved;
+    std::function<void(const Error&)> trouble;
+  };
+  using Now = std::function<std::chrono::nanoseconds()>;
+
+  Engine(Kernel& kernel, Config config, Observer observer, Now now);
+
+  /// Subscribes, reads everything and converges. Fails when the kernel cannot be read, or with ErrorKind::refused when
+  /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then.
+  Status start();
+  /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
+  void onEvents();
+  /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody.
+  void onPoll();
+  /// After a failure, when retryAfter() has passed: reads everything anew and converges.
+  void onRetry();
+  /// Goes over to a new configuration; on a conflict the old one stays.
+  Status reconfigure(Config config);
+  /// Removes everything that is ours.
+  Status flush();
+
+  /// When to call onRetry(); none while all is well.
+  std::optional<std::chrono::nanoseconds> retryAfter() const { return retryAfter_; }
+
+  const Config& config() const { return config_; }
+  const Picture& picture() const { return picture_; }
+  const EngineStatistics& statistics() const { return statistics_; }
+  Steering steering() const { return steer(config_, picture_.world); }
+
+ private:
+  Status refuseConflicts(const Config& config) const;
+  void converge();
+  bool commit(const Plan& plan);
+  bool reread(const Stale& stale);
+  bool resync();
+  void noteMoves(const Steering& steering);
+  void scheduleRetry();
+
+  Kernel& kernel_;
+  Config config_;
+  Observer observer_;
+  Now now_;
+  Picture picture_;
+  EngineStatistics statistics_;
+  std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
+  std::optional<std::chrono::nanoseconds> retryAfter_;
+  std::chrono::nanoseconds wokenAt_{};
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The one virtual seam between what is decided and what is done: reading the kernel, changing it, hearing of changes.
+// Implemented by netlink::LinuxKernel and, in tests, by FakeKernel; one suite of tests is run over both.
+//
+// Threading: one thread. Ownership: the implementation owns its sockets. Cost: observe() dumps; commit() is one
+// synchronous request per route, rule and mark, and one nft transaction. Failure: every method says what it could not
+// do; commit() goes on after a failed change unless going on could send a packet the wrong way.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "wgsteer/core/event.hpp"
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/track.hpp"
+#include "wgsteer/result.hpp"
+
+namespace wgsteer {
+
+struct ObserveOptions {
+  bool allRoutes = false;  ///< for `explain`: every foreign route, not the default routes alone
+};
+
+struct ChangeResult {
+  Change change;
+  Status status;
+};
+
+struct CommitReport {
+  std::vector<ChangeResult> failed;
+  std::size_t done = 0;
+  bool ok() const { return failed.empty(); }
+};
+
+class Kernel {
+ public:
+  using Sink = std::function<void(const Event&)>;
+
+  Kernel() = default;
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+  virtual ~Kernel() = default;
+
+  /// Everything, from scratch. `markMask` tells a tunnel's fwmark of ours from a foreign one.
+  virtual Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) = 0;
+  /// Reads again what is stale and puts it into the picture; the rest stays.
+  virtual Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) = 0;
+
+  /// Makes the changes in their order. Stops at the first failure among those that later ones rely on (anything before
+  /// the first SetTunnelMark), so that no mark ever exists without its rule. A delete of what is gone is done, not
+  /// failed.
+  virtual CommitReport commit(const Plan& plan, const Numbers& numbers) = 0;
+
+  /// Clears the source addresses that the tunnel's WireGuard has cached for its peers, by setting its fwmark to what it
+  /// is (WGDEVICE_A_FWMARK; drivers/net/wireguard/netlink.c). Sessions are not touched.
+  virtual Status unstick(const Tunnel& tunnel, Mark fwmark) = 0;
+
+  /// Subscribes; from here on changes are queued. Before observe(), so that nothing is missed in between.
+  virtual Status subscribe() = 0;
+  /// Descriptors to wait on for reading; empty before subscribe().
+  virtual std::vector<int> descriptors() const = 0;
+  /// Hands on everything that is queued, until there is no more. Own changes are not among it.
+  virtual void drain(const Sink& sink) = 0;
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "wgsteer/core/inspect.hpp"
+
+#include "cli/common.hpp"
+#include "cli/networkd_check.hpp"
+#include "cli/verbs.hpp"
+
+namespace wgsteer::cli {
+
+namespace {
+
+const char* nameOf(Severity severity) {
+  switch (severity) {
+    case Severity::conflict:
+      return "conflict";
+    case Severity::problem:
+      return "problem";
+    case Severity::advice:
+      break;
+  }
+  return "advice";
+}
+
+const char* colourOf(Severity severity) {
+  if (!colourWanted()) return "";
+  return severity == Severity::advice ? "\033[33m" : "\033[31m";
+}
+
+void printText(const std::vector<Finding>& findings) {
+  const char* reset = colourWanted() ? "\033[0m" : "";
+  for (const Finding& finding : findings) {
+    std::printf("%s%s%s: %s\n", colourOf(finding.severity), nameOf(finding.severity), reset, finding.what.c_str());
+    if (!finding.fix.empty()) std::printf("    fix: %s\n", finding.fix.c_str());
+  }
+  if (findings.empty()) std::puts("nothing stands in the way");
+}
+
+}  // namespace
+
+int check(const Options& options) {
+  const auto host = lookAtHost(options);
+  if (!host) return report("check", host.error());
+  const World& world = host->picture.world;
+  auto findings = inspect(host->config, world, steer(host->config, world), host->picture.observed);
+  std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
+  std::ranges::stable_sort(findings, {}, &Finding::severity);
+  if (options.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const Finding& finding : findings)
+      list.push_back({{"severity", nameOf(finding.severity)}, {"what", finding.what}, {"fix", finding.fix}});
+    print({{"findings", std::move(list)}});
+  } else {
+    printText(findings);
+  }
+  const bool serious = std::ranges::any_of(findings, [](const Finding& f) { return f.severity != Severity::advice; });
+  return serious ? kSomethingFound : kOk;
+}
+
+}  // namespace wgsteer::cli

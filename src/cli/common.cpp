@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/common.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <system_error>
+
+#include "config/load.hpp"
+#include "kernel/linux_kernel.hpp"
+
+namespace wgsteer::cli {
+
+Result<Config> configOf(const Options& options) {
+  if (!options.configFile.empty()) return config::loadFile(options.configFile);
+  std::error_code ignored;
+  // Anything there, also something that cannot be read, is meant to be the configuration.
+  if (!std::filesystem::exists(std::filesystem::symlink_status(kDefaultConfigFile, ignored))) return Config{};
+  return config::loadFile(kDefaultConfigFile);
+}
+
+Result<std::unique_ptr<Kernel>> openKernel() {
+  auto opened = kernel::LinuxKernel::open();
+  if (!opened) return std::unexpected(opened.error());
+  return std::unique_ptr<Kernel>{std::move(*opened)};
+}
+
+Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe) {
+  auto config = configOf(options);
+  if (!config) return std::unexpected(config.error());
+  auto kernel = openKernel();
+  if (!kernel) return std::unexpected(kernel.error());
+  auto picture = (*kernel)->observe(config->numbers, observe);
+  if (!picture) return std::unexpected(picture.error());
+  return Host{std::move(*kernel), std::move(*config), std::move(*picture)};
+}
+
+int report(std::string_view verb, const Error& error) {
+  std::fprintf(stderr, "wgsteer %.*s: %s\n", static_cast<int>(verb.size()), verb.data(), error.toString().c_str());
+  if (error.kind == ErrorKind::refused && geteuid() != 0) std::fputs("wgsteer needs root, or CAP_NET_ADMIN\n", stderr);
+  return kError;
+}
+
+void print(const nlohmann::json& document) {
+  // Names of devices may be any bytes: they are shown replaced rather than refused.
+  std::printf("%s\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+bool colourWanted() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
+
+}  // namespace wgsteer::cli

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What several verbs need: the configuration, a look at the kernel, printing.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/track.hpp"
+#include "wgsteer/kernel.hpp"
+#include "wgsteer/result.hpp"
+
+#include "cli/options.hpp"
+
+namespace wgsteer::cli {
+
+/// The file named by --config, or the default one if there is one, or no configuration at all.
+Result<Config> configOf(const Options& options);
+
+struct Host {
+  std::unique_ptr<Kernel> kernel;
+  Config config;
+  Picture picture;
+};
+/// The configuration, and the kernel as it is now.
+Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe = {});
+
+Result<std::unique_ptr<Kernel>> openKernel();
+
+/// "wgsteer VERB: what", on stderr; returns kError.
+int report(std::string_view verb, const Error& error);
+void print(const nlohmann::json& document);
+/// Colour only on a terminal, and not when NO_COLOR asks for none.
+bool colourWanted();
+
+}  // namespace wgsteer::cli

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/explain.hpp"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/common.hpp"
+#include "cli/verbs.hpp"
+
+namespace wgsteer::cli {
+
+namespace {
+
+struct Question {
+  Packet packet;
+  std::string who;  ///< whose packet it is, if a peer's
+};
+
+std::optional<Endpoint> parseDestination(const std::string& text) {
+  if (const auto endpoint = Endpoint::parse(text)) return endpoint;
+  if (const auto address = Address::parse(text)) return Endpoint{*address, 0};
+  return std::nullopt;
+}
+
+/// A destination that is a peer's endpoint means the packet that this peer's tunnel sends.
+Question asPeer(const Picture& picture, const Endpoint& destination) {
+  for (const auto& [name, tunnel] : picture.world.tunnels)
+    for (const Peer& peer : tunnel.peers) {
+      if (!peer.endpoint || peer.endpoint->address != destination.address) continue;
+      if (destination.port != 0 && destination.port != peer.endpoint->port) continue;
+      return {outerPacket(picture.observed, tunnel, *peer.endpoint),
+              "peer " + peer.publicKey.toString() + " of " + name};
+    }
+  return {{.destination = destination, .mark = {}, .source = {}}, ""};
+}
+
+std::string verdict(const Walk& walk) {
+  switch (walk.outcome) {
+    case Outcome::device:
+      return "leaves by " + walk.device + (walk.gateway ? " via " + walk.gateway->toString() : "") +
+             (walk.source ? " from " + walk.source->toString() : "");
+    case Outcome::loop:
+      return "LOOP: ends in tunnel " + walk.device;
+    case Outcome::unreachable:
+      return "unreachable";
+    case Outcome::noRoute:
+      return "no route";
+    case Outcome::local:
+      return "delivered to this host";
+  }
+  return {};
+}
+
+void printText(const Question& question, const Walk& walk) {
+  const Packet& packet = question.packet;
+  std::printf("to %s mark %s%s%s\n",
+              packet.destination.port == 0 ? packet.destination.address.toString().c_str()
+                                           : packet.destination.toString().c_str(),
+              hex(packet.mark.value).c_str(), question.who.empty() ? "" : ", ", question.who.c_str());
+  for (const WalkStep& step : walk.steps) std::printf("  %s %s\n", step.matched ? "*" : " ", step.text.c_str());
+  const bool loop = walk.outcome == Outcome::loop;
+  const char* colour = !colourWanted() ? "" : loop ? "\033[31m" : "\033[32m";
+  std::printf("%s%s%s\n", colour, verdict(walk).c_str(), colourWanted() ? "\033[0m" : "");
+}
+
+void printJson(const Question& question, const Walk& walk) {
+  using Json = nlohmann::json;
+  Json steps = Json::array();
+  for (const WalkStep& step : walk.steps) steps.push_back({{"text", step.text}, {"matched", step.matched}});
+  print({{"destination", question.packet.destination.toString()},
+         {"mark", hex(walk.mark.value)},
+         {"peer", question.who},
+         {"steps", std::move(steps)},
+         {"loop", walk.outcome == Outcome::loop},
+         {"device", walk.device},
+         {"gateway", walk.gateway ? Json(walk.gateway->toString()) : Json(nullptr)},
+         {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)},
+         {"verdict", verdict(walk)}});
+}
+
+}  // namespace
+
+int explain(const Options& options) {
+  const auto destination = parseDestination(options.arguments.front());
+  if (!destination) {
+    std::fprintf(stderr, "wgsteer explain: %s is no address: 203.0.113.55, 203.0.113.55:51820 or [2001:db8::1]:51820\n",
+                 options.arguments.front().c_str());
+    return kUsage;
+  }
+  const auto source = Address::parse(options.from);
+  if (!options.from.empty() && (!source || source->family() != destination->address.family())) {
+    std::fprintf(stderr, "wgsteer explain: --from %s: no address of the destination's family\n", options.from.c_str());
+    return kUsage;
+  }
+  const auto host = lookAtHost(options, {.allRoutes = true});
+  if (!host) return report("explain", host.error());
+
+  Question question = asPeer(host->picture, *destination);
+  if (options.mark) question.packet.mark = Mark{*options.mark};
+  if (source) question.packet.source = source;
+  const Walk walk = wgsteer::explain(host->picture.observed, host->picture.world, question.packet);
+  if (options.json)
+    printJson(question, walk);
+  else
+    printText(question, walk);
+  return walk.outcome == Outcome::device || walk.outcome == Outcome::local ? kOk : kSomethingFound;
+}
+
+}  // namespace wgsteer::cli

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <cstdio>
+#include <exception>
+
+#include "cli/verbs.hpp"
+
+int main(int argc, char** argv) {
+  using namespace wgsteer::cli;
+  // A last resort: only the lack of memory throws, and then the kernel's state stays as it is.
+  try {
+    return runCommandLine(
+        argc, argv,
+        {
+            {"run", "", "keep the kernel equal to the plan, in the foreground", "cov", run},
+            {"plan", "", "say what would change now, a change a line; changes nothing", "cj", plan},
+            {"status", "", "WANs, tunnels, peers and the WAN that each leaves by", "cjw", status},
+            {"explain", "ADDR[:PORT]", "the way of a packet: rule by rule, route, device, source", "cjmf", explain},
+            {"check", "", "what on this host stands in the way, each with its fix", "cj", check},
+            {"reload", "", "make the daemon read its configuration again", "", reload},
+            {"flush", "", "remove everything of ours from the kernel; a daemon that runs leaves", "cv", flush},
+            {"version", "", "print the version", "j", version},
+        });
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "wgsteer: %s\n", error.what());
+    return kError;
+  }
+}

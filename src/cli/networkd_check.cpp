@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/networkd_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+
+namespace wgsteer::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kFolders{"/etc/systemd/networkd.conf.d", "/run/systemd/networkd.conf.d",
+                              "/usr/lib/systemd/networkd.conf.d"};
+
+bool runs() {
+  std::error_code ignored;
+  return fs::exists("/run/systemd/netif/state", ignored);
+}
+
+bool says(const fs::path& file, const std::string& key) {
+  const auto close = [](std::FILE* opened) { std::fclose(opened); };
+  const std::unique_ptr<std::FILE, decltype(close)> opened{std::fopen(file.c_str(), "re"), close};
+  if (!opened) return false;
+  std::array<char, 1024> buffer{};
+  while (std::fgets(buffer.data(), buffer.size(), opened.get()) != nullptr) {
+    std::string line = buffer.data();
+    std::erase_if(line,
+                  [](char letter) { return letter == ' ' || letter == '\t' || letter == '\n' || letter == '\r'; });
+    if (line == key + "=no" || line == key + "=false" || line == key + "=0") return true;
+  }
+  return false;
+}
+
+bool isSwitchedOff(const std::string& key) {
+  if (says("/etc/systemd/networkd.conf", key)) return true;
+  for (const char* folder : kFolders) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator{folder, ignored})
+      if (says(entry.path(), key)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<Finding> inspectNetworkd() {
+  std::vector<Finding> findings;
+  if (!runs()) return findings;
+  for (const char* key : {"ManageForeignRoutingPolicyRules", "ManageForeignRoutes"})
+    if (!isSwitchedOff(key))
+      findings.push_back(
+          {Severity::advice, "systemd-networkd removes our rules and routes whenever it starts",
+           std::string{"put "} + key + "=no under [Network] into /etc/systemd/networkd.conf.d/wgsteer.conf"});
+  return findings;
+}
+
+}  // namespace wgsteer::cli

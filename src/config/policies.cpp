@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/policies.hpp"
+
+#include <algorithm>
+
+#include "config/schema.hpp"
+#include "config/text.hpp"
+#include "config/values.hpp"
+
+namespace wgsteer::config {
+
+namespace {
+
+/// "fiber+lte", with what is not the default spelled out: equal lists have equal names.
+std::string nameFor(const std::vector<PolicyMember>& members) {
+  std::string name;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const PolicyMember& member = members[i];
+    if (i > 0) name += '+';
+    name += member.wan;
+    if (member.metric != i + 1 || member.weight != 1) name += ":" + std::to_string(member.metric);
+    if (member.weight != 1) name += ":" + std::to_string(member.weight);
+  }
+  return name;
+}
+
+bool isSingle(const PolicyConfig& policy) {
+  return policy.members.size() == 1 && policy.lastResort == LastResort::unreachable;
+}
+
+}  // namespace
+
+void Policies::define(const Section& section) {
+  PolicyConfig policy;
+  if (const auto [name, line] = nameOf(section); !name.empty()) {
+    if (name == kDefaultPolicy)
+      problems_.add(line, "name",
+                    quoted(name) + " is reserved: it is the policy of whatever names none, over all WANs");
+    else if (const auto [known, fresh] = lines_.emplace(name, line); !fresh)
+      problems_.add(line, "name",
+                    "policy " + quoted(name) + " is already defined in line " + std::to_string(known->second));
+    policy.name = name;
+  }
+  if (const Option* option = section.find("use_wan")) policy.members = members(*option);
+  if (const Option* option = section.find("last_resort"))
+    if (const auto index = parseChoice(option->values.front(), "unreachable|main"))
+      policy.lastResort = *index == 0 ? LastResort::unreachable : LastResort::main;
+  policies_.push_back(std::move(policy));
+}
+
+std::optional<std::string> Policies::of(const Section& section) {
+  const Option* byName = section.find("use_policy");
+  const Option* byList = section.find("use_wan");
+  if (byName != nullptr && byList != nullptr)
+    problems_.add(std::max(byName->line, byList->line), "use_wan",
+                  "given together with use_policy, allowed: one of the two");
+  if (byList != nullptr) {
+    auto list = members(*byList);
+    if (list.empty() || byName != nullptr) return std::nullopt;
+    return inPlace(std::move(list));
+  }
+  if (byName == nullptr || byName->list) return std::nullopt;
+  const Value& value = byName->values.front();
+  const auto name = parseName(value);
+  if (!name) return std::nullopt;
+  if (*name == kDefaultPolicy || lines_.contains(*name)) return *name;
+  std::vector<std::string> known{std::string{kDefaultPolicy}};
+  for (const auto& [each, line] : lines_) known.push_back(each);
+  problems_.add(value.line, "use_policy", "policy " + quoted(*name) + " is not defined" + didYouMean(*name, known));
+  return std::nullopt;
+}
+
+std::size_t Policies::composite() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(policies_, [](const auto& policy) { return !isSingle(policy); }));
+}
+
+std::vector<PolicyMember> Policies::members(const Option& option) {
+  std::vector<PolicyMember> list;
+  for (const Value& value : option.values) {
+    const auto member = parseMember(value);
+    if (!member) continue;
+    if (std::ranges::find(wans_, member->wan, &WanConfig::name) == wans_.end()) {
+      std::vector<std::string> known;
+      for (const WanConfig& wan : wans_) known.push_back(wan.name);
+      problems_.add(value.line, option.name,
+                    "WAN " + quoted(member->wan) + " is not defined" + didYouMean(member->wan, known));
+    } else if (std::ranges::find(list, member->wan, &PolicyMember::wan) != list.end()) {
+      problems_.add(value.line, option.name, "WAN " + quoted(member->wan) + " is listed twice");
+    }
+    const auto position = static_cast<std::uint32_t>(list.size() + 1);
+    list.push_back({member->wan, member->metric.value_or(position), member->weight.value_or(1)});
+  }
+  return list;
+}
+
+std::string Policies::inPlace(std::vector<PolicyMember> members) {
+  // With nothing beside it a metric or weight means nothing.
+  if (members.size() == 1) members.front() = {.wan = members.front().wan, .metric = 1, .weight = 1};
+  // Marks are scarce: what is defined already is not made again.
+  for (const PolicyConfig& policy : policies_)
+    if (policy.members == members && policy.lastResort == LastResort::unreachable && !policy.name.empty())
+      return policy.name;
+  const std::string wanted = nameFor(members);
+  std::string name = wanted;
+  for (unsigned number = 2; taken(name); ++number) name = wanted + "#" + std::to_string(number);
+  policies_.push_back({.name = name, .members = std::move(members), .lastResort = LastResort::unreachable});
+  return name;
+}
+
+bool Policies::taken(const std::string& name) const {
+  return name == kDefaultPolicy || std::ranges::find(policies_, name, &PolicyConfig::name) != policies_.end();
+}
+
+}  // namespace wgsteer::config

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Policies while a configuration is validated: those that were defined, and those that `use_wan` in place makes.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+
+#include "config/sections.hpp"
+
+namespace wgsteer::config {
+
+class Policies {
+ public:
+  Policies(const std::vector<WanConfig>& wans, Problems& problems) : wans_(wans), problems_(problems) {}
+
+  void define(const Section& section);
+  /// The policy that `use_policy` or `use_wan` of a tunnel or peer asks for; nothing if it has neither.
+  std::optional<std::string> of(const Section& section);
+
+  /// How many need a mark of their own: a closed policy over a single WAN has that WAN's.
+  std::size_t composite() const;
+  std::vector<PolicyConfig> take() && { return std::move(policies_); }
+
+ private:
+  std::vector<PolicyMember> members(const Option& option);
+  std::string inPlace(std::vector<PolicyMember> members);
+  bool taken(const std::string& name) const;
+
+  const std::vector<WanConfig>& wans_;
+  Problems& problems_;
+  std::vector<PolicyConfig> policies_;
+  std::map<std::string, unsigned> lines_;
+};
+
+}  // namespace wgsteer::config

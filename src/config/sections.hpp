@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What every configuration format comes down to before anybody asks whether it makes sense: sections with options,
+// each with the line that it stands in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace wgsteer::config {
+
+enum class ValueType : std::uint8_t {
+  untyped,  ///< formats without types (UCI): whatever can be read from the text
+  text,
+  integer,
+  number,
+  boolean,
+  other,  ///< nothing that an option may be; `text` says what it is
+};
+
+struct Value {
+  ValueType type = ValueType::untyped;
+  std::string text;
+  unsigned line = 0;
+};
+
+struct Option {
+  std::string name;
+  std::vector<Value> values;  ///< exactly one unless `list`
+  bool list = false;
+  unsigned line = 0;
+};
+
+struct Section {
+  std::string type;
+  std::optional<std::string> name;  ///< of the section itself (UCI: config wan 'fiber')
+  unsigned line = 0;
+  std::vector<Option> options;
+
+  const Option* find(std::string_view wanted) const {
+    for (const Option& option : options)
+      if (option.name == wanted) return &option;
+    return nullptr;
+  }
+};
+
+using Sections = std::vector<Section>;
+
+/// One thing that is wrong, and where.
+struct Problem {
+  unsigned line = 0;  ///< 0: the file as a whole
+  std::string option;
+  std::string what;
+};
+
+class Problems {
+ public:
+  void add(unsigned line, std::string option, std::string what) {
+    list_.push_back({line, std::move(option), std::move(what)});
+  }
+  bool empty() const { return list_.empty(); }
+  /// All of them by line, each "FILE:LINE: OPTION: what".
+  std::string toString(const std::string& fileName) const;
+
+ private:
+  std::vector<Problem> list_;
+};
+
+}  // namespace wgsteer::config

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/values.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <vector>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/numbers.hpp"
+
+#include "config/text.hpp"
+
+namespace wgsteer::config {
+
+namespace {
+
+std::unexpected<std::string> wrong(std::string what) { return std::unexpected(std::move(what)); }
+
+std::string_view nameOf(ValueType type) {
+  switch (type) {
+    case ValueType::untyped:
+    case ValueType::text:
+      return "a string";
+    case ValueType::integer:
+      return "an integer";
+    case ValueType::number:
+      return "a number";
+    case ValueType::boolean:
+      return "true or false";
+    case ValueType::other:
+      break;
+  }
+  return "something else";
+}
+
+std::unexpected<std::string> wrongType(const Value& value, std::string_view wanted) {
+  const std::string is = value.type == ValueType::other ? value.text : std::string{nameOf(value.type)};
+  return wrong("is " + is + ", must be " + std::string{wanted});
+}
+
+bool isText(const Value& value) { return value.type == ValueType::untyped || value.type == ValueType::text; }
+
+Parsed<std::string_view> textOf(const Value& value) {
+  if (!isText(value)) return wrongType(value, "a string");
+  if (value.text.empty()) return wrong("is empty");
+  return value.text;
+}
+
+template <class T>
+std::optional<T> number(std::string_view text, int base = 10) {
+  T parsed{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed, base);
+  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return parsed;
+}
+
+bool isAsciiLetter(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'); }
+bool isDigit(char letter) { return letter >= '0' && letter <= '9'; }
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const auto end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+bool isHostName(std::string_view host) {
+  constexpr std::size_t kMaxName = 253;
+  constexpr std::size_t kMaxLabel = 63;
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.empty() || host.size() > kMaxName) return false;
+  const auto labels = split(host, '.');
+  for (const std::string_view label : labels) {
+    if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-') return false;
+    if (!std::ranges::all_of(label, [](char c) { return isAsciiLetter(c) || isDigit(c) || c == '-' || c == '_'; }))
+      return false;
+  }
+  // No top-level domain is a number: this is a mistyped IPv4 address.
+  return !std::ranges::all_of(labels.back(), isDigit);
+}
+
+}  // namespace
+
+Parsed<std::string> parseName(const Value& value) {
+  constexpr std::size_t kMaxName = 32;
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  const bool valid = text->size() <= kMaxName && std::ranges::all_of(*text, [](char c) {
+                       return isAsciiLetter(c) || isDigit(c) || c == '_' || c == '-' || c == '.';
+                     });
+  if (!valid || text->front() == '-')
+    return wrong(quoted(*text) + " is not a name, which has letters, digits, '_', '-', '.', at most 32, no '-' first");
+  return std::string{*text};
+}
+
+Parsed<IfName> parseIfName(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  if (text->size() > kMaxIfNameLength)
+    return wrong(quoted(*text) + " has more than " + std::to_string(kMaxIfNameLength) +
+                 " characters, which no interface name has");
+  // 0xa0 is a blank to the kernel's isspace(), inside UTF-8 as well. Control characters it would take, a log not.
+  const bool valid = *text != "." && *text != ".." && std::ranges::none_of(*text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte <= 0x20 || byte == 0x7f || byte == 0xa0 || c == '/' || c == ':';
+  });
+  if (!valid) return wrong(quoted(*text) + " is not an interface name, which has no blanks, '/' or ':'");
+  return IfName{*text};
+}
+
+Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int64_t high) {
+  if (value.type != ValueType::integer && value.type != ValueType::untyped) return wrongType(value, "an integer");
+  const std::string range = std::to_string(low) + ".." + std::to_string(high);
+  const auto parsed = number<std::int64_t>(value.text);
+  if (!parsed) return wrong(quoted(value.text) + " is not an integer, allowed: " + range);
+  if (*parsed < low || *parsed > high) return wrong(value.text + " is out of range, allowed: " + range);
+  return *parsed;
+}
+
+Parsed<double> parseSeconds(const Value& value, double low, double high) {
+  if (value.type == ValueType::text || value.type == ValueType::boolean || value.type == ValueType::other)
+    return wrongType(value, "a number of seconds");
+  double parsed = 0;
+  const char* const end = value.text.data() + value.text.size();
+  const auto [stop, error] = std::from_chars(value.text.data(), end, parsed);
+  if (error != std::errc{} || stop != end) return wrong(quoted(value.text) + " is not a number of seconds");
+  // Not the other way round: nan is neither.
+  if (parsed >= low && parsed <= high) return parsed;
+  const auto plain = [](double bound) {
+    std::array<char, 32> digits{};
+    return std::string{digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), bound).ptr};
+  };
+  return wrong(quoted(value.text) + " is out of range, allowed: " + plain(low) + ".." + plain(high) + " seconds");
+}
+
+Parsed<bool> parseBoolean(const Value& value) {
+  constexpr std::array<std::string_view, 5> kTrue{"1", "true", "yes", "on", "enabled"};
+  constexpr std::array<std::string_view, 5> kFalse{"0", "false", "no", "off", "disabled"};
+  if (value.type != ValueType::boolean && value.type != ValueType::untyped) return wrongType(value, "true or false");
+  if (std::ranges::find(kTrue, value.text) != kTrue.end()) return true;
+  if (std::ranges::find(kFalse, value.text) != kFalse.end()) return false;
+  return wrong(quoted(value.text) + " is neither true nor false");
+}
+
+Parsed<std::uint32_t> parseMarkMask(const Value& value) {
+  constexpr std::string_view kAllowed = ", allowed: 2 to 16 bits side by side, like \"0xf0000000\"";
+  if (value.type != ValueType::integer && !isText(value))
+    return wrongType(value, "a string like \"0xf0000000\" or an integer");
+  if (value.text.empty()) return wrong("is empty" + std::string{kAllowed});
+  const std::string_view text = value.text;
+  const bool isHex = text.starts_with("0x") || text.starts_with("0X");
+  const auto mask = isHex ? number<std::uint32_t>(text.substr(2), 16) : number<std::uint32_t>(text);
+  if (!mask) return wrong(quoted(text) + " is not a 32-bit number" + std::string{kAllowed});
+  if (!validMarkMask(*mask)) return wrong(hex(*mask) + " is not a usable mask" + std::string{kAllowed});
+  return *mask;
+}
+
+Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices) {
+  const auto text = textOf(value);
+  const auto names = split(choices, '|');
+  std::string allowed;
+  for (const std::string_view name : names) allowed += (allowed.empty() ? "" : " | ") + std::string{name};
+  if (!text) return wrong(text.error() + ", allowed: " + allowed);
+  const auto found = std::ranges::find(names, *text);
+  if (found == names.end()) return wrong(quoted(*text) + " is unknown, allowed: " + allowed);
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+Parsed<std::string> parseTrackIp(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  const auto endpoint = Endpoint::parse(*text);
+  if (!Address::parse(*text) && (!endpoint || endpoint->port == 0))
+    return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)");
+  return std::string{*text};
+}
+
+Parsed<PublicKey> parsePublicKey(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  const auto key = PublicKey::parse(*text);
+  if (!key) return wrong("is not a WireGuard public key, which is 44 characters of base64 as `wg` shows it");
+  return *key;
+}
+
+Parsed<std::string> parseEndpoint(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  const auto colon = text->rfind(':');
+  const std::string_view host = text->substr(0, colon == std::string_view::npos ? 0 : colon);
+  const auto port = number<std::uint16_t>(colon == std::string_view::npos ? "" : text->substr(colon + 1));
+  if (!port || *port == 0 || !(isHostName(host) || Endpoint::parse(*text)))
+    return wrong(quoted(*text) + " is not an endpoint, allowed: host:port or [IPv6]:port, port 1..65535");
+  return std::string{*text};
+}
+
+Parsed<Member> parseMember(const Value& value) {
+  constexpr std::string_view kAllowed = ", allowed: WAN, WAN:METRIC or WAN:METRIC:WEIGHT";
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error() + std::string{kAllowed});
+  const auto parts = split(*text, ':');
+  if (parts.size() > 3) return wrong(quoted(*text) + " has too many parts" + std::string{kAllowed});
+  const auto name = parseName({ValueType::text, std::string{parts[0]}, value.line});
+  if (!name) return wrong(name.error() + std::string{kAllowed});
+  Member member{.wan = *name, .metric = {}, .weight = {}};
+  if (parts.size() > 1) {
+    const auto metric = parseInteger({ValueType::untyped, std::string{parts[1]}, value.line}, kMinMetric, kMaxMetric);
+    if (!metric) return wrong("metric of " + quoted(*text) + ": " + metric.error());
+    member.metric = static_cast<std::uint32_t>(*metric);
+  }
+  if (parts.size() > 2) {
+    const auto weight = parseInteger({ValueType::untyped, std::string{parts[2]}, value.line}, 1, kMaxWeight);
+    if (!weight) return wrong("weight of " + quoted(*text) + ": " + weight.error());
+    member.weight = static_cast<std::uint32_t>(*weight);
+  }
+  return member;
+}
+
+}  // namespace wgsteer::config

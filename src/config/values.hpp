@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Single values out of text: each returns the value, or what is wrong and what is allowed.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "wgsteer/core/ids.hpp"
+
+#include "config/sections.hpp"
+
+namespace wgsteer::config {
+
+/// Below the metrics that on-link prefixes and the closing route of a table need (core/numbers.hpp).
+inline constexpr std::uint32_t kMaxMetric = 0xfffffeff;
+/// A next hop's weight is one byte in the kernel, which counts from 0.
+inline constexpr std::uint32_t kMaxWeight = 256;
+
+template <class T>
+using Parsed = std::expected<T, std::string>;
+
+/// Name of a WAN or policy: what can be typed in a shell and be a metric's label, without ':' and '+', which lists use.
+Parsed<std::string> parseName(const Value& value);
+/// As the kernel's dev_valid_name().
+Parsed<IfName> parseIfName(const Value& value);
+Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int64_t high);
+Parsed<double> parseSeconds(const Value& value, double low, double high);
+Parsed<bool> parseBoolean(const Value& value);
+/// "0xf0000000" or an integer; valid as validMarkMask() has it.
+Parsed<std::uint32_t> parseMarkMask(const Value& value);
+/// Index of the value in "keep|flush".
+Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices);
+/// An address, or address:port.
+Parsed<std::string> parseTrackIp(const Value& value);
+/// The text is never repeated in the error: it may be a private key in the wrong place.
+Parsed<PublicKey> parsePublicKey(const Value& value);
+/// host:port, [v6]:port; port 1..65535.
+Parsed<std::string> parseEndpoint(const Value& value);
+
+/// "lte", "lte:20", "lte:20:3".
+struct Member {
+  std::string wan;
+  std::optional<std::uint32_t> metric;
+  std::optional<std::uint32_t> weight;
+};
+Parsed<Member> parseMember(const Value& value);
+
+}  // namespace wgsteer::config

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/describe.hpp"
+
+#include <array>
+#include <utility>
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/overload.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+std::string number(std::uint32_t value) { return std::to_string(value); }
+
+std::string tableName(TableId table) {
+  if (table == kMainTable) return "main";
+  if (table == kLocalTable) return "local";
+  if (table == kDefaultTable) return "default";
+  return number(table.value);
+}
+
+std::string_view typeName(RouteType type) {
+  constexpr std::array<std::string_view, 7> kNames{"",          "local ", "blackhole ", "unreachable ",
+                                                   "prohibit ", "throw ", "other "};
+  return kNames[std::to_underlying(type)];
+}
+
+std::string describeHop(const NextHop& hop, Family family, const DeviceName& names) {
+  std::string text;
+  if (hop.gateway) {
+    text += " via ";
+    if (hop.gateway->family() != family) text += hop.gateway->family() == Family::v6 ? "inet6 " : "inet ";
+    text += hop.gateway->toString();
+  }
+  text += " dev " + names(hop.device);
+  return text;
+}
+
+std::string ports(const PortRange& range) {
+  return range.first == range.last ? number(range.first) : number(range.first) + "-" + number(range.last);
+}
+
+std::string selectors(const Rule& rule) {
+  std::string text;
+  if (rule.invert) text += " not";
+  if (rule.source) text += " from " + (rule.source->isDefault() ? "all" : rule.source->toString());
+  if (rule.destination) text += " to " + (rule.destination->isDefault() ? "all" : rule.destination->toString());
+  if (rule.mark.mask != 0) text += " fwmark " + rule.mark.toString();
+  if (!rule.inputInterface.empty()) text += " iif " + rule.inputInterface;
+  if (!rule.outputInterface.empty()) text += " oif " + rule.outputInterface;
+  if (rule.ipProtocol != 0) text += " ipproto " + number(rule.ipProtocol);
+  if (rule.sourcePort) text += " sport " + ports(*rule.sourcePort);
+  if (rule.destinationPort) text += " dport " + ports(*rule.destinationPort);
+  if (rule.otherSelector) text += " (and more)";
+  return text;
+}
+
+std::string action(const Rule& rule) {
+  switch (rule.action) {
+    case RuleAction::lookup:
+      return " lookup " + tableName(rule.table);
+    case RuleAction::goto_:
+      return " goto " + number(rule.gotoPriority);
+    case RuleAction::nop:
+      return " nop";
+    case RuleAction::blackhole:
+      return " blackhole";
+    case RuleAction::unreachable:
+      return " unreachable";
+    case RuleAction::prohibit:
+      return " prohibit";
+    case RuleAction::other:
+      break;
+  }
+  return " (other action)";
+}
+
+std::string_view suffix(Family family) { return family == Family::v4 ? "4" : "6"; }
+
+std::string element(bool add, std::string_view set, const std::string& content) {
+  return std::string{"nft "} + (add ? "add" : "delete") + " element inet " + std::string{kNftTable} + " " +
+         std::string{set} + " { " + content + " }";
+}
+
+std::string quoted(const IfName& name) { return "\"" + name + "\""; }
+
+std::string_view memoryOf(SysctlKind kind) {
+  constexpr std::array<std::string_view, 3> kSets{"ignore_linkdown4", "ignore_linkdown6", "src_valid_mark"};
+  return kSets[std::to_underlying(kind)];
+}
+
+/// A deleted element is named by its key alone, as `nft` wants it.
+std::string mapped(bool add, const std::string& key, const std::string& value) {
+  return add ? key + " : " + value : key;
+}
+
+std::string describeOp(const NftOp& op) {
+  const bool add = op.add;
+  return std::visit(
+      Overload{
+          [&](const NftWan& wan) {
+            return element(add, "arrival", mapped(add, quoted(wan.device), "goto wan_" + number(wan.slot.value)));
+          },
+          [&](const NftAddress& own) {
+            return element(add, "address" + std::string{suffix(own.address.family())},
+                           quoted(own.device) + " . " + own.address.toString());
+          },
+          [&](const NftSource& source) {
+            return element(add, "source" + std::string{suffix(source.address.family())},
+                           mapped(add, quoted(source.device), source.address.toString()));
+          },
+          [&](const NftPolicy& policy) {
+            return std::string{"nft "} + (add ? "add" : "delete") + " chain inet " + std::string{kNftTable} +
+                   " policy_" + number(policy.slot.value);
+          },
+          [&](const NftEndpoint& peer) {
+            const std::string key = peer.endpoint.address.toString() + " . " + number(peer.endpoint.port);
+            const std::string verdict = peer.policy ? "goto policy_" + number(peer.policy->value) : "return";
+            return element(add, "endpoint" + std::string{suffix(peer.endpoint.address.family())},
+                           mapped(add, key, verdict));
+          },
+          [&](const NftListenPort& listen) { return element(add, "listen_port", number(listen.port)); },
+          [&](const NftForeignMark& foreign) { return element(add, "foreign_mark", hex(foreign.mark.value)); },
+          [&](const NftSysctl& changed) {
+            return element(add, memoryOf(changed.sysctl.kind), quoted(changed.sysctl.device));
+          },
+      },
+      op.member);
+}
+
+std::vector<std::string> describeTransaction(const NftTransaction& transaction) {
+  std::vector<std::string> lines;
+  if (transaction.deleteTable) lines.push_back("nft delete table inet " + std::string{kNftTable});
+  if (transaction.createTable) lines.push_back("nft add table inet " + std::string{kNftTable});
+  for (const NftOp& op : transaction.ops) lines.push_back(describeOp(op));
+  return lines;
+}
+
+}  // namespace
+
+DeviceName deviceNames(const World& world) {
+  return [&world](IfIndex index) {
+    const Link* link = world.link(index);
+    return link == nullptr ? "if" + std::to_string(index.value) : link->name;
+  };
+}
+
+std::string describe(const Route& route, const DeviceName& names) {
+  std::string text{typeName(route.type)};
+  text += route.destination.toString();
+  if (!route.source.isDefault()) text += " from " + route.source.toString();
+  if (route.hops.size() == 1) {
+    text += describeHop(route.hops.front(), route.family(), names);
+    if (route.hops.front().onlink) text += " onlink";
+  }
+  text += " table " + tableName(route.table);
+  if (route.linkScope) text += " scope link";
+  if (route.preferredSource) text += " src " + route.preferredSource->toString();
+  text += " metric " + number(route.metric) + " proto " + number(route.protocol);
+  if (route.hops.size() < 2) return text;
+  for (const NextHop& hop : route.hops) {
+    text += " nexthop" + describeHop(hop, route.family(), names) + " weight " + number(hop.weight);
+    if (hop.onlink) text += " onlink";
+  }
+  return text;
+}
+
+std::string describe(const Rule& rule) {
+  std::string text = "priority " + number(rule.priority) + selectors(rule) + action(rule);
+  if (rule.suppressPrefixLength >= 0) text += " suppress_prefixlength " + std::to_string(rule.suppressPrefixLength);
+  if (rule.protocol != 0) text += " proto " + number(rule.protocol);
+  return text;
+}
+
+std::vector<std::string> describe(const Change& change, const DeviceName& names) {
+  const auto routeLine = [&](std::string_view verb, const Route& route) {
+    return std::string{ipCommand(route.family())} + " route " + std::string{verb} + " " + describe(route, names);
+  };
+  const auto ruleLine = [](std::string_view verb, const Rule& rule) {
+    return std::string{ipCommand(rule.family)} + " rule " + std::string{verb} + " " + describe(rule);
+  };
+  using Lines = std::vector<std::string>;
+  return std::visit(
+      Overload{
+          [&](const AddRoute& added) -> Lines { return {routeLine(added.replace ? "replace" : "add", added.route)}; },
+          [&](const DeleteRoute& deleted) -> Lines { return {routeLine("del", deleted.route)}; },
+          [&](const AddRule& added) -> Lines { return {ruleLine("add", added.rule)}; },
+          [&](const DeleteRule& deleted) -> Lines { return {ruleLine("del", deleted.rule)}; },
+          [&](const SetTunnelMark& set) -> Lines {
+            return {"wg set " + set.tunnel + " fwmark " + (set.mark.value == 0 ? "off" : hex(set.mark.value))};
+          },
+          [&](const SetSysctl& set) -> Lines {
+            return {"sysctl -w " + set.sysctl.name() + "=" + (set.on ? "1" : "0")};
+          },
+          [&](const NftTransaction& transaction) -> Lines { return describeTransaction(transaction); },
+      },
+      change);
+}
+
+std::vector<std::string> describe(const Plan& plan, const DeviceName& names) {
+  std::vector<std::string> lines;
+  for (const Change& change : plan.changes)
+    for (std::string& line : describe(change, names)) lines.push_back(std::move(line));
+  return lines;
+}
+
+}  // namespace wgsteer

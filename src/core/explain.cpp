@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What fib_rules_lookup(), fib_table_lookup() and the output hook do with a locally generated packet, for the parts
+// that matter to a WireGuard socket: no input interface, UDP, no flow hashing (the first living next hop is taken).
+#include "wgsteer/core/explain.hpp"
+
+#include <algorithm>
+
+#include "wgsteer/core/numbers.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+constexpr std::uint8_t kUdp = 17;
+
+struct Lookup {
+  Outcome outcome = Outcome::noRoute;
+  std::optional<Route> route;
+  std::optional<NextHop> hop;
+};
+
+class Simulator {
+ public:
+  Simulator(const State& state, const World& world) : world_(world), names_(deviceNames(world)) {
+    for (const auto* set : {&world.rules, &state.rules})
+      for (const Rule& rule : *set) rules_.push_back(&rule);
+    // The sets are ordered, not the kernel's lists: of equal priorities, foreign ones were there first.
+    std::ranges::stable_sort(rules_, {}, [](const Rule* rule) { return rule->priority; });
+    for (const auto* set : {&world.routes, &state.routes})
+      for (const Route& route : *set) routes_.push_back(&route);
+  }
+
+  Lookup lookup(const Packet& packet, std::vector<WalkStep>& steps) const {
+    std::uint32_t from = 0;
+    for (const Rule* rule : rules_) {
+      if (rule->family != packet.destination.address.family() || rule->priority < from) continue;
+      WalkStep step{describe(*rule), matches(*rule, packet)};
+      if (!step.matched) {
+        steps.push_back(std::move(step));
+        continue;
+      }
+      if (rule->action == RuleAction::goto_) from = rule->gotoPriority;
+      const Lookup found = act(*rule, packet);
+      step.text += result(found);
+      steps.push_back(std::move(step));
+      if (found.outcome != Outcome::noRoute) return found;
+    }
+    return {};
+  }
+
+  const DeviceName& names() const { return names_; }
+
+ private:
+  bool matches(const Rule& rule, const Packet& packet) const {
+    bool match = rule.mark.matches(packet.mark) && rule.inputInterface.empty() && rule.outputInterface.empty() &&
+                 !rule.otherSelector;
+    // A lookup without a source yet matches no "from", other than "from all".
+    if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);
+    if (rule.destination) match &= rule.destination->contains(packet.destination.address);
+    if (rule.ipProtocol != 0) match &= rule.ipProtocol == kUdp;
+    if (rule.sourcePort) match = false;
+    if (rule.destinationPort)
+      match &= packet.destination.port >= rule.destinationPort->first &&
+               packet.destination.port <= rule.destinationPort->last;
+    return match != rule.invert;
+  }
+
+  Lookup act(const Rule& rule, const Packet& packet) const {
+    switch (rule.action) {
+      case RuleAction::lookup:
+        return inTable(rule, packet);
+      case RuleAction::blackhole:
+      case RuleAction::unreachable:
+      case RuleAction::prohibit:
+        return {Outcome::unreachable, {}, {}};
+      default:
+        return {};
+    }
+  }
+
+  /// A next hop that the kernel would use: link up, and with carrier where routes without are to be ignored.
+  std::optional<NextHop> livingHop(const Route& route) const {
+    for (const NextHop& hop : route.hops) {
+      const Link* link = world_.link(hop.device);
+      if (link == nullptr || !link->up) continue;
+      const auto ignores = route.family() == Family::v4 ? SysctlKind::ignoreLinkdown4 : SysctlKind::ignoreLinkdown6;
+      if (!link->carrier && link->sysctls.contains(ignores)) continue;
+      return hop;
+    }
+    return std::nullopt;
+  }
+
+  Lookup inTable(const Rule& rule, const Packet& packet) const {
+    const Route* best = nullptr;
+    for (const Route* route : routes_) {
+      if (route->table != rule.table || !route->destination.contains(packet.destination.address)) continue;
+      if (!route->source.isDefault() && !(packet.source && route->source.contains(*packet.source))) continue;
+      if (route->type == RouteType::unicast && !livingHop(*route)) continue;
+      if (best == nullptr || better(*route, *best)) best = route;
+    }
+    if (best == nullptr || best->type == RouteType::throw_) return {};
+    if (rule.suppressPrefixLength >= 0 && best->destination.length() <= rule.suppressPrefixLength) return {};
+    if (best->type == RouteType::local) return {Outcome::local, *best, {}};
+    if (best->type != RouteType::unicast) return {Outcome::unreachable, *best, {}};
+    return {Outcome::device, *best, livingHop(*best)};
+  }
+
+  static bool better(const Route& route, const Route& than) {
+    if (route.destination.length() != than.destination.length())
+      return route.destination.length() > than.destination.length();
+    if (route.source.length() != than.source.length()) return route.source.length() > than.source.length();
+    return route.metric < than.metric;
+  }
+
+  std::string result(const Lookup& found) const {
+    if (found.route) return " -> " + describe(*found.route, names_);
+    return found.outcome == Outcome::noRoute ? " -> nothing there, next rule" : "";
+  }
+
+  const World& world_;
+  DeviceName names_;
+  std::vector<const Rule*> rules_;
+  std::vector<const Route*> routes_;
+};
+
+/// The first usable address of the device, if the route names none.
+std::optional<Address> sourceFor(const State& state, const World& world, const Lookup& found, Family family) {
+  if (found.route->preferredSource) return found.route->preferredSource;
+  const Link* link = world.link(found.hop->device);
+  if (link != nullptr && state.nft) {
+    const auto known = state.nft->table.sources.find({link->name, family});
+    if (known != state.nft->table.sources.end()) return known->second;
+  }
+  for (const InterfaceAddress& own : world.addresses)
+    if (own.device == found.hop->device && own.address.family() == family && !own.tentative && !own.linkScope)
+      return own.address;
+  return std::nullopt;
+}
+
+/// What the output chain makes of the packet's mark.
+Mark markedByNft(const State& state, const Packet& packet, std::vector<WalkStep>& steps) {
+  if (!state.nft || !state.nft->layout.intact) return packet.mark;
+  const auto known = state.nft->table.endpoints.find(packet.destination);
+  if (known == state.nft->table.endpoints.end()) return packet.mark;
+  if (!known->second) {
+    steps.push_back({"nft output: endpoint is known, the tunnel's own fwmark steers it", true});
+    return packet.mark;
+  }
+  const Numbers numbers{.markMask = state.nft->layout.markMask};
+  const Mark marked = stamp(packet.mark, numbers.mark(*known->second));
+  steps.push_back(
+      {"nft output: goto policy_" + std::to_string(known->second->value) + ", mark " + hex(marked.value), true});
+  return marked;
+}
+
+}  // namespace
+
+Walk explain(const State& state, const World& world, const Packet& packet) {
+  const Simulator simulator{state, world};
+  Walk walk;
+  Lookup found = simulator.lookup(packet, walk.steps);
+  walk.mark = packet.mark;
+  walk.source = packet.source;
+  // A packet without a route never gets as far as the output hook.
+  if (found.outcome == Outcome::device) {
+    if (!walk.source) walk.source = sourceFor(state, world, found, packet.destination.address.family());
+    walk.mark = markedByNft(state, packet, walk.steps);
+    if (walk.mark != packet.mark) found = simulator.lookup({packet.destination, walk.mark, walk.source}, walk.steps);
+  }
+  walk.outcome = found.outcome;
+  walk.route = found.route;
+  if (found.outcome != Outcome::device) return walk;
+
+  const Link* link = world.link(found.hop->device);
+  walk.device = simulator.names()(found.hop->device);
+  walk.gateway = found.hop->gateway;
+  // Packets with our mark leave by a WAN with an address of that WAN: by their lookup, or by the source and nat chains.
+  if (walk.mark != packet.mark) walk.source = sourceFor(state, world, found, packet.destination.address.family());
+  if (link != nullptr && isTunnel(world, *link)) walk.outcome = Outcome::loop;
+  return walk;
+}
+
+Packet outerPacket(const State& state, const Tunnel& tunnel, const Endpoint& endpoint) {
+  const auto ours = state.tunnelMarks.find(tunnel.name);
+  return {
+      .destination = endpoint, .mark = ours == state.tunnelMarks.end() ? tunnel.fwmark : ours->second, .source = {}};
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "wgsteer/core/desire.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// Devices of these kinds carry packets inside others: never a WAN that is found by itself. sit (6in4) and ip6tnl
+/// (DS-Lite) are not among them, for they are many people's only uplink of a family.
+constexpr std::array kVirtualUplinks{"tun", "xfrm", "vti", "vti6", "gre", "ip6gre", "ipip"};
+
+bool mayBeFoundAsWan(const World& world, const Link& link) {
+  return !link.loopback && !isTunnel(world, link) &&
+         std::ranges::none_of(kVirtualUplinks, [&](const char* kind) { return link.kind == kind; });
+}
+
+/// The part of a default route that leaves by one device, if any.
+std::optional<Route> byDevice(const Route& route, IfIndex device) {
+  if (!route.destination.isDefault() || route.type != RouteType::unicast || isOurTable(route.table))
+    return std::nullopt;
+  Route part = route;
+  std::erase_if(part.hops, [&](const NextHop& hop) { return hop.device != device; });
+  if (part.hops.empty()) return std::nullopt;
+  return part;
+}
+
+std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Family family) {
+  std::vector<Route> found;
+  for (const Route& route : routes)
+    if (route.family() == family)
+      if (auto part = byDevice(route, device)) found.push_back(std::move(*part));
+  std::ranges::stable_sort(found, [](const Route& left, const Route& right) {
+    const auto rank = [](const Route& route) { return std::tuple{route.table != kMainTable, route.metric}; };
+    return rank(left) < rank(right);
+  });
+  return found;
+}
+
+bool usableSource(const InterfaceAddress& own) {
+  return !own.tentative && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback();
+}
+
+/// The address that the kernel would most likely choose itself: the route's own, else one in the gateway's prefix, a
+/// preferred one before a deprecated, a global before a unique local, a stable before a temporary.
+std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family) {
+  const auto known = wan.defaults.find(family);
+  const Route* best = known == wan.defaults.end() || known->second.empty() ? nullptr : &known->second.front();
+  const auto rank = [&](const InterfaceAddress& own) {
+    const bool asked = best != nullptr && best->preferredSource == own.address;
+    const bool nearGateway = best != nullptr && best->hops.front().gateway &&
+                             Prefix{own.address, own.prefixLength}.contains(*best->hops.front().gateway);
+    return std::tuple{!asked, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
+  };
+  const InterfaceAddress* chosen = nullptr;
+  for (const InterfaceAddress& own : world.addresses) {
+    if (own.device != wan.link->index || own.address.family() != family || !usableSource(own)) continue;
+    if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
+  }
+  if (chosen == nullptr) return std::nullopt;
+  return chosen->address;
+}
+
+/// Fills in what the world says about the WAN's device.
+void look(const World& world, Wan& wan) {
+  wan.link = world.linkNamed(wan.device);
+  wan.down = world.wansDown.contains(wan.name);
+  // Named as a WAN or not: nothing is ever sent into a tunnel.
+  if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
+  if (wan.link == nullptr) return;
+  for (const Family family : kFamilies) {
+    auto defaults = defaultsOf(world.routes, wan.link->index, family);
+    if (defaults.empty()) defaults = defaultsOf(world.parked, wan.link->index, family);
+    if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
+    if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
+  }
+}
+
+std::vector<Wan> configuredWans(const Config& config, const World& world) {
+  std::vector<Wan> wans;
+  for (const WanConfig& wanConfig : config.wans) {
+    Wan wan;
+    wan.name = wanConfig.name;
+    wan.device = wanConfig.device;
+    wan.slot = Slot{static_cast<std::uint8_t>(wans.size() + 1)};
+    wan.weight = wanConfig.weight;
+    for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
+    look(world, wan);
+    wans.push_back(std::move(wan));
+  }
+  return wans;
+}
+
+/// Without a configuration: all devices with a default route in the main table, and those that once had one. A device
+/// keeps its number for as long as we know of it, also over a restart, for what is in the kernel speaks of it by that
+/// number.
+std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount) {
+  std::map<IfName, Slot> slots = world.adopted.wanSlots;
+  std::erase_if(slots, [&](const auto& known) {
+    const Link* link = world.linkNamed(known.first);
+    return link != nullptr && !mayBeFoundAsWan(world, *link);
+  });
+  std::vector<std::pair<std::uint32_t, IfName>> fresh;
+  for (const auto& [index, link] : world.links) {
+    if (!mayBeFoundAsWan(world, link) || slots.contains(link.name)) continue;
+    for (const Family family : kFamilies) {
+      const auto defaults = defaultsOf(world.routes, index, family);
+      if (defaults.empty() || defaults.front().table != kMainTable) continue;
+      fresh.emplace_back(defaults.front().metric, link.name);
+      break;
+    }
+  }
+  std::ranges::sort(fresh);
+  for (const auto& [metric, device] : fresh) {
+    for (std::uint8_t number = 1; number < slotCount; ++number) {
+      const bool taken = std::ranges::any_of(slots, [&](const auto& known) { return known.second.value == number; });
+      if (taken) continue;
+      slots.emplace(device, Slot{number});
+      break;
+    }
+  }
+  return slots;
+}
+
+/// Found WANs keep the main table's order per family, one more than its metrics so that 0 has a place; those that are
+/// equal there (two router advertisements) come one after the other, for nobody has asked for balancing.
+void rankFoundWans(std::vector<Wan>& wans) {
+  for (const Family family : kFamilies) {
+    std::vector<std::pair<std::uint32_t, Wan*>> order;
+    for (Wan& wan : wans) {
+      const auto known = wan.defaults.find(family);
+      const std::uint32_t metric = known == wan.defaults.end() ? 0 : known->second.front().metric;
+      order.emplace_back(std::min(metric, kLanMetric - 0x1000) + 1, &wan);
+    }
+    std::ranges::stable_sort(order, {}, [](const auto& entry) { return std::pair{entry.first, entry.second->slot}; });
+    std::uint32_t last = 0;
+    for (auto& [metric, wan] : order) {
+      if (!wan->defaults.contains(family)) continue;
+      last = std::max(metric, last + 1);
+      wan->metric[family] = last;
+    }
+  }
+}
+
+std::vector<Wan> foundWans(const Config& config, const World& world) {
+  std::vector<Wan> wans;
+  for (const auto& [device, slot] : foundSlots(world, config.numbers.slotCount())) {
+    Wan wan;
+    wan.name = device;
+    wan.device = device;
+    wan.slot = slot;
+    for (const Family family : kFamilies) wan.metric[family] = kMinMetric;
+    look(world, wan);
+    wans.push_back(std::move(wan));
+  }
+  std::ranges::sort(wans, {}, &Wan::slot);
+  rankFoundWans(wans);
+  return wans;
+}
+
+std::vector<MemberView> members(const PolicyConfig& policy, const std::vector<Wan>& wans) {
+  std::vector<MemberView> views;
+  if (policy.members.empty()) {
+    for (std::size_t i = 0; i < wans.size(); ++i) views.push_back({i, wans[i].metric, wans[i].weight});
+    return views;
+  }
+  for (const PolicyMember& member : policy.members) {
+    const auto wan = std::ranges::find(wans, member.wan, &Wan::name);
+    if (wan == wans.end()) continue;  // the validator has refused that
+    views.push_back({static_cast<std::size_t>(wan - wans.begin()),
+                     {{Family::v4, member.metric}, {Family::v6, member.metric}},
+                     member.weight});
+  }
+  return views;
+}
+
+/// Gives out policies' numbers, counted downward from the last so that WANs can be added without moving them.
+class PolicyBook {
+ public:
+  PolicyBook(const Config& config, Steering& steering)
+      : config_(config),
+        steering_(steering),
+        next_(static_cast<std::uint8_t>(config.numbers.slotCount())),
+        floor_(static_cast<std::uint8_t>(
+            steering.wans.empty() ? 0 : std::ranges::max(steering.wans, {}, &Wan::slot).slot.value)) {
+    add(PolicyConfig{.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable}, false);
+    for (const PolicyConfig& policy : config.policies) add(policy, false);
+  }
+
+  /// Index of the policy; the server variant of one is made when it is first asked for.
+  std::size_t find(const std::string& name, bool server) {
+    const auto& known = steering_.policies;
+    const auto is = [&](const PolicyView& view, bool role) { return view.name == name && view.server == role; };
+    for (std::size_t i = 0; i < known.size(); ++i)
+      if (is(known[i], server)) return i;
+    if (server) {
+      for (const PolicyConfig& policy : config_.policies)
+        if (policy.name == name) return add(policy, true);
+      return add(
+          PolicyConfig{.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable},
+          true);
+    }
+    return 0;
+  }
+
+ private:
+  std::size_t add(const PolicyConfig& policy, bool server) {
+    PolicyView view{.name = policy.name,
+                    .members = members(policy, steering_.wans),
+                    .lastResort = policy.lastResort,
+                    .server = server,
+                    .target = {}};
+    // Found WANs come and go: a policy over them is never "of a single WAN", or its mark would change with their
+    // number.
+    const bool single =
+        view.members.size() == 1 && policy.lastResort == LastResort::unreachable && !server && !config_.wans.empty();
+    if (single) {
+      const Slot slot = steering_.wans[view.members.front().wan].slot;
+      view.target = {slot, config_.numbers.wanTable(slot), false};
+    } else if (next_ > floor_) {
+      const Slot slot{next_--};
+      view.target = {slot, config_.numbers.policyTable(slot), true};
+    } else {
+      steering_.problems.push_back("no mark is left for policy " + policy.name + (server ? " of server tunnels" : "") +
+                                   ": widen mark_mask; policy " + std::string{kDefaultPolicy} + " is used");
+      return 0;
+    }
+    steering_.policies.push_back(std::move(view));
+    return steering_.policies.size() - 1;
+  }
+
+  const Config& config_;
+  Steering& steering_;
+  std::uint8_t next_;
+  std::uint8_t floor_;
+};
+
+TunnelView viewOf(const Config& config, const Tunnel& tunnel, PolicyBook& book) {
+  const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
+  const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
+
+  TunnelView view;
+  view.tunnel = &tunnel;
+  view.server = asked.role == Role::automatic ? looksLikeServer(tunnel) : asked.role == Role::server;
+  view.policy = book.find(asked.policy, view.server);
+  view.ownsFwmark = tunnel.fwmark.value == 0 || config.numbers.isOurs(tunnel.fwmark);
+  for (const Peer& peer : tunnel.peers) {
+    const auto own = std::ranges::find_if(config.peers, [&](const PeerConfig& entry) {
+      return entry.tunnel == tunnel.name && entry.publicKey == peer.publicKey && entry.policy;
+    });
+    view.peerPolicy.push_back(own == config.peers.end() ? view.policy : book.find(*own->policy, view.server));
+  }
+  return view;
+}
+
+}  // namespace
+
+bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
+
+std::string Wan::whyNot(Family family) const {
+  if (link == nullptr) return "no such device";
+  if (!link->up) return "link down";
+  if (!link->carrier) return "no carrier";
+  if (!defaults.contains(family)) return "no default route";
+  if (down) return "taken down";
+  return {};
+}
+
+bool looksLikeServer(const Tunnel& tunnel) {
+  const auto isHost = [](const Prefix& prefix) { return prefix.length() == bitsOf(prefix.family()); };
+  const auto clientLike = [](const Peer& peer) {
+    // /0, or halves of it: this peer is somebody's way to the Internet.
+    return peer.persistentKeepalive != 0 ||
+           std::ranges::any_of(peer.allowedIps, [](const Prefix& prefix) { return prefix.length() <= 1; });
+  };
+  if (tunnel.peers.empty() || std::ranges::any_of(tunnel.peers, clientLike)) return false;
+  return std::ranges::any_of(tunnel.peers, [](const Peer& peer) { return !peer.endpoint; }) ||
+         std::ranges::all_of(tunnel.peers,
+                             [&](const Peer& peer) { return std::ranges::all_of(peer.allowedIps, isHost); });
+}
+
+Steering steer(const Config& config, const World& world) {
+  Steering steering;
+  steering.wans = config.wans.empty() ? foundWans(config, world) : configuredWans(config, world);
+  PolicyBook book{config, steering};
+  for (const auto& [name, tunnel] : world.tunnels) {
+    const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
+    if (configured != config.tunnels.end() && !configured->enabled) continue;
+    steering.tunnels.push_back(viewOf(config, tunnel, book));
+  }
+  return steering;
+}
+
+}  // namespace wgsteer

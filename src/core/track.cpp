@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/track.hpp"
+
+#include <algorithm>
+
+#include "wgsteer/core/numbers.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTable(route.table); }
+bool isOurs(const Rule& rule) { return rule.protocol == kProtocol; }
+
+/// A route that leaves by nothing but this device.
+bool onlyBy(const Route& route, IfIndex device) {
+  return !route.hops.empty() &&
+         std::ranges::all_of(route.hops, [&](const NextHop& hop) { return hop.device == device; });
+}
+
+class Tracker {
+ public:
+  explicit Tracker(Picture& picture) : world_(picture.world), observed_(picture.observed) {}
+
+  Tracked operator()(const LinkChanged& event) {
+    const Link& link = event.link;
+    const auto known = world_.links.find(link.index);
+    if (known != world_.links.end() && known->second == link) return {};
+    const bool isNew = known == world_.links.end();
+    const bool wentDown = !isNew && known->second.up && !link.up;
+    const bool renamed = !isNew && known->second.name != link.name;
+    world_.links.insert_or_assign(link.index, link);
+    if (wentDown) loseRoutes(link.index, Family::v4, true);
+    Tracked tracked{.relevant = true, .stale = {}};
+    // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet.
+    tracked.stale.tunnels = isNew || renamed || (isTunnel(world_, link) && link.up);
+    // What the kernel has really taken away with the link is read from our own tables, a handful of routes.
+    tracked.stale.ownRoutes = wentDown;
+    return tracked;
+  }
+
+  Tracked operator()(const LinkGone& event) {
+    const auto known = world_.links.find(event.index);
+    if (known == world_.links.end()) return {};
+    const IfName name = known->second.name;
+    for (const Family family : kFamilies) loseRoutes(event.index, family, false);
+    std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return own.device == event.index; });
+    std::erase_if(observed_.sysctls, [&](const Sysctl& sysctl) { return sysctl.device == name; });
+    world_.links.erase(known);
+    world_.tunnels.erase(name);
+    observed_.tunnelMarks.erase(name);
+    return {.relevant = true, .stale = {.ownRoutes = true}};
+  }
+
+  Tracked operator()(const AddressAdded& event) {
+    // One address is announced again whenever its flags or lifetimes change.
+    std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, event.address); });
+    world_.addresses.insert(event.address);
+    return {.relevant = true, .stale = {}};
+  }
+
+  Tracked operator()(const AddressGone& event) {
+    const InterfaceAddress& gone = event.address;
+    const auto erased =
+        std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, gone); });
+    if (erased == 0) return {};
+    const Family family = gone.address.family();
+    const bool last = std::ranges::none_of(world_.addresses, [&](const InterfaceAddress& own) {
+      return own.device == gone.device && own.address.family() == family;
+    });
+    if (last && family == Family::v4) loseRoutes(gone.device, family, true);
+    // Routes with this preferred source go as well, silently in IPv4 (fib_sync_down_addr).
+    std::erase_if(world_.routes, [&](const Route& route) { return route.preferredSource == gone.address; });
+    std::erase_if(world_.parked, [&](const Route& route) { return route.preferredSource == gone.address; });
+    return {.relevant = true, .stale = {.ownRoutes = true}};
+  }
+
+  Tracked operator()(const RouteAdded& event) {
+    const Route& route = event.route;
+    std::set<Route>& routes = isOurs(route) ? observed_.routes : world_.routes;
+    if (event.replaced) std::erase_if(routes, [&](const Route& known) { return known.key() == route.key(); });
+    const bool isNew = routes.insert(route).second;
+    if (!isOurs(route)) unpark(route);
+    return {.relevant = isNew, .stale = {}};
+  }
+
+  Tracked operator()(const RouteGone& event) {
+    if (isOurs(event.route)) return {.relevant = observed_.routes.erase(event.route) > 0, .stale = {}};
+    const auto erased = world_.routes.erase(event.route) + world_.parked.erase(event.route);
+    if (erased > 0) return {.relevant = true, .stale = {}};
+    // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the truth.
+    const bool concerns =
+        std::ranges::any_of(world_.routes, [&](const Route& known) { return known.key() == event.route.key(); });
+    return {.relevant = concerns, .stale = {.rtnetlink = concerns}};
+  }
+
+  Tracked operator()(const RuleAdded& event) {
+    std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
+    return {.relevant = rules.insert(event.rule).second && isOurs(event.rule), .stale = {}};
+  }
+
+  Tracked operator()(const RuleGone& event) {
+    std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
+    return {.relevant = rules.erase(event.rule) > 0 && isOurs(event.rule), .stale = {}};
+  }
+
+  Tracked operator()(const NftChanged&) { return {.relevant = true, .stale = {.nft = true}}; }
+  Tracked operator()(const SysctlsChanged&) { return {.relevant = true, .stale = {.links = true}}; }
+  Tracked operator()(const TunnelsChanged&) { return {.relevant = true, .stale = {.tunnels = true}}; }
+  Tracked operator()(const Overrun&) {
+    return {.relevant = true, .stale = {.rtnetlink = true, .links = true, .nft = true, .tunnels = true}};
+  }
+
+ private:
+  static bool sameIdentity(const InterfaceAddress& left, const InterfaceAddress& right) {
+    return left.device == right.device && left.address == right.address && left.prefixLength == right.prefixLength;
+  }
+
+  /// Forgets routes that the kernel drops with a device's link or last address. Foreign defaults are parked when the
+  /// device remains, for nobody may tell us when it is back (`ip link set up` restores none of them).
+  void loseRoutes(IfIndex device, Family family, bool park) {
+    const auto lost = [&](const Route& route) { return route.family() == family && onlyBy(route, device); };
+    if (park) {
+      for (const Route& route : world_.routes)
+        if (lost(route) && route.destination.isDefault()) world_.parked.insert(route);
+    } else {
+      std::erase_if(world_.parked, lost);
+    }
+    std::erase_if(world_.routes, lost);
+    std::erase_if(observed_.routes, lost);
+  }
+
+  /// A default route of the device that is really there makes the parked ones history.
+  void unpark(const Route& route) {
+    if (!route.destination.isDefault()) return;
+    for (const NextHop& hop : route.hops)
+      std::erase_if(world_.parked, [&](const Route& parked) {
+        return parked.family() == route.family() && onlyBy(parked, hop.device);
+      });
+  }
+
+  World& world_;
+  State& observed_;
+};
+
+}  // namespace
+
+Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{picture}, event); }
+
+void settle(Picture& picture, const Plan& plan) {
+  apply(picture.observed, plan);
+  for (const Change& change : plan.changes) {
+    const auto* set = std::get_if<SetTunnelMark>(&change);
+    if (set == nullptr) continue;
+    const auto tunnel = picture.world.tunnels.find(set->tunnel);
+    if (tunnel != picture.world.tunnels.end()) tunnel->second.fwmark = set->mark;
+  }
+  // Without a table of ours (somebody flushed the ruleset), what we know of our past is kept in mind until it is back.
+  if (!picture.observed.nft) return;
+  picture.world.adopted.wanSlots = picture.observed.nft->table.wans;
+  picture.world.adopted.sysctls = picture.observed.nft->table.changedSysctls;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/control_client.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <sys/time.h>
+#include <unistd.h>
+#include <vector>
+
+#include "engine/control_socket.hpp"
+#include "os/fd.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
+
+/// Anybody may take an abstract name before the daemon does; only root's word counts, or that of our own user.
+bool isTrusted(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+Result<os::Fd> connectToDaemon() {
+  os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (!socket) return fail(ErrorKind::io, std::string{"control socket: "} + std::strerror(errno), errno);
+  setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+  const ControlAddress name = controlAddress();
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) != 0) {
+    if (errno == ECONNREFUSED || errno == ENOENT) return fail(ErrorKind::notThere, "wgsteer does not run", errno);
+    return fail(ErrorKind::busy, std::string{"control socket @wgsteer: "} + std::strerror(errno), errno);
+  }
+  if (!isTrusted(socket.get()))
+    return fail(ErrorKind::refused, "control socket @wgsteer is held by somebody else than root");
+  return socket;
+}
+
+Result<std::string> receiveLine(int socket) {
+  std::string line;
+  std::vector<char> part(64 << 10);
+  while (true) {
+    const auto size = read(socket, part.data(), part.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return fail(ErrorKind::busy, "wgsteer does not answer", errno);
+    if (size == 0) return fail(ErrorKind::refused, "wgsteer closed the connection: are you root?");
+    line.append(part.data(), static_cast<std::size_t>(size));
+    if (line.back() == '\n') return line;
+  }
+}
+
+}  // namespace
+
+Result<nlohmann::json> askDaemon(std::string_view request) {
+  auto socket = connectToDaemon();
+  if (!socket) return std::unexpected(socket.error());
+  const std::string line = nlohmann::json{{"version", kControlVersion}, {"request", request}}.dump() + "\n";
+  if (send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+    return fail(ErrorKind::busy, std::string{"control socket: send: "} + std::strerror(errno), errno);
+  auto answer = receiveLine(socket->get());
+  if (!answer) return std::unexpected(answer.error());
+  auto reply = nlohmann::json::parse(*answer, nullptr, false);
+  if (!reply.is_object()) return fail(ErrorKind::malformed, "wgsteer's answer is no JSON object");
+  if (!reply.value("ok", false)) return fail(ErrorKind::refused, reply.value("error", "wgsteer refused"));
+  return reply;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/control_server.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "engine/control_socket.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+constexpr std::size_t kMaxClients = 16;
+/// A status of ten thousand peers in one go.
+constexpr int kSendBuffer = 8 << 20;
+
+bool mayAsk(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+}  // namespace
+
+Result<ControlServer> ControlServer::open() {
+  os::Fd listener{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!listener) return fail(ErrorKind::io, std::string{"control socket: "} + std::strerror(errno), errno);
+  const ControlAddress name = controlAddress();
+  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) != 0) {
+    if (errno == EADDRINUSE)
+      return fail(ErrorKind::alreadyThere,
+                  "wgsteer runs already in this network namespace (control socket @wgsteer is taken)", errno);
+    return fail(ErrorKind::io, std::string{"control socket @wgsteer: "} + std::strerror(errno), errno);
+  }
+  if (listen(listener.get(), static_cast<int>(kMaxClients)) != 0)
+    return fail(ErrorKind::io, std::string{"control socket: listen: "} + std::strerror(errno), errno);
+  return ControlServer{std::move(listener)};
+}
+
+Status ControlServer::serve(os::EventLoop& loop, Answer answer) {
+  loop_ = &loop;
+  answer_ = std::move(answer);
+  return loop.watch(listener_.get(), [this] { accept(); });
+}
+
+void ControlServer::accept() {
+  os::Fd client{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+  if (!client || clients_.size() >= kMaxClients || !mayAsk(client.get())) return;
+  setsockopt(client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);
+  const int descriptor = client.get();
+  if (!loop_->watch(descriptor, [this, descriptor] { receive(descriptor); })) return;
+  clients_[descriptor] = Client{std::move(client), {}};
+}
+
+void ControlServer::close(int client) {
+  loop_->unwatch(client);
+  clients_.erase(client);
+}
+
+void ControlServer::receive(int client) {
+  std::string& received = clients_[client].received;
+  std::array<char, 1024> part{};
+  const auto size = read(client, part.data(), part.size());
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) return close(client);
+  received.append(part.data(), static_cast<std::size_t>(size));
+  for (auto end = received.find('\n'); end != std::string::npos; end = received.find('\n')) {
+    const std::string line = received.substr(0, end);
+    received.erase(0, end + 1);
+    if (!handle(client, line)) return close(client);
+  }
+  if (received.size() > kMaxRequest) close(client);
+}
+
+bool ControlServer::handle(int client, const std::string& line) {
+  const auto request = nlohmann::json::parse(line, nullptr, false);
+  nlohmann::json reply{{"version", kControlVersion}, {"ok", false}};
+  if (!request.is_object() || !request.contains("request") || !request["request"].is_string())
+    reply["error"] = "a request is {\"version\":1,\"request\":NAME}";
+  else if (!request.contains("version") || request["version"] != kControlVersion)
+    reply["error"] = "this daemon speaks version " + std::to_string(kControlVersion);
+  else
+    reply.update(answer_(request["request"].get<std::string>()));
+  const std::string text = reply.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return send(client, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+}
+
+}  // namespace wgsteer

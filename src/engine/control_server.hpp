@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's side of the control socket. Never blocks: a client that is slow to read is let go.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "wgsteer/result.hpp"
+
+#include "os/event_loop.hpp"
+#include "os/fd.hpp"
+
+namespace wgsteer {
+
+class ControlServer {
+ public:
+  /// Answers the member "request" of a request; its result is merged into the reply.
+  using Answer = std::function<nlohmann::json(const std::string& request)>;
+
+  /// ErrorKind::alreadyThere when another daemon serves this network namespace.
+  static Result<ControlServer> open();
+
+  /// From here on clients are served. The server must outlive the loop's run.
+  Status serve(os::EventLoop& loop, Answer answer);
+
+ private:
+  explicit ControlServer(os::Fd listener) : listener_(std::move(listener)) {}
+  void accept();
+  void receive(int client);
+  bool handle(int client, const std::string& line);
+  void close(int client);
+
+  struct Client {
+    os::Fd socket;
+    std::string received;
+  };
+  os::Fd listener_;
+  os::EventLoop* loop_ = nullptr;
+  Answer answer_;
+  std::map<int, Client> clients_;
+};
+
+}  // namespace wgsteer

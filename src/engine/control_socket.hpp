@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Address and protocol of the control socket: unix(7), abstract, so that there is one per network namespace and its
+// name goes with the process. One JSON object a line in each direction:
+//   {"version":1,"request":"status"}   ->   {"version":1,"ok":true,"status":{...}}
+//   {"version":1,"request":"reload"}   ->   {"version":1,"ok":false,"error":"wgsteer.toml:3: ..."}
+// Who may ask is decided by SO_PEERCRED: root, and the daemon's own user.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+namespace wgsteer {
+
+inline constexpr std::string_view kControlName = "wgsteer";
+inline constexpr int kControlVersion = 1;
+inline constexpr std::size_t kMaxRequest = 4096;
+
+struct ControlAddress {
+  sockaddr_un address{};
+  socklen_t length = 0;
+};
+
+inline ControlAddress controlAddress() {
+  ControlAddress made;
+  made.address.sun_family = AF_UNIX;
+  // The leading zero byte makes it abstract.
+  kControlName.copy(made.address.sun_path + 1, kControlName.size());
+  made.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + kControlName.size());
+  return made;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/daemon.hpp"
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <unistd.h>
+
+#include "engine/control_server.hpp"
+#include "engine/status.hpp"
+#include "log/log.hpp"
+#include "os/directory_watch.hpp"
+#include "os/event_loop.hpp"
+#include "os/service_notify.hpp"
+#include "os/signals.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// Where user-space implementations of WireGuard put their sockets; a tunnel is one as soon as its socket is there.
+constexpr const char* kUapiDirectory = "/var/run/wireguard";
+
+std::string nameOf(const InUse& use) {
+  if (use.wan.empty()) return "none";
+  return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
+}
+
+/// Says each failure once until it changes, however often it is tried again.
+class FailureLog {
+ public:
+  void say(const std::string& line) {
+    if (said_.insert(line).second) log::error(line);
+  }
+  void clear() { said_.clear(); }
+
+ private:
+  std::set<std::string> said_;
+};
+
+Engine::Observer logTo(FailureLog& failures) {
+  return {
+      .applied =
+          [&failures](const Plan& plan, const DeviceName& names) {
+            failures.clear();
+            if (log::enabled(LogLevel::debug))
+              for (const std::string& line : describe(plan, names)) log::debug(line);
+            log::info("applied " + std::to_string(plan.changes.size()) +
+                      (plan.changes.size() == 1 ? " change" : " changes"));
+          },
+      .failed =
+          [&failures](const Change& change, const Error& error, const DeviceName& names) {
+            const auto lines = describe(change, names);
+            failures.say((lines.empty() ? std::string{"nft transaction"} : lines.front()) + ": " + error.toString());
+          },
+      .moved =
+          [](const std::string& tunnel, Family family, const InUse& before, const InUse& now, const std::string& why) {
+            log::info(tunnel + ": " + (family == Family::v4 ? "IPv4" : "IPv6") + " leaves by " + nameOf(now) +
+                      ", before by " + nameOf(before) + (why.empty() ? "" : ": " + why));
+          },
+      .trouble = [&failures](const Error& error) { failures.say(error.toString()); },
+  };
+}
+
+/// Polling costs time linear in peers (about 1 us each): a second is for up to a thousand, ten thousand are read every
+/// 11 s.
+std::chrono::nanoseconds pollPeriod(const World& world) {
+  std::size_t peers = 0;
+  for (const auto& [name, tunnel] : world.tunnels) peers += tunnel.peers.size();
+  return std::chrono::milliseconds{1000 + peers};
+}
+
+class Daemon {
+ public:
+  Daemon(Kernel& kernel, const LoadConfig& load, Config config, os::EventLoop loop, os::Timer poll, os::Timer retry,
+         os::Signals signals, os::DirectoryWatch uapi, ControlServer control)
+      : kernel_(kernel),
+        load_(load),
+        loop_(std::move(loop)),
+        poll_(std::move(poll)),
+        retry_(std::move(retry)),
+        signals_(std::move(signals)),
+        uapi_(std::move(uapi)),
+        control_(std::move(control)),
+        engine_(kernel, std::move(config), logTo(failures_), os::monotonicNow) {}
+
+  Status run() {
+    if (auto started = engine_.start(); !started) return started;
+    if (auto wired = wire(); !wired) return wired;
+    announce();
+    auto ended = loop_.run();
+    os::serviceNotify("STOPPING=1");
+    if (engine_.config().onExit == OnExit::flush) {
+      if (auto flushed = engine_.flush(); !flushed) return flushed;
+    }
+    return ended;
+  }
+
+ private:
+  Status wire() {
+    for (const int descriptor : kernel_.descriptors())
+      if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
+    const std::pair<int, os::EventLoop::Handler> others[] = {
+        {poll_.descriptor(), [this] { onPollTimer(); }},
+        {retry_.descriptor(), [this] { onRetryTimer(); }},
+        {signals_.descriptor(), [this] { onSignals(); }},
+        {uapi_.descriptor(), [this] { pollDue_ |= uapi_.drain(); }},
+    };
+    for (const auto& [descriptor, handler] : others)
+      if (auto done = loop_.watch(descriptor, handler); !done) return done;
+    // Handlers only note what is ready: everything is drained first, then planned for once.
+    loop_.afterEach([this] { onWakeUp(); });
+    armRetry();
+    poll_.arm(pollPeriod(engine_.picture().world));
+    return control_.serve(loop_, [this](const std::string& request) { return answer(request); });
+  }
+
+  void announce() {
+    const Steering steering = engine_.steering();
+    std::string wans;
+    for (const Wan& wan : steering.wans) wans += (wans.empty() ? "" : ", ") + wan.name;
+    log::info("steering " + std::to_string(steering.tunnels.size()) + " tunnels over " +
+              (wans.empty() ? "no WAN yet" : wans));
+    for (const std::string& problem : steering.problems) log::warn(problem);
+    os::serviceNotify("READY=1");
+  }
+
+  void onWakeUp() {
+    if (kernelReady_) engine_.onEvents();
+    if (pollDue_) engine_.onPoll();
+    if (retryDue_) engine_.onRetry();
+    if (reloadDue_) reload();
+    if (kernelReady_ || pollDue_ || retryDue_ || reloadDue_) armRetry();
+    kernelReady_ = pollDue_ = retryDue_ = reloadDue_ = false;
+  }
+
+  void armRetry() {
+    const auto after = engine_.retryAfter();
+    if (after != armedRetry_) retry_.arm(after.value_or(std::chrono::nanoseconds{0}));
+    armedRetry_ = after;
+  }
+
+  void onPollTimer() {
+    poll_.acknowledge();
+    uapi_.renew();
+    pollDue_ = true;
+    poll_.arm(pollPeriod(engine_.picture().world));
+  }
+
+  void onRetryTimer() {
+    retry_.acknowledge();
+    armedRetry_.reset();
+    retryDue_ = true;
+  }
+
+  void onSignals() {
+    while (const auto number = signals_.next()) {
+      if (*number == SIGHUP)
+        reloadDue_ = true;
+      else
+        loop_.stop();
+    }
+  }
+
+  Status reload() {
+    os::serviceNotify(
+        "RELOADING=1\nMONOTONIC_USEC=" +
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(os::monotonicNow()).count()));
+    Status done = takeOver();
+    if (done)
+      log::info("configuration reloaded");
+    else
+      log::error(done.error().toString() + "; the configuration stays as it was");
+    os::serviceNotify("READY=1");
+    return done;
+  }
+
+  Status takeOver() {
+    auto config = load_();
+    if (!config) return std::unexpected(config.error());
+    const LogLevel level = config->logLevel;
+    if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
+    log::setLevel(level);
+    return {};
+  }
+
+  nlohmann::json answer(const std::string& request) {
+    if (request == "status")
+      return {{"ok", true},
+              {"status", statusDocument(engine_.config(), engine_.picture(), facts(), os::wallClockSeconds())}};
+    if (request == "reload") {
+      const Status done = reload();
+      armRetry();
+      if (done) return {{"ok", true}};
+      return {{"error", done.error().toString()}};
+    }
+    if (request == "flush") return flushAndStop();
+    return {{"error", "requests are: status, reload, flush"}};
+  }
+
+  /// While the daemon lives, it would put back what is removed: so it leaves as well.
+  nlohmann::json flushAndStop() {
+    log::info("flushing, as asked on the control socket");
+    loop_.stop();
+    if (const auto flushed = engine_.flush(); !flushed) return {{"error", flushed.error().toString()}};
+    return {{"ok", true}};
+  }
+
+  DaemonFacts facts() const { return {.pid = getpid(), .startedAt = startedAt_, .statistics = engine_.statistics()}; }
+
+  Kernel& kernel_;
+  const LoadConfig& load_;
+  os::EventLoop loop_;
+  os::Timer poll_;
+  os::Timer retry_;
+  os::Signals signals_;
+  os::DirectoryWatch uapi_;
+  ControlServer control_;
+  FailureLog failures_;
+  Engine engine_;
+  std::int64_t startedAt_ = os::wallClockSeconds();
+  std::optional<std::chrono::nanoseconds> armedRetry_;
+  bool kernelReady_ = false;
+  bool pollDue_ = false;
+  bool retryDue_ = false;
+  bool reloadDue_ = false;
+};
+
+}  // namespace
+
+Status runDaemon(Kernel& kernel, const LoadConfig& load) {
+  auto config = load();
+  if (!config) return std::unexpected(config.error());
+  log::setLevel(config->logLevel);
+  auto control = ControlServer::open();
+  if (!control) return std::unexpected(control.error());
+  auto signals = os::Signals::create({SIGTERM, SIGINT, SIGHUP});
+  if (!signals) return std::unexpected(signals.error());
+  auto loop = os::EventLoop::create();
+  if (!loop) return std::unexpected(loop.error());
+  auto poll = os::Timer::create();
+  if (!poll) return std::unexpected(poll.error());
+  auto retry = os::Timer::create();
+  if (!retry) return std::unexpected(retry.error());
+  auto uapi = os::DirectoryWatch::create(kUapiDirectory);
+  if (!uapi) return std::unexpected(uapi.error());
+  Daemon daemon{kernel,
+                load,
+                std::move(*config),
+                std::move(*loop),
+                std::move(*poll),
+                std::move(*retry),
+                std::move(*signals),
+                std::move(*uapi),
+                std::move(*control)};
+  return daemon.run();
+}
+
+Status runOnce(Kernel& kernel, const LoadConfig& load) {
+  auto config = load();
+  if (!config) return std::unexpected(config.error());
+  log::setLevel(config->logLevel);
+  FailureLog failures;
+  Engine engine{kernel, std::move(*config), logTo(failures), os::monotonicNow};
+  if (auto started = engine.start(); !started) return started;
+  if (engine.retryAfter()) return fail(ErrorKind::io, "not everything could be installed, see above");
+  return {};
+}
+
+}  // namespace wgsteer

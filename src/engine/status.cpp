@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/status.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "wgsteer/core/explain.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+using Json = nlohmann::json;
+
+const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
+
+Json gatewayOf(const Wan& wan, Family family) {
+  const auto known = wan.defaults.find(family);
+  if (known == wan.defaults.end()) return nullptr;
+  const auto& gateway = known->second.front().hops.front().gateway;
+  return gateway ? Json(gateway->toString()) : Json(nullptr);
+}
+
+Json wanDocument(const Wan& wan, const Numbers& numbers) {
+  Json document{{"name", wan.name},
+                {"device", wan.device},
+                {"mark", hex(numbers.mark(wan.slot).value)},
+                {"table", numbers.wanTable(wan.slot).value},
+                {"weight", wan.weight}};
+  for (const Family family : kFamilies) {
+    const auto source = wan.source.find(family);
+    document[keyOf(family)] = {{"usable", wan.eligible(family)},
+                               {"why", wan.whyNot(family)},
+                               {"gateway", gatewayOf(wan, family)},
+                               {"source", source == wan.source.end() ? Json(nullptr) : Json(source->second.toString())},
+                               {"metric", wan.metric.at(family)}};
+  }
+  return document;
+}
+
+Json policyDocument(const Steering& steering, const PolicyView& policy, const Numbers& numbers) {
+  Json document{{"name", policy.name},
+                {"role", policy.server ? "server" : "client"},
+                {"mark", hex(numbers.mark(policy.target.slot).value)},
+                {"table", policy.target.table.value},
+                {"last_resort", policy.lastResort == LastResort::main ? "main" : "unreachable"},
+                {"wans", Json::array()}};
+  for (const MemberView& member : policy.members) document["wans"].push_back(steering.wans[member.wan].name);
+  for (const Family family : kFamilies) document[keyOf(family)] = inUse(steering, policy, family).wan;
+  return document;
+}
+
+const char* outcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::device:
+      return "ok";
+    case Outcome::loop:
+      return "loop";
+    case Outcome::unreachable:
+      return "unreachable";
+    case Outcome::noRoute:
+      return "no route";
+    case Outcome::local:
+      return "local";
+  }
+  return "";
+}
+
+Json peerDocument(const Picture& picture, const Tunnel& tunnel, const Peer& peer, const std::string& policy,
+                  std::int64_t now) {
+  Json document{{"public_key", peer.publicKey.toString()},
+                {"policy", policy},
+                {"endpoint", nullptr},
+                {"handshake_age",
+                 peer.lastHandshake == 0 ? Json(nullptr) : Json(std::max<std::int64_t>(0, now - peer.lastHandshake))},
+                {"received", peer.receivedBytes},
+                {"sent", peer.sentBytes}};
+  if (!peer.endpoint) return document;
+  document["endpoint"] = peer.endpoint->toString();
+  const Walk walk = explain(picture.observed, picture.world, outerPacket(picture.observed, tunnel, *peer.endpoint));
+  document["path"] = outcomeName(walk.outcome);
+  document["device"] = walk.device;
+  document["source"] = walk.source ? Json(walk.source->toString()) : Json(nullptr);
+  return document;
+}
+
+Json tunnelDocument(const Picture& picture, const Steering& steering, const TunnelView& view, std::int64_t now) {
+  const Tunnel& tunnel = *view.tunnel;
+  Json document{{"interface", tunnel.name},
+                {"backend", tunnel.backend == TunnelBackend::kernel ? "kernel" : "userspace"},
+                {"role", view.server ? "server" : "client"},
+                {"policy", steering.policies[view.policy].name},
+                {"fwmark", hex(tunnel.fwmark.value)},
+                {"fwmark_owner", view.ownsFwmark ? "wgsteer" : "user"},
+                {"listen_port", tunnel.listenPort},
+                {"peers", Json::array()}};
+  for (std::size_t i = 0; i < tunnel.peers.size(); ++i)
+    document["peers"].push_back(
+        peerDocument(picture, tunnel, tunnel.peers[i], steering.policies[view.peerPolicy[i]].name, now));
+  return document;
+}
+
+Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
+  if (!daemon) return nullptr;
+  const EngineStatistics& statistics = daemon->statistics;
+  const auto microseconds = [](std::chrono::nanoseconds duration) { return duration.count() / 1000; };
+  return {{"pid", daemon->pid},
+          {"started", daemon->startedAt},
+          {"events", statistics.wakeUps},
+          {"plans", statistics.plans},
+          {"changes", statistics.changes},
+          {"failures", statistics.failures},
+          {"resyncs", statistics.resyncs},
+          {"failovers", statistics.failovers},
+          {"last_apply_us", microseconds(statistics.lastApply)},
+          {"worst_apply_us", microseconds(statistics.worstApply)}};
+}
+
+}  // namespace
+
+nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
+                              std::int64_t now) {
+  const Steering steering = steer(config, picture.world);
+  Json document{{"version", kStatusVersion},
+                {"daemon", daemonDocument(daemon)},
+                {"pending", diff(desire(config, picture.world, steering), picture.observed).changes.size()},
+                {"wans", Json::array()},
+                {"policies", Json::array()},
+                {"tunnels", Json::array()},
+                {"problems", steering.problems}};
+  for (const Wan& wan : steering.wans) document["wans"].push_back(wanDocument(wan, config.numbers));
+  for (const PolicyView& policy : steering.policies)
+    document["policies"].push_back(policyDocument(steering, policy, config.numbers));
+  for (const TunnelView& view : steering.tunnels)
+    document["tunnels"].push_back(tunnelDocument(picture, steering, view, now));
+  return document;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel/linux_kernel.hpp"
+
+#include "kernel/sysctl_files.hpp"
+#include "wgsteer/core/overload.hpp"
+
+namespace wgsteer::kernel {
+
+namespace {
+
+bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTable(route.table); }
+
+/// Sysctls of ours that are on by now: those recorded in the table, as the links have them.
+std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
+  std::set<Sysctl> on;
+  if (!picture.observed.nft) return on;
+  for (const Sysctl& sysctl : picture.observed.nft->table.changedSysctls) {
+    const Link* link = picture.world.linkNamed(sysctl.device);
+    if (link != nullptr && link->sysctls.contains(sysctl.kind)) on.insert(sysctl);
+  }
+  return on;
+}
+
+/// Runs the steps until one fails.
+template <class... Step>
+Status inOrder(Step&&... steps) {
+  Status outcome;
+  (void)((outcome = steps(), outcome.has_value()) && ...);
+  return outcome;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
+  auto rtnetlink = netlink::Rtnetlink::open();
+  if (!rtnetlink) return std::unexpected(rtnetlink.error());
+  auto nft = nft::Nft::open();
+  if (!nft) return std::unexpected(nft.error());
+  return std::unique_ptr<LinuxKernel>{new LinuxKernel{std::move(*rtnetlink), std::move(*nft)}};
+}
+
+Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
+  Picture picture;
+  const auto outcome = inOrder([&] { return readLinks(picture.world); },
+                               [&] { return readRoutes(picture, options.allRoutes); }, [&] { return readRules(picture); },
+                               [&] { return readTunnels(picture, numbers); }, [&] { return readNft(picture, numbers); });
+  if (!outcome) return std::unexpected(outcome.error());
+  return picture;
+}
+
+Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stale& stale) {
+  const auto when = [](bool asked, auto step) { return [asked, step]() -> Status { return asked ? step() : Status{}; }; };
+  return inOrder(when(stale.rtnetlink || stale.links, [&] { return readLinks(picture.world); }),
+                 when(stale.rtnetlink, [&] { return readRoutes(picture, false); }),
+                 when(stale.rtnetlink, [&] { return readRules(picture); }),
+                 when(stale.ownRoutes && !stale.rtnetlink, [&] { return readOwnRoutes(picture.observed); }),
+                 when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
+                 when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }));
+}
+
+Status LinuxKernel::readLinks(World& world) {
+  auto links = rtnetlink_.links();
+  if (!links) return std::unexpected(links.error());
+  auto addresses = rtnetlink_.addresses();
+  if (!addresses) return std::unexpected(addresses.error());
+  world.links = std::move(*links);
+  world.addresses = std::move(*addresses);
+  world.rpFilterAll = static_cast<std::uint8_t>(readForAll("ipv4", "rp_filter"));
+  world.sysctlsAll.clear();
+  if (readForAll("ipv4", "src_valid_mark") != 0) world.sysctlsAll.insert(SysctlKind::srcValidMark);
+  return {};
+}
+
+Status LinuxKernel::readRoutes(Picture& picture, bool all) {
+  picture.world.routes.clear();
+  picture.observed.routes.clear();
+  for (const Family family : kFamilies) {
+    auto routes = rtnetlink_.routes(family, std::nullopt, [all](const Route& route) {
+      return all || route.destination.isDefault() || isOurTable(route.table);
+    });
+    if (!routes) return std::unexpected(routes.error());
+    for (const Route& route : *routes)
+      (isOurs(route) ? picture.observed.routes : picture.world.routes).insert(route);
+  }
+  return {};
+}
+
+/// Table by table, a few microseconds each: only those that are known to have something of ours.
+Status LinuxKernel::readOwnRoutes(State& observed) {
+  std::set<std::pair<Family, TableId>> tables;
+  for (const Rule& rule : observed.rules) tables.emplace(rule.family, rule.table);
+  for (const Route& route : observed.routes) tables.emplace(route.family(), route.table);
+  std::set<Route> found;
+  for (const auto& [family, table] : tables) {
+    auto routes = rtnetlink_.routes(family, table, isOurs);
+    if (!routes) return std::unexpected(routes.error());
+    found.merge(*routes);
+  }
+  observed.routes = std::move(found);
+  return {};
+}
+
+Status LinuxKernel::readRules(Picture& picture) {
+  picture.world.rules.clear();
+  picture.observed.rules.clear();
+  for (const Family family : kFamilies) {
+    auto rules = rtnetlink_.rules(family);
+    if (!rules) return std::unexpected(rules.error());
+    for (const Rule& rule : *rules)
+      (rule.protocol == kProtocol ? picture.observed.rules : picture.world.rules).insert(rule);
+  }
+  return {};
+}
+
+Status LinuxKernel::readTunnels(Picture& picture, const Numbers& numbers) {
+  auto tunnels = wireguard_.observe(picture.world.links);
+  if (!tunnels) return std::unexpected(tunnels.error());
+  picture.observed.tunnelMarks.clear();
+  for (const auto& [name, tunnel] : *tunnels)
+    if (numbers.isOurs(tunnel.fwmark)) picture.observed.tunnelMarks.emplace(name, tunnel.fwmark);
+  tunnels_ = *tunnels;
+  picture.world.tunnels = std::move(*tunnels);
+  return {};
+}
+
+Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
+  auto state = nft_->observe(numbers);
+  if (!state) return std::unexpected(state.error());
+  picture.observed.nft = std::move(*state);
+  picture.observed.sysctls = sysctlsThatAreOn(picture);
+  picture.world.adopted = {};
+  if (picture.observed.nft) {
+    picture.world.adopted.wanSlots = picture.observed.nft->table.wans;
+    picture.world.adopted.sysctls = picture.observed.nft->table.changedSysctls;
+  }
+  return {};
+}
+
+Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
+  return std::visit(Overload{
+                        [&](const AddRoute& added) { return rtnetlink_.addRoute(added.route, added.replace); },
+                        [&](const DeleteRoute& deleted) { return rtnetlink_.deleteRoute(deleted.route); },
+                        [&](const AddRule& added) { return rtnetlink_.addRule(added.rule); },
+                        [&](const DeleteRule& deleted) { return rtnetlink_.deleteRule(deleted.rule); },
+                        [&](const SetTunnelMark& set) -> Status {
+                          const auto tunnel = tunnels_.find(set.tunnel);
+                          if (tunnel == tunnels_.end())
+                            return fail(ErrorKind::notThere, "wg set " + set.tunnel + " fwmark: no such tunnel");
+                          return wireguard_.setFwmark(tunnel->second, set.mark);
+                        },
+                        [&](const SetSysctl& set) { return writeSysctl(set.sysctl, set.on); },
+                        [&](const NftTransaction& transaction) { return nft_->commit(transaction, numbers); },
+                    },
+                    change);
+}
+
+CommitReport LinuxKernel::commit(const Plan& plan, const Numbers& numbers) {
+  CommitReport report;
+  for (const Change& change : plan.changes) {
+    // Without its rule and table, a mark would send packets where nobody wanted them.
+    if (!report.ok() && std::holds_alternative<SetTunnelMark>(change)) break;
+    Status outcome = make(change, numbers);
+    if (outcome)
+      ++report.done;
+    else
+      report.failed.push_back({change, std::move(outcome)});
+  }
+  return report;
+}
+
+Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark) { return wireguard_.setFwmark(tunnel, fwmark); }
+
+Status LinuxKernel::subscribe() {
+  return inOrder([&] { return rtnetlink_.subscribe(); }, [&] { return nft_->subscribe(); });
+}
+
+std::vector<int> LinuxKernel::descriptors() const {
+  std::vector<int> all;
+  for (const int descriptor : {rtnetlink_.eventDescriptor(), nft_->eventDescriptor()})
+    if (descriptor >= 0) all.push_back(descriptor);
+  return all;
+}
+
+void LinuxKernel::drain(const Sink& sink) {
+  rtnetlink_.drain(sink);
+  if (nft_->drain()) sink(NftChanged{});
+}
+
+}  // namespace wgsteer::kernel

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel of the network namespace that this process is in.
+#pragma once
+
+#include <memory>
+
+#include "netlink/rtnetlink.hpp"
+#include "netlink/wireguard.hpp"
+#include "nft/nft.hpp"
+#include "wgsteer/kernel.hpp"
+
+namespace wgsteer::kernel {
+
+class LinuxKernel : public Kernel {
+ public:
+  static Result<std::unique_ptr<LinuxKernel>> open();
+
+  Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) override;
+  Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
+  CommitReport commit(const Plan& plan, const Numbers& numbers) override;
+  Status unstick(const Tunnel& tunnel, Mark fwmark) override;
+  Status subscribe() override;
+  std::vector<int> descriptors() const override;
+  void drain(const Sink& sink) override;
+
+  /// What the kernel's FIB says of a packet; for tests.
+  Result<netlink::Rtnetlink::Found> lookup(const Packet& packet) { return rtnetlink_.lookup(packet); }
+
+ private:
+  LinuxKernel(netlink::Rtnetlink rtnetlink, std::unique_ptr<nft::Nft> nft)
+      : rtnetlink_(std::move(rtnetlink)), nft_(std::move(nft)) {}
+
+  Status readLinks(World& world);
+  Status readRoutes(Picture& picture, bool all);
+  Status readOwnRoutes(State& observed);
+  Status readRules(Picture& picture);
+  Status readTunnels(Picture& picture, const Numbers& numbers);
+  Status readNft(Picture& picture, const Numbers& numbers);
+  Status make(const Change& change, const Numbers& numbers);
+
+  netlink::Rtnetlink rtnetlink_;
+  netlink::WireGuard wireguard_;
+  std::unique_ptr<nft::Nft> nft_;
+  std::map<IfName, Tunnel> tunnels_;  ///< as last read: SetTunnelMark names a tunnel, its backend is known here
+};
+
+}  // namespace wgsteer::kernel

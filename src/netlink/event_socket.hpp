@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A netlink socket that only listens. Its buffer is large (8 MB hold some 20 000 events, the default 256), and what it
+// cannot hold is reported as an overrun, never lost silently.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <initializer_list>
+#include <vector>
+
+#include "netlink/wire.hpp"
+#include "os/fd.hpp"
+#include "wgsteer/result.hpp"
+
+namespace wgsteer::netlink {
+
+class EventSocket {
+ public:
+  static Result<EventSocket> open(int protocol, std::initializer_list<int> groups);
+
+  /// Has the kernel drop announcements of routes other than default routes, except those in tables with ids over 255 (ours
+  /// are): a feed of a million routes then costs this process nothing. Classic BPF, 9 instructions.
+  Status keepDefaultRoutesOnly();
+
+  /// Hands on all that is queued. `onOverrun` when events were lost.
+  void drain(const std::function<void(const nlmsghdr*)>& onMessage, const std::function<void()>& onOverrun);
+  int descriptor() const { return socket_.get(); }
+
+ private:
+  EventSocket() = default;
+  os::Fd socket_;
+  std::vector<std::byte> input_;
+};
+
+}  // namespace wgsteer::netlink

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A netlink socket for requests and nothing else: on a socket that also receives events, the ack of a request is lost when
+// the events overrun it (seen on 6.18).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "netlink/wire.hpp"
+#include "os/fd.hpp"
+#include "wgsteer/result.hpp"
+
+namespace wgsteer::netlink {
+
+class RequestSocket {
+ public:
+  using Handler = std::function<void(const nlmsghdr*)>;
+
+  /// `protocol`: NETLINK_ROUTE, NETLINK_GENERIC. Strict checking of dump requests is on, so that the kernel filters.
+  static Result<RequestSocket> open(int protocol);
+
+  /// Notifications caused by our requests carry it as their sender.
+  std::uint32_t portId() const { return portId_; }
+
+  /// Sends and waits for the ack. `what` is the request in `ip` spelling, made only when it failed.
+  Status request(Message& message, const std::function<std::string()>& what);
+  /// Hands on every message of the answer. ErrorKind::overrun when somebody changed the thing meanwhile: ask again.
+  Status dump(Message& message, const Handler& onMessage, const std::function<std::string()>& what);
+  /// Forgets what was received last: for answers that carry keys.
+  void wipe();
+  /// One request with one message as its answer.
+  Status ask(Message& message, const Handler& onMessage, const std::function<std::string()>& what);
+
+  /// Sends a batch, whose messages are numbered from nextSequence() to `last`, as one datagram, and hands on every answer
+  /// to one of them. nfnetlink has given all of them before send() returns, so nothing is waited for.
+  Status exchange(std::span<const std::byte> batch, std::uint32_t last,
+                  const std::function<void(const Answer&)>& onAnswer);
+  std::uint32_t nextSequence() const { return sequence_ + 1; }
+
+ private:
+  RequestSocket() = default;
+  Status send(Message& message);
+  Status converse(Message& message, const Handler& onMessage);
+
+  os::Fd socket_;
+  std::uint32_t portId_ = 0;
+  std::uint32_t sequence_ = 0;  // requests begin with 1: notifications have 0
+  std::vector<std::byte> input_;
+  std::size_t sendBuffer_ = 0;  // what exchange() has asked for so far
+};
+
+}  // namespace wgsteer::netlink

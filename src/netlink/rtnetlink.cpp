@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "netlink/rtnetlink.hpp"
+
+#include <linux/fib_rules.h>
+#include <linux/if_link.h>
+#include <linux/netconf.h>
+#include <linux/rtnetlink.h>
+
+#include <cerrno>
+
+#include "netlink/rtnl.hpp"
+#include "wgsteer/core/describe.hpp"
+
+namespace wgsteer::netlink {
+
+namespace {
+
+/// A dump is interrupted when somebody changes the thing meanwhile; on a busy host more than once.
+constexpr int kDumpAttempts = 8;
+
+std::string numbered(IfIndex index) { return "if" + std::to_string(index.value); }
+
+std::string routeText(const char* verb, const Route& route) {
+  return std::string{ipCommand(route.family())} + " route " + verb + " " + describe(route, numbered);
+}
+
+std::string ruleText(const char* verb, const Rule& rule) {
+  return std::string{ipCommand(rule.family)} + " rule " + verb + " " + describe(rule);
+}
+
+/// A family that the kernel does not have (IPv6 switched off at boot) is one without anything in it.
+bool isMissingFamily(const Error& error) { return error.code == EAFNOSUPPORT || error.code == EOPNOTSUPP; }
+
+Status dumpUntilWhole(const std::function<Status()>& attempt) {
+  Status outcome;
+  for (int i = 0; i < kDumpAttempts; ++i) {
+    outcome = attempt();
+    if (outcome || outcome.error().kind != ErrorKind::overrun) break;
+  }
+  return outcome;
+}
+
+Status gone(Status outcome) {
+  if (!outcome && outcome.error().kind == ErrorKind::notThere) return {};
+  return outcome;
+}
+
+}  // namespace
+
+Result<Rtnetlink> Rtnetlink::open() {
+  auto requests = RequestSocket::open(NETLINK_ROUTE);
+  if (!requests) return std::unexpected(requests.error());
+  return Rtnetlink{std::move(*requests)};
+}
+
+Result<std::map<IfIndex, Link>> Rtnetlink::links() {
+  std::map<IfIndex, Link> found;
+  const auto outcome = dumpUntilWhole([&] {
+    found.clear();
+    Message message{RTM_GETLINK, 0};
+    message.extra<ifinfomsg>();
+    return requests_.dump(
+        message,
+        [&](const nlmsghdr* answer) {
+          if (auto link = decodeLink(answer)) found.insert_or_assign(link->index, std::move(*link));
+        },
+        [] { return std::string{"ip link show"}; });
+  });
+  if (!outcome) return std::unexpected(outcome.error());
+  return found;
+}
+
+Result<std::set<InterfaceAddress>> Rtnetlink::addresses() {
+  std::set<InterfaceAddress> found;
+  const auto outcome = dumpUntilWhole([&] {
+    found.clear();
+    Message message{RTM_GETADDR, 0};
+    message.extra<ifaddrmsg>();
+    return requests_.dump(
+        message,
+        [&](const nlmsghdr* answer) {
+          if (auto address = decodeAddress(answer)) found.insert(*address);
+        },
+        [] { return std::string{"ip address show"}; });
+  });
+  if (!outcome) return std::unexpected(outcome.error());
+  return found;
+}
+
+Result<std::set<Route>> Rtnetlink::routes(Family family, std::optional<TableId> table,
+                                          const std::function<bool(const Route&)>& keep) {
+  std::set<Route> found;
+  const auto outcome = dumpUntilWhole([&] {
+    found.clear();
+    Message message{RTM_GETROUTE, 0};
+    message.extra<rtmsg>().rtm_family = static_cast<unsigned char>(addressFamily(family));
+    if (table) message.u32(RTA_TABLE, table->value);
+    return requests_.dump(
+        message,
+        [&](const nlmsghdr* answer) {
+          auto route = decodeRoute(answer);
+          // Kernels before strict checking send all tables; those without IPv6 answer for IPv4 instead.
+          const bool asked = route && route->family() == family && (!table || route->table == *table);
+          if (asked && keep(*route)) found.insert(std::move(*route));
+        },
+        [&] { return std::string{ipCommand(family)} + " route show table " + (table ? std::to_string(table->value) : "all"); });
+  });
+  // A table that was never used does not exist (ENOENT): it is empty.
+  if (!outcome && outcome.error().kind != ErrorKind::notThere && !isMissingFamily(outcome.error()))
+    return std::unexpected(outcome.error());
+  return found;
+}
+
+Result<std::set<Rule>> Rtnetlink::rules(Family family) {
+  std::set<Rule> found;
+  const auto outcome = dumpUntilWhole([&] {
+    found.clear();
+    Message message{RTM_GETRULE, 0};
+    message.extra<fib_rule_hdr>().family = static_cast<std::uint8_t>(addressFamily(family));
+    return requests_.dump(
+        message,
+        [&](const nlmsghdr* answer) {
+          auto rule = decodeRule(answer);
+          if (rule && rule->family == family) found.insert(std::move(*rule));
+        },
+        [&] { return std::string{ipCommand(family)} + " rule show"; });
+  });
+  if (!outcome && !isMissingFamily(outcome.error())) return std::unexpected(outcome.error());
+  return found;
+}
+
+Status Rtnetlink::addRoute(const Route& route, bool replace) {
+  Message message{RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL))};
+  encodeRoute(message, route);
+  return requests_.request(message, [&] { return routeText(replace ? "replace" : "add", route); });
+}
+
+Status Rtnetlink::deleteRoute(const Route& route) {
+  Message message{RTM_DELROUTE, 0};
+  encodeRoute(message, route);
+  return gone(requests_.request(message, [&] { return routeText("del", route); }));
+}
+
+Status Rtnetlink::addRule(const Rule& rule) {
+  Message message{RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL};
+  encodeRule(message, rule);
+  auto outcome = requests_.request(message, [&] { return ruleText("add", rule); });
+  if (outcome || outcome.error().kind != ErrorKind::alreadyThere) return outcome;
+  // EEXIST does not say whose it is (rules that differ in the protocol only coexist): look.
+  const auto present = rules(rule.family);
+  return present && present->contains(rule) ? Status{} : outcome;
+}
+
+Status Rtnetlink::deleteRule(const Rule& rule) {
+  Message message{RTM_DELRULE, 0};
+  encodeRule(message, rule);
+  return gone(requests_.request(message, [&] { return ruleText("del", rule); }));
+}
+
+Result<Rtnetlink::Found> Rtnetlink::lookup(const Packet& packet) {
+  const Address& destination = packet.destination.address;
+  const Family family = destination.family();
+  Message message{RTM_GETROUTE, 0};
+  auto& header = message.extra<rtmsg>();
+  header.rtm_family = static_cast<unsigned char>(addressFamily(family));
+  header.rtm_dst_len = bitsOf(family);
+  if (packet.source) header.rtm_src_len = bitsOf(family);
+  message.bytes(RTA_DST, destination.bytes());
+  if (packet.source) message.bytes(RTA_SRC, packet.source->bytes());
+  message.u32(RTA_MARK, packet.mark.value);
+  Found found;
+  const auto outcome = requests_.ask(
+      message,
+      [&](const nlmsghdr* answer) {
+        const auto parts = partsOf<rtmsg>(answer);
+        if (!parts) return;
+        const Attributes<RTA_VIA> attributes{parts->attributes};
+        found = {.device = IfIndex{attributes.integer<std::int32_t>(RTA_OIF).value_or(0)},
+                 .gateway = attributes.address(RTA_GATEWAY, family),
+                 .source = attributes.address(RTA_PREFSRC, family)};
+      },
+      [&] {
+        return std::string{ipCommand(family)} + " route get " + destination.toString() + " mark " + hex(packet.mark.value);
+      });
+  if (!outcome) return std::unexpected(outcome.error());
+  return found;
+}
+
+Status Rtnetlink::subscribe() {
+  auto events = EventSocket::open(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                                                  RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
+                                                  RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
+  if (!events) return std::unexpected(events.error());
+  if (auto filtered = events->keepDefaultRoutesOnly(); !filtered) return filtered;
+  events_ = std::move(*events);
+  return {};
+}
+
+void Rtnetlink::drain(const std::function<void(const Event&)>& sink) {
+  if (!events_) return;
+  events_->drain(
+      [&](const nlmsghdr* message) {
+        if (message->nlmsg_pid == requests_.portId()) return;
+        if (const auto event = decodeEvent(message)) sink(*event);
+      },
+      [&] { sink(Overrun{}); });
+}
+
+std::optional<Event> decodeEvent(const nlmsghdr* message) {
+  switch (message->nlmsg_type) {
+    case RTM_NEWLINK:
+      if (auto link = decodeLink(message)) return LinkChanged{std::move(*link)};
+      break;
+    case RTM_DELLINK:
+      if (const auto link = decodeLink(message)) return LinkGone{link->index};
+      break;
+    case RTM_NEWADDR:
+      if (const auto address = decodeAddress(message)) return AddressAdded{*address};
+      break;
+    case RTM_DELADDR:
+      if (const auto address = decodeAddress(message)) return AddressGone{*address};
+      break;
+    case RTM_NEWROUTE:
+      if (auto route = decodeRoute(message)) return RouteAdded{std::move(*route), (message->nlmsg_flags & NLM_F_REPLACE) != 0};
+      break;
+    case RTM_DELROUTE:
+      if (auto route = decodeRoute(message)) return RouteGone{std::move(*route)};
+      break;
+    case RTM_NEWRULE:
+      if (auto rule = decodeRule(message)) return RuleAdded{std::move(*rule)};
+      break;
+    case RTM_DELRULE:
+      if (auto rule = decodeRule(message)) return RuleGone{std::move(*rule)};
+      break;
+    case RTM_NEWNETCONF:
+      if (const auto parts = partsOf<netconfmsg>(message))
+        return SysctlsChanged{IfIndex{Attributes<NETCONFA_IFINDEX>{parts->attributes}.integer<std::int32_t>(NETCONFA_IFINDEX).value_or(0)}};
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace wgsteer::netlink

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Requests and events of rtnetlink(7) in our values.
+//
+// Cost: one synchronous write is 2-8 us; a dump of one of our tables a few us; a dump of a main table with a million routes
+// half a second (the kernel cannot filter by prefix length), so it is done at start and after lost events only.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+
+#include "netlink/event_socket.hpp"
+#include "netlink/request_socket.hpp"
+#include "wgsteer/core/event.hpp"
+#include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/route.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer::netlink {
+
+class Rtnetlink {
+ public:
+  static Result<Rtnetlink> open();
+
+  Result<std::map<IfIndex, Link>> links();
+  Result<std::set<InterfaceAddress>> addresses();
+  /// All tables, or one. `keep` decides what of a large table is worth remembering.
+  Result<std::set<Route>> routes(Family family, std::optional<TableId> table, const std::function<bool(const Route&)>& keep);
+  Result<std::set<Rule>> rules(Family family);
+
+  /// Without `replace`, something with the same key is an error (alreadyThere).
+  Status addRoute(const Route& route, bool replace);
+  /// Of this protocol only. Gone already is done.
+  Status deleteRoute(const Route& route);
+  /// Done as well when exactly this rule is there.
+  Status addRule(const Rule& rule);
+  Status deleteRule(const Rule& rule);
+
+  /// What the kernel's FIB says (RTM_GETROUTE): device and source, without the nft output chain.
+  struct Found {
+    IfIndex device;
+    std::optional<Address> gateway;
+    std::optional<Address> source;
+  };
+  Result<Found> lookup(const Packet& packet);
+
+  Status subscribe();
+  int eventDescriptor() const { return events_ ? events_->descriptor() : -1; }
+  /// Everything that is queued, but for what we did ourselves.
+  void drain(const std::function<void(const Event&)>& sink);
+
+ private:
+  explicit Rtnetlink(RequestSocket requests) : requests_(std::move(requests)) {}
+
+  RequestSocket requests_;
+  std::optional<EventSocket> events_;
+};
+
+/// The event that a notification means; none for those of no concern.
+std::optional<Event> decodeEvent(const nlmsghdr* message);
+
+}  // namespace wgsteer::netlink

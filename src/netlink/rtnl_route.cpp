@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+
+#include "netlink/rtnl.hpp"
+
+namespace wgsteer::netlink {
+
+namespace {
+
+RouteType typeOf(std::uint8_t type) {
+  switch (type) {
+    case RTN_UNICAST:
+      return RouteType::unicast;
+    case RTN_LOCAL:
+      return RouteType::local;
+    case RTN_BLACKHOLE:
+      return RouteType::blackhole;
+    case RTN_UNREACHABLE:
+      return RouteType::unreachable;
+    case RTN_PROHIBIT:
+      return RouteType::prohibit;
+    case RTN_THROW:
+      return RouteType::throw_;
+    default:
+      return RouteType::other;
+  }
+}
+
+std::uint8_t typeNumber(RouteType type) {
+  switch (type) {
+    case RouteType::unicast:
+      return RTN_UNICAST;
+    case RouteType::local:
+      return RTN_LOCAL;
+    case RouteType::blackhole:
+      return RTN_BLACKHOLE;
+    case RouteType::unreachable:
+      return RTN_UNREACHABLE;
+    case RouteType::prohibit:
+      return RTN_PROHIBIT;
+    case RouteType::throw_:
+      return RTN_THROW;
+    case RouteType::other:
+      break;
+  }
+  return RTN_UNSPEC;
+}
+
+/// RTA_GATEWAY, or RTA_VIA for a gateway of the other family (struct rtvia: family, address).
+std::optional<Address> gatewayIn(const Attributes<RTA_VIA>& attributes, Family family) {
+  if (const auto gateway = attributes.address(RTA_GATEWAY, family)) return gateway;
+  const auto via = attributes.at(RTA_VIA);
+  if (!via || via->size() < sizeof(std::uint16_t)) return std::nullopt;
+  const auto viaFamily = familyOf(readInteger<std::uint16_t>(*via).value_or(0));
+  const Bytes address = via->subspan(sizeof(std::uint16_t));
+  if (!viaFamily || address.size() < bitsOf(*viaFamily) / 8U) return std::nullopt;
+  return Address::fromBytes(address.first(bitsOf(*viaFamily) / 8U));
+}
+
+std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
+  std::vector<NextHop> hops;
+  while (bytes.size() >= sizeof(rtnexthop)) {
+    rtnexthop header{};
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (header.rtnh_len < sizeof header || header.rtnh_len > bytes.size()) break;
+    const Attributes<RTA_VIA> attributes{bytes.subspan(sizeof header, header.rtnh_len - sizeof header)};
+    hops.push_back({.device = IfIndex{header.rtnh_ifindex},
+                    .gateway = gatewayIn(attributes, family),
+                    .onlink = (header.rtnh_flags & RTNH_F_ONLINK) != 0,
+                    .weight = static_cast<std::uint16_t>(header.rtnh_hops + 1)});
+    bytes = bytes.subspan(std::min(aligned(header.rtnh_len), bytes.size()));
+  }
+  return hops;
+}
+
+std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<RTA_VIA>& multi, const Attributes<RTA_TABLE>& attributes,
+                            Family family) {
+  if (const auto multipath = attributes.at(RTA_MULTIPATH)) {
+    auto hops = multipathHops(*multipath, family);
+    std::ranges::sort(hops);
+    return hops;
+  }
+  const auto device = attributes.integer<std::int32_t>(RTA_OIF);
+  if (!device) return {};
+  return {NextHop{.device = IfIndex{*device},
+                  .gateway = gatewayIn(multi, family),
+                  .onlink = (header.rtm_flags & RTNH_F_ONLINK) != 0,
+                  .weight = 1}};
+}
+
+void putGateway(Message& message, const NextHop& hop, Family family) {
+  if (!hop.gateway) return;
+  if (hop.gateway->family() == family) return message.bytes(RTA_GATEWAY, hop.gateway->bytes());
+  std::array<std::uint8_t, sizeof(std::uint16_t) + 16> via{};
+  const auto viaFamily = static_cast<std::uint16_t>(addressFamily(hop.gateway->family()));
+  std::memcpy(via.data(), &viaFamily, sizeof viaFamily);
+  std::ranges::copy(hop.gateway->bytes(), via.begin() + sizeof viaFamily);
+  message.bytes(RTA_VIA, Bytes{via}.first(sizeof viaFamily + hop.gateway->bytes().size()));
+}
+
+void putMultipath(Message& message, const Route& route) {
+  nlattr* nest = mnl_attr_nest_start(message.header(), RTA_MULTIPATH);
+  for (const NextHop& hop : route.hops) {
+    auto* start = static_cast<char*>(mnl_nlmsg_get_payload_tail(message.header()));
+    auto* header = static_cast<rtnexthop*>(mnl_nlmsg_put_extra_header(message.header(), sizeof(rtnexthop)));
+    header->rtnh_ifindex = hop.device.value;
+    header->rtnh_hops = static_cast<unsigned char>(hop.weight - 1);
+    header->rtnh_flags = hop.onlink ? RTNH_F_ONLINK : 0;
+    putGateway(message, hop, route.family());
+    const auto* end = static_cast<char*>(mnl_nlmsg_get_payload_tail(message.header()));
+    header->rtnh_len = static_cast<unsigned short>(end - start);
+  }
+  mnl_attr_nest_end(message.header(), nest);
+}
+
+}  // namespace
+
+std::optional<Route> decodeRoute(const nlmsghdr* message) {
+  const auto parts = partsOf<rtmsg>(message);
+  if (!parts) return std::nullopt;
+  const rtmsg& header = parts->header;
+  const auto family = familyOf(header.rtm_family);
+  if (!family || (header.rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
+  const Attributes<RTA_TABLE> attributes{parts->attributes};
+  const Attributes<RTA_VIA> gateways{parts->attributes};
+
+  Route route;
+  route.table = TableId{attributes.u32(RTA_TABLE, header.rtm_table)};
+  const Address none = Address::unspecified(*family);
+  route.destination = Prefix{attributes.address(RTA_DST, *family).value_or(none), header.rtm_dst_len};
+  route.source = Prefix{attributes.address(RTA_SRC, *family).value_or(none), header.rtm_src_len};
+  route.metric = attributes.u32(RTA_PRIORITY);
+  route.type = typeOf(header.rtm_type);
+  // IPv6 hangs unreachable routes on the loopback device; they have no next hop in any sense.
+  if (route.type == RouteType::unicast || route.type == RouteType::local)
+    route.hops = hopsOf(header, gateways, attributes, *family);
+  route.preferredSource = attributes.address(RTA_PREFSRC, *family);
+  route.linkScope = *family == Family::v4 && route.type == RouteType::unicast && header.rtm_scope == RT_SCOPE_LINK;
+  route.protocol = header.rtm_protocol;
+  return route;
+}
+
+void encodeRoute(Message& message, const Route& route) {
+  auto& header = message.extra<rtmsg>();
+  header.rtm_family = static_cast<unsigned char>(addressFamily(route.family()));
+  header.rtm_dst_len = route.destination.length();
+  header.rtm_src_len = route.source.length();
+  header.rtm_table = static_cast<unsigned char>(route.table.value < 256 ? route.table.value : RT_TABLE_UNSPEC);
+  header.rtm_protocol = route.protocol;
+  header.rtm_scope = static_cast<unsigned char>(route.linkScope ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+  header.rtm_type = typeNumber(route.type);
+  if (route.hops.size() == 1 && route.hops.front().onlink) header.rtm_flags = RTNH_F_ONLINK;
+
+  message.u32(RTA_TABLE, route.table.value);
+  if (!route.destination.isDefault()) message.bytes(RTA_DST, route.destination.address().bytes());
+  if (!route.source.isDefault()) message.bytes(RTA_SRC, route.source.address().bytes());
+  message.u32(RTA_PRIORITY, route.metric);
+  if (route.preferredSource) message.bytes(RTA_PREFSRC, route.preferredSource->bytes());
+  if (route.hops.size() > 1) {
+    putMultipath(message, route);
+  } else if (route.hops.size() == 1) {
+    message.u32(RTA_OIF, static_cast<std::uint32_t>(route.hops.front().device.value));
+    putGateway(message, route.hops.front(), route.family());
+  }
+}
+
+}  // namespace wgsteer::netlink

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+
+#include "netlink/rtnl.hpp"
+
+namespace wgsteer::netlink {
+
+namespace {
+
+RuleAction actionOf(std::uint8_t action) {
+  switch (action) {
+    case FR_ACT_TO_TBL:
+      return RuleAction::lookup;
+    case FR_ACT_GOTO:
+      return RuleAction::goto_;
+    case FR_ACT_NOP:
+      return RuleAction::nop;
+    case FR_ACT_BLACKHOLE:
+      return RuleAction::blackhole;
+    case FR_ACT_UNREACHABLE:
+      return RuleAction::unreachable;
+    case FR_ACT_PROHIBIT:
+      return RuleAction::prohibit;
+    default:
+      return RuleAction::other;
+  }
+}
+
+std::uint8_t actionNumber(RuleAction action) {
+  switch (action) {
+    case RuleAction::lookup:
+      return FR_ACT_TO_TBL;
+    case RuleAction::goto_:
+      return FR_ACT_GOTO;
+    case RuleAction::nop:
+      return FR_ACT_NOP;
+    case RuleAction::blackhole:
+      return FR_ACT_BLACKHOLE;
+    case RuleAction::unreachable:
+      return FR_ACT_UNREACHABLE;
+    case RuleAction::prohibit:
+      return FR_ACT_PROHIBIT;
+    case RuleAction::other:
+      break;
+  }
+  return FR_ACT_UNSPEC;
+}
+
+std::optional<PortRange> portsIn(const Attributes<FRA_DPORT_RANGE>& attributes, std::size_t type) {
+  const auto payload = attributes.at(type);
+  if (!payload || payload->size() < sizeof(fib_rule_port_range)) return std::nullopt;
+  fib_rule_port_range range{};
+  std::memcpy(&range, payload->data(), sizeof range);
+  return PortRange{range.start, range.end};
+}
+
+void putPorts(Message& message, std::uint16_t type, const std::optional<PortRange>& ports) {
+  if (ports) message.object(type, fib_rule_port_range{.start = ports->first, .end = ports->last});
+}
+
+std::optional<Prefix> prefixIn(const Attributes<FRA_DPORT_RANGE>& attributes, std::size_t type, Family family,
+                               std::uint8_t length) {
+  const auto address = attributes.address(type, family);
+  if (!address) return std::nullopt;
+  return Prefix{*address, length};
+}
+
+/// Selectors that we do not model. All ones is "no tun id", "all users" and the like.
+bool hasOtherSelector(const fib_rule_hdr& header, const Attributes<FRA_DPORT_RANGE>& attributes, Bytes all) {
+  bool other = header.tos != 0 || attributes.has(FRA_TUN_ID) || attributes.has(FRA_UID_RANGE);
+  if (const auto l3mdev = attributes.integer<std::uint8_t>(FRA_L3MDEV)) other |= *l3mdev != 0;
+  if (const auto flow = attributes.integer<std::uint32_t>(FRA_FLOW)) other |= *flow != 0;
+  if (const auto group = attributes.integer<std::uint32_t>(FRA_SUPPRESS_IFGROUP)) other |= *group != 0xffffffff;
+  // Later kernels' selectors (dscp, flow label, port masks): numbered beyond what this was written for.
+  forEachAttribute(all, [&](std::uint16_t type, Bytes) { other |= type > FRA_DPORT_RANGE; });
+  return other;
+}
+
+}  // namespace
+
+std::optional<Rule> decodeRule(const nlmsghdr* message) {
+  const auto parts = partsOf<fib_rule_hdr>(message);
+  if (!parts) return std::nullopt;
+  const fib_rule_hdr& header = parts->header;
+  const auto family = familyOf(header.family);
+  if (!family) return std::nullopt;
+  const Attributes<FRA_DPORT_RANGE> attributes{parts->attributes};
+
+  Rule rule;
+  rule.family = *family;
+  rule.priority = attributes.u32(FRA_PRIORITY);
+  rule.invert = (header.flags & FIB_RULE_INVERT) != 0;
+  rule.source = prefixIn(attributes, FRA_SRC, *family, header.src_len);
+  rule.destination = prefixIn(attributes, FRA_DST, *family, header.dst_len);
+  rule.inputInterface = attributes.text(FRA_IIFNAME);
+  rule.outputInterface = attributes.text(FRA_OIFNAME);
+  rule.mark = {attributes.u32(FRA_FWMARK), attributes.u32(FRA_FWMASK)};
+  // The kernel leaves the mask out of its answer when mark and mask are both zero, never otherwise.
+  if (attributes.has(FRA_FWMARK) && !attributes.has(FRA_FWMASK) && rule.mark.value != 0) rule.mark.mask = 0xffffffff;
+  rule.action = actionOf(header.action);
+  rule.table = TableId{attributes.u32(FRA_TABLE, header.table)};
+  if (rule.action != RuleAction::lookup) rule.table = TableId{0};
+  rule.suppressPrefixLength = static_cast<std::int32_t>(attributes.u32(FRA_SUPPRESS_PREFIXLEN, 0xffffffff));
+  rule.gotoPriority = attributes.u32(FRA_GOTO);
+  rule.ipProtocol = attributes.integer<std::uint8_t>(FRA_IP_PROTO).value_or(0);
+  rule.sourcePort = portsIn(attributes, FRA_SPORT_RANGE);
+  rule.destinationPort = portsIn(attributes, FRA_DPORT_RANGE);
+  rule.otherSelector = hasOtherSelector(header, attributes, parts->attributes);
+  rule.protocol = attributes.integer<std::uint8_t>(FRA_PROTOCOL).value_or(0);
+  return rule;
+}
+
+void encodeRule(Message& message, const Rule& rule) {
+  auto& header = message.extra<fib_rule_hdr>();
+  header.family = static_cast<std::uint8_t>(addressFamily(rule.family));
+  header.action = actionNumber(rule.action);
+  header.table = static_cast<std::uint8_t>(rule.table.value < 256 ? rule.table.value : RT_TABLE_UNSPEC);
+  if (rule.invert) header.flags = FIB_RULE_INVERT;
+  if (rule.source) header.src_len = rule.source->length();
+  if (rule.destination) header.dst_len = rule.destination->length();
+
+  message.u32(FRA_PRIORITY, rule.priority);
+  message.u8(FRA_PROTOCOL, rule.protocol);
+  if (rule.action == RuleAction::lookup) message.u32(FRA_TABLE, rule.table.value);
+  if (rule.action == RuleAction::goto_) message.u32(FRA_GOTO, rule.gotoPriority);
+  if (rule.source) message.bytes(FRA_SRC, rule.source->address().bytes());
+  if (rule.destination) message.bytes(FRA_DST, rule.destination->address().bytes());
+  if (!rule.inputInterface.empty()) message.text(FRA_IIFNAME, rule.inputInterface);
+  if (!rule.outputInterface.empty()) message.text(FRA_OIFNAME, rule.outputInterface);
+  if (rule.mark.mask != 0) {
+    message.u32(FRA_FWMARK, rule.mark.value);
+    message.u32(FRA_FWMASK, rule.mark.mask);
+  }
+  if (rule.suppressPrefixLength >= 0)
+    message.u32(FRA_SUPPRESS_PREFIXLEN, static_cast<std::uint32_t>(rule.suppressPrefixLength));
+  if (rule.ipProtocol != 0) message.u8(FRA_IP_PROTO, rule.ipProtocol);
+  putPorts(message, FRA_SPORT_RANGE, rule.sourcePort);
+  putPorts(message, FRA_DPORT_RANGE, rule.destinationPort);
+}
+
+}  // namespace wgsteer::netlink

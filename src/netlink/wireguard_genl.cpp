@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "netlink/wireguard_genl.hpp"
+
+#include <linux/genetlink.h>
+#include <linux/wireguard.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "netlink/rtnl.hpp"
+
+namespace wgsteer::netlink {
+
+namespace {
+
+constexpr std::uint8_t kWireGuardVersion = 1;
+constexpr int kDumpAttempts = 8;
+
+std::optional<Endpoint> endpointIn(Bytes bytes) {
+  const auto family = familyOf(readInteger<sa_family_t>(bytes).value_or(0));
+  if (family == Family::v4 && bytes.size() >= sizeof(sockaddr_in)) {
+    sockaddr_in address{};
+    std::memcpy(&address, bytes.data(), sizeof address);
+    std::array<std::uint8_t, 4> raw{};
+    std::memcpy(raw.data(), &address.sin_addr, raw.size());
+    return Endpoint{*Address::fromBytes(raw), ntohs(address.sin_port)};
+  }
+  if (family == Family::v6 && bytes.size() >= sizeof(sockaddr_in6)) {
+    sockaddr_in6 address{};
+    std::memcpy(&address, bytes.data(), sizeof address);
+    std::array<std::uint8_t, 16> raw{};
+    std::memcpy(raw.data(), &address.sin6_addr, raw.size());
+    return Endpoint{*Address::fromBytes(raw), ntohs(address.sin6_port)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Prefix> allowedIpIn(Bytes bytes) {
+  const Attributes<WGALLOWEDIP_A_MAX> attributes{bytes};
+  const auto family = familyOf(attributes.integer<std::uint16_t>(WGALLOWEDIP_A_FAMILY).value_or(0));
+  if (!family) return std::nullopt;
+  const auto address = attributes.address(WGALLOWEDIP_A_IPADDR, *family);
+  const auto length = attributes.integer<std::uint8_t>(WGALLOWEDIP_A_CIDR_MASK);
+  if (!address || !length) return std::nullopt;
+  return Prefix{*address, *length};
+}
+
+/// The peer of this key, new or continued from the message before.
+Peer& peerOf(Tunnel& tunnel, const PublicKey& key) {
+  if (!tunnel.peers.empty() && tunnel.peers.back().publicKey == key) return tunnel.peers.back();
+  tunnel.peers.emplace_back().publicKey = key;
+  return tunnel.peers.back();
+}
+
+void decodePeer(Bytes bytes, Tunnel& tunnel) {
+  const Attributes<WGPEER_A_MAX> attributes{bytes};
+  const auto key = attributes.at(WGPEER_A_PUBLIC_KEY);
+  if (!key || key->size() != PublicKey::kSize) return;
+  std::array<std::uint8_t, PublicKey::kSize> raw{};
+  std::ranges::copy(*key, raw.begin());
+  Peer& peer = peerOf(tunnel, PublicKey{raw});
+
+  if (const auto endpoint = attributes.at(WGPEER_A_ENDPOINT)) peer.endpoint = endpointIn(*endpoint);
+  if (const auto keepalive = attributes.integer<std::uint16_t>(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL))
+    peer.persistentKeepalive = *keepalive;
+  // struct __kernel_timespec: two 64-bit words on every architecture.
+  if (const auto handshake = attributes.integer<std::int64_t>(WGPEER_A_LAST_HANDSHAKE_TIME)) peer.lastHandshake = *handshake;
+  if (const auto received = attributes.integer<std::uint64_t>(WGPEER_A_RX_BYTES)) peer.receivedBytes = *received;
+  if (const auto sent = attributes.integer<std::uint64_t>(WGPEER_A_TX_BYTES)) peer.sentBytes = *sent;
+  if (const auto allowed = attributes.at(WGPEER_A_ALLOWEDIPS))
+    forEachAttribute(*allowed, [&](std::uint16_t, Bytes entry) {
+      if (const auto prefix = allowedIpIn(entry)) peer.allowedIps.push_back(*prefix);
+    });
+}
+
+}  // namespace
+
+void decodeDevice(Bytes bytes, Tunnel& tunnel) {
+  const Attributes<WGDEVICE_A_MAX> attributes{bytes};
+  if (attributes.has(WGDEVICE_A_IFNAME)) tunnel.name = attributes.text(WGDEVICE_A_IFNAME);
+  if (const auto fwmark = attributes.integer<std::uint32_t>(WGDEVICE_A_FWMARK)) tunnel.fwmark = Mark{*fwmark};
+  if (const auto port = attributes.integer<std::uint16_t>(WGDEVICE_A_LISTEN_PORT)) tunnel.listenPort = *port;
+  if (const auto peers = attributes.at(WGDEVICE_A_PEERS))
+    forEachAttribute(*peers, [&](std::uint16_t, Bytes peer) { decodePeer(peer, tunnel); });
+}
+
+Status WireGuardGenl::open() {
+  if (socket_) return {};
+  auto opened = RequestSocket::open(NETLINK_GENERIC);
+  if (!opened) return std::unexpected(opened.error());
+  socket_ = std::move(*opened);
+  return {};
+}
+
+/// The number of a family may differ after its module was loaded again: it is forgotten whenever a request fails.
+Result<std::uint16_t> WireGuardGenl::familyId(const std::string& kind) {
+  if (const auto known = families_.find(kind); known != families_.end()) return known->second;
+  if (auto ready = open(); !ready) return std::unexpected(ready.error());
+  Message message{GENL_ID_CTRL, 0};
+  message.extra<genlmsghdr>() = {.cmd = CTRL_CMD_GETFAMILY, .version = 1, .reserved = 0};
+  message.text(CTRL_ATTR_FAMILY_NAME, kind);
+  std::uint16_t id = 0;
+  const auto outcome = socket_->ask(
+      message,
+      [&](const nlmsghdr* answer) {
+        if (const auto parts = partsOf<genlmsghdr>(answer))
+          id = Attributes<CTRL_ATTR_FAMILY_ID>{parts->attributes}.integer<std::uint16_t>(CTRL_ATTR_FAMILY_ID).value_or(0);
+      },
+      [&] { return "generic netlink family " + kind; });
+  if (!outcome) return std::unexpected(outcome.error());
+  if (id == 0) return fail(ErrorKind::malformed, "generic netlink family " + kind + ": the answer has no number");
+  families_.emplace(kind, id);
+  return id;
+}
+
+Status WireGuardGenl::readOnce(const IfName& device, std::uint16_t family, Tunnel& tunnel) {
+  Message message{family, 0};
+  message.extra<genlmsghdr>() = {.cmd = WG_CMD_GET_DEVICE, .version = kWireGuardVersion, .reserved = 0};
+  message.text(WGDEVICE_A_IFNAME, device);
+  const auto outcome = socket_->dump(
+      message,
+      [&](const nlmsghdr* answer) {
+        if (const auto parts = partsOf<genlmsghdr>(answer)) decodeDevice(parts->attributes, tunnel);
+      },
+      [&] { return "wg show " + device; });
+  // The answer has the private key, and the preshared ones.
+  socket_->wipe();
+  return outcome;
+}
+
+Result<Tunnel> WireGuardGenl::read(const IfName& device, const std::string& kind) {
+  const auto family = familyId(kind);
+  if (!family) return std::unexpected(family.error());
+  kinds_[device] = kind;
+  for (int attempt = 1;; ++attempt) {
+    Tunnel tunnel{.name = device, .backend = TunnelBackend::kernel, .fwmark = {}, .listenPort = 0, .peers = {}};
+    const auto outcome = readOnce(device, *family, tunnel);
+    if (outcome) {
+      std::ranges::sort(tunnel.peers, {}, &Peer::publicKey);
+      return tunnel;
+    }
+    if (outcome.error().kind != ErrorKind::overrun || attempt == kDumpAttempts) {
+      families_.erase(kind);
+      return std::unexpected(outcome.error());
+    }
+  }
+}
+
+Status WireGuardGenl::setFwmark(const IfName& device, Mark fwmark) {
+  const auto kind = kinds_.find(device);
+  const auto family = familyId(kind == kinds_.end() ? "wireguard" : kind->second);
+  if (!family) return std::unexpected(family.error());
+  Message message{*family, 0};
+  message.extra<genlmsghdr>() = {.cmd = WG_CMD_SET_DEVICE, .version = kWireGuardVersion, .reserved = 0};
+  message.text(WGDEVICE_A_IFNAME, device);
+  message.u32(WGDEVICE_A_FWMARK, fwmark.value);
+  return socket_->request(message, [&] { return "wg set " + device + " fwmark " + hex(fwmark.value); });
+}
+
+}  // namespace wgsteer::netlink

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "batch.hpp"
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <libnftnl/udata.h>
+#include <netinet/in.h>
+// After libc's <netinet/in.h>, or musl defines things twice.
+#include <algorithm>
+#include <cstring>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace wgsteer::nft {
+
+namespace {
+
+/// More than any message but a list of elements needs: a rule of ours takes less than 1 KB.
+constexpr std::size_t kMessageRoom = 4096;
+/// More than any element needs: key, verdict and chain name take less than 150 bytes.
+constexpr std::size_t kElementRoom = 512;
+/// The length of a netlink attribute has 16 bits.
+constexpr std::size_t kMaxListLength = 60000;
+constexpr std::size_t kTypicalBatch = 4096;
+
+constexpr const char* kTable = kNftTable.data();
+
+using UserDataPtr = std::unique_ptr<nftnl_udata_buf, Releaser<nftnl_udata_buf_free>>;
+
+UserDataPtr newUserData() { return owned<UserDataPtr>(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN)); }
+
+std::string label(const char* verb, const std::string& object) {
+  return std::string("nft ") + verb + " inet " + kTable + (object.empty() ? "" : " " + object);
+}
+
+}  // namespace
+
+Batch::Batch(std::uint32_t firstSequence) : firstSequence_(firstSequence) {
+  buffer_.reserve(kTypicalBatch);
+  reserve(kMessageRoom);
+  nftnl_batch_begin(reinterpret_cast<char*>(buffer_.data()), firstSequence_);
+  labels_.emplace_back("nft transaction");
+  end(messageAt(0));
+}
+
+void Batch::reserve(std::size_t more) {
+  if (buffer_.size() < used_ + more) buffer_.resize(used_ + more);
+}
+
+nlmsghdr* Batch::messageAt(std::size_t offset) { return reinterpret_cast<nlmsghdr*>(buffer_.data() + offset); }
+
+nlmsghdr* Batch::begin(std::uint16_t type, std::uint16_t flags, std::string text) {
+  closeElements();
+  reserve(kMessageRoom);
+  last_ = used_;
+  nlmsghdr* message =
+      nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.data() + used_), type, NFPROTO_INET, flags, nextSequence());
+  labels_.push_back(std::move(text));
+  return message;
+}
+
+void Batch::end(const nlmsghdr* message) { used_ += NLMSG_ALIGN(message->nlmsg_len); }
+
+void Batch::deleteTable(std::uint64_t handle) {
+  const TablePtr table = newTable();
+  // With the name: a DELTABLE that names nothing flushes the tables of everybody.
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
+  nftnl_table_set_u64(table.get(), NFTNL_TABLE_HANDLE, handle);
+  nlmsghdr* message = begin(NFT_MSG_DELTABLE, 0, label("delete table", ""));
+  nftnl_table_nlmsg_build_payload(message, table.get());
+  end(message);
+}
+
+void Batch::createTable() {
+  const UserDataPtr comment = newUserData();
+  nftnl_udata_put_strz(comment.get(), NFTNL_UDATA_TABLE_COMMENT, kTableComment);
+  const TablePtr table = newTable();
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
+  nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(comment.get()),
+                       nftnl_udata_buf_len(comment.get()));
+  // EXCL here and below: never into something that somebody else has made.
+  nlmsghdr* message = begin(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, label("add table", ""));
+  nftnl_table_nlmsg_build_payload(message, table.get());
+  end(message);
+}
+
+void Batch::createSet(const SetShape& shape) {
+  const SetPtr set = newSet();
+  nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, kTable);
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, shape.name);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_ID, ++setsCreated_);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, setFlags(shape));
+  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.keyType);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.keyLength);
+  const UserDataPtr userData = newUserData();
+  nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_KEYBYTEORDER, std::to_underlying(shape.keyOrder));
+  if (shape.kind == SetKind::map || shape.kind == SetKind::verdictMap) {
+    const bool verdict = shape.kind == SetKind::verdictMap;
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, verdict ? std::uint32_t{NFT_DATA_VERDICT} : shape.dataType);
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.dataLength);
+    const ByteOrder order = verdict ? ByteOrder::none : ByteOrder::network;
+    nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_DATABYTEORDER, std::to_underlying(order));
+  }
+  if (shape.kind == SetKind::counterMap) nftnl_set_set_u32(set.get(), NFTNL_SET_OBJ_TYPE, NFT_OBJECT_COUNTER);
+  nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(userData.get()),
+                     nftnl_udata_buf_len(userData.get()));
+  const char* verb = shape.kind == SetKind::set ? "add set" : "add map";
+  nlmsghdr* message = begin(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, label(verb, shape.name));
+  nftnl_set_nlmsg_build_payload(message, set.get());
+  end(message);
+}
+
+void Batch::createChain(const Chain& chain) {
+  const ChainPtr out = newChain();
+  nftnl_chain_set_str(out.get(), NFTNL_CHAIN_TABLE, kTable);
+  nftnl_chain_set_str(out.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
+  if (chain.hook) {
+    nftnl_chain_set_str(out.get(), NFTNL_CHAIN_TYPE, chain.hook->type);
+    nftnl_chain_set_u32(out.get(), NFTNL_CHAIN_HOOKNUM, chain.hook->number);
+    nftnl_chain_set_s32(out.get(), NFTNL_CHAIN_PRIO, chain.hook->priority);
+    nftnl_chain_set_u32(out.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
+  }
+  nlmsghdr* message = begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, label("add chain", chain.name));
+  nftnl_chain_nlmsg_build_payload(message, out.get());
+  end(message);
+  for (const Rule& rule : chain.rules) addRule(chain.name, rule);
+}
+
+void Batch::addRule(const std::string& chain, const Rule& rule) {
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, kTable);
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain.c_str());
+  nlmsghdr* message = begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, label("add rule", chain));
+  nftnl_rule_nlmsg_build_payload(message, rule.get());
+  end(message);
+}
+
+void Batch::deleteChain(const std::string& name) {
+  const ChainPtr chain = newChain();
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, kTable);
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
+  // Without NLM_F_NONREC its rules go with it.
+  nlmsghdr* message = begin(NFT_MSG_DELCHAIN, 0, label("delete chain", name));
+  nftnl_chain_nlmsg_build_payload(message, chain.get());
+  end(message);
+}
+
+namespace {
+
+ObjectPtr counter(const std::string& name) {
+  ObjectPtr object = newObject();
+  nftnl_obj_set_str(object.get(), NFTNL_OBJ_TABLE, kTable);
+  nftnl_obj_set_str(object.get(), NFTNL_OBJ_NAME, name.c_str());
+  nftnl_obj_set_u32(object.get(), NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+  return object;
+}
+
+}  // namespace
+
+void Batch::createCounter(const std::string& name) {
+  const ObjectPtr object = counter(name);
+  nftnl_obj_set_u64(object.get(), NFTNL_OBJ_CTR_PKTS, 0);  // or libnftnl leaves the object's data out: EINVAL
+  nlmsghdr* message = begin(NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, label("add counter", name));
+  nftnl_obj_nlmsg_build_payload(message, object.get());
+  end(message);
+}
+
+void Batch::deleteCounter(const std::string& name) {
+  const ObjectPtr object = counter(name);
+  nlmsghdr* message = begin(NFT_MSG_DELOBJ, 0, label("delete counter", name));
+  nftnl_obj_nlmsg_build_payload(message, object.get());
+  end(message);
+}
+
+void Batch::openElements(bool add, SetId set) {
+  const char* name = shapeOf(set).name;
+  nlmsghdr* message = begin(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
+                            label(add ? "add element" : "delete element", name));
+  mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, kTable);
+  mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, name);
+  const nlattr* list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+  const auto offset = static_cast<std::size_t>(reinterpret_cast<const std::byte*>(list) - buffer_.data());
+  elements_ = {.open = true, .add = add, .set = set, .list = offset};
+}
+
+void Batch::closeElements() {
+  if (!elements_.open) return;
+  elements_.open = false;
+  nlmsghdr* message = messageAt(last_);
+  mnl_attr_nest_end(message, reinterpret_cast<nlattr*>(buffer_.data() + elements_.list));
+  end(message);
+}
+
+void Batch::changeElement(bool add, const Element& element) {
+  const bool same = elements_.open && elements_.add == add && elements_.set == element.set;
+  if (!same || last_ + messageAt(last_)->nlmsg_len - elements_.list > kMaxListLength) openElements(add, element.set);
+  const std::size_t length = messageAt(last_)->nlmsg_len;
+  reserve(length + kElementRoom);  // may move the buffer
+  encode(messageAt(last_), element, add);
+}
+
+std::span<const std::byte> Batch::finish() {
+  closeElements();
+  messageAt(last_)->nlmsg_flags |= NLM_F_ACK;
+  acknowledgedSequence_ = messageAt(last_)->nlmsg_seq;
+  reserve(kMessageRoom);
+  nlmsghdr* message = nftnl_batch_end(reinterpret_cast<char*>(buffer_.data() + used_), nextSequence());
+  end(message);
+  return {buffer_.data(), used_};
+}
+
+namespace {
+
+/// Which element of the list an offset into the message falls on; nothing if on none.
+std::optional<std::uint32_t> elementAt(const nlmsghdr* message, std::uint32_t offset) {
+  const auto* start = reinterpret_cast<const char*>(message);
+  const auto* tail = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
+  const auto fits = [&](const nlattr* attribute, const char* limit) {
+    return mnl_attr_ok(attribute, static_cast<int>(limit - reinterpret_cast<const char*>(attribute)));
+  };
+  const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(nfgenmsg)));
+  while (fits(attribute, tail) && mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+    attribute = mnl_attr_next(attribute);
+  if (!fits(attribute, tail)) return std::nullopt;
+  const auto* element = static_cast<const nlattr*>(mnl_attr_get_payload(attribute));
+  for (std::uint32_t index = 0; fits(element, tail); ++index, element = mnl_attr_next(element)) {
+    const auto begins = static_cast<std::uint32_t>(reinterpret_cast<const char*>(element) - start);
+    if (offset >= begins && offset < begins + mnl_attr_get_len(element)) return index;
+  }
+  return std::nullopt;
+}
+
+std::string elementText(const nlmsghdr* message, std::uint32_t attribute) {
+  const SetPtr set = newSet();
+  if (nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) return {};
+  const char* name = nftnl_set_get_str(set.get(), NFTNL_SET_NAME);
+  const auto* shape =
+      std::ranges::find_if(kSets, [&](const SetShape& one) { return std::string_view(name) == one.name; });
+  const ElementIteratorPtr iterator(nftnl_set_elems_iter_create(set.get()));
+  if (shape == kSets.end() || !iterator) return {};
+  const auto blamed = elementAt(message, attribute);
+  nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get());
+  for (std::uint32_t skip = blamed.value_or(0); skip > 0 && element != nullptr; --skip)
+    element = nftnl_set_elems_iter_next(iterator.get());
+  if (element == nullptr) return {};
+  const auto decoded = decode(shape->id, element);
+  const bool oneOfMany = !blamed && nftnl_set_elems_iter_next(iterator.get()) != nullptr;
+  return decoded ? " { " + toString(*decoded) + (oneOfMany ? ", ... }" : " }") : std::string();
+}
+
+}  // namespace
+
+const nlmsghdr* Batch::find(std::uint32_t sequence) const {
+  const auto at = [this](std::size_t where) { return reinterpret_cast<const nlmsghdr*>(buffer_.data() + where); };
+  std::size_t offset = 0;
+  while (offset < used_ && at(offset)->nlmsg_seq != sequence) offset += NLMSG_ALIGN(at(offset)->nlmsg_len);
+  return offset < used_ ? at(offset) : nullptr;
+}
+
+bool Batch::addsElement(std::uint32_t sequence) const {
+  const nlmsghdr* message = find(sequence);
+  return message != nullptr && NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_NEWSETELEM;
+}
+
+std::string Batch::describe(std::uint32_t sequence, std::uint32_t attribute) const {
+  const nlmsghdr* message = find(sequence);
+  const std::uint32_t index = sequence - firstSequence_;
+  if (message == nullptr || index >= labels_.size()) return labels_.front();
+  const auto type = NFNL_MSG_TYPE(message->nlmsg_type);
+  const bool elements = type == NFT_MSG_NEWSETELEM || type == NFT_MSG_DELSETELEM;
+  return labels_[index] + (elements ? elementText(message, attribute) : "");
+}
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One nft transaction as the bytes of one sendmsg(2). The kernel makes all of it or nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ruleset.hpp"
+#include "sets.hpp"
+
+namespace wgsteer::nft {
+
+class Batch {
+ public:
+  explicit Batch(std::uint32_t firstSequence);
+
+  /// By its handle: should it have been replaced by somebody else's of the same name, that one stays.
+  void deleteTable(std::uint64_t handle);
+  void createTable();
+  void createSet(const SetShape& shape);
+  void createChain(const Chain& chain);
+  void deleteChain(const std::string& name);
+  void createCounter(const std::string& name);
+  void deleteCounter(const std::string& name);
+  /// Runs of one kind in one set share a message.
+  void changeElement(bool add, const Element& element);
+
+  bool empty() const { return labels_.size() == 1; }
+  /// Closes the transaction; the last message before its end asks for an acknowledgement.
+  std::span<const std::byte> finish();
+
+  /// Of the message that closes the transaction.
+  std::uint32_t lastSequence() const { return nextSequence(); }
+  bool addsElement(std::uint32_t sequence) const;
+  /// Of the message that asks for an acknowledgement.
+  std::uint32_t acknowledgedSequence() const { return acknowledgedSequence_; }
+  /// The object that a message is about, as nft(8) spells it. `attribute` is the offset that the kernel complains of
+  /// in its extended ack (0: none), which tells the elements of a message apart.
+  std::string describe(std::uint32_t sequence, std::uint32_t attribute) const;
+
+ private:
+  nlmsghdr* begin(std::uint16_t type, std::uint16_t flags, std::string label);
+  void end(const nlmsghdr* message);
+  void closeElements();
+  void openElements(bool add, SetId set);
+  void addRule(const std::string& chain, const Rule& rule);
+  nlmsghdr* messageAt(std::size_t offset);
+  const nlmsghdr* find(std::uint32_t sequence) const;
+  void reserve(std::size_t more);
+  std::uint32_t nextSequence() const { return firstSequence_ + static_cast<std::uint32_t>(labels_.size()); }
+
+  struct OpenElements {
+    bool open = false;
+    bool add = true;
+    SetId set = SetId::wan;
+    std::size_t list = 0;  ///< offset of the list's attribute
+  };
+
+  std::vector<std::byte> buffer_;
+  std::size_t used_ = 0;
+  std::size_t last_ = 0;             ///< offset of the last message
+  std::vector<std::string> labels_;  ///< per message, from the first sequence number on
+  std::uint32_t firstSequence_;
+  std::uint32_t acknowledgedSequence_ = 0;
+  std::uint32_t setsCreated_ = 0;
+  OpenElements elements_;
+};
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "events.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+// After libc's <netinet/in.h>, or musl defines things twice.
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <linux/filter.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+#include <utility>
+
+#include "wgsteer/core/numbers.hpp"
+
+namespace wgsteer::nft {
+
+namespace {
+
+// The table's name is attribute 1 of every message but NEWGEN.
+static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
+              NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_FLOWTABLE_TABLE == 1);
+constexpr std::uint16_t kTableAttribute = 1;
+
+bool concernsOurTable(const nlmsghdr* message) {
+  const auto parts = netlink::partsOf<nfgenmsg>(message);
+  if (!parts || parts->header.nfgen_family != NFPROTO_INET) return false;
+  return netlink::Attributes<kTableAttribute>(parts->attributes).text(kTableAttribute) == kNftTable;
+}
+
+std::string committer(const nlmsghdr* message) {
+  const auto parts = netlink::partsOf<nfgenmsg>(message);
+  if (!parts) return {};
+  const netlink::Attributes<NFTA_GEN_MAX> attributes(parts->attributes);
+  const std::uint32_t pid = ntohl(attributes.u32(NFTA_GEN_PROC_PID));
+  return attributes.text(NFTA_GEN_PROC_NAME) + (pid == 0 ? "" : " (pid " + std::to_string(pid) + ")");
+}
+
+/// Notifications of one commit carry its sender's port in nlmsg_pid, all that share a buffer alike. Without this a
+/// commit of 10 000 elements would wake us up to read 10 000 echoes.
+bool dropEchoes(int socket, std::uint32_t ownPort) {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ownPort), 0, 1),  // BPF loads big-endian, the field is in host order
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  }};
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  return ::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
+}
+
+}  // namespace
+
+Result<Events> Events::subscribe(std::uint32_t ownPort) {
+  auto socket = netlink::EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
+  if (!socket) return std::unexpected(socket.error());
+  if (!dropEchoes(socket->descriptor(), ownPort)) return netlink::failWith(errno, "nft monitor");
+  return Events(std::move(*socket));
+}
+
+void Events::take(const nlmsghdr* message) {
+  if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES) return;
+  if (NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_NEWGEN) {
+    // It closes the notifications of a commit, and says whose they were.
+    if (std::exchange(actorPending_, false)) actor_ = committer(message);
+  } else if (concernsOurTable(message)) {
+    touched_ = true;
+    actorPending_ = true;
+    actor_.clear();
+  }
+}
+
+bool Events::drain() {
+  touched_ = false;
+  socket_.drain([this](const nlmsghdr* message) { take(message); }, [this] { touched_ = true; });
+  return touched_;
+}
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Notifications of nf_tables: has somebody else touched our table, and who.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "wgsteer/result.hpp"
+
+#include "netlink/event_socket.hpp"
+
+namespace wgsteer::nft {
+
+class Events {
+ public:
+  /// `ownPort`: of the socket that our own commits are sent from; the kernel drops their notifications.
+  static Result<Events> subscribe(std::uint32_t ownPort);
+
+  int descriptor() const { return socket_.descriptor(); }
+  /// Reads all that is queued: true if our table was touched, or events were lost.
+  bool drain();
+  /// "nft (pid 123)", the one who committed the last change that drain() reported; empty when not known.
+  const std::string& lastActor() const { return actor_; }
+
+ private:
+  explicit Events(netlink::EventSocket socket) : socket_(std::move(socket)) {}
+  void take(const nlmsghdr* message);
+
+  netlink::EventSocket socket_;
+  bool touched_ = false;       ///< since the last drain()
+  bool actorPending_ = false;  ///< our table was touched in a commit whose end was not yet read
+  std::string actor_;
+};
+
+}  // namespace wgsteer::nft

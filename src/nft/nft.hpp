@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `table inet wgsteer`: read, changed in one transaction each, watched. Nobody else's table is ever touched.
+//
+// Threading: one thread. Cost: observe() some twenty requests, each a few microseconds plus the elements; commit() one
+// sendmsg(2). Failure: a transaction is made whole or not at all, and the error names the object that was refused.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/result.hpp"
+
+#include "channel.hpp"
+#include "events.hpp"
+#include "os/fd.hpp"
+
+namespace wgsteer::nft {
+
+class Nft {
+ public:
+  static Result<std::unique_ptr<Nft>> open();
+
+  /// Nothing when there is no table. ErrorKind::refused when there is one of our name that is not ours.
+  Result<std::optional<NftState>> observe(const Numbers& numbers);
+  Status commit(const NftTransaction& transaction, const Numbers& numbers);
+
+  Status subscribe();
+  /// To wait on for reading; -1 before subscribe().
+  int eventDescriptor() const;
+  /// Reads all that is queued: true if our table was touched by somebody else, or events were lost.
+  bool drain();
+  /// Who did it: "nft (pid 123)"; empty when not known.
+  std::string lastActor() const;
+
+ private:
+  explicit Nft(Channel channel) : channel_(std::move(channel)) {}
+  Status commitOnce(const NftTransaction& transaction, const Numbers& numbers);
+
+  Channel channel_;
+  std::optional<Events> events_;
+};
+
+}  // namespace wgsteer::nft

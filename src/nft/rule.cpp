@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "rule.hpp"
+
+#include <netinet/in.h>
+// Ours follow libc's <netinet/in.h>, or musl defines things twice.
+#include <array>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <string_view>
+#include <utility>
+
+namespace wgsteer::nft {
+
+namespace {
+
+// Where things are in the headers of IPv4, IPv6 and UDP.
+struct AddressField {
+  std::uint32_t offset;
+  std::uint32_t length;
+};
+constexpr AddressField sourceField(Family family) {
+  return family == Family::v4 ? AddressField{12, 4} : AddressField{8, 16};
+}
+constexpr AddressField destinationField(Family family) {
+  return family == Family::v4 ? AddressField{16, 4} : AddressField{24, 16};
+}
+constexpr std::uint32_t kIpv4ChecksumOffset = 10;
+constexpr std::uint32_t kUdpDestinationPortOffset = 2;
+constexpr std::uint32_t kUdpHeaderSize = 8;
+
+// A concatenation's second component starts at the next multiple of four bytes: after 4 bytes in the second 32-bit
+// register, after 16 in the second of 128 bits.
+constexpr std::uint32_t registerAfter(Family family) { return family == Family::v4 ? NFT_REG32_01 : NFT_REG_2; }
+
+ExpressionPtr newExpression(const char* name) { return owned<ExpressionPtr>(nftnl_expr_alloc(name)); }
+
+}  // namespace
+
+Rule& Rule::add(ExpressionPtr expression) {
+  nftnl_rule_add_expr(rule_.get(), expression.release());
+  return *this;
+}
+
+Rule& Rule::loadMeta(std::uint32_t key, std::uint32_t reg) {
+  auto meta = newExpression("meta");
+  nftnl_expr_set_u32(meta.get(), NFTNL_EXPR_META_KEY, key);
+  nftnl_expr_set_u32(meta.get(), NFTNL_EXPR_META_DREG, reg);
+  return add(std::move(meta));
+}
+
+Rule& Rule::loadPayload(std::uint32_t base, std::uint32_t offset, std::uint32_t length, std::uint32_t reg) {
+  auto payload = newExpression("payload");
+  nftnl_expr_set_u32(payload.get(), NFTNL_EXPR_PAYLOAD_BASE, base);
+  nftnl_expr_set_u32(payload.get(), NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+  nftnl_expr_set_u32(payload.get(), NFTNL_EXPR_PAYLOAD_LEN, length);
+  nftnl_expr_set_u32(payload.get(), NFTNL_EXPR_PAYLOAD_DREG, reg);
+  return add(std::move(payload));
+}
+
+Rule& Rule::maskAndXor(std::uint32_t mask, std::uint32_t bits) {
+  auto bitwise = newExpression("bitwise");
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_LEN, sizeof mask);
+  nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_MASK, &mask, sizeof mask);
+  nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_XOR, &bits, sizeof bits);
+  return add(std::move(bitwise));
+}
+
+Rule& Rule::compare(std::uint32_t op, const void* bytes, std::uint32_t length) {
+  auto comparison = newExpression("cmp");
+  nftnl_expr_set_u32(comparison.get(), NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(comparison.get(), NFTNL_EXPR_CMP_OP, op);
+  nftnl_expr_set(comparison.get(), NFTNL_EXPR_CMP_DATA, bytes, length);
+  return add(std::move(comparison));
+}
+
+Rule& Rule::lookup(const char* set, bool inverted) {
+  auto search = newExpression("lookup");
+  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+  nftnl_expr_set_str(search.get(), NFTNL_EXPR_LOOKUP_SET, set);
+  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_FLAGS, inverted ? std::uint32_t{NFT_LOOKUP_F_INV} : 0);
+  return add(std::move(search));
+}
+
+Rule& Rule::lookupInto(const char* map, std::uint32_t reg) {
+  auto search = newExpression("lookup");
+  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+  nftnl_expr_set_str(search.get(), NFTNL_EXPR_LOOKUP_SET, map);
+  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_DREG, reg);
+  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_FLAGS, 0);  // as the kernel says it back
+  return add(std::move(search));
+}
+
+Rule& Rule::verdict(int code) {
+  auto immediate = newExpression("immediate");
+  nftnl_expr_set_u32(immediate.get(), NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+  nftnl_expr_set_u32(immediate.get(), NFTNL_EXPR_IMM_VERDICT, static_cast<std::uint32_t>(code));
+  return add(std::move(immediate));
+}
+
+Rule& Rule::isUdp() {
+  const std::uint8_t udp = IPPROTO_UDP;
+  return loadMeta(NFT_META_L4PROTO, NFT_REG_1).compare(NFT_CMP_EQ, &udp, sizeof udp);
+}
+
+Rule& Rule::notUdpReturn() {
+  const std::uint8_t udp = IPPROTO_UDP;
+  return loadMeta(NFT_META_L4PROTO, NFT_REG_1).compare(NFT_CMP_NEQ, &udp, sizeof udp).verdict(NFT_RETURN);
+}
+
+Rule& Rule::isFamily(Family family) {
+  const std::uint8_t protocol = family == Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  return loadMeta(NFT_META_NFPROTO, NFT_REG_1).compare(NFT_CMP_EQ, &protocol, sizeof protocol);
+}
+
+Rule& Rule::noneOf(std::uint32_t mask) {
+  constexpr std::uint32_t kNone = 0;
+  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).compare(NFT_CMP_EQ, &kNone, sizeof kNone);
+}
+
+Rule& Rule::foreignMarkNotIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, true); }
+Rule& Rule::inputNotIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, true); }
+Rule& Rule::outputIn(const char* set) { return loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookup(set, false); }
+
+Rule& Rule::sourceNotOf(const char* set, Family family) {
+  const auto [offset, length] = sourceField(family);
+  return loadMeta(NFT_META_OIFNAME, NFT_REG_1)
+      .loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2)
+      .lookup(set, true);
+}
+
+Rule& Rule::setSource(const char* map, Family family) {
+  const auto [offset, length] = sourceField(family);
+  loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookupInto(map, NFT_REG_1);
+  auto write = newExpression("payload");
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_LEN, length);
+  const bool v4 = family == Family::v4;
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_CSUM_TYPE, v4 ? NFT_PAYLOAD_CSUM_INET : NFT_PAYLOAD_CSUM_NONE);
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, v4 ? kIpv4ChecksumOffset : 0);
+  nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_FLAGS, NFT_PAYLOAD_L4CSUM_PSEUDOHDR);
+  return add(std::move(write));
+}
+
+Rule& Rule::destinationPortIn(const char* set) {
+  return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpDestinationPortOffset, 2, NFT_REG_1).lookup(set, false);
+}
+
+Rule& Rule::goByEndpoint(const char* map, Family family) {
+  const auto [offset, length] = destinationField(family);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1)
+      .loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpDestinationPortOffset, 2, registerAfter(family))
+      .lookupInto(map, NFT_REG_VERDICT);
+}
+
+Rule& Rule::goByInput(const char* map) {
+  return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookupInto(map, NFT_REG_VERDICT);
+}
+
+Rule& Rule::isWireGuard(std::uint8_t messageType) {
+  // The type and three reserved bytes, drivers/net/wireguard/messages.h.
+  const std::array<std::uint8_t, 4> header{messageType, 0, 0, 0};
+  return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpHeaderSize, header.size(), NFT_REG_1)
+      .compare(NFT_CMP_EQ, header.data(), header.size());
+}
+
+Rule& Rule::thenReturn() { return verdict(NFT_RETURN); }
+Rule& Rule::thenMasquerade() { return add(newExpression("masq")); }
+Rule& Rule::count() { return add(newExpression("counter")); }
+
+Rule& Rule::countNamed(const std::string& counter) {
+  auto reference = newExpression("objref");
+  nftnl_expr_set_u32(reference.get(), NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+  nftnl_expr_set_str(reference.get(), NFTNL_EXPR_OBJREF_IMM_NAME, counter.c_str());
+  return add(std::move(reference));
+}
+
+Rule& Rule::countByOutput(const char* map) {
+  loadMeta(NFT_META_OIFNAME, NFT_REG_1);
+  auto reference = newExpression("objref");
+  nftnl_expr_set_u32(reference.get(), NFTNL_EXPR_OBJREF_SET_SREG, NFT_REG_1);
+  nftnl_expr_set_str(reference.get(), NFTNL_EXPR_OBJREF_SET_NAME, map);
+  return add(std::move(reference));
+}
+
+Rule& Rule::stampMark(MarkMatch mark) {
+  loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(~mark.mask, mark.value);
+  auto meta = newExpression("meta");
+  nftnl_expr_set_u32(meta.get(), NFTNL_EXPR_META_KEY, NFT_META_MARK);
+  nftnl_expr_set_u32(meta.get(), NFTNL_EXPR_META_SREG, NFT_REG_1);
+  return add(std::move(meta));
+}
+
+std::string canonicalText(nftnl_rule* rule) {
+  std::string text;
+  const ExpressionIteratorPtr iterator(nftnl_expr_iter_create(rule));
+  if (!iterator) throw std::bad_alloc();
+  while (nftnl_expr* expression = nftnl_expr_iter_next(iterator.get())) {
+    const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+    text.append("[ ").append(name).append(" ");
+    if (name != "counter") {
+      std::array<char, 512> buffer{};
+      nftnl_expr_snprintf(buffer.data(), buffer.size(), expression, NFTNL_OUTPUT_DEFAULT, 0);
+      text.append(buffer.data());
+    }
+    text.append("]");
+  }
+  return text;
+}
+
+}  // namespace wgsteer::nft

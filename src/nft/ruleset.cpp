@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ruleset.hpp"
+
+#include <netinet/in.h>
+// After libc's <netinet/in.h>, or musl defines things twice.
+#include <charconv>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <utility>
+
+namespace wgsteer::nft {
+
+namespace {
+
+constexpr std::uint32_t kIfNameSize = 16;
+constexpr std::uint32_t kPortSize = 4;  // in a concatenation: padded to a multiple of four
+constexpr std::uint32_t kIpv4Size = 4;
+constexpr std::uint32_t kIpv6Size = 16;
+
+/// Filter chains of others at mangle (-150) have had their say on the mark of what leaves; conntrack has not.
+constexpr std::int32_t kSentChainPriority = -150;
+
+constexpr std::uint8_t kHandshakeInitiation = 1;
+constexpr std::uint8_t kHandshakeResponse = 2;
+
+constexpr std::uint32_t type(DataType one) { return std::to_underlying(one); }
+/// nft packs the types of a concatenation six bits each.
+constexpr std::uint32_t type(DataType one, DataType two) { return type(one) << 6U | type(two); }
+
+}  // namespace
+
+using enum DataType;
+
+const std::array<SetShape, kSetCount> kSets{{
+    {SetId::wan, "wan", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
+    {SetId::address4, "address4", SetKind::set, type(ifName, ipv4), kIfNameSize + kIpv4Size, ByteOrder::none},
+    {SetId::address6, "address6", SetKind::set, type(ifName, ipv6), kIfNameSize + kIpv6Size, ByteOrder::none},
+    {SetId::source4, "source4", SetKind::map, type(ifName), kIfNameSize, ByteOrder::host, type(ipv4), kIpv4Size},
+    {SetId::source6, "source6", SetKind::map, type(ifName), kIfNameSize, ByteOrder::host, type(ipv6), kIpv6Size},
+    {SetId::endpoint4, "endpoint4", SetKind::verdictMap, type(ipv4, inetService), kIpv4Size + kPortSize,
+     ByteOrder::none},
+    {SetId::endpoint6, "endpoint6", SetKind::verdictMap, type(ipv6, inetService), kIpv6Size + kPortSize,
+     ByteOrder::none},
+    {SetId::arrival, "arrival", SetKind::verdictMap, type(ifName), kIfNameSize, ByteOrder::host},
+    {SetId::listenPort, "listen_port", SetKind::set, type(inetService), 2, ByteOrder::network},
+    {SetId::foreignMark, "foreign_mark", SetKind::set, type(mark), sizeof(std::uint32_t), ByteOrder::host},
+    {SetId::ignoreLinkdown4, "ignore_linkdown4", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
+    {SetId::ignoreLinkdown6, "ignore_linkdown6", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
+    {SetId::srcValidMark, "src_valid_mark", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
+    {SetId::initiations, "initiations", SetKind::counterMap, type(ifName), kIfNameSize, ByteOrder::host},
+}};
+
+const SetShape& shapeOf(SetId id) { return kSets[std::to_underlying(id)]; }
+
+std::uint32_t setFlags(const SetShape& shape) {
+  switch (shape.kind) {
+    case SetKind::set:
+      return 0;
+    case SetKind::counterMap:
+      return NFT_SET_OBJECT;
+    case SetKind::map:
+    case SetKind::verdictMap:
+      break;
+  }
+  return NFT_SET_MAP;
+}
+
+namespace {
+
+/// Packets that are neither marked by us nor by the owner of a tunnel are not WireGuard's.
+Rule& leaveUnmarked(Rule& rule, const Numbers& numbers) {
+  return rule.noneOf(numbers.markMask).foreignMarkNotIn("foreign_mark").thenReturn();
+}
+
+Chain sourceChain(const Numbers& numbers) {
+  Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, std::vector<Rule>(4)};
+  leaveUnmarked(chain.rules[0], numbers);
+  chain.rules[1].notUdpReturn();
+  // A device that is no WAN is not in source4/6, and the rule breaks off.
+  chain.rules[2].isFamily(Family::v4).sourceNotOf("address4", Family::v4).setSource("source4", Family::v4);
+  chain.rules[3].isFamily(Family::v6).sourceNotOf("address6", Family::v6).setSource("source6", Family::v6);
+  return chain;
+}
+
+Chain outputChain() {
+  Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kMangleChainPriority}, std::vector<Rule>(3)};
+  chain.rules[0].notUdpReturn();
+  chain.rules[1].isFamily(Family::v4).isUdp().goByEndpoint("endpoint4", Family::v4);
+  chain.rules[2].isFamily(Family::v6).isUdp().goByEndpoint("endpoint6", Family::v6);
+  return chain;
+}
+
+Chain preroutingChain(bool forward) {
+  Chain chain{"prerouting", Hook{"filter", NF_INET_PRE_ROUTING, kMangleChainPriority},
+              std::vector<Rule>(kPreroutingRules)};
+  chain.rules[0].notUdpReturn();
+  chain.rules[1].isUdp().destinationPortIn("listen_port").goByInput("arrival");
+  if (!forward) return chain;
+  for (const Family family : kFamilies) {
+    const char* map = family == Family::v4 ? "endpoint4" : "endpoint6";
+    chain.rules.emplace_back().inputNotIn("wan").isFamily(family).isUdp().goByEndpoint(map, family);
+  }
+  return chain;
+}
+
+Chain sentChain(const Numbers& numbers) {
+  Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, std::vector<Rule>(3)};
+  leaveUnmarked(chain.rules[0], numbers);
+  chain.rules[1].notUdpReturn();
+  chain.rules[2].isWireGuard(kHandshakeInitiation).countByOutput("initiations");
+  return chain;
+}
+
+Chain postroutingChain(const Numbers& numbers) {
+  Chain chain{"postrouting", Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority}, std::vector<Rule>(4)};
+  chain.rules[0].noneOf(numbers.markMask).thenReturn();
+  chain.rules[1].notUdpReturn();
+  chain.rules[2].outputIn("wan").isFamily(Family::v4).sourceNotOf("address4", Family::v4).thenMasquerade();
+  chain.rules[3].outputIn("wan").isFamily(Family::v6).sourceNotOf("address6", Family::v6).thenMasquerade();
+  return chain;
+}
+
+std::string numbered(std::string_view prefix, Slot slot) { return std::string(prefix) + std::to_string(slot.value); }
+
+}  // namespace
+
+std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
+  std::vector<Chain> chains;
+  chains.push_back(sourceChain(numbers));
+  chains.push_back(outputChain());
+  chains.push_back(preroutingChain(forward));
+  chains.push_back(sentChain(numbers));
+  chains.push_back(postroutingChain(numbers));
+  return chains;
+}
+
+Chain policyChain(const Numbers& numbers, Slot slot) {
+  Chain chain{policyChainName(slot), {}, std::vector<Rule>(2)};
+  chain.rules[0].count();
+  chain.rules[1].stampMark(numbers.mark(slot));
+  return chain;
+}
+
+Chain wanChain(const Numbers& numbers, Slot slot) {
+  Chain chain{wanChainName(slot), {}, std::vector<Rule>(2)};
+  chain.rules[0].isWireGuard(kHandshakeResponse).countNamed(responsesCounter(slot));
+  chain.rules[1].stampMark(numbers.mark(slot));
+  return chain;
+}
+
+std::string policyChainName(Slot slot) { return numbered(kPolicyPrefix, slot); }
+std::string wanChainName(Slot slot) { return numbered(kWanPrefix, slot); }
+std::string initiationsCounter(Slot slot) { return numbered(kInitiationsPrefix, slot); }
+std::string responsesCounter(Slot slot) { return numbered(kResponsesPrefix, slot); }
+
+std::optional<Slot> slotFromName(std::string_view name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  const std::string_view digits = name.substr(prefix.size());
+  if (digits.empty() || digits.front() < '1' || digits.front() > '9') return std::nullopt;
+  std::uint8_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return Slot{value};
+}
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "transaction.hpp"
+
+#include <set>
+#include <vector>
+
+namespace wgsteer::nft {
+
+namespace {
+
+/// Slots of one kind of chain that the transaction adds and deletes. A slot that does both (a WAN that is replaced by
+/// another, say) keeps its chain and its counters: only elements move.
+struct SlotChanges {
+  std::set<Slot> added;
+  std::set<Slot> deleted;
+
+  void note(bool add, Slot slot) { (add ? added : deleted).insert(slot); }
+  bool isNew(Slot slot) const { return added.contains(slot) && !deleted.contains(slot); }
+  bool isGone(Slot slot) const { return deleted.contains(slot) && !added.contains(slot); }
+};
+
+struct ChainChanges {
+  SlotChanges wans;
+  SlotChanges policies;
+};
+
+ChainChanges chainChanges(const std::vector<NftOp>& ops) {
+  ChainChanges changes;
+  for (const NftOp& op : ops) {
+    if (const auto* wan = std::get_if<NftWan>(&op.member)) changes.wans.note(op.add, wan->slot);
+    if (const auto* policy = std::get_if<NftPolicy>(&op.member)) changes.policies.note(op.add, policy->slot);
+  }
+  return changes;
+}
+
+void createTable(Batch& batch, const Numbers& numbers, bool forward) {
+  batch.createTable();
+  for (const SetShape& shape : kSets) batch.createSet(shape);
+  for (const Chain& chain : baseChains(numbers, forward)) batch.createChain(chain);
+}
+
+void createSlots(Batch& batch, const ChainChanges& changes, const Numbers& numbers) {
+  for (const Slot slot : changes.policies.added)
+    if (changes.policies.isNew(slot)) batch.createChain(policyChain(numbers, slot));
+  for (const Slot slot : changes.wans.added) {
+    if (!changes.wans.isNew(slot)) continue;
+    batch.createCounter(initiationsCounter(slot));
+    batch.createCounter(responsesCounter(slot));
+    batch.createChain(wanChain(numbers, slot));
+  }
+}
+
+void deleteSlots(Batch& batch, const ChainChanges& changes) {
+  for (const Slot slot : changes.policies.deleted)
+    if (changes.policies.isGone(slot)) batch.deleteChain(policyChainName(slot));
+  for (const Slot slot : changes.wans.deleted) {
+    if (!changes.wans.isGone(slot)) continue;
+    // The chain first: its rule holds the counter of responses.
+    batch.deleteChain(wanChainName(slot));
+    batch.deleteCounter(initiationsCounter(slot));
+    batch.deleteCounter(responsesCounter(slot));
+  }
+}
+
+}  // namespace
+
+Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numbers) {
+  if (transaction.createTable) createTable(batch, numbers, transaction.layout.forward);
+  // Chains before any element that goes to them, and away after the last: the ops' own order is kept for elements.
+  const ChainChanges changes = chainChanges(transaction.ops);
+  createSlots(batch, changes, numbers);
+  std::vector<Element> elements;
+  for (const NftOp& op : transaction.ops) {
+    elements.clear();
+    if (Status status = appendElements(op.member, elements); !status) return status;
+    for (const Element& element : elements) batch.changeElement(op.add, element);
+  }
+  deleteSlots(batch, changes);
+  return {};
+}
+
+}  // namespace wgsteer::nft

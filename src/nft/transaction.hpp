@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From the ops of a plan to the messages of one nft transaction.
+#pragma once
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/result.hpp"
+
+#include "batch.hpp"
+
+namespace wgsteer::nft {
+
+/// Table (if `createTable`), then the ops. `numbers` with the mask of the transaction's layout.
+Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numbers);
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "os/directory_watch.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+namespace wgsteer::os {
+
+Result<DirectoryWatch> DirectoryWatch::create(std::string directory) {
+  Fd fd{inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+  if (!fd) return fail(ErrorKind::io, std::string{"inotify_init1: "} + std::strerror(errno), errno);
+  DirectoryWatch watch{std::move(fd), std::move(directory)};
+  watch.renew();
+  return watch;
+}
+
+void DirectoryWatch::renew() {
+  // The same directory again only sets the same mask; one that is not there yet is tried again next time.
+  inotify_add_watch(fd_.get(), directory_.c_str(), IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR);
+}
+
+bool DirectoryWatch::drain() {
+  alignas(inotify_event) std::array<char, 4096> events{};
+  bool any = false;
+  while (read(fd_.get(), events.data(), events.size()) > 0) any = true;
+  return any;
+}
+
+}  // namespace wgsteer::os

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "os/timer.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+namespace wgsteer::os {
+
+namespace {
+
+timespec toTimespec(std::chrono::nanoseconds duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  timespec result{};
+  result.tv_sec = static_cast<time_t>(seconds.count());
+  result.tv_nsec = static_cast<long>((duration - seconds).count());
+  return result;
+}
+
+std::chrono::nanoseconds read(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
+}  // namespace
+
+Result<Timer> Timer::create() {
+  Fd fd{timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
+  if (!fd) return fail(ErrorKind::io, std::string{"timerfd_create: "} + std::strerror(errno), errno);
+  return Timer{std::move(fd)};
+}
+
+void Timer::arm(std::chrono::nanoseconds delay, std::chrono::nanoseconds period) {
+  const itimerspec when{.it_interval = toTimespec(period), .it_value = toTimespec(delay)};
+  timerfd_settime(fd_.get(), 0, &when, nullptr);
+}
+
+void Timer::acknowledge() {
+  std::uint64_t expirations = 0;
+  // EAGAIN when it was re-armed in between: nothing to take off then.
+  [[maybe_unused]] const auto taken = ::read(fd_.get(), &expirations, sizeof expirations);
+}
+
+std::chrono::nanoseconds monotonicNow() { return read(CLOCK_MONOTONIC); }
+
+std::int64_t wallClockSeconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(read(CLOCK_REALTIME)).count();
+}
+
+}  // namespace wgsteer::os

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A timerfd(2) on the monotonic clock, which neither a wrong date nor its correction moves.
+#pragma once
+
+#include <chrono>
+
+#include "wgsteer/result.hpp"
+
+#include "os/fd.hpp"
+
+namespace wgsteer::os {
+
+class Timer {
+ public:
+  static Result<Timer> create();
+  /// Once after `delay`, then every `period` unless that is zero. A delay of zero disarms.
+  void arm(std::chrono::nanoseconds delay, std::chrono::nanoseconds period = {});
+  void disarm() { arm({}); }
+  /// Takes the expiry off the descriptor; without it, it stays readable.
+  void acknowledge();
+  int descriptor() const { return fd_.get(); }
+
+ private:
+  explicit Timer(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+/// Nanoseconds since boot (CLOCK_MONOTONIC).
+std::chrono::nanoseconds monotonicNow();
+/// Seconds since the epoch (CLOCK_REALTIME), as WireGuard counts handshakes.
+std::int64_t wallClockSeconds();
+
+}  // namespace wgsteer::os

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table of errors: a file, and everything that is said about it.
+#include <gtest/gtest.h>
+
+#include "config/load.hpp"
+
+namespace wgsteer::config {
+namespace {
+
+using namespace std::string_literals;
+
+struct Case {
+  const char* name;
+  std::string text;
+  std::string expected;  ///< whole; "f:" is the file
+};
+
+void PrintTo(const Case& value, std::ostream* out) { *out << value.name; }
+
+std::string globals(const std::string& option) { return "[globals]\n" + option + "\n"; }
+
+/// WANs a (eth0) and b (eth1) in lines 1 to 6.
+std::string wans(const std::string& rest) {
+  return "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\n[[wan]]\nname = \"b\"\ndevice = \"eth1\"\n" + rest;
+}
+
+/// An option of a WAN in line 4.
+std::string wan(const std::string& option) { return "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\n" + option + "\n"; }
+
+/// use_wan of a policy in line 9, with WANs a and b.
+std::string useWan(const std::string& list) { return wans("[[policy]]\nname = \"p\"\nuse_wan = " + list + "\n"); }
+
+/// An option of a peer in line 4.
+std::string peer(const std::string& option) {
+  return "[[peer]]\ntunnel = \"wg0\"\npublic_key = \"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"\n" + option + "\n";
+}
+
+const std::string kGlobalsKnown = "known: mark_mask, rule_priority, on_exit, sysctl, force, forward, log_level";
+const std::string kMaskAllowed = "allowed: 2 to 16 bits side by side, like \"0xf0000000\"";
+const std::string kNameRule = " is not a name, which has letters, digits, '_', '-', '.', at most 32, no '-' first";
+const std::string kIfRule = " is not an interface name, which has no blanks, '/' or ':'";
+const std::string kKeyRule = "is not a WireGuard public key, which is 44 characters of base64 as `wg` shows it";
+const std::string kEndpointRule = " is not an endpoint, allowed: host:port or [IPv6]:port, port 1..65535";
+const std::string kMembers = ", allowed: WAN, WAN:METRIC or WAN:METRIC:WEIGHT";
+
+const std::vector<Case> kTextCases{
+    {"NulByte", "[globals]\n\0"s, "f:2: a NUL byte; a configuration is plain UTF-8 text"},
+    {"InvalidUtf8", "# \xff\n", "f:1: not valid UTF-8; a configuration is plain UTF-8 text"},
+    {"CutUtf8", "# \xe2\x82", "f:1: not valid UTF-8; a configuration is plain UTF-8 text"},
+    {"OverlongUtf8", "\n# \xc0\xaf", "f:2: not valid UTF-8; a configuration is plain UTF-8 text"},
+    {"Surrogate", "# \xed\xa0\x80", "f:1: not valid UTF-8; a configuration is plain UTF-8 text"},
+    {"EndlessLine", "#" + std::string(5000, 'x'), "f:1: the line is too long, at most 2048 bytes"},
+    {"UnknownSection", "[[wann]]\n", "f:1: 'wann': unknown section, did you mean 'wan'?"},
+    {"FarSection", "[[interfaces]]\n", "f:1: 'interfaces': unknown section, known: globals, wan, policy, tunnel, peer"},
+    {"SingleBrackets", "[wan]\nname = \"a\"\n", "f:1: wan: is written [[wan]], with its options in the lines below"},
+    {"DoubleBrackets", "[[globals]]\n", "f:1: globals: is written [globals], with its options in the lines below"},
+    {"SectionAsValue", "peer = 3\n", "f:1: peer: is written [[peer]], with its options in the lines below"},
+    {"EmptySectionList", "wan = []\n", "f:1: wan: is written [[wan]], with its options in the lines below"},
+    {"BeforeSection", "force = true\n", "f:1: force: stands before any section, goes below [globals]"},
+    {"UnknownBefore", "fors = true\n", "f:1: 'fors': unknown option, and it stands before any section"},
+};
+
+const std::vector<Case> kGlobalsCases{
+    {"NearOption", globals("log_levle = \"info\""),
+     "f:2: 'log_levle': unknown option of globals, did you mean 'log_level'?"},
+    {"FarOption", globals("colour = 1"), "f:2: 'colour': unknown option of globals, " + kGlobalsKnown},
+    {"MaskNotNumber", globals("mark_mask = \"0xg\""), "f:2: mark_mask: '0xg' is not a 32-bit number, " + kMaskAllowed},
+    {"MaskTooWide", globals("mark_mask = \"0x1f0000000\""),
+     "f:2: mark_mask: '0x1f0000000' is not a 32-bit number, " + kMaskAllowed},
+    {"MaskNegative", globals("mark_mask = -1"), "f:2: mark_mask: '-1' is not a 32-bit number, " + kMaskAllowed},
+    {"MaskHoles", globals("mark_mask = 0x50"), "f:2: mark_mask: 0x50 is not a usable mask, " + kMaskAllowed},
+    {"MaskWhole", globals("mark_mask = 0xffffffff"),
+     "f:2: mark_mask: 0xffffffff is not a usable mask, " + kMaskAllowed},
+    {"MaskEmpty", globals("mark_mask = \"\""), "f:2: mark_mask: is empty, " + kMaskAllowed},
+    {"MaskBoolean", globals("mark_mask = true"),
+     "f:2: mark_mask: is true or false, must be a string like \"0xf0000000\" or an integer"},
+    {"PriorityZero", globals("rule_priority = 0"), "f:2: rule_priority: 0 is out of range, allowed: 1..32725"},
+    {"PriorityHigh", globals("rule_priority = 32726"), "f:2: rule_priority: 32726 is out of range, allowed: 1..32725"},
+    {"PriorityText", globals("rule_priority = \"60\""), "f:2: rule_priority: is a string, must be an integer"},
+    {"PriorityFloat", globals("rule_priority = 60.0"), "f:2: rule_priority: is a number, must be an integer"},
+    {"PriorityTable", globals("rule_priority = {}"), "f:2: rule_priority: is a table, must be an integer"},
+    {"PriorityDate", globals("rule_priority = 2000-01-01"),
+     "f:2: rule_priority: is a date or time, must be an integer"},
+    {"PriorityList", globals("rule_priority = [60]"), "f:2: rule_priority: is a list, must be one value"},
+    {"OnExit", globals("on_exit = \"stop\""), "f:2: on_exit: 'stop' is unknown, allowed: keep | flush"},
+    {"OnExitEmpty", globals("on_exit = \"\""), "f:2: on_exit: is empty, allowed: keep | flush"},
+    {"BoolText", globals("sysctl = \"true\""), "f:2: sysctl: is a string, must be true or false"},
+    {"LogLevel", globals("log_level = 3"),
+     "f:2: log_level: is an integer, must be a string, allowed: error | warn | info | debug"},
+    {"TwoErrors", globals("forse = true\nsysctl = 1"),
+     "f:2: 'forse': unknown option of globals, did you mean 'force'?\n"
+     "f:3: sysctl: is an integer, must be true or false"},
+    {"OneMarkTooFew", globals("mark_mask = 0x3") + wans("[[wan]]\nname = \"c\"\ndevice = \"eth2\"\n"),
+     "f:2: mark_mask: 0x3 has 3 marks, but 4 are needed (WANs: 3, policies of more than one WAN: 0, default policy: "
+     "1); "
+     "widen it"},
+};
+
+const std::vector<Case> kWanCases{
+    {"Empty", "[[wan]]\n", "f:1: name: missing, every wan needs one\nf:1: device: missing, every wan needs one"},
+    {"Interface", "[[wan]]\nname = \"a\"\ninterface = \"wan\"\n",
+     "f:3: interface: needs OpenWrt's netifd, which is not there; use device"},
+    {"NameEmpty", "[[wan]]\nname = \"\"\ndevice = \"eth0\"\n", "f:2: name: is empty"},
+    {"NameColon", "[[wan]]\nname = \"a:1\"\ndevice = \"eth0\"\n", "f:2: name: 'a:1'" + kNameRule},
+    {"NameControl", "[[wan]]\nname = \"a\\u001b[1m\"\ndevice = \"eth0\"\n", "f:2: name: 'a?[1m'" + kNameRule},
+    {"DeviceLong", "[[wan]]\nname = \"a\"\ndevice = \"abcdefghijklmnop\"\n",
+     "f:3: device: 'abcdefghijklmnop' has more than 15 characters, which no interface name has"},
+    {"DeviceSlash", "[[wan]]\nname = \"a\"\ndevice = \"et/h0\"\n", "f:3: device: 'et/h0'" + kIfRule},
+    {"DeviceBlank", "[[wan]]\nname = \"a\"\ndevice = \"eth 0\"\n", "f:3: device: 'eth 0'" + kIfRule},
+    {"DeviceDots", "[[wan]]\nname = \"a\"\ndevice = \"..\"\n", "f:3: device: '..'" + kIfRule},
+    {"TwiceName", wans("[[wan]]\nname = \"a\"\ndevice = \"eth2\"\n"), "f:8: name: WAN 'a' is already in line 2"},
+    {"TwiceDevice", wans("[[wan]]\nname = \"c\"\ndevice = \"eth1\"\n"),
+     "f:9: device: device 'eth1' of another WAN is already in line 6"},
+    {"MetricZero", wan("metric = 0"), "f:4: metric: 0 is out of range, allowed: 1..4294967039"},
+    {"MetricHuge", wan("metric = 4294967040"), "f:4: metric: 4294967040 is out of range, allowed: 1..4294967039"},
+    {"Weight", wan("weight = 257"), "f:4: weight: 257 is out of range, allowed: 1..256"},
+    {"IntervalZero", wan("interval = 0"), "f:4: interval: '0' is out of range, allowed: 0.1..86400 seconds"},
+    {"IntervalNan", wan("interval = nan"), "f:4: interval: 'nan' is out of range, allowed: 0.1..86400 seconds"},
+    {"TimeoutText", wan("timeout = \"1s\""), "f:4: timeout: is a string, must be a number of seconds"},
+    {"TrackName", wan("track_ip = [\"dns.google\"]"),
+     "f:4: track_ip: 'dns.google' is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)"},
+    {"TrackPort", wan("track_ip = [\"9.9.9.9:53\"]"),
+     "f:4: track_ip: '9.9.9.9:53' has a port, which only tcp and dns know"},
+    {"TrackNumber", wan("track_ip = [\n1,\n\"9.9.9.9\"]"), "f:5: track_ip: is an integer, must be a string"},
+    {"TrackNone", wan("track_ip = []"), "f:4: track_ip: is an empty list, must have at least one entry"},
+    {"TrackMissing", wan("track_method = \"dns\""),
+     "f:1: track_ip: missing, this track_method needs at least one address"},
+    {"TrackMethod", wan("track_method = \"ping\""),
+     "f:4: track_method: 'ping' is unknown, allowed: none | icmp | dns | tcp | mwan3"},
+    {"Reliability", wan("track_ip = \"9.9.9.9\"\nreliability = 2"),
+     "f:5: reliability: 2 addresses can never answer, track_ip has 1"},
+};
+
+const std::vector<Case> kPolicyCases{
+    {"NoName", "[[policy]]\n", "f:1: name: missing, every policy needs one"},
+    {"Reserved", "[[policy]]\nname = \"default\"\n",
+     "f:2: name: 'default' is reserved: it is the policy of whatever names none, over all WANs"},
+    {"Twice", "[[policy]]\nname = \"p\"\n[[policy]]\nname = \"p\"\n",
+     "f:4: name: policy 'p' is already defined in line 2"},
+    {"NoList", useWan("[]"), "f:9: use_wan: is an empty list, must have at least one entry"},
+    {"EmptyMember", useWan("[\"\"]"), "f:9: use_wan: is empty" + kMembers},
+    {"Unknown", useWan("[\"a\", \"c\"]"), "f:9: use_wan: WAN 'c' is not defined"},
+    {"Near", "[[wan]]\nname = \"fiber\"\ndevice = \"eth0\"\n[[policy]]\nname = \"p\"\nuse_wan = [\"fibre\"]\n",
+     "f:6: use_wan: WAN 'fibre' is not defined, did you mean 'fiber'?"},
+    {"MemberTwice", useWan("[\"a\", \"a:2\"]"), "f:9: use_wan: WAN 'a' is listed twice"},
+    {"MemberMetric", useWan("[\"a:0\"]"), "f:9: use_wan: metric of 'a:0': 0 is out of range, allowed: 1..4294967039"},
+    {"MemberNoMetric", useWan("[\"a:\"]"),
+     "f:9: use_wan: metric of 'a:': '' is not an integer, allowed: 1..4294967039"},
+    {"MemberWeight", useWan("[\"a:1:257\"]"),
+     "f:9: use_wan: weight of 'a:1:257': 257 is out of range, allowed: 1..256"},
+    {"MemberParts", useWan("[\"a:1:1:1\"]"), "f:9: use_wan: 'a:1:1:1' has too many parts" + kMembers},
+    {"MemberNumber", useWan("[1]"), "f:9: use_wan: is an integer, must be a string" + kMembers},
+    {"LastResort", "[[policy]]\nname = \"p\"\nlast_resort = \"default\"\n",
+     "f:3: last_resort: 'default' is unknown, allowed: unreachable | main"},
+};
+
+const std::vector<Case> kTunnelCases{
+    {"NoInterface", "[[tunnel]]\n", "f:1: interface: missing, every tunnel needs one"},
+    {"Twice", "[[tunnel]]\ninterface = \"wg0\"\n[[tunnel]]\ninterface = \"wg0\"\n",
+     "f:4: interface: tunnel 'wg0' is already in line 2"},
+    {"IsWan", wans("[[tunnel]]\ninterface = \"eth1\"\n"),
+     "f:8: interface: 'eth1' is the device of a WAN in line 6, a tunnel is never a WAN"},
+    {"UnknownPolicy", "[[policy]]\nname = \"video\"\n[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"vidoe\"\n",
+     "f:5: use_policy: policy 'vidoe' is not defined, did you mean 'video'?"},
+    {"Both", wans("[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"default\"\nuse_wan = [\"a\"]\n"),
+     "f:10: use_wan: given together with use_policy, allowed: one of the two"},
+    {"UnknownWan", "[[tunnel]]\ninterface = \"wg0\"\nuse_wan = [\"a\"]\n", "f:3: use_wan: WAN 'a' is not defined"},
+    {"Role", "[[tunnel]]\ninterface = \"wg0\"\nrole = \"both\"\n",
+     "f:3: role: 'both' is unknown, allowed: auto | client | server"},
+    {"Stall", "[[tunnel]]\ninterface = \"wg0\"\nstall = 0\n", "f:3: stall: 0 is out of range, allowed: 1..86400"},
+};
+
+const std::vector<Case> kPeerCases{
+    {"Empty", "[[peer]]\n",
+     "f:1: tunnel: missing, every peer needs one\nf:1: public_key: missing, every peer needs one"},
+    {"Key", "[[peer]]\ntunnel = \"wg0\"\npublic_key = \"aSecretInTheWrongPlace\"\n", "f:3: public_key: " + kKeyRule},
+    {"PrivateKey", peer("private_key = \"aSecretInTheWrongPlace\""),
+     "f:4: 'private_key': unknown option of peer, known: tunnel, public_key, endpoint, use_policy, use_wan"},
+    {"Twice", peer("") + peer(""), "f:7: public_key: this peer of the tunnel is already in line 3"},
+    {"TunnelIsWan", wan("") + peer(""), "f:6: tunnel: 'wg0' is the device of a WAN in line 3, a tunnel is never a WAN"},
+    {"NoPort", peer("endpoint = \"vpn.example.com\""), "f:4: endpoint: 'vpn.example.com'" + kEndpointRule},
+    {"PortZero", peer("endpoint = \"vpn.example.com:0\""), "f:4: endpoint: 'vpn.example.com:0'" + kEndpointRule},
+    {"PortHuge", peer("endpoint = \"192.0.2.1:65536\""), "f:4: endpoint: '192.0.2.1:65536'" + kEndpointRule},
+    {"BadAddress", peer("endpoint = \"192.0.2.256:1\""), "f:4: endpoint: '192.0.2.256:1'" + kEndpointRule},
+    {"NoBrackets", peer("endpoint = \"2001:db8::1:51820\""), "f:4: endpoint: '2001:db8::1:51820'" + kEndpointRule},
+    {"NoHost", peer("endpoint = \":51820\""), "f:4: endpoint: ':51820'" + kEndpointRule},
+    {"Label", peer("endpoint = \"-a.example.com:1\""), "f:4: endpoint: '-a.example.com:1'" + kEndpointRule},
+    {"Both", wan("") + peer("use_wan = [\"a\"]\nuse_policy = \"default\""),
+     "f:9: use_wan: given together with use_policy, allowed: one of the two"},
+};
+
+class Errors : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Errors, AreLocatedAndSayWhatIsAllowed) {
+  std::string text = GetParam().text;
+  // The one case whose WAN has to be the peer's tunnel.
+  if (std::string_view{GetParam().name} == "TunnelIsWan") text.replace(text.find("eth0"), 4, "wg0");
+  const auto config = loadText(text, "f");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().kind, ErrorKind::config);
+  EXPECT_EQ(config.error().what, GetParam().expected);
+}
+
+std::string nameOf(const ::testing::TestParamInfo<Case>& info) { return info.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Text, Errors, ::testing::ValuesIn(kTextCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(Globals, Errors, ::testing::ValuesIn(kGlobalsCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(Wan, Errors, ::testing::ValuesIn(kWanCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(Policy, Errors, ::testing::ValuesIn(kPolicyCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(Tunnel, Errors, ::testing::ValuesIn(kTunnelCases), nameOf);
+INSTANTIATE_TEST_SUITE_P(Peer, Errors, ::testing::ValuesIn(kPeerCases), nameOf);
+
+TEST(SyntaxErrors, HaveALine) {
+  for (const char* text : {"\n[globals\n", "\nforce = \n", "\nforce\n", "\n= 1\n", "\nx = \"abc\n"}) {
+    const auto config = loadText(text, "f");
+    ASSERT_FALSE(config) << text;
+    EXPECT_TRUE(config.error().what.starts_with("f:2: is not TOML: ") ||
+                config.error().what.starts_with("f:3: is not TOML: "))
+        << config.error().what;
+  }
+}
+
+TEST(SyntaxErrors, AnOptionTwiceIsOne) {
+  const auto config = loadText("[globals]\nforce = true\nforce = true\n", "f");
+  ASSERT_FALSE(config);
+  EXPECT_TRUE(config.error().what.starts_with("f:3: is not TOML: ")) << config.error().what;
+}
+
+TEST(ManyErrors, AreNoMoreThanOneReads) {
+  std::string text = "[globals]\n";
+  for (int i = 0; i < 1000; ++i) text += "x" + std::to_string(i) + " = 1\n";
+  const auto config = loadText(text, "f");
+  ASSERT_FALSE(config);
+  EXPECT_TRUE(config.error().what.ends_with("\nf: and 950 more errors"));
+}
+
+TEST(SyntaxErrors, DeepNestingEndsInAnErrorNotInTheStack) {
+  std::string dots = "a";
+  while (dots.size() + 2 < 2000) dots += ".a";
+  for (const std::string& text : {"[globals]\nforce = " + std::string(1000, '['),
+                                  "[" + dots + "]\n" + dots + " = {" + dots.substr(0, 900) + " = 1}\n",
+                                  "x = " + std::string(400, '[') + std::string(400, ']') + "\n"})
+    EXPECT_FALSE(loadText(text, "f"));
+}
+
+}  // namespace
+}  // namespace wgsteer::config

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Files that are none, or not text.
+#include <cstdio>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/load.hpp"
+
+namespace wgsteer::config {
+namespace {
+
+class FileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "wgsteer.XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    path_ = folder_ + "/wgsteer.toml";
+  }
+  void TearDown() override {
+    unlink(path_.c_str());
+    rmdir(folder_.c_str());
+  }
+  void write(const std::string& text) const {
+    std::FILE* file = std::fopen(path_.c_str(), "w");
+    ASSERT_NE(file, nullptr);
+    EXPECT_EQ(std::fwrite(text.data(), 1, text.size(), file), text.size());
+    EXPECT_EQ(std::fclose(file), 0);
+  }
+  void expectError(ErrorKind kind, const std::string& what) const {
+    const auto config = loadFile(path_);
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().kind, kind);
+    EXPECT_EQ(config.error().what, path_ + what);
+  }
+
+  std::string folder_;
+  std::string path_;
+};
+
+TEST_F(FileTest, Loads) {
+  write("[globals]\nforce = true\n");
+  const auto config = loadFile(path_);
+  ASSERT_TRUE(config) << config.error().what;
+  EXPECT_TRUE(config->force);
+}
+
+TEST_F(FileTest, MissingIsNotThere) { expectError(ErrorKind::notThere, ": cannot be read: No such file or directory"); }
+
+TEST_F(FileTest, ADirectoryIsRefused) {
+  const auto config = loadFile(folder_);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().kind, ErrorKind::io);
+  EXPECT_EQ(config.error().what, folder_ + ": is a directory, must be a file");
+}
+
+TEST_F(FileTest, AFifoIsRefusedWithoutWaitingForIt) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  expectError(ErrorKind::io, ": is not a regular file");
+}
+
+TEST_F(FileTest, ALinkToItselfIsAnError) {
+  ASSERT_EQ(symlink(path_.c_str(), path_.c_str()), 0);
+  expectError(ErrorKind::io, ": cannot be read: Too many levels of symbolic links");
+}
+
+TEST_F(FileTest, UnreadableIsAnError) {
+  if (geteuid() == 0) {
+    // Root may read everything, but there are files whose reading fails for it as well: the head of one's own memory.
+    const auto config = loadFile("/proc/self/mem");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().kind, ErrorKind::io);
+    return;
+  }
+  write("");
+  ASSERT_EQ(chmod(path_.c_str(), 0), 0);
+  expectError(ErrorKind::io, ": cannot be read: Permission denied");
+}
+
+TEST_F(FileTest, LargerThanOneMegabyteIsRefusedBeforeItIsRead) {
+  write("");
+  ASSERT_EQ(truncate(path_.c_str(), 1L << 40), 0);
+  expectError(ErrorKind::io, ": is larger than 1 MB, which no configuration is");
+}
+
+TEST_F(FileTest, OneMegabyteOfCommentsLoads) {
+  std::string text;
+  while (text.size() + 80 <= kMaxFileSize) text += "#" + std::string(78, 'x') + "\n";
+  write(text);
+  EXPECT_TRUE(loadFile(path_));
+}
+
+TEST_F(FileTest, ErrorsNameTheFile) {
+  write("[globals]\nforce = 1\n");
+  expectError(ErrorKind::config, ":2: force: is an integer, must be true or false");
+}
+
+}  // namespace
+}  // namespace wgsteer::config

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table as an administrator sees it: listing.nft. nft 1.0.6 writes `meta mark & 0xf0000000 == 0` as
+// `meta mark 0x00000000/4`, and `& 0x0fffffff | 0x10000000` with the bits in its mask that are set anyway.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "environment.hpp"
+
+namespace wgsteer::nft::test {
+
+namespace {
+
+std::string golden() {
+  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "listing.nft");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Other versions of nft(8) write the mask out.
+std::string inOneSpelling(std::string text) {
+  const std::string_view longhand = "meta mark & 0xf0000000 == 0x00000000";
+  for (std::size_t at = text.find(longhand); at != std::string::npos; at = text.find(longhand, at))
+    text.replace(at, longhand.size(), "meta mark 0x00000000/4");
+  return text;
+}
+
+}  // namespace
+
+class NftListing : public KernelTest {};
+
+TEST_F(NftListing, ReadsAsIfTyped) {
+  converge(exampleState());
+  EXPECT_EQ(inOneSpelling(shell("nft list table inet wgsteer")), golden());
+}
+
+/// So does a `nft list ruleset > file` of today, loaded at the next boot by somebody's nftables.service.
+TEST_F(NftListing, LoadsBackAsTheSameState) {
+  converge(exampleState());
+  const std::string listing = shell("nft list table inet wgsteer");
+  shell("nft delete table inet wgsteer");
+  shell("nft -f - <<'END'\n" + listing + "END");
+  EXPECT_EQ(observed(), exampleState());
+}
+
+}  // namespace wgsteer::nft::test

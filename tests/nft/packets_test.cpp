@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Real packets. The router (this namespace) has two WANs and a peer behind both:
+//
+//     wan0 198.18.0.1, 2001:db8:0::1  ──── veth ────  isp0 198.18.0.2, 2001:db8:0::2  ┐  lo 203.0.113.55,
+//     wan1 198.18.1.1, 2001:db8:1::1  ──── veth ────  isp1 198.18.1.2, 2001:db8:1::2  ┘     2001:db8:ff::55
+//
+// The main table's default leaves by wan0. Checksums are made in software (no offload), so that the peer's kernel
+// verifies them: what has a wrong one never arrives.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+// After libc's headers, or musl defines things twice.
+#include <array>
+#include <cstring>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <vector>
+
+#include "environment.hpp"
+#include "os/fd.hpp"
+
+namespace wgsteer::nft::test {
+
+namespace {
+
+constexpr std::uint16_t kPeerPort = 51820;
+constexpr Slot kFirstWan{1};
+constexpr Slot kSecondWan{2};
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+
+  explicit SocketAddress(const Endpoint& endpoint) {
+    const auto bytes = endpoint.address.bytes();
+    if (endpoint.address.family() == Family::v4) {
+      sockaddr_in in{};
+      in.sin_family = AF_INET;
+      in.sin_port = htons(endpoint.port);
+      std::memcpy(&in.sin_addr, bytes.data(), bytes.size());
+      std::memcpy(&storage, &in, length = sizeof in);
+    } else {
+      sockaddr_in6 in{};
+      in.sin6_family = AF_INET6;
+      in.sin6_port = htons(endpoint.port);
+      std::memcpy(&in.sin6_addr, bytes.data(), bytes.size());
+      std::memcpy(&storage, &in, length = sizeof in);
+    }
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+Endpoint toEndpoint(const sockaddr_storage& storage) {
+  std::array<std::uint8_t, 16> bytes{};
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &storage, sizeof in);
+    std::memcpy(bytes.data(), &in.sin_addr, 4);
+    return {*Address::fromBytes(std::span(bytes).first(4)), ntohs(in.sin_port)};
+  }
+  sockaddr_in6 in{};
+  std::memcpy(&in, &storage, sizeof in);
+  std::memcpy(bytes.data(), &in.sin6_addr, 16);
+  return {*Address::fromBytes(bytes), ntohs(in.sin6_port)};
+}
+
+/// A network namespace to step into and out of.
+class Peer {
+ public:
+  Peer() : home_(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) {
+    EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
+    away_ = os::Fd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(::setns(home_.get(), CLONE_NEWNET), 0);
+  }
+  /// As ip(8) takes it.
+  std::string name() const { return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(away_.get()); }
+  template <class F>
+  auto inside(F&& work) const {
+    EXPECT_EQ(::setns(away_.get(), CLONE_NEWNET), 0);
+    auto result = work();
+    EXPECT_EQ(::setns(home_.get(), CLONE_NEWNET), 0);
+    return result;
+  }
+
+ private:
+  os::Fd home_;
+  os::Fd away_;
+};
+
+os::Fd udpSocket(const Endpoint& local) {
+  const int family = local.address.family() == Family::v4 ? AF_INET : AF_INET6;
+  os::Fd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  // Only a limit for what would be a failure.
+  const timeval patience{.tv_sec = 2, .tv_usec = 0};
+  EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+  const SocketAddress address(local);
+  EXPECT_EQ(::bind(socket.get(), address.get(), address.length), 0) << local.toString();
+  return socket;
+}
+
+void setMark(const os::Fd& socket, std::uint32_t mark) {
+  EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark), 0);
+}
+
+/// Four bytes of the type and some more, as WireGuard's messages begin.
+void sendMessage(const os::Fd& socket, const Endpoint& to, std::uint8_t type) {
+  std::array<std::uint8_t, 148> payload{type};
+  const SocketAddress address(to);
+  EXPECT_EQ(::sendto(socket.get(), payload.data(), payload.size(), 0, address.get(), address.length),
+            static_cast<ssize_t>(payload.size()));
+}
+
+/// Who sent the next packet; nothing if none came.
+std::optional<Endpoint> receivedFrom(const os::Fd& socket) {
+  std::array<std::uint8_t, 256> payload{};
+  sockaddr_storage from{};
+  socklen_t length = sizeof from;
+  if (::recvfrom(socket.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&from), &length) < 0)
+    return std::nullopt;
+  return toEndpoint(from);
+}
+
+void checksumsInSoftware(const char* device) {
+  const os::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_value off{.cmd = ETHTOOL_STXCSUM, .data = 0};
+  ifreq request{};
+  std::strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&off);
+  EXPECT_EQ(::ioctl(socket.get(), SIOCETHTOOL, &request), 0) << device;
+}
+
+Address wanAddress(Family family, int wan) {
+  return *Address::parse(family == Family::v4 ? "198.18." + std::to_string(wan) + ".1"
+                                              : "2001:db8:" + std::to_string(wan) + "::1");
+}
+
+Endpoint peerEndpoint(Family family) {
+  return {*Address::parse(family == Family::v4 ? "203.0.113.55" : "2001:db8:ff::55"), kPeerPort};
+}
+
+}  // namespace
+
+class NftPackets : public KernelTest, public ::testing::WithParamInterface<Family> {
+ protected:
+  void SetUp() override {
+    KernelTest::SetUp();
+    makeLinks();
+    makeRoutes();
+    peerSocket_ = peer_.inside([] { return udpSocket(peerEndpoint(GetParam())); });
+    converge(state());
+  }
+  void TearDown() override {
+    shell(
+        "ip link del wan0; ip link del wan1; ip rule del fwmark 0x10000000/0xf0000000; "
+        "ip rule del fwmark 0x20000000/0xf0000000; ip -6 rule del fwmark 0x10000000/0xf0000000; "
+        "ip -6 rule del fwmark 0x20000000/0xf0000000");
+  }
+
+  NftState state() const {
+    NftState state;
+    state.layout.markMask = kDefaultMarkMask;
+    for (const Slot slot : {kFirstWan, kSecondWan}) {
+      const IfName device = slot == kFirstWan ? "wan0" : "wan1";
+      state.table.wans.emplace(device, slot);
+      state.table.policies.insert(slot);
+      for (const Family family : kFamilies) {
+        const Address address = wanAddress(family, slot.value - 1);
+        state.table.addresses.emplace(device, address);
+        state.table.sources.emplace(std::pair{device, family}, address);
+      }
+    }
+    state.table.listenPorts = {ownPort_};
+    return state;
+  }
+
+  Endpoint peer() const { return peerEndpoint(GetParam()); }
+  Address own(int wan) const { return wanAddress(GetParam(), wan); }
+  bool wasCounted(const std::string& counter, unsigned packets) {
+    return shell("nft list counter inet wgsteer " + counter).find("packets " + std::to_string(packets) + " ") !=
+           std::string::npos;
+  }
+
+  /// A port for each test, so that conntrack sees a new flow in each: NAT is decided by the first packet of a flow.
+  static inline std::uint16_t nextPort = 40000;
+  std::uint16_t ownPort_ = nextPort += 10;
+  Peer peer_;
+  os::Fd peerSocket_;
+
+ private:
+  void makeLinks() {
+    for (const std::string n : {"0", "1"}) {
+      shell("ip link add wan" + n + " address 02:00:00:00:00:0" + n + " type veth peer name isp" + n +
+            " address 02:00:00:00:01:0" + n + " netns " + peer_.name());
+      shell("ip addr add 198.18." + n + ".1/24 dev wan" + n + "; ip addr add 2001:db8:" + n + "::1/64 dev wan" + n +
+            " nodad; ip link set wan" + n + " up");
+      peer_.inside([&] {
+        return shell("ip link set lo up; ip addr add 198.18." + n + ".2/24 dev isp" + n +
+                     "; ip addr add 2001:db8:" + n + "::2/64 dev isp" + n + " nodad; ip link set isp" + n + " up");
+      });
+      checksumsInSoftware(("wan" + n).c_str());
+      makeNeighbours(n);
+    }
+    peer_.inside([] { return shell("ip addr add 203.0.113.55 dev lo; ip addr add 2001:db8:ff::55 dev lo nodad"); });
+  }
+
+  /// Permanent ones: solicitations for addresses of another link may be answered by the other link.
+  void makeNeighbours(const std::string& n) {
+    const std::string isp = " lladdr 02:00:00:00:01:0" + n + " dev wan" + n + " nud permanent";
+    const std::string wan = " lladdr 02:00:00:00:00:0" + n + " dev isp" + n + " nud permanent";
+    shell("ip neigh replace 198.18." + n + ".2" + isp + "; ip neigh replace 2001:db8:" + n + "::2" + isp);
+    peer_.inside([&] {
+      return shell("ip neigh replace 198.18." + n + ".1" + wan + "; ip neigh replace 2001:db8:" + n + "::1" + wan);
+    });
+  }
+
+  void makeRoutes() {
+    shell("ip route add default via 198.18.0.2; ip -6 route add default via 2001:db8:0::2");
+    for (const std::string n : {"0", "1"}) {
+      const std::string slot = n == "0" ? "1" : "2";
+      shell("ip rule add fwmark 0x" + slot + "0000000/0xf0000000 lookup 10" + n + "; ip -6 rule add fwmark 0x" + slot +
+            "0000000/0xf0000000 lookup 10" + n + "; ip route add default via 198.18." + n + ".2 dev wan" + n +
+            " table 10" + n + "; ip -6 route add default via 2001:db8:" + n + "::2 dev wan" + n + " table 10" + n);
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, NftPackets, ::testing::Values(Family::v4, Family::v6),
+                         [](const auto& instance) { return instance.param == Family::v4 ? "v4" : "v6"; });
+
+/// What kernel WireGuard does in IPv6 after a failover: the mark is right, the source is the other WAN's.
+TEST_P(NftPackets, AStaleSourceIsCorrected) {
+  const os::Fd socket = udpSocket({own(0), ownPort_});
+  setMark(socket, 0x20000000);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_}));
+}
+
+TEST_P(NftPackets, ARightSourceIsLeftAlone) {
+  NftState more = state();
+  const Address second = *Address::parse(GetParam() == Family::v4 ? "198.18.1.77" : "2001:db8:1::77");
+  shell("ip addr add " + Prefix::host(second).toString() + " dev wan1" + (GetParam() == Family::v6 ? " nodad" : ""));
+  more.table.addresses.emplace("wan1", second);
+  converge(more);
+  const os::Fd socket = udpSocket({second, ownPort_});
+  setMark(socket, 0x20000000);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{second, ownPort_}));
+}
+
+/// Bits of the mark that are not ours are nobody's business but their owner's.
+TEST_P(NftPackets, AForeignMarkIsCorrectedOnlyWhenItIsATunnels) {
+  const os::Fd socket = udpSocket({own(1), ownPort_});
+  setMark(socket, 0xca6c);  // no rule for it: leaves by wan0
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_}));
+  NftState withMark = state();
+  withMark.table.foreignMarks = {Mark{0xca6c}};
+  converge(withMark);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_}));
+}
+
+TEST_P(NftPackets, AnEndpointIsReroutedAndMasqueraded) {
+  NftState withEndpoint = state();
+  withEndpoint.table.endpoints.emplace(peer(), kSecondWan);
+  converge(withEndpoint);
+  const os::Fd socket = udpSocket({own(0), ownPort_});
+  sendMessage(socket, peer(), 4);
+  const auto seen = receivedFrom(peerSocket_);
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_EQ(seen->address, own(1));
+  sendMessage(peerSocket_, *seen, 4);
+  EXPECT_EQ(receivedFrom(socket), peer()) << "the answer finds its way back through the translation";
+}
+
+/// Why a peer that is pinned to another WAN while its flow is known needs its conntrack entry deleted: the kernel does
+/// not reconsider the translation of a flow (6.18), only its route.
+TEST_P(NftPackets, AKnownFlowIsReroutedButNotMasqueraded) {
+  const os::Fd socket = udpSocket({own(0), ownPort_});
+  sendMessage(socket, peer(), 4);
+  ASSERT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_}));
+  NftState withEndpoint = state();
+  withEndpoint.table.endpoints.emplace(peer(), kSecondWan);
+  converge(withEndpoint);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_}));
+  const std::string policy = shell("nft list chain inet wgsteer policy_2");
+  EXPECT_NE(policy.find("packets 1 "), std::string::npos) << policy;
+}
+
+TEST_P(NftPackets, AnEndpointThatReturnsStaysAsItIs) {
+  NftState withEndpoint = state();
+  withEndpoint.table.endpoints.emplace(peer(), std::nullopt);
+  converge(withEndpoint);
+  const os::Fd socket = udpSocket({own(0), ownPort_});
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_}));
+}
+
+TEST_P(NftPackets, HandshakesAreCountedPerWan) {
+  const os::Fd socket = udpSocket({own(1), ownPort_});
+  setMark(socket, 0x20000000);
+  sendMessage(socket, peer(), 1);
+  sendMessage(socket, peer(), 4);
+  ASSERT_TRUE(receivedFrom(peerSocket_).has_value());
+  ASSERT_TRUE(receivedFrom(peerSocket_).has_value());
+  EXPECT_TRUE(wasCounted("initiations_2", 1));
+  EXPECT_TRUE(wasCounted("initiations_1", 0));
+  sendMessage(peerSocket_, {own(1), ownPort_}, 2);
+  ASSERT_TRUE(receivedFrom(socket).has_value());
+  EXPECT_TRUE(wasCounted("responses_2", 1));
+  EXPECT_TRUE(wasCounted("responses_1", 0));
+}
+
+TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {
+  shell(
+      "nft add table inet probe; nft add chain inet probe input '{ type filter hook input priority 0; }'; "
+      "nft add counter inet probe marked; nft add rule inet probe input meta mark 0x20000000 counter name marked");
+  const os::Fd socket = udpSocket({own(1), ownPort_});
+  const Endpoint neighbouring{own(1), static_cast<std::uint16_t>(ownPort_ + 1)};
+  const os::Fd other = udpSocket(neighbouring);
+  sendMessage(peerSocket_, {own(1), ownPort_}, 4);
+  ASSERT_TRUE(receivedFrom(socket).has_value());
+  sendMessage(peerSocket_, neighbouring, 4);
+  ASSERT_TRUE(receivedFrom(other).has_value());
+  const std::string marked = shell("nft list counter inet probe marked");
+  EXPECT_NE(marked.find("packets 1 "), std::string::npos) << marked;
+}
+
+}  // namespace wgsteer::nft::test

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Installs what is missing, builds, runs every test. The summary of ctest comes last; what else failed is named before it.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+# shellcheck source=support/packages.sh
+source tests/support/packages.sh
+
+failed=()
+
+stage() { # NAME COMMAND...
+  local name=$1
+  shift
+  echo "=== $name"
+  "$@" || {
+    failed+=("$name")
+    echo "=== $name: FAILED"
+    return 1
+  }
+}
+
+build() { # FOLDER OPTIONS...
+  local folder=$1 launcher=()
+  shift
+  ! command -v ccache >/dev/null || launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  cmake -B "$folder" -G Ninja "${launcher[@]}" -DWGSTEER_TESTS=ON -DWGSTEER_WERROR=ON "$@" &&
+    cmake --build "$folder"
+}
+
+sources() { find include src tests bench -name '*.cpp' -o -name '*.hpp'; }
+
+scripts() {
+  find tests .ci openwrt -type f -not -path '*/build*' -exec grep -lE '^(#!.*\<(bash|sh)$|# shellcheck shell=)' {} +
+}
+
+formatted() { sources | xargs -r clang-format-19 --dry-run --Werror; }
+
+shellchecked() { scripts | xargs -r shellcheck -x -P SCRIPTDIR; }
+
+stage 'packages' install_missing "${kBuildPackages[@]}" "${kTestPackages[@]}"
+stage 'build' build build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo
+stage 'clang-format' formatted
+stage 'shellcheck' shellchecked
+if stage 'build with sanitizers' build build-asan -DCMAKE_BUILD_TYPE=Debug '-DWGSTEER_SANITIZE=address;undefined'; then
+  stage 'tests with sanitizers' ctest --test-dir build-asan -L 'core|golden|wire|kernel|fuzz' --output-on-failure -j2
+fi
+
+if ((${#failed[@]})); then
+  printf '=== FAILED before the tests: %s\n' "${failed[@]}"
+fi
+echo '=== tests'
+ctest --test-dir build-test --output-on-failure --no-tests=error -j2 || failed+=('tests')
+((${#failed[@]} == 0))

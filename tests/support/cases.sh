@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Runs the functions case_NAME of a script, each on a fresh topology and in both families. ONLY=PATTERN chooses some.
+
+# shellcheck source=../support/topology.sh
+source "${BASH_SOURCE[0]%/*}/topology.sh"
+
+# In a subshell of its own, so that a case ends at its first failure and takes its processes with it.
+run_case() ( # NAME FAMILY
+  set -eEuo pipefail
+  topology_trap
+  trap 'echo "    FAILED: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
+  trap '(($? == 0 || $? == 77)) || diagnostics 2>&1; topology_down' EXIT
+  use_family "$2"
+  need_wgsteer
+  "case_$1"
+)
+
+run_cases() { # [FAMILY]...
+  local name names version status since failures=0 passed=0 skipped=0 families=("${@:-4}")
+  (($#)) || families=(4 6)
+  mapfile -t names < <(declare -F | sed -n 's/^declare -f case_//p')
+  for name in "${names[@]}"; do
+    for version in "${families[@]}"; do
+      [[ $name-v$version =~ ${ONLY:-.} ]] || continue
+      since=$(now_ms)
+      echo "--- $name-v$version"
+      run_case "$name" "$version"
+      status=$?
+      case $status in
+        0) passed=$((passed + 1)) && note "ok, $(($(now_ms) - since)) ms" ;;
+        77) skipped=$((skipped + 1)) ;;
+        13[0-9] | 14[0-9]) exit "$status" ;;
+        *) failures=$((failures + 1)) ;;
+      esac
+    done
+  done
+  echo "$passed passed, $failures failed, $skipped skipped"
+  ((failures == 0 && passed + skipped > 0)) || exit 1
+  ((passed)) || exit 77
+}
+
+# The state from which most cases start: a tunnel that takes all traffic, steered over the first WAN, traffic in it.
+steered_tunnel_up() {
+  topology_up
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'before the event'
+}

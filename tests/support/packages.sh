@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What a bare Debian 12 needs, and how to get what of it is missing.
+
+# For the scripts that are sourced after this file.
+# shellcheck disable=SC2034
+readonly kBuildPackages=(
+  g++ cmake ninja-build pkg-config ccache
+  libmnl-dev libnftnl-dev libnl-3-dev libnl-genl-3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev
+  nlohmann-json3-dev
+)
+readonly kDemoPackages=(wireguard-go wireguard-tools nftables iproute2 iputils-ping procps util-linux)
+readonly kTestPackages=(
+  "${kDemoPackages[@]}"
+  libnl-route-3-dev libgtest-dev libgmock-dev
+  kmod busybox-static cpio qemu-system-x86 clang-format-19 shellcheck python3 zstd xz-utils
+)
+
+installed() { # PACKAGE
+  [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# A package that this distribution has not got is named, and the rest installed.
+install_missing() { # PACKAGE...
+  local package missing=() available=()
+  for package in "$@"; do
+    installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null || {
+    echo "not a Debian system; please install: ${missing[*]}" >&2
+    return 1
+  }
+  ((EUID == 0)) || {
+    echo "to be installed, as root: ${missing[*]}" >&2
+    return 1
+  }
+  echo "installing ${missing[*]}"
+  apt-get update -qq || true
+  for package in "${missing[@]}"; do
+    if apt-cache show "$package" >/dev/null 2>&1; then
+      available+=("$package")
+    else
+      echo "this distribution has no package $package" >&2
+    fi
+  done
+  ((${#available[@]} == 0)) ||
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${available[@]}" >/dev/null
+  ((${#available[@]} == ${#missing[@]}))
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What a WAN is changes while packets flow.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+# As a DHCP client does it when the lease is from another router.
+case_new_gateway() {
+  local gateway
+  if [[ $family == 4 ]]; then gateway=192.0.2.254; else gateway=2001:db8:10::fe; fi
+  steered_tunnel_up
+  in_host isp0 ip addr add "$gateway/$wan_length" dev customer
+  router_ip route del default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"
+  router_ip route add default via "$gateway" dev "${wan_device[0]}" metric "${wan_metric[0]}"
+  await 5 'the new gateway is in our tables' has_line "via $gateway .*proto 87" router_ip route show table all
+  await 5 'the old one is not' fails has_line "via ${wan_gateway[0]} .*proto 87" router_ip route show table all
+  steady_on 0 'new gateway'
+}
+
+case_new_address() {
+  local address
+  if [[ $family == 4 ]]; then address=192.0.2.77; else address=2001:db8:10::77; fi
+  steered_tunnel_up
+  router_ip addr del "${wan_address[0]}/$wan_length" dev "${wan_device[0]}"
+  router_ip addr add "$address/$wan_length" dev "${wan_device[0]}"
+  router_ip route replace default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"
+  await 5 'converged' converged
+  await_traffic 'traffic with the new address'
+  steady_on 0 'new address'
+}
+
+case_device_created_again() {
+  steered_tunnel_up
+  local before
+  before=$(router cat "/sys/class/net/${wan_device[0]}/ifindex")
+  router ip link del "${wan_device[0]}"
+  steady_on 1 'device gone'
+  ip link add again netns "${holder[router]}" type veth peer name customer netns "${holder[isp0]}"
+  router ip link set again name "${wan_device[0]}"
+  in_host isp0 ip -batch - <<ISP
+addr add ${wan_gateway4[0]}/24 dev customer
+addr add ${wan_gateway6[0]}/64 dev customer
+link set customer up
+ISP
+  wan_up 0
+  check 'another ifindex' fails prints "$before" router cat "/sys/class/net/${wan_device[0]}/ifindex"
+  await 5 'converged' converged
+  steady_on 0 'device created again'
+}
+
+# Order of metrics is the order of preference.
+case_metrics_exchanged() {
+  steered_tunnel_up
+  router_ip route del default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"
+  router_ip route add default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric 300
+  await 5 'converged' converged
+  steady_on 1 'the second is preferred'
+}
+
+run_cases "$@"

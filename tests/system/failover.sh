@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A WAN goes and comes back.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+# Packets at 50 a second that an event may cost.
+readonly kBound=10
+
+bounded() { # WHAT
+  local lost
+  lost=$(packets_lost)
+  note "$1: $lost packets lost"
+  ((lost <= kBound)) || fail "$1: $lost packets lost, more than $kBound"
+}
+
+case_link_down_and_back() {
+  steered_tunnel_up
+  wan_link_down 0
+  steady_on 1 'first WAN down'
+  bounded 'first WAN down'
+  wan_up 0
+  await 5 'converged' converged
+  steady_on 0 'first WAN back'
+  bounded 'down and back'
+}
+
+case_carrier_loss_and_back() {
+  steered_tunnel_up
+  wan_carrier_down 0
+  await_traffic 'traffic after the loss'
+  steady_on 1 'no carrier'
+  bounded 'no carrier'
+  wan_carrier_up 0
+  await 5 'converged' converged
+  await_traffic 'traffic after the return'
+  steady_on 0 'carrier back'
+  bounded 'loss and return'
+}
+
+# Nothing misrouted between the two steady states either.
+case_nothing_misrouted_on_the_way() {
+  steered_tunnel_up
+  counters_reset
+  wan_carrier_down 0
+  await_traffic 'traffic after the loss'
+  wan_carrier_up 0
+  await_traffic 'traffic after the return'
+  nothing_misrouted 'loss and return'
+}
+
+case_both_down() {
+  steered_tunnel_up
+  counters_reset
+  wan_link_down 0
+  wan_link_down 1
+  await 5 'converged' converged
+  equal 'into the tunnel while there is no WAN' 0 "$(looped)"
+  wan_up 1
+  await_traffic 'traffic by the second' 20
+  steady_on 1 'the second is back'
+  equal 'into the tunnel' 0 "$(looped)"
+}
+
+run_cases "$@"

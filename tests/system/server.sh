@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A WireGuard server of the router, for phones in the LAN and outside.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+service_up() {
+  wireguard_go router wgs
+  tunnel_configuration "$kServerKey" "$kServicePort" "$kPhoneKey" 10.98.0.2/32,fd98::2/128 |
+    router wg setconf wgs /dev/stdin
+  router ip -batch - <<'ROUTER'
+addr add 10.98.0.1/24 dev wgs
+addr add fd98::1/64 dev wgs
+link set wgs up
+ROUTER
+}
+
+phone_up() { # ADDRESS OF THE SERVICE
+  wireguard_go phone wgp
+  tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.98.0.0/24,fd98::/64 "$(socket_address "$1" "$kServicePort")" |
+    in_host phone wg setconf wgp /dev/stdin
+  in_host phone ip -batch - <<'PHONE'
+addr add 10.98.0.2/24 dev wgp
+addr add fd98::2/64 dev wgp
+link set wgp up
+PHONE
+}
+
+phone_is_answered() { quietly in_host phone ping -n -c 1 -W 1 "$inner_service"; }
+
+# The answer belongs on the LAN, whatever mark the tunnel has.
+case_phone_in_the_lan() {
+  topology_up
+  topology_lan
+  tunnel_up route_halves
+  service_up
+  daemon_start_and_converge
+  if [[ $family == 4 ]]; then phone_up 192.168.1.1; else phone_up fd01::1; fi
+  await 20 'the phone is answered' phone_is_answered
+  check 'again' phone_is_answered
+}
+
+# The phone has an address outside, behind the second ISP, and asks on the second WAN.
+case_phone_outside() {
+  local prefix=198.51.100 address
+  topology_up
+  topology_lan
+  in_host phone ip link set lan down
+  ip link add away netns "${holder[phone]}" type veth peer name phone netns "${holder[server]}"
+  in_host phone ip -batch - <<'PHONE'
+addr add 203.0.113.130/25 dev away
+addr add 2001:db8:cafe:1::2/64 dev away
+link set away up
+PHONE
+  in_host server ip -batch - <<'SERVER'
+addr add 203.0.113.129/25 dev phone
+addr add 2001:db8:cafe:1::1/64 dev phone
+link set phone up
+SERVER
+  in_host phone ip route replace default via 203.0.113.129
+  in_host phone ip -6 route replace default via 2001:db8:cafe:1::1 dev away
+  for address in 0 1; do
+    in_host "isp$address" ip route replace 2001:db8:cafe:1::/64 via "2001:db8:f$address::2"
+  done
+  [[ -n $prefix ]]
+  tunnel_up route_halves
+  service_up
+  daemon_start_and_converge
+  counters_reset
+  phone_up "${wan_address[1]}"
+  await 20 'the phone is answered' phone_is_answered
+  equal 'foreign sources' '0 0' "$(foreign 0) $(foreign 1)"
+}
+
+run_cases "$@"

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
+#
+# What else changes under a running tunnel: the WAN's address, the tunnel's configuration, the tunnel itself.
+
+case_address_renewed() {
+  steered_tunnel_up
+  # Nothing is on its way while the address changes, so each packet that is counted was sent after the change.
+  traffic_pause
+  counters_reset
+  wan_renew_address 0 "${wan_address[0]}" "$renewed_address"
+  traffic_resume
+  await 'data with the new address' 20 at_least 1 sent 0 4 "$renewed_address"
+  await_traffic 'traffic goes on'
+  nothing_misrouted 'renewal'
+  equal 'packets by wan0 with the address that is gone' 0 "$(sent 0 any "${wan_address[0]}")"
+  await 'the old address is gone from all that is ours' 10 absent_from_own_state "${wan_address[0]}"
+  wan_address[0]=$renewed_address
+  steady_on 0 'after the renewal'
+  await_converged
+}
+
+# As above, with the traffic going on all the time and the other WAN at hand.
+case_address_renewed_under_traffic() {
+  steered_tunnel_up
+  counters_reset
+  wan_renew_address 0 "${wan_address[0]}" "$renewed_address"
+  await 'data with the new address' 20 at_least 1 sent 0 4 "$renewed_address"
+  await_traffic 'traffic goes on'
+  nothing_misrouted 'renewal'
+  wan_address[0]=$renewed_address
+  steady_on 0 'after the renewal'
+}
+
+# The kernel tells nobody that the mark is gone, so it is noticed at the next look: packets may enter the tunnel until
+# then, but none leaves with a wrong source.
+case_setconf_drops_the_mark() {
+  steered_tunnel_up
+  local mark
+  mark=$(tunnel_mark wg0)
+  [[ $mark != off ]] || fail 'the tunnel has no mark'
+  counters_reset
+  client_configuration "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" |
+    router wg setconf wg0 /dev/stdin
+  await 'the mark is back' 15 prints "$mark" tunnel_mark wg0
+  await_traffic 'traffic goes on' 30
+  note "$(looped) packets entered the tunnel meanwhile"
+  equal 'foreign sources at isp0' 0 "$(foreign 0)"
+  equal 'foreign sources at isp1' 0 "$(foreign 1)"
+  steady_on 0 'after setconf'
+}
+
+case_device_created_again() {
+  steered_tunnel_up
+  traffic_stop
+  local old_index new_index
+  old_index=$(router cat /sys/class/net/wg0/ifindex)
+  ip -n router link del wg0
+  client_tunnel_up wg0 "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" "$inner_router"
+  route_halves wg0
+  new_index=$(router cat /sys/class/net/wg0/ifindex)
+  [[ $old_index != "$new_index" ]] || fail 'the device has the same index again: this case shows nothing'
+  await_converged
+  traffic_start
+  await 'the handshake' 30 handshake_done wg0
+  steady_on 0 'after it was created again'
+}
+
+# The endpoint moves to the server's other address, as after a change in DNS.
+case_endpoint_changed() {
+  steered_tunnel_up
+  router wg set wg0 peer "$(public_key "$kServerKey")" endpoint "$(socket_address "${endpoint[1]}" 51820)"
+  await_traffic 'traffic goes on'
+  steady_on 0 'at the other address'
+  counters_reset
+  wan_carrier_down 0
+  await_traffic 'traffic goes on after the failover'
+  nothing_misrouted 'failover at the other address'
+}
+
+# Somebody flushes our rules, or everything in nft.
+case_rules_flushed_by_others() {
+  steered_tunnel_up
+  local before
+  before=$(own_state)
+  router_ip rule flush
+  # `rule flush` also takes the system's own rules, which its owner puts back.
+  router_ip rule add pref 32766 lookup main
+  await 'the rules are back' 10 own_state_is "$before"
+  router nft delete table inet wgsteer
+  await 'the table is back' 10 own_state_is "$before"
+  steady_on 0 'after the repair'
+}
+
+own_state_is() { [[ $(own_state) == "$1" ]]; }

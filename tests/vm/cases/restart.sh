@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
+#
+# The daemon is killed, and started again, under traffic. What it has installed goes on, and is taken over as it is.
+
+case_killed_and_restarted() {
+  steered_tunnel_up
+  local before round
+  before=$(own_state)
+  counters_reset
+  for round in 1 2 3; do
+    daemon_kill KILL
+    equal "state after kill $round" "$before" "$(own_state)"
+    await_traffic "traffic without a daemon, round $round"
+    daemon_start
+    await_converged
+    equal "state after restart $round" "$before" "$(own_state)"
+  done
+  await_traffic 'traffic at the end'
+  equal 'packets by wan1' 0 "$(sent 1)"
+  nothing_misrouted 'restarts'
+}
+
+# Killed at arbitrary points of its start, from the first instructions on. The delays are the test's subject.
+case_killed_while_starting() {
+  steered_tunnel_up
+  daemon_kill KILL
+  counters_reset
+  local milliseconds
+  for milliseconds in 001 003 006 010 015 025 040; do
+    daemon_start
+    poll_interval "0.$milliseconds"
+    daemon_kill KILL
+  done
+  daemon_start
+  await_converged
+  await_traffic 'traffic at the end'
+  equal 'packets by wan1' 0 "$(sent 1)"
+  nothing_misrouted 'kills'
+}
+
+# The first start of all, killed at arbitrary points: the next one completes what is there.
+case_killed_while_installing() {
+  tunnel_up
+  route_halves wg0
+  local milliseconds
+  for milliseconds in 004 008 012 016 024 032; do
+    daemon_start
+    poll_interval "0.$milliseconds"
+    daemon_kill KILL
+  done
+  daemon_start
+  await_converged
+  traffic_start
+  await 'the handshake' 30 handshake_done wg0
+  steady_on 0 'after the kills'
+}
+
+# While nobody is there, the kernel alone fails over, and the next start finds its way from there.
+fails_over_without_daemon() { # BREAK REPAIR
+  steered_tunnel_up
+  daemon_kill KILL
+  counters_reset
+  "$1" 0
+  await 'the kernel alone fails over' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await_traffic 'traffic goes on'
+  nothing_misrouted 'failover without a daemon'
+  daemon_start
+  await_converged
+  steady_on 1 'after the restart'
+  counters_reset
+  "$2" 0
+  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  nothing_misrouted 'failback'
+  steady_on 0 'after the failback'
+}
+
+case_link_down_without_daemon() { fails_over_without_daemon wan_link_down wan_link_up; }
+
+case_carrier_loss_without_daemon() { fails_over_without_daemon wan_carrier_down wan_carrier_up; }
+
+case_once() {
+  tunnel_up
+  route_halves wg0
+  [[ -x /usr/sbin/wgsteer ]] || skip 'no wgsteer binary given'
+  check 'run --once' wgsteer run --once
+  check 'plan afterwards' wgsteer plan
+  traffic_start
+  await 'the handshake' 30 handshake_done wg0
+  steady_on 0 'after run --once'
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Boots a Debian kernel in qemu and runs a test script in it, with our binary.
+#
+#   run.sh [--binary FILE] [--timeout SECONDS] [--results FOLDER] [--only PATTERN] [--file FILE]... SCRIPT
+#
+#   --binary FILE      becomes /usr/sbin/wgsteer, with its libraries
+#   --timeout SECONDS  of wall clock, for the whole boot (default 240)
+#   --results FOLDER   gets what the script left in /results, the console, and dmesg
+#   --only PATTERN     extended regular expression: run only the cases of SCRIPT that match, such as failover or v6
+#   --file FILE        copied to /test/ as well
+#
+# Exit status: that of the script; 1 after a panic, a hang or a missing result; 77 if this machine has no qemu or cannot
+# have the kernel (with CI=true that is 1 too, so that nothing is skipped unseen).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+binary='' timeout=240 results='' only='' files=()
+
+usage() {
+  sed -n '3,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
+  exit 64
+}
+
+while [[ ${1:-} == --* ]]; do
+  [[ $1 == --help || $# -lt 2 ]] && usage
+  case $1 in
+    --binary) binary=$2 ;;
+    --timeout) timeout=$2 ;;
+    --results) results=$2 ;;
+    --only) only=$2 ;;
+    --file) files+=("$2") ;;
+    *) usage ;;
+  esac
+  shift 2
+done
+[[ $# -eq 1 ]] || usage
+script=$1
+[[ -r $script ]] || { echo "vm: $script: no such script" >&2; exit 64; }
+[[ -z $binary || -x $binary ]] || { echo "vm: $binary: no such program (is it built?)" >&2; exit 1; }
+
+prepared_status=0
+prepared=$("$here/prepare.sh") || prepared_status=$?
+if ((prepared_status)); then
+  [[ $prepared_status -eq 77 && ${CI:-} != true ]] && exit 77
+  exit 1
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/wgsteer-vm.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# What belongs to this run alone is a second archive behind the base: the kernel unpacks both, and a later file wins.
+root=$work/root
+mkdir -p "$root/test"
+cp "$here/lib.sh" "$root/test/lib.sh"
+cp "$script" "$root/test/script"
+((${#files[@]} == 0)) || cp "${files[@]}" "$root/test/"
+printf '%s' "$only" >"$root/test/only"
+cat >"$root/test/main" <<'MAIN'
+. /test/lib.sh
+. /test/script
+run_cases
+MAIN
+if [[ -n $binary ]]; then
+  install -D -m 755 "$binary" "$root/usr/sbin/wgsteer"
+  # Debug data would only cost memory and time to unpack. A script standing in for the program has none.
+  if strip --strip-debug "$root/usr/sbin/wgsteer" 2>/dev/null; then
+    while read -r library; do
+      install -D -m 755 "$library" "$root$library"
+    done < <(ldd "$binary" | grep -o '/[^ ]*')
+  fi
+fi
+(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) | cat "$prepared/base.cpio" - >"$work/initrd"
+
+# The machine. No KVM: it runs anywhere, in a container or another virtual machine.
+#  - pc without ACPI and PCI boots fastest: there is nothing to probe (q35 takes a third longer, microvm four times as long).
+#  - icount ties the guest's clock to executed instructions (2^0 ns each) and sleep=off skips idle time: a wait of 5 s
+#    for WireGuard's retry costs nothing, and a busy host makes a run longer, but never changes what the guest sees.
+#  - random.trust_cpu: else reading random numbers waits for entropy that nobody provides.
+#  - norandmaps: the emulator keeps its translation of a program for the next exec if it is at the same address, which
+#    makes starting ip, nft and wg three times as fast.
+#  - panic=-1 with -no-reboot: a panic ends qemu at once, and the missing result tells.
+# shellcheck disable=SC2054 # the commas are qemu's
+machine=(
+  -machine pc,usb=off,vmport=off,hpet=off -accel tcg -icount shift=0,sleep=off -cpu max,la57=off -smp 1 -m 384
+  -nodefaults -no-user-config -display none -no-reboot
+)
+command_line='console=ttyS0 quiet loglevel=5 panic=-1 oops=panic pci=off acpi=off mitigations=off nokaslr tsc=reliable'
+command_line+=' no_timer_check random.trust_cpu=on nowatchdog rcupdate.rcu_cpu_stall_suppress=1'
+command_line+=' norandmaps init_on_alloc=0 lsm='
+
+started=$EPOCHREALTIME
+qemu_status=0
+timeout --kill-after=5 "$timeout" qemu-system-x86_64 "${machine[@]}" \
+  -kernel "$prepared/vmlinux" -initrd "$work/initrd" -append "$command_line" \
+  -chardev file,id=console,path="$work/console" -serial chardev:console \
+  -chardev stdio,id=output,signal=off -serial chardev:output \
+  -chardev file,id=results,path="$work/results.tar" -serial chardev:results \
+  </dev/null 2>"$work/qemu.log" || qemu_status=$?
+elapsed=$(awk -v a="$started" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+
+mkdir -p "$work/results"
+tar -xf "$work/results.tar" -C "$work/results" 2>/dev/null || true
+cp "$work/console" "$work/results/console"
+if [[ -n $results ]]; then
+  mkdir -p "$results"
+  cp -r "$work/results/." "$results/"
+fi
+
+if [[ ! -f $work/results/exit-status ]]; then
+  case $qemu_status in
+    124 | 137) echo "vm: no result within $timeout s: hung. The console's last lines:" >&2 ;;
+    0) echo "vm: the guest ended without a result (a panic?). The console's last lines:" >&2 ;;
+    *) echo "vm: qemu ended with $qemu_status. The console's last lines:" >&2 ;;
+  esac
+  tail -n 80 "$work/console" "$work/qemu.log" >&2
+  exit 1
+fi
+status=$(<"$work/results/exit-status")
+echo "vm: exit status $status after $elapsed s, kernel $(<"$prepared/release")"
+exit "$status"
