@@ -72,6 +72,11 @@ wan_in_use() {
 
 traffic_flows() { holds_within 15 at_least $(($(answers) + 10)) answers; }
 
+# Losses are known only once something later was answered: while nothing is, the outage lasts.
+lost_so_far() {
+  if traffic_flows; then packets_lost; else echo 'all, for 15 s'; fi
+}
+
 # An event, with traffic in the tunnel: what was lost, and where packets go afterwards.
 event() { # WAN-AFTERWARDS LOST(pattern) COMMAND...
   local wan=$1 lost=$2 on_the_way
@@ -80,8 +85,7 @@ event() { # WAN-AFTERWARDS LOST(pattern) COMMAND...
   traffic_flows || true
   counters_reset
   "$@"
-  traffic_flows || true
-  line "$lost" '  packets lost, of 50 a second' "$(packets_lost)"
+  line "$lost" '  packets lost, of 50 a second' "$(lost_so_far)"
   on_the_way=$(misrouted)
   counters_reset
   traffic_flows || true

@@ -42,8 +42,8 @@ void Policies::define(const Section& section) {
     policy.name = name;
   }
   if (const Option* option = section.find("use_wan")) policy.members = members(*option);
-  if (const Option* option = section.find("last_resort"))
-    if (const auto index = parseChoice(option->values.front(), "unreachable|main"))
+  if (const Value* value = section.single("last_resort"))
+    if (const auto index = parseChoice(*value, "unreachable|main"))
       policy.lastResort = *index == 0 ? LastResort::unreachable : LastResort::main;
   policies_.push_back(std::move(policy));
 }

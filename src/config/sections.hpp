@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,11 @@ struct Section {
     for (const Option& option : options)
       if (option.name == wanted) return &option;
     return nullptr;
+  }
+  /// The value of an option that is no list.
+  const Value* single(std::string_view wanted) const {
+    const Option* option = find(wanted);
+    return option == nullptr || option->list ? nullptr : &option->values.front();
   }
 };
 

@@ -51,6 +51,15 @@ std::size_t editDistance(std::string_view left, std::string_view right) {
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    shown += byte < 0x20 || byte == 0x7f ? '?' : letter;
+  }
+  return shown;
+}
+
 std::string quoted(std::string_view text) {
   const bool cut = text.size() > kMaxQuoted;
   if (cut) {
@@ -58,12 +67,7 @@ std::string quoted(std::string_view text) {
     while (length > 0 && isContinuation(text[length])) --length;
     text = text.substr(0, length);
   }
-  std::string shown = "'";
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
-    shown += byte < 0x20 || byte == 0x7f ? '?' : letter;
-  }
-  return shown + (cut ? "...'" : "'");
+  return "'" + printable(text) + (cut ? "...'" : "'");
 }
 
 std::string didYouMean(std::string_view word, std::span<const std::string> candidates) {

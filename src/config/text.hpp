@@ -12,6 +12,9 @@ namespace wgsteer::config {
 /// In single quotes, cut when long, control characters replaced: safe for a log line and a terminal.
 std::string quoted(std::string_view text);
 
+/// Control characters replaced: other people's messages may quote a line break.
+std::string printable(std::string_view text);
+
 /// ", did you mean 'metric'?" or nothing when no candidate is near.
 std::string didYouMean(std::string_view word, std::span<const std::string> candidates);
 

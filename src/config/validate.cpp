@@ -42,10 +42,7 @@ class Reader {
     if (const Value* value = single(name))
       if (const auto parsed = parseChoice(*value, schema_->find(name)->choices)) to = inOrder.at(*parsed);
   }
-  const Value* single(std::string_view name) const {
-    const Option* option = section_.find(name);
-    return option == nullptr || option->list ? nullptr : &option->values.front();
-  }
+  const Value* single(std::string_view name) const { return section_.single(name); }
 
  private:
   const Section& section_;
@@ -146,7 +143,7 @@ void Validator::wan(const Section& section) {
 void Validator::wanDevice(const Section& section, WanConfig& wan) {
   if (const Option* option = section.find("interface"))
     problems_.add(option->line, "interface", "needs OpenWrt's netifd, which is not there; use device");
-  const Value* value = Reader{section}.single("device");
+  const Value* value = section.single("device");
   const auto device = value == nullptr ? Parsed<IfName>{} : parseIfName(*value);
   if (!device || device->empty()) return;
   once(wanDevices_, *device, value->line, "device", "device " + quoted(*device) + " of another WAN");

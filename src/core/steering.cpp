@@ -116,10 +116,11 @@ std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount) {
   }
   std::ranges::sort(fresh);
   for (const auto& [metric, device] : fresh) {
-    for (std::uint8_t number = 1; number < slotCount; ++number) {
-      const bool taken = std::ranges::any_of(slots, [&](const auto& known) { return known.second.value == number; });
+    for (unsigned number = 1; number < slotCount; ++number) {
+      const Slot slot{static_cast<std::uint8_t>(number)};
+      const bool taken = std::ranges::any_of(slots, [&](const auto& known) { return known.second == slot; });
       if (taken) continue;
-      slots.emplace(device, Slot{number});
+      slots.emplace(device, slot);
       break;
     }
   }

@@ -3,26 +3,52 @@
 
 namespace wgsteer::netlink {
 
+namespace {
+
+/// Errors of one device that the others must not suffer from: what was last known of it serves on.
+bool isItsOwn(const Error& error, TunnelBackend backend) {
+  if (error.kind == ErrorKind::busy) return true;
+  return backend == TunnelBackend::userspace &&
+         (error.kind == ErrorKind::malformed || error.kind == ErrorKind::refused);
+}
+
+}  // namespace
+
 Result<std::map<IfName, Tunnel>> WireGuard::observe(const std::map<IfIndex, Link>& links) {
   std::map<IfName, Tunnel> tunnels;
+  std::map<IfName, std::string> kinds;
   for (const auto& [index, link] : links) {
     const bool inKernel = link.kind == "wireguard" || link.kind == "amneziawg";
     // Implementations in user space are tun devices.
     if (!inKernel && link.kind != "tun") continue;
+    if (inKernel) kinds.emplace(link.name, link.kind);
     auto tunnel = inKernel ? genl_.read(link.name, link.kind) : uapi_.read(link.name);
-    if (!tunnel && tunnel.error().kind == ErrorKind::busy && last_.contains(link.name)) tunnel = last_.at(link.name);
-    if (tunnel)
+    if (tunnel) {
       tunnels.emplace(link.name, std::move(*tunnel));
-    else if (tunnel.error().kind != ErrorKind::notThere && tunnel.error().kind != ErrorKind::busy)
-      return std::unexpected(tunnel.error());
+      continue;
+    }
+    const Error& error = tunnel.error();
+    if (error.kind == ErrorKind::notThere) continue;
+    const auto backend = inKernel ? TunnelBackend::kernel : TunnelBackend::userspace;
+    const auto known = last_.find(link.name);
+    const bool usable = known != last_.end() && known->second.backend == backend;
+    // The kernel knows what it does not tell us now: ask again rather than leave that tunnel without protection.
+    if (!isItsOwn(error, backend) || (inKernel && !usable)) return std::unexpected(error);
+    if (usable) tunnels.emplace(link.name, known->second);
   }
   last_ = tunnels;
+  kinds_ = std::move(kinds);
   return tunnels;
 }
 
 Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
-  if (tunnel.backend == TunnelBackend::userspace) return uapi_.setFwmark(tunnel.name, fwmark);
-  return genl_.setFwmark(tunnel.name, fwmark);
+  const auto kind = kinds_.find(tunnel.name);
+  Status done = tunnel.backend == TunnelBackend::userspace
+                    ? uapi_.setFwmark(tunnel.name, fwmark)
+                    : genl_.setFwmark(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, fwmark);
+  // What was last known must not be what it was before.
+  if (const auto known = last_.find(tunnel.name); done && known != last_.end()) known->second.fwmark = fwmark;
+  return done;
 }
 
 }  // namespace wgsteer::netlink

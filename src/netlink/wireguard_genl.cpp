@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/wireguard_genl.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <linux/genetlink.h>
 #include <linux/wireguard.h>
 #include <netinet/in.h>
-
-#include <algorithm>
+#include <utility>
 
 #include "netlink/rtnl.hpp"
 
@@ -64,7 +65,8 @@ void decodePeer(Bytes bytes, Tunnel& tunnel) {
   if (const auto keepalive = attributes.integer<std::uint16_t>(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL))
     peer.persistentKeepalive = *keepalive;
   // struct __kernel_timespec: two 64-bit words on every architecture.
-  if (const auto handshake = attributes.integer<std::int64_t>(WGPEER_A_LAST_HANDSHAKE_TIME)) peer.lastHandshake = *handshake;
+  if (const auto handshake = attributes.integer<std::int64_t>(WGPEER_A_LAST_HANDSHAKE_TIME))
+    peer.lastHandshake = *handshake;
   if (const auto received = attributes.integer<std::uint64_t>(WGPEER_A_RX_BYTES)) peer.receivedBytes = *received;
   if (const auto sent = attributes.integer<std::uint64_t>(WGPEER_A_TX_BYTES)) peer.sentBytes = *sent;
   if (const auto allowed = attributes.at(WGPEER_A_ALLOWEDIPS))
@@ -92,10 +94,9 @@ Status WireGuardGenl::open() {
   return {};
 }
 
-/// The number of a family may differ after its module was loaded again: it is forgotten whenever a request fails.
 Result<std::uint16_t> WireGuardGenl::familyId(const std::string& kind) {
-  if (const auto known = families_.find(kind); known != families_.end()) return known->second;
   if (auto ready = open(); !ready) return std::unexpected(ready.error());
+  if (const auto known = families_.find(kind); known != families_.end()) return known->second;
   Message message{GENL_ID_CTRL, 0};
   message.extra<genlmsghdr>() = {.cmd = CTRL_CMD_GETFAMILY, .version = 1, .reserved = 0};
   message.text(CTRL_ATTR_FAMILY_NAME, kind);
@@ -104,7 +105,9 @@ Result<std::uint16_t> WireGuardGenl::familyId(const std::string& kind) {
       message,
       [&](const nlmsghdr* answer) {
         if (const auto parts = partsOf<genlmsghdr>(answer))
-          id = Attributes<CTRL_ATTR_FAMILY_ID>{parts->attributes}.integer<std::uint16_t>(CTRL_ATTR_FAMILY_ID).value_or(0);
+          id = Attributes<CTRL_ATTR_FAMILY_ID>{parts->attributes}
+                   .integer<std::uint16_t>(CTRL_ATTR_FAMILY_ID)
+                   .value_or(0);
       },
       [&] { return "generic netlink family " + kind; });
   if (!outcome) return std::unexpected(outcome.error());
@@ -125,36 +128,62 @@ Status WireGuardGenl::readOnce(const IfName& device, std::uint16_t family, Tunne
       [&] { return "wg show " + device; });
   // The answer has the private key, and the preshared ones.
   socket_->wipe();
+  // The rest of an answer that was given up carries keys as well: nobody shall receive it later.
+  if (!outcome && outcome.error().kind == ErrorKind::busy) socket_.reset();
   return outcome;
 }
 
-Result<Tunnel> WireGuardGenl::read(const IfName& device, const std::string& kind) {
-  const auto family = familyId(kind);
-  if (!family) return std::unexpected(family.error());
-  kinds_[device] = kind;
+/// A dump that was interrupted is asked for again, from its beginning.
+Result<Tunnel> WireGuardGenl::readWhole(const IfName& device, std::uint16_t family) {
   for (int attempt = 1;; ++attempt) {
     Tunnel tunnel{.name = device, .backend = TunnelBackend::kernel, .fwmark = {}, .listenPort = 0, .peers = {}};
-    const auto outcome = readOnce(device, *family, tunnel);
+    const auto outcome = readOnce(device, family, tunnel);
     if (outcome) {
       std::ranges::sort(tunnel.peers, {}, &Peer::publicKey);
       return tunnel;
     }
-    if (outcome.error().kind != ErrorKind::overrun || attempt == kDumpAttempts) {
-      families_.erase(kind);
-      return std::unexpected(outcome.error());
-    }
+    if (outcome.error().kind != ErrorKind::overrun || attempt == kDumpAttempts) return std::unexpected(outcome.error());
   }
 }
 
-Status WireGuardGenl::setFwmark(const IfName& device, Mark fwmark) {
-  const auto kind = kinds_.find(device);
-  const auto family = familyId(kind == kinds_.end() ? "wireguard" : kind->second);
+/// A module that is loaded again has another number, and a request under the old one fails with ENOENT, as if there
+/// were no such device. So whatever fails under a remembered number is tried once more under a fresh one.
+Status WireGuardGenl::withFamily(const std::string& kind, const std::function<Status(std::uint16_t)>& request) {
+  const bool remembered = families_.contains(kind);
+  const auto family = familyId(kind);
   if (!family) return std::unexpected(family.error());
-  Message message{*family, 0};
-  message.extra<genlmsghdr>() = {.cmd = WG_CMD_SET_DEVICE, .version = kWireGuardVersion, .reserved = 0};
-  message.text(WGDEVICE_A_IFNAME, device);
-  message.u32(WGDEVICE_A_FWMARK, fwmark.value);
-  return socket_->request(message, [&] { return "wg set " + device + " fwmark " + hex(fwmark.value); });
+  const Status first = request(*family);
+  if (first || (first.error().code != ENOENT && first.error().code != EOPNOTSUPP)) return first;
+  families_.erase(kind);
+  if (!remembered) return first;
+  const auto fresh = familyId(kind);
+  if (!fresh) return std::unexpected(fresh.error());
+  return *fresh == *family ? first : request(*fresh);
+}
+
+Result<Tunnel> WireGuardGenl::read(const IfName& device, const std::string& kind) {
+  Tunnel tunnel;
+  const Status outcome = withFamily(kind, [&](std::uint16_t family) -> Status {
+    auto whole = readWhole(device, family);
+    if (!whole) return std::unexpected(whole.error());
+    tunnel = std::move(*whole);
+    return {};
+  });
+  if (outcome) return tunnel;
+  Error error = outcome.error();
+  // The name belongs to a device of another kind by now (lookup_interface() in drivers/net/wireguard/netlink.c).
+  if (error.code == EOPNOTSUPP) error.kind = ErrorKind::notThere;
+  return std::unexpected(std::move(error));
+}
+
+Status WireGuardGenl::setFwmark(const IfName& device, const std::string& kind, Mark fwmark) {
+  return withFamily(kind, [&](std::uint16_t family) {
+    Message message{family, 0};
+    message.extra<genlmsghdr>() = {.cmd = WG_CMD_SET_DEVICE, .version = kWireGuardVersion, .reserved = 0};
+    message.text(WGDEVICE_A_IFNAME, device);
+    message.u32(WGDEVICE_A_FWMARK, fwmark.value);
+    return socket_->request(message, [&] { return "wg set " + device + " fwmark " + hex(fwmark.value); });
+  });
 }
 
 }  // namespace wgsteer::netlink

@@ -1,37 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel's WireGuard: generic netlink family "wireguard", linux/wireguard.h, drivers/net/wireguard/netlink.c. AmneziaWG has
-// a family of its own with the same commands.
+// The kernel's WireGuard: generic netlink family "wireguard", linux/wireguard.h, drivers/net/wireguard/netlink.c.
+// AmneziaWG has a family of its own with the same commands.
 //
 // Cost: WG_CMD_GET_DEVICE is linear in peers, 336 bytes for one, 188 more for each other.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 
-#include "netlink/request_socket.hpp"
 #include "wgsteer/core/world.hpp"
+
+#include "netlink/request_socket.hpp"
 
 namespace wgsteer::netlink {
 
-/// Adds what one message of a WG_CMD_GET_DEVICE answer says. A large device spans messages, and so may one peer, which is then
-/// continued under the same key. Sort the peers when all is read.
+/// Adds what one message of a WG_CMD_GET_DEVICE answer says. A large device spans messages, and so may one peer, which
+/// is then continued under the same key. Sort the peers when all is read.
 void decodeDevice(Bytes attributes, Tunnel& tunnel);
 
 class WireGuardGenl {
  public:
-  /// `kind` of the link, which is also the name of the family. notThere when the device is gone.
+  /// `kind` of the link, which is also the name of the family. notThere when the device is gone, or another of its name
+  /// is there that is no tunnel.
   Result<Tunnel> read(const IfName& device, const std::string& kind);
-  Status setFwmark(const IfName& device, Mark fwmark);
+  Status setFwmark(const IfName& device, const std::string& kind, Mark fwmark);
 
  private:
   Status open();
   Result<std::uint16_t> familyId(const std::string& kind);
+  Status withFamily(const std::string& kind, const std::function<Status(std::uint16_t)>& request);
   Status readOnce(const IfName& device, std::uint16_t family, Tunnel& tunnel);
+  Result<Tunnel> readWhole(const IfName& device, std::uint16_t family);
 
   std::optional<RequestSocket> socket_;
   std::map<std::string, std::uint16_t> families_;  ///< by kind; learned when a device of it is first seen
-  std::map<IfName, std::string> kinds_;            ///< of the devices read
 };
 
 }  // namespace wgsteer::netlink

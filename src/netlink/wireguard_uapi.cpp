@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/wireguard_uapi.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstring>
 #include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "os/fd.hpp"
 #include "os/timer.hpp"
@@ -130,7 +129,8 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
   const int code = errno;
   // ECONNREFUSED: the socket file of a process that has died. EAGAIN: its queue is full, it hangs.
-  const bool absent = code == ENOENT || code == ECONNREFUSED || code == ENOTDIR || code == ENOTSOCK;
+  // EPROTOTYPE: a datagram socket, so nobody's UAPI.
+  const bool absent = code == ENOENT || code == ECONNREFUSED || code == ENOTDIR || code == EPROTOTYPE;
   const ErrorKind kind = absent ? ErrorKind::notThere : code == EAGAIN ? ErrorKind::busy : ErrorKind::io;
   return fail(kind, what + ": " + std::strerror(code), code);
 }
@@ -147,10 +147,10 @@ Status readAnswer(int socket, std::chrono::nanoseconds deadline, SecretText& ans
       outcome = fail(ErrorKind::malformed, what + ": the answer has no end");
       break;
     }
-    if (size == 0) break;
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN && awaitReady(socket, POLLIN, deadline)) continue;
-    outcome = fail(ErrorKind::busy, what + ": no answer", errno);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == EAGAIN && awaitReady(socket, POLLIN, deadline)) continue;
+    // Also when it has hung up: a process that is ending.
+    outcome = fail(ErrorKind::busy, what + ": no whole answer", size < 0 ? errno : 0);
     break;
   }
   explicit_bzero(part.data(), part.size());

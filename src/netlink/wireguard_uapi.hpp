@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// User-space WireGuard (wireguard-go, boringtun) through its socket: https://www.wireguard.com/xplatform/. A process that hangs
-// cannot hold us up: a conversation has half a second in all.
+// User-space WireGuard (wireguard-go, boringtun) through its socket: https://www.wireguard.com/xplatform/. A process
+// that hangs cannot hold us up: a conversation has half a second in all.
 #pragma once
 
 #include <string>

@@ -150,6 +150,8 @@ const std::vector<Case> kPolicyCases{
      "f:9: use_wan: weight of 'a:1:257': 257 is out of range, allowed: 1..256"},
     {"MemberParts", useWan("[\"a:1:1:1\"]"), "f:9: use_wan: 'a:1:1:1' has too many parts" + kMembers},
     {"MemberNumber", useWan("[1]"), "f:9: use_wan: is an integer, must be a string" + kMembers},
+    {"LastResortList", "[[policy]]\nname = \"p\"\nlast_resort = []\n",
+     "f:3: last_resort: is a list, must be one value"},
     {"LastResort", "[[policy]]\nname = \"p\"\nlast_resort = \"default\"\n",
      "f:3: last_resort: 'default' is unknown, allowed: unreachable | main"},
 };
@@ -211,7 +213,8 @@ INSTANTIATE_TEST_SUITE_P(Tunnel, Errors, ::testing::ValuesIn(kTunnelCases), name
 INSTANTIATE_TEST_SUITE_P(Peer, Errors, ::testing::ValuesIn(kPeerCases), nameOf);
 
 TEST(SyntaxErrors, HaveALine) {
-  for (const char* text : {"\n[globals\n", "\nforce = \n", "\nforce\n", "\n= 1\n", "\nx = \"abc\n"}) {
+  for (const char* text : {"\n[globals\n", "\n[\nglobals]\n", "\nx = 9.\xcf\xbe\n", "\n\xcf\xbe = 1\n",
+                           "\nx = f\nlse\n", "\nforce = \n", "\nforce\n", "\n= 1\n", "\nx = \"abc\n"}) {
     const auto config = loadText(text, "f");
     ASSERT_FALSE(config) << text;
     EXPECT_TRUE(config.error().what.starts_with("f:2: is not TOML: ") ||

@@ -29,7 +29,7 @@ class Mutator {
   explicit Mutator(unsigned seed) : random_(seed) {}
 
   std::string mutate(std::string text) {
-    for (std::size_t i = below(4) + 1; i > 0; --i) once(text);
+    for (std::size_t i = below(2) + 1; i > 0; --i) once(text);
     return text;
   }
 

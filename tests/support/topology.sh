@@ -249,7 +249,9 @@ isp_up() { # WAN
   local isp=isp$1
   host_up "$isp"
   in_host "$isp" sysctl -q -w net.ipv6.conf.{all,default}.keep_addr_on_down=1
-  ip link add "w$$" netns "${holder[router]}" type veth peer name customer netns "${holder[$isp]}"
+  # An index of its own: the kernel takes a veth whose peer has the same one for a real device, and tells of its carrier up
+  # to a second late.
+  ip link add "w$$" index "$((10 + $1))" netns "${holder[router]}" type veth peer name customer netns "${holder[$isp]}"
   router ip link set "w$$" name "${wan_device[$1]}"
   ip link add "$isp" netns "${holder[server]}" type veth peer name core netns "${holder[$isp]}"
   in_host "$isp" ip -batch - <<ISP
@@ -537,7 +539,7 @@ daemon_alive() { kill -0 "$daemon_pid" 2>/dev/null; }
 # The daemon lives and the kernel is as it wants it.
 converged() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
-  has_line 'proto 87' router ip rule show && quietly wgsteer plan
+  has_line 'proto 87' router ip rule show && quietly wgsteer plan "${daemon_arguments[@]}"
 }
 
 daemon_start_and_converge() {

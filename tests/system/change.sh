@@ -37,7 +37,7 @@ case_device_created_again() {
   before=$(router cat "/sys/class/net/${wan_device[0]}/ifindex")
   router ip link del "${wan_device[0]}"
   steady_on 1 'device gone'
-  ip link add again netns "${holder[router]}" type veth peer name customer netns "${holder[isp0]}"
+  ip link add again index 20 netns "${holder[router]}" type veth peer name customer netns "${holder[isp0]}"
   router ip link set again name "${wan_device[0]}"
   in_host isp0 ip -batch - <<ISP
 addr add ${wan_gateway4[0]}/24 dev customer

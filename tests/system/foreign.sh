@@ -7,17 +7,19 @@ set -u
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 foreign_things() {
-  router ip -batch - <<'THINGS'
+  router ip -4 -batch - <<'THINGS'
 rule add pref 50 fwmark 0x100/0x3f00 lookup 1
 rule add pref 61 from 10.1.0.0/16 lookup 77
 rule add pref 2001 fwmark 0x200/0x3f00 lookup 2
--6 rule add pref 50 fwmark 0x100/0x3f00 lookup 1
--6 rule add pref 61 from fd01::/16 lookup 77
 route add default via 192.0.2.1 dev wan0 table 1 proto static
 route add 10.20.0.0/16 via 198.51.100.1 dev wan1 table 77
 route add unreachable 10.30.0.0/16 table 2
--6 route add default via 2001:db8:10::1 dev wan0 table 1
--6 route add unreachable 2001:db8:3000::/36 table 77
+THINGS
+  router ip -6 -batch - <<'THINGS'
+rule add pref 50 fwmark 0x100/0x3f00 lookup 1
+rule add pref 61 from fd01::/16 lookup 77
+route add default via 2001:db8:10::1 dev wan0 table 1
+route add unreachable 2001:db8:3000::/36 table 77
 THINGS
   router nft -f - <<'THINGS'
 table inet fw4 {
@@ -25,8 +27,8 @@ table inet fw4 {
   chain mangle_output { type route hook output priority mangle; policy accept; meta mark set meta mark & 0xffffff00; }
   chain input { type filter hook input priority filter; policy accept; ct state established accept; }
 }
-table ip nat { chain post { type nat hook postrouting priority srcnat; oifname "eth9" masquerade; } }
-table ip6 own { map ports { type inet_service : mark; elements = { 53 : 0x1 }; } }
+table ip nat { chain post { type nat hook postrouting priority srcnat; oifname "eth9" masquerade; }; }
+table ip6 own { map ports { type inet_service : mark; elements = { 53 : 0x1 }; }; }
 THINGS
 }
 

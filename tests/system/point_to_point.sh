@@ -36,7 +36,7 @@ wan_becomes_point_to_point() {
   wan_device[0]=ppp0
   start_in_host router "$work/wire.log" python3 -c "$kWire" "${holder[router]}" ppp0 "${holder[isp0]}" customer
   wire_pid=$started
-  await 10 'the wire' has_line wire cat "$work/wire.log"
+  await 10 'the wire' has_line wire grep -s . "$work/wire.log"
   in_host isp0 ip -batch - <<ISP
 addr add ${wan_gateway4[0]} peer ${wan_address4[0]} dev customer
 addr add ${wan_gateway6[0]}/64 dev customer
@@ -51,13 +51,30 @@ point_to_point_up() {
 addr replace ${wan_address4[0]} peer ${wan_gateway4[0]} dev ppp0
 addr replace ${wan_address6[0]}/64 dev ppp0
 route replace default dev ppp0 metric ${wan_metric[0]}
--6 route replace default dev ppp0 metric ${wan_metric[0]}
 ROUTER
+  router ip -6 route replace default dev ppp0 metric "${wan_metric[0]}"
+}
+
+# A tun device is taken for a tunnel unless it is named as a WAN.
+configuration() {
+  cat <<TOML
+[[wan]]
+name = "dsl"
+device = "ppp0"
+metric = 1
+
+[[wan]]
+name = "cable"
+device = "wan1"
+metric = 2
+TOML
 }
 
 case_without_gateway() {
   topology_up
   wan_becomes_point_to_point
+  configuration >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
   tunnel_up route_halves
   daemon_start_and_converge
   tunnel_forget

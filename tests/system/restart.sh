@@ -46,12 +46,14 @@ case_killed_while_it_starts() {
   equal 'packets lost' 0 "$(packets_lost)"
 }
 
-# The kernel fails over by itself.
+# The kernel fails over by itself. wireguard-go pins IPv4 to the interface it last received on until a route changes, and
+# link down removes those without a word, so its endpoint is set anew as it would be by a restart of the tunnel.
 case_failover_without_a_daemon() {
   steered_tunnel_up
   daemon_stop KILL
   wan_link_down 0
   counters_reset
+  [[ $family == 6 ]] || tunnel_forget
   await 10 'outer packets by the second WAN' at_least 5 right 1
   equal 'into the tunnel' 0 "$(looped)"
 }

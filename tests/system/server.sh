@@ -44,7 +44,7 @@ case_phone_in_the_lan() {
 
 # The phone has an address outside, behind the second ISP, and asks on the second WAN.
 case_phone_outside() {
-  local prefix=198.51.100 address
+  local wan
   topology_up
   topology_lan
   in_host phone ip link set lan down
@@ -61,10 +61,9 @@ link set phone up
 SERVER
   in_host phone ip route replace default via 203.0.113.129
   in_host phone ip -6 route replace default via 2001:db8:cafe:1::1 dev away
-  for address in 0 1; do
-    in_host "isp$address" ip route replace 2001:db8:cafe:1::/64 via "2001:db8:f$address::2"
+  for wan in 0 1; do
+    in_host "isp$wan" ip route replace 2001:db8:cafe:1::/64 via "2001:db8:f$wan::2"
   done
-  [[ -n $prefix ]]
   tunnel_up route_halves
   service_up
   daemon_start_and_converge

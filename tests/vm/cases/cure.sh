@@ -101,7 +101,7 @@ case_flush_leaves_nothing() {
   tunnel_up
   route_halves wg0
   # Somebody else's rules and routes, next to where ours are.
-  router_ip rule add pref 61 fwmark 0x10000000/0xf0000000 lookup 4242
+  router_ip rule add pref 61 fwmark 0x100/0x3f00 lookup 4242
   router_ip route add unreachable default table 4242 metric 4294967295
   local before after
   before=$(kernel_state)

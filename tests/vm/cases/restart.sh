@@ -78,7 +78,24 @@ fails_over_without_daemon() { # BREAK REPAIR
 
 case_link_down_without_daemon() { fails_over_without_daemon wan_link_down wan_link_up; }
 
-case_carrier_loss_without_daemon() { fails_over_without_daemon wan_carrier_down wan_carrier_up; }
+# In IPv6 the kernel alone does not do it: a route that WireGuard has cached stays valid over a loss of carrier, which
+# changes no serial number of the FIB (fib6_ifdown; seen on 6.1: 50 of 50 packets stayed on the dead WAN). So there the
+# next start has to move the tunnel, though it finds rules and tables as it wants them.
+case_carrier_loss_without_daemon() {
+  if [[ $family == 4 ]]; then
+    fails_over_without_daemon wan_carrier_down wan_carrier_up
+    return
+  fi
+  steered_tunnel_up
+  daemon_kill KILL
+  counters_reset
+  wan_carrier_down 0
+  await 'packets are handed to the tunnel' 10 at_least $(($(offered) + 10)) offered
+  daemon_start
+  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  nothing_misrouted 'failover at the start'
+  steady_on 1 'after the restart'
+}
 
 case_once() {
   tunnel_up

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whether some bytes are anywhere in this process's memory: on its heap, on its stack, in what was freed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace wgsteer::netlink::test {
+
+/// Remembers bytes without keeping them: inverted, so that the search does not find itself.
+class Secret {
+ public:
+  explicit Secret(std::span<const std::uint8_t> bytes);
+  /// A key in hexadecimal digits, made of the digit repeated.
+  static Secret repeated(char digit, std::size_t count);
+
+  /// The last bytes of it alone.
+  Secret tail(std::size_t count) const;
+
+  /// In any writable mapping. Reads /proc/self/mem, so that AddressSanitizer does not mind what was freed.
+  bool isInMemory() const;
+
+ private:
+  Secret() = default;
+  bool isIn(std::span<const std::uint8_t> memory) const;
+  std::vector<std::uint8_t> inverted_;
+};
+
+}  // namespace wgsteer::netlink::test

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A user-space WireGuard that says what a test wants it to, in a process of its own: what it says is never in the
+// memory of the test.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <sys/types.h>
+
+#include "os/fd.hpp"
+
+namespace wgsteer::netlink::test {
+
+/// A folder of its own, removed with all that is in it.
+class SocketFolder {
+ public:
+  SocketFolder();
+  SocketFolder(const SocketFolder&) = delete;
+  SocketFolder& operator=(const SocketFolder&) = delete;
+  ~SocketFolder();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// Listens from the moment it is made, but answers nobody.
+class DeafServer {
+ public:
+  DeafServer(const SocketFolder& folder, const std::string& device, int backlog = 16);
+  int descriptor() const { return socket_.get(); }
+
+ private:
+  os::Fd socket_;
+};
+
+/// Answers each conversation with what `answer` makes of the request; an empty answer hangs up.
+class TalkingServer {
+ public:
+  using AnswerTo = std::function<std::string(const std::string& request)>;
+  TalkingServer(const SocketFolder& folder, const std::string& device, const AnswerTo& answer);
+  TalkingServer(const TalkingServer&) = delete;
+  TalkingServer& operator=(const TalkingServer&) = delete;
+  ~TalkingServer() { stop(); }
+  /// As if killed: its socket file stays.
+  void stop();
+
+ private:
+  pid_t process_ = -1;
+};
+
+}  // namespace wgsteer::netlink::test

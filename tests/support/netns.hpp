@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// For tests on the real kernel: a network namespace of their own, made and torn down with the process, and devices in
+// it. /proc/sys/net follows the namespace of whoever opens it, so nothing has to be mounted.
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string>
+#include <string_view>
+#include <sys/wait.h>
+
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer::test {
+
+/// Exit status by which a test says that it cannot run here (SKIP_RETURN_CODE of ctest).
+inline constexpr int kSkipped = 77;
+
+/// Moves this process into a new, empty network namespace with loopback up. Says why not, or nothing if it did.
+inline std::string enterOwnNetwork() {
+  if (::unshare(CLONE_NEWNET) != 0)
+    return std::string{"no network namespace of our own (needs root): "} + std::strerror(errno);
+  if (std::system("ip link set lo up") != 0) return "ip (iproute2) does not work here";
+  return {};
+}
+
+/// Output of a shell command, with its errors; a failure of the command fails the test.
+inline std::string shell(const std::string& command) {
+  FILE* pipe = ::popen(("{ " + command + "\n} 2>&1").c_str(), "r");
+  if (pipe == nullptr) {
+    ADD_FAILURE() << command << ": " << std::strerror(errno);
+    return {};
+  }
+  std::string output;
+  std::array<char, 4096> buffer{};
+  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), size);
+  const int status = ::pclose(pipe);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << command << "\n" << output;
+  return output;
+}
+
+/// Zero, and a failure of the test, when there is no such device.
+inline IfIndex indexOf(const IfName& name) {
+  const unsigned index = ::if_nametoindex(name.c_str());
+  EXPECT_NE(index, 0U) << name;
+  return IfIndex{static_cast<std::int32_t>(index)};
+}
+
+/// Two connected devices, both up, so both with carrier. Without IPv6 duplicate address detection, which takes a second
+/// for every address.
+inline void addVethPair(const IfName& name, const IfName& peer) {
+  shell("ip link add " + name + " type veth peer name " + peer);
+  for (const IfName& end : {name, peer})
+    shell("echo 0 > /proc/sys/net/ipv6/conf/" + end + "/accept_dad; ip link set " + end + " up");
+}
+
+/// A WAN: device `name` with carrier (its other end is `name`p), the addresses given, and default routes by the
+/// gateways given. "192.0.2.2/24" and "192.0.2.1", say.
+inline void addWan(const IfName& name, const std::string& address, const std::string& gateway, int metric) {
+  if (::if_nametoindex(name.c_str()) == 0) addVethPair(name, name + "p");
+  shell("ip address add " + address + " dev " + name + "; ip route add default via " + gateway + " dev " + name +
+        " metric " + std::to_string(metric));
+}
+
+/// Every test gets a namespace of its own, so that none sees what another left.
+class OwnNetwork : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_EQ(enterOwnNetwork(), ""); }
+};
+
+/// For main(): runs all tests in a namespace, or says why it cannot. That is a failure where everything is meant to run
+/// (CI=true).
+inline int runInOwnNetwork(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  if (const std::string why = enterOwnNetwork(); !why.empty()) {
+    std::printf("skipped: %s\n", why.c_str());
+    const char* ci = std::getenv("CI");
+    return ci != nullptr && std::string_view{ci} == "true" ? 1 : kSkipped;
+  }
+  return RUN_ALL_TESTS();
+}
+
+}  // namespace wgsteer::test
