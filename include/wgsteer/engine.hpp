@@ -74,6 +74,10 @@ class Engine {
   /// Removes everything that is ours.
   Status flush();
 
+  /// What would change now, in the spelling of `ip`, `nft` and `wg`: the kernel as it really is, read anew, against the
+  /// plan.
+  Result<std::vector<std::string>> pending();
+
   /// When to call onRetry(); none while all is well.
   std::optional<std::chrono::nanoseconds> retryAfter() const { return retryAfter_; }
 
@@ -88,6 +92,7 @@ class Engine {
   bool commit(const Plan& plan);
   bool reread(const Stale& stale);
   bool resync();
+  Result<Picture> lookAnew();
   void noteMoves(const Steering& steering);
   void scheduleRetry();
 

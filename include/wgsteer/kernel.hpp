@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "wgsteer/core/event.hpp"
+#include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/result.hpp"

@@ -7,20 +7,36 @@
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
+#include "engine/control_client.hpp"
 
 namespace wgsteer::cli {
 
-int plan(const Options& options) {
+namespace {
+
+/// A running daemon knows what nobody else does: which WANs are unhealthy, and gateways of links that went down. A file
+/// named on the command line is a question of its own.
+Result<std::vector<std::string>> pendingChanges(const Options& options) {
+  if (options.configFile.empty()) {
+    const auto reply = askDaemon("plan");
+    if (reply) return (*reply)["changes"].get<std::vector<std::string>>();
+    if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
+  }
   const auto host = lookAtHost(options);
-  if (!host) return report("plan", host.error());
+  if (!host) return std::unexpected(host.error());
   const World& world = host->picture.world;
-  const Plan pending = diff(desire(host->config, world), host->picture.observed);
-  const auto lines = describe(pending, deviceNames(world));
+  return describe(diff(desire(host->config, world), host->picture.observed), deviceNames(world));
+}
+
+}  // namespace
+
+int plan(const Options& options) {
+  const auto lines = pendingChanges(options);
+  if (!lines) return report("plan", lines.error());
   if (options.json)
-    print({{"changes", lines}});
+    print({{"changes", *lines}});
   else
-    for (const std::string& line : lines) std::printf("%s\n", line.c_str());
-  return pending.empty() ? kOk : kSomethingFound;
+    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
+  return lines->empty() ? kOk : kSomethingFound;
 }
 
 }  // namespace wgsteer::cli

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What has to change, in an order in which nothing goes the wrong way in between (see plan.hpp).
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <tuple>
 
@@ -100,33 +101,43 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
   return ops;
 }
 
-/// The table's changes in two steps when sysctls are given back: what was turned on has to be known until it is off.
+/// The table's changes, in the steps that the others have to come between.
 struct NftSteps {
-  std::optional<NftTransaction> early;
-  std::optional<NftTransaction> late;
+  /// Addresses of WANs and the sources to use: known before a route leads there, or its first packet leaves with a
+  /// foreign source (seen at the return of a carrier).
+  std::optional<NftTransaction> beforeRoutes;
+  std::optional<NftTransaction> main;
+  /// Memory of sysctls: kept until they are really off.
+  std::optional<NftTransaction> last;
 };
 
+enum class NftStep : std::uint8_t { beforeRoutes, main, last };
+
+NftStep stepOf(const NftOp& op) {
+  if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
+  const bool address = std::holds_alternative<NftAddress>(op.member) || std::holds_alternative<NftSource>(op.member);
+  return address ? NftStep::beforeRoutes : NftStep::main;
+}
+
 NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<NftState>& observed) {
+  NftSteps steps;
   if (!desired) {
-    if (!observed) return {};
-    return {.early = {}, .late = NftTransaction{.deleteTable = true, .createTable = false, .layout = {}, .ops = {}}};
+    if (observed) steps.last = NftTransaction{.deleteTable = true, .createTable = false, .layout = {}, .ops = {}};
+    return steps;
   }
   if (!observed || observed->layout != desired->layout) {
-    return {.early = NftTransaction{.deleteTable = observed.has_value(),
-                                    .createTable = true,
-                                    .layout = desired->layout,
-                                    .ops = nftOps(desired->table, {})},
-            .late = {}};
+    steps.main = NftTransaction{.deleteTable = observed.has_value(),
+                                .createTable = true,
+                                .layout = desired->layout,
+                                .ops = nftOps(desired->table, {})};
+    return steps;
   }
-  NftTransaction early{.layout = desired->layout, .ops = {}};
-  NftTransaction late{.layout = desired->layout, .ops = {}};
   for (NftOp& op : nftOps(desired->table, observed->table)) {
-    const bool memoryGoes = !op.add && std::holds_alternative<NftSysctl>(op.member);
-    (memoryGoes ? late : early).ops.push_back(std::move(op));
+    const NftStep at = stepOf(op);
+    auto& step = at == NftStep::beforeRoutes ? steps.beforeRoutes : at == NftStep::main ? steps.main : steps.last;
+    if (!step) step = NftTransaction{.layout = desired->layout, .ops = {}};
+    step->ops.push_back(std::move(op));
   }
-  NftSteps steps;
-  if (!early.ops.empty()) steps.early = std::move(early);
-  if (!late.ops.empty()) steps.late = std::move(late);
   return steps;
 }
 
@@ -146,17 +157,18 @@ void append(Plan& plan, Plan&& more) { std::ranges::move(more.changes, std::back
 Plan diff(const State& desired, const State& observed) {
   Plan plan;
   Plan removedRoutes;
+  NftSteps nft = diffNft(desired.nft, observed.nft);
+  if (nft.beforeRoutes) plan.changes.emplace_back(std::move(*nft.beforeRoutes));
   diffRoutes(desired.routes, observed.routes, plan, removedRoutes);
   for (const Rule& rule : desired.rules)
     if (!observed.rules.contains(rule)) plan.changes.emplace_back(AddRule{rule});
-  NftSteps nft = diffNft(desired.nft, observed.nft);
-  if (nft.early) plan.changes.emplace_back(std::move(*nft.early));
+  if (nft.main) plan.changes.emplace_back(std::move(*nft.main));
   diffTunnelMarks(desired.tunnelMarks, observed.tunnelMarks, plan);
   for (const Sysctl& sysctl : desired.sysctls)
     if (!observed.sysctls.contains(sysctl)) plan.changes.emplace_back(SetSysctl{sysctl, true});
   for (const Sysctl& sysctl : observed.sysctls)
     if (!desired.sysctls.contains(sysctl)) plan.changes.emplace_back(SetSysctl{sysctl, false});
-  if (nft.late) plan.changes.emplace_back(std::move(*nft.late));
+  if (nft.last) plan.changes.emplace_back(std::move(*nft.last));
   for (const Rule& rule : observed.rules)
     if (!desired.rules.contains(rule)) plan.changes.emplace_back(DeleteRule{rule});
   append(plan, std::move(removedRoutes));

@@ -196,8 +196,13 @@ class Daemon {
       if (done) return {{"ok", true}};
       return {{"error", done.error().toString()}};
     }
+    if (request == "plan") {
+      const auto changes = engine_.pending();
+      if (changes) return {{"ok", true}, {"changes", *changes}};
+      return {{"error", changes.error().toString()}};
+    }
     if (request == "flush") return flushAndStop();
-    return {{"error", "requests are: status, reload, flush"}};
+    return {{"error", "requests are: status, plan, reload, flush"}};
   }
 
   /// While the daemon lives, it would put back what is removed: so it leaves as well.

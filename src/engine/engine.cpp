@@ -140,22 +140,34 @@ bool Engine::reread(const Stale& stale) {
   return false;
 }
 
-bool Engine::resync() {
-  const Adopted past = picture_.world.adopted;
-  const std::set<Route> parked = picture_.world.parked;
-  const std::set<std::string> down = picture_.world.wansDown;
-  ++statistics_.resyncs;
+/// The kernel, and what we alone know: gateways of links that went down, health, and our past as long as there is no
+/// table.
+Result<Picture> Engine::lookAnew() {
   auto seen = kernel_.observe(config_.numbers);
-  if (!seen) {
-    if (observer_.trouble) observer_.trouble(seen.error());
-    scheduleRetry();
-    return false;
+  if (!seen) return seen;
+  World& world = seen->world;
+  world.parked = picture_.world.parked;
+  world.wansDown = picture_.world.wansDown;
+  if (!seen->observed.nft) world.adopted = picture_.world.adopted;
+  return seen;
+}
+
+bool Engine::resync() {
+  ++statistics_.resyncs;
+  auto seen = lookAnew();
+  if (seen) {
+    picture_ = std::move(*seen);
+    return true;
   }
-  picture_ = std::move(*seen);
-  picture_.world.parked = parked;
-  picture_.world.wansDown = down;
-  if (!picture_.observed.nft) picture_.world.adopted = past;
-  return true;
+  if (observer_.trouble) observer_.trouble(seen.error());
+  scheduleRetry();
+  return false;
+}
+
+Result<std::vector<std::string>> Engine::pending() {
+  const auto seen = lookAnew();
+  if (!seen) return std::unexpected(seen.error());
+  return describe(diff(desire(config_, seen->world), seen->observed), deviceNames(seen->world));
 }
 
 /// Tells of tunnels that changed their WAN or source, and makes WireGuard forget the source that it has cached: IPv6

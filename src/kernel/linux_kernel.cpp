@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/linux_kernel.hpp"
 
-#include "kernel/sysctl_files.hpp"
 #include "wgsteer/core/overload.hpp"
+
+#include "kernel/sysctl_files.hpp"
 
 namespace wgsteer::kernel {
 
@@ -41,15 +42,18 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
-  const auto outcome = inOrder([&] { return readLinks(picture.world); },
-                               [&] { return readRoutes(picture, options.allRoutes); }, [&] { return readRules(picture); },
-                               [&] { return readTunnels(picture, numbers); }, [&] { return readNft(picture, numbers); });
+  const auto outcome =
+      inOrder([&] { return readLinks(picture.world); }, [&] { return readRoutes(picture, options.allRoutes); },
+              [&] { return readRules(picture); }, [&] { return readTunnels(picture, numbers); },
+              [&] { return readNft(picture, numbers); });
   if (!outcome) return std::unexpected(outcome.error());
   return picture;
 }
 
 Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stale& stale) {
-  const auto when = [](bool asked, auto step) { return [asked, step]() -> Status { return asked ? step() : Status{}; }; };
+  const auto when = [](bool asked, auto step) {
+    return [asked, step]() -> Status { return asked ? step() : Status{}; };
+  };
   return inOrder(when(stale.rtnetlink || stale.links, [&] { return readLinks(picture.world); }),
                  when(stale.rtnetlink, [&] { return readRoutes(picture, false); }),
                  when(stale.rtnetlink, [&] { return readRules(picture); }),
@@ -79,8 +83,7 @@ Status LinuxKernel::readRoutes(Picture& picture, bool all) {
       return all || route.destination.isDefault() || isOurTable(route.table);
     });
     if (!routes) return std::unexpected(routes.error());
-    for (const Route& route : *routes)
-      (isOurs(route) ? picture.observed.routes : picture.world.routes).insert(route);
+    for (const Route& route : *routes) (isOurs(route) ? picture.observed.routes : picture.world.routes).insert(route);
   }
   return {};
 }
@@ -136,6 +139,16 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   return {};
 }
 
+namespace {
+
+/// What was to be taken back went away with its device.
+Status orGone(bool takenBack, Status outcome) {
+  if (takenBack && !outcome && outcome.error().kind == ErrorKind::notThere) return {};
+  return outcome;
+}
+
+}  // namespace
+
 Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
   return std::visit(Overload{
                         [&](const AddRoute& added) { return rtnetlink_.addRoute(added.route, added.replace); },
@@ -143,27 +156,71 @@ Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
                         [&](const AddRule& added) { return rtnetlink_.addRule(added.rule); },
                         [&](const DeleteRule& deleted) { return rtnetlink_.deleteRule(deleted.rule); },
                         [&](const SetTunnelMark& set) -> Status {
+                          const bool takenBack = set.mark == Mark{0};
                           const auto tunnel = tunnels_.find(set.tunnel);
-                          if (tunnel == tunnels_.end())
-                            return fail(ErrorKind::notThere, "wg set " + set.tunnel + " fwmark: no such tunnel");
-                          return wireguard_.setFwmark(tunnel->second, set.mark);
+                          if (tunnel != tunnels_.end())
+                            return orGone(takenBack, wireguard_.setFwmark(tunnel->second, set.mark));
+                          const std::string what = "wg set " + set.tunnel + " fwmark: no such tunnel";
+                          return orGone(takenBack, fail(ErrorKind::notThere, what));
                         },
-                        [&](const SetSysctl& set) { return writeSysctl(set.sysctl, set.on); },
+                        [&](const SetSysctl& set) { return orGone(!set.on, writeSysctl(set.sysctl, set.on)); },
                         [&](const NftTransaction& transaction) { return nft_->commit(transaction, numbers); },
                     },
                     change);
 }
 
+namespace {
+
+/// What must not be done any more after a failure, or a packet could go the wrong way.
+class Caution {
+ public:
+  void failed(const Change& change) {
+    switches_ |= std::holds_alternative<SetSysctl>(change);
+    marks_ |= std::holds_alternative<SetTunnelMark>(change);
+    ground_ |= !std::holds_alternative<SetSysctl>(change) && !std::holds_alternative<SetTunnelMark>(change);
+  }
+
+  bool allows(const Change& change) const {
+    return std::visit(
+        Overload{
+            // More of what a mark relies on does no harm, and the other WANs need not wait for one that fails.
+            [](const AddRoute&) { return true; },
+            [](const AddRule&) { return true; },
+            [](const SetSysctl&) { return true; },
+            // Without its rule and table, a mark would send packets where nobody wanted them.
+            [this](const SetTunnelMark&) { return !ground_; },
+            // The table marks packets as well; and it remembers switches, which it must until they are off.
+            [this](const NftTransaction&) { return !ground_ && !switches_; },
+            // Nothing takes the place of a rule that failed; and a mark that could not be taken back needs its rule.
+            [this](const DeleteRule&) { return !ground_ && !marks_; },
+            // Below an open route there is still the closing one; below that one there is the main table.
+            [this](const DeleteRoute& deleted) {
+              return deleted.route.type == RouteType::unicast || (!ground_ && !marks_);
+            },
+        },
+        change);
+  }
+
+ private:
+  bool ground_ = false;  ///< a route, a rule or the nft table
+  bool marks_ = false;
+  bool switches_ = false;
+};
+
+}  // namespace
+
 CommitReport LinuxKernel::commit(const Plan& plan, const Numbers& numbers) {
   CommitReport report;
+  Caution caution;
   for (const Change& change : plan.changes) {
-    // Without its rule and table, a mark would send packets where nobody wanted them.
-    if (!report.ok() && std::holds_alternative<SetTunnelMark>(change)) break;
+    if (!caution.allows(change)) continue;
     Status outcome = make(change, numbers);
-    if (outcome)
+    if (outcome) {
       ++report.done;
-    else
+    } else {
+      caution.failed(change);
       report.failed.push_back({change, std::move(outcome)});
+    }
   }
   return report;
 }

@@ -4,10 +4,11 @@
 
 #include <memory>
 
+#include "wgsteer/kernel.hpp"
+
 #include "netlink/rtnetlink.hpp"
 #include "netlink/wireguard.hpp"
 #include "nft/nft.hpp"
-#include "wgsteer/kernel.hpp"
 
 namespace wgsteer::kernel {
 
@@ -22,6 +23,9 @@ class LinuxKernel : public Kernel {
   Status subscribe() override;
   std::vector<int> descriptors() const override;
   void drain(const Sink& sink) override;
+
+  /// See Rtnetlink::traceTo().
+  void traceTo(netlink::Rtnetlink::Trace trace) { rtnetlink_.traceTo(std::move(trace)); }
 
   /// What the kernel's FIB says of a packet; for tests.
   Result<netlink::Rtnetlink::Found> lookup(const Packet& packet) { return rtnetlink_.lookup(packet); }

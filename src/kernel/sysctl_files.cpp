@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/sysctl_files.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "netlink/wire.hpp"
 #include "os/fd.hpp"
@@ -27,6 +26,7 @@ std::string pathOf(const Sysctl& sysctl) {
 Status writeSysctl(const Sysctl& sysctl, bool on) {
   const os::Fd file{::open(pathOf(sysctl).c_str(), O_WRONLY | O_CLOEXEC)};
   const char value = on ? '1' : '0';
+  // ENOENT: no such device any more. EROFS: a container that may not.
   if (file && ::write(file.get(), &value, 1) == 1) return {};
   return netlink::failWith(errno, "sysctl -w " + sysctl.name() + "=" + value);
 }

@@ -2,13 +2,12 @@
 #include "netlink/event_socket.hpp"
 
 #include <arpa/inet.h>
-#include <linux/filter.h>
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <iterator>
+#include <linux/filter.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 namespace wgsteer::netlink {
 
@@ -60,8 +59,7 @@ Status EventSocket::keepDefaultRoutesOnly() {
   return {};
 }
 
-void EventSocket::drain(const std::function<void(const nlmsghdr*)>& onMessage,
-                        const std::function<void()>& onOverrun) {
+void EventSocket::drain(const std::function<void(const nlmsghdr*)>& onMessage, const std::function<void()>& onOverrun) {
   while (true) {
     sockaddr_nl sender{};
     socklen_t length = sizeof sender;

@@ -8,9 +8,10 @@
 #include <initializer_list>
 #include <vector>
 
+#include "wgsteer/result.hpp"
+
 #include "netlink/wire.hpp"
 #include "os/fd.hpp"
-#include "wgsteer/result.hpp"
 
 namespace wgsteer::netlink {
 
@@ -18,8 +19,8 @@ class EventSocket {
  public:
   static Result<EventSocket> open(int protocol, std::initializer_list<int> groups);
 
-  /// Has the kernel drop announcements of routes other than default routes, except those in tables with ids over 255 (ours
-  /// are): a feed of a million routes then costs this process nothing. Classic BPF, 9 instructions.
+  /// Has the kernel drop announcements of routes other than default routes, except those in tables with ids over 255
+  /// (ours are): a feed of a million routes then costs this process nothing. Classic BPF, 9 instructions.
   Status keepDefaultRoutesOnly();
 
   /// Hands on all that is queued. `onOverrun` when events were lost.

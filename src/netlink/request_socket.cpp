@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/request_socket.hpp"
 
+#include <cerrno>
 #include <sys/socket.h>
 #include <sys/time.h>
-
-#include <cerrno>
 #include <utility>
 
 namespace wgsteer::netlink {
@@ -56,6 +55,7 @@ Status RequestSocket::send(Message& message) {
 
 /// Reads until the request is answered: by an ack, an error, or the end of a dump.
 Status RequestSocket::converse(Message& message, const Handler& onMessage) {
+  if (!message.whole()) return failWith(EMSGSIZE, "netlink send");
   if (auto sent = send(message); !sent) return sent;
   bool done = false;
   bool interrupted = false;
@@ -65,9 +65,7 @@ Status RequestSocket::converse(Message& message, const Handler& onMessage) {
     interrupted |= (answer->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
     if (const auto told = answerIn(answer)) {
       done = true;
-      if (told->error != 0) outcome = failWith(told->error, "", told->text);
-    } else if (answer->nlmsg_type == NLMSG_DONE) {
-      done = true;
+      if (told->error > 0) outcome = failWith(told->error, "", told->text);
     } else if (answer->nlmsg_type >= NLMSG_MIN_TYPE) {
       onMessage(answer);
     }

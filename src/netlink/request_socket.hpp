@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A netlink socket for requests and nothing else: on a socket that also receives events, the ack of a request is lost when
-// the events overrun it (seen on 6.18).
+// A netlink socket for requests and nothing else: on a socket that also receives events, the ack of a request is lost
+// when the events overrun it (seen on 6.18).
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "wgsteer/result.hpp"
+
 #include "netlink/wire.hpp"
 #include "os/fd.hpp"
-#include "wgsteer/result.hpp"
 
 namespace wgsteer::netlink {
 
@@ -35,8 +36,8 @@ class RequestSocket {
   /// One request with one message as its answer.
   Status ask(Message& message, const Handler& onMessage, const std::function<std::string()>& what);
 
-  /// Sends a batch, whose messages are numbered from nextSequence() to `last`, as one datagram, and hands on every answer
-  /// to one of them. nfnetlink has given all of them before send() returns, so nothing is waited for.
+  /// Sends a batch, whose messages are numbered from nextSequence() to `last`, as one datagram, and hands on every
+  /// answer to one of them. nfnetlink has given all of them before send() returns, so nothing is waited for.
   Status exchange(std::span<const std::byte> batch, std::uint32_t last,
                   const std::function<void(const Answer&)>& onAnswer);
   std::uint32_t nextSequence() const { return sequence_ + 1; }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/rtnetlink.hpp"
 
+#include <cerrno>
 #include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
-#include <cerrno>
+#include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/numbers.hpp"
 
 #include "netlink/rtnl.hpp"
-#include "wgsteer/core/describe.hpp"
+#include "netlink/trace.hpp"
 
 namespace wgsteer::netlink {
 
@@ -43,6 +45,36 @@ Status dumpUntilWhole(const std::function<Status()>& attempt) {
 Status gone(Status outcome) {
   if (!outcome && outcome.error().kind == ErrorKind::notThere) return {};
   return outcome;
+}
+
+/// What the kernel sends here although nobody wants it: the filter on the socket cannot tell our tables from other
+/// large numbers.
+bool concernsUs(const Event& event) {
+  const auto concerns = [](const Route& route) { return route.destination.isDefault() || isOurTable(route.table); };
+  if (const auto* added = std::get_if<RouteAdded>(&event)) return concerns(added->route);
+  if (const auto* gone = std::get_if<RouteGone>(&event)) return concerns(gone->route);
+  return true;
+}
+
+std::optional<Event> decodeRouteAdded(const nlmsghdr* message) {
+  auto route = decodeRoute(message);
+  if (!route) return std::nullopt;
+  // A next hop that joins an IPv6 route is announced as the whole route anew, without NLM_F_REPLACE (6.18).
+  const bool joined = route->family() == Family::v6 && route->hops.size() > 1;
+  return RouteAdded{std::move(*route), joined || (message->nlmsg_flags & NLM_F_REPLACE) != 0};
+}
+
+/// Only for the switches that we look at; forwarding and the like are announced in the same way.
+std::optional<Event> decodeSysctlsChanged(const nlmsghdr* message) {
+  const auto parts = partsOf<netconfmsg>(message);
+  if (!parts) return std::nullopt;
+  const Attributes<NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN> attributes{parts->attributes};
+  if (!attributes.has(NETCONFA_RP_FILTER) && !attributes.has(NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN)) return std::nullopt;
+  const auto index = attributes.integer<std::int32_t>(NETCONFA_IFINDEX);
+  if (index == NETCONFA_IFINDEX_ALL) return SysctlsChanged{IfIndex{0}};
+  // "default" is what devices start with: each says so itself when it appears.
+  if (!index || *index <= 0) return std::nullopt;
+  return SysctlsChanged{IfIndex{*index}};
 }
 
 }  // namespace
@@ -103,7 +135,9 @@ Result<std::set<Route>> Rtnetlink::routes(Family family, std::optional<TableId> 
           const bool asked = route && route->family() == family && (!table || route->table == *table);
           if (asked && keep(*route)) found.insert(std::move(*route));
         },
-        [&] { return std::string{ipCommand(family)} + " route show table " + (table ? std::to_string(table->value) : "all"); });
+        [&] {
+          return std::string{ipCommand(family)} + " route show table " + (table ? std::to_string(table->value) : "all");
+        });
   });
   // A table that was never used does not exist (ENOENT): it is empty.
   if (!outcome && outcome.error().kind != ErrorKind::notThere && !isMissingFamily(outcome.error()))
@@ -129,22 +163,28 @@ Result<std::set<Rule>> Rtnetlink::rules(Family family) {
   return found;
 }
 
+Status Rtnetlink::change(Message& message, const std::function<std::string()>& what) {
+  auto outcome = requests_.request(message, what);
+  if (trace_) trace_("sent " + trace(message.header()) + (outcome ? "" : ": " + outcome.error().toString()));
+  return outcome;
+}
+
 Status Rtnetlink::addRoute(const Route& route, bool replace) {
   Message message{RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL))};
   encodeRoute(message, route);
-  return requests_.request(message, [&] { return routeText(replace ? "replace" : "add", route); });
+  return change(message, [&] { return routeText(replace ? "replace" : "add", route); });
 }
 
 Status Rtnetlink::deleteRoute(const Route& route) {
   Message message{RTM_DELROUTE, 0};
   encodeRoute(message, route);
-  return gone(requests_.request(message, [&] { return routeText("del", route); }));
+  return gone(change(message, [&] { return routeText("del", route); }));
 }
 
 Status Rtnetlink::addRule(const Rule& rule) {
   Message message{RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL};
   encodeRule(message, rule);
-  auto outcome = requests_.request(message, [&] { return ruleText("add", rule); });
+  auto outcome = change(message, [&] { return ruleText("add", rule); });
   if (outcome || outcome.error().kind != ErrorKind::alreadyThere) return outcome;
   // EEXIST does not say whose it is (rules that differ in the protocol only coexist): look.
   const auto present = rules(rule.family);
@@ -154,7 +194,7 @@ Status Rtnetlink::addRule(const Rule& rule) {
 Status Rtnetlink::deleteRule(const Rule& rule) {
   Message message{RTM_DELRULE, 0};
   encodeRule(message, rule);
-  return gone(requests_.request(message, [&] { return ruleText("del", rule); }));
+  return gone(change(message, [&] { return ruleText("del", rule); }));
 }
 
 Result<Rtnetlink::Found> Rtnetlink::lookup(const Packet& packet) {
@@ -176,20 +216,21 @@ Result<Rtnetlink::Found> Rtnetlink::lookup(const Packet& packet) {
         if (!parts) return;
         const Attributes<RTA_VIA> attributes{parts->attributes};
         found = {.device = IfIndex{attributes.integer<std::int32_t>(RTA_OIF).value_or(0)},
-                 .gateway = attributes.address(RTA_GATEWAY, family),
+                 .gateway = gatewayIn(attributes, family),
                  .source = attributes.address(RTA_PREFSRC, family)};
       },
       [&] {
-        return std::string{ipCommand(family)} + " route get " + destination.toString() + " mark " + hex(packet.mark.value);
+        return std::string{ipCommand(family)} + " route get " + destination.toString() + " mark " +
+               hex(packet.mark.value);
       });
   if (!outcome) return std::unexpected(outcome.error());
   return found;
 }
 
 Status Rtnetlink::subscribe() {
-  auto events = EventSocket::open(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-                                                  RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
-                                                  RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
+  auto events = EventSocket::open(
+      NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                      RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
   if (!events) return std::unexpected(events.error());
   if (auto filtered = events->keepDefaultRoutesOnly(); !filtered) return filtered;
   events_ = std::move(*events);
@@ -201,7 +242,10 @@ void Rtnetlink::drain(const std::function<void(const Event&)>& sink) {
   events_->drain(
       [&](const nlmsghdr* message) {
         if (message->nlmsg_pid == requests_.portId()) return;
-        if (const auto event = decodeEvent(message)) sink(*event);
+        const auto event = decodeEvent(message);
+        if (!event || !concernsUs(*event)) return;
+        if (trace_) trace_("heard " + trace(message));
+        sink(*event);
       },
       [&] { sink(Overrun{}); });
 }
@@ -221,8 +265,7 @@ std::optional<Event> decodeEvent(const nlmsghdr* message) {
       if (const auto address = decodeAddress(message)) return AddressGone{*address};
       break;
     case RTM_NEWROUTE:
-      if (auto route = decodeRoute(message)) return RouteAdded{std::move(*route), (message->nlmsg_flags & NLM_F_REPLACE) != 0};
-      break;
+      return decodeRouteAdded(message);
     case RTM_DELROUTE:
       if (auto route = decodeRoute(message)) return RouteGone{std::move(*route)};
       break;
@@ -233,9 +276,7 @@ std::optional<Event> decodeEvent(const nlmsghdr* message) {
       if (auto rule = decodeRule(message)) return RuleGone{std::move(*rule)};
       break;
     case RTM_NEWNETCONF:
-      if (const auto parts = partsOf<netconfmsg>(message))
-        return SysctlsChanged{IfIndex{Attributes<NETCONFA_IFINDEX>{parts->attributes}.integer<std::int32_t>(NETCONFA_IFINDEX).value_or(0)}};
-      break;
+      return decodeSysctlsChanged(message);
     default:
       break;
   }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Requests and events of rtnetlink(7) in our values.
 //
-// Cost: one synchronous write is 2-8 us; a dump of one of our tables a few us; a dump of a main table with a million routes
-// half a second (the kernel cannot filter by prefix length), so it is done at start and after lost events only.
+// Cost: one synchronous write is 2-8 us; a dump of one of our tables a few us; a dump of a main table with a million
+// routes half a second (the kernel cannot filter by prefix length), so it is done at start and after lost events only.
 #pragma once
 
 #include <functional>
 #include <optional>
 #include <set>
 
-#include "netlink/event_socket.hpp"
-#include "netlink/request_socket.hpp"
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/world.hpp"
+
+#include "netlink/event_socket.hpp"
+#include "netlink/request_socket.hpp"
 
 namespace wgsteer::netlink {
 
@@ -25,7 +26,8 @@ class Rtnetlink {
   Result<std::map<IfIndex, Link>> links();
   Result<std::set<InterfaceAddress>> addresses();
   /// All tables, or one. `keep` decides what of a large table is worth remembering.
-  Result<std::set<Route>> routes(Family family, std::optional<TableId> table, const std::function<bool(const Route&)>& keep);
+  Result<std::set<Route>> routes(Family family, std::optional<TableId> table,
+                                 const std::function<bool(const Route&)>& keep);
   Result<std::set<Rule>> rules(Family family);
 
   /// Without `replace`, something with the same key is an error (alreadyThere).
@@ -46,14 +48,22 @@ class Rtnetlink {
 
   Status subscribe();
   int eventDescriptor() const { return events_ ? events_->descriptor() : -1; }
-  /// Everything that is queued, but for what we did ourselves.
+  /// Everything that is queued, but for what we did ourselves, and for foreign routes that are no default routes.
   void drain(const std::function<void(const Event&)>& sink);
+
+  /// Has every request made (after its answer) and every announcement read told as a line, for debugging. Costs nothing
+  /// when it is not set.
+  using Trace = std::function<void(const std::string& line)>;
+  void traceTo(Trace trace) { trace_ = std::move(trace); }
 
  private:
   explicit Rtnetlink(RequestSocket requests) : requests_(std::move(requests)) {}
 
+  Status change(Message& message, const std::function<std::string()>& what);
+
   RequestSocket requests_;
   std::optional<EventSocket> events_;
+  Trace trace_;
 };
 
 /// The event that a notification means; none for those of no concern.

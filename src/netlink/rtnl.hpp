@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// rtnetlink(7) messages and our values, in pairs: decode what the kernel says, encode what is asked of it. Decoders are total:
-// nothing for a message that makes no sense or does not concern us, never an error. What the kernel has two spellings for
-// (scopes, unspecified metrics, devices of unreachable routes) is made one here, so that values can be compared.
+// rtnetlink(7) messages and our values, in pairs: decode what the kernel says, encode what is asked of it. Decoders are
+// total: nothing for a message that makes no sense or does not concern us, never an error. What the kernel has two
+// spellings for (scopes, unspecified metrics, devices of unreachable routes) is made one here, so that values can be
+// compared.
 #pragma once
 
+#include <linux/rtnetlink.h>
 #include <optional>
 
-#include "netlink/wire.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/world.hpp"
+
+#include "netlink/wire.hpp"
 
 namespace wgsteer::netlink {
 
@@ -23,6 +26,8 @@ std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message);
 /// RTM_NEWROUTE, RTM_DELROUTE. Nothing for cached and cloned ones.
 std::optional<Route> decodeRoute(const nlmsghdr* message);
 void encodeRoute(Message& message, const Route& route);
+/// RTA_GATEWAY, or RTA_VIA for a gateway of the other family.
+std::optional<Address> gatewayIn(const Attributes<RTA_VIA>& attributes, Family family);
 /// RTM_NEWRULE, RTM_DELRULE. The whole selector is written always: a deletion with less of it removes another rule.
 std::optional<Rule> decodeRule(const nlmsghdr* message);
 void encodeRule(Message& message, const Rule& rule);

@@ -58,6 +58,8 @@ std::optional<Link> decodeLink(const nlmsghdr* message) {
   // Bridges announce their ports a second time, with family AF_BRIDGE and half of the attributes.
   if (!parts || parts->header.ifi_family != AF_UNSPEC) return std::nullopt;
   const Attributes<IFLA_AF_SPEC> attributes{parts->attributes};
+  // Wireless extensions send their events as links with nothing but a name (wireless_nlevent_flush).
+  if (attributes.has(IFLA_WIRELESS)) return std::nullopt;
   Link link;
   link.index = IfIndex{parts->header.ifi_index};
   link.name = attributes.text(IFLA_IFNAME);
@@ -67,7 +69,8 @@ std::optional<Link> decodeLink(const nlmsghdr* message) {
   link.loopback = (parts->header.ifi_flags & kLoopback) != 0;
   link.pointToPoint = (parts->header.ifi_flags & kPointToPoint) != 0;
   link.hasIpv6 = false;
-  if (const auto info = attributes.at(IFLA_LINKINFO)) link.kind = Attributes<IFLA_INFO_KIND>{*info}.text(IFLA_INFO_KIND);
+  if (const auto info = attributes.at(IFLA_LINKINFO))
+    link.kind = Attributes<IFLA_INFO_KIND>{*info}.text(IFLA_INFO_KIND);
   if (const auto spec = attributes.at(IFLA_AF_SPEC)) {
     const Attributes<AF_INET6> families{*spec};
     if (const auto inet = families.at(AF_INET)) readIpv4Switches(*inet, link);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <linux/rtnetlink.h>
-
 #include <algorithm>
+#include <linux/rtnetlink.h>
 
 #include "netlink/rtnl.hpp"
 
@@ -48,17 +47,6 @@ std::uint8_t typeNumber(RouteType type) {
   return RTN_UNSPEC;
 }
 
-/// RTA_GATEWAY, or RTA_VIA for a gateway of the other family (struct rtvia: family, address).
-std::optional<Address> gatewayIn(const Attributes<RTA_VIA>& attributes, Family family) {
-  if (const auto gateway = attributes.address(RTA_GATEWAY, family)) return gateway;
-  const auto via = attributes.at(RTA_VIA);
-  if (!via || via->size() < sizeof(std::uint16_t)) return std::nullopt;
-  const auto viaFamily = familyOf(readInteger<std::uint16_t>(*via).value_or(0));
-  const Bytes address = via->subspan(sizeof(std::uint16_t));
-  if (!viaFamily || address.size() < bitsOf(*viaFamily) / 8U) return std::nullopt;
-  return Address::fromBytes(address.first(bitsOf(*viaFamily) / 8U));
-}
-
 std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
   std::vector<NextHop> hops;
   while (bytes.size() >= sizeof(rtnexthop)) {
@@ -75,8 +63,8 @@ std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
   return hops;
 }
 
-std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<RTA_VIA>& multi, const Attributes<RTA_TABLE>& attributes,
-                            Family family) {
+std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<RTA_VIA>& multi,
+                            const Attributes<RTA_TABLE>& attributes, Family family) {
   if (const auto multipath = attributes.at(RTA_MULTIPATH)) {
     auto hops = multipathHops(*multipath, family);
     std::ranges::sort(hops);
@@ -104,7 +92,8 @@ void putMultipath(Message& message, const Route& route) {
   nlattr* nest = mnl_attr_nest_start(message.header(), RTA_MULTIPATH);
   for (const NextHop& hop : route.hops) {
     auto* start = static_cast<char*>(mnl_nlmsg_get_payload_tail(message.header()));
-    auto* header = static_cast<rtnexthop*>(mnl_nlmsg_put_extra_header(message.header(), sizeof(rtnexthop)));
+    auto* header = message.more<rtnexthop>();
+    if (header == nullptr) break;
     header->rtnh_ifindex = hop.device.value;
     header->rtnh_hops = static_cast<unsigned char>(hop.weight - 1);
     header->rtnh_flags = hop.onlink ? RTNH_F_ONLINK : 0;
@@ -115,7 +104,28 @@ void putMultipath(Message& message, const Route& route) {
   mnl_attr_nest_end(message.header(), nest);
 }
 
+/// Nothing when there is a length and no address, or one that makes no sense.
+std::optional<Prefix> prefixIn(const Attributes<RTA_TABLE>& attributes, std::size_t type, Family family,
+                               std::uint8_t length) {
+  if (length > bitsOf(family)) return std::nullopt;
+  if (length == 0) return Prefix::any(family);
+  const auto address = attributes.address(type, family);
+  if (!address) return std::nullopt;
+  return Prefix{*address, length};
+}
+
 }  // namespace
+
+std::optional<Address> gatewayIn(const Attributes<RTA_VIA>& attributes, Family family) {
+  if (const auto gateway = attributes.address(RTA_GATEWAY, family)) return gateway;
+  // struct rtvia: family, address.
+  const auto via = attributes.at(RTA_VIA);
+  if (!via || via->size() < sizeof(std::uint16_t)) return std::nullopt;
+  const auto viaFamily = familyOf(readInteger<std::uint16_t>(*via).value_or(0));
+  const Bytes address = via->subspan(sizeof(std::uint16_t));
+  if (!viaFamily || address.size() < bitsOf(*viaFamily) / 8U) return std::nullopt;
+  return Address::fromBytes(address.first(bitsOf(*viaFamily) / 8U));
+}
 
 std::optional<Route> decodeRoute(const nlmsghdr* message) {
   const auto parts = partsOf<rtmsg>(message);
@@ -128,9 +138,11 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
 
   Route route;
   route.table = TableId{attributes.u32(RTA_TABLE, header.rtm_table)};
-  const Address none = Address::unspecified(*family);
-  route.destination = Prefix{attributes.address(RTA_DST, *family).value_or(none), header.rtm_dst_len};
-  route.source = Prefix{attributes.address(RTA_SRC, *family).value_or(none), header.rtm_src_len};
+  const auto destination = prefixIn(attributes, RTA_DST, *family, header.rtm_dst_len);
+  const auto source = prefixIn(attributes, RTA_SRC, *family, header.rtm_src_len);
+  if (!destination || !source) return std::nullopt;
+  route.destination = *destination;
+  route.source = *source;
   route.metric = attributes.u32(RTA_PRIORITY);
   route.type = typeOf(header.rtm_type);
   // IPv6 hangs unreachable routes on the loopback device; they have no next hop in any sense.

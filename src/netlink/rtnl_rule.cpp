@@ -8,6 +8,10 @@ namespace wgsteer::netlink {
 
 namespace {
 
+/// FRA_SPORT_MASK and FRA_DPORT_MASK of linux/fib_rules.h since 6.15.
+constexpr std::uint16_t kSourcePortMask = 28;
+constexpr std::uint16_t kDestinationPortMask = 29;
+
 RuleAction actionOf(std::uint8_t action) {
   switch (action) {
     case FR_ACT_TO_TBL:
@@ -66,14 +70,23 @@ std::optional<Prefix> prefixIn(const Attributes<FRA_DPORT_RANGE>& attributes, st
   return Prefix{*address, length};
 }
 
+bool isWhole(std::uint8_t length, Family family, const std::optional<Bytes>& address) {
+  return length == 0 || (length <= bitsOf(family) && address && address->size() == bitsOf(family) / 8U);
+}
+
 /// Selectors that we do not model. All ones is "no tun id", "all users" and the like.
 bool hasOtherSelector(const fib_rule_hdr& header, const Attributes<FRA_DPORT_RANGE>& attributes, Bytes all) {
   bool other = header.tos != 0 || attributes.has(FRA_TUN_ID) || attributes.has(FRA_UID_RANGE);
   if (const auto l3mdev = attributes.integer<std::uint8_t>(FRA_L3MDEV)) other |= *l3mdev != 0;
   if (const auto flow = attributes.integer<std::uint32_t>(FRA_FLOW)) other |= *flow != 0;
   if (const auto group = attributes.integer<std::uint32_t>(FRA_SUPPRESS_IFGROUP)) other |= *group != 0xffffffff;
-  // Later kernels' selectors (dscp, flow label, port masks): numbered beyond what this was written for.
-  forEachAttribute(all, [&](std::uint16_t type, Bytes) { other |= type > FRA_DPORT_RANGE; });
+  // Later kernels' selectors (dscp, flow label, port masks): numbered beyond what this was written for. The mask that
+  // comes with every single port (6.15) selects nothing when it is all ones.
+  forEachAttribute(all, [&](std::uint16_t type, Bytes value) {
+    const bool wholePort = (type == kSourcePortMask || type == kDestinationPortMask) &&
+                           readInteger<std::uint16_t>(value) == std::uint16_t{0xffff};
+    other |= type > FRA_DPORT_RANGE && !wholePort;
+  });
   return other;
 }
 
@@ -86,6 +99,10 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
   const auto family = familyOf(header.family);
   if (!family) return std::nullopt;
   const Attributes<FRA_DPORT_RANGE> attributes{parts->attributes};
+  // Less of a selector than there is would be another rule.
+  if (!isWhole(header.src_len, *family, attributes.at(FRA_SRC)) ||
+      !isWhole(header.dst_len, *family, attributes.at(FRA_DST)))
+    return std::nullopt;
 
   Rule rule;
   rule.family = *family;

@@ -20,12 +20,16 @@ ErrorKind classify(int error) {
     case EINVAL:
     case EOPNOTSUPP:
     case EAFNOSUPPORT:
+    case EPROTONOSUPPORT:
+    case EROFS:
+    case EMSGSIZE:
       return ErrorKind::refused;
     case EAGAIN:
     case EBUSY:
     case EINTR:
     case ENOMEM:
     case ERESTART:
+    case ENETDOWN:  // a route by a device that is just going down: its event is on the way
       return ErrorKind::busy;
     case ENOBUFS:
       return ErrorKind::overrun;
@@ -40,12 +44,16 @@ std::unexpected<Error> failWith(int error, const std::string& what, std::string 
 
 namespace {
 
-void readExtendedAck(const nlmsghdr* message, const nlmsgerr& error, Bytes payload, Answer& answer) {
-  if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return;
-  std::size_t skip = sizeof error;
-  // Without NLM_F_CAPPED the whole request comes before the attributes.
-  if ((message->nlmsg_flags & NLM_F_CAPPED) == 0) skip += aligned(error.msg.nlmsg_len) - sizeof(nlmsghdr);
-  if (payload.size() < skip) return;
+/// What comes before the attributes of a NLMSG_ERROR: without NLM_F_CAPPED, the whole request.
+std::size_t sizeOfError(const nlmsghdr* message, Bytes payload) {
+  nlmsgerr error{};
+  std::memcpy(&error, payload.data(), sizeof error);
+  if ((message->nlmsg_flags & NLM_F_CAPPED) != 0) return sizeof error;
+  return sizeof error + aligned(error.msg.nlmsg_len) - sizeof(nlmsghdr);
+}
+
+void readExtendedAck(const nlmsghdr* message, Bytes payload, std::size_t skip, Answer& answer) {
+  if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0 || payload.size() < skip) return;
   const Attributes<NLMSGERR_ATTR_OFFS> attributes{payload.subspan(skip)};
   answer.text = attributes.text(NLMSGERR_ATTR_MSG);
   answer.attribute = attributes.u32(NLMSGERR_ATTR_OFFS);
@@ -54,13 +62,16 @@ void readExtendedAck(const nlmsghdr* message, const nlmsgerr& error, Bytes paylo
 }  // namespace
 
 std::optional<Answer> answerIn(const nlmsghdr* message) {
-  if (message->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(message) < sizeof(nlmsgerr)) return std::nullopt;
+  const bool isError = message->nlmsg_type == NLMSG_ERROR;
+  if (!isError && message->nlmsg_type != NLMSG_DONE) return std::nullopt;
   const Bytes payload{static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(message)),
                       mnl_nlmsg_get_payload_len(message)};
-  nlmsgerr error{};
-  std::memcpy(&error, payload.data(), sizeof error);
-  Answer answer{.sequence = message->nlmsg_seq, .error = -error.error, .attribute = 0, .text = {}};
-  readExtendedAck(message, error, payload, answer);
+  if (isError && payload.size() < sizeof(nlmsgerr)) return std::nullopt;
+  // A dump that failed, even one that failed at once, ends with NLMSG_DONE and its errno, not with NLMSG_ERROR
+  // (netlink_dump_done). Without a look at it, a dump that was refused is an empty one.
+  Answer answer{
+      .sequence = message->nlmsg_seq, .error = -readInteger<int>(payload).value_or(0), .attribute = 0, .text = {}};
+  readExtendedAck(message, payload, isError ? sizeOfError(message, payload) : sizeof(int), answer);
   return answer;
 }
 

@@ -4,13 +4,12 @@
 // integers are copied out, for attributes are aligned to 4 only.
 #pragma once
 
-#include <libmnl/libmnl.h>
-#include <linux/netlink.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,7 +24,7 @@ namespace wgsteer::netlink {
 ErrorKind classify(int error);
 std::unexpected<Error> failWith(int error, const std::string& what, std::string kernelSays = {});
 
-/// A NLMSG_ERROR; error 0 acknowledges.
+/// The end of what the kernel has to say to a request: NLMSG_ERROR, or NLMSG_DONE after a dump. Error 0 is success.
 struct Answer {
   std::uint32_t sequence = 0;
   int error = 0;
@@ -136,26 +135,37 @@ class Message {
   Header& extra() {
     return *static_cast<Header*>(mnl_nlmsg_put_extra_header(header_, sizeof(Header)));
   }
-  void u8(std::uint16_t type, std::uint8_t value) { mnl_attr_put_u8(header_, type, value); }
-  void u16(std::uint16_t type, std::uint16_t value) { mnl_attr_put_u16(header_, type, value); }
-  void u32(std::uint16_t type, std::uint32_t value) { mnl_attr_put_u32(header_, type, value); }
-  void text(std::uint16_t type, const std::string& value) { mnl_attr_put_strz(header_, type, value.c_str()); }
-  void bytes(std::uint16_t type, Bytes value) { mnl_attr_put(header_, type, value.size(), value.data()); }
+  /// A header in the midst of a nest; nothing when there is no more room.
+  template <class Header>
+  Header* more() {
+    whole_ = whole_ && header_->nlmsg_len + aligned(sizeof(Header)) <= kSize;
+    return whole_ ? &extra<Header>() : nullptr;
+  }
+  void u8(std::uint16_t type, std::uint8_t value) { object(type, value); }
+  void u16(std::uint16_t type, std::uint16_t value) { object(type, value); }
+  void u32(std::uint16_t type, std::uint32_t value) { object(type, value); }
+  void text(std::uint16_t type, const std::string& value) { put(type, value.size() + 1, value.c_str()); }
+  void bytes(std::uint16_t type, Bytes value) { put(type, value.size(), value.data()); }
   template <class T>
   void object(std::uint16_t type, const T& value) {
-    mnl_attr_put(header_, type, sizeof value, &value);
+    put(type, sizeof value, &value);
   }
 
+  /// False when something did not fit: not to be sent.
+  bool whole() const { return whole_; }
   nlmsghdr* header() { return header_; }
-  std::span<const std::byte> finished() const {
-    return std::as_bytes(std::span{buffer_}).first(header_->nlmsg_len);
-  }
+  std::span<const std::byte> finished() const { return std::as_bytes(std::span{buffer_}).first(header_->nlmsg_len); }
 
  private:
+  void put(std::uint16_t type, std::size_t size, const void* data) {
+    whole_ = whole_ && mnl_attr_put_check(header_, kSize, type, size, data);
+  }
+
   // A multipath route of 255 next hops with IPv6 gateways is 28 bytes each.
   static constexpr std::size_t kSize = 8192;
   alignas(nlmsghdr) std::array<char, kSize> buffer_;
   nlmsghdr* header_;
+  bool whole_ = true;
 };
 
 }  // namespace wgsteer::netlink

@@ -11,7 +11,7 @@ run_case() ( # NAME FAMILY
   set -eEuo pipefail
   topology_trap
   trap 'echo "    FAILED: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
-  trap '(($? == 0 || $? == 77)) || diagnostics 2>&1; topology_down' EXIT
+  trap '(($? == 0 || $? == 77)) || diagnostics 2>&1 || true; topology_down' EXIT
   use_family "$2"
   need_wgsteer
   "case_$1"

@@ -320,6 +320,7 @@ topology_trap() {
   trap topology_down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
+  trap 'exit 141' PIPE
 }
 
 topology_lan() {
