@@ -98,7 +98,7 @@ kill_and_restart() {
   daemon_stop KILL
   traffic_flows || true
   daemon_start
-  holds_within 10 converged || true
+  if holds_within 10 converged; then line yes '  adopts what is there' yes; else line yes '  adopts what is there' no; fi
 }
 
 show() { # FAMILY

@@ -88,7 +88,7 @@ std::string contents(const nlmsghdr* message) {
       break;
   }
   if (const auto answer = answerIn(message))
-    return answer->error == 0 ? "done" : std::string{std::strerror(answer->error)} + " " + answer->text;
+    return std::strerror(answer->error) + (answer->text.empty() ? "" : ", " + answer->text);
   return std::to_string(message->nlmsg_len) + " bytes";
 }
 

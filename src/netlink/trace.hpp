@@ -7,7 +7,7 @@
 
 namespace wgsteer::netlink {
 
-/// "RTM_NEWROUTE create replace: ip route default via 192.0.2.1 dev if3 table 1464270081 metric 1 proto 87".
+/// "RTM_NEWROUTE create replace: ip route default via 192.0.2.1 dev if3 table 1464270849 metric 1 proto 87".
 std::string trace(const nlmsghdr* message);
 
 }  // namespace wgsteer::netlink

@@ -33,15 +33,22 @@ struct Answer {
 };
 std::optional<Answer> answerIn(const nlmsghdr* message);
 
-template <class F>
-void forEachMessage(std::span<const std::byte> bytes, F&& handle) {
-  const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data());
-  int left = static_cast<int>(bytes.size());
-  for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) handle(message);
-}
-
 /// Messages and attributes begin at multiples of four (MNL_ALIGN, which is of type int).
 constexpr std::size_t aligned(std::size_t length) { return (length + 3) & ~std::size_t{3}; }
+
+/// Calls handle(message) for each whole message. Not by mnl_nlmsg_ok(), which takes a length of 2 GB and more for a
+/// negative one, and lets it pass (libmnl 1.0.4).
+template <class F>
+void forEachMessage(std::span<const std::byte> bytes, F&& handle) {
+  while (bytes.size() >= sizeof(nlmsghdr)) {
+    const auto* message = reinterpret_cast<const nlmsghdr*>(bytes.data());
+    if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > bytes.size()) return;
+    handle(message);
+    const std::size_t next = aligned(message->nlmsg_len);
+    if (next >= bytes.size()) return;
+    bytes = bytes.subspan(next);
+  }
+}
 
 /// Payload of an attribute or message.
 using Bytes = std::span<const std::uint8_t>;

@@ -76,13 +76,14 @@ class OwnNetwork : public ::testing::Test {
 
 /// For main(): runs all tests in a namespace, or says why it cannot. That is a failure where everything is meant to run
 /// (CI=true).
-inline int runInOwnNetwork(int argc, char** argv) {
+inline int runInOwnNetwork(int argc, char** argv, void (*prepare)() = nullptr) {
   ::testing::InitGoogleTest(&argc, argv);
   if (const std::string why = enterOwnNetwork(); !why.empty()) {
     std::printf("skipped: %s\n", why.c_str());
     const char* ci = std::getenv("CI");
     return ci != nullptr && std::string_view{ci} == "true" ? 1 : kSkipped;
   }
+  if (prepare != nullptr) prepare();
   return RUN_ALL_TESTS();
 }
 

@@ -192,7 +192,8 @@ router_ip() { router ip -"$family" "$@"; } # ip(8) of the case's family
 
 # ---- Rulesets -------------------------------------------------------------------------------------------------------
 
-# Counts the outer packets of the customer by source, after dropping none but sources that are not of this ISP (BCP 38).
+# Counts the outer packets of the customer by source and by type of WireGuard message (the first byte after UDP's header;
+# three zeros follow), after dropping none but sources that are not of this ISP (BCP 38).
 isp_ruleset() { # IPV4-PREFIX IPV6-PREFIX
   cat <<RULES
 table inet isp {
@@ -200,6 +201,9 @@ table inet isp {
   counter right6 { }
   counter foreign4 { }
   counter foreign6 { }
+  counter initiations { }
+  counter data { }
+  counter responses { }
   counter answers { }
   chain from_customer {
     type filter hook prerouting priority raw; policy accept;
@@ -208,10 +212,13 @@ table inet isp {
     ip6 saddr != { $2, fe80::/10, :: } counter name foreign6 drop
     udp dport $kPort ip version 4 counter name right4
     udp dport $kPort ip6 version 6 counter name right6
+    udp dport $kPort @th,64,32 0x01000000 counter name initiations
+    udp dport $kPort @th,64,32 0x04000000 counter name data
   }
   chain to_customer {
     type filter hook postrouting priority raw; policy accept;
     oifname "customer" udp sport $kPort counter name answers
+    oifname "customer" udp sport $kPort @th,64,32 0x02000000 counter name responses
   }
 }
 RULES
@@ -489,6 +496,9 @@ right() { named_counter "isp$1" isp "right$family"; } # WAN -> outer packets wit
 foreign() { # WAN -> packets with a source that is not of this ISP
   echo $(($(named_counter "isp$1" isp foreign4) + $(named_counter "isp$1" isp foreign6)))
 }
+initiations() { named_counter "isp$1" isp initiations; } # WAN -> handshakes begun by the router
+responses() { named_counter "isp$1" isp responses; } # WAN -> and answered by the server
+data() { named_counter "isp$1" isp data; } # WAN -> encrypted packets of the router
 looped() { named_counter router witness looped; } # outer packets that left by the tunnel's own device
 
 counters_reset() {

@@ -25,7 +25,9 @@ case_no_configuration() {
   traffic_start
   await_handshake
   await_traffic 'packets through the tunnel'
-  check 'outer packets by the first WAN' at_least 1 right 0
+  check 'the handshake by the first WAN' at_least 1 initiations 0
+  check 'its answer by the first WAN' at_least 1 responses 0
+  check 'data by the first WAN' at_least 1 data 0
   equal 'outer packets by the second WAN' 0 "$(right 1)"
   nothing_misrouted 'from the first packet on'
 }

@@ -40,6 +40,17 @@ case_carrier_loss_and_back() {
   bounded 'loss and return'
 }
 
+# The cached source cannot be cleared by setting another fwmark here.
+case_fwmark_of_the_user() {
+  tunnel_fwmark=0xca6c
+  steered_tunnel_up
+  wan_carrier_down 0
+  await_traffic 'traffic after the loss'
+  steady_on 1 'no carrier'
+  bounded 'no carrier'
+  equal 'the fwmark' 0xca6c "$(tunnel_mark)"
+}
+
 # Nothing misrouted between the two steady states either.
 case_nothing_misrouted_on_the_way() {
   steered_tunnel_up

@@ -15,6 +15,7 @@ case_killed_and_restarted() {
   await_traffic 'traffic with the next daemon'
   nothing_misrouted 'killed and restarted'
   equal 'by the other WAN' 0 "$(right 1)"
+  equal 'handshakes: the session goes on' '0 0' "$(initiations 0) $(initiations 1)"
   equal 'packets lost' 0 "$(packets_lost)"
 }
 

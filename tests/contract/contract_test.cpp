@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One suite over the fake kernel and the real one: what is committed is what is observed, from any state to any other,
+// with foreign things around, and from the middle of a plan as well.
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <memory>
+
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/explain.hpp"
+
+#include "kernel/linux_kernel.hpp"
+#include "support/fake_kernel.hpp"
+#include "support/netns.hpp"
+#include "support/worlds.hpp"
+
+namespace wgsteer {
+namespace {
+
+using namespace test;
+
+/// Three WANs with both families, a LAN, and a tun device with the halves of the default route in the place of a
+/// tunnel.
+void buildTopology() {
+  for (int i = 0; i < 3; ++i) {
+    const std::string number = std::to_string(i);
+    addVethPair("wan" + number, "isp" + number);
+    shell("ip address add 10.1" + number + ".0.10/24 dev wan" + number + "; ip -6 address add 2001:db8:1" + number +
+          "::10/64 dev wan" + number + " nodad; ip route add default via 10.1" + number + ".0.1 dev wan" + number +
+          " metric 1" + number + "; ip -6 route add default via 2001:db8:1" + number + "::1 dev wan" + number +
+          " metric 1" + number);
+  }
+  addVethPair("lan0", "host0");
+  shell("ip address add 10.50.0.1/24 dev lan0");
+  shell(
+      "ip tuntap add wg0 mode tun; ip link set wg0 up; ip address add 10.90.0.2/24 dev wg0;"
+      "ip route add 0.0.0.0/1 dev wg0; ip route add 128.0.0.0/1 dev wg0;"
+      "ip -6 route add ::/1 dev wg0; ip -6 route add 8000::/1 dev wg0");
+  // Others' things, some with our protocol or our table numbers, so that both have to be right to make it ours.
+  shell(
+      "ip rule add priority 1500 fwmark 0x100/0x3f00 lookup 100; ip -6 rule add priority 1500 fwmark 0x100/0x3f00 "
+      "lookup 100;"
+      "ip rule add priority 70 fwmark 0x50000000/0xf0000000 lookup main;"
+      "ip route add 10.77.0.0/16 dev lan0 table 100; ip route add unreachable 10.78.0.0/16 table 100 proto 87;"
+      "nft add table inet foreign; nft add chain inet foreign output '{ type filter hook output priority 0; }'");
+}
+
+/// All that is not ours, as users see it.
+std::string foreignState() {
+  return shell(
+      "ip rule | grep -v 'proto 87'; ip -6 rule | grep -v 'proto 87'; ip route show table 100; ip route show table "
+      "main;"
+      "ip -6 route show table main; nft list table inet foreign");
+}
+
+struct RealKernel {
+  RealKernel() : kernel(std::move(*kernel::LinuxKernel::open())) {}
+  std::unique_ptr<kernel::LinuxKernel> kernel;
+  Kernel& operator*() { return *kernel; }
+  Kernel* operator->() { return kernel.get(); }
+};
+
+struct ModelKernel {
+  ModelKernel() : kernel(std::make_unique<FakeKernel>()) {
+    // The same world as the real one's.
+    kernel->real.world = std::move(*kernel::LinuxKernel::open().value()->observe({}, {.allRoutes = true})).world;
+  }
+  std::unique_ptr<FakeKernel> kernel;
+  Kernel& operator*() { return *kernel; }
+  Kernel* operator->() { return kernel.get(); }
+};
+
+class Choice {
+ public:
+  explicit Choice(std::uint32_t seed) : state_(seed) {}
+  unsigned below(unsigned limit) {
+    state_ = state_ * 1664525 + 1013904223;
+    return (state_ >> 8) % limit;
+  }
+  bool percent(unsigned chance) { return below(100) < chance; }
+
+ private:
+  std::uint32_t state_;
+};
+
+Config randomConfiguration(Choice& choice) {
+  Config config;
+  config.forward = choice.percent(30);
+  config.sysctl = choice.percent(70);
+  config.force = true;
+  if (choice.percent(30)) config.numbers.rulePriority = 200;
+  if (choice.percent(30)) return config;
+  for (int i = 0; i < 3; ++i)
+    if (choice.percent(70))
+      config.wans.push_back({.name = "w" + std::to_string(i),
+                             .device = "wan" + std::to_string(i),
+                             .metric = 1 + choice.below(3),
+                             .weight = 1 + choice.below(3)});
+  if (config.wans.empty()) return config;
+  PolicyConfig policy{
+      .name = "some", .members = {}, .lastResort = choice.percent(20) ? LastResort::main : LastResort::unreachable};
+  for (const WanConfig& wan : config.wans)
+    if (choice.percent(60)) policy.members.push_back({wan.name, 1 + choice.below(2), 1 + choice.below(4)});
+  if (!policy.members.empty()) config.policies.push_back(policy);
+  return config;
+}
+
+/// A desired state for the world as it is, with peers that no real tunnel has; marks of tunnels are left out for that
+/// reason.
+State randomDesire(const Config& config, World world, Choice& choice) {
+  Tunnel tunnel;
+  tunnel.name = "wg0";
+  tunnel.listenPort = static_cast<std::uint16_t>(51820 + choice.below(3));
+  tunnel.fwmark = Mark{choice.percent(50) ? 0xca6cU : 0U};
+  for (unsigned i = 0; i < choice.below(6); ++i) {
+    const std::string text = choice.percent(50) ? "203.0.113." + std::to_string(choice.below(4)) + ":51820"
+                                                : "[2001:db8:ffff::" + std::to_string(choice.below(4)) + "]:51820";
+    tunnel.peers.push_back(peer(static_cast<std::uint8_t>(i), text));
+  }
+  world.tunnels = {{"wg0", tunnel}};
+  if (choice.percent(20)) world.wansDown = {"w0"};
+  State state = desire(config, world);
+  state.tunnelMarks.clear();
+  return state;
+}
+
+template <class K>
+class Contract : public testing::Test {};
+using Kernels = testing::Types<ModelKernel, RealKernel>;
+TYPED_TEST_SUITE(Contract, Kernels);
+
+TYPED_TEST(Contract, WhatIsCommittedIsWhatIsObserved) {
+  TypeParam kernel;
+  const std::string foreign = foreignState();
+  Choice choice{42};
+  for (int step = 0; step < 300; ++step) {
+    const Config config = randomConfiguration(choice);
+    const auto before = kernel->observe(config.numbers);
+    ASSERT_TRUE(before) << before.error().toString();
+    const State desired = randomDesire(config, before->world, choice);
+    const Plan plan = diff(desired, before->observed);
+    const CommitReport report = kernel->commit(plan, config.numbers);
+    ASSERT_TRUE(report.ok()) << "step " << step << ": " << report.failed.front().status.error().toString();
+    const auto after = kernel->observe(config.numbers);
+    ASSERT_TRUE(after) << after.error().toString();
+    ASSERT_EQ(after->observed, desired) << "step " << step;
+  }
+  const CommitReport flushed = kernel->commit(diff(State{}, kernel->observe({})->observed), {});
+  EXPECT_TRUE(flushed.ok());
+  EXPECT_EQ(kernel->observe({})->observed, State{});
+  EXPECT_EQ(foreignState(), foreign);
+}
+
+/// A plan that ends after its n-th change, for all n: the next look and plan complete it.
+TYPED_TEST(Contract, ABrokenOffPlanIsCompletedByTheNext) {
+  TypeParam kernel;
+  Choice choice{7};
+  const Picture empty = *kernel->observe({});
+  const State desired = randomDesire({}, empty.world, choice);
+  const Plan whole = diff(desired, empty.observed);
+  for (std::size_t length = 0; length <= whole.changes.size(); ++length) {
+    Plan part;
+    part.changes.assign(whole.changes.begin(), whole.changes.begin() + static_cast<std::ptrdiff_t>(length));
+    ASSERT_TRUE(kernel->commit(part, {}).ok());
+    const Picture between = *kernel->observe({});
+    ASSERT_TRUE(kernel->commit(diff(desired, between.observed), {}).ok()) << "after " << length;
+    ASSERT_EQ(kernel->observe({})->observed, desired) << "after " << length;
+    ASSERT_TRUE(kernel->commit(diff(State{}, desired), {}).ok());
+  }
+}
+
+TYPED_TEST(Contract, AddingWhatIsThereIsAnErrorAndDeletingWhatIsGoneIsNot) {
+  TypeParam kernel;
+  const IfIndex wan = kernel->observe({})->world.linkNamed("wan0")->index;
+  Route added = route("0.0.0.0/0", wan, "10.10.0.1", 1);
+  added.table = TableId{kWanTableBase + 1};
+  added.protocol = kProtocol;
+  added.hops.front().onlink = true;
+  ASSERT_TRUE(kernel->commit({{AddRoute{added}}}, {}).ok());
+  const CommitReport again = kernel->commit({{AddRoute{added}}}, {});
+  ASSERT_EQ(again.failed.size(), 1U);
+  EXPECT_EQ(again.failed.front().status.error().kind, ErrorKind::alreadyThere);
+  Route other = added;
+  other.hops.front().gateway = Address::v4(10, 10, 0, 2);
+  EXPECT_TRUE(kernel->commit({{AddRoute{other, true}}}, {}).ok());
+  EXPECT_EQ(kernel->observe({})->observed.routes, std::set<Route>{other});
+  EXPECT_TRUE(kernel->commit({{DeleteRoute{other}, DeleteRoute{other}}}, {}).ok());
+  Route nowhere = added;
+  nowhere.hops.front().device = IfIndex{4242};
+  const CommitReport failed = kernel->commit({{AddRoute{nowhere}}}, {});
+  ASSERT_EQ(failed.failed.size(), 1U);
+  EXPECT_EQ(failed.failed.front().status.error().kind, ErrorKind::notThere);
+}
+
+TYPED_TEST(Contract, NoMarkIsSetAfterAFailure) {
+  TypeParam kernel;
+  Route nowhere = route("0.0.0.0/0", IfIndex{4242}, "10.10.0.1", 1);
+  nowhere.table = TableId{kWanTableBase + 1};
+  nowhere.protocol = kProtocol;
+  const CommitReport report = kernel->commit({{AddRoute{nowhere}, SetTunnelMark{"wg0", Mark{0xf0000000}}}}, {});
+  EXPECT_EQ(report.done, 0U);
+  EXPECT_EQ(report.failed.size(), 1U);
+}
+
+/// The model's answer is the kernel's: the walk of every marked packet, looked up for real.
+TEST(RealFib, TheSimulatorAgreesAndNoMarkedPacketEntersTheTunnel) {
+  RealKernel kernel;
+  Choice choice{11};
+  for (int step = 0; step < 60; ++step) {
+    const Config config = randomConfiguration(choice);
+    Picture picture = *kernel->observe(config.numbers, {.allRoutes = true});
+    const State desired = randomDesire(config, picture.world, choice);
+    ASSERT_TRUE(kernel->commit(diff(desired, picture.observed), config.numbers).ok());
+    picture = *kernel->observe(config.numbers, {.allRoutes = true});
+    for (const Rule& rule : desired.rules) {
+      if (rule.source) continue;
+      const char* destination = rule.family == Family::v4 ? "203.0.113.1" : "2001:db8:ffff::1";
+      const Packet packet{
+          .destination = {*Address::parse(destination), 0}, .mark = Mark{rule.mark.value}, .source = {}};
+      const Walk walk = explain(desired, picture.world, packet);
+      const auto found = kernel.kernel->lookup(packet);
+      ASSERT_EQ(found.has_value(), walk.outcome == Outcome::device || walk.outcome == Outcome::loop)
+          << "step " << step << " mark " << hex(packet.mark.value);
+      if (!found) continue;
+      const bool balanced = walk.route->hops.size() > 1;
+      if (!balanced) EXPECT_EQ(picture.world.link(found->device)->name, walk.device) << "step " << step;
+      const bool lastResortMain = walk.route->table == kMainTable;
+      if (!lastResortMain) EXPECT_NE(picture.world.link(found->device)->name, "wg0") << "step " << step;
+    }
+  }
+  ASSERT_TRUE(kernel->commit(diff(State{}, kernel->observe({})->observed), {}).ok());
+}
+
+TEST(RealEvents, OthersChangesAreHeardAndOurOwnAreNot) {
+  RealKernel kernel;
+  ASSERT_TRUE(kernel->subscribe());
+  Picture picture = *kernel->observe({});
+  Choice choice{3};
+  const State desired = randomDesire({}, picture.world, choice);
+  ASSERT_TRUE(kernel->commit(diff(desired, picture.observed), {}).ok());
+  int own = 0;
+  kernel->drain([&](const Event& event) { own += std::holds_alternative<SysctlsChanged>(event) ? 0 : 1; });
+  EXPECT_EQ(own, 0) << "echoes of our own changes";
+  const Rule victim = *desired.rules.begin();
+  shell("ip rule del priority " + std::to_string(victim.priority) + " fwmark " + victim.mark.toString());
+  bool heard = false;
+  kernel->drain([&](const Event& event) {
+    const auto* gone = std::get_if<RuleGone>(&event);
+    heard |= gone != nullptr && gone->rule == victim;
+  });
+  EXPECT_TRUE(heard);
+  ASSERT_TRUE(kernel->commit(diff(State{}, kernel->observe({})->observed), {}).ok());
+}
+
+}  // namespace
+}  // namespace wgsteer
+
+int main(int argc, char** argv) { return wgsteer::test::runInOwnNetwork(argc, argv, wgsteer::buildTopology); }

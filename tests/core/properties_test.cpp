@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What holds for every world, every configuration and every starting state.
+#include <algorithm>
+#include <gtest/gtest.h>
+
+#include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/plan.hpp"
+
+#include "support/random_world.hpp"
+
+namespace wgsteer {
+namespace {
+
+struct Case {
+  World world;
+  Config config;
+  State before;
+  State desired;
+  Plan plan;
+};
+
+Case caseOf(std::uint64_t seed) {
+  test::Random random{seed};
+  Case made;
+  made.world = test::randomWorld(random);
+  made.config = test::randomConfig(random, made.world);
+  made.before = test::randomLeftovers(random, made.world);
+  made.desired = desire(made.config, made.world);
+  made.plan = diff(made.desired, made.before);
+  return made;
+}
+
+std::string text(const Case& made) {
+  std::string all;
+  for (const std::string& line : describe(made.plan, deviceNames(made.world))) all += line + "\n";
+  return all;
+}
+
+/// A tunnel has a fwmark of ours, the user's, or none: what of the world the state overrides.
+Tunnel withMarkOf(const State& state, const Tunnel& tunnel) {
+  Tunnel seen = tunnel;
+  if (const auto marked = state.tunnelMarks.find(tunnel.name); marked != state.tunnelMarks.end())
+    seen.fwmark = marked->second;
+  return seen;
+}
+
+bool loops(const Case& made, const State& state, const Tunnel& tunnel, const Endpoint& endpoint) {
+  return explain(state, made.world, outerPacket(state, withMarkOf(state, tunnel), endpoint)).outcome == Outcome::loop;
+}
+
+template <class F>
+void forEachPeer(const World& world, F&& visit) {
+  for (const auto& [name, tunnel] : world.tunnels)
+    for (const Peer& peer : tunnel.peers)
+      if (peer.endpoint) visit(tunnel, *peer.endpoint);
+}
+
+TEST(Properties, APlanLeadsToWhatIsDesired) {
+  for (const auto seed : test::seeds(1500)) {
+    Case made = caseOf(seed);
+    State state = made.before;
+    apply(state, made.plan);
+    ASSERT_EQ(state, made.desired) << "seed " << seed << "\n" << text(made);
+  }
+}
+
+TEST(Properties, NothingIsToBeDoneTwice) {
+  for (const auto seed : test::seeds(1500)) {
+    const Case made = caseOf(seed);
+    ASSERT_TRUE(diff(made.desired, made.desired).empty()) << "seed " << seed;
+  }
+}
+
+TEST(Properties, APeersPacketNeverGoesFromTheRightWayIntoATunnel) {
+  for (const auto seed : test::seeds(600)) {
+    const Case made = caseOf(seed);
+    if (made.desired == State{}) continue;  // nothing to steer over
+    forEachPeer(made.world, [&](const Tunnel& tunnel, const Endpoint& endpoint) {
+      State state = made.before;
+      bool safe = !loops(made, state, tunnel, endpoint);
+      for (const Change& change : made.plan.changes) {
+        apply(state, change);
+        const bool now = !loops(made, state, tunnel, endpoint);
+        ASSERT_TRUE(now || !safe) << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString()
+                                  << " after " << describe(change, deviceNames(made.world)).front() << "\nof\n"
+                                  << text(made);
+        safe = now;
+      }
+      ASSERT_TRUE(safe) << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString() << "\n"
+                        << text(made);
+    });
+  }
+}
+
+TEST(Properties, NoForeignRuleOrRouteIsEverTouched) {
+  for (const auto seed : test::seeds(1500)) {
+    const Case made = caseOf(seed);
+    for (const Change& change : made.plan.changes) {
+      if (const auto* added = std::get_if<AddRoute>(&change)) {
+        ASSERT_TRUE(added->route.protocol == kProtocol && isOurTable(added->route.table)) << "seed " << seed;
+      } else if (const auto* deleted = std::get_if<DeleteRoute>(&change)) {
+        ASSERT_TRUE(made.before.routes.contains(deleted->route)) << "seed " << seed;
+        ASSERT_EQ(deleted->route.protocol, kProtocol);
+      } else if (const auto* rule = std::get_if<DeleteRule>(&change)) {
+        ASSERT_TRUE(made.before.rules.contains(rule->rule)) << "seed " << seed;
+        ASSERT_EQ(rule->rule.protocol, kProtocol);
+      } else if (const auto* mark = std::get_if<SetTunnelMark>(&change)) {
+        const Mark had = made.world.tunnels.at(mark->tunnel).fwmark;
+        ASSERT_TRUE(had.value == 0 || made.config.numbers.isOurs(had)) << "seed " << seed;
+      }
+    }
+  }
+}
+
+TEST(Properties, NoRouteOfOursLeavesByATunnel) {
+  for (const auto seed : test::seeds(1500)) {
+    const Case made = caseOf(seed);
+    for (const Route& route : made.desired.routes)
+      for (const NextHop& hop : route.hops)
+        ASSERT_FALSE(isTunnel(made.world, *made.world.link(hop.device))) << "seed " << seed;
+  }
+}
+
+TEST(Properties, EveryTableIsClosedBeforeItsRuleLeadsThere) {
+  for (const auto seed : test::seeds(1500)) {
+    const Case made = caseOf(seed);
+    State state = made.before;
+    for (const Change& change : made.plan.changes) {
+      apply(state, change);
+      const auto* added = std::get_if<AddRule>(&change);
+      if (added == nullptr) continue;
+      const bool closed = std::ranges::any_of(state.routes, [&](const Route& route) {
+        return route.table == added->rule.table && route.family() == added->rule.family &&
+               route.type == RouteType::unreachable && route.metric == kClosingMetric;
+      });
+      ASSERT_TRUE(closed) << "seed " << seed << ": " << describe(added->rule);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace wgsteer

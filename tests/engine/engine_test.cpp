@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/engine.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+
+#include "wgsteer/core/explain.hpp"
+
+#include "support/fake_kernel.hpp"
+#include "support/worlds.hpp"
+
+namespace wgsteer {
+namespace {
+
+using namespace test;
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() {
+    kernel.real.world = twoWans();
+    engine = makeEngine({});
+  }
+
+  std::unique_ptr<Engine> makeEngine(Config config) {
+    Engine::Observer observer;
+    observer.moved = [this](const std::string& tunnel, Family family, const InUse&, const InUse& now,
+                            const std::string& why) {
+      if (family == Family::v4) moves.push_back(tunnel + " " + now.wan + " " + why);
+    };
+    observer.failed = [this](const Change&, const Error& error, const DeviceName&) { failures.push_back(error.what); };
+    return std::make_unique<Engine>(kernel, std::move(config), std::move(observer),
+                                    [] { return std::chrono::seconds{1}; });
+  }
+
+  std::string wayOf(const Endpoint& endpoint) {
+    const Picture seen = *kernel.observe({});
+    return explain(seen.observed, seen.world, outerPacket(seen.observed, seen.world.tunnels.at("wg0"), endpoint))
+        .device;
+  }
+
+  State wanted() { return desire(engine->config(), kernel.observe({})->world); }
+  State present() { return kernel.observe({})->observed; }
+
+  FakeKernel kernel;
+  std::unique_ptr<Engine> engine;
+  std::vector<std::string> moves;
+  std::vector<std::string> failures;
+};
+
+TEST_F(EngineTest, StartCuresTheLoop) {
+  ASSERT_EQ(wayOf(kServer4), "wg0");
+  ASSERT_TRUE(engine->start());
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+  EXPECT_EQ(present(), wanted());
+}
+
+TEST_F(EngineTest, ASecondStartWritesNothing) {
+  ASSERT_TRUE(engine->start());
+  const auto before = kernel.writes;
+  auto second = makeEngine({});
+  ASSERT_TRUE(second->start());
+  EXPECT_EQ(kernel.writes, before);
+  EXPECT_TRUE(kernel.unstuck.empty());
+}
+
+TEST_F(EngineTest, AConflictIsRefusedAndNothingChanged) {
+  Rule foreign = kernelRule(Family::v4, 1500, kMainTable);
+  foreign.mark = {0x10000000, 0x30000000};
+  kernel.real.world.rules.insert(foreign);
+  const Status started = engine->start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::refused);
+  EXPECT_EQ(kernel.writes, 0U);
+  Config forced;
+  forced.force = true;
+  EXPECT_TRUE(makeEngine(forced)->start());
+}
+
+TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndUnsticksIt) {
+  ASSERT_TRUE(engine->start());
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_EQ(moves, std::vector<std::string>{"wg0 wan1 no carrier"});
+  ASSERT_EQ(kernel.unstuck.size(), 1U);
+  EXPECT_EQ(kernel.unstuck.front().second.value, 0xf0000000);
+  kernel.carrier("wan0", true);
+  engine->onEvents();
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+  EXPECT_EQ(kernel.unstuck.size(), 2U);
+}
+
+TEST_F(EngineTest, ALinkThatComesBackIsUsedAgainAlthoughNobodyRestoresItsDefaultRoute) {
+  ASSERT_TRUE(engine->start());
+  kernel.linkGoesDown("wan0");
+  engine->onEvents();
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_EQ(engine->pending()->size(), 0U);
+  kernel.linkComesUp("wan0");
+  engine->onEvents();
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+  EXPECT_EQ(engine->pending()->size(), 0U);
+}
+
+TEST_F(EngineTest, ANewGatewayReplacesTheOld) {
+  ASSERT_TRUE(engine->start());
+  kernel.deleteForeignRoute(route("0.0.0.0/0", kWan0, "192.0.2.1", 10));
+  kernel.addForeignRoute(route("0.0.0.0/0", kWan0, "192.0.2.254", 10));
+  engine->onEvents();
+  EXPECT_EQ(present(), wanted());
+  const auto& routes = present().routes;
+  const bool leadsThere = std::ranges::any_of(routes, [](const Route& known) {
+    return known.destination.isDefault() && !known.hops.empty() &&
+           known.hops.front().gateway == Address::v4(192, 0, 2, 254);
+  });
+  EXPECT_TRUE(leadsThere);
+}
+
+TEST_F(EngineTest, ADeletedRuleIsPutBackAtOnce) {
+  ASSERT_TRUE(engine->start());
+  const State before = present();
+  for (const Rule& rule : before.rules) {
+    kernel.someoneDeletesRule(rule);
+    engine->onEvents();
+    EXPECT_EQ(present(), before);
+  }
+}
+
+TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
+  ASSERT_TRUE(engine->start());
+  const State before = present();
+  // By now, the order of metrics would give wan1 the first number.
+  kernel.deleteForeignRoute(route("0.0.0.0/0", kWan0, "192.0.2.1", 10));
+  kernel.someoneFlushesNft();
+  engine->onEvents();
+  ASSERT_TRUE(present().nft);
+  EXPECT_EQ(present().nft->table.wans, before.nft->table.wans);
+}
+
+TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
+  ASSERT_TRUE(engine->start());
+  kernel.someoneSetsFwmark("wg0", Mark{0});
+  engine->onEvents();
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0U);
+  EXPECT_EQ(wayOf(kServer4), "wan0") << "the endpoint map has to mark it meanwhile";
+  engine->onPoll();
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0xf0000000);
+}
+
+TEST_F(EngineTest, AFwmarkOfTheUsersIsLeftAlone) {
+  kernel.real.world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  ASSERT_TRUE(engine->start());
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0xca6cU);
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+}
+
+TEST_F(EngineTest, LostEventsLeadToAFreshLook) {
+  ASSERT_TRUE(engine->start());
+  kernel.carrier("wan0", false);
+  kernel.deleteForeignRoute(route("0.0.0.0/0", kWan1, "198.51.100.1", 20));
+  kernel.loseEvents();
+  engine->onEvents();
+  EXPECT_EQ(engine->statistics().resyncs, 1U);
+  EXPECT_EQ(present(), wanted());
+}
+
+TEST_F(EngineTest, AFailedChangeIsReportedAndTriedAgain) {
+  for (std::size_t nth = 0; nth < 40; ++nth) {
+    FakeKernel fresh;
+    fresh.real.world = twoWans();
+    std::size_t reported = 0;
+    Engine::Observer observer;
+    observer.failed = [&](const Change&, const Error&, const DeviceName&) { ++reported; };
+    Engine tried{fresh, {}, observer, [] { return std::chrono::seconds{1}; }};
+    fresh.failWrite(nth, ErrorKind::busy);
+    ASSERT_TRUE(tried.start());
+    const bool failed = reported > 0;
+    EXPECT_EQ(tried.retryAfter().has_value(), failed);
+    fresh.heal();
+    if (failed) tried.onRetry();
+    EXPECT_FALSE(tried.retryAfter()) << "write " << nth;
+    const Picture seen = *fresh.observe({});
+    EXPECT_EQ(seen.observed, desire({}, seen.world)) << "write " << nth;
+  }
+}
+
+TEST_F(EngineTest, KilledAfterAnyWriteTheNextStartConverges) {
+  for (std::size_t after = 0; after < 45; ++after) {
+    FakeKernel fresh;
+    fresh.real.world = twoWans();
+    Engine killed{fresh, {}, {}, [] { return std::chrono::seconds{1}; }};
+    fresh.dieAfter(after);
+    ASSERT_TRUE(killed.start());
+    fresh.heal();
+    Engine next{fresh, {}, {}, [] { return std::chrono::seconds{1}; }};
+    ASSERT_TRUE(next.start());
+    const Picture seen = *fresh.observe({});
+    EXPECT_EQ(seen.observed, desire({}, seen.world)) << "killed after " << after;
+  }
+}
+
+TEST_F(EngineTest, ANewConfigurationIsTakenOver) {
+  ASSERT_TRUE(engine->start());
+  Config config;
+  config.wans = {{.name = "lte", .device = "wan1"}, {.name = "fiber", .device = "wan0", .metric = 2}};
+  ASSERT_TRUE(engine->reconfigure(config));
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_EQ(present(), wanted());
+}
+
+TEST_F(EngineTest, FlushLeavesNothing) {
+  const Picture before = *kernel.observe({});
+  ASSERT_TRUE(engine->start());
+  ASSERT_TRUE(engine->flush());
+  const Picture after = *kernel.observe({});
+  EXPECT_EQ(after.observed, State{});
+  EXPECT_EQ(after.world, before.world);
+}
+
+}  // namespace
+}  // namespace wgsteer

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the real kernel announces when others, or we, change something.
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/numbers.hpp"
+
+#include "netlink/rtnetlink.hpp"
+#include "netlink/rtnl_bytes.hpp"
+#include "support/netns.hpp"
+
+namespace wgsteer::netlink {
+namespace {
+
+using wgsteer::test::indexOf;
+using wgsteer::test::shell;
+
+constexpr TableId kTable{0x57470001};
+
+/// All announcements are queued before the command that caused them returns: nothing has to be waited for.
+class RtnlEvents : public wgsteer::test::OwnNetwork {
+ protected:
+  void SetUp() override {
+    OwnNetwork::SetUp();
+    wgsteer::test::addVethPair("wan0", "wan0p");
+    shell("ip address add 192.0.2.2/24 dev wan0");
+    wan0_ = indexOf("wan0");
+    auto opened = Rtnetlink::open();
+    ASSERT_TRUE(opened) << opened.error().toString();
+    kernel_.emplace(std::move(*opened));
+    EXPECT_EQ(kernel_->eventDescriptor(), -1);
+    const Status subscribed = kernel_->subscribe();
+    ASSERT_TRUE(subscribed) << subscribed.error().toString();
+    EXPECT_GE(kernel_->eventDescriptor(), 0);
+  }
+
+  std::vector<Event> after(const std::string& command) {
+    drained();
+    shell(command);
+    return drained();
+  }
+  std::vector<Event> drained() {
+    std::vector<Event> events;
+    kernel_->drain([&](const Event& event) { events.push_back(event); });
+    return events;
+  }
+  template <class T>
+  static std::vector<T> only(const std::vector<Event>& events) {
+    std::vector<T> found;
+    for (const Event& event : events)
+      if (const auto* one = std::get_if<T>(&event)) found.push_back(*one);
+    return found;
+  }
+  Route defaultBy(const char* gateway, std::uint8_t protocol) const {
+    Route route;
+    route.table = kTable;
+    const Address address = *Address::parse(gateway);
+    route.destination = route.source = Prefix::any(address.family());
+    route.metric = 1;
+    route.hops = {NextHop{.device = wan0_, .gateway = address, .onlink = true}};
+    route.protocol = protocol;
+    return route;
+  }
+
+  IfIndex wan0_;
+  std::optional<Rtnetlink> kernel_;
+};
+
+TEST_F(RtnlEvents, OfRoutes) {
+  const std::string route = " default dev wan0 onlink table 1464270849 metric 1 proto 87 via ";
+  auto added = only<RouteAdded>(after("ip route add" + route + "192.0.2.1"));
+  ASSERT_EQ(added.size(), 1U);
+  EXPECT_EQ(added[0].route, defaultBy("192.0.2.1", kProtocol));
+  EXPECT_FALSE(added[0].replaced);
+  added = only<RouteAdded>(after("ip route replace" + route + "192.0.2.9"));
+  ASSERT_EQ(added.size(), 1U);
+  EXPECT_EQ(added[0].route, defaultBy("192.0.2.9", kProtocol));
+  EXPECT_TRUE(added[0].replaced);
+  const auto gone = only<RouteGone>(after("ip route del" + route + "192.0.2.9"));
+  ASSERT_EQ(gone.size(), 1U);
+  EXPECT_EQ(gone[0].route, added[0].route);
+}
+
+TEST_F(RtnlEvents, ForeignRoutesThatAreNoDefaultsAreNotTold) {
+  // The filter in the kernel cannot tell table 100000 from ours: that is ours to do.
+  EXPECT_TRUE(after("ip route add 198.51.100.0/24 dev wan0; ip route add 198.51.100.0/24 dev wan0 table 100000;"
+                    "ip -6 route add 2001:db8:9::/48 dev wan0; ip -6 route add 2001:db8:9::/48 dev wan0 table 100000;"
+                    "ip route del 198.51.100.0/24 dev wan0; ip route del 198.51.100.0/24 dev wan0 table 100000")
+                  .empty());
+  EXPECT_EQ(only<RouteAdded>(after("ip route add 198.51.100.0/24 dev wan0 table 1464270849;"
+                                   "ip -6 route add 2001:db8:9::/48 dev wan0 table 1464270849"))
+                .size(),
+            2U);
+  EXPECT_EQ(
+      only<RouteAdded>(after("ip route add default dev wan0; ip -6 route add default dev wan0 table 100000")).size(),
+      2U);
+}
+
+TEST_F(RtnlEvents, OwnChangesAreNotTold) {
+  Rule rule;
+  rule.priority = 70;
+  rule.mark = {0x10000000, 0xf0000000};
+  rule.table = kTable;
+  rule.protocol = kProtocol;
+  drained();
+  for (const char* gateway : {"192.0.2.1", "fe80::1"}) {
+    const Route route = defaultBy(gateway, kProtocol);
+    EXPECT_TRUE(kernel_->addRoute(route, false));
+    rule.family = route.family();
+    EXPECT_TRUE(kernel_->addRule(rule));
+    EXPECT_TRUE(kernel_->deleteRule(rule));
+    EXPECT_TRUE(kernel_->deleteRoute(route));
+  }
+  EXPECT_TRUE(drained().empty());
+}
+
+TEST_F(RtnlEvents, RulesDeletedBehindOurBack) {
+  Rule rule;
+  rule.priority = 70;
+  rule.mark = {0x10000000, 0xf0000000};
+  rule.table = kTable;
+  rule.protocol = kProtocol;
+  for (const Family family : kFamilies) {
+    rule.family = family;
+    ASSERT_TRUE(kernel_->addRule(rule));
+    const auto gone = only<RuleGone>(after(std::string{ipCommand(family)} + " rule flush protocol 87"));
+    ASSERT_EQ(gone.size(), 1U);
+    EXPECT_EQ(gone[0].rule, rule);
+  }
+}
+
+TEST_F(RtnlEvents, LinksAndAddresses) {
+  const auto added = only<AddressAdded>(after("ip address add 192.0.2.3/24 dev wan0"));
+  ASSERT_EQ(added.size(), 1U);
+  EXPECT_EQ(added[0].address.address, Address::v4(192, 0, 2, 3));
+  const auto gone = only<AddressGone>(after("ip address del 192.0.2.3/24 dev wan0"));
+  ASSERT_EQ(gone.size(), 1U);
+  EXPECT_EQ(gone[0].address, added[0].address);
+  // The other end of a veth goes down: no carrier, at once (linkwatch takes veth for urgent).
+  const auto changed = only<LinkChanged>(after("ip link set wan0 down"));
+  ASSERT_FALSE(changed.empty());
+  EXPECT_EQ(changed.back().link.index, wan0_);
+  EXPECT_FALSE(changed.back().link.up);
+  const auto removed = only<LinkGone>(after("ip link del wan0"));
+  EXPECT_EQ(removed.size(), 2U);
+}
+
+TEST_F(RtnlEvents, PortsOfBridgesStayLinks) {
+  shell("ip link add br0 type bridge");
+  const auto events = after("ip link set wan0 master br0; ip link set wan0 nomaster");
+  EXPECT_TRUE(only<LinkGone>(events).empty());
+  for (const LinkChanged& changed : only<LinkChanged>(events))
+    if (changed.link.index == wan0_) EXPECT_EQ(changed.link.kind, "veth");
+}
+
+TEST_F(RtnlEvents, SwitchesThatMatter) {
+  const auto devices = [&](const std::string& command) {
+    std::vector<IfIndex> found;
+    for (const SysctlsChanged& changed : only<SysctlsChanged>(after(command))) found.push_back(changed.device);
+    return found;
+  };
+  const std::string ipv4 = " > /proc/sys/net/ipv4/conf/";
+  EXPECT_EQ(devices("echo 1" + ipv4 + "wan0/ignore_routes_with_linkdown"), std::vector{wan0_});
+  EXPECT_EQ(devices("echo 1" + ipv4 + "all/rp_filter"), std::vector{IfIndex{0}});
+  EXPECT_TRUE(devices("echo 1" + ipv4 + "default/rp_filter; echo 1" + ipv4 + "wan0/forwarding").empty());
+}
+
+TEST_F(RtnlEvents, LostOnesAreReportedAndLaterOnesArrive) {
+  auto other = Rtnetlink::open();
+  ASSERT_TRUE(other);
+  drained();
+  // 16 MB (the kernel doubles the 8 that are asked for) hold some 20 000 of them.
+  bool done = true;
+  for (int i = 0; i < 15000; ++i)
+    done = done && other->addRoute(defaultBy("192.0.2.1", 3), true) && other->addRoute(defaultBy("192.0.2.9", 3), true);
+  EXPECT_TRUE(done);
+  const auto events = drained();
+  EXPECT_FALSE(only<Overrun>(events).empty());
+  EXPECT_GT(only<RouteAdded>(events).size(), 10000U);
+  EXPECT_EQ(only<RouteAdded>(after("ip route add default dev wan0")).size(), 1U);
+}
+
+TEST_F(RtnlEvents, TraceTellsBothDirections) {
+  std::vector<std::string> lines;
+  kernel_->traceTo([&](const std::string& line) { lines.push_back(line); });
+  drained();
+  lines.clear();
+  const std::string device = "dev if" + std::to_string(wan0_.value);
+  ASSERT_TRUE(kernel_->addRoute(defaultBy("192.0.2.1", kProtocol), false));
+  after("ip route del default table 1464270849");
+  ASSERT_FALSE(kernel_->addRoute(defaultBy("192.0.2.2", kProtocol), false));
+  const std::string route = ": ip route default via 192.0.2.1 " + device + " onlink table 1464270849 metric 1 proto 87";
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0], "sent RTM_NEWROUTE create exclusive" + route);
+  EXPECT_EQ(lines[1], "heard RTM_DELROUTE" + route);
+  EXPECT_TRUE(lines[2].ends_with("(kernel: Nexthop has invalid gateway)")) << lines[2];
+}
+
+}  // namespace
+}  // namespace wgsteer::netlink

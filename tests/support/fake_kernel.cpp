@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "support/fake_kernel.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "wgsteer/core/describe.hpp"
+
+namespace wgsteer::test {
+
+Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions&) {
+  Picture seen = real;
+  seen.observed.tunnelMarks.clear();
+  for (const auto& [name, tunnel] : real.world.tunnels)
+    if (numbers.isOurs(tunnel.fwmark)) seen.observed.tunnelMarks.emplace(name, tunnel.fwmark);
+  seen.observed.sysctls.clear();
+  seen.world.adopted = {};
+  if (seen.observed.nft) {
+    seen.world.adopted.wanSlots = seen.observed.nft->table.wans;
+    seen.world.adopted.sysctls = seen.observed.nft->table.changedSysctls;
+    for (const Sysctl& sysctl : seen.observed.nft->table.changedSysctls) {
+      const Link* link = real.world.linkNamed(sysctl.device);
+      if (link != nullptr && link->sysctls.contains(sysctl.kind)) seen.observed.sysctls.insert(sysctl);
+    }
+  }
+  return seen;
+}
+
+Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale& stale) {
+  const Picture seen = *observe(numbers);
+  if (stale.rtnetlink || stale.links) {
+    picture.world.links = seen.world.links;
+    picture.world.addresses = seen.world.addresses;
+  }
+  if (stale.rtnetlink) {
+    picture.world.routes = seen.world.routes;
+    picture.world.rules = seen.world.rules;
+    picture.observed.rules = seen.observed.rules;
+  }
+  if (stale.rtnetlink || stale.ownRoutes) picture.observed.routes = seen.observed.routes;
+  if (stale.rtnetlink || stale.tunnels) {
+    picture.world.tunnels = seen.world.tunnels;
+    picture.observed.tunnelMarks = seen.observed.tunnelMarks;
+  }
+  if (stale.rtnetlink || stale.links || stale.nft) {
+    picture.observed.nft = seen.observed.nft;
+    picture.observed.sysctls = seen.observed.sysctls;
+    picture.world.adopted = seen.world.adopted;
+  }
+  return {};
+}
+
+/// What the real one would refuse: additions of what is there, replacements of what is not, without a table.
+Status FakeKernel::conflict(const Change& change) const {
+  if (const auto* added = std::get_if<AddRoute>(&change)) {
+    const auto sameKey = [&](const Route& route) { return route.key() == added->route.key(); };
+    const bool there =
+        std::ranges::any_of(real.observed.routes, sameKey) || std::ranges::any_of(real.world.routes, sameKey);
+    if (there && !added->replace) return fail(ErrorKind::alreadyThere, "File exists");
+    for (const NextHop& hop : added->route.hops) {
+      const Link* link = real.world.link(hop.device);
+      if (link == nullptr) return fail(ErrorKind::notThere, "No such device");
+      if (!link->up) return fail(ErrorKind::io, "Network is down");
+    }
+  }
+  if (const auto* set = std::get_if<SetTunnelMark>(&change);
+      set != nullptr && !real.world.tunnels.contains(set->tunnel))
+    return fail(ErrorKind::notThere, "No such device");
+  if (const auto* transaction = std::get_if<NftTransaction>(&change))
+    if (!real.observed.nft && !transaction->createTable) return fail(ErrorKind::notThere, "No such table");
+  return {};
+}
+
+Status FakeKernel::make(const Change& change, const Numbers&) {
+  if (auto refused = conflict(change); !refused) return refused;
+  ++writes;
+  apply(real.observed, change);
+  if (const auto* set = std::get_if<SetTunnelMark>(&change)) real.world.tunnels.at(set->tunnel).fwmark = set->mark;
+  if (const auto* set = std::get_if<SetSysctl>(&change)) {
+    auto& switches = linkNamed(set->sysctl.device).sysctls;
+    if (set->on)
+      switches.insert(set->sysctl.kind);
+    else
+      switches.erase(set->sysctl.kind);
+  }
+  return {};
+}
+
+CommitReport FakeKernel::commit(const Plan& plan, const Numbers& numbers) {
+  CommitReport report;
+  for (const Change& change : plan.changes) {
+    if (!report.ok() && std::holds_alternative<SetTunnelMark>(change)) break;
+    Status outcome;
+    if (fault_ && fault_->after == 0) {
+      if (!fault_->kind) break;
+      outcome = fail(*fault_->kind, "injected");
+      fault_.reset();
+    } else {
+      if (fault_) --fault_->after;
+      outcome = make(change, numbers);
+    }
+    if (outcome)
+      ++report.done;
+    else
+      report.failed.push_back({change, std::move(outcome)});
+  }
+  return report;
+}
+
+Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark) {
+  unstuck.emplace_back(tunnel.name, fwmark);
+  return {};
+}
+
+Status FakeKernel::subscribe() {
+  subscribed_ = true;
+  return {};
+}
+
+void FakeKernel::drain(const Sink& sink) {
+  const auto queued = std::exchange(queue_, {});
+  for (const Event& event : queued) sink(event);
+}
+
+void FakeKernel::announce(const Event& event) {
+  if (subscribed_) queue_.push_back(event);
+}
+
+Link& FakeKernel::linkNamed(const IfName& name) {
+  for (auto& [index, link] : real.world.links)
+    if (link.name == name) return link;
+  assert(false && "no such link");
+  std::abort();
+}
+
+void FakeKernel::linkGoesDown(const IfName& name) {
+  Link& link = linkNamed(name);
+  link.up = link.carrier = false;
+  announce(LinkChanged{link});
+  const auto by = [&](const Route& route) { return !route.hops.empty() && route.hops.front().device == link.index; };
+  for (auto* routes : {&real.world.routes, &real.observed.routes}) {
+    // IPv6 routes are announced one by one, IPv4 routes vanish in silence.
+    for (const Route& route : *routes)
+      if (by(route) && route.family() == Family::v6) announce(RouteGone{route});
+    std::erase_if(*routes, by);
+  }
+}
+
+void FakeKernel::linkComesUp(const IfName& name) {
+  Link& link = linkNamed(name);
+  link.up = link.carrier = true;
+  announce(LinkChanged{link});
+}
+
+void FakeKernel::carrier(const IfName& name, bool on) {
+  Link& link = linkNamed(name);
+  link.carrier = on;
+  announce(LinkChanged{link});
+}
+
+void FakeKernel::addForeignRoute(const Route& route) {
+  real.world.routes.insert(route);
+  announce(RouteAdded{route});
+}
+
+void FakeKernel::deleteForeignRoute(const Route& route) {
+  real.world.routes.erase(route);
+  announce(RouteGone{route});
+}
+
+void FakeKernel::someoneDeletesRule(const Rule& rule) {
+  real.observed.rules.erase(rule);
+  announce(RuleGone{rule});
+}
+
+void FakeKernel::someoneFlushesNft() {
+  real.observed.nft.reset();
+  announce(NftChanged{});
+}
+
+void FakeKernel::someoneSetsFwmark(const IfName& tunnel, Mark fwmark) { real.world.tunnels.at(tunnel).fwmark = fwmark; }
+
+void FakeKernel::loseEvents() {
+  queue_.clear();
+  announce(Overrun{});
+}
+
+}  // namespace wgsteer::test

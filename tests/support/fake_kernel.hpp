@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A kernel in memory: a second implementation of the seam, held to the real one by the suite in tests/contract. What
+// others do to it is announced as the kernel would; what we do ourselves is not. Faults can be injected at any write.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "wgsteer/kernel.hpp"
+
+namespace wgsteer::test {
+
+class FakeKernel : public Kernel {
+ public:
+  /// All there is, foreign and ours. Tests put the world here before the start.
+  Picture real;
+
+  Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) override;
+  Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
+  CommitReport commit(const Plan& plan, const Numbers& numbers) override;
+  Status unstick(const Tunnel& tunnel, Mark fwmark) override;
+  Status subscribe() override;
+  std::vector<int> descriptors() const override { return {}; }
+  void drain(const Sink& sink) override;
+
+  // What others do: the change, and its announcement.
+  void linkGoesDown(const IfName& name);
+  void linkComesUp(const IfName& name);
+  void carrier(const IfName& name, bool on);
+  void addForeignRoute(const Route& route);
+  void deleteForeignRoute(const Route& route);
+  void someoneDeletesRule(const Rule& rule);
+  void someoneFlushesNft();
+  /// Nothing is announced, as in the kernel.
+  void someoneSetsFwmark(const IfName& tunnel, Mark fwmark);
+  void loseEvents();
+
+  /// The n-th write from now on (0: the next) fails.
+  void failWrite(std::size_t nth, ErrorKind kind) { fault_ = Fault{nth, kind}; }
+  /// After n writes, no more is done: as if the process had been killed.
+  void dieAfter(std::size_t writes) { fault_ = Fault{writes, std::nullopt}; }
+  void heal() { fault_.reset(); }
+
+  std::size_t writes = 0;
+  std::vector<std::pair<IfName, Mark>> unstuck;
+
+ private:
+  struct Fault {
+    std::size_t after = 0;
+    std::optional<ErrorKind> kind;  ///< none: dead from here on
+  };
+  void announce(const Event& event);
+  Status make(const Change& change, const Numbers& numbers);
+  Status conflict(const Change& change) const;
+  Link& linkNamed(const IfName& name);
+
+  bool subscribed_ = false;
+  std::vector<Event> queue_;
+  std::optional<Fault> fault_;
+};
+
+}  // namespace wgsteer::test
