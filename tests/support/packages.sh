@@ -7,14 +7,13 @@
 # shellcheck disable=SC2034
 readonly kBuildPackages=(
   g++ cmake ninja-build pkg-config ccache
-  libmnl-dev libnftnl-dev libnl-3-dev libnl-genl-3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev
-  nlohmann-json3-dev
+  libmnl-dev libnftnl-dev libspdlog-dev libfmt-dev libtomlplusplus-dev nlohmann-json3-dev
 )
 readonly kDemoPackages=(wireguard-go wireguard-tools nftables iproute2 iputils-ping procps util-linux)
 readonly kTestPackages=(
   "${kDemoPackages[@]}"
-  libnl-route-3-dev libgtest-dev libgmock-dev
-  kmod busybox-static cpio qemu-system-x86 clang-format-19 shellcheck python3 zstd xz-utils
+  libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
+  kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 shellcheck python3
 )
 
 installed() { # PACKAGE

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What LinuxKernel takes for ours and for others', and what it still does after a failure.
+#include "kernel/linux_kernel.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include "support/netns.hpp"
+
+namespace wgsteer::kernel {
+namespace {
+
+using wgsteer::test::indexOf;
+using wgsteer::test::shell;
+
+constexpr TableId kTable{0x57470001};
+constexpr int kLongEnough = 5000;  // ms, for what is there at once
+
+class LinuxKernelTest : public wgsteer::test::OwnNetwork {
+ protected:
+  void SetUp() override {
+    OwnNetwork::SetUp();
+    wgsteer::test::addWan("wan0", "192.0.2.2/24", "192.0.2.1", 10);
+    wan0_ = indexOf("wan0");
+    auto opened = LinuxKernel::open();
+    ASSERT_TRUE(opened) << opened.error().toString();
+    kernel_ = std::move(*opened);
+  }
+
+  Picture observe(const ObserveOptions& options = {}) {
+    auto picture = kernel_->observe(numbers_, options);
+    EXPECT_TRUE(picture) << picture.error().toString();
+    return picture.value_or(Picture{});
+  }
+  Route route() const {
+    Route route;
+    route.table = kTable;
+    route.metric = 1;
+    route.hops = {NextHop{.device = wan0_, .gateway = Address::v4(192, 0, 2, 1), .onlink = true}};
+    route.protocol = kProtocol;
+    return route;
+  }
+  static Route closing(Family family) {
+    Route route;
+    route.table = kTable;
+    route.destination = route.source = Prefix::any(family);
+    route.metric = kClosingMetric;
+    route.type = RouteType::unreachable;
+    route.protocol = kProtocol;
+    return route;
+  }
+  Rule rule(Family family) const {
+    Rule rule;
+    rule.family = family;
+    rule.priority = numbers_.markPriority();
+    rule.mark = numbers_.mark(Slot{1});
+    rule.table = kTable;
+    rule.protocol = kProtocol;
+    return rule;
+  }
+  State wanted() const {
+    State state;
+    state.routes = {closing(Family::v4), closing(Family::v6), route()};
+    state.rules = {rule(Family::v4), rule(Family::v6)};
+    return state;
+  }
+
+  Numbers numbers_;
+  IfIndex wan0_;
+  std::unique_ptr<LinuxKernel> kernel_;
+};
+
+void expectDone(const CommitReport& report) {
+  for (const ChangeResult& failed : report.failed) ADD_FAILURE() << failed.status.error().toString();
+}
+
+TEST_F(LinuxKernelTest, PlanMadeIsPlanObservedAndTakenBack) {
+  expectDone(kernel_->commit(diff(wanted(), observe().observed), numbers_));
+  EXPECT_EQ(observe().observed, wanted());
+  expectDone(kernel_->commit(diff(State{}, wanted()), numbers_));
+  EXPECT_EQ(observe().observed, State{});
+}
+
+TEST_F(LinuxKernelTest, OursIsByProtocolAndTable) {
+  shell("ip route add default via 192.0.2.1 table 1464270849 metric 5 proto 87");
+  shell("ip route add default via 192.0.2.1 table 1464270849 metric 6 proto static");
+  shell("ip route add default via 192.0.2.1 metric 7 proto 87");
+  shell("ip rule add priority 4000 fwmark 1 lookup main protocol 87; ip rule add priority 4001 fwmark 1 lookup main");
+  const Picture picture = observe();
+  ASSERT_EQ(picture.observed.routes.size(), 1U);
+  EXPECT_EQ(picture.observed.routes.begin()->metric, 5U);
+  ASSERT_EQ(picture.observed.rules.size(), 1U);
+  EXPECT_EQ(picture.observed.rules.begin()->priority, 4000U);
+  std::vector<std::uint32_t> metrics;
+  for (const Route& foreign : picture.world.routes)
+    if (foreign.family() == Family::v4) metrics.push_back(foreign.metric);
+  std::ranges::sort(metrics);
+  EXPECT_EQ(metrics, (std::vector<std::uint32_t>{6, 7, 10}));
+  EXPECT_TRUE(std::ranges::any_of(picture.world.rules, [](const Rule& foreign) { return foreign.priority == 4001; }));
+}
+
+TEST_F(LinuxKernelTest, OnlyDefaultsAreKeptUnlessAllAreAskedFor) {
+  shell("ip route add 198.51.100.0/24 dev wan0");
+  const Prefix destination = *Prefix::parse("198.51.100.0/24");
+  const auto hasIt = [&](const Picture& picture) {
+    return std::ranges::any_of(picture.world.routes, [&](const Route& one) { return one.destination == destination; });
+  };
+  EXPECT_FALSE(hasIt(observe()));
+  EXPECT_TRUE(hasIt(observe({.allRoutes = true})));
+}
+
+TEST_F(LinuxKernelTest, AfterAFailureNothingThatCouldMisleadAPacket) {
+  expectDone(kernel_->commit(diff(wanted(), State{}), numbers_));
+  Route impossible = route();
+  impossible.metric = 2;
+  impossible.hops.front().device = IfIndex{9999};
+  Route other = route();
+  other.metric = 3;
+  Plan plan;
+  plan.changes = {AddRoute{impossible, false},  AddRoute{other, false}, SetTunnelMark{"wg0", Mark{1}},
+                  DeleteRule{rule(Family::v4)}, DeleteRoute{route()},   DeleteRoute{closing(Family::v4)}};
+  const CommitReport report = kernel_->commit(plan, numbers_);
+  ASSERT_EQ(report.failed.size(), 1U);
+  EXPECT_EQ(report.failed[0].change, plan.changes[0]);
+  EXPECT_EQ(report.failed[0].status.error().kind, ErrorKind::notThere);
+  EXPECT_EQ(report.done, 2U);
+  State expected = wanted();
+  expected.routes.erase(route());
+  expected.routes.insert(other);
+  EXPECT_EQ(observe().observed, expected);
+}
+
+TEST_F(LinuxKernelTest, SwitchThatCannotBeSetHoldsNothingUp) {
+  expectDone(kernel_->commit(diff(wanted(), State{}), numbers_));
+  Plan plan;
+  plan.changes = {SetSysctl{{SysctlKind::srcValidMark, "nowhere"}, true}, DeleteRule{rule(Family::v4)}};
+  const CommitReport report = kernel_->commit(plan, numbers_);
+  ASSERT_EQ(report.failed.size(), 1U);
+  EXPECT_EQ(report.failed[0].status.error().kind, ErrorKind::notThere);
+  EXPECT_EQ(report.failed[0].status.error().what.substr(0, 46), "sysctl -w net.ipv4.conf.nowhere.src_valid_mark");
+  EXPECT_EQ(observe().observed.rules, std::set{rule(Family::v6)});
+}
+
+TEST_F(LinuxKernelTest, WhatWentAwayWithItsDeviceNeedsNoTakingBack) {
+  Plan plan;
+  plan.changes = {SetTunnelMark{"nowhere", Mark{0}}, SetSysctl{{SysctlKind::ignoreLinkdown6, "nowhere"}, false}};
+  const CommitReport report = kernel_->commit(plan, numbers_);
+  expectDone(report);
+  EXPECT_EQ(report.done, 2U);
+  plan.changes = {SetTunnelMark{"nowhere", Mark{0x10000000}}};
+  EXPECT_FALSE(kernel_->commit(plan, numbers_).ok());
+}
+
+TEST_F(LinuxKernelTest, SwitchesOfADeviceWithADotInItsName) {
+  wgsteer::test::addVethPair("wan.7", "peer.7");
+  Plan plan;
+  std::set<SysctlKind> all;
+  for (const auto kind : {SysctlKind::ignoreLinkdown4, SysctlKind::ignoreLinkdown6, SysctlKind::srcValidMark}) {
+    plan.changes.emplace_back(SetSysctl{{kind, "wan.7"}, true});
+    all.insert(kind);
+  }
+  expectDone(kernel_->commit(plan, numbers_));
+  EXPECT_EQ(observe().world.linkNamed("wan.7")->sysctls, all);
+  plan.changes = {SetSysctl{{SysctlKind::srcValidMark, "wan.7"}, false}};
+  expectDone(kernel_->commit(plan, numbers_));
+  EXPECT_FALSE(observe().world.linkNamed("wan.7")->sysctls.contains(SysctlKind::srcValidMark));
+}
+
+TEST_F(LinuxKernelTest, RefreshReadsWhatIsStaleAndNothingElse) {
+  expectDone(kernel_->commit(diff(wanted(), State{}), numbers_));
+  Picture picture = observe();
+  shell("ip route flush table 1464270849; ip rule flush protocol 87");
+  ASSERT_TRUE(kernel_->refresh(picture, numbers_, {.ownRoutes = true}));
+  EXPECT_EQ(picture.observed.routes, std::set{closing(Family::v6)});
+  EXPECT_EQ(picture.observed.rules, wanted().rules);
+  ASSERT_TRUE(kernel_->refresh(picture, numbers_, {.rtnetlink = true}));
+  EXPECT_EQ(picture.observed.rules, std::set{rule(Family::v6)});
+}
+
+TEST_F(LinuxKernelTest, ChangesOfOthersWakeUpAndOwnOnesDoNot) {
+  EXPECT_TRUE(kernel_->descriptors().empty());
+  const Status subscribed = kernel_->subscribe();
+  ASSERT_TRUE(subscribed) << subscribed.error().toString();
+  std::vector<pollfd> waiting;
+  for (const int descriptor : kernel_->descriptors())
+    waiting.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
+  ASSERT_EQ(waiting.size(), 2U);
+  Picture picture = observe();
+  std::vector<Event> events;
+  const auto note = [&](const Event& event) { events.push_back(event); };
+  kernel_->drain(note);
+  events.clear();
+
+  const Plan plan = diff(wanted(), picture.observed);
+  expectDone(kernel_->commit(plan, numbers_));
+  settle(picture, plan);
+  kernel_->drain(note);
+  EXPECT_TRUE(events.empty());
+
+  shell("ip rule del priority 70; ip route flush table 1464270849");
+  EXPECT_GT(::poll(waiting.data(), waiting.size(), kLongEnough), 0);
+  kernel_->drain(note);
+  for (const Event& event : events) EXPECT_TRUE(track(picture, event).relevant);
+  EXPECT_EQ(picture.observed, observe().observed);
+}
+
+}  // namespace
+}  // namespace wgsteer::kernel
+
+int main(int argc, char** argv) { return wgsteer::test::runInOwnNetwork(argc, argv); }
