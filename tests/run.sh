@@ -28,10 +28,12 @@ build() { # FOLDER OPTIONS...
     cmake --build "$folder"
 }
 
-sources() { find include src tests bench -name '*.cpp' -o -name '*.hpp'; }
+files() { find . -type f -not -path './.git/*' -not -path './build*' "$@"; }
+
+sources() { files '(' -name '*.cpp' -o -name '*.hpp' ')'; }
 
 scripts() {
-  find tests .ci openwrt -type f -not -path '*/build*' -exec grep -lE '^(#!.*\<(bash|sh)$|# shellcheck shell=)' {} +
+  files -exec grep -lE '^(#!.*\<(bash|sh)$|# shellcheck shell=)' {} +
 }
 
 formatted() { sources | xargs -r clang-format-19 --dry-run --Werror; }

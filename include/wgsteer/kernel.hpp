@@ -52,9 +52,9 @@ class Kernel {
   /// failed.
   virtual CommitReport commit(const Plan& plan, const Numbers& numbers) = 0;
 
-  /// Clears the source addresses that the tunnel's WireGuard has cached for its peers, by setting its fwmark to what it
-  /// is (WGDEVICE_A_FWMARK; drivers/net/wireguard/netlink.c). Sessions are not touched.
-  virtual Status unstick(const Tunnel& tunnel, Mark fwmark) = 0;
+  /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.
+  /// Sessions are not touched.
+  virtual Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
 
   /// Subscribes; from here on changes are queued. Before observe(), so that nothing is missed in between.
   virtual Status subscribe() = 0;

@@ -32,10 +32,10 @@ void diffRoutes(const std::set<Route>& desired, const std::set<Route>& observed,
   for (const Route& route : observed) {
     if (desired.contains(route)) continue;
     const auto successor = wanted.find(route.key());
-    if (successor != wanted.end() && !observed.contains(*successor->second))
-      replaceable.insert(route.key());
-    else
-      stale.push_back(&route);
+    // A replacement takes the place of one route; what else has the same key is to be removed.
+    const bool replaced =
+        successor != wanted.end() && !observed.contains(*successor->second) && replaceable.insert(route.key()).second;
+    if (!replaced) stale.push_back(&route);
   }
 
   std::vector<Route> missing;

@@ -21,7 +21,7 @@ struct Lookup {
 
 class Simulator {
  public:
-  Simulator(const State& state, const World& world) : world_(world), names_(deviceNames(world)) {
+  Simulator(const State& state, const World& world) : state_(state), world_(world), names_(deviceNames(world)) {
     for (const auto* set : {&world.rules, &state.rules})
       for (const Rule& rule : *set) rules_.push_back(&rule);
     // The sets are ordered, not the kernel's lists: of equal priorities, foreign ones were there first.
@@ -52,8 +52,9 @@ class Simulator {
 
  private:
   bool matches(const Rule& rule, const Packet& packet) const {
-    bool match = rule.mark.matches(packet.mark) && rule.inputInterface.empty() && rule.outputInterface.empty() &&
-                 !rule.otherSelector;
+    // What this host sends itself comes in by "lo", as far as rules are concerned (flowi_iif).
+    const bool fromHere = rule.inputInterface.empty() || rule.inputInterface == "lo";
+    bool match = rule.mark.matches(packet.mark) && fromHere && rule.outputInterface.empty() && !rule.otherSelector;
     // A lookup without a source yet matches no "from", other than "from all".
     if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);
     if (rule.destination) match &= rule.destination->contains(packet.destination.address);
@@ -84,7 +85,8 @@ class Simulator {
       const Link* link = world_.link(hop.device);
       if (link == nullptr || !link->up) continue;
       const auto ignores = route.family() == Family::v4 ? SysctlKind::ignoreLinkdown4 : SysctlKind::ignoreLinkdown6;
-      if (!link->carrier && link->sysctls.contains(ignores)) continue;
+      if (!link->carrier && (link->sysctls.contains(ignores) || state_.sysctls.contains({ignores, link->name})))
+        continue;
       return hop;
     }
     return std::nullopt;
@@ -117,6 +119,7 @@ class Simulator {
     return found.outcome == Outcome::noRoute ? " -> nothing there, next rule" : "";
   }
 
+  const State& state_;
   const World& world_;
   DeviceName names_;
   std::vector<const Rule*> rules_;

@@ -61,7 +61,8 @@ class Inspector {
           "set rule_priority in [globals] if it gets in the way");
     const bool catchesAll = rule.priority > 0 && rule.priority < base && rule.action == RuleAction::lookup &&
                             rule.mark.mask == 0 && !rule.source && !rule.destination && rule.inputInterface.empty() &&
-                            rule.outputInterface.empty() && rule.ipProtocol == 0 && rule.suppressPrefixLength < 0;
+                            rule.outputInterface.empty() && rule.ipProtocol == 0 && !rule.sourcePort &&
+                            !rule.destinationPort && !rule.otherSelector && rule.suppressPrefixLength < 0;
     if (catchesAll)
       add(Severity::problem, "a rule for everything comes before ours: " + text,
           "set rule_priority in [globals] below " + std::to_string(rule.priority));

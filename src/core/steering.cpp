@@ -65,6 +65,18 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
   return chosen->address;
 }
 
+/// Whether a parked default route could be there again: its device still (or again) has an address that its gateway is
+/// reached by. With the link down the addresses stay; when they go (a lease that ran out), nothing leads there.
+bool mayCountAgain(const World& world, const Route& route) {
+  return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+    return std::ranges::any_of(world.addresses, [&](const InterfaceAddress& own) {
+      if (own.device != hop.device || own.address.family() != route.family()) return false;
+      return !hop.gateway || hop.onlink || hop.gateway->family() != route.family() ||
+             Prefix{own.peer.value_or(own.address), own.prefixLength}.contains(*hop.gateway);
+    });
+  });
+}
+
 /// Fills in what the world says about the WAN's device.
 void look(const World& world, Wan& wan) {
   wan.link = world.linkNamed(wan.device);
@@ -74,7 +86,10 @@ void look(const World& world, Wan& wan) {
   if (wan.link == nullptr) return;
   for (const Family family : kFamilies) {
     auto defaults = defaultsOf(world.routes, wan.link->index, family);
-    if (defaults.empty()) defaults = defaultsOf(world.parked, wan.link->index, family);
+    if (defaults.empty()) {
+      defaults = defaultsOf(world.parked, wan.link->index, family);
+      std::erase_if(defaults, [&](const Route& route) { return !mayCountAgain(world, route); });
+    }
     if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
     if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
   }
@@ -95,12 +110,29 @@ std::vector<Wan> configuredWans(const Config& config, const World& world) {
   return wans;
 }
 
+/// The lowest number that is free, else that of a device which is gone: a modem that is called differently each time it
+/// is plugged in would use them all up.
+std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const World& world, unsigned slotCount) {
+  for (unsigned number = 1; number < slotCount; ++number) {
+    const Slot slot{static_cast<std::uint8_t>(number)};
+    if (std::ranges::none_of(slots, [&](const auto& known) { return known.second == slot; })) return slot;
+  }
+  const auto gone =
+      std::ranges::find_if(slots, [&](const auto& known) { return world.linkNamed(known.first) == nullptr; });
+  if (gone == slots.end()) return std::nullopt;
+  const Slot slot = gone->second;
+  slots.erase(gone);
+  return slot;
+}
+
 /// Without a configuration: all devices with a default route in the main table, and those that once had one. A device
 /// keeps its number for as long as we know of it, also over a restart, for what is in the kernel speaks of it by that
 /// number.
-std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount) {
+std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount, std::vector<std::string>& problems) {
   std::map<IfName, Slot> slots = world.adopted.wanSlots;
   std::erase_if(slots, [&](const auto& known) {
+    // A wider mask may have left higher numbers; the last one is the default policy's.
+    if (known.second.value == 0 || known.second.value >= slotCount) return true;
     const Link* link = world.linkNamed(known.first);
     return link != nullptr && !mayBeFoundAsWan(world, *link);
   });
@@ -116,13 +148,10 @@ std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount) {
   }
   std::ranges::sort(fresh);
   for (const auto& [metric, device] : fresh) {
-    for (unsigned number = 1; number < slotCount; ++number) {
-      const Slot slot{static_cast<std::uint8_t>(number)};
-      const bool taken = std::ranges::any_of(slots, [&](const auto& known) { return known.second == slot; });
-      if (taken) continue;
-      slots.emplace(device, slot);
-      break;
-    }
+    if (const auto slot = takeSlot(slots, world, slotCount))
+      slots.emplace(device, *slot);
+    else
+      problems.push_back("no mark is left for WAN " + device + ": widen mark_mask; it is not used");
   }
   return slots;
 }
@@ -147,9 +176,9 @@ void rankFoundWans(std::vector<Wan>& wans) {
   }
 }
 
-std::vector<Wan> foundWans(const Config& config, const World& world) {
+std::vector<Wan> foundWans(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans;
-  for (const auto& [device, slot] : foundSlots(world, config.numbers.slotCount())) {
+  for (const auto& [device, slot] : foundSlots(world, config.numbers.slotCount(), problems)) {
     Wan wan;
     wan.name = device;
     wan.device = device;
@@ -286,7 +315,7 @@ bool looksLikeServer(const Tunnel& tunnel) {
 
 Steering steer(const Config& config, const World& world) {
   Steering steering;
-  steering.wans = config.wans.empty() ? foundWans(config, world) : configuredWans(config, world);
+  steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems) : configuredWans(config, world);
   PolicyBook book{config, steering};
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);

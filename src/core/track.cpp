@@ -53,7 +53,8 @@ class Tracker {
   }
 
   Tracked operator()(const AddressAdded& event) {
-    // One address is announced again whenever its flags or lifetimes change.
+    // One address is announced again whenever its flags or lifetimes change; with router advertisements, for ever.
+    if (world_.addresses.contains(event.address)) return {};
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, event.address); });
     world_.addresses.insert(event.address);
     return {.relevant = true, .stale = {}};
@@ -85,13 +86,14 @@ class Tracker {
   }
 
   Tracked operator()(const RouteGone& event) {
-    if (isOurs(event.route)) return {.relevant = observed_.routes.erase(event.route) > 0, .stale = {}};
-    const auto erased = world_.routes.erase(event.route) + world_.parked.erase(event.route);
+    const bool ours = isOurs(event.route);
+    const auto erased = ours ? observed_.routes.erase(event.route)
+                             : world_.routes.erase(event.route) + world_.parked.erase(event.route);
     if (erased > 0) return {.relevant = true, .stale = {}};
     // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the truth.
-    const bool concerns =
-        std::ranges::any_of(world_.routes, [&](const Route& known) { return known.key() == event.route.key(); });
-    return {.relevant = concerns, .stale = {.rtnetlink = concerns}};
+    const bool concerns = std::ranges::any_of(ours ? observed_.routes : world_.routes,
+                                              [&](const Route& known) { return known.key() == event.route.key(); });
+    return {.relevant = concerns, .stale = {.rtnetlink = concerns && !ours, .ownRoutes = concerns && ours}};
   }
 
   Tracked operator()(const RuleAdded& event) {
@@ -143,6 +145,23 @@ class Tracker {
   State& observed_;
 };
 
+void settleMark(World& world, const SetTunnelMark& set) {
+  const auto tunnel = world.tunnels.find(set.tunnel);
+  if (tunnel != world.tunnels.end()) tunnel->second.fwmark = set.mark;
+}
+
+/// Not every switch that is written is announced (src_valid_mark is not); and one that we took back, but still thought
+/// to be on, would be taken for the administrator's.
+void settleSysctl(World& world, const SetSysctl& set) {
+  for (auto& [index, link] : world.links) {
+    if (link.name != set.sysctl.device) continue;
+    if (set.on)
+      link.sysctls.insert(set.sysctl.kind);
+    else
+      link.sysctls.erase(set.sysctl.kind);
+  }
+}
+
 }  // namespace
 
 Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{picture}, event); }
@@ -150,10 +169,8 @@ Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{
 void settle(Picture& picture, const Plan& plan) {
   apply(picture.observed, plan);
   for (const Change& change : plan.changes) {
-    const auto* set = std::get_if<SetTunnelMark>(&change);
-    if (set == nullptr) continue;
-    const auto tunnel = picture.world.tunnels.find(set->tunnel);
-    if (tunnel != picture.world.tunnels.end()) tunnel->second.fwmark = set->mark;
+    if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture.world, *set);
+    if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);
   }
   // Without a table of ours (somebody flushed the ruleset), what we know of our past is kept in mind until it is back.
   if (!picture.observed.nft) return;

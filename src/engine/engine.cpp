@@ -193,7 +193,8 @@ void Engine::noteMoves(const Steering& steering) {
     if (!moved) continue;
     const auto marked = picture_.observed.tunnelMarks.find(view.tunnel->name);
     const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? view.tunnel->fwmark : marked->second;
-    if (auto done = kernel_.unstick(*view.tunnel, fwmark); !done && done.error().kind != ErrorKind::notThere)
+    if (auto done = kernel_.unstick(*view.tunnel, fwmark, config_.numbers);
+        !done && done.error().kind != ErrorKind::notThere)
       if (observer_.trouble) observer_.trouble(done.error());
   }
   inUse_ = std::move(current);

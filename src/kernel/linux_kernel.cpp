@@ -225,7 +225,9 @@ CommitReport LinuxKernel::commit(const Plan& plan, const Numbers& numbers) {
   return report;
 }
 
-Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark) { return wireguard_.setFwmark(tunnel, fwmark); }
+Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
+  return wireguard_.unstick(tunnel, fwmark, numbers);
+}
 
 Status LinuxKernel::subscribe() {
   return inOrder([&] { return rtnetlink_.subscribe(); }, [&] { return nft_->subscribe(); });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/wireguard.hpp"
 
+#include <optional>
+
 namespace wgsteer::netlink {
 
 namespace {
@@ -49,6 +51,14 @@ Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
   // What was last known must not be what it was before.
   if (const auto known = last_.find(tunnel.name); done && known != last_.end()) known->second.fwmark = fwmark;
   return done;
+}
+
+Status WireGuard::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
+  if (tunnel.backend == TunnelBackend::kernel) return setFwmark(tunnel, fwmark);
+  constexpr std::uint32_t kSpareBit = 1;
+  const bool spare = numbers.isOurs(fwmark) && (numbers.markMask & kSpareBit) == 0;
+  return uapi_.unstick(tunnel.name, fwmark, spare ? std::optional{Mark{fwmark.value | kSpareBit}} : std::nullopt,
+                       tunnel.listenPort);
 }
 
 }  // namespace wgsteer::netlink

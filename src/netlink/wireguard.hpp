@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
 
@@ -24,9 +25,10 @@ class WireGuard {
   /// All tunnels among the links. One that vanishes meanwhile is not among them. One whose process does not answer, or
   /// answers nonsense, is what it was last time, and nothing if it never answered: it must not hide the others.
   Result<std::map<IfName, Tunnel>> observe(const std::map<IfIndex, Link>& links);
-  /// Also with the mark that it has: in the kernel that clears the cached source addresses of all peers. wireguard-go
-  /// does nothing when the mark is the same (device.BindSetMark), it watches routes itself.
   Status setFwmark(const Tunnel& tunnel, Mark fwmark);
+  /// Makes it forget the sources that it has cached for its peers. The kernel's does when its fwmark is set, also to
+  /// what it is; for others see WireGuardUapi.
+  Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers);
 
  private:
   WireGuardGenl genl_;

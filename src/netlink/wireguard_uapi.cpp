@@ -178,13 +178,24 @@ Result<Tunnel> WireGuardUapi::read(const IfName& device) const {
   return parseUapi(answer.view(), device);
 }
 
-Status WireGuardUapi::setFwmark(const IfName& device, Mark fwmark) const {
-  const std::string what = "wg set " + device + " fwmark " + hex(fwmark.value);
+Status WireGuardUapi::set(const IfName& device, const std::string& lines, const std::string& what) const {
   SecretText answer;
-  const std::string request = "set=1\nfwmark=" + std::to_string(fwmark.value) + "\n\n";
-  if (auto done = converse(socketPath(device), request, answer, what); !done) return done;
+  if (auto done = converse(socketPath(device), "set=1\n" + lines + "\n", answer, what); !done) return done;
   if (answer.view().starts_with("errno=0\n")) return {};
   return fail(ErrorKind::refused, what + ": its process refuses");
+}
+
+Status WireGuardUapi::setFwmark(const IfName& device, Mark fwmark) const {
+  return set(device, "fwmark=" + std::to_string(fwmark.value) + "\n",
+             "wg set " + device + " fwmark " + hex(fwmark.value));
+}
+
+Status WireGuardUapi::unstick(const IfName& device, Mark fwmark, std::optional<Mark> equivalent,
+                              std::uint16_t listenPort) const {
+  const std::string back = "fwmark=" + std::to_string(fwmark.value) + "\n";
+  const std::string lines = equivalent ? "fwmark=" + std::to_string(equivalent->value) + "\n" + back
+                                       : "listen_port=" + std::to_string(listenPort) + "\n";
+  return set(device, lines, "wg set " + device + " (cached sources)");
 }
 
 }  // namespace wgsteer::netlink

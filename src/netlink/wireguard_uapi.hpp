@@ -3,6 +3,8 @@
 // that hangs cannot hold us up: a conversation has half a second in all.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,8 +25,14 @@ class WireGuardUapi {
   /// notThere without a socket, or when nobody listens on it any more; busy when there is no answer in time.
   Result<Tunnel> read(const IfName& device) const;
   Status setFwmark(const IfName& device, Mark fwmark) const;
+  /// wireguard-go keeps sending by a link that is down until its handshake is tried again after 15 s: it hears of IPv4
+  /// routes that go, but link down takes them silently; and it does nothing when the fwmark is set to what it is. So
+  /// another mark is set for a moment, one that rules cannot tell from it; where there is none, the socket is opened
+  /// again.
+  Status unstick(const IfName& device, Mark fwmark, std::optional<Mark> equivalent, std::uint16_t listenPort) const;
 
  private:
+  Status set(const IfName& device, const std::string& lines, const std::string& what) const;
   std::string socketPath(const IfName& device) const;
   std::string directory_;
 };

@@ -169,6 +169,7 @@ TEST_F(RtnetlinkTest, RefusalsSayWhatAndWhy) {
   EXPECT_EQ(refused.error().code, ENETUNREACH);
   EXPECT_TRUE(refused.error().what.starts_with("ip route add default via 192.0.2.1 dev if")) << refused.error().what;
   route.hops.front().device = IfIndex{9999};
+  route.hops.front().onlink = true;
   refused = kernel_->addRoute(route, false);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::notThere);

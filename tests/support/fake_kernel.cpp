@@ -107,7 +107,7 @@ CommitReport FakeKernel::commit(const Plan& plan, const Numbers& numbers) {
   return report;
 }
 
-Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark) {
+Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
   unstuck.emplace_back(tunnel.name, fwmark);
   return {};
 }

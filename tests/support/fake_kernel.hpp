@@ -18,7 +18,7 @@ class FakeKernel : public Kernel {
   Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) override;
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
-  Status unstick(const Tunnel& tunnel, Mark fwmark) override;
+  Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override { return {}; }
   void drain(const Sink& sink) override;
