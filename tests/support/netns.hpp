@@ -52,12 +52,12 @@ inline IfIndex indexOf(const IfName& name) {
   return IfIndex{static_cast<std::int32_t>(index)};
 }
 
-/// Two connected devices, both up, so both with carrier. Without IPv6 duplicate address detection, which takes a second
-/// for every address.
+/// Two connected devices, both up, so both with carrier. Without what the kernel would do to them by itself a while
+/// later: IPv6 link-local addresses, and a second of duplicate address detection for every other one.
 inline void addVethPair(const IfName& name, const IfName& peer) {
   shell("ip link add " + name + " type veth peer name " + peer);
   for (const IfName& end : {name, peer})
-    shell("echo 0 > /proc/sys/net/ipv6/conf/" + end + "/accept_dad; ip link set " + end + " up");
+    shell("echo 0 > /proc/sys/net/ipv6/conf/" + end + "/accept_dad; ip link set " + end + " addrgenmode none up");
 }
 
 /// A WAN: device `name` with carrier (its other end is `name`p), the addresses given, and default routes by the
