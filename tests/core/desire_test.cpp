@@ -40,12 +40,6 @@ Lines rules(const State& state, Family family) {
   return lines;
 }
 
-Config twoWanConfig() {
-  Config config;
-  config.wans = {{.name = "fiber", .device = "wan0", .metric = 1}, {.name = "lte", .device = "wan1", .metric = 2}};
-  return config;
-}
-
 TEST(Desire, IsNothingAsLongAsNoWanWasEverSeen) {
   World world = twoWans();
   std::erase_if(world.routes, [](const Route& each) { return each.destination.isDefault(); });
@@ -108,19 +102,19 @@ TEST(Tables, OfAPolicyLeaveOutWhatIsNotEligible) {
 TEST(Tables, OfAWanWhoseLinkIsDownAreClosedAndEmpty) {
   World world = twoWans();
   world.links.at(kWan0).up = world.links.at(kWan0).carrier = false;
-  const State state = desire(twoWanConfig(), world);
+  const State state = desire(fiberAndLte(), world);
   EXPECT_EQ(table(state, world, kFirstWan, Family::v4), Lines{"unreachable default metric 4294967295"});
 }
 
 TEST(Tables, WithTheLastResortMainAreNotClosed) {
-  Config config = twoWanConfig();
-  config.policies = {{.name = "open", .members = {{"lte", 1, 1}}, .lastResort = LastResort::main}};
-  const World world = twoWans();
-  const State state = desire(config, world);
-  EXPECT_EQ(
-      table(state, world, TableId{kPolicyTableBase + 14}, Family::v4),
-      (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1", "198.51.100.0/24 dev wan1 scope link metric 1"}));
-}
+  Config config = fiberAndLte();
+  config.policies = {policy("open", {{"lte", 1, 1}}, .lastResort = LastResort::main}
+};
+const World world = twoWans();
+const State state = desire(config, world);
+EXPECT_EQ(table(state, world, TableId{kPolicyTableBase + 14}, Family::v4),
+          (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1", "198.51.100.0/24 dev wan1 scope link metric 1"}));
+}  // namespace
 
 TEST(Tables, HaveTheLansButNeverATunnel) {
   World world = twoWans();
@@ -141,9 +135,9 @@ TEST(Tables, HaveTheLansButNeverATunnel) {
 }
 
 TEST(Tables, OfBalancedWansHaveOneRouteWithWeights) {
-  Config config = twoWanConfig();
+  Config config = fiberAndLte();
   config.policies = {
-      {.name = "both", .members = {{"fiber", 1, 3}, {"lte", 1, 1}}, .lastResort = LastResort::unreachable}};
+      {.name = "both", .members = {{"fiber", 1, 3}, {"lte", 1, 1}})};
   const World world = twoWans();
   const State state = desire(config, world);
   const TableId id{kPolicyTableBase + 14};
@@ -225,9 +219,9 @@ TEST(Marks, OfTheUserAreKeptAndMatchedAsTheyAre) {
 }
 
 TEST(Marks, OfTheUserThatTwoTunnelsShareLeadToTheFirstOnesPolicy) {
-  Config config = twoWanConfig();
-  config.policies = {{.name = "mobile", .members = {{"lte", 1, 1}}, .lastResort = LastResort::unreachable}};
-  config.tunnels = {{.interface = "wg1", .policy = "mobile"}};
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}})};
+  config.tunnels = {tunnel("wg1", "mobile")};
   World world = twoWans();
   world.tunnels.at("wg0").fwmark = Mark{0xca6c};
   Tunnel second = world.tunnels.at("wg0");
@@ -240,9 +234,9 @@ TEST(Marks, OfTheUserThatTwoTunnelsShareLeadToTheFirstOnesPolicy) {
 }
 
 TEST(Endpoints, OfAPinnedPeerAreMarkedByNft) {
-  Config config = twoWanConfig();
-  config.policies = {{.name = "mobile", .members = {{"lte", 1, 1}}, .lastResort = LastResort::unreachable}};
-  config.peers = {{.tunnel = "wg0", .publicKey = key(1), .endpoint = "", .policy = "mobile"}};
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}})};
+  config.peers = {pinned("wg0", 1, "mobile")};
   const World world = twoWans();
   const State state = desire(config, world);
   EXPECT_EQ(state.nft->table.endpoints.at(kServer4), Slot{2});
@@ -262,8 +256,8 @@ TEST(Endpoints, ThatNobodyCouldSteerAreLeftOut) {
 }
 
 TEST(Servers, AnswerByTheWanWhoseAddressTheyCarry) {
-  Config config = twoWanConfig();
-  config.tunnels = {{.interface = "wg0", .role = Role::server}};
+  Config config = fiberAndLte();
+  config.tunnels = {tunnel("wg0", "default", Role::server)};
   World world = twoWans();
   InterfaceAddress tentative = address(kWan0, "2001:db8:10::99/64");
   tentative.tentative = true;
@@ -277,8 +271,8 @@ TEST(Servers, AnswerByTheWanWhoseAddressTheyCarry) {
 }
 
 TEST(Servers, WithTheUsersMarkDoSoAsWell) {
-  Config config = twoWanConfig();
-  config.tunnels = {{.interface = "wg0", .role = Role::server}};
+  Config config = fiberAndLte();
+  config.tunnels = {tunnel("wg0", "default", Role::server)};
   World world = twoWans();
   world.tunnels.at("wg0").fwmark = Mark{0xca6c};
   const Lines all = rules(desire(config, world), Family::v4);
@@ -337,5 +331,5 @@ TEST(NftTable, KnowsWhatIsRightOnEachWan) {
   EXPECT_FALSE(state.nft->layout.forward);
 }
 
-}  // namespace
+}  // namespace wgsteer
 }  // namespace wgsteer

@@ -24,12 +24,6 @@ const Wan& wanNamed(const Steering& steering, std::string_view name) {
   return *std::ranges::find(steering.wans, name, &Wan::name);
 }
 
-Config twoWanConfig() {
-  Config config;
-  config.wans = {{.name = "fiber", .device = "wan0", .metric = 1}, {.name = "lte", .device = "wan1", .metric = 2}};
-  return config;
-}
-
 const PolicyView& policyOf(const Steering& steering, std::string_view tunnel) {
   const auto view =
       std::ranges::find_if(steering.tunnels, [&](const auto& each) { return each.tunnel->name == tunnel; });
@@ -125,7 +119,7 @@ TEST(FoundWans, OfEqualMetricComeOneAfterTheOther) {
 
 TEST(ConfiguredWans, AreNumberedAsTheyStand) {
   const World world = twoWans();
-  const Steering steering = steer(twoWanConfig(), world);
+  const Steering steering = steer(fiberAndLte(), world);
   EXPECT_EQ(names(steering), (Names{"fiber", "lte"}));
   EXPECT_EQ(wanNamed(steering, "lte").slot, Slot{2});
   EXPECT_EQ(wanNamed(steering, "lte").metric.at(Family::v6), 2U);
@@ -134,20 +128,20 @@ TEST(ConfiguredWans, AreNumberedAsTheyStand) {
 TEST(ConfiguredWans, KeepTheirPlaceWhileTheirDeviceIsAway) {
   World world = twoWans();
   world.links.erase(kWan0);
-  const Steering steering = steer(twoWanConfig(), world);
+  const Steering steering = steer(fiberAndLte(), world);
   EXPECT_EQ(wanNamed(steering, "lte").slot, Slot{2});
   EXPECT_EQ(wanNamed(steering, "fiber").whyNot(Family::v4), "no such device");
 }
 
 TEST(ConfiguredWans, ThatAreTunnelsHaveNoDevice) {
-  Config config = twoWanConfig();
+  Config config = fiberAndLte();
   config.wans.front().device = "wg0";
   const World world = twoWans();
   EXPECT_EQ(wanNamed(steer(config, world), "fiber").link, nullptr);
 }
 
 TEST(Eligibility, HasAReasonWhenThereIsNone) {
-  const Config config = twoWanConfig();
+  const Config config = fiberAndLte();
   const auto why = [&](auto change) {
     World world = twoWans();
     change(world);
@@ -164,12 +158,12 @@ TEST(ParkedRoutes, CountWhileTheWorldHasNoOthers) {
   World world = twoWans();
   const Route parked = route("0.0.0.0/0", kWan0, "192.0.2.1", 10);
   world.routes.erase(parked);
-  EXPECT_FALSE(wanNamed(steer(twoWanConfig(), world), "fiber").eligible(Family::v4));
+  EXPECT_FALSE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v4));
   world.parked.insert(parked);
-  EXPECT_TRUE(wanNamed(steer(twoWanConfig(), world), "fiber").eligible(Family::v4));
+  EXPECT_TRUE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v4));
   const Route real = route("0.0.0.0/0", kWan0, "192.0.2.254", 5);
   world.routes.insert(real);
-  const Steering steering = steer(twoWanConfig(), world);
+  const Steering steering = steer(fiberAndLte(), world);
   EXPECT_EQ(wanNamed(steering, "fiber").defaults.at(Family::v4), std::vector{real});
 }
 
@@ -180,17 +174,17 @@ TEST(ParkedRoutes, DoNotCountWithoutTheAddressThatTheirGatewayIsReachedBy) {
   world.parked.insert(parked);
   const auto lease = address(kWan0, "192.0.2.10/24");
   world.addresses.erase(lease);
-  EXPECT_EQ(wanNamed(steer(twoWanConfig(), world), "fiber").whyNot(Family::v4), "no default route");
+  EXPECT_EQ(wanNamed(steer(fiberAndLte(), world), "fiber").whyNot(Family::v4), "no default route");
   world.addresses.insert(address(kWan0, "10.0.0.10/24"));
-  EXPECT_FALSE(wanNamed(steer(twoWanConfig(), world), "fiber").eligible(Family::v4)) << "a lease of another network";
+  EXPECT_FALSE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v4)) << "a lease of another network";
   world.addresses.insert(lease);
-  EXPECT_TRUE(wanNamed(steer(twoWanConfig(), world), "fiber").eligible(Family::v4));
+  EXPECT_TRUE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v4));
 }
 
 TEST(Sources, AreTheOnesThatTheKernelWouldChoose) {
   World world = twoWans();
   const auto chosen = [&] {
-    const Steering steering = steer(twoWanConfig(), world);
+    const Steering steering = steer(fiberAndLte(), world);
     return wanNamed(steering, "fiber").source.at(Family::v6).toString();
   };
   InterfaceAddress temporary = address(kWan0, "2001:db8:10::1:1/64");
@@ -216,9 +210,9 @@ TEST(Policies, OverAllWansHaveAMarkFromAbove) {
 }
 
 TEST(Policies, OfASingleConfiguredWanShareItsMarkAndTable) {
-  Config config = twoWanConfig();
-  config.policies = {{.name = "mobile", .members = {{"lte", 1, 1}}, .lastResort = LastResort::unreachable}};
-  config.tunnels = {{.interface = "wg0", .policy = "mobile"}};
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}})};
+  config.tunnels = {tunnel("wg0", "mobile")};
   const World world = twoWans();
   EXPECT_EQ(policyOf(steer(config, world), "wg0").target, (Target{Slot{2}, TableId{kWanTableBase + 2}, false}));
   config.policies.front().lastResort = LastResort::main;
@@ -232,8 +226,8 @@ TEST(Policies, OverASingleFoundWanHaveAMarkOfTheirOwn) {
 }
 
 TEST(Policies, OfServersHaveAMarkOfTheirOwn) {
-  Config config = twoWanConfig();
-  config.tunnels = {{.interface = "wg0", .role = Role::server}};
+  Config config = fiberAndLte();
+  config.tunnels = {tunnel("wg0", "default", Role::server)};
   World world = twoWans();
   world.tunnels["wg1"].name = "wg1";
   const Steering steering = steer(config, world);
@@ -244,10 +238,10 @@ TEST(Policies, OfServersHaveAMarkOfTheirOwn) {
 }
 
 TEST(Policies, ForWhichNoMarkIsLeftAreAProblemAndTheDefaultServes) {
-  Config config = twoWanConfig();
+  Config config = fiberAndLte();
   config.numbers.markMask = 0x3;  // three marks: two WANs, the default policy
-  config.policies = {{.name = "both", .members = {{"lte", 1, 1}, {"fiber", 2, 1}}, .lastResort = {}}};
-  config.tunnels = {{.interface = "wg0", .policy = "both"}};
+  config.policies = {policy("both", {{"lte", 1, 1}, {"fiber", 2, 1}})};
+  config.tunnels = {tunnel("wg0", "both")};
   const World world = twoWans();
   const Steering steering = steer(config, world);
   ASSERT_FALSE(steering.problems.empty());
@@ -258,7 +252,8 @@ TEST(Policies, ForWhichNoMarkIsLeftAreAProblemAndTheDefaultServes) {
 
 TEST(Tunnels, ThatAreDisabledAreLeftAlone) {
   Config config;
-  config.tunnels = {{.interface = "wg0", .enabled = false}};
+  config.tunnels = {tunnel("wg0", "default")};
+  config.tunnels.front().enabled = false;
   const World world = twoWans();
   EXPECT_TRUE(steer(config, world).tunnels.empty());
 }
@@ -275,10 +270,10 @@ TEST(Tunnels, OwnTheirFwmarkUnlessItIsTheUsers) {
 }
 
 TEST(Peers, HaveTheirTunnelsPolicyUnlessTheyHaveTheirOwn) {
-  Config config = twoWanConfig();
-  config.policies = {{.name = "mobile", .members = {{"lte", 1, 1}}, .lastResort = {}}};
-  config.peers = {{.tunnel = "wg0", .publicKey = key(2), .endpoint = "", .policy = "mobile"},
-                  {.tunnel = "wg1", .publicKey = key(1), .endpoint = "", .policy = "mobile"},
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}})};
+  config.peers = {pinned("wg0", 2, "mobile"),
+                  pinned("wg1", 1, "mobile"),
                   {.tunnel = "wg0", .publicKey = key(1), .endpoint = "vpn.example:1", .policy = {}}};
   World world = twoWans();
   world.tunnels.at("wg0").peers.push_back(peer(2, "203.0.113.66:51820"));

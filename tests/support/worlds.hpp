@@ -2,6 +2,7 @@
 // The world that most tests begin with: two WANs, and a tunnel that holds both halves of the default route.
 #pragma once
 
+#include "wgsteer/core/config.hpp"
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer::test {
@@ -90,6 +91,42 @@ inline World twoWans() {
   tunnel.peers = {peer(1, "203.0.113.55:51820")};
   world.tunnels.emplace("wg0", tunnel);
   return world;
+}
+
+inline WanConfig wan(const std::string& name, const IfName& device, std::uint32_t metric) {
+  WanConfig made;
+  made.name = name;
+  made.device = device;
+  made.metric = metric;
+  return made;
+}
+
+/// The WANs of twoWans() under names of their own.
+inline Config fiberAndLte() {
+  Config config;
+  config.wans = {wan("fiber", "wan0", 1), wan("lte", "wan1", 2)};
+  return config;
+}
+
+inline PolicyConfig policy(const std::string& name, const std::vector<PolicyMember>& members,
+                           LastResort lastResort = LastResort::unreachable) {
+  return {.name = name, .members = members, .lastResort = lastResort};
+}
+
+inline TunnelConfig tunnel(const IfName& interface, const std::string& policy, Role role = Role::automatic) {
+  TunnelConfig made;
+  made.interface = interface;
+  made.policy = policy;
+  made.role = role;
+  return made;
+}
+
+inline PeerConfig pinned(const IfName& tunnel, std::uint8_t number, const std::string& policy) {
+  PeerConfig made;
+  made.tunnel = tunnel;
+  made.publicKey = key(number);
+  made.policy = policy;
+  return made;
 }
 
 }  // namespace wgsteer::test
