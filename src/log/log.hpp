@@ -9,7 +9,8 @@
 
 namespace wgsteer::log {
 
-/// To stderr: with time and colour on a terminal, with sd-daemon(3) levels under systemd, plain otherwise (or to syslog).
+/// To stderr: with time and colour on a terminal, with sd-daemon(3) levels under systemd, plain otherwise (or to
+/// syslog).
 void open(LogLevel level);
 void setLevel(LogLevel level);
 bool enabled(LogLevel level);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <cstdlib>
+#include <memory>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
-
-#include <cstdlib>
-#include <memory>
 
 #include "log/log.hpp"
 

@@ -108,12 +108,12 @@ TEST(Tables, OfAWanWhoseLinkIsDownAreClosedAndEmpty) {
 
 TEST(Tables, WithTheLastResortMainAreNotClosed) {
   Config config = fiberAndLte();
-  config.policies = {policy("open", {{"lte", 1, 1}}, .lastResort = LastResort::main}
-};
-const World world = twoWans();
-const State state = desire(config, world);
-EXPECT_EQ(table(state, world, TableId{kPolicyTableBase + 14}, Family::v4),
-          (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1", "198.51.100.0/24 dev wan1 scope link metric 1"}));
+  config.policies = {policy("open", {{"lte", 1, 1}}, LastResort::main)};
+  const World world = twoWans();
+  const State state = desire(config, world);
+  EXPECT_EQ(
+      table(state, world, TableId{kPolicyTableBase + 14}, Family::v4),
+      (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1", "198.51.100.0/24 dev wan1 scope link metric 1"}));
 }  // namespace
 
 TEST(Tables, HaveTheLansButNeverATunnel) {
@@ -136,8 +136,7 @@ TEST(Tables, HaveTheLansButNeverATunnel) {
 
 TEST(Tables, OfBalancedWansHaveOneRouteWithWeights) {
   Config config = fiberAndLte();
-  config.policies = {
-      {.name = "both", .members = {{"fiber", 1, 3}, {"lte", 1, 1}})};
+  config.policies = {policy("both", {{"fiber", 1, 3}, {"lte", 1, 1}})};
   const World world = twoWans();
   const State state = desire(config, world);
   const TableId id{kPolicyTableBase + 14};
@@ -331,5 +330,5 @@ TEST(NftTable, KnowsWhatIsRightOnEachWan) {
   EXPECT_FALSE(state.nft->layout.forward);
 }
 
-}  // namespace wgsteer
+}  // namespace
 }  // namespace wgsteer

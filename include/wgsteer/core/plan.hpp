@@ -2,8 +2,9 @@
 // The way from what is to what shall be, as an ordered list of changes, each of which the kernel makes atomically.
 //
 // Order: addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main nft
-// transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted. So a mark never exists before its rule, nor a rule before its
-// table, and a packet that goes the right way at one step goes the right way at every later one.
+// transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted. So a mark never exists before its
+// rule, nor a rule before its table, and a packet that goes the right way at one step goes the right way at every later
+// one.
 #pragma once
 
 #include <string>
