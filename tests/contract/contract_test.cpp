@@ -222,9 +222,13 @@ TEST(RealFib, TheSimulatorAgreesAndNoMarkedPacketEntersTheTunnel) {
           << "step " << step << " mark " << hex(packet.mark.value);
       if (!found) continue;
       const bool balanced = walk.route->hops.size() > 1;
-      if (!balanced) EXPECT_EQ(picture.world.link(found->device)->name, walk.device) << "step " << step;
+      if (!balanced) {
+        EXPECT_EQ(picture.world.link(found->device)->name, walk.device) << "step " << step;
+      }
       const bool lastResortMain = walk.route->table == kMainTable;
-      if (!lastResortMain) EXPECT_NE(picture.world.link(found->device)->name, "wg0") << "step " << step;
+      if (!lastResortMain) {
+        EXPECT_NE(picture.world.link(found->device)->name, "wg0") << "step " << step;
+      }
     }
   }
   ASSERT_TRUE(kernel->commit(diff(State{}, kernel->observe({})->observed), {}).ok());

@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Golden,
                                          GoldenCase{"point_to_point", pointToPoint},
                                          GoldenCase{"no_carrier", firstWanWithoutCarrier},
                                          GoldenCase{"lan_and_rp_filter", lanAndStrictFilter}),
-                         [](const auto& info) { return std::string{info.param.name}; });
+                         [](const auto& golden) { return std::string{golden.param.name}; });
 
 }  // namespace
 }  // namespace wgsteer

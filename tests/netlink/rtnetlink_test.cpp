@@ -4,27 +4,14 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <gtest/gtest.h>
-#include <new>
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/count_allocations.hpp"
 #include "netlink/rtnl_bytes.hpp"
 #include "netlink/rtnl_random.hpp"
 #include "support/netns.hpp"
-
-namespace {
-std::size_t allocations = 0;
-}  // namespace
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  std::abort();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace wgsteer::netlink {
 namespace {
@@ -187,10 +174,10 @@ TEST_F(RtnetlinkTest, HotPathDoesNotAllocate) {
   const Route one = defaultBy("192.0.2.1");
   const Route other = defaultBy("192.0.2.9");
   const Rule rule = markRule();
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations();
   const bool done = kernel_->addRoute(one, true) && kernel_->addRoute(other, true) && kernel_->deleteRoute(other) &&
                     kernel_->addRule(rule) && kernel_->deleteRule(rule);
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(test::allocations(), before);
   EXPECT_TRUE(done);
 }
 

@@ -37,8 +37,8 @@ class FakeKernel : public Kernel {
 
   /// The n-th write from now on (0: the next) fails.
   void failWrite(std::size_t nth, ErrorKind kind) { fault_ = Fault{nth, kind}; }
-  /// After n writes, no more is done: as if the process had been killed.
-  void dieAfter(std::size_t writes) { fault_ = Fault{writes, std::nullopt}; }
+  /// After so many writes, no more is done: as if the process had been killed.
+  void dieAfter(std::size_t count) { fault_ = Fault{count, std::nullopt}; }
   void heal() { fault_.reset(); }
 
   std::size_t writes = 0;
