@@ -65,17 +65,16 @@ class WireGuardGo {
   WireGuardGo& operator=(const WireGuardGo&) = delete;
   ~WireGuardGo() { kill(); }
 
-  /// Reads its log until it says that it listens.
-  bool awaitListening() {
-    std::string said;
+  /// Reads its log until it says so.
+  bool awaitSaying(const char* text) {
     std::array<char, 512> part{};
-    while (said.find("UAPI listener started") == std::string::npos) {
+    while (said_.find(text) == std::string::npos) {
       const ssize_t size = ::read(log_.get(), part.data(), part.size());
       if (size <= 0) {
-        ADD_FAILURE() << "wireguard-go has ended: " << said;
+        ADD_FAILURE() << "wireguard-go has ended: " << said_;
         return false;
       }
-      said.append(part.data(), static_cast<std::size_t>(size));
+      said_.append(part.data(), static_cast<std::size_t>(size));
     }
     return true;
   }
@@ -98,11 +97,17 @@ class WireGuardGo {
  private:
   pid_t process_ = -1;
   os::Fd log_;
+  std::string said_;
 };
 
 class RealWireGuardGo : public ::testing::Test {
  protected:
-  void SetUp() override { ASSERT_TRUE(process_.awaitListening()); }
+  void SetUp() override {
+    ASSERT_TRUE(process_.awaitSaying("UAPI listener started"));
+    // It chooses its port when the interface comes up.
+    shell("ip link set wg0 up");
+    ASSERT_TRUE(process_.awaitSaying("now Up"));
+  }
 
   /// wg0 as rtnetlink has it.
   std::map<IfIndex, Link> links() const {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The table as an administrator sees it: listing.nft. nft 1.0.6 writes `meta mark & 0xf0000000 == 0` as
 // `meta mark 0x00000000/4`, and `& 0x0fffffff | 0x10000000` with the bits in its mask that are set anyway.
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -12,7 +11,7 @@ namespace wgsteer::nft::test {
 namespace {
 
 std::string golden() {
-  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "listing.nft");
+  std::ifstream file(GOLDEN_DIRECTORY "/listing.nft");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
