@@ -11,14 +11,18 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/event.hpp"
+#include "wgsteer/core/histogram.hpp"
 #include "wgsteer/core/inspect.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/token_bucket.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/kernel.hpp"
 
@@ -35,25 +39,37 @@ struct InUse {
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
 
 struct EngineStatistics {
-  std::size_t wakeUps = 0;               ///< with something relevant in them
-  std::size_t plans = 0;                 ///< that were not empty
-  std::size_t changes = 0;               ///< made in the kernel
-  std::size_t failures = 0;              ///< changes that the kernel refused
-  std::size_t resyncs = 0;               ///< everything read anew: events lost, or a change that failed
-  std::size_t failovers = 0;             ///< a policy's WAN changed
-  std::chrono::nanoseconds lastApply{};  ///< from the wake-up to the last change made
-  std::chrono::nanoseconds worstApply{};
+  std::size_t wakeUps = 0;    ///< with something relevant in them
+  std::size_t plans = 0;      ///< that were not empty
+  std::size_t changes = 0;    ///< made in the kernel
+  std::size_t failures = 0;   ///< changes that the kernel refused
+  std::size_t resyncs = 0;    ///< everything read anew: events lost, or a change that failed
+  std::size_t failovers = 0;  ///< a policy's WAN changed
+  std::size_t fights = 0;     ///< times that somebody took something of ours faster than it is put back
+  /// From the wake-up to the last change made, by what it was made for.
+  std::array<Histogram, kTriggerNames.size()> applied;
+};
+
+/// One wake-up that mattered.
+struct Occasion {
+  Trigger trigger = Trigger::start;
+  const std::vector<Event>& heard;  ///< what it was for, the first of them when there were very many
+  const Plan& plan;                 ///< empty: nothing had to be changed
+  std::size_t failed = 0;           ///< changes that the kernel refused
+  std::chrono::nanoseconds took{};  ///< from the wake-up to the last change made
 };
 
 class Engine {
  public:
   /// All that happened, for the log and for `monitor`. Called after the kernel has been changed.
   struct Observer {
-    std::function<void(const Plan&, const DeviceName&)> applied;
+    std::function<void(const Occasion&, const DeviceName&)> occasion;
     std::function<void(const Change&, const Error&, const DeviceName&)> failed;
     std::function<void(const std::string& tunnel, Family, const InUse& before, const InUse& now,
                        const std::string& why)>
         moved;
+    /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
+    std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
   };
   using Now = std::function<std::chrono::nanoseconds()>;
@@ -67,6 +83,8 @@ class Engine {
   void onEvents();
   /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody.
   void onPoll();
+  /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
+  void onCarrierCheck();
   /// After a failure, when retryAfter() has passed: reads everything anew and converges.
   void onRetry();
   /// Goes over to a new configuration; on a conflict the old one stays.
@@ -81,19 +99,28 @@ class Engine {
   /// When to call onRetry(); none while all is well.
   std::optional<std::chrono::nanoseconds> retryAfter() const { return retryAfter_; }
 
+  /// When to call onCarrierCheck(); none while the carriers are at rest.
+  std::optional<std::chrono::nanoseconds> carrierCheckAfter() const;
+
   const Config& config() const { return config_; }
   const Picture& picture() const { return picture_; }
   const EngineStatistics& statistics() const { return statistics_; }
   Steering steering() const { return steer(config_, picture_.world); }
 
  private:
+  using Source = std::function<void(const Kernel::Sink&)>;
+
   Status refuseConflicts(const Config& config) const;
+  void wake(Trigger trigger);
+  void digest(const Source& source);
+  bool mayRepair();
   void converge();
   bool commit(const Plan& plan);
   bool reread(const Stale& stale);
   bool resync();
   Result<Picture> lookAnew();
   void noteMoves(const Steering& steering);
+  void keepGatewaysWarm(const Steering& steering);
   void scheduleRetry();
 
   Kernel& kernel_;
@@ -105,6 +132,13 @@ class Engine {
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   std::optional<std::chrono::nanoseconds> retryAfter_;
   std::chrono::nanoseconds wokenAt_{};
+  Trigger trigger_ = Trigger::start;
+  std::vector<Event> heard_;
+  TokenBucket repairs_;
+  bool fighting_ = false;
+  std::chrono::nanoseconds carrierWatchedUntil_{};
+  std::set<Neighbour> gateways_;  ///< whose link-layer addresses are kept known
+  std::chrono::nanoseconds warmedAt_{};
 };
 
 }  // namespace wgsteer

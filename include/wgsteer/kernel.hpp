@@ -33,6 +33,12 @@ struct CommitReport {
   bool ok() const { return failed.empty(); }
 };
 
+struct Neighbour {
+  IfIndex device;
+  Address address;
+  auto operator<=>(const Neighbour&) const = default;
+};
+
 class Kernel {
  public:
   using Sink = std::function<void(const Event&)>;
@@ -55,6 +61,14 @@ class Kernel {
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.
   /// Sessions are not touched.
   virtual Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
+
+  /// Has the kernel ask for the neighbour's link-layer address unless it knows it, so that the first packet to it does
+  /// not wait for ARP or neighbour discovery (a lost first request costs a second).
+  virtual Status warm(const Neighbour& neighbour) = 0;
+
+  /// Hands on links as they are now. A loss of carrier within a second of any other one's is announced up to a second
+  /// late (net/core/link_watch.c); asking tells the truth, and from 6.8 on makes the kernel act on it.
+  virtual Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) = 0;
 
   /// Subscribes; from here on changes are queued. Before observe(), so that nothing is missed in between.
   virtual Status subscribe() = 0;

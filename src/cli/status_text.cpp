@@ -84,15 +84,26 @@ std::string summary(const Json& document) {
       pending == 0 ? "; the kernel is as planned" : "; " + std::to_string(pending) + " changes are due (wgsteer plan)";
   if (!daemon.is_null())
     line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
-            daemon.at("failovers").dump() + ", last applied in " + daemon.at("last_apply_us").dump() + " us, worst " +
-            daemon.at("worst_apply_us").dump() + " us";
+            daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", fights " +
+            daemon.at("fights").dump();
   return line + "\n";
+}
+
+/// How fast we were: from hearing of something to the last change made for it.
+std::string latencies(const Json& document) {
+  const Json& daemon = document.at("daemon");
+  if (daemon.is_null() || daemon.at("applied_us").empty()) return {};
+  std::vector<Row> rows{{"APPLIED FOR", "TIMES", "P50 US", "P99 US", "MAX US"}};
+  for (const auto& [kind, figures] : daemon.at("applied_us").items())
+    rows.push_back({kind, figures.at("count").dump(), figures.at("p50").dump(), figures.at("p99").dump(),
+                    figures.at("max").dump()});
+  return "\n" + table(rows);
 }
 
 }  // namespace
 
 std::string statusText(const Json& document) {
-  std::string out = summary(document) + "\n" + wans(document) + "\n" + tunnels(document);
+  std::string out = summary(document) + "\n" + wans(document) + "\n" + tunnels(document) + latencies(document);
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";
   return out;
 }

@@ -11,6 +11,7 @@ int status(const Options& options);
 int explain(const Options& options);
 int check(const Options& options);
 int flush(const Options& options);
+int monitor(const Options& options);
 int reload(const Options& options);
 int version(const Options& options);
 

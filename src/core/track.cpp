@@ -29,9 +29,10 @@ class Tracker {
     const bool isNew = known == world_.links.end();
     const bool wentDown = !isNew && known->second.up && !link.up;
     const bool renamed = !isNew && known->second.name != link.name;
+    const bool carrier = isNew || known->second.carrier != link.carrier;
     world_.links.insert_or_assign(link.index, link);
     if (wentDown) loseRoutes(link.index, Family::v4, true);
-    Tracked tracked{.relevant = true, .stale = {}};
+    Tracked tracked{.relevant = true, .carrier = carrier};
     // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet.
     tracked.stale.tunnels = isNew || renamed || (isTunnel(world_, link) && link.up);
     // What the kernel has really taken away with the link is read from our own tables, a handful of routes.
@@ -57,7 +58,7 @@ class Tracker {
     if (world_.addresses.contains(event.address)) return {};
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, event.address); });
     world_.addresses.insert(event.address);
-    return {.relevant = true, .stale = {}};
+    return {.relevant = true};
   }
 
   Tracked operator()(const AddressGone& event) {
@@ -82,31 +83,35 @@ class Tracker {
     if (event.replaced) std::erase_if(routes, [&](const Route& known) { return known.key() == route.key(); });
     const bool isNew = routes.insert(route).second;
     if (!isOurs(route)) unpark(route);
-    return {.relevant = isNew, .stale = {}};
+    return {.relevant = isNew};
   }
 
   Tracked operator()(const RouteGone& event) {
     const bool ours = isOurs(event.route);
     const auto erased = ours ? observed_.routes.erase(event.route)
                              : world_.routes.erase(event.route) + world_.parked.erase(event.route);
-    if (erased > 0) return {.relevant = true, .stale = {}};
+    const bool damage = ours && event.port != 0;
+    if (erased > 0) return {.relevant = true, .damage = damage};
     // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the truth.
     const bool concerns = std::ranges::any_of(ours ? observed_.routes : world_.routes,
                                               [&](const Route& known) { return known.key() == event.route.key(); });
-    return {.relevant = concerns, .stale = {.rtnetlink = concerns && !ours, .ownRoutes = concerns && ours}};
+    return {.relevant = concerns,
+            .damage = concerns && damage,
+            .stale = {.rtnetlink = concerns && !ours, .ownRoutes = concerns && ours}};
   }
 
   Tracked operator()(const RuleAdded& event) {
     std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
-    return {.relevant = rules.insert(event.rule).second && isOurs(event.rule), .stale = {}};
+    return {.relevant = rules.insert(event.rule).second && isOurs(event.rule)};
   }
 
   Tracked operator()(const RuleGone& event) {
     std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
-    return {.relevant = rules.erase(event.rule) > 0 && isOurs(event.rule), .stale = {}};
+    const bool ours = rules.erase(event.rule) > 0 && isOurs(event.rule);
+    return {.relevant = ours, .damage = ours};
   }
 
-  Tracked operator()(const NftChanged&) { return {.relevant = true, .stale = {.nft = true}}; }
+  Tracked operator()(const NftChanged&) { return {.relevant = true, .damage = true, .stale = {.nft = true}}; }
   Tracked operator()(const SysctlsChanged&) { return {.relevant = true, .stale = {.links = true}}; }
   Tracked operator()(const TunnelsChanged&) { return {.relevant = true, .stale = {.tunnels = true}}; }
   Tracked operator()(const Overrun&) {

@@ -40,17 +40,41 @@ Result<os::Fd> connectToDaemon() {
   return socket;
 }
 
-Result<std::string> receiveLine(int socket) {
-  std::string line;
+/// What has arrived beyond the line is kept for the next.
+Result<std::string> receiveLine(int socket, std::string& received) {
   std::vector<char> part(64 << 10);
   while (true) {
+    if (const auto end = received.find('\n'); end != std::string::npos) {
+      std::string line = received.substr(0, end);
+      received.erase(0, end + 1);
+      return line;
+    }
     const auto size = read(socket, part.data(), part.size());
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return fail(ErrorKind::busy, "wgsteer does not answer", errno);
-    if (size == 0) return fail(ErrorKind::refused, "wgsteer closed the connection: are you root?");
-    line.append(part.data(), static_cast<std::size_t>(size));
-    if (line.back() == '\n') return line;
+    if (size == 0) return fail(ErrorKind::notThere, "wgsteer closed the connection");
+    received.append(part.data(), static_cast<std::size_t>(size));
   }
+}
+
+Result<nlohmann::json> receive(int socket, std::string& received) {
+  const auto line = receiveLine(socket, received);
+  if (!line) return std::unexpected(line.error());
+  auto document = nlohmann::json::parse(*line, nullptr, false);
+  if (!document.is_object()) return fail(ErrorKind::malformed, "wgsteer's answer is no JSON object");
+  return document;
+}
+
+Result<nlohmann::json> ask(int socket, std::string_view request, std::string& received) {
+  const std::string line = nlohmann::json{{"version", kControlVersion}, {"request", request}}.dump() + "\n";
+  if (send(socket, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+    return fail(ErrorKind::busy, std::string{"control socket: send: "} + std::strerror(errno), errno);
+  auto reply = receive(socket, received);
+  // A daemon that runs answers, unless it does not know us.
+  if (!reply && reply.error().kind == ErrorKind::notThere)
+    return fail(ErrorKind::refused, "wgsteer closed the connection: are you root?");
+  if (reply && !reply->value("ok", false)) return fail(ErrorKind::refused, reply->value("error", "wgsteer refused"));
+  return reply;
 }
 
 }  // namespace
@@ -58,15 +82,22 @@ Result<std::string> receiveLine(int socket) {
 Result<nlohmann::json> askDaemon(std::string_view request) {
   auto socket = connectToDaemon();
   if (!socket) return std::unexpected(socket.error());
-  const std::string line = nlohmann::json{{"version", kControlVersion}, {"request", request}}.dump() + "\n";
-  if (send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
-    return fail(ErrorKind::busy, std::string{"control socket: send: "} + std::strerror(errno), errno);
-  auto answer = receiveLine(socket->get());
-  if (!answer) return std::unexpected(answer.error());
-  auto reply = nlohmann::json::parse(*answer, nullptr, false);
-  if (!reply.is_object()) return fail(ErrorKind::malformed, "wgsteer's answer is no JSON object");
-  if (!reply.value("ok", false)) return fail(ErrorKind::refused, reply.value("error", "wgsteer refused"));
-  return reply;
+  std::string received;
+  return ask(socket->get(), request, received);
+}
+
+Status followDaemon(const std::function<bool(const nlohmann::json&)>& take) {
+  auto socket = connectToDaemon();
+  if (!socket) return std::unexpected(socket.error());
+  std::string received;
+  if (const auto reply = ask(socket->get(), "monitor", received); !reply) return std::unexpected(reply.error());
+  const timeval forEver{};
+  setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &forEver, sizeof forEver);
+  while (true) {
+    const auto document = receive(socket->get(), received);
+    if (!document) return std::unexpected(document.error());
+    if (!take(*document)) return {};
+  }
 }
 
 }  // namespace wgsteer

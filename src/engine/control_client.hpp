@@ -2,6 +2,7 @@
 // The command line's side of the control socket.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string_view>
 
@@ -12,5 +13,9 @@ namespace wgsteer {
 /// The daemon's reply. ErrorKind::notThere: no daemon runs in this network namespace; refused: it said no, or whoever
 /// holds the name is not root; busy: it does not answer within five seconds.
 Result<nlohmann::json> askDaemon(std::string_view request);
+
+/// Hands on what the daemon tells its watchers, a document at a time, until `take` returns false (no error) or the
+/// daemon leaves (ErrorKind::notThere).
+Status followDaemon(const std::function<bool(const nlohmann::json&)>& take);
 
 }  // namespace wgsteer

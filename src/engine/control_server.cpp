@@ -6,6 +6,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include "engine/control_socket.hpp"
 
@@ -52,11 +54,12 @@ void ControlServer::accept() {
   setsockopt(client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);
   const int descriptor = client.get();
   if (!loop_->watch(descriptor, [this, descriptor] { receive(descriptor); })) return;
-  clients_[descriptor] = Client{std::move(client), {}};
+  clients_[descriptor].socket = std::move(client);
 }
 
 void ControlServer::close(int client) {
   loop_->unwatch(client);
+  if (clients_[client].watches) --watchers_;
   clients_.erase(client);
 }
 
@@ -82,10 +85,25 @@ bool ControlServer::handle(int client, const std::string& line) {
     reply["error"] = "a request is {\"version\":1,\"request\":NAME}";
   else if (!request.contains("version") || request["version"] != kControlVersion)
     reply["error"] = "this daemon speaks version " + std::to_string(kControlVersion);
-  else
+  else if (request["request"] == "monitor") {
+    if (!std::exchange(clients_[client].watches, true)) ++watchers_;
+    reply["ok"] = true;
+  } else {
     reply.update(answer_(request["request"].get<std::string>()));
-  const std::string text = reply.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+  return tell(client, reply);
+}
+
+bool ControlServer::tell(int client, const nlohmann::json& document) {
+  const std::string text = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   return send(client, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+}
+
+void ControlServer::publish(const nlohmann::json& document) {
+  std::vector<int> lost;
+  for (const auto& [client, state] : clients_)
+    if (state.watches && !tell(client, document)) lost.push_back(client);
+  for (const int client : lost) close(client);
 }
 
 }  // namespace wgsteer

@@ -3,11 +3,11 @@
 
 #include <csignal>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <unistd.h>
 
 #include "engine/control_server.hpp"
+#include "engine/journal.hpp"
 #include "engine/status.hpp"
 #include "log/log.hpp"
 #include "os/directory_watch.hpp"
@@ -23,47 +23,6 @@ namespace {
 /// Where user-space implementations of WireGuard put their sockets; a tunnel is one as soon as its socket is there.
 constexpr const char* kUapiDirectory = "/var/run/wireguard";
 
-std::string nameOf(const InUse& use) {
-  if (use.wan.empty()) return "none";
-  return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
-}
-
-/// Says each failure once until it changes, however often it is tried again.
-class FailureLog {
- public:
-  void say(const std::string& line) {
-    if (said_.insert(line).second) log::error(line);
-  }
-  void clear() { said_.clear(); }
-
- private:
-  std::set<std::string> said_;
-};
-
-Engine::Observer logTo(FailureLog& failures) {
-  return {
-      .applied =
-          [&failures](const Plan& plan, const DeviceName& names) {
-            failures.clear();
-            if (log::enabled(LogLevel::debug))
-              for (const std::string& line : describe(plan, names)) log::debug(line);
-            log::info("applied " + std::to_string(plan.changes.size()) +
-                      (plan.changes.size() == 1 ? " change" : " changes"));
-          },
-      .failed =
-          [&failures](const Change& change, const Error& error, const DeviceName& names) {
-            const auto lines = describe(change, names);
-            failures.say((lines.empty() ? std::string{"nft transaction"} : lines.front()) + ": " + error.toString());
-          },
-      .moved =
-          [](const std::string& tunnel, Family family, const InUse& before, const InUse& now, const std::string& why) {
-            log::info(tunnel + ": " + (family == Family::v4 ? "IPv4" : "IPv6") + " leaves by " + nameOf(now) +
-                      ", before by " + nameOf(before) + (why.empty() ? "" : ": " + why));
-          },
-      .trouble = [&failures](const Error& error) { failures.say(error.toString()); },
-  };
-}
-
 /// Polling costs time linear in peers (about 1 us each): a second is for up to a thousand, ten thousand are read every
 /// 11 s.
 std::chrono::nanoseconds pollPeriod(const World& world) {
@@ -75,16 +34,17 @@ std::chrono::nanoseconds pollPeriod(const World& world) {
 class Daemon {
  public:
   Daemon(Kernel& kernel, const LoadConfig& load, Config config, os::EventLoop loop, os::Timer poll, os::Timer retry,
-         os::Signals signals, os::DirectoryWatch uapi, ControlServer control)
+         os::Timer carrier, os::Signals signals, os::DirectoryWatch uapi, ControlServer control)
       : kernel_(kernel),
         load_(load),
         loop_(std::move(loop)),
         poll_(std::move(poll)),
         retry_(std::move(retry)),
+        carrier_(std::move(carrier)),
         signals_(std::move(signals)),
         uapi_(std::move(uapi)),
         control_(std::move(control)),
-        engine_(kernel, std::move(config), logTo(failures_), os::monotonicNow) {}
+        engine_(kernel, std::move(config), journal_.observer(), os::monotonicNow) {}
 
   Status run() {
     if (auto started = engine_.start(); !started) return started;
@@ -105,6 +65,7 @@ class Daemon {
     const std::pair<int, os::EventLoop::Handler> others[] = {
         {poll_.descriptor(), [this] { onPollTimer(); }},
         {retry_.descriptor(), [this] { onRetryTimer(); }},
+        {carrier_.descriptor(), [this] { onCarrierTimer(); }},
         {signals_.descriptor(), [this] { onSignals(); }},
         {uapi_.descriptor(), [this] { pollDue_ |= uapi_.drain(); }},
     };
@@ -131,9 +92,23 @@ class Daemon {
     if (kernelReady_) engine_.onEvents();
     if (pollDue_) engine_.onPoll();
     if (retryDue_) engine_.onRetry();
+    if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
-    if (kernelReady_ || pollDue_ || retryDue_ || reloadDue_) armRetry();
-    kernelReady_ = pollDue_ = retryDue_ = reloadDue_ = false;
+    if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
+    if (kernelReady_ || carrierDue_) armCarrier();
+    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  void armCarrier() {
+    const auto after = engine_.carrierCheckAfter();
+    if (after && !carrierArmed_) carrier_.arm(*after);
+    carrierArmed_ = after.has_value();
+  }
+
+  void onCarrierTimer() {
+    carrier_.acknowledge();
+    carrierArmed_ = false;
+    carrierDue_ = true;
   }
 
   void armRetry() {
@@ -202,7 +177,7 @@ class Daemon {
       return {{"error", changes.error().toString()}};
     }
     if (request == "flush") return flushAndStop();
-    return {{"error", "requests are: status, plan, reload, flush"}};
+    return {{"error", "requests are: status, plan, monitor, reload, flush"}};
   }
 
   /// While the daemon lives, it would put back what is removed: so it leaves as well.
@@ -220,16 +195,20 @@ class Daemon {
   os::EventLoop loop_;
   os::Timer poll_;
   os::Timer retry_;
+  os::Timer carrier_;
   os::Signals signals_;
   os::DirectoryWatch uapi_;
   ControlServer control_;
-  FailureLog failures_;
+  Journal journal_{{.watched = [this] { return control_.watched(); },
+                    .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   Engine engine_;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;
   bool kernelReady_ = false;
   bool pollDue_ = false;
   bool retryDue_ = false;
+  bool carrierDue_ = false;
+  bool carrierArmed_ = false;
   bool reloadDue_ = false;
 };
 
@@ -249,6 +228,8 @@ Status runDaemon(Kernel& kernel, const LoadConfig& load) {
   if (!poll) return std::unexpected(poll.error());
   auto retry = os::Timer::create();
   if (!retry) return std::unexpected(retry.error());
+  auto carrier = os::Timer::create();
+  if (!carrier) return std::unexpected(carrier.error());
   auto uapi = os::DirectoryWatch::create(kUapiDirectory);
   if (!uapi) return std::unexpected(uapi.error());
   Daemon daemon{kernel,
@@ -257,6 +238,7 @@ Status runDaemon(Kernel& kernel, const LoadConfig& load) {
                 std::move(*loop),
                 std::move(*poll),
                 std::move(*retry),
+                std::move(*carrier),
                 std::move(*signals),
                 std::move(*uapi),
                 std::move(*control)};
@@ -267,8 +249,8 @@ Status runOnce(Kernel& kernel, const LoadConfig& load) {
   auto config = load();
   if (!config) return std::unexpected(config.error());
   log::setLevel(config->logLevel);
-  FailureLog failures;
-  Engine engine{kernel, std::move(*config), logTo(failures), os::monotonicNow};
+  Journal journal;
+  Engine engine{kernel, std::move(*config), journal.observer(), os::monotonicNow};
   if (auto started = engine.start(); !started) return started;
   if (engine.retryAfter()) return fail(ErrorKind::io, "not everything could be installed, see above");
   return {};

@@ -10,6 +10,15 @@ namespace {
 
 constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
 constexpr std::chrono::nanoseconds kLongestRetry = std::chrono::seconds{30};
+/// A whole `ip rule flush` or `ip route flush` wakes us up once an object; what goes on beyond that is a fight.
+constexpr int kRepairsAtOnce = 64;
+constexpr std::chrono::nanoseconds kRepairPeriod = std::chrono::milliseconds{250};
+/// Carrier losses within a second of each other are announced late: so that second is bridged by asking.
+constexpr std::chrono::nanoseconds kCarrierWatch = std::chrono::seconds{1};
+constexpr std::chrono::nanoseconds kCarrierPeriod = std::chrono::milliseconds{10};
+/// Less than the 15 s that an entry is sure to stay reachable (base_reachable_time 30 s, halved at random).
+constexpr std::chrono::nanoseconds kWarmPeriod = std::chrono::seconds{10};
+constexpr std::size_t kHeardAtMost = 16;
 
 /// What a plan depends on; counters and handshake times are not among it.
 bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
@@ -26,10 +35,20 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
 }  // namespace
 
 Engine::Engine(Kernel& kernel, Config config, Observer observer, Now now)
-    : kernel_(kernel), config_(std::move(config)), observer_(std::move(observer)), now_(std::move(now)) {}
+    : kernel_(kernel),
+      config_(std::move(config)),
+      observer_(std::move(observer)),
+      now_(std::move(now)),
+      repairs_(kRepairsAtOnce, kRepairPeriod) {}
+
+void Engine::wake(Trigger trigger) {
+  wokenAt_ = now_();
+  trigger_ = trigger;
+  heard_.clear();
+}
 
 Status Engine::start() {
-  wokenAt_ = now_();
+  wake(Trigger::start);
   if (auto subscribed = kernel_.subscribe(); !subscribed) return subscribed;
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return std::unexpected(seen.error());
@@ -49,23 +68,68 @@ Status Engine::refuseConflicts(const Config& config) const {
 }
 
 void Engine::onEvents() {
-  wokenAt_ = now_();
-  Tracked all;
-  kernel_.drain([&](const Event& event) {
-    const Tracked tracked = track(picture_, event);
-    all.relevant |= tracked.relevant;
-    all.stale |= tracked.stale;
+  digest([this](const Kernel::Sink& sink) { kernel_.drain(sink); });
+}
+
+void Engine::onCarrierCheck() {
+  std::vector<IfIndex> wans;
+  for (const Wan& wan : steering().wans)
+    if (const Link* link = picture_.world.linkNamed(wan.device)) wans.push_back(link->index);
+  digest([&](const Kernel::Sink& sink) {
+    if (auto asked = kernel_.askLinks(wans, sink); !asked && observer_.trouble) observer_.trouble(asked.error());
   });
-  if (!all.relevant && !all.stale.any()) return;
+}
+
+std::optional<std::chrono::nanoseconds> Engine::carrierCheckAfter() const {
+  if (now_() >= carrierWatchedUntil_) return std::nullopt;
+  return kCarrierPeriod;
+}
+
+void Engine::digest(const Source& source) {
+  wake(Trigger::overrun);
+  Tracked all;
+  bool onlyDamage = true;
+  source([&](const Event& event) {
+    const Tracked tracked = track(picture_, event);
+    if (!tracked.relevant && !tracked.stale.any()) return;
+    if (heard_.empty()) trigger_ = triggerOf(event);
+    if (heard_.size() < kHeardAtMost) heard_.push_back(event);
+    all.relevant = true;
+    all.carrier |= tracked.carrier;
+    all.stale |= tracked.stale;
+    onlyDamage = onlyDamage && tracked.damage;
+  });
+  if (!all.relevant) return;
   ++statistics_.wakeUps;
+  if (all.carrier) carrierWatchedUntil_ = wokenAt_ + kCarrierWatch;
+  if (onlyDamage && !mayRepair()) return;
   // What has to be read again does not hold up what is known already: a link that went down is reacted to first.
   const bool slowPath = all.stale.rtnetlink || all.stale.nft || all.stale.tunnels || all.stale.links;
   if (!slowPath) converge();
   if (all.stale.any() && reread(all.stale)) converge();
 }
 
+/// Damage is mended at once; without end, only as often as the bucket allows. A change of the world does not wait for
+/// that, and mends everything as well.
+bool Engine::mayRepair() {
+  if (repairs_.full(wokenAt_)) fighting_ = false;
+  if (repairs_.take(wokenAt_)) return true;
+  if (!fighting_) {
+    fighting_ = true;
+    ++statistics_.fights;
+    if (observer_.fight) observer_.fight(heard_.back(), deviceNames(picture_.world));
+  }
+  // Everything is read anew then, also what is stale by now.
+  retryAfter_ = repairs_.wait(wokenAt_);
+  return false;
+}
+
 void Engine::onPoll() {
-  wokenAt_ = now_();
+  wake(Trigger::tunnel);
+  if (wokenAt_ - warmedAt_ >= kWarmPeriod) {
+    gateways_.clear();
+    keepGatewaysWarm(steering());
+  }
   const auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   if (!reread({.tunnels = true})) return;
@@ -75,12 +139,12 @@ void Engine::onPoll() {
 }
 
 void Engine::onRetry() {
-  wokenAt_ = now_();
+  wake(Trigger::retry);
   if (resync()) converge();
 }
 
 Status Engine::reconfigure(Config config) {
-  wokenAt_ = now_();
+  wake(Trigger::reload);
   if (auto clear = refuseConflicts(config); !clear) return clear;
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
@@ -90,7 +154,7 @@ Status Engine::reconfigure(Config config) {
 }
 
 Status Engine::flush() {
-  wokenAt_ = now_();
+  wake(Trigger::reload);
   const Plan plan = diff(State{}, picture_.observed);
   if (!commit(plan)) return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
   return {};
@@ -98,33 +162,32 @@ Status Engine::flush() {
 
 void Engine::converge() {
   const Steering steering = steer(config_, picture_.world);
-  const Plan plan = diff(desire(config_, picture_.world, steering), picture_.observed);
-  if (plan.empty()) {
-    retryAfter_.reset();
-  } else {
-    commit(plan);
-  }
+  commit(diff(desire(config_, picture_.world, steering), picture_.observed));
   noteMoves(steering);
+  keepGatewaysWarm(steering);
 }
 
 bool Engine::commit(const Plan& plan) {
-  const CommitReport report = kernel_.commit(plan, config_.numbers);
-  ++statistics_.plans;
-  statistics_.changes += report.done;
-  statistics_.failures += report.failed.size();
-  statistics_.lastApply = now_() - wokenAt_;
-  statistics_.worstApply = std::max(statistics_.worstApply, statistics_.lastApply);
+  CommitReport report;
+  if (!plan.empty()) {
+    report = kernel_.commit(plan, config_.numbers);
+    ++statistics_.plans;
+    statistics_.changes += report.done;
+    statistics_.failures += report.failed.size();
+  }
+  const auto took = now_() - wokenAt_;
+  if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
   const DeviceName names = deviceNames(picture_.world);
   if (report.ok()) {
     settle(picture_, plan);
     retryAfter_.reset();
-    if (observer_.applied) observer_.applied(plan, names);
-    return true;
+  } else {
+    scheduleRetry();
   }
+  if (observer_.occasion) observer_.occasion({trigger_, heard_, plan, report.failed.size(), took}, names);
   if (observer_.failed)
     for (const ChangeResult& result : report.failed) observer_.failed(result.change, result.status.error(), names);
-  scheduleRetry();
-  return false;
+  return report.ok();
 }
 
 void Engine::scheduleRetry() { retryAfter_ = retryAfter_ ? std::min(*retryAfter_ * 2, kLongestRetry) : kFirstRetry; }
@@ -198,6 +261,25 @@ void Engine::noteMoves(const Steering& steering) {
       if (observer_.trouble) observer_.trouble(done.error());
   }
   inUse_ = std::move(current);
+}
+
+/// A WAN that is not in use talks to nobody, so its gateway would be forgotten; the first packet after a failover must
+/// not wait for it.
+void Engine::keepGatewaysWarm(const Steering& steering) {
+  std::set<Neighbour> gateways;
+  for (const Wan& wan : steering.wans)
+    for (const auto& [family, routes] : wan.defaults) {
+      if (!wan.eligible(family)) continue;
+      for (const Route& route : routes)
+        for (const NextHop& hop : route.hops)
+          if (hop.gateway) gateways.insert({hop.device, *hop.gateway});
+    }
+  if (gateways == gateways_) return;
+  warmedAt_ = wokenAt_;
+  gateways_ = std::move(gateways);
+  for (const Neighbour& gateway : gateways_)
+    if (auto done = kernel_.warm(gateway); !done && done.error().kind != ErrorKind::notThere && observer_.trouble)
+      observer_.trouble(done.error());
 }
 
 }  // namespace wgsteer

@@ -99,10 +99,32 @@ Json tunnelDocument(const Picture& picture, const Steering& steering, const Tunn
   return document;
 }
 
+/// From hearing of something to the last change made for it, by what was heard. "buckets" is cumulative, as Prometheus
+/// counts, and names the upper bounds that anything lies below.
+Json appliedDocument(const EngineStatistics& statistics) {
+  const auto microseconds = [](Histogram::Duration duration) { return duration.count() / 1000; };
+  Json document = Json::object();
+  for (std::size_t kind = 0; kind < kTriggerNames.size(); ++kind) {
+    const Histogram& histogram = statistics.applied[kind];
+    if (histogram.count() == 0) continue;
+    Json buckets = Json::object();
+    std::uint32_t below = 0;
+    for (std::size_t i = 0; i < Histogram::kBoundsInMicroseconds.size(); ++i)
+      if (histogram.buckets()[i] > 0)
+        buckets[std::to_string(Histogram::kBoundsInMicroseconds[i])] = below += histogram.buckets()[i];
+    document[std::string{kTriggerNames[kind]}] = {{"count", histogram.count()},
+                                                  {"sum", microseconds(histogram.sum())},
+                                                  {"p50", microseconds(histogram.quantile(0.5))},
+                                                  {"p99", microseconds(histogram.quantile(0.99))},
+                                                  {"max", microseconds(histogram.longest())},
+                                                  {"buckets", std::move(buckets)}};
+  }
+  return document;
+}
+
 Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
   if (!daemon) return nullptr;
   const EngineStatistics& statistics = daemon->statistics;
-  const auto microseconds = [](std::chrono::nanoseconds duration) { return duration.count() / 1000; };
   return {{"pid", daemon->pid},
           {"started", daemon->startedAt},
           {"events", statistics.wakeUps},
@@ -111,8 +133,8 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
           {"failures", statistics.failures},
           {"resyncs", statistics.resyncs},
           {"failovers", statistics.failovers},
-          {"last_apply_us", microseconds(statistics.lastApply)},
-          {"worst_apply_us", microseconds(statistics.worstApply)}};
+          {"fights", statistics.fights},
+          {"applied_us", appliedDocument(statistics)}};
 }
 
 }  // namespace

@@ -229,6 +229,17 @@ Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& nu
   return wireguard_.unstick(tunnel, fwmark, numbers);
 }
 
+Status LinuxKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& sink) {
+  for (const IfIndex device : devices) {
+    auto link = rtnetlink_.link(device);
+    if (link)
+      sink(LinkChanged{std::move(*link)});
+    else if (link.error().kind != ErrorKind::notThere)  // its end is announced as well
+      return std::unexpected(link.error());
+  }
+  return {};
+}
+
 Status LinuxKernel::subscribe() {
   return inOrder([&] { return rtnetlink_.subscribe(); }, [&] { return nft_->subscribe(); });
 }
@@ -242,7 +253,7 @@ std::vector<int> LinuxKernel::descriptors() const {
 
 void LinuxKernel::drain(const Sink& sink) {
   rtnetlink_.drain(sink);
-  if (nft_->drain()) sink(NftChanged{});
+  if (nft_->drain()) sink(NftChanged{nft_->lastActor()});
 }
 
 }  // namespace wgsteer::kernel

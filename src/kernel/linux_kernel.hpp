@@ -20,6 +20,8 @@ class LinuxKernel : public Kernel {
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
+  Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
+  Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override;
   void drain(const Sink& sink) override;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <linux/fib_rules.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 
@@ -197,6 +198,33 @@ Status Rtnetlink::deleteRule(const Rule& rule) {
   return gone(change(message, [&] { return ruleText("del", rule); }));
 }
 
+/// NTF_USE, as in `ip neigh replace ... use`: resolve, or confirm what is stale; a permanent entry stays as it is.
+Status Rtnetlink::warm(const Neighbour& neighbour) {
+  const Family family = neighbour.address.family();
+  Message message{RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE};
+  auto& header = message.extra<ndmsg>();
+  header.ndm_family = static_cast<unsigned char>(addressFamily(family));
+  header.ndm_ifindex = neighbour.device.value;
+  header.ndm_flags = NTF_USE;
+  message.bytes(NDA_DST, neighbour.address.bytes());
+  return requests_.request(message, [&] {
+    return std::string{ipCommand(family)} + " neigh replace " + neighbour.address.toString() + " dev " +
+           numbered(neighbour.device) + " use";
+  });
+}
+
+Result<Link> Rtnetlink::link(IfIndex index) {
+  Message message{RTM_GETLINK, 0};
+  message.extra<ifinfomsg>().ifi_index = index.value;
+  std::optional<Link> found;
+  const auto outcome = requests_.ask(
+      message, [&](const nlmsghdr* answer) { found = decodeLink(answer); },
+      [&] { return "ip link show dev " + numbered(index); });
+  if (!outcome) return std::unexpected(outcome.error());
+  if (!found) return fail(ErrorKind::malformed, "ip link show dev " + numbered(index) + ": no link in the answer");
+  return std::move(*found);
+}
+
 Result<Rtnetlink::Found> Rtnetlink::lookup(const Packet& packet) {
   const Address& destination = packet.destination.address;
   const Family family = destination.family();
@@ -267,13 +295,13 @@ std::optional<Event> decodeEvent(const nlmsghdr* message) {
     case RTM_NEWROUTE:
       return decodeRouteAdded(message);
     case RTM_DELROUTE:
-      if (auto route = decodeRoute(message)) return RouteGone{std::move(*route)};
+      if (auto route = decodeRoute(message)) return RouteGone{std::move(*route), message->nlmsg_pid};
       break;
     case RTM_NEWRULE:
       if (auto rule = decodeRule(message)) return RuleAdded{std::move(*rule)};
       break;
     case RTM_DELRULE:
-      if (auto rule = decodeRule(message)) return RuleGone{std::move(*rule)};
+      if (auto rule = decodeRule(message)) return RuleGone{std::move(*rule), message->nlmsg_pid};
       break;
     case RTM_NEWNETCONF:
       return decodeSysctlsChanged(message);

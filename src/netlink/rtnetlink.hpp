@@ -13,6 +13,7 @@
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/world.hpp"
+#include "wgsteer/kernel.hpp"
 
 #include "netlink/event_socket.hpp"
 #include "netlink/request_socket.hpp"
@@ -37,6 +38,11 @@ class Rtnetlink {
   /// Done as well when exactly this rule is there.
   Status addRule(const Rule& rule);
   Status deleteRule(const Rule& rule);
+
+  /// See Kernel::warm().
+  Status warm(const Neighbour& neighbour);
+  /// One link as it is now.
+  Result<Link> link(IfIndex index);
 
   /// What the kernel's FIB says (RTM_GETROUTE): device and source, without the nft output chain.
   struct Found {

@@ -46,8 +46,10 @@ void Timer::acknowledge() {
 
 std::chrono::nanoseconds monotonicNow() { return read(CLOCK_MONOTONIC); }
 
-std::int64_t wallClockSeconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(read(CLOCK_REALTIME)).count();
+std::int64_t wallClockSeconds() { return wallClockMilliseconds() / 1000; }
+
+std::int64_t wallClockMilliseconds() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(read(CLOCK_REALTIME)).count();
 }
 
 }  // namespace wgsteer::os

@@ -29,5 +29,6 @@ class Timer {
 std::chrono::nanoseconds monotonicNow();
 /// Seconds since the epoch (CLOCK_REALTIME), as WireGuard counts handshakes.
 std::int64_t wallClockSeconds();
+std::int64_t wallClockMilliseconds();
 
 }  // namespace wgsteer::os

@@ -23,13 +23,16 @@ class EngineTest : public testing::Test {
 
   std::unique_ptr<Engine> makeEngine(Config config) {
     Engine::Observer observer;
-    observer.moved = [this](const std::string& tunnel, Family family, const InUse&, const InUse& now,
+    observer.moved = [this](const std::string& tunnel, Family family, const InUse&, const InUse& use,
                             const std::string& why) {
-      if (family == Family::v4) moves.push_back(tunnel + " " + now.wan + " " + why);
+      if (family == Family::v4) moves.push_back(tunnel + " " + use.wan + " " + why);
     };
     observer.failed = [this](const Change&, const Error& error, const DeviceName&) { failures.push_back(error.what); };
-    return std::make_unique<Engine>(kernel, std::move(config), std::move(observer),
-                                    [] { return std::chrono::seconds{1}; });
+    observer.fight = [this](const Event& last, const DeviceName& names) { fights.push_back(describe(last, names)); };
+    observer.occasion = [this](const Occasion& occasion, const DeviceName&) {
+      occasions.emplace_back(occasion.trigger, occasion.plan.changes.size());
+    };
+    return std::make_unique<Engine>(kernel, std::move(config), std::move(observer), [this] { return now; });
   }
 
   std::string wayOf(const Endpoint& endpoint) {
@@ -45,6 +48,9 @@ class EngineTest : public testing::Test {
   std::unique_ptr<Engine> engine;
   std::vector<std::string> moves;
   std::vector<std::string> failures;
+  std::vector<std::string> fights;
+  std::vector<std::pair<Trigger, std::size_t>> occasions;
+  std::chrono::nanoseconds now = std::chrono::hours{1};
 };
 
 TEST_F(EngineTest, StartCuresTheLoop) {
@@ -124,6 +130,91 @@ TEST_F(EngineTest, ADeletedRuleIsPutBackAtOnce) {
     engine->onEvents();
     EXPECT_EQ(present(), before);
   }
+}
+
+TEST_F(EngineTest, AFightIsToldOnceAndSlowedDown) {
+  ASSERT_TRUE(engine->start());
+  const Rule rule = *kernel.real.observed.rules.begin();
+  const auto deleted = [&] {
+    now += std::chrono::milliseconds{1};
+    kernel.someoneDeletesRule(rule);
+    engine->onEvents();
+    return !kernel.real.observed.rules.contains(rule);
+  };
+  int putBack = 0;
+  while (!deleted() && putBack < 1000) ++putBack;
+  EXPECT_GT(putBack, 50);
+  ASSERT_LT(putBack, 100);
+  ASSERT_EQ(fights.size(), 1U);
+  EXPECT_NE(fights[0].find("rule deleted by port 4711"), std::string::npos) << fights[0];
+  ASSERT_TRUE(engine->retryAfter());
+  EXPECT_LE(*engine->retryAfter(), std::chrono::milliseconds{250});
+  now += *engine->retryAfter();
+  engine->onRetry();
+  EXPECT_TRUE(kernel.real.observed.rules.contains(rule));
+  EXPECT_FALSE(engine->retryAfter());
+  deleted();
+  EXPECT_EQ(fights.size(), 1U);
+  // Peace, and another fight.
+  now += std::chrono::minutes{5};
+  for (int i = 0; i < 200; ++i) deleted();
+  EXPECT_EQ(fights.size(), 2U);
+}
+
+TEST_F(EngineTest, AFailoverDoesNotWaitForAFight) {
+  ASSERT_TRUE(engine->start());
+  const Rule rule = *kernel.real.observed.rules.begin();
+  for (int i = 0; i < 200; ++i) {
+    kernel.someoneDeletesRule(rule);
+    engine->onEvents();
+  }
+  ASSERT_FALSE(kernel.real.observed.rules.contains(rule));
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_TRUE(kernel.real.observed.rules.contains(rule));
+}
+
+TEST_F(EngineTest, ASecondLossOfCarrierIsFoundByAsking) {
+  ASSERT_TRUE(engine->start());
+  EXPECT_FALSE(engine->carrierCheckAfter());
+  kernel.carrier("wan1", false);
+  engine->onEvents();
+  ASSERT_EQ(engine->carrierCheckAfter(), std::chrono::milliseconds{10});
+  kernel.carrier("wan1", true);
+  engine->onEvents();
+  kernel.carrierUnannounced("wan0", false);
+  now += std::chrono::milliseconds{10};
+  engine->onCarrierCheck();
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_EQ(occasions.back().first, Trigger::link);
+  now += std::chrono::seconds{1};
+  EXPECT_FALSE(engine->carrierCheckAfter());
+}
+
+TEST_F(EngineTest, GatewaysOfAllWansAreKeptWarm) {
+  ASSERT_TRUE(engine->start());
+  const auto atStart = kernel.warmed;
+  EXPECT_EQ(atStart.size(), 4U);  // two WANs, two families
+  now += std::chrono::seconds{5};
+  engine->onPoll();
+  EXPECT_EQ(kernel.warmed, atStart);
+  now += std::chrono::seconds{5};
+  engine->onPoll();
+  EXPECT_EQ(kernel.warmed.size(), 2 * atStart.size());
+}
+
+TEST_F(EngineTest, ReactionTimesAreCountedByWhatWasHeard) {
+  ASSERT_TRUE(engine->start());
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  kernel.someoneFlushesNft();
+  engine->onEvents();
+  const auto count = [&](Trigger trigger) { return engine->statistics().applied[std::to_underlying(trigger)].count(); };
+  EXPECT_EQ(count(Trigger::start), 1U);
+  EXPECT_EQ(count(Trigger::link), 1U);
+  EXPECT_EQ(count(Trigger::nft), 1U);
+  EXPECT_EQ(count(Trigger::rule), 0U);
 }
 
 TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {

@@ -112,6 +112,17 @@ Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
   return {};
 }
 
+Status FakeKernel::warm(const Neighbour& neighbour) {
+  warmed.push_back(neighbour);
+  return {};
+}
+
+Status FakeKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& sink) {
+  for (const IfIndex device : devices)
+    if (const Link* link = real.world.link(device)) sink(LinkChanged{*link});
+  return {};
+}
+
 Status FakeKernel::subscribe() {
   subscribed_ = true;
   return {};
@@ -153,10 +164,11 @@ void FakeKernel::linkComesUp(const IfName& name) {
 }
 
 void FakeKernel::carrier(const IfName& name, bool on) {
-  Link& link = linkNamed(name);
-  link.carrier = on;
-  announce(LinkChanged{link});
+  carrierUnannounced(name, on);
+  announce(LinkChanged{linkNamed(name)});
 }
+
+void FakeKernel::carrierUnannounced(const IfName& name, bool on) { linkNamed(name).carrier = on; }
 
 void FakeKernel::addForeignRoute(const Route& route) {
   real.world.routes.insert(route);
@@ -170,12 +182,12 @@ void FakeKernel::deleteForeignRoute(const Route& route) {
 
 void FakeKernel::someoneDeletesRule(const Rule& rule) {
   real.observed.rules.erase(rule);
-  announce(RuleGone{rule});
+  announce(RuleGone{rule, kSomeone});
 }
 
 void FakeKernel::someoneFlushesNft() {
   real.observed.nft.reset();
-  announce(NftChanged{});
+  announce(NftChanged{"nft (pid 4711)"});
 }
 
 void FakeKernel::someoneSetsFwmark(const IfName& tunnel, Mark fwmark) { real.world.tunnels.at(tunnel).fwmark = fwmark; }

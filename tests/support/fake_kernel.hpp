@@ -19,6 +19,8 @@ class FakeKernel : public Kernel {
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
+  Status warm(const Neighbour& neighbour) override;
+  Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override { return {}; }
   void drain(const Sink& sink) override;
@@ -27,6 +29,8 @@ class FakeKernel : public Kernel {
   void linkGoesDown(const IfName& name);
   void linkComesUp(const IfName& name);
   void carrier(const IfName& name, bool on);
+  /// As when linkwatch still holds it back.
+  void carrierUnannounced(const IfName& name, bool on);
   void addForeignRoute(const Route& route);
   void deleteForeignRoute(const Route& route);
   void someoneDeletesRule(const Rule& rule);
@@ -43,6 +47,8 @@ class FakeKernel : public Kernel {
 
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> unstuck;
+  std::vector<Neighbour> warmed;
+  static constexpr std::uint32_t kSomeone = 4711;  ///< netlink port of the others
 
  private:
   struct Fault {

@@ -51,6 +51,16 @@ case_fwmark_of_the_user() {
   equal 'the fwmark' 0xca6c "$(tunnel_mark)"
 }
 
+# The gateway of a WAN that nobody uses is known before it is needed.
+case_idle_gateway_is_known() {
+  topology_up
+  tunnel_up route_halves
+  router ip neigh flush dev "${wan_device[1]}"
+  equal 'neighbours of the second WAN' '' "$(router_ip neigh show dev "${wan_device[1]}" | grep lladdr || true)"
+  daemon_start_and_converge
+  await 5 'its gateway is known' has_line "^${wan_gateway[1]} .*lladdr" router_ip neigh show dev "${wan_device[1]}"
+}
+
 # Nothing misrouted between the two steady states either.
 case_nothing_misrouted_on_the_way() {
   steered_tunnel_up

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "wgsteer/core/event.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/world.hpp"
 
@@ -19,6 +20,8 @@ std::string describe(
     const Route& route,
     const DeviceName& names);            ///< "default via 192.0.2.1 dev wan0 onlink table 1464270081 metric 1 proto 87"
 std::string describe(const Rule& rule);  ///< "priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270081 proto 87"
+/// What was heard, for people: "ip rule deleted by port 4711: priority 70 fwmark ...", "wan0: carrier lost".
+std::string describe(const Event& event, const DeviceName& names);
 /// One line a change; an nft transaction gives one line for each of its parts.
 std::vector<std::string> describe(const Change& change, const DeviceName& names);
 std::vector<std::string> describe(const Plan& plan, const DeviceName& names);

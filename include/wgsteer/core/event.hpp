@@ -2,7 +2,10 @@
 // What the kernel announces, decoded. Foreign objects and ours alike: whoever folds them in tells them apart.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <variant>
 
 #include "wgsteer/core/route.hpp"
@@ -28,15 +31,19 @@ struct RouteAdded {
 };
 struct RouteGone {
   Route route;
+  std::uint32_t port = 0;  ///< netlink port of who deleted it, mostly its process id; 0: the kernel by itself
 };
 struct RuleAdded {
   Rule rule;
 };
 struct RuleGone {
   Rule rule;
+  std::uint32_t port = 0;  ///< as in RouteGone
 };
 /// Our nft table was touched by somebody else.
-struct NftChanged {};
+struct NftChanged {
+  std::string by;  ///< "nft (pid 123)"; empty when not known
+};
 /// A device's switches changed (RTM_NEWNETCONF); IfIndex 0: those of "all".
 struct SysctlsChanged {
   IfIndex device;
@@ -48,5 +55,17 @@ struct Overrun {};
 
 using Event = std::variant<LinkChanged, LinkGone, AddressAdded, AddressGone, RouteAdded, RouteGone, RuleAdded, RuleGone,
                            NftChanged, SysctlsChanged, TunnelsChanged, Overrun>;
+
+/// Why the engine looked at the world: by these, reaction times are counted.
+enum class Trigger : std::uint8_t { start, link, address, route, rule, nft, sysctl, tunnel, overrun, retry, reload };
+inline constexpr std::array<std::string_view, 11> kTriggerNames{"start",  "link",   "address", "route", "rule",  "nft",
+                                                                "sysctl", "tunnel", "overrun", "retry", "reload"};
+
+inline Trigger triggerOf(const Event& event) {
+  constexpr std::array<Trigger, std::variant_size_v<Event>> kTriggers{
+      Trigger::link, Trigger::link, Trigger::address, Trigger::address, Trigger::route,  Trigger::route,
+      Trigger::rule, Trigger::rule, Trigger::nft,     Trigger::sysctl,  Trigger::tunnel, Trigger::overrun};
+  return kTriggers[event.index()];
+}
 
 }  // namespace wgsteer

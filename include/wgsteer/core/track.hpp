@@ -35,7 +35,9 @@ struct Picture {
 
 struct Tracked {
   bool relevant = false;  ///< something changed that a plan may depend on
-  Stale stale;
+  bool carrier = false;   ///< a device lost or gained its carrier
+  bool damage = false;    ///< somebody took something of ours: to be put back, but not without end
+  Stale stale{};
 };
 
 /// The kernel (6.18 and before) removes IPv4 routes without a word when their link goes down, their device vanishes or

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/journal.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "log/log.hpp"
+#include "os/process_name.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+using Json = nlohmann::json;
+
+const char* nameOf(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
+
+std::string nameOf(const InUse& use) {
+  if (use.wan.empty()) return "none";
+  return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
+}
+
+/// The program behind a netlink port: a process's first socket has its process id, further ones have random numbers.
+std::string culprit(const Event& event) {
+  std::uint32_t port = 0;
+  if (const auto* route = std::get_if<RouteGone>(&event)) port = route->port;
+  if (const auto* rule = std::get_if<RuleGone>(&event)) port = rule->port;
+  const std::string program = port == 0 ? "" : os::processName(port);
+  return program.empty() ? "" : " (" + program + ")";
+}
+
+}  // namespace
+
+Engine::Observer Journal::observer() {
+  return {
+      .occasion = [this](const Occasion& occasion, const DeviceName& names) { this->occasion(occasion, names); },
+      .failed =
+          [this](const Change& change, const Error& error, const DeviceName& names) {
+            const auto lines = describe(change, names);
+            fail((lines.empty() ? std::string{"nft transaction"} : lines.front()) + ": " + error.toString());
+          },
+      .moved = [this](const std::string& tunnel, Family family, const InUse& before, const InUse& now,
+                      const std::string& why) { moved(tunnel, family, before, now, why); },
+      .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
+      .trouble = [this](const Error& error) { fail(error.toString()); },
+  };
+}
+
+void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(occasion.took).count();
+  const std::size_t changes = occasion.plan.changes.size();
+  if (occasion.failed == 0) said_.clear();
+  if (log::enabled(LogLevel::debug)) {
+    for (const Event& event : occasion.heard) log::debug(describe(event, names));
+    for (const std::string& line : describe(occasion.plan, names)) log::debug("- " + line);
+  }
+  if (changes > 0 && occasion.failed == 0)
+    log::info("applied " + std::to_string(changes) + (changes == 1 ? " change" : " changes") + " in " +
+              std::to_string(took) + " us (" + std::string{kTriggerNames[std::to_underlying(occasion.trigger)]} + ")");
+  if (!watchers_.watched || !watchers_.watched()) return;
+  Json heard = Json::array();
+  for (const Event& event : occasion.heard) heard.push_back(describe(event, names));
+  publish("occasion", {{"trigger", kTriggerNames[std::to_underlying(occasion.trigger)]},
+                       {"heard", std::move(heard)},
+                       {"changes", describe(occasion.plan, names)},
+                       {"failed", occasion.failed},
+                       {"took_us", took}});
+}
+
+void Journal::moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now,
+                    const std::string& why) {
+  log::info(tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
+            (why.empty() ? "" : ": " + why));
+  publish(
+      "moved",
+      {{"tunnel", tunnel}, {"family", nameOf(family)}, {"from", nameOf(before)}, {"to", nameOf(now)}, {"why", why}});
+}
+
+void Journal::fight(const Event& last, const DeviceName& names) {
+  const std::string line =
+      "somebody takes away what is ours again and again; it is put back more slowly from now on. The last: " +
+      describe(last, names) + culprit(last);
+  log::warn(line);
+  publish("fight", line);
+}
+
+void Journal::fail(const std::string& line) {
+  if (!said_.insert(line).second) return;
+  log::error(line);
+  publish("error", line);
+}
+
+void Journal::publish(const char* kind, Json what) {
+  if (!watchers_.watched || !watchers_.watched()) return;
+  watchers_.publish({{"time", os::wallClockMilliseconds()}, {kind, std::move(what)}});
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Tells people what the engine does: lines in the log, and documents for those who watch (`wgsteer monitor`).
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <string>
+
+#include "wgsteer/engine.hpp"
+
+namespace wgsteer {
+
+class Journal {
+ public:
+  /// `watched` is asked first, so that nothing is put into words for nobody. Without them only the log is written.
+  struct Watchers {
+    std::function<bool()> watched;
+    std::function<void(const nlohmann::json&)> publish;
+  };
+  explicit Journal(Watchers watchers = {}) : watchers_(std::move(watchers)) {}
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  /// Refers to this journal, which must outlive it.
+  Engine::Observer observer();
+
+ private:
+  void occasion(const Occasion& occasion, const DeviceName& names);
+  void moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now, const std::string& why);
+  void fight(const Event& last, const DeviceName& names);
+  void fail(const std::string& line);
+  void publish(const char* kind, nlohmann::json what);
+
+  Watchers watchers_;
+  std::set<std::string> said_;  ///< failures are said once until something works, however often they are tried again
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace wgsteer::os {
+
+/// What /proc/PID/comm has; empty when there is no such process (any more).
+std::string processName(std::uint32_t pid);
+
+}  // namespace wgsteer::os

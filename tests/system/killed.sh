@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Killed at every message that it sends to the kernel, in turn; each next start goes on from there. strace(1) does it,
+# so that the daemon is the one that people run.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+# -> whether it came to its end before the n-th
+run_until_killed_at() { # N ARGUMENT...
+  local n=$1
+  shift
+  quietly router strace -qq -o "$work/strace" -e trace=sendto,sendmsg -e signal=none \
+    -e inject=sendto,sendmsg:signal=KILL:when="$n" "$WGSTEER" run --once "$@"
+}
+
+strace_works() { quietly strace -qq -o /dev/null true; }
+
+# What the next start has to mend, without any harm to packets meanwhile: things missing and things too many.
+damaged() {
+  router nft flush map inet wgsteer "endpoint$family"
+  router_ip route replace unreachable default metric 77 table 1464270080 proto 87
+  router_ip rule add priority 75 fwmark 0x70000000/0xf0000000 lookup 1464270080 protocol 87 2>/dev/null || true
+}
+
+case_at_every_message() {
+  strace_works || skip 'strace does not work here'
+  steered_tunnel_up
+  daemon_stop KILL
+  counters_reset
+  local n=1
+  until damaged && run_until_killed_at "$n"; do
+    n=$((n + 1))
+    ((n < 300)) || fail 'it never comes to its end'
+  done
+  note "killed $((n - 1)) times"
+  ((n > 10)) || fail 'it was not killed'
+  daemon_start_and_converge
+  await_traffic 'traffic afterwards'
+  nothing_misrouted 'all the while'
+  equal 'packets lost' 0 "$(packets_lost)"
+}
+
+case_at_every_third_message_of_the_first_start() {
+  strace_works || skip 'strace does not work here'
+  topology_up
+  tunnel_up route_halves
+  local n=1
+  until run_until_killed_at "$n"; do
+    check "the start after the one killed at message $n" quietly wgsteer run --once
+    check 'there is nothing left to do' wgsteer plan
+    wgsteer flush
+    n=$((n + 3))
+    ((n < 300)) || fail 'it never comes to its end'
+  done
+  note "killed $((n / 3)) times"
+  ((n > 10)) || fail 'it was not killed'
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'afterwards'
+}
+
+# Make before break: other priorities, and other slots for the same WANs.
+case_other_numbers() {
+  steered_tunnel_up
+  daemon_stop KILL
+  counters_reset
+  cat >"$work/wgsteer.toml" <<CONF
+[globals]
+rule_priority = 200
+[[wan]]
+name = "second"
+device = "${wan_device[1]}"
+metric = 20
+[[wan]]
+name = "first"
+device = "${wan_device[0]}"
+metric = 10
+CONF
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  await_traffic 'traffic in the new layout'
+  nothing_misrouted 'from the old layout to the new'
+  equal 'packets lost' 0 "$(packets_lost)"
+  equal 'rules of the old layout' '' "$(router_ip rule show | grep -E '^(60|70|80):' || true)"
+  check 'rules of the new one' has_line '^210:.*/0xf0000000' router_ip rule show
+  steady_on 0 'afterwards'
+}
+
+run_cases "$@"
