@@ -22,7 +22,8 @@ TEST(AddressTest, TextOfBothFamiliesIsReadAndWrittenBack) {
 TEST(AddressTest, WhatIsNoAddressIsNotRead) {
   using namespace std::string_view_literals;
   for (const auto text : {""sv, "1.2.3"sv, "1.2.3.256"sv, "1.2.3.4 "sv, " 1.2.3.4"sv, "01.2.3.4x"sv, "fe80::1%eth0"sv,
-                          "[::1]"sv, ":::"sv, "example.com"sv, "1.2.3.4\0"sv, "::\0"sv})
+                          "[::1]"sv, "1:2:3:4:5:6:7:8::"sv, "1:2:3:4::5:6:7:8"sv, "1.2.3.4::"sv,
+                          "1:2:3:4:5:6:7:1.2.3.4"sv, ":::"sv, "example.com"sv, "1.2.3.4\0"sv, "::\0"sv})
     EXPECT_FALSE(Address::parse(text)) << text;
 }
 

@@ -242,6 +242,9 @@ TEST(ExplainSource, IsTheRoutesOwnOrTheFirstUsableOne) {
   InterfaceAddress tentative = address(kWan0, "192.0.2.2/24");
   tentative.tentative = true;
   world.addresses.insert(tentative);
+  InterfaceAddress linkScope = address(kWan0, "169.254.1.1/16");
+  linkScope.linkScope = true;
+  world.addresses.insert(linkScope);
   EXPECT_EQ(walked(world).source, Address::parse("192.0.2.10"));
   Route asked = route("0.0.0.0/0", kWan0);
   asked.preferredSource = Address::parse("192.0.2.77");
