@@ -2,18 +2,123 @@
 #include "wgsteer/core/address.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <charconv>
+#include <vector>
+
+#include "wgsteer/core/ids.hpp"
 
 namespace wgsteer {
 
 namespace {
 
-std::optional<unsigned> parseNumber(std::string_view text, unsigned limit) {
+using Bytes = std::vector<std::uint8_t>;
+
+std::optional<unsigned> parseNumber(std::string_view text, unsigned limit, int base = 10) {
   unsigned number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
   if (error != std::errc{} || end != text.data() + text.size() || number > limit) return std::nullopt;
   return number;
+}
+
+// Text is read and written here and not by inet_pton(3) and inet_ntop(3): those are the operating system's, and musl's
+// write some addresses differently from glibc's.
+
+/// "192.0.2.1", without leading zeros, which some take for octal.
+std::optional<Bytes> parse4(std::string_view text) {
+  Bytes bytes;
+  for (;;) {
+    const auto dot = text.find('.');
+    const std::string_view part = text.substr(0, dot);
+    const auto octet = parseNumber(part, 255);
+    if (!octet || (part.size() > 1 && part.front() == '0')) return std::nullopt;
+    bytes.push_back(static_cast<std::uint8_t>(*octet));
+    if (dot == std::string_view::npos) break;
+    text.remove_prefix(dot + 1);
+  }
+  if (bytes.size() != 4) return std::nullopt;
+  return bytes;
+}
+
+/// Groups between single colons, or nothing at all; the last may be written as IPv4 where the address ends.
+std::optional<Bytes> parseGroups(std::string_view text, bool endsAddress) {
+  Bytes bytes;
+  if (text.empty()) return bytes;
+  for (;;) {
+    const auto colon = text.find(':');
+    const std::string_view group = text.substr(0, colon);
+    if (colon == std::string_view::npos && endsAddress && group.find('.') != std::string_view::npos) {
+      const auto last = parse4(group);
+      if (!last) return std::nullopt;
+      bytes.insert(bytes.end(), last->begin(), last->end());
+      return bytes;
+    }
+    const auto number = parseNumber(group, 0xffff, 16);
+    if (!number || group.size() > 4) return std::nullopt;
+    bytes.push_back(static_cast<std::uint8_t>(*number >> 8));
+    bytes.push_back(static_cast<std::uint8_t>(*number & 0xff));
+    if (colon == std::string_view::npos) return bytes;
+    text.remove_prefix(colon + 1);
+  }
+}
+
+std::optional<Bytes> parse6(std::string_view text) {
+  constexpr std::size_t kSize = 16;
+  const auto gap = text.find("::");
+  auto bytes = parseGroups(text.substr(0, gap), gap == std::string_view::npos);
+  if (!bytes) return std::nullopt;
+  if (gap != std::string_view::npos) {
+    const auto tail = parseGroups(text.substr(gap + 2), true);
+    // "::" stands for one group at least.
+    if (!tail || bytes->size() + tail->size() > kSize - 2) return std::nullopt;
+    bytes->resize(kSize - tail->size());
+    bytes->insert(bytes->end(), tail->begin(), tail->end());
+  }
+  if (bytes->size() != kSize) return std::nullopt;
+  return bytes;
+}
+
+std::string text4(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  for (const std::uint8_t octet : bytes) text += (text.empty() ? "" : ".") + std::to_string(octet);
+  return text;
+}
+
+struct Run {
+  std::size_t first = 0;
+  std::size_t size = 0;
+};
+
+/// What "::" stands for: the longest run of two zero groups or more, of equal ones the first (RFC 5952, 4.2).
+Run longestZeros(const std::array<unsigned, 8>& groups) {
+  Run best;
+  Run current;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (groups[i] != 0)
+      current = {i + 1, 0};
+    else if (++current.size > best.size)
+      best = current;
+  }
+  return best.size < 2 ? Run{groups.size(), 0} : best;
+}
+
+std::string text6(std::span<const std::uint8_t> bytes) {
+  std::array<unsigned, 8> groups{};
+  for (std::size_t i = 0; i < groups.size(); ++i) groups[i] = bytes[2 * i] * 256U + bytes[2 * i + 1];
+  const Run zeros = longestZeros(groups);
+  // ::ffff:192.0.2.1, and the older ::192.0.2.1: as `ip` prints them.
+  const bool embedded = zeros.first == 0 && (zeros.size == 6 || (zeros.size == 5 && groups[5] == 0xffff));
+  std::string text;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (zeros.size != 0 && i == zeros.first) {
+      text += "::";
+      i += zeros.size - 1;
+      continue;
+    }
+    if (!text.empty() && text.back() != ':') text += ':';
+    if (embedded && i == 6) return text + text4(bytes.last(4));
+    text += hex(groups[i]).substr(2);
+  }
+  return text;
 }
 
 }  // namespace
@@ -29,21 +134,12 @@ std::optional<Address> Address::fromBytes(std::span<const std::uint8_t> bytes) {
 }
 
 std::optional<Address> Address::parse(std::string_view text) {
-  const std::string terminated{text};
-  // inet_pton stops at a zero byte: "1.2.3.4\0x" is not an address.
-  if (terminated.find('\0') != std::string::npos) return std::nullopt;
-  Address address;
-  address.family_ = text.find(':') == std::string_view::npos ? Family::v4 : Family::v6;
-  const int family = address.family_ == Family::v4 ? AF_INET : AF_INET6;
-  if (inet_pton(family, terminated.c_str(), address.bytes_.data()) != 1) return std::nullopt;
-  return address;
+  const auto bytes = text.find(':') == std::string_view::npos ? parse4(text) : parse6(text);
+  if (!bytes) return std::nullopt;
+  return fromBytes(*bytes);
 }
 
-std::string Address::toString() const {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(family_ == Family::v4 ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());
-  return text.data();
-}
+std::string Address::toString() const { return family_ == Family::v4 ? text4(bytes()) : text6(bytes()); }
 
 bool Address::isUnspecified() const {
   return std::ranges::all_of(bytes_, [](std::uint8_t byte) { return byte == 0; });

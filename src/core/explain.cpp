@@ -39,9 +39,9 @@ class Simulator {
         steps.push_back(std::move(step));
         continue;
       }
-      if (rule->action == RuleAction::goto_) from = rule->gotoPriority;
+      if (rule->action == RuleAction::goto_ && leadsSomewhere(*rule)) from = rule->gotoPriority;
       const Lookup found = act(*rule, packet);
-      step.text += result(found);
+      if (rule->action == RuleAction::lookup) step.text += result(found);
       steps.push_back(std::move(step));
       if (found.outcome != Outcome::noRoute) return found;
     }
@@ -64,6 +64,12 @@ class Simulator {
       match &= packet.destination.port >= rule.destinationPort->first &&
                packet.destination.port <= rule.destinationPort->last;
     return match != rule.invert;
+  }
+
+  /// A goto to a priority that no rule has is "unresolved": the kernel goes on with the next rule.
+  bool leadsSomewhere(const Rule& jump) const {
+    return std::ranges::any_of(
+        rules_, [&](const Rule* rule) { return rule->family == jump.family && rule->priority == jump.gotoPriority; });
   }
 
   Lookup act(const Rule& rule, const Packet& packet) const {
@@ -101,9 +107,10 @@ class Simulator {
       if (best == nullptr || better(*route, *best)) best = route;
     }
     if (best == nullptr || best->type == RouteType::throw_) return {};
+    // A refusal is an error, which ends the walk before the kernel asks whether the route is to be suppressed.
+    if (best->type != RouteType::unicast && best->type != RouteType::local) return {Outcome::unreachable, *best, {}};
     if (rule.suppressPrefixLength >= 0 && best->destination.length() <= rule.suppressPrefixLength) return {};
     if (best->type == RouteType::local) return {Outcome::local, *best, {}};
-    if (best->type != RouteType::unicast) return {Outcome::unreachable, *best, {}};
     return {Outcome::device, *best, livingHop(*best)};
   }
 

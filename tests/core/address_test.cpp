@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "wgsteer/core/address.hpp"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <random>
 
 namespace wgsteer {
 namespace {
@@ -20,8 +22,51 @@ TEST(AddressTest, TextOfBothFamiliesIsReadAndWrittenBack) {
 TEST(AddressTest, WhatIsNoAddressIsNotRead) {
   using namespace std::string_view_literals;
   for (const auto text : {""sv, "1.2.3"sv, "1.2.3.256"sv, "1.2.3.4 "sv, " 1.2.3.4"sv, "01.2.3.4x"sv, "fe80::1%eth0"sv,
-                          "[::1]"sv, ":::"sv, "example.com"sv, "1.2.3.4\0"sv, "::\0"sv})
+                          "[::1]"sv, "1:2:3:4:5:6:7:8::"sv, "1:2:3:4::5:6:7:8"sv, "1.2.3.4::"sv,
+                          "1:2:3:4:5:6:7:1.2.3.4"sv, ":::"sv, "example.com"sv, "1.2.3.4\0"sv, "::\0"sv})
     EXPECT_FALSE(Address::parse(text)) << text;
+}
+
+/// What the C library makes of the text.
+std::optional<Address> byLibrary(const std::string& text) {
+  std::array<std::uint8_t, 16> bytes{};
+  const bool v6 = text.find(':') != std::string::npos;
+  if (inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), bytes.data()) != 1) return std::nullopt;
+  return Address::fromBytes(std::span{bytes}.first(v6 ? 16 : 4));
+}
+
+TEST(AddressTest, EveryAddressIsWrittenAsTheLibraryWritesIt) {
+  std::mt19937 engine{1};
+  for (int i = 0; i < 20000; ++i) {
+    std::array<std::uint8_t, 16> bytes{};
+    // Many zeros, for they are what makes the text of IPv6 difficult.
+    const auto zeros = engine();
+    for (std::size_t j = 0; j < bytes.size(); ++j)
+      if ((zeros >> (j / 2) & 1U) == 0) bytes[j] = static_cast<std::uint8_t>(i % 3 == 0 ? 0xff : engine());
+    const bool v6 = i % 8 != 0;
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    inet_ntop(v6 ? AF_INET6 : AF_INET, bytes.data(), text.data(), text.size());
+    const auto address = Address::fromBytes(std::span{bytes}.first(v6 ? 16 : 4));
+    ASSERT_EQ(address->toString(), text.data());
+    ASSERT_EQ(Address::parse(text.data()), address) << text.data();
+  }
+}
+
+TEST(AddressTest, EveryTextIsReadAsTheLibraryReadsIt) {
+  constexpr std::array kParts{":",   "::",    ".",   "0",   "1", "db8", "ffff",   "00ff",
+                              "012", "12345", "255", "256", "g", "-1",  "1.2.3.4"};
+  std::mt19937 engine{2};
+  int addresses = 0;
+  for (int i = 0; i < 200000; ++i) {
+    std::string text;
+    const bool alternate = i % 2 == 0;
+    for (auto left = 1 + engine() % 16; left > 0; --left)
+      text += alternate && left % 2 == 0 ? (i % 4 == 0 ? "." : ":") : kParts.at(engine() % kParts.size());
+    const auto expected = byLibrary(text);
+    ASSERT_EQ(Address::parse(text), expected) << text;
+    if (expected) ++addresses;
+  }
+  EXPECT_GT(addresses, 500) << "the texts are hardly ever an address: they try nothing";
 }
 
 TEST(AddressTest, WireBytesMakeTheFamily) {

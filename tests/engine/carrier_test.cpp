@@ -87,7 +87,7 @@ class Carrier : public test::OwnNetwork {
   /// What the kernel does with a packet of ours.
   std::string leavesBy() {
     const Steering steering = engine_->steering();
-    const Mark mark = engine_->config().numbers.mark(steering.policies.back().target.slot);
+    const Mark mark{engine_->config().numbers.mark(steering.policies.back().target.slot).value};
     const auto found =
         kernel_->lookup({.destination = *Endpoint::parse("203.0.113.5:51820"), .mark = mark, .source = {}});
     const Link* link = found ? engine_->picture().world.link(found->device) : nullptr;
@@ -103,9 +103,12 @@ TEST_F(Carrier, ALossRightAfterAnotherIsNotWaitedForASecond) {
   ASSERT_EQ(wan(), "first");
   // Several, for linkwatch lets the first of a quiet time through at once.
   for (int round = 0; round < 3; ++round) {
-    taps_[1]->carrier(false);
-    taps_[1]->carrier(true);
-    ASSERT_TRUE(runUntil([&] { return engine_->carrierCheckAfter().has_value(); }, 5s)) << "round " << round;
+    for (const bool on : {false, true}) {
+      taps_[1]->carrier(on);
+      ASSERT_TRUE(runUntil([&] { return engine_->picture().world.linkNamed("tap1")->carrier == on; }, 5s))
+          << "round " << round;
+    }
+    ASSERT_TRUE(engine_->carrierCheckAfter());
     taps_[0]->carrier(false);
     const auto lost = os::monotonicNow();
     ASSERT_TRUE(runUntil([&] { return wan() == "second"; }, 5s)) << "round " << round;

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What `check` says of a host, and what `run` refuses to start over.
+#include "wgsteer/core/inspect.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <gtest/gtest.h>
+#include <utility>
+
+#include "support/worlds.hpp"
+
+namespace wgsteer {
+namespace {
+
+using namespace test;
+
+std::vector<Finding> inspected(const Config& config, const World& world, const State& state) {
+  return inspect(config, world, steer(config, world), state);
+}
+
+/// With everything of ours in place.
+std::vector<Finding> steered(const World& world, const Config& config = {}) {
+  return inspected(config, world, desire(config, world));
+}
+
+/// "conflict: what", one line a finding.
+std::vector<std::string> lines(const std::vector<Finding>& findings) {
+  constexpr std::array kNames{"conflict: ", "problem: ", "advice: "};
+  std::vector<std::string> all;
+  for (const Finding& finding : findings) all.push_back(kNames.at(std::to_underlying(finding.severity)) + finding.what);
+  return all;
+}
+
+using Lines = std::vector<std::string>;
+
+Rule foreign(std::uint32_t priority, MarkMatch mark = {}) {
+  Rule made = kernelRule(Family::v4, priority, TableId{7});
+  made.mark = mark;
+  made.protocol = 0;
+  return made;
+}
+
+World withRule(const Rule& rule) {
+  World world = twoWans();
+  world.rules.insert(rule);
+  return world;
+}
+
+TEST(Inspect, HasNothingToSayOfAHostThatIsSteered) { EXPECT_EQ(lines(steered(twoWans())), Lines{}); }
+
+TEST(InspectMarks, OfNeighboursAreAConflictWhereTheyMeetOurs) {
+  struct Row {
+    const char* name;
+    MarkMatch mark;
+    bool conflict;
+  };
+  for (const Row& row : {Row{"none", {}, false}, Row{"mwan3", {0x100, 0x3f00}, false},
+                         Row{"pbr", {0x10000, 0x00ff0000}, false}, Row{"wg-quick", {0xca6c, 0xffffffff}, false},
+                         Row{"Mullvad, whose bits are those of no WAN", {0x6d6f6c65, 0xffffffff}, false},
+                         Row{"a whole mark with the bits of the first WAN", {0x1d6f6c65, 0xffffffff}, true},
+                         Row{"a whole mark with the bits of the policy", {0xf0000001, 0xffffffff}, true},
+                         Row{"one of our bits", {0x80000000, 0x80000000}, true},
+                         Row{"none of our bits may be set", {0, 0x10000000}, true},
+                         Row{"a wider mask", {0x12340000, 0xffff0000}, true}}) {
+    const auto found = steered(withRule(foreign(1000, row.mark)));
+    ASSERT_EQ(found.size(), row.conflict ? 1U : 0U) << row.name;
+    if (!row.conflict) continue;
+    EXPECT_EQ(found.front().severity, Severity::conflict) << row.name;
+    EXPECT_NE(found.front().what.find("ip rule: priority 1000 fwmark " + row.mark.toString()), std::string::npos);
+    EXPECT_NE(found.front().fix.find("mark_mask"), std::string::npos);
+  }
+}
+
+TEST(InspectMarks, AreThoseOfTheMaskThatIsConfigured) {
+  Config config;
+  config.numbers.markMask = 0x0f000000;
+  EXPECT_EQ(steered(withRule(foreign(1000, {0x80000000, 0x80000000})), config).size(), 0U);
+  EXPECT_EQ(steered(withRule(foreign(1000, {0x01000000, 0x01000000})), config).size(), 1U);
+}
+
+TEST(InspectRules, InsideOurBlockAreTold) {
+  for (const auto& [priority, told] :
+       {std::pair{59U, false}, std::pair{60U, true}, std::pair{99U, true}, std::pair{100U, false}}) {
+    Rule rule = foreign(priority);
+    rule.destination = Prefix::parse("10.0.0.0/8");
+    EXPECT_EQ(lines(steered(withRule(rule))),
+              told ? Lines{"advice: a foreign rule is inside our block of priorities: ip rule: priority " +
+                           std::to_string(priority) + " to 10.0.0.0/8 lookup 7"}
+                   : Lines{});
+  }
+}
+
+TEST(InspectRules, ForEverythingBeforeOursAreAProblem) {
+  const Lines told{"problem: a rule for everything comes before ours: ip rule: priority 5 lookup 7"};
+  EXPECT_EQ(lines(steered(withRule(foreign(5)))), told);
+  EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
+}
+
+TEST(InspectRules, WithASelectorBeforeOursAreNone) {
+  const std::vector<std::function<void(Rule&)>> selectors{
+      [](Rule& rule) { rule.source = Prefix::parse("10.0.0.0/8"); },
+      [](Rule& rule) { rule.destination = Prefix::parse("10.0.0.0/8"); },
+      [](Rule& rule) { rule.inputInterface = "br-lan"; },
+      [](Rule& rule) { rule.outputInterface = "br-lan"; },
+      [](Rule& rule) { rule.mark = {1, 1}; },
+      [](Rule& rule) { rule.ipProtocol = 6; },
+      [](Rule& rule) { rule.sourcePort = PortRange{1, 2}; },
+      [](Rule& rule) { rule.destinationPort = PortRange{1, 2}; },
+      [](Rule& rule) { rule.otherSelector = true; },
+      [](Rule& rule) { rule.suppressPrefixLength = 0; },
+      [](Rule& rule) { rule.action = RuleAction::nop; },
+  };
+  for (std::size_t i = 0; i < selectors.size(); ++i) {
+    Rule rule = foreign(5);
+    selectors[i](rule);
+    EXPECT_EQ(lines(steered(withRule(rule))), Lines{}) << "selector " << i;
+  }
+}
+
+TEST(InspectTables, AreOursAlone) {
+  World world = twoWans();
+  Route intruder = route("10.0.0.0/8", kWan0, "192.0.2.1");
+  intruder.table = TableId{kPolicyTableBase + 3};
+  world.routes.insert(intruder);
+  EXPECT_EQ(lines(steered(world)),
+            Lines{"conflict: a foreign route is in a table of ours: 10.0.0.0/8 via 192.0.2.1 dev wan0 table 1464271107 "
+                  "metric 0 proto 3"});
+}
+
+TEST(InspectWans, AreMissedWhenThereAreNone) {
+  World world = twoWans();
+  std::erase_if(world.routes, [](const Route& own) { return own.destination.isDefault(); });
+  const auto found = lines(steered(world));
+  EXPECT_EQ(std::ranges::count(found, "problem: no WAN: no device other than tunnels has a default route"), 1);
+}
+
+TEST(InspectWans, AreNamedWithTheirDevices) {
+  World world = twoWans();
+  world.links.erase(kWan1);
+  EXPECT_EQ(lines(steered(world, fiberAndLte())), Lines{"problem: WAN lte (wan1): no such device"});
+}
+
+TEST(InspectWans, ThatAreTunnelsAreAConflict) {
+  Config config = fiberAndLte();
+  config.wans.push_back(wan("wg0", "wg0", 3));
+  EXPECT_EQ(lines(steered(twoWans(), config)), Lines{"conflict: WAN wg0 is a tunnel"});
+}
+
+TEST(InspectWans, ThatCannotBeUsedNowAreToldWithTheReason) {
+  World world = twoWans();
+  world.links.at(kWan1).carrier = false;
+  EXPECT_EQ(lines(steered(world)), Lines{"advice: WAN wan1 cannot be used now: no carrier"});
+  for (const Family family : kFamilies) {
+    world = twoWans();
+    std::erase_if(world.routes,
+                  [&](const Route& own) { return own.family() == family && own.hops.front().device == kWan1; });
+    EXPECT_EQ(lines(steered(world)), Lines{}) << "the other family is enough";
+  }
+}
+
+TEST(InspectWans, NeedAnAnswerToStrictRpFilterAndLossOfCarrierWithoutOurSwitches) {
+  struct Row {
+    const char* name;
+    std::uint8_t device;
+    std::uint8_t all;
+    bool ours;
+    bool allHaveIt;
+    bool told;
+  };
+  for (const Row& row :
+       {Row{"off", 0, 0, false, false, false}, Row{"strict", 1, 0, false, false, true},
+        Row{"strict for all", 0, 1, false, false, true}, Row{"loose", 2, 0, false, false, false},
+        Row{"the larger counts", 1, 2, false, false, false}, Row{"our switch cures it", 1, 0, true, false, false},
+        Row{"the administrator's does", 1, 0, false, true, false}}) {
+    World world = twoWans();
+    for (const IfIndex device : {kWan0, kWan1}) world.links.at(device).sysctls = {SysctlKind::ignoreLinkdown4};
+    world.links.at(kWan0).rpFilter = row.device;
+    world.rpFilterAll = row.all;
+    if (row.allHaveIt) world.sysctlsAll = {SysctlKind::srcValidMark};
+    Config config;
+    config.sysctl = row.ours;
+    const auto found = steered(world, config);
+    const auto told = std::ranges::find(found, Severity::problem, &Finding::severity);
+    ASSERT_EQ(told != found.end(), row.told) << row.name;
+    if (!row.told) continue;
+    EXPECT_EQ(told->what, "strict rp_filter on wan0 drops what the tunnel's peers answer");
+    EXPECT_NE(told->fix.find("sysctl -w net.ipv4.conf.wan0.src_valid_mark=1"), std::string::npos) << "to be pasted";
+  }
+  Config config;
+  config.sysctl = false;
+  EXPECT_EQ(lines(steered(twoWans(), config)), (Lines{"advice: without carrier, wan0 goes on being used",
+                                                      "advice: without carrier, wan1 goes on being used"}));
+}
+
+TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
+  Steering steering = steer({}, twoWans());
+  steering.problems = {"no mark is left"};
+  EXPECT_EQ(lines(inspect({}, twoWans(), steering, desire({}, twoWans()))), Lines{"problem: no mark is left"});
+}
+
+TEST(InspectTunnels, OfTheConfigurationThatAreNotThereAreTold) {
+  Config config;
+  config.tunnels = {tunnel("wg7", "default"), tunnel("wg8", "default")};
+  config.tunnels.back().enabled = false;
+  EXPECT_EQ(lines(steered(twoWans(), config)), Lines{"advice: tunnel wg7 of the configuration is not there"});
+}
+
+TEST(InspectPeers, ThatLoopAreAProblem) {
+  const auto found = inspected({}, twoWans(), {});
+  EXPECT_EQ(lines(found), Lines{"problem: wg0: 203.0.113.55:51820 is reached through tunnel wg0: a loop"});
+  EXPECT_NE(found.front().fix.find("wgsteer explain 203.0.113.55:51820"), std::string::npos);
+}
+
+TEST(InspectPeers, ThatNoWanReachesAreAProblem) {
+  World world = twoWans();
+  for (const IfIndex device : {kWan0, kWan1}) world.links.at(device).up = false;
+  const auto found = lines(steered(world));
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found.back(), "problem: wg0: 203.0.113.55:51820 cannot be reached: no WAN of its policy can be used now");
+}
+
+TEST(InspectPeers, WithoutAnEndpointHaveNothingToBeFound) {
+  World world = twoWans();
+  world.tunnels.at("wg0").peers.front().endpoint.reset();
+  EXPECT_EQ(lines(inspected({}, world, {})), Lines{});
+}
+
+}  // namespace
+}  // namespace wgsteer
