@@ -68,6 +68,9 @@ class Engine {
     std::function<void(const std::string& tunnel, Family, const InUse& before, const InUse& now,
                        const std::string& why)>
         moved;
+    /// A peer that is known by a host name has been given another endpoint.
+    std::function<void(const PeerId&, const NamedPeer&, const std::optional<Endpoint>& before, const Endpoint& now)>
+        endpointMoved;
     /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
@@ -85,6 +88,9 @@ class Engine {
   void onPoll();
   /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
   void onCarrierCheck();
+  /// What host names have come to by now: all of their addresses are steered to, and then peers are given new endpoints
+  /// (unless their tunnel's update_endpoint is off). `wallClock` in seconds since the epoch.
+  void setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock);
   /// After a failure, when retryAfter() has passed: reads everything anew and converges.
   void onRetry();
   /// Goes over to a new configuration; on a conflict the old one stays.
@@ -120,6 +126,7 @@ class Engine {
   bool resync();
   Result<Picture> lookAnew();
   void noteMoves(const Steering& steering);
+  void moveEndpoints(const Steering& steering, std::int64_t wallClock);
   void keepGatewaysWarm(const Steering& steering);
   void scheduleRetry();
 

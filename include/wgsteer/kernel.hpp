@@ -62,6 +62,9 @@ class Kernel {
   /// Sessions are not touched.
   virtual Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
 
+  /// Where WireGuard reaches a peer from now on; the session goes on. No error when the peer is gone.
+  virtual Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) = 0;
+
   /// Has the kernel ask for the neighbour's link-layer address unless it knows it, so that the first packet to it does
   /// not wait for ARP or neighbour discovery (a lost first request costs a second).
   virtual Status warm(const Neighbour& neighbour) = 0;

@@ -192,6 +192,7 @@ void Validator::tunnel(const Section& section) {
   reader.get("role", tunnel.role, std::array{Role::automatic, Role::client, Role::server});
   reader.get("stall", tunnel.stall);
   reader.get("enabled", tunnel.enabled);
+  reader.get("update_endpoint", tunnel.updateEndpoint);
   config_.tunnels.push_back(std::move(tunnel));
 }
 

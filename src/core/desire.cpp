@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "wgsteer/core/follow.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -240,12 +242,17 @@ class Desire {
     }
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      const auto& endpoint = tunnel.peers[i].endpoint;
-      if (!endpoint || !canBeSteered(*endpoint)) continue;
       const bool bySocketAlone = !view.ownsFwmark && view.peerPolicy[i] == bySocket;
-      nft().endpoints.emplace(
-          *endpoint, bySocketAlone ? std::optional<Slot>{} : steering_.policies[view.peerPolicy[i]].target.slot);
+      const auto policy = bySocketAlone ? std::optional<Slot>{} : steering_.policies[view.peerPolicy[i]].target.slot;
+      const Peer& peer = tunnel.peers[i];
+      if (peer.endpoint) addEndpoint(*peer.endpoint, policy);
+      if (const auto named = world_.named.find({tunnel.name, peer.publicKey}); named != world_.named.end())
+        for (const Endpoint& endpoint : endpointsOf(named->second)) addEndpoint(endpoint, policy);
     }
+  }
+
+  void addEndpoint(const Endpoint& endpoint, std::optional<Slot> policy) {
+    if (canBeSteered(endpoint)) nft().endpoints.emplace(endpoint, policy);
   }
 
   void addForeignMark(Mark mark, const PolicyView& policy) {

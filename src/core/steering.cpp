@@ -269,13 +269,20 @@ class PolicyBook {
   std::uint8_t floor_;
 };
 
-TunnelView viewOf(const Config& config, const Tunnel& tunnel, PolicyBook& book) {
+/// Whoever has a host name is called by us, even if its endpoint is not known yet.
+bool callsByName(const World& world, const Tunnel& tunnel) {
+  return std::ranges::any_of(tunnel.peers,
+                             [&](const Peer& peer) { return world.named.contains({tunnel.name, peer.publicKey}); });
+}
+
+TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
 
   TunnelView view;
   view.tunnel = &tunnel;
-  view.server = asked.role == Role::automatic ? looksLikeServer(tunnel) : asked.role == Role::server;
+  view.server = asked.role == Role::automatic ? !callsByName(world, tunnel) && looksLikeServer(tunnel)
+                                              : asked.role == Role::server;
   view.policy = book.find(asked.policy, view.server);
   view.ownsFwmark = tunnel.fwmark.value == 0 || config.numbers.isOurs(tunnel.fwmark);
   for (const Peer& peer : tunnel.peers) {
@@ -320,7 +327,7 @@ Steering steer(const Config& config, const World& world) {
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
-    steering.tunnels.push_back(viewOf(config, tunnel, book));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, book));
   }
   return steering;
 }

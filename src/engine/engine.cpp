@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "wgsteer/core/follow.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -30,6 +32,14 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
     return a.first == b.first && a.second.fwmark == b.second.fwmark && a.second.listenPort == b.second.listenPort &&
            a.second.backend == b.second.backend && std::ranges::equal(a.second.peers, b.second.peers, samePeer);
   });
+}
+
+/// Which families a policy's packets can leave by.
+std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& policy) {
+  std::vector<Family> usable;
+  for (const Family family : kFamilies)
+    if (!inUse(steering, policy, family).wan.empty()) usable.push_back(family);
+  return usable;
 }
 
 }  // namespace
@@ -143,6 +153,38 @@ void Engine::onRetry() {
   if (resync()) converge();
 }
 
+void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
+  wake(Trigger::name);
+  const bool changed = named != picture_.world.named;
+  picture_.world.named = std::move(named);
+  if (changed) converge();
+  // Only when all addresses are known to nftables: the next packet goes to the new one.
+  if (!retryAfter_) moveEndpoints(steering(), wallClock);
+}
+
+void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
+  for (const TunnelView& view : steering.tunnels) {
+    const auto configured = std::ranges::find(config_.tunnels, view.tunnel->name, &TunnelConfig::interface);
+    if (configured != config_.tunnels.end() && !configured->updateEndpoint) continue;
+    Tunnel& tunnel = picture_.world.tunnels.at(view.tunnel->name);
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      Peer& peer = tunnel.peers[i];
+      const PeerId id{tunnel.name, peer.publicKey};
+      const auto named = picture_.world.named.find(id);
+      if (named == picture_.world.named.end()) continue;
+      const auto usable = usableFamilies(steering, steering.policies[view.peerPolicy[i]]);
+      const auto better = betterEndpoint(peer, named->second, usable, wallClock);
+      if (!better) continue;
+      if (auto done = kernel_.setEndpoint(tunnel, peer.publicKey, *better); !done) {
+        if (observer_.trouble) observer_.trouble(done.error());
+        continue;
+      }
+      const auto before = std::exchange(peer.endpoint, better);
+      if (observer_.endpointMoved) observer_.endpointMoved(id, named->second, before, *better);
+    }
+  }
+}
+
 Status Engine::reconfigure(Config config) {
   wake(Trigger::reload);
   if (auto clear = refuseConflicts(config); !clear) return clear;
@@ -210,6 +252,7 @@ Result<Picture> Engine::lookAnew() {
   if (!seen) return seen;
   World& world = seen->world;
   world.parked = picture_.world.parked;
+  world.named = picture_.world.named;
   world.wansDown = picture_.world.wansDown;
   if (!seen->observed.nft) world.adopted = picture_.world.adopted;
   return seen;

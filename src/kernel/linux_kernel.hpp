@@ -20,6 +20,9 @@ class LinuxKernel : public Kernel {
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
+  Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override {
+    return wireguard_.setEndpoint(tunnel, peer, endpoint);
+  }
   Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Status subscribe() override;

@@ -53,6 +53,12 @@ Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
   return done;
 }
 
+Status WireGuard::setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) {
+  if (tunnel.backend == TunnelBackend::userspace) return uapi_.setEndpoint(tunnel.name, peer, endpoint);
+  const auto kind = kinds_.find(tunnel.name);
+  return genl_.setEndpoint(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, peer, endpoint);
+}
+
 Status WireGuard::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
   if (tunnel.backend == TunnelBackend::kernel) return setFwmark(tunnel, fwmark);
   constexpr std::uint32_t kSpareBit = 1;

@@ -26,6 +26,8 @@ class WireGuard {
   /// answers nonsense, is what it was last time, and nothing if it never answered: it must not hide the others.
   Result<std::map<IfName, Tunnel>> observe(const std::map<IfIndex, Link>& links);
   Status setFwmark(const Tunnel& tunnel, Mark fwmark);
+  /// The session goes on. A peer that is not there (any more) is no error, and is not made.
+  Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint);
   /// Makes it forget the sources that it has cached for its peers. The kernel's does when its fwmark is set, also to
   /// what it is; for others see WireGuardUapi.
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers);

@@ -36,6 +36,23 @@ std::optional<Endpoint> endpointIn(Bytes bytes) {
   return std::nullopt;
 }
 
+void putEndpoint(Message& message, const Endpoint& endpoint) {
+  const auto raw = endpoint.address.bytes();
+  if (endpoint.address.family() == Family::v4) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(endpoint.port);
+    std::memcpy(&address.sin_addr, raw.data(), sizeof address.sin_addr);
+    message.object(WGPEER_A_ENDPOINT, address);
+  } else {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(endpoint.port);
+    std::memcpy(&address.sin6_addr, raw.data(), sizeof address.sin6_addr);
+    message.object(WGPEER_A_ENDPOINT, address);
+  }
+}
+
 std::optional<Prefix> allowedIpIn(Bytes bytes) {
   const Attributes<WGALLOWEDIP_A_MAX> attributes{bytes};
   const auto family = familyOf(attributes.integer<std::uint16_t>(WGALLOWEDIP_A_FAMILY).value_or(0));
@@ -183,6 +200,24 @@ Status WireGuardGenl::setFwmark(const IfName& device, const std::string& kind, M
     message.text(WGDEVICE_A_IFNAME, device);
     message.u32(WGDEVICE_A_FWMARK, fwmark.value);
     return socket_->request(message, [&] { return "wg set " + device + " fwmark " + hex(fwmark.value); });
+  });
+}
+
+Status WireGuardGenl::setEndpoint(const IfName& device, const std::string& kind, const PublicKey& peer,
+                                  const Endpoint& endpoint) {
+  return withFamily(kind, [&](std::uint16_t family) {
+    Message message{family, 0};
+    message.extra<genlmsghdr>() = {.cmd = WG_CMD_SET_DEVICE, .version = kWireGuardVersion, .reserved = 0};
+    message.text(WGDEVICE_A_IFNAME, device);
+    nlattr* const peers = mnl_attr_nest_start(message.header(), WGDEVICE_A_PEERS);
+    nlattr* const one = mnl_attr_nest_start(message.header(), 0);
+    message.bytes(WGPEER_A_PUBLIC_KEY, peer.bytes());
+    message.u32(WGPEER_A_FLAGS, WGPEER_F_UPDATE_ONLY);
+    putEndpoint(message, endpoint);
+    mnl_attr_nest_end(message.header(), one);
+    mnl_attr_nest_end(message.header(), peers);
+    return socket_->request(
+        message, [&] { return "wg set " + device + " peer " + peer.toString() + " endpoint " + endpoint.toString(); });
   });
 }
 

@@ -27,6 +27,8 @@ class WireGuardGenl {
   /// is there that is no tunnel.
   Result<Tunnel> read(const IfName& device, const std::string& kind);
   Status setFwmark(const IfName& device, const std::string& kind, Mark fwmark);
+  /// Of a peer that is there; another one is not made.
+  Status setEndpoint(const IfName& device, const std::string& kind, const PublicKey& peer, const Endpoint& endpoint);
 
  private:
   Status open();

@@ -190,6 +190,11 @@ Status WireGuardUapi::setFwmark(const IfName& device, Mark fwmark) const {
              "wg set " + device + " fwmark " + hex(fwmark.value));
 }
 
+Status WireGuardUapi::setEndpoint(const IfName& device, const PublicKey& peer, const Endpoint& endpoint) const {
+  return set(device, "public_key=" + peer.toHex() + "\nupdate_only=true\nendpoint=" + endpoint.toString() + "\n",
+             "wg set " + device + " peer " + peer.toString() + " endpoint " + endpoint.toString());
+}
+
 Status WireGuardUapi::unstick(const IfName& device, Mark fwmark, std::optional<Mark> equivalent,
                               std::uint16_t listenPort) const {
   const std::string back = "fwmark=" + std::to_string(fwmark.value) + "\n";

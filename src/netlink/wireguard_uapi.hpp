@@ -25,6 +25,8 @@ class WireGuardUapi {
   /// notThere without a socket, or when nobody listens on it any more; busy when there is no answer in time.
   Result<Tunnel> read(const IfName& device) const;
   Status setFwmark(const IfName& device, Mark fwmark) const;
+  /// Of a peer that is there; another one is not made.
+  Status setEndpoint(const IfName& device, const PublicKey& peer, const Endpoint& endpoint) const;
   /// wireguard-go keeps sending by a link that is down until its handshake is tried again after 15 s: it hears of IPv4
   /// routes that go, but link down takes them silently; and it does nothing when the fwmark is set to what it is. So
   /// another mark is set for a moment, one that rules cannot tell from it; where there is none, the socket is opened

@@ -112,6 +112,12 @@ Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
   return {};
 }
 
+Status FakeKernel::setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) {
+  for (Peer& known : real.world.tunnels.at(tunnel.name).peers)
+    if (known.publicKey == peer) known.endpoint = endpoint;
+  return {};
+}
+
 Status FakeKernel::warm(const Neighbour& neighbour) {
   warmed.push_back(neighbour);
   return {};

@@ -19,6 +19,7 @@ class FakeKernel : public Kernel {
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
+  Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Status subscribe() override;

@@ -58,8 +58,9 @@ struct TunnelConfig {
   IfName interface;
   std::string policy{kDefaultPolicy};  ///< name of a PolicyConfig, or kDefaultPolicy
   Role role = Role::automatic;
-  std::uint32_t stall = 20;  ///< seconds
-  bool enabled = true;       ///< false: left alone entirely
+  std::uint32_t stall = 20;    ///< seconds
+  bool enabled = true;         ///< false: left alone entirely
+  bool updateEndpoint = true;  ///< peers with a host name are moved when it changes
   bool operator==(const TunnelConfig&) const = default;
 };
 

@@ -57,9 +57,22 @@ using Event = std::variant<LinkChanged, LinkGone, AddressAdded, AddressGone, Rou
                            NftChanged, SysctlsChanged, TunnelsChanged, Overrun>;
 
 /// Why the engine looked at the world: by these, reaction times are counted.
-enum class Trigger : std::uint8_t { start, link, address, route, rule, nft, sysctl, tunnel, overrun, retry, reload };
-inline constexpr std::array<std::string_view, 11> kTriggerNames{"start",  "link",   "address", "route", "rule",  "nft",
-                                                                "sysctl", "tunnel", "overrun", "retry", "reload"};
+enum class Trigger : std::uint8_t {
+  start,
+  link,
+  address,
+  route,
+  rule,
+  nft,
+  sysctl,
+  tunnel,
+  overrun,
+  name,
+  retry,
+  reload
+};
+inline constexpr std::array<std::string_view, 12> kTriggerNames{
+    "start", "link", "address", "route", "rule", "nft", "sysctl", "tunnel", "overrun", "name", "retry", "reload"};
 
 inline Trigger triggerOf(const Event& event) {
   constexpr std::array<Trigger, std::variant_size_v<Event>> kTriggers{

@@ -57,6 +57,7 @@ class PublicKey {
   /// 64 hexadecimal digits, as the cross-platform UAPI has it.
   static std::optional<PublicKey> parseHex(std::string_view hexDigits);
   std::string toString() const;
+  std::string toHex() const;
   const std::array<std::uint8_t, kSize>& bytes() const { return bytes_; }
   auto operator<=>(const PublicKey&) const = default;
 

@@ -68,6 +68,21 @@ struct Tunnel {
   bool operator==(const Tunnel&) const = default;
 };
 
+struct PeerId {
+  IfName tunnel;
+  PublicKey key;
+  auto operator<=>(const PeerId&) const = default;
+};
+
+/// A peer whose endpoint is a host name, with what that name came to.
+struct NamedPeer {
+  std::string host;
+  std::uint16_t port = 0;
+  std::vector<Address> current;  ///< as answered last; empty: not resolved yet
+  std::vector<Address> leaving;  ///< no longer in the answer, but perhaps still in use by a session
+  bool operator==(const NamedPeer&) const = default;
+};
+
 /// What earlier runs of ours have left in the kernel that a plan must go on from: which WAN has which number, and which
 /// sysctls were turned on by us. Read from the nft table; empty on a fresh machine.
 struct Adopted {
@@ -85,7 +100,8 @@ struct World {
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules
   std::map<IfName, Tunnel> tunnels;
-  std::set<std::string> wansDown;  ///< by name: unhealthy, or disabled by hand
+  std::map<PeerId, NamedPeer> named;  ///< not all of them need to exist
+  std::set<std::string> wansDown;     ///< by name: unhealthy, or disabled by hand
   std::uint8_t rpFilterAll = 0;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
   Adopted adopted;

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/name_follower.hpp"
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "log/log.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+std::uint32_t randomNumber() { return std::random_device{}(); }
+
+std::string folderOf(const std::string& file) { return file.substr(0, file.rfind('/')); }
+
+std::string joined(const std::vector<Address>& addresses) {
+  std::string text;
+  for (const Address& address : addresses) text += (text.empty() ? "" : ", ") + address.toString();
+  return text;
+}
+
+/// "vpn.example.com:51820", "192.0.2.1:51820" or "[2001:db8::1]:51820", as validated.
+std::pair<std::string, std::uint16_t> splitEndpoint(const std::string& text) {
+  const auto colon = text.rfind(':');
+  std::string host = text.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return {host, static_cast<std::uint16_t>(std::stoul(text.substr(colon + 1)))};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NameFollower>> NameFollower::create(os::EventLoop& loop, Surroundings surroundings) {
+  auto timer = os::Timer::create();
+  if (!timer) return std::unexpected(timer.error());
+  std::unique_ptr<NameFollower> made{new NameFollower{loop, std::move(surroundings), std::move(*timer)}};
+  if (auto watched = made->watchFiles(); !watched) return std::unexpected(watched.error());
+  return made;
+}
+
+Status NameFollower::watchFiles() {
+  auto done = loop_.watch(timer_.descriptor(), [this] {
+    timer_.acknowledge();
+    askWhatIsDue();
+  });
+  if (!done) return done;
+  std::vector<std::string> folders = surroundings_.folders.networkd;
+  folders.push_back(surroundings_.folders.wgQuick);
+  for (const std::string& folder : folders) {
+    auto watch = os::DirectoryWatch::create(folder);
+    if (!watch) return std::unexpected(watch.error());
+    watches_.push_back(std::move(*watch));
+  }
+  for (os::DirectoryWatch& watch : watches_) {
+    const auto onChange = [this, &watch] {
+      if (watch.drain()) follow(config_, mark_);
+    };
+    if (auto watched = loop_.watch(watch.descriptor(), onChange); !watched) return watched;
+  }
+  auto watch = os::DirectoryWatch::create(folderOf(surroundings_.resolvConf));
+  if (!watch) return std::unexpected(watch.error());
+  resolvWatch_ = std::move(*watch);
+  return loop_.watch(resolvWatch_->descriptor(), [this] {
+    if (resolvWatch_->drain()) networkChanged();
+  });
+}
+
+Status NameFollower::openResolver(Mark mark) {
+  if (resolver_ && mark == mark_) return {};
+  auto opened = dns::Resolver::create({.resolvConf = surroundings_.resolvConf,
+                                       .servers = {},
+                                       .mark = mark,
+                                       .device = {},
+                                       .isOwn = surroundings_.isOwn});
+  if (!opened) return std::unexpected(opened.error());
+  if (resolver_) loop_.unwatch(resolver_->descriptor());
+  resolver_ = std::move(*opened);
+  mark_ = mark;
+  // What the other one was asked, it will not answer any more.
+  for (auto& [host, name] : names_) name.asking = false;
+  return loop_.watch(resolver_->descriptor(), [this] {
+    resolver_->process();
+    askWhatIsDue();
+  });
+}
+
+void NameFollower::follow(const Config& config, Mark mark) {
+  config_ = config;
+  if (auto opened = openResolver(mark); !opened) say("resolver", "host names: " + opened.error().toString());
+  readSources();
+  askWhatIsDue();
+  publish();
+}
+
+/// Our own configuration has the last word. What is wrong in a file is said once, and what that file said before
+/// counts until it is right again.
+void NameFollower::readSources() {
+  const auto before = std::exchange(targets_, {});
+  const config::HostNames found = config::readHostNames(surroundings_.folders);
+  for (const Error& error : found.errors) {
+    say(error.what, error.toString());
+    for (const auto& [peer, target] : before)
+      if (!target.file.empty() && error.what.starts_with(target.file)) targets_.emplace(peer, target);
+  }
+  for (const config::PeerEndpoint& peer : found.peers)
+    if (!peer.numeric)
+      targets_.insert_or_assign(PeerId{peer.tunnel, peer.peer}, Target{peer.host, peer.port, std::nullopt, peer.file});
+  for (const PeerConfig& peer : config_.peers) {
+    if (peer.endpoint.empty()) continue;
+    const auto [host, port] = splitEndpoint(peer.endpoint);
+    targets_.insert_or_assign(PeerId{peer.tunnel, peer.publicKey}, Target{host, port, Address::parse(host), {}});
+  }
+  std::set<std::string> wanted;
+  for (const auto& [peer, target] : targets_)
+    if (!target.numeric) wanted.insert(target.host);
+  std::erase_if(names_, [&](const auto& known) { return !wanted.contains(known.first); });
+  for (const std::string& host : wanted) names_.try_emplace(host);
+}
+
+void NameFollower::networkChanged() {
+  if (!resolver_) return;
+  if (auto reloaded = resolver_->reload(); !reloaded) say("resolver", "host names: " + reloaded.error().toString());
+  for (auto& [host, name] : names_)
+    if (name.failures > 0) askSoon(name, os::monotonicNow());
+  askWhatIsDue();
+}
+
+void NameFollower::askWhatIsDue() {
+  const auto now = os::monotonicNow();
+  bool left = false;
+  for (auto& [host, name] : names_) {
+    left |= !takeLeft(name, now).empty();
+    if (!resolver_ || !name.due(now)) continue;
+    noteAsked(name, now);
+    resolver_->resolve(host, dns::Families::both,
+                       [this, asked = host](const dns::ResolveResult& result) { onAnswer(asked, result); });
+  }
+  if (left) publish();
+  armTimer();
+}
+
+void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& result) {
+  const auto known = names_.find(host);
+  if (known == names_.end()) return;  // nobody wants it any more
+  FollowedName& name = known->second;
+  const auto now = os::monotonicNow();
+  if (!result) {
+    noteFailure(name, now, randomNumber());
+    const auto current = name.current();
+    say(host, host + ": " + result.error().what + (current.empty() ? "" : "; it stays " + joined(current)));
+    return;
+  }
+  said_.erase(host);
+  for (const std::string& note : result->notes) log::warn(host + ": " + note);
+  const AddressChanges changes = noteAnswer(name, result->name, now, randomNumber());
+  if (!changes.added.empty() || !changes.removed.empty()) log::info(host + " is " + joined(name.current()));
+  publish();
+}
+
+void NameFollower::publish() {
+  std::map<PeerId, NamedPeer> now;
+  for (const auto& [peer, target] : targets_) {
+    NamedPeer named{.host = target.host, .port = target.port, .current = {}, .leaving = {}};
+    if (target.numeric) {
+      named.current.push_back(*target.numeric);
+    } else {
+      for (const auto& [address, leaves] : names_.at(target.host).addresses)
+        (leaves ? named.leaving : named.current).push_back(address);
+    }
+    now.emplace(peer, std::move(named));
+  }
+  if (now == published_) return;
+  published_ = now;
+  surroundings_.changed(std::move(now));
+}
+
+void NameFollower::armTimer() {
+  std::optional<Instant> next;
+  for (const auto& [host, name] : names_)
+    if (const auto wake = name.wake(); wake && (!next || *wake < *next)) next = wake;
+  if (next)
+    timer_.arm(std::max<std::chrono::nanoseconds>(*next - os::monotonicNow(), std::chrono::milliseconds{1}));
+  else
+    timer_.disarm();
+}
+
+void NameFollower::say(const std::string& subject, const std::string& line) {
+  std::string& last = said_[subject];
+  if (last == line) return;
+  last = line;
+  log::warn(line);
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Follows the host names of peers: finds them in our configuration and in other programs' files, asks for their
+// addresses as often as their time to live says, and tells what they have come to.
+//
+// Threading: one thread, that of the loop. Failure: said once in the log; the addresses known last stay.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/refresh.hpp"
+#include "wgsteer/core/world.hpp"
+#include "wgsteer/result.hpp"
+
+#include "config/host_names.hpp"
+#include "dns/resolver.hpp"
+#include "os/directory_watch.hpp"
+#include "os/event_loop.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+class NameFollower {
+ public:
+  struct Surroundings {
+    /// Told whenever a name has come to something else.
+    std::function<void(std::map<PeerId, NamedPeer>)> changed;
+    /// Whether an address is this host's: no peer has it.
+    std::function<bool(const Address&)> isOwn;
+    config::HostNameFolders folders;
+    std::string resolvConf = "/etc/resolv.conf";
+  };
+
+  static Result<std::unique_ptr<NameFollower>> create(os::EventLoop& loop, Surroundings surroundings);
+  NameFollower(const NameFollower&) = delete;
+  NameFollower& operator=(const NameFollower&) = delete;
+
+  /// Reads the files anew and follows what is in them and in the configuration. Queries leave with `mark`, so that they
+  /// go by a physical WAN also while the tunnel that waits for them has the default route.
+  void follow(const Config& config, Mark mark);
+  /// The way to the servers may be another one: what could not be resolved is tried again.
+  void networkChanged();
+
+ private:
+  struct Target {
+    std::string host;
+    std::uint16_t port = 0;
+    std::optional<Address> numeric;
+    std::string file;  ///< empty: our own configuration
+  };
+
+  NameFollower(os::EventLoop& loop, Surroundings surroundings, os::Timer timer)
+      : loop_(loop), surroundings_(std::move(surroundings)), timer_(std::move(timer)) {}
+  Status watchFiles();
+  Status openResolver(Mark mark);
+  void readSources();
+  void say(const std::string& subject, const std::string& line);
+  void askWhatIsDue();
+  void onAnswer(const std::string& host, const dns::ResolveResult& result);
+  void publish();
+  void armTimer();
+
+  os::EventLoop& loop_;
+  Surroundings surroundings_;
+  os::Timer timer_;
+  std::vector<os::DirectoryWatch> watches_;
+  std::optional<os::DirectoryWatch> resolvWatch_;
+  std::optional<dns::Resolver> resolver_;
+  Mark mark_;
+  Config config_;
+  std::map<PeerId, Target> targets_;
+  std::map<std::string, FollowedName> names_;
+  std::map<PeerId, NamedPeer> published_;
+  std::map<std::string, std::string> said_;  ///< what was last said of a name or a file: once is enough
+};
+
+}  // namespace wgsteer
