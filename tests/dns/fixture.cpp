@@ -150,9 +150,9 @@ std::string ServerProcess::output() {
 }
 
 std::vector<std::string> dnsmasq(std::vector<std::string> options, const std::string& address) {
-  std::vector<std::string> command{"dnsmasq",       "--no-daemon",       "--conf-file=/dev/null",
-                                   "--user=root",   "--no-resolv",       "--no-hosts",
-                                   "--log-queries", "--bind-interfaces", "--listen-address=" + address};
+  std::vector<std::string> command{
+      "dnsmasq",     "--no-daemon", "--conf-file=/dev/null", "--user=root",
+      "--no-resolv", "--no-hosts",  "--bind-interfaces",     "--listen-address=" + address};
   command.insert(command.end(), options.begin(), options.end());
   return command;
 }

@@ -53,7 +53,7 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  /// All that it has written so far.
+  /// All that it has written so far; to be read now and then, or it stops when the pipe is full.
   std::string output();
 
  private:
