@@ -66,6 +66,7 @@ class Problems {
   void add(unsigned line, std::string option, std::string what) {
     list_.push_back({line, std::move(option), std::move(what)});
   }
+  void append(const Problems& others) { list_.insert(list_.end(), others.list_.begin(), others.list_.end()); }
   bool empty() const { return list_.empty(); }
   /// All of them by line, each "FILE:LINE: OPTION: what".
   std::string toString(const std::string& fileName) const;

@@ -68,6 +68,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
+}  // namespace
+
 bool isHostName(std::string_view host) {
   constexpr std::size_t kMaxName = 253;
   constexpr std::size_t kMaxLabel = 63;
@@ -82,8 +84,6 @@ bool isHostName(std::string_view host) {
   // No top-level domain is a number: this is a mistyped IPv4 address.
   return !std::ranges::all_of(labels.back(), isDigit);
 }
-
-}  // namespace
 
 Parsed<std::string> parseName(const Value& value) {
   constexpr std::size_t kMaxName = 32;

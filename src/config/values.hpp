@@ -22,6 +22,8 @@ inline constexpr std::uint32_t kMaxWeight = 256;
 template <class T>
 using Parsed = std::expected<T, std::string>;
 
+/// Letters, digits, '-' and '_' in labels of at most 63, 253 in all; no mistyped IPv4 address.
+bool isHostName(std::string_view host);
 /// Name of a WAN or policy: what can be typed in a shell and be a metric's label, without ':' and '+', which lists use.
 Parsed<std::string> parseName(const Value& value);
 /// As the kernel's dev_valid_name().

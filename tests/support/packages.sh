@@ -7,12 +7,13 @@
 # shellcheck disable=SC2034
 readonly kBuildPackages=(
   g++ cmake ninja-build pkg-config ccache
-  libmnl-dev libnftnl-dev libspdlog-dev libfmt-dev libtomlplusplus-dev nlohmann-json3-dev
+  libc-ares-dev libmnl-dev libnftnl-dev libspdlog-dev libfmt-dev libtomlplusplus-dev nlohmann-json3-dev
 )
 readonly kDemoPackages=(wireguard-go wireguard-tools nftables iproute2 iputils-ping procps util-linux)
 readonly kTestPackages=(
   "${kDemoPackages[@]}"
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
+  dnsmasq-base unbound
   kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 shellcheck python3 strace
 )
 
@@ -46,5 +47,9 @@ install_missing() { # PACKAGE...
   done
   ((${#available[@]} == 0)) ||
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${available[@]}" >/dev/null
+  # Its package starts it, and it would take this machine's port 53; the tests start one of their own.
+  if [[ " ${available[*]} " == *" unbound "* && -d /run/systemd/system ]]; then
+    systemctl disable --quiet --now unbound.service
+  fi
   ((${#available[@]} == ${#missing[@]}))
 }

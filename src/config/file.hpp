@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A whole file into memory, with bounds.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "wgsteer/result.hpp"
+
+namespace wgsteer::config {
+
+/// Larger files are refused before they are read: a router has no memory for somebody's core dump.
+inline constexpr std::size_t kMaxFileSize = 1024UL * 1024;
+
+/// ErrorKind::notThere or io; `what` begins with the path. Nothing of the file stays in memory outside the text that is
+/// returned: WireGuard's files hold private keys.
+Result<std::string> readFile(const std::string& path);
+
+/// The error for a file beyond kMaxFileSize.
+std::unexpected<Error> tooLarge(const std::string& path);
+
+/// Overwrites a text that held keys.
+void wipe(std::string& text);
+
+}  // namespace wgsteer::config

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From the answers to both questions about a name to what its asker is told.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "dns/answer.hpp"
+#include "dns/resolver.hpp"
+
+namespace wgsteer::dns {
+
+using FamilyResult = std::expected<Records, ResolveError>;
+
+/// c-ares' status, any but success. `socketError`: what kept queries from leaving, if anything did.
+ResolveError failureOf(int aresStatus, const std::string& socketError);
+
+/// Leaves out the addresses that no peer can have, and says so in the result.
+ResolveResult combine(const std::map<Family, FamilyResult>& results, const std::function<bool(const Address&)>& isOwn);
+
+}  // namespace wgsteer::dns

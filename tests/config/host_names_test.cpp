@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Folders as they are found on machines.
+#include "config/host_names.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+
+#include "config/file.hpp"
+#include "config/keys.hpp"
+
+namespace wgsteer::config {
+namespace {
+
+namespace fs = std::filesystem;
+using test::keyText;
+
+class Folders : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "host_names.XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+    folders_ = {.wgQuick = root_ / "wireguard", .networkd = {root_ / "etc", root_ / "run"}};
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  void write(const std::string& name, const std::string& text) {
+    fs::create_directories((root_ / name).parent_path());
+    std::ofstream{root_ / name} << text;
+  }
+  HostNames read() const { return readHostNames(folders_); }
+  std::vector<std::string> hosts() const {
+    std::vector<std::string> all;
+    for (const PeerEndpoint& peer : read().peers) all.push_back(peer.tunnel + " " + peer.host);
+    return all;
+  }
+
+  fs::path root_;
+  HostNameFolders folders_;
+};
+
+std::string quick(char peer, const std::string& endpoint) {
+  return "[Peer]\nPublicKey = " + keyText(peer) + "\nEndpoint = " + endpoint + "\n";
+}
+
+std::string netdev(const std::string& name, char peer, const std::string& endpoint) {
+  return "[NetDev]\nKind=wireguard\nName=" + name + "\n[WireGuardPeer]\nPublicKey=" + keyText(peer) +
+         "\nEndpoint=" + endpoint + "\n";
+}
+
+using Hosts = std::vector<std::string>;
+
+TEST_F(Folders, ThatAreNotThereHoldNothing) {
+  EXPECT_TRUE(read().peers.empty());
+  EXPECT_TRUE(read().errors.empty());
+}
+
+TEST_F(Folders, OfBothProgramsAreRead) {
+  write("wireguard/wg1.conf", quick('a', "one.example:1"));
+  write("wireguard/wg0.conf", quick('b', "zero.example:1"));
+  write("wireguard/README", quick('c', "no.example:1"));
+  write("wireguard/not an interface.conf", quick('c', "no.example:1"));
+  write("etc/50-home.netdev", netdev("home", 'd', "home.example:1"));
+  EXPECT_EQ(hosts(), (Hosts{"wg0 zero.example", "wg1 one.example", "home home.example"}));
+  const HostNames all = read();
+  EXPECT_TRUE(all.errors.empty());
+  EXPECT_EQ(all.peers[2].file, root_ / "etc/50-home.netdev");
+  EXPECT_EQ(all.peers[2].line, 6U);
+}
+
+TEST_F(Folders, AFileOfTheSameNameInALaterFolderDoesNotCount) {
+  write("etc/a.netdev", netdev("wg0", 'a', "etc.example:1"));
+  write("run/a.netdev", netdev("wg0", 'a', "run.example:1"));
+  write("run/b.netdev", netdev("wg1", 'a', "b.example:1"));
+  write("run/c.netdev", netdev("wg2", 'a', "masked.example:1"));
+  fs::create_symlink("/dev/null", root_ / "etc/c.netdev");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 etc.example", "wg1 b.example"}));
+  EXPECT_TRUE(read().errors.empty());
+}
+
+TEST_F(Folders, ABrokenFileIsOneErrorAndTheOthersCount) {
+  write("wireguard/wg0.conf", quick('a', "no port") + quick('b', "right.example:1") + quick('c', "no port"));
+  write("wireguard/wg1.conf", quick('a', "one.example:1"));
+  write("wireguard/wg2.conf", std::string(kMaxFileSize + 1, '\n'));
+  fs::create_symlink("nowhere", root_ / "wireguard/wg3.conf");
+  fs::create_directory(root_ / "wireguard/wg4.conf");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 right.example", "wg1 one.example"}));
+  const HostNames all = read();
+  ASSERT_EQ(all.errors.size(), 4U);
+  const std::string wg0 = root_ / "wireguard/wg0.conf";
+  EXPECT_TRUE(all.errors[0].what.starts_with(wg0 + ":3: Endpoint: ")) << all.errors[0].what;
+  EXPECT_NE(all.errors[0].what.find("\n" + wg0 + ":9: Endpoint: "), std::string::npos) << all.errors[0].what;
+  EXPECT_NE(all.errors[1].what.find("wg2.conf: is larger than"), std::string::npos) << all.errors[1].what;
+  EXPECT_EQ(all.errors[2].kind, ErrorKind::notThere);
+  EXPECT_NE(all.errors[3].what.find("wg4.conf: is a directory"), std::string::npos) << all.errors[3].what;
+}
+
+TEST_F(Folders, WithEndlessFilesAreBounded) {
+  for (std::size_t i = 0; i < kMaxHostNameFiles + 5; ++i) write("wireguard/w" + std::to_string(i) + ".conf", "");
+  ASSERT_EQ(read().errors.size(), 1U);
+  EXPECT_NE(read().errors[0].what.find("more than 1024 files"), std::string::npos);
+}
+
+TEST_F(Folders, AFileIsReadWhole) {
+  for (const std::size_t size : {0UL, 1UL, 15UL, 4095UL, 4096UL, 100000UL, kMaxFileSize}) {
+    std::string text(size, 'x');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
+    write("file", text);
+    const auto got = readFile(root_ / "file");
+    ASSERT_TRUE(got) << got.error().what;
+    EXPECT_EQ(*got, text) << size;
+  }
+}
+
+TEST(File, WithoutASizeOfItsOwnIsReadAsWell) {
+  const auto text = readFile("/proc/self/status");
+  ASSERT_TRUE(text) << text.error().what;
+  EXPECT_TRUE(text->starts_with("Name:")) << *text;
+  EXPECT_TRUE(text->ends_with('\n'));
+}
+
+}  // namespace
+}  // namespace wgsteer::config

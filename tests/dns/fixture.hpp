@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Name servers, ours and real ones, and a resolver that asks them, in one network namespace and one event loop.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <gtest/gtest.h>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dns/messages.hpp"
+#include "dns/resolver.hpp"
+#include "os/event_loop.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer::dns::test {
+
+/// Answers as a test says, also with what no server would send.
+class FakeServer {
+ public:
+  /// The messages sent back, none for silence.
+  using Answers = std::function<std::vector<std::string>(const Query& query)>;
+
+  FakeServer(os::EventLoop& loop, const std::string& address, Answers answers);
+  ~FakeServer();
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
+
+  std::vector<Query> queries;  ///< as they came
+
+ private:
+  void onDatagram();
+  void onConnection();
+  void onStream(int connection);
+
+  os::EventLoop& loop_;
+  Answers answers_;
+  os::Fd udp_;
+  os::Fd tcp_;
+  std::map<int, os::Fd> connections_;
+};
+
+/// A program of its own, which ends with this object, or with the test if that crashes.
+class ServerProcess {
+ public:
+  /// Returns when it has written `ready`. With `connect`, it gets a network namespace of its own, which is to be
+  /// connected with this one before it is started.
+  ServerProcess(const std::vector<std::string>& command, const std::string& ready,
+                const std::function<void(int process)>& connect = {});
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  /// All that it has written so far; to be read now and then, or it stops when the pipe is full.
+  std::string output();
+
+ private:
+  bool readMore(int timeoutMs);
+  pid_t process_ = -1;
+  os::Fd output_;
+  std::string text_;
+};
+
+/// dnsmasq at 127.0.0.1 or as given, with these options and no others.
+std::vector<std::string> dnsmasq(std::vector<std::string> options, const std::string& address = "127.0.0.1");
+inline const std::string kDnsmasqReady = "started, version";
+
+class ResolverTest : public ::testing::Test {
+ protected:
+  ResolverTest();
+  ~ResolverTest() override;
+
+  void write(const std::string& name, const std::string& text) const;
+  /// Asks 127.0.0.1 unless resolv.conf says something else.
+  Resolver resolver(ResolverOptions options = {});
+  /// Runs the loop until the answer is there.
+  ResolveResult ask(Resolver& resolver, const std::string& name, Families families = Families::both);
+  /// Until `done`, at most ten seconds.
+  void runUntil(Resolver& resolver, const std::function<bool()>& done);
+
+  os::EventLoop loop_;
+  std::string folder_;
+};
+
+}  // namespace wgsteer::dns::test
