@@ -2,7 +2,6 @@
 // From a configuration file to a Config that is right, or to all that is wrong with it.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -11,9 +10,8 @@
 
 namespace wgsteer::config {
 
-/// Larger files are refused before they are read: a router has no memory for somebody's core dump.
-inline constexpr std::size_t kMaxFileSize = 1024UL * 1024;
-
+/// TOML if it is called *.toml; UCI below /etc/config and whatever begins like it; else TOML where it is built in.
+///
 /// ErrorKind::config: `what` holds every error, one a line, each "FILE:LINE: OPTION: what is wrong, what is allowed".
 /// ErrorKind::notThere or io: the file cannot be read, and `what` says why.
 Result<Config> loadFile(const std::string& path);

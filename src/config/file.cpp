@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/file.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace wgsteer::config {
+
+namespace {
+
+class OpenFile {
+ public:
+  // O_NONBLOCK: a FIFO without a writer would stop the daemon right here.
+  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
+  ~OpenFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::unexpected<Error> cannotRead(const std::string& path, int code) {
+  const bool missing = code == ENOENT || code == ENOTDIR;
+  return fail(missing ? ErrorKind::notThere : ErrorKind::io, path + ": cannot be read: " + std::strerror(code), code);
+}
+
+Result<std::string> readAll(int fd, const std::string& path) {
+  std::string text;
+  std::array<char, 16384> buffer;
+  for (;;) {
+    const ssize_t got = read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return cannotRead(path, errno);
+    if (got == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    // It has grown since its size was asked.
+    if (text.size() > kMaxFileSize) return tooLarge(path);
+  }
+}
+
+}  // namespace
+
+std::unexpected<Error> tooLarge(const std::string& path) {
+  return fail(ErrorKind::io, path + ": is larger than 1 MB, which no configuration is");
+}
+
+Result<std::string> readFile(const std::string& path) {
+  const OpenFile file{path};
+  if (file.fd() < 0) return cannotRead(path, errno);
+  struct stat about{};
+  if (fstat(file.fd(), &about) != 0) return cannotRead(path, errno);
+  if (S_ISDIR(about.st_mode)) return fail(ErrorKind::io, path + ": is a directory, must be a file", EISDIR);
+  if (!S_ISREG(about.st_mode)) return fail(ErrorKind::io, path + ": is not a regular file");
+  if (about.st_size > static_cast<off_t>(kMaxFileSize)) return tooLarge(path);
+  return readAll(file.fd(), path);
+}
+
+}  // namespace wgsteer::config
