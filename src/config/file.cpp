@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/file.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -32,17 +32,34 @@ std::unexpected<Error> cannotRead(const std::string& path, int code) {
   return fail(missing ? ErrorKind::notThere : ErrorKind::io, path + ": cannot be read: " + std::strerror(code), code);
 }
 
-Result<std::string> readAll(int fd, const std::string& path) {
-  std::string text;
-  std::array<char, 16384> buffer;
+/// std::string would leave a copy behind when it moves.
+void enlarge(std::string& text) {
+  std::string larger(std::max<std::size_t>(4096, 2 * text.size()), '\0');
+  std::ranges::copy(text, larger.begin());
+  wipe(text);
+  text.swap(larger);
+}
+
+Result<std::string> readAll(int fd, const std::string& path, std::size_t expected) {
+  // One more than expected, for the read that finds the end.
+  std::string text(expected + 1, '\0');
+  std::size_t size = 0;
   for (;;) {
-    const ssize_t got = read(fd, buffer.data(), buffer.size());
+    if (size == text.size()) enlarge(text);
+    const ssize_t got = read(fd, text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return cannotRead(path, errno);
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-    // It has grown since its size was asked.
-    if (text.size() > kMaxFileSize) return tooLarge(path);
+    if (got <= 0) {
+      const int code = errno;
+      text.resize(size);
+      if (got == 0) return text;
+      wipe(text);
+      return cannotRead(path, code);
+    }
+    size += static_cast<std::size_t>(got);
+    if (size > kMaxFileSize) {  // it has grown since its size was asked
+      wipe(text);
+      return tooLarge(path);
+    }
   }
 }
 
@@ -52,6 +69,8 @@ std::unexpected<Error> tooLarge(const std::string& path) {
   return fail(ErrorKind::io, path + ": is larger than 1 MB, which no configuration is");
 }
 
+void wipe(std::string& text) { explicit_bzero(text.data(), text.size()); }
+
 Result<std::string> readFile(const std::string& path) {
   const OpenFile file{path};
   if (file.fd() < 0) return cannotRead(path, errno);
@@ -60,7 +79,7 @@ Result<std::string> readFile(const std::string& path) {
   if (S_ISDIR(about.st_mode)) return fail(ErrorKind::io, path + ": is a directory, must be a file", EISDIR);
   if (!S_ISREG(about.st_mode)) return fail(ErrorKind::io, path + ": is not a regular file");
   if (about.st_size > static_cast<off_t>(kMaxFileSize)) return tooLarge(path);
-  return readAll(file.fd(), path);
+  return readAll(file.fd(), path, static_cast<std::size_t>(about.st_size));
 }
 
 }  // namespace wgsteer::config

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reading files that somebody else may have put there.
+// A whole file into memory, with bounds.
 #pragma once
 
 #include <cstddef>
-#include <expected>
 #include <string>
 
 #include "wgsteer/result.hpp"
@@ -13,10 +12,14 @@ namespace wgsteer::config {
 /// Larger files are refused before they are read: a router has no memory for somebody's core dump.
 inline constexpr std::size_t kMaxFileSize = 1024UL * 1024;
 
-/// A regular file of at most kMaxFileSize. ErrorKind::notThere or io, and `what` says why.
+/// ErrorKind::notThere or io; `what` begins with the path. Nothing of the file stays in memory outside the text that is
+/// returned: WireGuard's files hold private keys.
 Result<std::string> readFile(const std::string& path);
 
-/// What readFile() says of a larger one.
+/// The error for a file beyond kMaxFileSize.
 std::unexpected<Error> tooLarge(const std::string& path);
+
+/// Overwrites a text that held keys.
+void wipe(std::string& text);
 
 }  // namespace wgsteer::config

@@ -6,6 +6,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "config/file.hpp"
+
 namespace wgsteer::config {
 
 namespace {
@@ -23,6 +25,8 @@ bool isPackageName(std::string_view text) {
 bool isType(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= '!' && c <= '~'; });
 }
+
+constexpr std::size_t kKeyRoom = 64;
 
 /// Words of the text. A line ends where the physical one does, unless a quotation or a backslash goes on to the next.
 class Words {
@@ -72,6 +76,8 @@ class Words {
       return std::string{};
     }
     std::string word;
+    // Growing would leave parts of a key behind in freed memory.
+    word.reserve(kKeyRoom);
     bool quoted = false;
     for (;;) {
       const char c = current();
@@ -143,7 +149,8 @@ class Words {
 
 class UciReader {
  public:
-  UciReader(std::string_view text, Problems& problems) : words_(text), problems_(problems) {}
+  UciReader(std::string_view text, Problems& problems, std::span<const std::string_view> wanted)
+      : words_(text), problems_(problems), wanted_(wanted) {}
 
   Sections run() {
     while (!words_.atEnd()) {
@@ -176,6 +183,7 @@ class UciReader {
 
   Words words_;
   Problems& problems_;
+  std::span<const std::string_view> wanted_;  ///< all if empty
   std::size_t refused_ = 0;
   unsigned startLine_ = 0;  ///< of the command
   Sections sections_;
@@ -262,6 +270,10 @@ bool UciReader::option(bool list) {
   auto value = words_.argument();
   if (!value) return refuseUnclosed();
   if (!expectEnd()) return false;
+  if (!wanted_.empty() && std::ranges::find(wanted_, *name) == wanted_.end()) {
+    wipe(*value);
+    return true;
+  }
   Option* before = known(*name);
   if (list)
     append(before, std::move(*name), std::move(*value));
@@ -296,7 +308,11 @@ void UciReader::append(Option* known, std::string name, std::string value) {
 
 }  // namespace
 
-Sections readUci(std::string_view text, Problems& problems) { return UciReader{text, problems}.run(); }
+Sections readUci(std::string_view text, Problems& problems) { return UciReader{text, problems, {}}.run(); }
+
+Sections readUci(std::string_view text, Problems& problems, std::span<const std::string_view> wanted) {
+  return UciReader{text, problems, wanted}.run();
+}
 
 bool looksLikeUci(std::string_view text) {
   Words words{text};

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/file.hpp"
 #include "config/load.hpp"
 
 namespace wgsteer::config {
