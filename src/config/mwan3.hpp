@@ -11,6 +11,8 @@
 
 namespace wgsteer::config {
 
+inline constexpr const char* kMwan3File = "/etc/config/mwan3";
+
 /// mwan3 gives longer names to no chain and no set, and does without the rule or policy.
 inline constexpr std::size_t kMaxMwan3Name = 15;
 

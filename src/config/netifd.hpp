@@ -11,6 +11,8 @@
 
 namespace wgsteer::config {
 
+inline constexpr const char* kNetworkFile = "/etc/config/network";
+
 /// `config wireguard_wg0`. A host name exists only here: the kernel keeps addresses.
 struct NetifdPeer {
   std::string publicKey;  ///< as it is written, perhaps nonsense
