@@ -211,7 +211,7 @@ TEST(ImportMwan3, TheFirstRuleDecides) {
   const auto imported = importText(withRule(rule + "lte\nconfig rule s\n" + rule + "both\n"), kTwoPeers);
   EXPECT_NE(imported.uci().find("'lte'"), std::string::npos);
   EXPECT_EQ(imported.uci().find("'both'"), std::string::npos);
-  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, in line 16, already decides for wg0"), std::string::npos)
+  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, in line 15, already decides for wg0"), std::string::npos)
       << imported.notes();
 }
 
