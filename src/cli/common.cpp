@@ -36,7 +36,8 @@ Result<Config> configOf(const Options& options) {
   if (!interfaces) return config;
   // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
   if (config->wans.empty())
-    if (const auto mwan3 = config::readFile(config::kMwan3File)) config->wans = config::wansOf(*mwan3);
+    if (const auto mwan3 = config::readFile(config::kMwan3File))
+      config->wans = config::wansOf(*mwan3, config::loadNetwork(config::kNetworkFile).value_or(config::Network{}));
   config::resolve(*config, config::readInterfaces(*interfaces));
   return config;
 }

@@ -14,11 +14,8 @@ namespace {
 /// Without it there are no tunnels to steer, but WANs there are still.
 Result<config::Network> networkOf(const Options& options) {
   const bool named = !options.networkFile.empty();
-  auto text = config::readFile(named ? options.networkFile : config::kNetworkFile);
-  if (!text && !named && text.error().kind == ErrorKind::notThere) return config::Network{};
-  if (!text) return std::unexpected(text.error());
-  config::Network network = config::readNetwork(*text);
-  config::wipe(*text);
+  auto network = config::loadNetwork(named ? options.networkFile : config::kNetworkFile);
+  if (!network && !named && network.error().kind == ErrorKind::notThere) return config::Network{};
   return network;
 }
 

@@ -32,7 +32,7 @@ constexpr std::array<OptionText, 9> kOptions{{
     {'f', "from", true, "  -f, --from ADDR    the packet's source address (default: not chosen yet)"},
     {'n', "network", true,
      "  -n, --network FILE  netifd's configuration (default: /etc/config/network, if it is there)"},
-    {'t', "to", true, "  -t, --to FORMAT    toml or uci (default: what this build reads by default)"},
+    {'t', "to", true, "  -t, --to FORMAT     toml or uci (default: what this build reads by default)"},
 }};
 
 void printOverview(std::FILE* out, const std::vector<Verb>& verbs) {

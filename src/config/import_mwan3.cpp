@@ -255,11 +255,17 @@ Import importMwan3(const Mwan3& mwan3, const Network& network, WanBy by, Problem
   return Importer{mwan3, network, by, std::move(notes)}.run();
 }
 
-std::vector<WanConfig> wansOf(std::string_view mwan3File) {
+std::vector<WanConfig> wansOf(std::string_view mwan3File, const Network& network) {
   Problems ignored;
   const Mwan3 mwan3 = readMwan3(mwan3File, ignored);
-  const Sections sections = importWans(mwan3, {}, WanBy::interface, ignored).sections;
-  return validate(sections, ignored).wans;
+  const Sections sections = importWans(mwan3, network, WanBy::interface, ignored).sections;
+  std::vector<WanConfig> wans = validate(sections, ignored).wans;
+  // It asks already, and everything else on this router goes by what it finds.
+  for (WanConfig& wan : wans) {
+    wan.trackMethod = TrackMethod::mwan3;
+    wan.trackIp.clear();
+  }
+  return wans;
 }
 
 }  // namespace wgsteer::config

@@ -23,7 +23,8 @@ enum class WanBy : std::uint8_t {
 /// Never fails. `notes` of readMwan3() go on in Import::notes.
 Import importMwan3(const Mwan3& mwan3, const Network& network, WanBy by, Problems notes);
 
-/// mwan3's enabled interfaces as WANs, in the order of their metrics: for who has configured none of ours.
-std::vector<WanConfig> wansOf(std::string_view mwan3File);
+/// mwan3's enabled interfaces as WANs, in the order of their metrics: for who has configured none of ours. `network`
+/// tells which are tunnels. Their health is what mwan3 says of the interface.
+std::vector<WanConfig> wansOf(std::string_view mwan3File, const Network& network);
 
 }  // namespace wgsteer::config

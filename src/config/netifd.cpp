@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 
+#include "config/file.hpp"
 #include "config/uci.hpp"
 #include "config/values.hpp"
 
@@ -113,6 +114,14 @@ Network readNetwork(std::string_view text) {
   for (const Section& section : sections)
     if (const auto known = byName.find(tunnelOf(section.type)); known != byName.end())
       network.interfaces[known->second].peers.push_back(peerOf(section));
+  return network;
+}
+
+Result<Network> loadNetwork(const std::string& path) {
+  auto text = readFile(path);
+  if (!text) return std::unexpected(text.error());
+  Network network = readNetwork(*text);
+  wipe(*text);
   return network;
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "wgsteer/result.hpp"
+
 #include "config/interfaces.hpp"
 
 namespace wgsteer::config {
@@ -52,6 +54,9 @@ struct Network {
 /// Lenient, as netifd itself is. Keys other than public ones never get into memory that stays; `text` is the caller's
 /// to wipe.
 Network readNetwork(std::string_view text);
+
+/// The same from a file, with nothing of the file left in memory. Errors as readFile().
+Result<Network> loadNetwork(const std::string& path);
 
 /// Devices as far as the file tells: those of static and DHCP interfaces, the pppoe-wan of a PPP one, and what aliases
 /// (@wan) stand for.

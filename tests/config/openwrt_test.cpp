@@ -235,15 +235,40 @@ TEST(ImportMwan3, ManyWansGetAWiderMask) {
 }
 
 TEST(ImportMwan3, WansAloneComeInTheOrderOfTheirMetrics) {
-  const auto wans = wansOf(sample("mwan3"));
-  ASSERT_EQ(wans.size(), 3U);
-  // Without the network's file nobody knows that wg0 is a tunnel; steering looks at the device.
+  const auto wans = wansOf(sample("mwan3"), readNetwork(sample("network")));
+  ASSERT_EQ(wans.size(), 2U);
   EXPECT_EQ(wans[0].interface, "wanb");
   EXPECT_EQ(wans[1].interface, "wan");
-  EXPECT_EQ(wans[2].interface, "wg0");
   EXPECT_EQ(wans[1].metric, 2U);
-  EXPECT_TRUE(wansOf("").empty());
-  EXPECT_TRUE(wansOf("config interface wan\noption enabled 0\n").empty());
+  EXPECT_EQ(wans[1].trackMethod, TrackMethod::mwan3);
+  EXPECT_TRUE(wans[1].trackIp.empty());
+  EXPECT_TRUE(wansOf("", {}).empty());
+  EXPECT_TRUE(wansOf("config interface wan\noption enabled 0\n", {}).empty());
+}
+
+/// The indented blocks of a page that are configurations.
+std::vector<std::string> examplesOf(const char* page) {
+  std::ifstream file{page};
+  std::vector<std::string> examples;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    const bool indented = line.starts_with("    ");
+    if (!inside && line.starts_with("    config ")) examples.emplace_back();
+    inside = inside ? indented || line.empty() : line.starts_with("    config ");
+    if (inside) examples.back() += (indented ? line.substr(4) : "") + "\n";
+  }
+  return examples;
+}
+
+TEST(OpenWrtPage, ItsExamplesLoad) {
+  const auto examples = examplesOf(WGSTEER_OPENWRT_PAGE);
+  ASSERT_EQ(examples.size(), 3U);
+  for (const std::string& example : examples) {
+    const auto config = loadText(example, "/etc/config/wgsteer");
+    ASSERT_TRUE(config) << config.error().what << "\n" << example;
+    EXPECT_GE(config->wans.size(), 2U);
+    EXPECT_EQ(config->tunnels.size(), 1U);
+  }
 }
 
 }  // namespace
