@@ -9,17 +9,37 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "config/file.hpp"
+#include "config/import_mwan3.hpp"
+#include "config/interfaces.hpp"
 #include "config/load.hpp"
 #include "kernel/linux_kernel.hpp"
 
 namespace wgsteer::cli {
 
-Result<Config> configOf(const Options& options) {
+namespace {
+
+Result<Config> fileOf(const Options& options) {
   if (!options.configFile.empty()) return config::loadFile(options.configFile);
   std::error_code ignored;
   // Anything there, also something that cannot be read, is meant to be the configuration.
   if (!std::filesystem::exists(std::filesystem::symlink_status(kDefaultConfigFile, ignored))) return Config{};
   return config::loadFile(kDefaultConfigFile);
+}
+
+}  // namespace
+
+Result<Config> configOf(const Options& options) {
+  auto config = fileOf(options);
+  if (!config) return config;
+  const auto interfaces = config::readFile(config::kInterfacesFile);
+  if (!interfaces) return config;
+  // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
+  if (config->wans.empty())
+    if (const auto mwan3 = config::readFile(config::kMwan3File))
+      config->wans = config::wansOf(*mwan3, config::loadNetwork(config::kNetworkFile).value_or(config::Network{}));
+  config::resolve(*config, config::readInterfaces(*interfaces));
+  return config;
 }
 
 Result<std::unique_ptr<Kernel>> openKernel() {

@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
             {"explain", "ADDR[:PORT]", "the way of a packet: rule by rule, route, device, source", "cjmf", explain},
             {"check", "", "what on this host stands in the way, each with its fix", "cj", check},
             {"monitor", "", "what the daemon hears, what it changes for it, and how long that takes", "j", monitor},
+            {"import", "mwan3 [FILE]", "print a configuration made from mwan3's; say what of that never worked", "nt",
+             import},
             {"reload", "", "make the daemon read its configuration again", "", reload},
             {"flush", "", "remove everything of ours from the kernel; a daemon that runs leaves", "cv", flush},
             {"version", "", "print the version", "j", version},

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/options.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <getopt.h>
+#include <string_view>
+#include <utility>
 
 namespace wgsteer::cli {
 
@@ -19,14 +22,17 @@ struct OptionText {
   const char* text;
 };
 
-constexpr std::array<OptionText, 7> kOptions{{
-    {'c', "config", true, "  -c, --config FILE  configuration (default: /etc/wgsteer/wgsteer.toml, if it is there)"},
+constexpr std::array<OptionText, 9> kOptions{{
+    {'c', "config", true, "  -c, --config FILE  configuration (default: " WGSTEER_CONFIG_FILE ", if it is there)"},
     {'j', "json", false, "  -j, --json         print JSON"},
     {'o', "once", false, "  -o, --once         converge once and leave"},
     {'w', "watch", false, "  -w, --watch        print again every second"},
     {'v', "verbose", false, "  -v, --verbose      say what is changed, change by change"},
     {'m', "mark", true, "  -m, --mark MARK    the packet's firewall mark (default: that of the peer's tunnel, or 0)"},
     {'f', "from", true, "  -f, --from ADDR    the packet's source address (default: not chosen yet)"},
+    {'n', "network", true,
+     "  -n, --network FILE  netifd's configuration (default: /etc/config/network, if it is there)"},
+    {'t', "to", true, "  -t, --to FORMAT     toml or uci (default: what this build reads by default)"},
 }};
 
 void printOverview(std::FILE* out, const std::vector<Verb>& verbs) {
@@ -54,6 +60,17 @@ std::optional<std::uint32_t> parseMark(const char* text) {
   return static_cast<std::uint32_t>(value);
 }
 
+/// Of "mwan3 [FILE]": 1 and 2.
+std::pair<std::size_t, std::size_t> argumentCount(std::string_view arguments) {
+  std::size_t fewest = 0;
+  std::size_t most = 0;
+  for (std::size_t at = 0; at < arguments.size(); at = std::min(arguments.find(' ', at), arguments.size() - 1) + 1) {
+    ++most;
+    if (arguments[at] != '[') ++fewest;
+  }
+  return {fewest, most};
+}
+
 int usageError(const Verb& verb, const std::string& why) {
   std::fprintf(stderr, "wgsteer %s: %s\nTry: wgsteer %s --help\n", verb.name, why.c_str(), verb.name);
   return kUsage;
@@ -77,6 +94,12 @@ bool take(Options& options, int letter, const char* value) {
       return options.mark.has_value();
     case 'f':
       options.from = value;
+      return true;
+    case 'n':
+      options.networkFile = value;
+      return true;
+    case 't':
+      options.to = value;
       return true;
     default:
       return false;
@@ -107,10 +130,10 @@ int runVerb(const Verb& verb, int argc, char** argv) {
     if (!take(options, letter, optarg)) return usageError(verb, std::string{optarg} + " is not a number of 32 bits");
   }
   options.arguments.assign(argv + optind, argv + argc);
-  const bool wantsArgument = *verb.arguments != '\0';
-  if (options.arguments.size() != (wantsArgument ? 1U : 0U))
-    return usageError(verb, wantsArgument ? std::string{"one argument is needed: "} + verb.arguments
-                                          : "unexpected argument " + options.arguments.front());
+  const auto [fewest, most] = argumentCount(verb.arguments);
+  if (options.arguments.size() < fewest)
+    return usageError(verb, std::string{"an argument is needed: "} + verb.arguments);
+  if (options.arguments.size() > most) return usageError(verb, "unexpected argument " + options.arguments[most]);
   return verb.run(options);
 }
 

@@ -15,7 +15,12 @@ inline constexpr int kError = 1;
 inline constexpr int kSomethingFound = 2;  ///< there is something to change, or a problem was found
 inline constexpr int kUsage = 64;          ///< EX_USAGE of sysexits.h
 
-inline constexpr const char* kDefaultConfigFile = "/etc/wgsteer/wgsteer.toml";
+#ifdef WGSTEER_TOML
+#define WGSTEER_CONFIG_FILE "/etc/wgsteer/wgsteer.toml"
+#else
+#define WGSTEER_CONFIG_FILE "/etc/config/wgsteer"
+#endif
+inline constexpr const char* kDefaultConfigFile = WGSTEER_CONFIG_FILE;
 
 struct Options {
   std::string configFile;  ///< empty: kDefaultConfigFile if it is there
@@ -25,6 +30,8 @@ struct Options {
   bool verbose = false;
   std::optional<std::uint32_t> mark;
   std::string from;
+  std::string networkFile;  ///< empty: netifd's own if it is there
+  std::string to;           ///< toml, uci, or empty: by the build
   std::vector<std::string> arguments;
 };
 
@@ -32,7 +39,7 @@ struct Verb {
   const char* name;
   const char* arguments;  ///< as the usage line shows them
   const char* summary;
-  const char* options;  ///< letters of those it takes: c j o w v m f
+  const char* options;  ///< letters of those it takes: c j o w v m f n t
   int (*run)(const Options& options);
 };
 

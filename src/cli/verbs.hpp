@@ -13,6 +13,7 @@ int check(const Options& options);
 int flush(const Options& options);
 int monitor(const Options& options);
 int reload(const Options& options);
+int import(const Options& options);
 int version(const Options& options);
 
 }  // namespace wgsteer::cli

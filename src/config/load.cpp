@@ -4,6 +4,7 @@
 #include "config/file.hpp"
 #include "config/sections.hpp"
 #include "config/text.hpp"
+#include "config/uci.hpp"
 #include "config/validate.hpp"
 #ifdef WGSTEER_TOML
 #include "config/toml.hpp"
@@ -13,12 +14,29 @@ namespace wgsteer::config {
 
 namespace {
 
-Sections read(std::string_view text, Problems& problems) {
+enum class Format : std::uint8_t { toml, uci };
+
+Format formatOf(std::string_view text, std::string_view fileName) {
+  if (fileName.ends_with(".toml")) return Format::toml;
+  if (fileName.starts_with("/etc/config/") || looksLikeUci(text)) return Format::uci;
+#ifdef WGSTEER_TOML
+  return Format::toml;
+#else
+  return Format::uci;
+#endif
+}
+
+Sections read(std::string_view text, Format format, Problems& problems) {
+  if (format == Format::uci) {
+    Sections sections = readUci(text, problems);
+    // Strict: half of what somebody wanted is not what he wanted.
+    if (!problems.empty()) sections.clear();
+    return sections;
+  }
 #ifdef WGSTEER_TOML
   return readToml(text, problems);
 #else
-  if (text.find_first_not_of(" \t\r\n") != std::string_view::npos)
-    problems.add(0, {}, "this build reads no TOML (WGSTEER_TOML=OFF)");
+  problems.add(0, {}, "this build reads no TOML (WGSTEER_TOML=OFF), but UCI, like /etc/config/wgsteer");
   return {};
 #endif
 }
@@ -32,7 +50,7 @@ Result<Config> loadText(std::string_view text, const std::string& fileName) {
   if (const auto bad = badText(text)) {
     problems.add(bad->line, {}, bad->what);
   } else {
-    const Sections sections = read(text, problems);
+    const Sections sections = read(text, formatOf(text, fileName), problems);
     config = validate(sections, problems);
   }
   if (!problems.empty()) return fail(ErrorKind::config, problems.toString(fileName));

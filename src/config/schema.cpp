@@ -34,7 +34,7 @@ constexpr std::array kGlobals{
 constexpr std::array kWan{
     OptionSchema{"name", name, true},
     OptionSchema{"device", device, true},
-    OptionSchema{"interface", device},
+    OptionSchema{"interface", name},
     OptionSchema{"metric", integer, false, kMinMetric, kMaxMetric},
     OptionSchema{"weight", integer, false, 1, kMaxWeight},
     OptionSchema{"track_ip", trackIps},
@@ -157,7 +157,7 @@ void checkSection(const SectionSchema& schema, const Section& section, Problems&
       checkOption(*named, nameAsOption(schema, section), problems);
   for (const OptionSchema& option : schema.options) {
     const bool byName = section.name && option.name == schema.nameOption;
-    // `interface` in its place has an error of its own, see validate.cpp.
+    // netifd knows the device of an interface.
     const bool replaced = option.name == "device" && section.find("interface") != nullptr;
     if (option.required && !byName && !replaced && section.find(option.name) == nullptr)
       problems.add(section.line, std::string{option.name}, "missing, every " + section.type + " needs one");

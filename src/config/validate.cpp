@@ -92,6 +92,7 @@ class Validator {
   unsigned maskLine_ = 0;
   std::map<std::string, unsigned> wanNames_;
   std::map<IfName, unsigned> wanDevices_;
+  std::map<std::string, unsigned> wanInterfaces_;
   std::map<IfName, unsigned> tunnels_;
   std::map<std::string, unsigned> peers_;
 };
@@ -141,8 +142,15 @@ void Validator::wan(const Section& section) {
 }
 
 void Validator::wanDevice(const Section& section, WanConfig& wan) {
-  if (const Option* option = section.find("interface"))
-    problems_.add(option->line, "interface", "needs OpenWrt's netifd, which is not there; use device");
+  if (const Value* value = section.single("interface")) {
+    if (section.find("device") != nullptr)
+      problems_.add(value->line, "interface", "given together with device, allowed: one of the two");
+    if (const auto interface = parseName(*value)) {
+      once(wanInterfaces_, *interface, value->line, "interface", "interface " + quoted(*interface) + " of another WAN");
+      wan.interface = *interface;
+    }
+    return;
+  }
   const Value* value = section.single("device");
   const auto device = value == nullptr ? Parsed<IfName>{} : parseIfName(*value);
   if (!device || device->empty()) return;

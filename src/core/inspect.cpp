@@ -78,7 +78,10 @@ class Inspector {
   void inspectWan(const Wan& wan) {
     const std::string name = wan.name == wan.device ? wan.name : wan.name + " (" + wan.device + ")";
     if (wan.link == nullptr) {
-      if (world_.linkNamed(wan.device) != nullptr)
+      if (wan.device.empty())
+        add(Severity::problem, "WAN " + wan.name + ": its interface has no device of its own now",
+            "it is used as soon as netifd has one; if it never has, look at ifstatus, and for another WAN on its device");
+      else if (world_.linkNamed(wan.device) != nullptr)
         add(Severity::conflict, "WAN " + name + " is a tunnel", "a WAN is a physical uplink: name its device");
       else
         add(Severity::problem, "WAN " + name + ": no such device", "it is used as soon as it is there");

@@ -98,8 +98,10 @@ const std::vector<Case> kGlobalsCases{
 
 const std::vector<Case> kWanCases{
     {"Empty", "[[wan]]\n", "f:1: name: missing, every wan needs one\nf:1: device: missing, every wan needs one"},
-    {"Interface", "[[wan]]\nname = \"a\"\ninterface = \"wan\"\n",
-     "f:3: interface: needs OpenWrt's netifd, which is not there; use device"},
+    {"InterfaceAndDevice", "[[wan]]\nname = \"a\"\ninterface = \"wan\"\ndevice = \"eth0\"\n",
+     "f:3: interface: given together with device, allowed: one of the two"},
+    {"InterfaceTwice", "[[wan]]\nname = \"a\"\ninterface = \"wan\"\n[[wan]]\nname = \"b\"\ninterface = \"wan\"\n",
+     "f:6: interface: interface 'wan' of another WAN is already in line 3"},
     {"NameEmpty", "[[wan]]\nname = \"\"\ndevice = \"eth0\"\n", "f:2: name: is empty"},
     {"NameColon", "[[wan]]\nname = \"a:1\"\ndevice = \"eth0\"\n", "f:2: name: 'a:1'" + kNameRule},
     {"NameControl", "[[wan]]\nname = \"a\\u001b[1m\"\ndevice = \"eth0\"\n", "f:2: name: 'a?[1m'" + kNameRule},

@@ -1,0 +1,33 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Writes down which device each of netifd's interfaces is at the moment, for `option interface` of a WAN.
+
+# Edges of the system; there when this is used.
+# shellcheck source=/dev/null
+. /lib/functions.sh
+# shellcheck source=/dev/null
+. /lib/functions/network.sh
+
+WGSTEER_INTERFACES=/var/run/wgsteer/interfaces
+
+wgsteer_print_interface() {
+	# Assigned by network_get_device.
+	local device=
+	network_get_device device "$1" || return 0
+	[ -z "$device" ] || echo "$1 $device"
+}
+
+# True if it is not as it was.
+wgsteer_write_interfaces() {
+	local new="$WGSTEER_INTERFACES.$$"
+	mkdir -p "${WGSTEER_INTERFACES%/*}"
+	network_flush_cache
+	config_load network
+	config_foreach wgsteer_print_interface interface > "$new"
+	if [ -e "$WGSTEER_INTERFACES" ] && [ "$(cat "$new")" = "$(cat "$WGSTEER_INTERFACES")" ]; then
+		rm -f "$new"
+		return 1
+	fi
+	# At once: whoever reads it finds the old or the new one.
+	mv "$new" "$WGSTEER_INTERFACES"
+}

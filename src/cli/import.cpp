@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <cstdio>
+
+#include "cli/common.hpp"
+#include "cli/verbs.hpp"
+#include "config/file.hpp"
+#include "config/import_mwan3.hpp"
+#include "config/write.hpp"
+
+namespace wgsteer::cli {
+
+namespace {
+
+/// Without it there are no tunnels to steer, but WANs there are still.
+Result<config::Network> networkOf(const Options& options) {
+  const bool named = !options.networkFile.empty();
+  auto network = config::loadNetwork(named ? options.networkFile : config::kNetworkFile);
+  if (!network && !named && network.error().kind == ErrorKind::notThere) return config::Network{};
+  return network;
+}
+
+void say(const config::Problems& notes, const std::string& file) {
+  if (!notes.empty()) std::fprintf(stderr, "%s\n", notes.toString(file).c_str());
+}
+
+int usage(const std::string& why) {
+  std::fprintf(stderr, "wgsteer import: %s\nTry: wgsteer import --help\n", why.c_str());
+  return kUsage;
+}
+
+}  // namespace
+
+int import(const Options& options) {
+  if (options.arguments.front() != "mwan3")
+    return usage(options.arguments.front() + " cannot be imported, allowed: mwan3");
+  if (!options.to.empty() && options.to != "toml" && options.to != "uci")
+    return usage(options.to + " is no format, allowed: toml, uci");
+#ifdef WGSTEER_TOML
+  const bool toUci = options.to == "uci";
+#else
+  const bool toUci = options.to != "toml";
+#endif
+  const std::string file = options.arguments.size() > 1 ? options.arguments[1] : config::kMwan3File;
+  const auto text = config::readFile(file);
+  if (!text) return report("import", text.error());
+  const auto network = networkOf(options);
+  if (!network) return report("import", network.error());
+
+  config::Problems notes;
+  const config::Mwan3 mwan3 = config::readMwan3(*text, notes);
+  const auto by = toUci ? config::WanBy::interface : config::WanBy::device;
+  const config::Import import = config::importMwan3(mwan3, *network, by, std::move(notes));
+  say(import.notes, file);
+  say(import.networkNotes, options.networkFile.empty() ? config::kNetworkFile : options.networkFile);
+  std::printf("# Made from %s by wgsteer import mwan3. Of its %zu rules, %zu are about WireGuard's own packets.\n\n",
+              file.c_str(), mwan3.rules.size(), import.pinned);
+  std::fputs((toUci ? config::toUci(import.sections) : config::toToml(import.sections)).c_str(), stdout);
+  return kOk;
+}
+
+}  // namespace wgsteer::cli

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/mwan3.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "config/text.hpp"
+#include "config/uci.hpp"
+#include "config/values.hpp"
+
+namespace wgsteer::config {
+
+namespace {
+
+std::optional<std::uint32_t> number(std::string_view text, int base = 10) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Options of one section as mwan3's shell functions give them.
+class Mwan3Section {
+ public:
+  Mwan3Section(const Section& section, Problems& notes) : section_(section), notes_(notes) {}
+
+  std::string name() const { return section_.name.value_or(""); }
+  unsigned line() const { return section_.line; }
+
+  /// config_get: a list comes as one text with blanks between its entries.
+  std::string get(std::string_view name, std::string otherwise = {}) const {
+    const Option* option = section_.find(name);
+    if (option == nullptr) return otherwise;
+    std::string text;
+    for (const Value& value : option->values) text += (text.empty() ? "" : " ") + value.text;
+    if (option->list)
+      notes_.add(option->line, std::string{name},
+                 "is a list where mwan3 wants one value" + where() + ": it takes all entries for one text");
+    return text;
+  }
+
+  std::uint32_t getNumber(std::string_view name, std::uint32_t otherwise) const {
+    const Option* option = section_.find(name);
+    const std::string text = get(name);
+    if (option == nullptr) return otherwise;
+    const auto value = number(text);
+    if (!value) notes_.add(option->line, std::string{name}, quoted(text) + " is not a number" + where());
+    return value.value_or(otherwise);
+  }
+
+  bool isSet(std::string_view name) const {
+    const Option* option = section_.find(name);
+    return option != nullptr && !option->list && parseBoolean(option->values.front()).value_or(false);
+  }
+  bool isUnset(std::string_view name) const {
+    const Option* option = section_.find(name);
+    return option != nullptr && !option->list && !parseBoolean(option->values.front()).value_or(true);
+  }
+
+  /// config_list_foreach: of an option that is no list it sees nothing.
+  std::vector<std::string> getList(std::string_view name) const {
+    std::vector<std::string> entries;
+    const Option* option = section_.find(name);
+    if (option == nullptr) return entries;
+    if (!option->list) {
+      notes_.add(option->line, std::string{name},
+                 "is one value where mwan3 wants a list" + where() + ": it sees none; write list " + std::string{name});
+      return entries;
+    }
+    for (const Value& value : option->values) entries.push_back(value.text);
+    return entries;
+  }
+
+ private:
+  std::string where() const { return section_.name ? " (" + section_.type + " " + quoted(*section_.name) + ")" : ""; }
+
+  const Section& section_;
+  Problems& notes_;
+};
+
+Mwan3Interface interfaceOf(const Section& section, Problems& notes) {
+  const Mwan3Section from{section, notes};
+  Mwan3Interface interface{.name = from.name(),
+                           .enabled = from.isSet("enabled"),
+                           .ipv6 = from.get("family") == "ipv6",
+                           .line = from.line(),
+                           .options = section.options};
+  // What mwan3 does not see is not there.
+  if (const Option* addresses = section.find("track_ip"); addresses != nullptr && !addresses->list) {
+    from.getList("track_ip");
+    std::erase_if(interface.options, [](const Option& option) { return option.name == "track_ip"; });
+  }
+  return interface;
+}
+
+Mwan3Member memberOf(const Section& section, Problems& notes) {
+  const Mwan3Section from{section, notes};
+  return {.name = from.name(),
+          .interface = from.get("interface"),
+          .metric = from.getNumber("metric", 1),
+          .weight = from.getNumber("weight", 1),
+          .line = from.line()};
+}
+
+Mwan3Policy policyOf(const Section& section, Problems& notes) {
+  const Mwan3Section from{section, notes};
+  return {.name = from.name(),
+          .members = from.getList("use_member"),
+          .lastResort = from.get("last_resort", "unreachable"),
+          .line = from.line()};
+}
+
+Mwan3Rule ruleOf(const Section& section, Problems& notes) {
+  const Mwan3Section from{section, notes};
+  return {.name = from.name(),
+          .policy = from.get("use_policy"),
+          .family = from.get("family", "any"),
+          .proto = from.get("proto", "all"),
+          .srcIp = from.get("src_ip"),
+          .destIp = from.get("dest_ip"),
+          .srcPort = from.get("src_port"),
+          .destPort = from.get("dest_port"),
+          .srcIface = from.get("src_iface"),
+          .ipset = from.get("ipset"),
+          .sticky = from.get("sticky", "0"),
+          .disabled = from.isUnset("enabled"),
+          .line = from.line()};
+}
+
+std::uint32_t maskOf(const Section& section, std::uint32_t otherwise) {
+  const Value* value = section.single("mmx_mask");
+  if (value == nullptr) return otherwise;
+  const std::string_view text = value->text;
+  const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+  return (hexadecimal ? number(text.substr(2), 16) : number(text)).value_or(otherwise);
+}
+
+template <class T>
+const T* named(const std::vector<T>& list, std::string_view name) {
+  const auto found = std::ranges::find(list, name, &T::name);
+  return found == list.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+const Mwan3Interface* Mwan3::interface(std::string_view name) const { return named(interfaces, name); }
+const Mwan3Member* Mwan3::member(std::string_view name) const { return named(members, name); }
+const Mwan3Policy* Mwan3::policy(std::string_view name) const { return named(policies, name); }
+
+Mwan3 readMwan3(std::string_view text, Problems& notes) {
+  Mwan3 mwan3;
+  for (const Section& section : readUci(text, notes)) {
+    if (section.type == "globals") mwan3.mask = maskOf(section, mwan3.mask);
+    if (section.type == "interface") mwan3.interfaces.push_back(interfaceOf(section, notes));
+    if (section.type == "member") mwan3.members.push_back(memberOf(section, notes));
+    if (section.type == "policy") mwan3.policies.push_back(policyOf(section, notes));
+    if (section.type == "rule") mwan3.rules.push_back(ruleOf(section, notes));
+  }
+  return mwan3;
+}
+
+}  // namespace wgsteer::config

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/netifd.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "config/file.hpp"
+#include "config/uci.hpp"
+#include "config/values.hpp"
+
+namespace wgsteer::config {
+
+namespace {
+
+constexpr std::array<std::string_view, 15> kWanted{"proto",         "device",      "ifname",           "tunlink",
+                                                   "fwmark",        "listen_port", "ip4table",         "ip6table",
+                                                   "disabled",      "nohostroute", "public_key",       "endpoint_host",
+                                                   "endpoint_port", "allowed_ips", "route_allowed_ips"};
+
+std::string textOf(const Section& section, std::string_view name, std::string otherwise = {}) {
+  const Value* value = section.single(name);
+  return value == nullptr ? otherwise : value->text;
+}
+
+bool isSet(const Section& section, std::string_view name) {
+  const Value* value = section.single(name);
+  return value != nullptr && parseBoolean(*value).value_or(false);
+}
+
+/// A list, or the words of an option: netifd takes both.
+std::vector<std::string> wordsOf(const Section& section, std::string_view name) {
+  std::vector<std::string> words;
+  const Option* option = section.find(name);
+  if (option == nullptr) return words;
+  for (const Value& value : option->values) {
+    std::string_view left = value.text;
+    while (true) {
+      left.remove_prefix(std::min(left.find_first_not_of(" \t\n,"), left.size()));
+      if (left.empty()) break;
+      const std::string_view word = left.substr(0, left.find_first_of(" \t\n,"));
+      words.emplace_back(word);
+      left.remove_prefix(word.size());
+    }
+  }
+  return words;
+}
+
+NetifdInterface interfaceOf(const Section& section) {
+  return {.name = section.name.value_or(""),
+          .proto = textOf(section, "proto"),
+          .device = textOf(section, "device", textOf(section, "ifname")),
+          .tunlink = textOf(section, "tunlink"),
+          .fwmark = textOf(section, "fwmark"),
+          .listenPort = textOf(section, "listen_port"),
+          .ip4table = textOf(section, "ip4table"),
+          .ip6table = textOf(section, "ip6table"),
+          .noHostRoute = isSet(section, "nohostroute"),
+          .disabled = isSet(section, "disabled"),
+          .line = section.line,
+          .peers = {}};
+}
+
+NetifdPeer peerOf(const Section& section) {
+  return {.publicKey = textOf(section, "public_key"),
+          .endpointHost = textOf(section, "endpoint_host"),
+          .endpointPort = textOf(section, "endpoint_port", "51820"),
+          .allowedIps = wordsOf(section, "allowed_ips"),
+          .routeAllowedIps = isSet(section, "route_allowed_ips"),
+          .disabled = isSet(section, "disabled"),
+          .line = section.line};
+}
+
+/// "wg0" of wireguard_wg0 and amneziawg_wg0; empty for other types.
+std::string_view tunnelOf(std::string_view type) {
+  for (const std::string_view prefix : {"wireguard_", "amneziawg_"})
+    if (type.starts_with(prefix)) return type.substr(prefix.size());
+  return {};
+}
+
+/// Follows aliases; a chain of them that does not end has no device.
+std::string deviceOf(const Network& network, const NetifdInterface& interface) {
+  constexpr int kMaxAliases = 8;
+  const NetifdInterface* at = &interface;
+  for (int i = 0; i < kMaxAliases && at != nullptr; ++i) {
+    if (at->proto == "pppoe" || at->proto == "pppoa" || at->proto == "ppp" || at->proto == "pptp" ||
+        at->proto == "l2tp")
+      return at->proto + '-' + at->name;
+    const bool onDevice = at->proto == "static" || at->proto == "dhcp" || at->proto == "dhcpv6";
+    if (!onDevice) return {};
+    if (!at->device.starts_with('@')) return at->device;
+    at = network.find(std::string_view{at->device}.substr(1));
+  }
+  return {};
+}
+
+}  // namespace
+
+const NetifdInterface* Network::find(std::string_view name) const {
+  const auto found = std::ranges::find(interfaces, name, &NetifdInterface::name);
+  return found == interfaces.end() ? nullptr : &*found;
+}
+
+Network readNetwork(std::string_view text) {
+  Problems ignored;
+  const Sections sections = readUci(text, ignored, kWanted);
+  Network network;
+  std::map<std::string, std::size_t, std::less<>> byName;
+  for (const Section& section : sections) {
+    if (section.type != "interface" || !section.name) continue;
+    byName.emplace(*section.name, network.interfaces.size());
+    network.interfaces.push_back(interfaceOf(section));
+  }
+  for (const Section& section : sections)
+    if (const auto known = byName.find(tunnelOf(section.type)); known != byName.end())
+      network.interfaces[known->second].peers.push_back(peerOf(section));
+  return network;
+}
+
+Result<Network> loadNetwork(const std::string& path) {
+  auto text = readFile(path);
+  if (!text) return std::unexpected(text.error());
+  Network network = readNetwork(*text);
+  wipe(*text);
+  return network;
+}
+
+Interfaces devicesOf(const Network& network) {
+  Interfaces devices;
+  for (const NetifdInterface& interface : network.interfaces) {
+    const auto device = parseIfName({ValueType::text, deviceOf(network, interface), 0});
+    if (device && !interface.disabled) devices.emplace(interface.name, *device);
+  }
+  return devices;
+}
+
+}  // namespace wgsteer::config

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/uci.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "config/file.hpp"
+
+namespace wgsteer::config {
+
+namespace {
+
+/// isspace() of the C locale.
+bool isBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+bool isNameLetter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+bool isName(std::string_view text) { return std::ranges::all_of(text, isNameLetter); }
+bool isPackageName(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return isNameLetter(c) || c == '-'; });
+}
+bool isType(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= '!' && c <= '~'; });
+}
+
+constexpr std::size_t kKeyRoom = 64;
+
+/// Words of the text. A line ends where the physical one does, unless a quotation or a backslash goes on to the next.
+class Words {
+ public:
+  explicit Words(std::string_view text) : text_(text) {}
+
+  bool atEnd() const { return end_ == text_.size(); }
+  unsigned line() const { return line_; }
+
+  void nextLine() {
+    pos_ = end_;
+    const auto newLine = text_.find('\n', pos_);
+    end_ = newLine == std::string_view::npos ? text_.size() : newLine + 1;
+    // At the end of the text there is no further line.
+    if (pos_ < end_) ++line_;
+    cut_ = false;
+  }
+
+  /// What is left of the line, up to a NUL: nobody sees what is behind one.
+  std::string_view rest() const {
+    if (cut_) return {};
+    const std::string_view left = text_.substr(pos_, end_ - pos_);
+    return left.substr(0, left.find('\0'));
+  }
+
+  void skipBlanks() {
+    while (isBlank(current())) ++pos_;
+  }
+
+  /// The first word of a command: only blanks and tabs end it, and no quotation marks are known. Empty at the end and
+  /// before a comment.
+  std::string_view keyword() {
+    while (current() == ' ' || current() == '\t') ++pos_;
+    const std::string_view left = rest();
+    if (left.starts_with('#')) return {};
+    const std::string_view word = left.substr(0, left.find_first_of(" \t"));
+    pos_ += word.size();
+    return word;
+  }
+  bool atLineEnd() const { return current() == '\0'; }
+
+  /// The next argument; empty if there is none. Nothing if a quotation is not closed.
+  std::optional<std::string> argument() {
+    skipBlanks();
+    if (current() == ';') {
+      ++pos_;
+      return std::string{};
+    }
+    std::string word;
+    // Growing would leave parts of a key behind in freed memory.
+    word.reserve(kKeyRoom);
+    bool quoted = false;
+    for (;;) {
+      const char c = current();
+      if (c == '\0' || isBlank(c)) break;
+      if (c == '#') {
+        cut_ = true;
+        break;
+      }
+      if (c == ';') {
+        // libuci ends the word in place: behind quotation marks there is room for that, else it overwrites the ';' and
+        // never comes to the rest.
+        cut_ = !quoted;
+        return word;
+      }
+      if (c == '\'' || c == '"') {
+        quoted = true;
+        if (!quotation(word)) return std::nullopt;
+      } else if (c == '\\') {
+        // The backslash leaves the same room.
+        quoted = true;
+        if (escaped()) take(word);
+      } else {
+        take(word);
+      }
+    }
+    if (current() != '\0') ++pos_;
+    return word;
+  }
+
+ private:
+  /// NUL: the end of the line.
+  char current() const { return cut_ || pos_ == end_ ? '\0' : text_[pos_]; }
+  void take(std::string& word) {
+    if (current() != '\0') word += text_[pos_++];
+  }
+
+  bool quotation(std::string& word) {
+    const char mark = text_[pos_++];
+    for (;;) {
+      const char c = current();
+      if (c == mark) {
+        ++pos_;
+        return true;
+      }
+      if (c == '\0') {
+        nextLine();
+        if (current() == '\0') return false;
+      } else if (c != '\\' || mark == '\'' || escaped()) {
+        take(word);
+      }
+    }
+  }
+
+  /// Behind a backslash: whether there is a letter to take; else the line goes on with the next.
+  bool escaped() {
+    ++pos_;
+    const std::string_view left = rest();
+    if (!left.empty() && left != "\n" && left != "\r\n") return true;
+    nextLine();
+    return false;
+  }
+
+  std::string_view text_;
+  std::size_t pos_ = 0;
+  std::size_t end_ = 0;
+  unsigned line_ = 0;
+  bool cut_ = false;
+};
+
+class UciReader {
+ public:
+  UciReader(std::string_view text, Problems& problems, std::span<const std::string_view> wanted)
+      : words_(text), problems_(problems), wanted_(wanted) {}
+
+  Sections run() {
+    while (!words_.atEnd()) {
+      words_.nextLine();
+      words_.skipBlanks();
+      while (command()) {
+      }
+    }
+    return std::move(sections_);
+  }
+
+ private:
+  /// False when the line has no more.
+  bool command();
+  bool config();
+  bool option(bool list);
+  bool package();
+  /// The rest of the line is lost.
+  bool refuse(std::string what) { return refuse(words_.line(), std::move(what)); }
+  bool refuse(unsigned line, std::string what);
+  bool refuseUnclosed() { return refuse(startLine_, "a quotation that begins here is never closed"); }
+  /// Words too many; false if the text ended in the midst of one.
+  bool expectEnd();
+  Section& current() { return sections_[*current_]; }
+  void set(Option* known, std::string name, std::string value);
+  void append(Option* known, std::string name, std::string value);
+  Option* known(const std::string& name);
+  Option& add(std::string name, bool list);
+  std::string keyOf(const std::string& name) const { return std::to_string(*current_) + ' ' + name; }
+
+  Words words_;
+  Problems& problems_;
+  std::span<const std::string_view> wanted_;  ///< all if empty
+  std::size_t refused_ = 0;
+  unsigned startLine_ = 0;  ///< of the command
+  Sections sections_;
+  std::optional<std::size_t> current_;
+  // By name, so that a hostile file costs no more than its size.
+  std::unordered_map<std::string, std::size_t> sectionsByName_;
+  std::unordered_map<std::string, std::size_t> optionsByName_;
+};
+
+bool UciReader::refuse(unsigned line, std::string what) {
+  // More than anybody reads; a file of nonsense shall cost no memory.
+  constexpr std::size_t kMaxRefused = 100;
+  if (refused_++ < kMaxRefused) problems_.add(line, {}, std::move(what));
+  return false;
+}
+
+bool UciReader::command() {
+  const std::string_view word = words_.keyword();
+  startLine_ = words_.line();
+  if (word.empty()) return false;
+  const bool known = word == "config" || word == "c" || word == "option" || word == "o" || word == "list" ||
+                     word == "l" || word == "package" || word == "p";
+  if (!known) return refuse("invalid command, allowed: config, option, list");
+  if (words_.atLineEnd()) return refuse("insufficient arguments");
+  switch (word.front()) {
+    case 'c':
+      return config();
+    case 'p':
+      return package();
+    default:
+      return option(word.front() == 'l');
+  }
+}
+
+bool UciReader::expectEnd() {
+  const auto more = words_.argument();
+  if (!more) return refuseUnclosed();
+  if (!more->empty()) refuse(startLine_, "too many arguments; blanks in a value need quotation marks around it");
+  return true;
+}
+
+bool UciReader::package() {
+  const auto name = words_.argument();
+  if (!name) return refuseUnclosed();
+  if (name->empty()) return refuse("insufficient arguments");
+  if (!isPackageName(*name)) return refuse("invalid character in name field");
+  return expectEnd();
+}
+
+bool UciReader::config() {
+  auto type = words_.argument();
+  if (!type) return refuseUnclosed();
+  if (type->empty()) return refuse("insufficient arguments: a section needs a type");
+  if (!isType(*type)) return refuse("invalid character in type field");
+  auto name = words_.argument();
+  if (!name) return refuseUnclosed();
+  if (!isName(*name)) return refuse("invalid character in name field, allowed: letters, digits, '_'");
+  if (!expectEnd()) return false;
+  if (!name->empty()) {
+    const auto [known, fresh] = sectionsByName_.emplace(*name, sections_.size());
+    if (!fresh) {
+      Section& section = sections_[known->second];
+      if (section.type != *type)
+        refuse(startLine_, "section of different type overwrites prior section with same name, which is in line " +
+                               std::to_string(section.line));
+      section.type = std::move(*type);
+      current_ = known->second;
+      return true;
+    }
+  }
+  Section section{.type = std::move(*type), .name = {}, .line = startLine_, .options = {}};
+  if (!name->empty()) section.name = std::move(*name);
+  current_ = sections_.size();
+  sections_.push_back(std::move(section));
+  return true;
+}
+
+bool UciReader::option(bool list) {
+  if (!current_) return refuse("option/list command found before the first section");
+  auto name = words_.argument();
+  if (!name) return refuseUnclosed();
+  if (name->empty()) return refuse("insufficient arguments: an option needs a name");
+  if (!isName(*name)) return refuse("invalid character in name field, allowed: letters, digits, '_'");
+  auto value = words_.argument();
+  if (!value) return refuseUnclosed();
+  if (!expectEnd()) return false;
+  if (!wanted_.empty() && std::ranges::find(wanted_, *name) == wanted_.end()) {
+    wipe(*value);
+    return true;
+  }
+  Option* before = known(*name);
+  if (list)
+    append(before, std::move(*name), std::move(*value));
+  else if (!value->empty())
+    set(before, std::move(*name), std::move(*value));
+  return true;
+}
+
+Option* UciReader::known(const std::string& name) {
+  const auto found = optionsByName_.find(keyOf(name));
+  return found == optionsByName_.end() ? nullptr : &current().options[found->second];
+}
+
+Option& UciReader::add(std::string name, bool list) {
+  optionsByName_.emplace(keyOf(name), current().options.size());
+  return current().options.emplace_back(
+      Option{.name = std::move(name), .values = {}, .list = list, .line = startLine_});
+}
+
+void UciReader::set(Option* known, std::string name, std::string value) {
+  Option& option = known != nullptr ? *known : add(std::move(name), false);
+  option.values.assign(1, {ValueType::untyped, std::move(value), startLine_});
+  option.list = false;
+  option.line = startLine_;
+}
+
+void UciReader::append(Option* known, std::string name, std::string value) {
+  Option& option = known != nullptr ? *known : add(std::move(name), true);
+  option.values.push_back({ValueType::untyped, std::move(value), startLine_});
+  option.list = true;
+}
+
+}  // namespace
+
+Sections readUci(std::string_view text, Problems& problems) { return UciReader{text, problems, {}}.run(); }
+
+Sections readUci(std::string_view text, Problems& problems, std::span<const std::string_view> wanted) {
+  return UciReader{text, problems, wanted}.run();
+}
+
+bool looksLikeUci(std::string_view text) {
+  Words words{text};
+  while (!words.atEnd()) {
+    words.nextLine();
+    words.skipBlanks();
+    const std::string_view word = words.keyword();
+    if (word.empty()) continue;
+    words.skipBlanks();
+    return (word == "config" || word == "package") && !words.rest().starts_with('=');
+  }
+  return false;
+}
+
+}  // namespace wgsteer::config

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/write.hpp"
+
+#include "config/schema.hpp"
+#include "config/values.hpp"
+
+namespace wgsteer::config {
+
+namespace {
+
+std::string uciQuoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string{"'\\''"} : std::string{c};
+  return quoted + "'";
+}
+
+std::string tomlQuoted(const std::string& text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      quoted += std::string{"\\u00"} + kDigits[byte >> 4U] + kDigits[byte & 15U];
+    else if (c == '"' || c == '\\')
+      quoted += std::string{'\\'} + c;
+    else
+      quoted += c;
+  }
+  return quoted + "\"";
+}
+
+std::string tomlValue(const SectionSchema* schema, const Option& option, const std::string& text) {
+  const OptionSchema* known = schema == nullptr ? nullptr : schema->find(option.name);
+  if (known == nullptr) return tomlQuoted(text);
+  if (known->type == OptionType::boolean)
+    return parseBoolean({ValueType::untyped, text, 0}).value_or(false) ? "true" : "false";
+  const bool bare = known->type == OptionType::integer || known->type == OptionType::seconds;
+  return bare ? text : tomlQuoted(text);
+}
+
+}  // namespace
+
+std::string toUci(const Sections& sections) {
+  std::string text;
+  for (const Section& section : sections) {
+    text += (text.empty() ? "config " : "\nconfig ") + section.type;
+    if (section.name) text += " " + uciQuoted(*section.name);
+    text += '\n';
+    for (const Option& option : section.options)
+      for (const Value& value : option.values)
+        text += (option.list ? "\tlist " : "\toption ") + option.name + " " + uciQuoted(value.text) + "\n";
+  }
+  return text;
+}
+
+std::string toToml(const Sections& sections) {
+  std::string text;
+  for (const Section& section : sections) {
+    const SectionSchema* schema = findSection(section.type);
+    const bool once = schema != nullptr && schema->once;
+    text += (text.empty() ? "" : "\n") + std::string{once ? "[" : "[["} + section.type + (once ? "]\n" : "]]\n");
+    if (section.name && schema != nullptr && !schema->nameOption.empty() && section.find(schema->nameOption) == nullptr)
+      text += std::string{schema->nameOption} + " = " + tomlQuoted(*section.name) + "\n";
+    for (const Option& option : section.options) {
+      std::string value;
+      for (const Value& each : option.values)
+        value += (value.empty() ? "" : ", ") + tomlValue(schema, option, each.text);
+      text += option.name + " = " + (option.list ? "[" + value + "]" : value) + "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace wgsteer::config

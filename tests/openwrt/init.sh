@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The init script: what procd is told, what start, stop, restart and an upgrade do.
+
+# shellcheck source=tests/openwrt/lib.sh
+. "$(dirname "$0")/lib.sh"
+makeRoot
+cp "$here/../config/openwrt/network" "$root/etc/config/network"
+netifd 'wan pppoe-wan' 'wan6 pppoe-wan' 'lan br-lan' 'unknown eth9'
+
+service="procd_open_instance
+procd_set_param command /usr/sbin/wgsteer run
+procd_set_param respawn 3600 1 0
+procd_set_param file /etc/config/wgsteer /etc/config/network /etc/config/mwan3
+procd_set_param reload_signal HUP
+procd_set_param stderr 1
+procd_close_instance
+procd_add_reload_trigger wgsteer network mwan3"
+
+inside /etc/rc.common /etc/init.d/wgsteer start
+expect "start" "$(told)" "$service"
+expect "the mapping" "$(mapping)" "lan br-lan
+wan pppoe-wan
+wan6 pppoe-wan"
+
+# procd compares and sends the signal; the mapping is renewed before.
+netifd 'wan eth1'
+inside /etc/rc.common /etc/init.d/wgsteer reload
+expect "reload" "$(told)" "$service"
+expect "the mapping after a reload" "$(mapping)" "wan eth1"
+
+inside /etc/rc.common /etc/init.d/wgsteer restart
+expect "restart" "$(told)" "procd_kill wgsteer 
+$service"
+
+inside /etc/rc.common /etc/init.d/wgsteer stop
+expect "stop" "$(told)" "procd_kill wgsteer 
+wgsteer flush"
+
+# The daemon left while it was being asked.
+echo once > "$root/tmp/failures"
+inside /etc/rc.common /etc/init.d/wgsteer stop
+expect "stop, the daemon just leaving" "$(told)" "procd_kill wgsteer 
+wgsteer flush
+wgsteer flush"
+
+inside PKG_UPGRADE=1 /etc/rc.common /etc/init.d/wgsteer stop
+expect "stop for an upgrade" "$(told)" "procd_kill wgsteer "

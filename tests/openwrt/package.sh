@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# package.sh WGSTEER: the files that the package installs are there, and our own reader takes the configuration.
+
+# shellcheck source=tests/openwrt/lib.sh
+. "$(dirname "$0")/lib.sh"
+wgsteer=$1
+cd "$files/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+sed -n 's|.* \./\(files/[^ ]*\) .*|\1|p' Makefile > "$work/installed"
+[ -s "$work/installed" ] || fail "the Makefile installs nothing"
+while read -r file; do
+	[ -s "$file" ] || fail "the Makefile installs $file, which is not there"
+done < "$work/installed"
+for file in files/*; do
+	grep -q "\./$file " Makefile || fail "the Makefile does not install $file"
+done
+expect "the version" "$(sed -n 's/^PKG_VERSION:=//p' Makefile)" "$("$wgsteer" version | grep -o '[0-9][0-9.]*' | head -1)"
+
+# Lines with an option or section behind the "#" may be enabled as they are.
+sed 's/^\(\t*\)#\(option\|list\|config\) /\1\2 /' files/wgsteer.config > "$work/all"
+for file in files/wgsteer.config "$work/all"; do
+	if said=$("$wgsteer" plan -c "$file" 2>&1); then continue; fi
+	# Without privileges the kernel refuses, but the configuration was read before.
+	case "$said" in *"$file:"*) fail "$said" ;; esac
+done
+sed 's/interval/intervall/' "$work/all" > "$work/wrong"
+case "$("$wgsteer" plan -c "$work/wrong" 2>&1)" in
+	*"$work/wrong:"*"did you mean 'interval'?"*) ;;
+	*) fail "a wrong option is not found" ;;
+esac
+command -v python3 > /dev/null || exit 0
+python3 -m json.tool files/wgsteer.acl.json > /dev/null

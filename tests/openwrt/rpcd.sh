@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The rpcd plugin: methods, their answers, errors as JSON.
+
+# shellcheck source=tests/openwrt/lib.sh
+. "$(dirname "$0")/lib.sh"
+makeRoot
+plugin=/usr/libexec/rpcd/wgsteer
+
+expect "list" "$(inside "$plugin list")" '{"status":{}}'
+expect "status" "$(echo '{}' | inside "$plugin call status")" '{"wans":[]}'
+echo once > "$root/tmp/failures"
+expect "a failure" "$(echo '{}' | inside "$plugin call status")" '{"error":"wgsteer status failed, logread says why"}'
+if echo '{}' | inside "$plugin call flush"; then fail "flush is no method"; fi
+if inside "$plugin"; then fail "no call is no call"; fi
+expect "what it asked" "$(told)" "wgsteer status --json
+wgsteer status --json"
+
+# Once, after installation: rpcd has to look for it.
+put "$files/wgsteer.defaults" etc/uci-defaults/90-wgsteer 755
+inside /etc/uci-defaults/90-wgsteer || fail "without rpcd, uci-defaults must succeed, or it stays for ever"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\necho "rpcd $*" >> /tmp/log\n' > "$root/etc/init.d/rpcd"
+chmod +x "$root/etc/init.d/rpcd"
+inside /etc/uci-defaults/90-wgsteer || fail "uci-defaults must succeed, or it stays for ever"
+expect "uci-defaults" "$(told)" "rpcd reload"
