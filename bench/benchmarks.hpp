@@ -9,6 +9,7 @@
 
 namespace wgsteer::bench {
 
+std::vector<Row> reaction(const Options& options);
 std::vector<Row> elements(const Options& options);
 std::vector<Row> repair(const Options& options);
 

@@ -47,6 +47,7 @@ struct Benchmark {
 };
 
 constexpr Benchmark kBenchmarks[] = {
+    {"reaction", reaction},
     {"repair", repair},
     {"elements", elements},
     {"idle", idle},

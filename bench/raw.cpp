@@ -55,6 +55,7 @@ Prebuilt routeMessage(std::uint16_t type, std::uint16_t flags, const RawRoute& r
   header.rtm_table = route.table < 256 ? static_cast<std::uint8_t>(route.table) : kCompat;
   header.rtm_protocol = route.protocol;
   header.rtm_scope = route.gateway == nullptr ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  if (type == RTM_DELROUTE) header.rtm_scope = RT_SCOPE_NOWHERE;  // any
   header.rtm_type = RTN_UNICAST;
   if (route.onlink) header.rtm_flags = RTNH_F_ONLINK;
   if (route.destination != nullptr) builder.address(RTA_DST, route.destination);
