@@ -13,6 +13,8 @@ std::vector<Row> reaction(const Options& options);
 std::vector<Row> elements(const Options& options);
 std::vector<Row> repair(const Options& options);
 
+std::vector<Row> flood(const Options& options);
+std::vector<Row> packets(const Options& options);
 std::vector<Row> idle(const Options& options);
 
 /// 0 .. count - 1 in random order: who comes first in a turn must not matter.
