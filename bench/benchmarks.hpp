@@ -15,6 +15,8 @@ std::vector<Row> repair(const Options& options);
 
 std::vector<Row> flood(const Options& options);
 std::vector<Row> packets(const Options& options);
+std::vector<Row> failover(const Options& options);
+std::vector<Row> crowd(const Options& options);
 std::vector<Row> idle(const Options& options);
 
 /// 0 .. count - 1 in random order: who comes first in a turn must not matter.

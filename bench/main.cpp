@@ -47,8 +47,8 @@ struct Benchmark {
 };
 
 constexpr Benchmark kBenchmarks[] = {
-    {"reaction", reaction}, {"repair", repair},   {"elements", elements},
-    {"flood", flood},       {"packets", packets}, {"idle", idle},
+    {"reaction", reaction}, {"repair", repair},     {"elements", elements}, {"flood", flood},
+    {"packets", packets},   {"failover", failover}, {"crowd", crowd},       {"idle", idle},
 };
 
 /// Sockets of the tunnels and of the service manager lie in /run: one of our own.
