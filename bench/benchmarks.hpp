@@ -10,13 +10,17 @@
 namespace wgsteer::bench {
 
 std::vector<Row> reaction(const Options& options);
+/// Reaction with 100 000 endpoints in the set.
+std::vector<Row> many(const Options& options);
 std::vector<Row> elements(const Options& options);
 std::vector<Row> repair(const Options& options);
 
 std::vector<Row> flood(const Options& options);
 std::vector<Row> packets(const Options& options);
 std::vector<Row> failover(const Options& options);
+/// Failover with 100 000 endpoints in the set.
 std::vector<Row> crowd(const Options& options);
+std::vector<Row> start(const Options& options);
 std::vector<Row> idle(const Options& options);
 
 /// 0 .. count - 1 in random order: who comes first in a turn must not matter.

@@ -85,12 +85,13 @@ class Arm {
 
 struct Outcome {
   std::vector<Series> gaps;
-  int neverRecovered = 0;  ///< of the first arm
+  std::vector<int> lasting;  ///< outages of each arm that did not end while they were looked at
 };
 
 Outcome interleaved(std::vector<Arm>& arms, Loss loss, const Options& options) {
   Outcome outcome;
   outcome.gaps.assign(arms.size(), Series(static_cast<std::size_t>(options.repetitions())));
+  outcome.lasting.assign(arms.size(), 0);
   for (std::size_t repetition = 0; repetition < outcome.gaps.front().size(); ++repetition)
     for (int i = 0; i < options.count(100, 5); ++i)
       for (const std::size_t who : shuffled(arms.size())) {
@@ -98,15 +99,18 @@ Outcome interleaved(std::vector<Arm>& arms, Loss loss, const Options& options) {
         const Road::Outage outage = arms[who].measure(loss);
         // Nothing for as long as it was sent for: as long a gap as this can see.
         outcome.gaps[who][repetition].push_back(outage.recovered ? outage.gap : 12'000);
-        if (who == 0 && !outage.recovered) ++outcome.neverRecovered;
+        if (!outage.recovered) ++outcome.lasting[who];
       }
   return outcome;
 }
 
 constexpr std::pair<const char*, Loss> kLosses[] = {{"link down", Loss::link}, {"carrier loss", Loss::carrier}};
 
-std::string missing(int count) {
-  return count == 0 ? "" : std::to_string(count) + " outages lasted longer than the 12 ms that are looked at";
+std::string noteOn(const std::vector<int>& lasting) {
+  if (lasting == std::vector<int>(lasting.size(), 0)) return {};
+  std::string note = "outages of more than 12 ms, of the value and of both controls:";
+  for (const int count : lasting) note += " " + std::to_string(count);
+  return note;
 }
 
 }  // namespace
@@ -122,7 +126,7 @@ std::vector<Row> failover(const Options& options) {
     const Outcome outcome = interleaved(arms, loss, options);
     rows.push_back(
         compare(std::string{"failover gap, "} + name, "us", outcome.gaps[0], outcome.gaps[1], outcome.gaps[2], 1.1));
-    rows.back().note = missing(outcome.neverRecovered);
+    rows.back().note = noteOn(outcome.lasting);
   }
   rows.push_back(atMost("failover, packets leaked to the tunnel", "packets", static_cast<double>(arms[0].leaked()), 0));
   return rows;
@@ -140,7 +144,7 @@ std::vector<Row> crowd(const Options& options) {
     const Outcome outcome = interleaved(arms, loss, options);
     rows.push_back(compare(std::string{"failover gap, 100 000 endpoints, "} + name, "us", outcome.gaps[0],
                            outcome.gaps[1], outcome.gaps[2], 1.05));
-    rows.back().note = missing(outcome.neverRecovered);
+    rows.back().note = noteOn(outcome.lasting);
   }
   rows.push_back(atMost("the same, packets leaked", "packets", static_cast<double>(arms[0].leaked()), 0));
   return rows;

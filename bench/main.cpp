@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // wgsteer-bench --daemon FILE --bare FILE [--json FILE] [--quick] [--only NAME]
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include <sched.h>
 #include <string>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,14 +43,17 @@ void pause(int leastMicroseconds, int mostMicroseconds) {
 
 namespace {
 
+/// Exit status by which ctest knows that something cannot run here.
+constexpr int kCannotRun = 77;
+
 struct Benchmark {
   const char* name;
   std::vector<Row> (*run)(const Options&);
 };
 
 constexpr Benchmark kBenchmarks[] = {
-    {"reaction", reaction}, {"repair", repair},     {"elements", elements}, {"flood", flood},
-    {"packets", packets},   {"failover", failover}, {"crowd", crowd},       {"idle", idle},
+    {"reaction", reaction}, {"many", many},         {"repair", repair}, {"elements", elements}, {"flood", flood},
+    {"packets", packets},   {"failover", failover}, {"crowd", crowd},   {"start", start},       {"idle", idle},
 };
 
 /// Sockets of the tunnels and of the service manager lie in /run: one of our own.
@@ -65,6 +70,7 @@ bool runApart(const Benchmark& benchmark, const Options& options, std::vector<Ro
   const pid_t child = ::fork();
   need(child >= 0, "fork");
   if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     leaveTheMachine();
     pinTo(driverCpu());
     const std::string text = nlohmann::json(benchmark.run(options)).dump();
@@ -127,6 +133,10 @@ int run(int argc, char** argv) {
   const bool chosen =
       only.empty() || std::ranges::any_of(kBenchmarks, [&](const auto& each) { return only == each.name; });
   if (options.daemon.empty() || options.bare.empty() || optind != argc || !chosen) return usage();
+  if (::geteuid() != 0) {
+    std::fputs("bench: needs root, for network namespaces\n", stderr);
+    return kCannotRun;
+  }
   std::vector<Row> rows;
   bool whole = true;
   for (const Benchmark& benchmark : kBenchmarks) {

@@ -69,7 +69,8 @@ Trigger forShellNft(Trigger trigger) {
 /// One reactor in its namespace.
 class Arm {
  public:
-  Arm(Kind kind, const Options& options) : kind_(kind) {
+  Arm(Kind kind, const Options& options, const Tunnels& tunnels = {.prefix = "react", .count = 1, .peers = 1})
+      : kind_(kind), slow_(kind == Kind::shellIp || kind == Kind::shellNft || tunnels.peers > 1) {
     addWans(netns_, 2);
     netns_.shell("ip address add " + std::string{kSpareAddress} + "/24 dev wan0");
     device_ = deviceIndex(netns_, "wan0");
@@ -77,7 +78,7 @@ class Arm {
       addPolicyByHand(netns_, 2);
       netns_.shell("ip route add 10.200.0.0/24 dev wan0 proto 87 metric 1 table " + std::to_string(kPolicyTable));
     }
-    start(options);
+    start(options, tunnels);
     netns_.inside([&] {
       requests_ = std::make_unique<RawSocket>();
       observer_ = kind == Kind::shellNft
@@ -97,13 +98,13 @@ class Arm {
 
   void rest() const {
     // What a reactor does after it has reacted is not to be in the next measurement.
-    kind_ == Kind::shellIp || kind_ == Kind::shellNft ? pause(10'000, 15'000) : pause(800, 1500);
+    slow_ ? pause(10'000, 15'000) : pause(800, 1500);
   }
 
  private:
-  void start(const Options& options) {
+  void start(const Options& options, const Tunnels& tunnels) {
     if (kind_ == Kind::ours) {
-      tunnels_ = startTunnels(netns_, {.prefix = "react", .count = 1, .peers = 1});
+      tunnels_ = startTunnels(netns_, tunnels);
       process_ = startDaemon(netns_, options, 2);
       return;
     }
@@ -132,6 +133,7 @@ class Arm {
   }
 
   Kind kind_;
+  bool slow_;
   Netns netns_;
   int device_ = 0;
   Process tunnels_, process_;
@@ -192,6 +194,18 @@ std::vector<Row> reaction(const Options& options) {
   rows.push_back(against("ip monitor + ip route", Kind::shellIp, 0.1, options.count(250, 8), options));
   rows.push_back(against("ip monitor + nft -f", Kind::shellNft, 0.06, options.count(250, 8), options));
   return rows;
+}
+
+std::vector<Row> many(const Options& options) {
+  std::vector<Arm> arms;
+  arms.reserve(3);
+  const int peers = options.count(10'000, 500);
+  arms.emplace_back(Kind::ours, options, Tunnels{.prefix = "many", .count = 10, .peers = peers});
+  for (const char* prefix : {"one", "other"})
+    arms.emplace_back(Kind::ours, options, Tunnels{.prefix = prefix, .count = 1, .peers = 1});
+  const auto all = interleaved(arms, triggersFor(arms, routeDeleted), options.count(60, 8), options);
+  return {compare("route deleted, " + std::to_string(10 * peers) + " endpoints against one", "us", all[0], all[1],
+                  all[2], 1.05)};
 }
 
 }  // namespace wgsteer::bench
