@@ -56,6 +56,7 @@ class Arm {
       if (daemonless_) defaultByHand();
     }
     road_.awaitFirstWan();
+    if (!daemonless_) daemon_.awaitIdle();
     return outage;
   }
 
@@ -88,12 +89,12 @@ struct Outcome {
   std::vector<int> lasting;  ///< outages of each arm that did not end while they were looked at
 };
 
-Outcome interleaved(std::vector<Arm>& arms, Loss loss, const Options& options) {
+Outcome interleaved(std::vector<Arm>& arms, Loss loss, int turns, const Options& options) {
   Outcome outcome;
   outcome.gaps.assign(arms.size(), Series(static_cast<std::size_t>(options.repetitions())));
   outcome.lasting.assign(arms.size(), 0);
   for (std::size_t repetition = 0; repetition < outcome.gaps.front().size(); ++repetition)
-    for (int i = 0; i < options.count(100, 5); ++i)
+    for (int i = 0; i < turns; ++i)
       for (const std::size_t who : shuffled(arms.size())) {
         pause(5'000, 15'000);
         const Road::Outage outage = arms[who].measure(loss);
@@ -123,7 +124,7 @@ std::vector<Row> failover(const Options& options) {
   arms.emplace_back(nullptr, Tunnels{.prefix = "other", .count = 1, .peers = 1});
   std::vector<Row> rows;
   for (const auto& [name, loss] : kLosses) {
-    const Outcome outcome = interleaved(arms, loss, options);
+    const Outcome outcome = interleaved(arms, loss, options.count(100, 5), options);
     rows.push_back(
         compare(std::string{"failover gap, "} + name, "us", outcome.gaps[0], outcome.gaps[1], outcome.gaps[2], 1.1));
     rows.back().note = noteOn(outcome.lasting);
@@ -141,7 +142,7 @@ std::vector<Row> crowd(const Options& options) {
   arms.emplace_back(&options, Tunnels{.prefix = "again", .count = 1, .peers = 1});
   std::vector<Row> rows;
   for (const auto& [name, loss] : kLosses) {
-    const Outcome outcome = interleaved(arms, loss, options);
+    const Outcome outcome = interleaved(arms, loss, options.count(30, 4), options);
     rows.push_back(compare(std::string{"failover gap, 100 000 endpoints, "} + name, "us", outcome.gaps[0],
                            outcome.gaps[1], outcome.gaps[2], 1.05));
     rows.back().note = noteOn(outcome.lasting);

@@ -129,6 +129,13 @@ std::int64_t Process::cpuTime() const {
   return time;
 }
 
+void Process::awaitIdle() const {
+  for (std::int64_t before = -1; before != cpuTime();) {
+    before = cpuTime();
+    ::usleep(10'000);
+  }
+}
+
 std::int64_t Process::number(const std::string& name, const std::string& field) const {
   std::ifstream file("/proc/" + std::to_string(id_) + "/" + name);
   for (std::string line; std::getline(file, line);)

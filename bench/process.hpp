@@ -53,6 +53,8 @@ class Process {
   void await();
   /// On-CPU time so far, ns (/proc/PID/schedstat), of its first thread; the daemon has no other.
   std::int64_t cpuTime() const;
+  /// Until it has used no CPU for ten milliseconds.
+  void awaitIdle() const;
   /// Resident memory, KiB, from smaps_rollup: VmRSS is counted in batches per CPU and off by a tenth.
   std::int64_t resident() const { return number("smaps_rollup", "Rss"); }
   std::int64_t voluntarySwitches() const { return number("status", "voluntary_ctxt_switches"); }

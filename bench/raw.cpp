@@ -136,7 +136,7 @@ void RawSocket::drain() {
 
 bool awaitMessage(RawSocket& socket, const Match& match) {
   alignas(16) std::array<char, 32768> buffer;
-  const std::int64_t deadline = now() + 1'000'000'000;
+  const std::int64_t deadline = now() + 10'000'000'000;
   do {
     const ssize_t size = socket.poll(buffer);
     if (size <= 0) continue;

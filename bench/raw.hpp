@@ -54,7 +54,7 @@ class RawSocket {
 };
 
 using Match = std::function<bool(const nlmsghdr*)>;
-/// Spins until a message matches, at most a second; false if none did. Spinning, because the wake-up of whoever
+/// Spins until a message matches, at most ten seconds; false if none did. Spinning, because the wake-up of whoever
 /// measures is none of what is measured.
 bool awaitMessage(RawSocket& socket, const Match& match);
 

@@ -16,7 +16,7 @@ double timeToRepair(RawSocket& requests, RawSocket& observer, const Prebuilt& de
   const bool repaired =
       awaitMessage(observer, [](const nlmsghdr* message) { return message->nlmsg_type == RTM_NEWRULE; });
   const std::int64_t end = now();
-  if (!repaired) die("the rule was not repaired within a second");
+  if (!repaired) die("the rule was not repaired within ten seconds");
   if (requests.acknowledged() != 0) die("the rule could not be deleted");
   return static_cast<double>(end - begin) / 1000;
 }
