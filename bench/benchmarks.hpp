@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Every benchmark; README.md says what their numbers mean.
+#pragma once
+
+#include <vector>
+
+#include "stats.hpp"
+#include "wans.hpp"
+
+namespace wgsteer::bench {
+
+std::vector<Row> reaction(const Options& options);
+/// Reaction with 100 000 endpoints in the set.
+std::vector<Row> many(const Options& options);
+std::vector<Row> elements(const Options& options);
+std::vector<Row> repair(const Options& options);
+
+std::vector<Row> flood(const Options& options);
+std::vector<Row> packets(const Options& options);
+std::vector<Row> failover(const Options& options);
+/// Failover with 100 000 endpoints in the set.
+std::vector<Row> crowd(const Options& options);
+std::vector<Row> start(const Options& options);
+std::vector<Row> idle(const Options& options);
+
+/// 0 .. count - 1 in random order: who comes first in a turn must not matter.
+std::vector<std::size_t> shuffled(std::size_t count);
+/// Sleeps for a random time between these, so that nothing falls into step with a timer.
+void pause(int leastMicroseconds, int mostMicroseconds);
+
+}  // namespace wgsteer::bench

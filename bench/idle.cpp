@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the daemon costs while nothing happens: memory, and being woken up.
+#include <unistd.h>
+
+#include "benchmarks.hpp"
+
+namespace wgsteer::bench {
+
+namespace {
+
+Process startBare(const Netns& netns, const Options& options) {
+  Process bare(netns, [&] { exec({options.bare}); });
+  ::usleep(200'000);  // it says nothing when it is ready
+  return bare;
+}
+
+}  // namespace
+
+std::vector<Row> idle(const Options& options) {
+  const Netns netns;
+  addWans(netns, 2);
+  const auto repetitions = static_cast<std::size_t>(options.repetitions());
+  Series resident(repetitions), control[2] = {Series(repetitions), Series(repetitions)};
+  Samples wakeUps;
+  for (std::size_t repetition = 0; repetition < repetitions; ++repetition) {
+    const Process daemon = startDaemon(netns, options, 2);
+    const Process bare[2] = {startBare(netns, options), startBare(netns, options)};
+    ::usleep(500'000);
+    const std::int64_t before = daemon.voluntarySwitches();
+    const int seconds = options.count(10, 3);
+    ::sleep(static_cast<unsigned>(seconds));
+    const std::int64_t after = daemon.voluntarySwitches();
+    // One poll of WireGuard a second is what a daemon without peers is made to do.
+    wakeUps.push_back(static_cast<double>(after - before - seconds) / seconds);
+    resident[repetition].push_back(static_cast<double>(daemon.resident()));
+    for (std::size_t i = 0; i < 2; ++i) control[i][repetition].push_back(static_cast<double>(bare[i].resident()));
+  }
+  Row memory = compare("resident memory", "KiB", resident, control[0], control[1], 3);
+  Row woken = atMost("idle wake-ups beyond the poll of each second", "1/s", median(wakeUps), 0.15);
+  woken.note = "0 is meant; the count of 10 s may be one poll more or less at its edges";
+  return {memory, woken};
+}
+
+}  // namespace wgsteer::bench

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Twenty thousand packets a second over a router's WANs, seen where they arrive.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "process.hpp"
+#include "raw.hpp"
+#include "wans.hpp"
+
+namespace wgsteer::bench {
+
+/// A router with two WANs (veth), a tunnel that takes all of the main table, and the Internet behind the WANs: a second
+/// namespace, in which endpointAddress(0) is.
+class Road {
+ public:
+  Road();
+  const Netns& router() const { return router_; }
+  const Netns& internet() const { return internet_; }
+
+  /// After the tunnels are there: everything of the main table into the first of them.
+  void tunnelTakesAll(const std::string& tunnel);
+  /// Defaults of the main table over wan0, which the kernel has removed with its link.
+  void restoreMain();
+
+  struct Outage {
+    double gap = 0;         ///< us between the last arrival by wan0 and the first by wan1
+    int lost = 0;           ///< packets sent in between that came nowhere
+    bool recovered = true;  ///< whether anything came by wan1 at all
+  };
+  /// Sends for some milliseconds, in the midst of which `event` is sent to the kernel of the namespace that `cause`
+  /// is of.
+  Outage outage(RawSocket& cause, const Prebuilt& event);
+  /// Sends until a packet arrives by wan0, at most two seconds.
+  void awaitFirstWan();
+  /// Packets that left, or were to leave, by the router's devices with this prefix so far.
+  std::int64_t sentBy(const std::string& prefix) const;
+
+ private:
+  struct Arrival {
+    std::uint32_t sequence = 0;
+    std::int64_t time = 0;
+    int device = 0;
+  };
+  void learnNeighbours();
+  void send();
+  std::vector<Arrival> arrivals();
+
+  Netns router_, internet_;
+  Process holder_;
+  std::string neighbours_;  ///< commands that make them known
+  os::Fd sender_, receiver_;
+  int first_ = 0, second_ = 0;  ///< devices of the Internet
+  std::uint32_t sequence_ = 0;
+};
+
+}  // namespace wgsteer::bench

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A router for a benchmark: WANs of devices that swallow all, the daemon on it, user-space tunnels that only answer
+// questions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "process.hpp"
+#include "raw.hpp"
+
+namespace wgsteer::bench {
+
+struct Options {
+  bool quick = false;
+  std::string daemon;  ///< path of wgsteer
+  std::string bare;    ///< path of the bare libmnl program
+  /// `full`, or the much smaller number of a smoke run.
+  int count(int full, int smoke) const { return quick ? smoke : full; }
+  int repetitions() const { return quick ? 1 : 3; }
+};
+
+/// Default policy's number, mark and table with the default mask.
+inline constexpr std::uint32_t kPolicyMark = 0xf0000000;
+inline constexpr std::uint32_t kMarkMask = 0xf0000000;
+inline constexpr std::uint32_t kPolicyTable = 0x5747010f;
+inline constexpr std::uint32_t kMarkPriority = 70;
+
+std::string wanName(int number);
+std::string wanAddress(int number);                 ///< 10.100.0.10
+std::string wanGateway(int number, int which = 1);  ///< 10.100.0.1
+std::uint32_t wanMetric(int number);                ///< in the main table
+
+/// Devices, addresses, default routes in the main table.
+void addWans(const Netns& netns, int count);
+int deviceIndex(const Netns& netns, const std::string& name);
+
+/// What a daemon keeps for its default policy, made by hand: the policy's table and the rule for its mark.
+void addPolicyByHand(const Netns& netns, int wans);
+
+/// `wgsteer run` in the namespace with a configuration of these WANs; returns when it is ready.
+Process startDaemon(const Netns& netns, const Options& options, int wans, bool once = false);
+/// The configuration alone; its path.
+std::string writeConfiguration(int wans);
+
+/// TUN devices whose UAPI sockets are answered by one process, with so many peers each. Endpoints are different for all
+/// peers of all tunnels: endpoint(i) for i from 0.
+struct Tunnels {
+  std::string prefix;  ///< names are prefix0, prefix1, ...: sockets of all namespaces lie in one folder
+  int count = 1;
+  int peers = 1;
+};
+Process startTunnels(const Netns& netns, const Tunnels& tunnels);
+std::string endpointAddress(int number);  ///< 100.64.0.1 and so on
+inline constexpr std::uint16_t kEndpointPort = 51820;
+
+}  // namespace wgsteer::bench
