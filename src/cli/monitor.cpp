@@ -51,6 +51,12 @@ std::string textOf(const Json& document) {
            moved.at("to").get<std::string>() + ", before by " + moved.at("from").get<std::string>() +
            (why.empty() ? "" : ": " + why);
   }
+  if (document.contains("endpoint")) {
+    const Json& moved = document["endpoint"];
+    return moved.at("tunnel").get<std::string>() + ": peer " + moved.at("peer").get<std::string>() + " is at " +
+           moved.at("to").get<std::string>() + " (" + moved.at("host").get<std::string>() + "), before at " +
+           moved.at("from").get<std::string>();
+  }
   for (const char* kind : {"fight", "error"})
     if (document.contains(kind)) return std::string{kind} + ": " + document[kind].get<std::string>();
   return document.dump();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "engine/daemon.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "engine/control_server.hpp"
 #include "engine/journal.hpp"
+#include "engine/name_follower.hpp"
 #include "engine/status.hpp"
 #include "log/log.hpp"
 #include "os/directory_watch.hpp"
@@ -75,7 +77,33 @@ class Daemon {
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
     poll_.arm(pollPeriod(engine_.picture().world));
+    if (auto followed = followNames(); !followed) return followed;
     return control_.serve(loop_, [this](const std::string& request) { return answer(request); });
+  }
+
+  Status followNames() {
+    auto follower = NameFollower::create(
+        loop_,
+        {.changed =
+             [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClockSeconds()); },
+         .isOwn =
+             [this](const Address& address) {
+               return std::ranges::any_of(engine_.picture().world.addresses,
+                                          [&](const InterfaceAddress& own) { return own.address == address; });
+             },
+         .folders = {}});
+    if (!follower) return std::unexpected(follower.error());
+    names_ = std::move(*follower);
+    names_->follow(engine_.config(), queryMark());
+    return {};
+  }
+
+  /// Queries go the way of the first tunnel, so by a physical WAN; without any tunnel, the way of everything.
+  Mark queryMark() const {
+    const Steering steering = engine_.steering();
+    if (steering.tunnels.empty()) return {};
+    const PolicyView& policy = steering.policies[steering.tunnels.front().policy];
+    return Mark{engine_.config().numbers.mark(policy.target.slot).value};
   }
 
   void announce() {
@@ -94,9 +122,17 @@ class Daemon {
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
+    noticeNetwork();
     if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  /// What was changed for a world that changed may be the way to a name server.
+  void noticeNetwork() {
+    const std::size_t plans = engine_.statistics().plans;
+    if (names_ == nullptr || std::exchange(plansNoticed_, plans) == plans) return;
+    names_->networkChanged(queryMark());
   }
 
   void armCarrier() {
@@ -158,6 +194,7 @@ class Daemon {
     const LogLevel level = config->logLevel;
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
+    names_->follow(engine_.config(), queryMark());
     return {};
   }
 
@@ -202,6 +239,8 @@ class Daemon {
   Journal journal_{{.watched = [this] { return control_.watched(); },
                     .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   Engine engine_;
+  std::unique_ptr<NameFollower> names_;
+  std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;
   bool kernelReady_ = false;

@@ -41,6 +41,8 @@ Engine::Observer Journal::observer() {
           },
       .moved = [this](const std::string& tunnel, Family family, const InUse& before, const InUse& now,
                       const std::string& why) { moved(tunnel, family, before, now, why); },
+      .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
+                              const Endpoint& now) { endpointMoved(peer, named, before, now); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
   };
@@ -74,6 +76,18 @@ void Journal::moved(const std::string& tunnel, Family family, const InUse& befor
   publish(
       "moved",
       {{"tunnel", tunnel}, {"family", nameOf(family)}, {"from", nameOf(before)}, {"to", nameOf(now)}, {"why", why}});
+}
+
+void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
+                            const Endpoint& now) {
+  const std::string from = before ? before->toString() : "none";
+  log::info(peer.tunnel + ": peer " + peer.key.toString() + " is at " + now.toString() + " (" + named.host +
+            "), before at " + from);
+  publish("endpoint", {{"tunnel", peer.tunnel},
+                       {"peer", peer.key.toString()},
+                       {"host", named.host},
+                       {"from", from},
+                       {"to", now.toString()}});
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {

@@ -28,6 +28,8 @@ class Journal {
  private:
   void occasion(const Occasion& occasion, const DeviceName& names);
   void moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now, const std::string& why);
+  void endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
+                     const Endpoint& now);
   void fight(const Event& last, const DeviceName& names);
   void fail(const std::string& line);
   void publish(const char* kind, nlohmann::json what);

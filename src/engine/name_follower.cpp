@@ -62,7 +62,7 @@ Status NameFollower::watchFiles() {
   if (!watch) return std::unexpected(watch.error());
   resolvWatch_ = std::move(*watch);
   return loop_.watch(resolvWatch_->descriptor(), [this] {
-    if (resolvWatch_->drain()) networkChanged();
+    if (resolvWatch_->drain()) networkChanged(mark_);
   });
 }
 
@@ -118,8 +118,9 @@ void NameFollower::readSources() {
   for (const std::string& host : wanted) names_.try_emplace(host);
 }
 
-void NameFollower::networkChanged() {
-  if (!resolver_) return;
+void NameFollower::networkChanged(Mark mark) {
+  if (auto opened = openResolver(mark); !opened) say("resolver", "host names: " + opened.error().toString());
+  if (!resolver_ || names_.empty()) return;
   if (auto reloaded = resolver_->reload(); !reloaded) say("resolver", "host names: " + reloaded.error().toString());
   for (auto& [host, name] : names_)
     if (name.failures > 0) askSoon(name, os::monotonicNow());

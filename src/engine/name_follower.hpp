@@ -43,7 +43,7 @@ class NameFollower {
   /// go by a physical WAN also while the tunnel that waits for them has the default route.
   void follow(const Config& config, Mark mark);
   /// The way to the servers may be another one: what could not be resolved is tried again.
-  void networkChanged();
+  void networkChanged(Mark mark);
 
  private:
   struct Target {

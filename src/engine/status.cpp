@@ -70,10 +70,13 @@ Json peerDocument(const Picture& picture, const Tunnel& tunnel, const Peer& peer
   Json document{{"public_key", peer.publicKey.toString()},
                 {"policy", policy},
                 {"endpoint", nullptr},
+                {"host", nullptr},
                 {"handshake_age",
                  peer.lastHandshake == 0 ? Json(nullptr) : Json(std::max<std::int64_t>(0, now - peer.lastHandshake))},
                 {"received", peer.receivedBytes},
                 {"sent", peer.sentBytes}};
+  if (const auto named = picture.world.named.find({tunnel.name, peer.publicKey}); named != picture.world.named.end())
+    document["host"] = named->second.host;
   if (!peer.endpoint) return document;
   document["endpoint"] = peer.endpoint->toString();
   const Walk walk = explain(picture.observed, picture.world, outerPacket(picture.observed, tunnel, *peer.endpoint));

@@ -19,7 +19,8 @@ Result<DirectoryWatch> DirectoryWatch::create(std::string directory) {
 
 void DirectoryWatch::renew() {
   // The same directory again only sets the same mask; one that is not there yet is tried again next time.
-  inotify_add_watch(fd_.get(), directory_.c_str(), IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR);
+  inotify_add_watch(fd_.get(), directory_.c_str(),
+                    IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_ONLYDIR);
 }
 
 bool DirectoryWatch::drain() {

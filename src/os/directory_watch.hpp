@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// inotify(7) on a directory that may come and go: says that something in it was created, deleted or moved, not what.
+// inotify(7) on a directory that may come and go: says that something in it was created, written, deleted or moved,
+// not what.
 #pragma once
 
 #include <string>
