@@ -79,6 +79,8 @@ class Resolver::Impl {
   ~Impl() { drop(std::move(channel_)); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+  Impl(Impl&&) = delete;  // c-ares knows where it is
+  Impl& operator=(Impl&&) = delete;
 
   Status start();
   Status reload();
@@ -99,7 +101,7 @@ class Resolver::Impl {
   void ask(std::uint64_t id, const Request& request, Family family);
   void onAnswer(const Question& question, int status, std::span<const std::uint8_t> message);
   void onSocket(int descriptor, bool readable, bool writable) const;
-  void begin(Request request);
+  void begin(Request&& request);
   bool fromHostsFile(Request& request);
   void deliver();
   void armTimer();
@@ -194,7 +196,7 @@ void Resolver::Impl::resolve(std::string name, Families families, Callback callb
   armTimer();
 }
 
-void Resolver::Impl::begin(Request request) {
+void Resolver::Impl::begin(Request&& request) {
   const std::uint64_t id = nextRequest_++;
   Request& placed = requests_.try_emplace(id, std::move(request)).first->second;
   if (fromHostsFile(placed)) return finished_.push_back(id);
@@ -217,8 +219,10 @@ void Resolver::Impl::ask(std::uint64_t id, const Request& request, Family family
 void Resolver::Impl::onAnswer(const Question& question, int status, std::span<const std::uint8_t> message) {
   if (dropping_) return;
   FamilyResult result = std::unexpected(ResolveError{});
+  // Taken in any case: one of an earlier server has nothing to do with the next question.
+  const std::string socketError = sockets_.takeError();
   if (status != ARES_SUCCESS) {
-    result = std::unexpected(failureOf(status, sockets_.takeError()));
+    result = std::unexpected(failureOf(status, socketError));
   } else if (auto records = readAnswer(message, question.family); !records) {
     result = std::unexpected(ResolveError{ResolveFailure::refused, "answer refused: " + records.error()});
   } else if (records->addresses.empty()) {

@@ -62,6 +62,8 @@ class Resolver {
 
   /// ErrorKind::config for servers that cannot be read, io for anything else.
   static Result<Resolver> create(ResolverOptions options);
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
   Resolver(Resolver&&) noexcept;
   Resolver& operator=(Resolver&&) noexcept;
   ~Resolver();  ///< calls nobody any more

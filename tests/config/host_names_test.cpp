@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <random>
+#include <unistd.h>
 
 #include "config/file.hpp"
 #include "config/keys.hpp"
+#include "netlink/secret_scan.hpp"
 
 namespace wgsteer::config {
 namespace {
@@ -113,6 +117,24 @@ TEST_F(Folders, AFileIsReadWhole) {
     ASSERT_TRUE(got) << got.error().what;
     EXPECT_EQ(*got, text) << size;
   }
+}
+
+TEST_F(Folders, NoPrivateKeyStaysInMemory) {
+  constexpr std::size_t kKeyLength = 43;
+  std::string text = "[Interface]\nPrivateKey = " + std::string(kKeyLength, '?') + "=\n" + quick('a', "a.example:1");
+  const std::span key{reinterpret_cast<std::uint8_t*>(text.data()) + text.find('?'), kKeyLength};
+  std::random_device random;
+  for (std::uint8_t& letter : key) letter = static_cast<std::uint8_t>('a' + random() % 26);
+  const netlink::test::Secret secret{key};
+  write("wireguard/wg0.conf", "");
+  const int file = ::open((root_ / "wireguard/wg0.conf").c_str(), O_WRONLY | O_CLOEXEC);
+  EXPECT_EQ(::write(file, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(file);
+  EXPECT_TRUE(secret.isInMemory()) << "this test does not see it";
+  wipe(text);
+  ASSERT_FALSE(secret.isInMemory());
+  EXPECT_EQ(hosts(), (Hosts{"wg0 a.example"}));
+  EXPECT_FALSE(secret.isInMemory());
 }
 
 TEST(File, WithoutASizeOfItsOwnIsReadAsWell) {
