@@ -68,7 +68,9 @@ class ProbeScore {
   /// Copies what it needs. `targets` is how many results a round has.
   ProbeScore(const WanConfig& config, std::size_t targets);
 
-  /// Takes a finished round; results in the order of the targets. Returns how long to wait before the next.
+  /// Takes a finished round; results in the order of the targets, missing ones are silence. Returns the time from the
+  /// start of this round to that of the next: counted from its end, as mwan3 does, a dead WAN would be found `timeout`
+  /// later for each round.
   Instant round(std::span<const TargetRound> results, Instant now);
   /// As if never asked, say after its device went away.
   void reset(Instant now);
