@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "wgsteer/core/config.hpp"
 #include "wgsteer/core/numbers.hpp"
 
 #include "config/text.hpp"
@@ -45,6 +46,17 @@ constexpr std::array kWan{
     OptionSchema{"up", integer, false, 1, 1000},
     OptionSchema{"count", integer, false, 1, 100},
     OptionSchema{"reliability", integer, false, 1, 100},
+    // Room for what makes a probe ours; the most that an IPv4 packet holds.
+    OptionSchema{"size", integer, false, kMinProbeSize, 65507},
+    OptionSchema{"max_ttl", integer, false, 1, 255},
+    OptionSchema{"failure_interval", seconds, false, 0, 86400},
+    OptionSchema{"recovery_interval", seconds, false, 0, 86400},
+    OptionSchema{"keep_failure_interval", boolean},
+    OptionSchema{"check_quality", boolean},
+    OptionSchema{"failure_latency", integer, false, 1, 60000},
+    OptionSchema{"recovery_latency", integer, false, 1, 60000},
+    OptionSchema{"failure_loss", integer, false, 1, 100},
+    OptionSchema{"recovery_loss", integer, false, 0, 100},
 };
 
 constexpr std::array kPolicy{
@@ -59,6 +71,7 @@ constexpr std::array kTunnel{
     OptionSchema{"use_wan", members},
     OptionSchema{"role", choice, false, 0, 0, "auto|client|server"},
     OptionSchema{"stall", integer, false, 1, 86400},
+    OptionSchema{"hold", integer, false, 1, 86400},
     OptionSchema{"enabled", boolean},
     OptionSchema{"update_endpoint", boolean},
 };

@@ -36,6 +36,11 @@ class Reader {
       if (const auto parsed = parseSeconds(*value, kMinSeconds, static_cast<double>(schema_->find(name)->high)))
         to = *parsed;
   }
+  void get(std::string_view name, std::optional<double>& to) const {
+    double seconds = 0;
+    get(name, seconds);
+    if (seconds > 0) to = seconds;
+  }
   /// `inOrder` are the enumerators in the order of the schema's choices.
   template <class Enum, std::size_t N>
   void get(std::string_view name, Enum& to, const std::array<Enum, N>& inOrder) const {
@@ -78,6 +83,7 @@ class Validator {
   void wan(const Section& section);
   void wanDevice(const Section& section, WanConfig& wan);
   void tracking(const Section& section, WanConfig& wan);
+  void quality(const Section& section, WanConfig& wan);
   void tunnel(const Section& section);
   void peer(const Section& section);
   void checkMarks();
@@ -137,6 +143,12 @@ void Validator::wan(const Section& section) {
   reader.get("up", wan.up);
   reader.get("count", wan.count);
   reader.get("reliability", wan.reliability);
+  reader.get("size", wan.size);
+  reader.get("max_ttl", wan.maxTtl);
+  reader.get("failure_interval", wan.failureInterval);
+  reader.get("recovery_interval", wan.recoveryInterval);
+  reader.get("keep_failure_interval", wan.keepFailureInterval);
+  quality(section, wan);
   tracking(section, wan);
   config_.wans.push_back(std::move(wan));
 }
@@ -156,6 +168,26 @@ void Validator::wanDevice(const Section& section, WanConfig& wan) {
   if (!device || device->empty()) return;
   once(wanDevices_, *device, value->line, "device", "device " + quoted(*device) + " of another WAN");
   wan.device = *device;
+}
+
+void Validator::quality(const Section& section, WanConfig& wan) {
+  const Reader reader{section};
+  reader.get("check_quality", wan.checkQuality);
+  reader.get("failure_latency", wan.failureLatency);
+  reader.get("recovery_latency", wan.recoveryLatency);
+  reader.get("failure_loss", wan.failureLoss);
+  reader.get("recovery_loss", wan.recoveryLoss);
+  // What makes a WAN come back must not be what makes it fail: it would never rest.
+  const auto ordered = [&](std::uint32_t recovery, std::uint32_t failure, std::string_view what) {
+    if (recovery < failure) return;
+    const Option* option = section.find("recovery_" + std::string{what});
+    if (option == nullptr) option = section.find("failure_" + std::string{what});
+    problems_.add(option == nullptr ? section.line : option->line, "recovery_" + std::string{what},
+                  std::to_string(recovery) + " must be less than failure_" + std::string{what} + ", which is " +
+                      std::to_string(failure));
+  };
+  ordered(wan.recoveryLatency, wan.failureLatency, "latency");
+  ordered(wan.recoveryLoss, wan.failureLoss, "loss");
 }
 
 void Validator::tracking(const Section& section, WanConfig& wan) {
@@ -199,6 +231,7 @@ void Validator::tunnel(const Section& section) {
   const Reader reader{section};
   reader.get("role", tunnel.role, std::array{Role::automatic, Role::client, Role::server});
   reader.get("stall", tunnel.stall);
+  reader.get("hold", tunnel.hold);
   reader.get("enabled", tunnel.enabled);
   reader.get("update_endpoint", tunnel.updateEndpoint);
   config_.tunnels.push_back(std::move(tunnel));

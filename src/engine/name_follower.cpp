@@ -97,6 +97,7 @@ void NameFollower::follow(const Config& config, Mark mark) {
 /// counts until it is right again.
 void NameFollower::readSources() {
   const auto before = std::exchange(targets_, {});
+  for (os::DirectoryWatch& watch : watches_) watch.renew();
   const config::HostNames found = config::readHostNames(surroundings_.folders);
   for (const Error& error : found.errors) {
     say(error.what, error.toString());

@@ -129,6 +129,12 @@ const std::vector<Case> kWanCases{
      "f:1: track_ip: missing, this track_method needs at least one address"},
     {"TrackMethod", wan("track_method = \"ping\""),
      "f:4: track_method: 'ping' is unknown, allowed: none | icmp | dns | tcp | mwan3"},
+    {"SizeWithoutRoom", wan("size = 15"), "f:4: size: 15 is out of range, allowed: 16..65507"},
+    {"TtlZero", wan("max_ttl = 0"), "f:4: max_ttl: 0 is out of range, allowed: 1..255"},
+    {"RecoveryLatencyNotBelowFailure", wan("recovery_latency = 1000"),
+     "f:4: recovery_latency: 1000 must be less than failure_latency, which is 1000"},
+    {"FailureLossNotAboveRecovery", wan("failure_loss = 10"),
+     "f:4: recovery_loss: 10 must be less than failure_loss, which is 10"},
     {"Reliability", wan("track_ip = \"9.9.9.9\"\nreliability = 2"),
      "f:5: reliability: 2 addresses can never answer, track_ip has 1"},
 };

@@ -66,6 +66,16 @@ down = 3
 up = 4
 count = 2
 reliability = 3
+size = 16
+max_ttl = 255
+failure_interval = 0.1
+recovery_interval = 0.25
+keep_failure_interval = true
+check_quality = true
+failure_latency = 300
+recovery_latency = 150
+failure_loss = 100
+recovery_loss = 0
 )");
   ASSERT_EQ(config.wans.size(), 1U);
   const WanConfig expected{.name = "fiber",
@@ -79,7 +89,17 @@ reliability = 3
                            .down = 3,
                            .up = 4,
                            .count = 2,
-                           .reliability = 3};
+                           .reliability = 3,
+                           .size = 16,
+                           .maxTtl = 255,
+                           .failureInterval = 0.1,
+                           .recoveryInterval = 0.25,
+                           .keepFailureInterval = true,
+                           .checkQuality = true,
+                           .failureLatency = 300,
+                           .recoveryLatency = 150,
+                           .failureLoss = 100,
+                           .recoveryLoss = 0};
   EXPECT_EQ(config.wans[0], expected);
 }
 
@@ -172,11 +192,12 @@ TEST(Load, AWanMayBeCalledDefault) {
 
 TEST(Load, ReadsATunnel) {
   const Config config = load(
-      "[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"default\"\nrole = \"server\"\nstall = 30\nenabled = false\n"
+      "[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"default\"\nrole = \"server\"\nstall = 30\nhold = 90\nenabled = "
+      "false\n"
       "[[tunnel]]\ninterface = \"wg1\"\n");
   ASSERT_EQ(config.tunnels.size(), 2U);
   const TunnelConfig expected{
-      .interface = "wg0", .policy = "default", .role = Role::server, .stall = 30, .enabled = false};
+      .interface = "wg0", .policy = "default", .role = Role::server, .stall = 30, .hold = 90, .enabled = false};
   EXPECT_EQ(config.tunnels[0], expected);
   EXPECT_EQ(config.tunnels[1].policy, kDefaultPolicy);
 }

@@ -20,6 +20,9 @@ enum class TrackMethod : std::uint8_t { none, icmp, dns, tcp, mwan3 };
 enum class LastResort : std::uint8_t { unreachable, main };
 enum class Role : std::uint8_t { automatic, client, server };
 
+/// Identifier, sequence and a nonce have to fit in the payload of an echo request.
+inline constexpr std::uint32_t kMinProbeSize = 16;
+
 struct WanConfig {
   std::string name;
   IfName device;                      ///< empty: its interface has none at the moment
@@ -28,12 +31,23 @@ struct WanConfig {
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
   std::vector<std::string> trackIp;
   TrackMethod trackMethod = TrackMethod::none;
-  double interval = 10;  ///< seconds
-  double timeout = 4;    ///< seconds
-  std::uint32_t down = 5;
-  std::uint32_t up = 5;
-  std::uint32_t count = 1;
-  std::uint32_t reliability = 1;
+  // From here on names, defaults and meaning are mwan3's (net/mwan3/files/usr/sbin/mwan3track in OpenWrt's packages).
+  double interval = 10;                    ///< seconds between rounds
+  double timeout = 4;                      ///< seconds
+  std::uint32_t down = 5;                  ///< bad rounds in a row that make it down
+  std::uint32_t up = 5;                    ///< good rounds in a row that make it up again
+  std::uint32_t count = 1;                 ///< questions to each target in a round
+  std::uint32_t reliability = 1;           ///< targets that must answer for a round to be good
+  std::uint32_t size = 56;                 ///< bytes of payload, ICMP
+  std::uint32_t maxTtl = 60;               ///< time to live, hop limit
+  std::optional<double> failureInterval;   ///< seconds, while going down; unless set, interval
+  std::optional<double> recoveryInterval;  ///< seconds, while coming up; unless set, interval
+  bool keepFailureInterval = false;        ///< failureInterval also while down
+  bool checkQuality = false;               ///< the four thresholds below count as well
+  std::uint32_t failureLatency = 1000;     ///< milliseconds
+  std::uint32_t recoveryLatency = 500;     ///< milliseconds
+  std::uint32_t failureLoss = 40;          ///< percent
+  std::uint32_t recoveryLoss = 10;         ///< percent
   bool operator==(const WanConfig&) const = default;
 };
 
@@ -60,6 +74,7 @@ struct TunnelConfig {
   std::string policy{kDefaultPolicy};  ///< name of a PolicyConfig, or kDefaultPolicy
   Role role = Role::automatic;
   std::uint32_t stall = 20;    ///< seconds
+  std::uint32_t hold = 60;     ///< seconds away from the preferred WAN before it is tried again
   bool enabled = true;         ///< false: left alone entirely
   bool updateEndpoint = true;  ///< peers with a host name are moved when it changes
   bool operator==(const TunnelConfig&) const = default;

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whether a WAN works: what rounds of probes say (mwan3's score), and how often that may be acted on.
+//
+// Time is a value that the caller passes in: nanoseconds on a clock that never goes back.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+
+namespace wgsteer {
+
+using Instant = std::chrono::nanoseconds;
+
+/// From seconds as the configuration has them.
+constexpr Instant fromSeconds(double seconds) {
+  return std::chrono::duration_cast<Instant>(std::chrono::duration<double>(seconds));
+}
+
+enum class Health : std::uint8_t {
+  unknown,  ///< not asked often enough to tell: to be used like one that is up
+  up,
+  down,
+};
+
+/// What one target said in one round.
+struct TargetRound {
+  std::uint32_t sent = 0;
+  std::uint32_t answered = 0;
+  double latency = 0;  ///< milliseconds, mean of those answered
+  bool operator==(const TargetRound&) const = default;
+};
+
+/// Exponentially weighted: the last round makes a quarter.
+struct TargetAverage {
+  double latency = 0;     ///< milliseconds
+  double loss = 0;        ///< percent
+  bool measured = false;  ///< false: no round yet
+  bool answered = false;  ///< whether latency has ever been measured
+  bool poor = false;      ///< beyond a failure threshold and not yet within both recovery thresholds
+};
+
+/// Why a WAN has the health that it has.
+struct ProbeReason {
+  std::uint32_t targets = 0;
+  std::uint32_t silent = 0;  ///< targets without any answer in the last round
+  std::uint32_t poor = 0;    ///< targets that answered, but too late or too seldom
+  std::uint32_t rounds = 0;  ///< so many rounds in a row were as good or as bad as the last
+  bool operator==(const ProbeReason&) const = default;
+  /// "2 of 3 targets unanswered for 3 rounds", "3 of 3 targets answer", "not probed yet".
+  std::string toString() const;
+};
+
+/// mwan3track's score. It starts at down + up. A round is good when at least `reliability` targets are; a bad one takes
+/// one off, and at `up` the WAN is down and the score 0; a good one adds one, and at `up` the WAN is up and the score
+/// full again. So it takes `down` bad or `up` good rounds in a row.
+///
+/// Different from mwan3 with check_quality: thresholds are held against averages, not single rounds; a target between
+/// them stays what it was, where mwan3 takes it for failed.
+class ProbeScore {
+ public:
+  /// Copies what it needs. `targets` is how many results a round has.
+  ProbeScore(const WanConfig& config, std::size_t targets);
+
+  /// Takes a finished round; results in the order of the targets, missing ones are silence. Returns the time from the
+  /// start of this round to that of the next: counted from its end, as mwan3 does, a dead WAN would be found `timeout`
+  /// later for each round.
+  Instant round(std::span<const TargetRound> results, Instant now);
+  /// As if never asked, say after its device went away.
+  void reset(Instant now);
+
+  Health health() const { return health_; }
+  /// When the health last changed; nothing while it is unknown from the start.
+  std::optional<Instant> since() const { return since_; }
+  std::uint32_t score() const { return score_; }
+  const ProbeReason& reason() const { return reason_; }
+  const std::vector<TargetAverage>& averages() const { return averages_; }
+
+ private:
+  bool weigh(TargetAverage& average, const TargetRound& result);
+  Instant good(Instant now);
+  Instant bad(Instant now);
+  void become(Health health, Instant now);
+
+  std::uint32_t down_;
+  std::uint32_t up_;
+  std::uint32_t reliability_;
+  bool keepFailureInterval_;
+  bool checkQuality_;
+  double failureLatency_;
+  double recoveryLatency_;
+  double failureLoss_;
+  double recoveryLoss_;
+  Instant interval_;
+  Instant failureInterval_;
+  Instant recoveryInterval_;
+
+  std::uint32_t score_;
+  Health health_ = Health::unknown;
+  std::optional<Instant> since_;
+  bool lastGood_ = false;
+  ProbeReason reason_;
+  std::vector<TargetAverage> averages_;
+};
+
+/// Never more than so many switches in any minute.
+class SwitchBudget {
+ public:
+  explicit SwitchBudget(std::uint32_t perMinute) : perMinute_(perMinute) {}
+  std::uint32_t left(Instant now);
+  void take(Instant now) { taken_.push_back(now); }
+  /// When at least `wanted` (at most all of them) will be left.
+  Instant available(std::uint32_t wanted, Instant now);
+
+ private:
+  std::uint32_t perMinute_;
+  std::deque<Instant> taken_;
+};
+
+inline constexpr std::uint32_t kSwitchesPerMinute = 6;
+
+enum class Standing : std::uint8_t {
+  up,
+  held,  ///< works, but went up and down too often: to be used only when nothing that is up is left
+  down,
+};
+
+/// Keeps a WAN that flaps from moving tunnels along. Going down acts at once, always; coming up waits until the WAN has
+/// been well for `hold` and the budget has room for that and for the next time it goes down. Between held and down
+/// there is another budget of the same size, since where nothing is up, held ones are what tunnels move between.
+class Damper {
+ public:
+  /// `perMinute`: at least 2.
+  explicit Damper(Instant hold = {}, std::uint32_t perMinute = kSwitchesPerMinute)
+      : hold_(hold), budget_(perMinute), heldBudget_(perMinute) {}
+
+  /// The first call is believed as it is.
+  Standing update(bool healthy, Instant now);
+  Standing standing() const { return standing_; }
+  /// While well but not up: when update() may say otherwise if nothing changes.
+  std::optional<Instant> lookAgain() const { return lookAgain_; }
+
+ private:
+  Instant hold_;
+  SwitchBudget budget_;
+  SwitchBudget heldBudget_;
+  bool started_ = false;
+  bool well_ = false;
+  Standing standing_ = Standing::down;
+  Instant wellSince_{};
+  std::optional<Instant> lookAgain_;
+};
+
+}  // namespace wgsteer

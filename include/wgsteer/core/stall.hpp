@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whether a WireGuard peer answers, told from its counters, and which way to try next when it does not. One automaton
+// per peer: a peer that is switched off moves nobody else.
+//
+// WireGuard answers every data packet within 10 s, if only by an empty one (whitepaper, section 6.5); 15 s after data
+// without an answer it starts a handshake, and again every 5 s for 90 s. Empty packets (keepalives) are not answered.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/health.hpp"
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer {
+
+/// What WireGuard counts for a peer; all messages, with their own headers and without IP and UDP.
+struct PeerSample {
+  std::uint64_t txBytes = 0;
+  std::uint64_t rxBytes = 0;
+  std::int64_t lastHandshake = 0;  ///< seconds on any clock, 0: none; only whether it changed is looked at
+};
+
+/// Tells from samples since when a peer owes an answer. Best taken more often than the peer's keepalive is sent.
+class PeerWatch {
+ public:
+  void sample(const PeerSample& sample, Instant now);
+  /// Since when something that has to be answered is not; nothing if all is well or nothing was sent.
+  std::optional<Instant> unansweredSince() const;
+  /// The last sample showed that packets arrive from the peer and ours there.
+  bool answered() const { return answered_; }
+  /// The last sample showed a new handshake: proof of both directions by the present way.
+  bool handshaken() const { return handshaken_; }
+  /// When data was last sent or received, or the first sample taken.
+  Instant lastData() const { return lastData_; }
+  /// Another way: what was not answered by the last one says nothing of this one.
+  void restart();
+
+ private:
+  void sent(std::uint64_t bytes, Instant now);
+  void received(std::uint64_t bytes, Instant now);
+
+  std::optional<PeerSample> last_;
+  Instant sessionStart_{};
+  Instant lastData_{};
+  std::optional<Instant> dataSince_;       ///< data without an answer
+  std::optional<Instant> handshakeSince_;  ///< initiations without a session
+  std::optional<Instant> hollowSince_;     ///< as dataSince_, when all that came since were handshakes
+  unsigned hollow_ = 0;                    ///< so many of them
+  bool answered_ = false;
+  bool handshaken_ = false;
+};
+
+/// By which WAN to which address.
+struct Way {
+  Slot wan;
+  Address address;
+  auto operator<=>(const Way&) const = default;
+};
+
+enum class StallMove : std::uint8_t {
+  none,
+  nextAddress,  ///< another address of the peer by the same WAN
+  nextWan,      ///< another WAN
+  giveUp,       ///< all ways tried: back on the first, and another round after a while
+  tryBetter,    ///< on a better WAN again, to see whether it works now
+  trialFailed,  ///< it does not: back on the one that did
+  follow,       ///< the present way is not offered any more, or there is a better WAN and no reason not to take it
+};
+
+struct StallStep {
+  StallMove move = StallMove::none;
+  Way way;  ///< to be used from now on
+};
+
+struct StallConfig {
+  Instant stall = std::chrono::seconds{20};
+  Instant hold = std::chrono::seconds{60};
+  std::uint32_t movesPerMinute = kSwitchesPerMinute;
+};
+
+/// hold and the pause between rounds double each time without success, up to these.
+inline constexpr Instant kMaxHold = std::chrono::minutes{30};
+inline constexpr Instant kMaxPause = std::chrono::minutes{10};
+/// So long without data makes a moment quiet enough for a trial.
+inline constexpr Instant kQuiet = std::chrono::seconds{5};
+/// A tunnel that is never quiet is tried after so many times hold.
+inline constexpr int kPatience = 10;
+
+enum class StallPhase : std::uint8_t {
+  preferred,  ///< on the preferred WAN, and for all that is known it works
+  searching,  ///< moved, no answer yet
+  pausing,    ///< all ways tried in vain; on the first one, the next round will come
+  away,       ///< on another WAN, where it works
+  trial,      ///< on a better WAN than that, not proven yet
+};
+
+class StallAutomaton {
+ public:
+  explicit StallAutomaton(const StallConfig& config)
+      : config_(config), budget_(config.movesPerMinute), hold_(config.hold) {}
+
+  /// `ways`: those that may be used now, best first, all addresses of the first WAN before those of the second. With
+  /// none of them nothing happens. `random`: any 32 bits, so that peers of one WAN do not move in step.
+  StallStep step(const PeerSample& sample, std::span<const Way> ways, Instant now, std::uint32_t random);
+
+  StallPhase phase() const { return phase_; }
+  /// When the phase was entered.
+  Instant since() const { return since_; }
+  const Way& way() const { return way_; }
+  /// "nothing received for 23 s after data was sent", "all 4 ways tried, again in 57 s", "works by another WAN".
+  std::string reason(Instant now) const;
+
+ private:
+  using Ways = std::span<const Way>;
+  std::optional<StallStep> follow(Ways ways, Instant now);
+  StallStep search(Ways ways, Instant now, std::uint32_t random);
+  StallStep giveUp(Ways ways, Instant now, std::uint32_t random);
+  StallStep whileAway(Ways ways, Instant now);
+  StallStep whileTrying(Ways ways, bool stalled, Instant now, std::uint32_t random);
+  void works(Ways ways, Instant now);
+  StallStep move(StallMove move, const Way& to, StallPhase phase, Instant now);
+  void enter(StallPhase phase, Instant now);
+  /// The same address by that WAN if that is offered.
+  Way by(Slot wan, Ways ways) const;
+
+  StallConfig config_;
+  PeerWatch watch_;
+  SwitchBudget budget_;
+  bool started_ = false;
+  StallPhase phase_ = StallPhase::preferred;
+  Instant since_{};
+  Way way_;
+  std::vector<Way> tried_;  ///< in this round
+  Way working_;             ///< where to go back to when a trial fails
+  Instant hold_;
+  unsigned rounds_ = 0;  ///< in vain
+  unsigned trials_ = 0;  ///< in vain
+  Instant again_{};      ///< while pausing or away: when to try again
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Echo requests (RFC 792, RFC 4443 section 4). By ping sockets where the host lets us have them
+// (net.ipv4.ping_group_range), else by raw ones.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "health/probe_socket.hpp"
+
+namespace wgsteer::health {
+
+class IcmpProbe {
+ public:
+  explicit IcmpProbe(const ProbeOptions& options);
+  /// Numbers of questions count from 0 without gaps. The socket of the family joins the epoll with its first question.
+  Status ask(std::size_t question, const ProbeTarget& target, int epoll);
+  /// What came for the socket that the question was asked by.
+  void collect(std::size_t question, std::vector<Reply>& replies);
+
+ private:
+  using Nonce = std::array<std::uint8_t, kMinProbeSize>;
+  struct Asked {
+    Address target;
+    Nonce nonce;
+  };
+  struct Socket {
+    os::Fd fd;
+    bool raw = false;
+  };
+
+  Status open(Family family, std::size_t question, int epoll);
+  std::vector<std::uint8_t> request(Family family, std::size_t question, const Nonce& nonce) const;
+  void take(Family family, std::span<const std::uint8_t> message, const SocketAddress& from,
+            std::vector<Reply>& replies) const;
+  Socket& of(Family family) { return family == Family::v4 ? v4_ : v6_; }
+
+  ProbeOptions options_;
+  std::uint16_t id_ = 0;  ///< raw sockets; a ping socket has the kernel's
+  Socket v4_;
+  Socket v6_;
+  std::vector<Asked> asked_;
+};
+
+}  // namespace wgsteer::health

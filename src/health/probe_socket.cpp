@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "health/probe_socket.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string>
+#include <sys/epoll.h>
+#include <sys/random.h>
+
+namespace wgsteer::health {
+
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+/// Where most that answer at all answer, and where few networks stop us.
+constexpr std::uint16_t kTcpPort = 443;
+
+std::unexpected<Error> failed(const std::string& what) {
+  return fail(errno == ENODEV ? ErrorKind::notThere : ErrorKind::io, what + ": " + std::strerror(errno), errno);
+}
+
+bool set(int descriptor, int level, int option, int value) {
+  return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
+}
+
+}  // namespace
+
+std::vector<ProbeTarget> probeTargets(const WanConfig& wan) {
+  const std::uint16_t port = wan.trackMethod == TrackMethod::dns   ? kDnsPort
+                             : wan.trackMethod == TrackMethod::tcp ? kTcpPort
+                                                                   : 0;
+  std::vector<ProbeTarget> targets;
+  for (const std::string& text : wan.trackIp) {
+    // The address first: 2620:fe::fe:53 is one as a whole.
+    if (const auto address = Address::parse(text))
+      targets.push_back({*address, port});
+    else if (const auto endpoint = Endpoint::parse(text))
+      targets.push_back({endpoint->address, endpoint->port});
+  }
+  return targets;
+}
+
+Result<os::Fd> openProbeSocket(Family family, int type, int protocol, const ProbeOptions& options) {
+  const bool v4 = family == Family::v4;
+  os::Fd fd{socket(v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)};
+  if (!fd) return failed("socket");
+  // Bound before anything is sent or heard: a raw socket would have packets of other devices otherwise.
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, options.device.c_str(),
+                 static_cast<socklen_t>(options.device.size())) != 0)
+    return failed("bind to device " + options.device);
+  const std::uint32_t mark = options.mark.value;
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) return failed("set mark " + hex(mark));
+  const int ttl = static_cast<int>(options.maxTtl);
+  if (!set(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_UNICAST_HOPS, ttl))
+    return failed("set max_ttl");
+  return fd;
+}
+
+const sockaddr* SocketAddress::get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+sockaddr* SocketAddress::get() { return reinterpret_cast<sockaddr*>(&storage); }
+
+SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device) {
+  SocketAddress made;
+  const auto bytes = target.address.bytes();
+  if (target.address.family() == Family::v4) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(target.port);
+    std::memcpy(&v4.sin_addr, bytes.data(), bytes.size());
+    std::memcpy(&made.storage, &v4, sizeof v4);
+    made.length = sizeof v4;
+    return made;
+  }
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(target.port);
+  std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
+  // A gateway may be a target.
+  if (target.address.isLinkLocal()) v6.sin6_scope_id = if_nametoindex(device.c_str());
+  std::memcpy(&made.storage, &v6, sizeof v6);
+  made.length = sizeof v6;
+  return made;
+}
+
+bool isFrom(const SocketAddress& from, const Address& address) {
+  std::array<std::uint8_t, 16> bytes{};
+  if (from.storage.ss_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, &from.storage, sizeof v4);
+    std::memcpy(bytes.data(), &v4.sin_addr, sizeof v4.sin_addr);
+  } else if (from.storage.ss_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, &from.storage, sizeof v6);
+    std::memcpy(bytes.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
+  }
+  const bool sameFamily = from.storage.ss_family == (address.family() == Family::v4 ? AF_INET : AF_INET6);
+  const auto wanted = address.bytes();
+  return sameFamily && std::equal(wanted.begin(), wanted.end(), bytes.begin());
+}
+
+Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = question;
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) != 0) return failed("epoll_ctl");
+  return {};
+}
+
+void fillRandom(std::span<std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    // Up to 256 bytes are never cut short once the kernel has entropy (getrandom(2)).
+    const ssize_t got = getrandom(bytes.data(), std::min<std::size_t>(bytes.size(), 256), 0);
+    if (got > 0) bytes = bytes.subspan(static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace wgsteer::health

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Sockets whose packets leave by one WAN and no other, and hear nothing from elsewhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <sys/socket.h>
+#include <vector>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/result.hpp"
+
+#include "os/fd.hpp"
+
+namespace wgsteer::health {
+
+struct ProbeTarget {
+  Address address;
+  std::uint16_t port = 0;  ///< 0 for ICMP
+  bool operator==(const ProbeTarget&) const = default;
+};
+
+/// The targets of a validated configuration, in its order, with the method's port unless they name one.
+std::vector<ProbeTarget> probeTargets(const WanConfig& wan);
+
+struct ProbeOptions {
+  IfName device;
+  Mark mark;                ///< the WAN's own
+  std::uint32_t size = 56;  ///< bytes of payload, ICMP; at least kMinProbeSize
+  std::uint32_t maxTtl = 60;
+};
+
+/// What became of a question.
+struct Reply {
+  std::size_t question = 0;
+  bool answered = false;  ///< false: it never will be
+};
+
+/// Non-blocking, bound to the device, with its mark and time to live. Bound means the device that has the name now.
+Result<os::Fd> openProbeSocket(Family family, int type, int protocol, const ProbeOptions& options);
+
+/// A socket address with its length.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof(sockaddr_storage);
+  const sockaddr* get() const;
+  sockaddr* get();
+};
+SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device);
+/// Whether it is this address, whatever the port.
+bool isFrom(const SocketAddress& from, const Address& address);
+
+/// Says which question by its number when the descriptor is ready. Closing removes it.
+Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question);
+
+/// Unpredictable bytes, from the kernel.
+void fillRandom(std::span<std::uint8_t> bytes);
+
+}  // namespace wgsteer::health

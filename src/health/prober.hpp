@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rounds of probes over one WAN, whether or not it is in use: bound to its device, with its mark.
+//
+// Sockets live for one round. So a device that vanished and came back, which has another index then, is found again by
+// its name, and an answer to an earlier round finds nobody. Whatever cannot be sent counts as not answered.
+//
+// Threading: one thread. Everything is behind one descriptor, for the caller's loop.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "wgsteer/core/health.hpp"
+#include "wgsteer/result.hpp"
+
+#include "health/dns_probe.hpp"
+#include "health/icmp_probe.hpp"
+#include "health/tcp_probe.hpp"
+#include "os/fd.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer::health {
+
+class Prober {
+ public:
+  /// `wan.trackMethod` is icmp, dns or tcp. `mark`: the WAN's own.
+  static Result<Prober> create(const WanConfig& wan, Mark mark);
+
+  std::size_t targets() const { return targets_.size(); }
+  /// Readable when ready() has something to do.
+  int descriptor() const { return epoll_.get(); }
+  /// Begins a round; one that is under way is given up. It ends when all has been answered or can no more be, at the
+  /// latest `timeout` after its last question. A target's questions are spread over `timeout`, or a second if less.
+  void start();
+  /// Gives up the round under way, if any.
+  void cancel();
+  bool running() const { return running_; }
+  /// Takes what has come. The results when the round is over, in the order of targets, once; start() is allowed then.
+  std::optional<std::vector<TargetRound>> ready();
+  /// What went wrong on our side in this round or the last: "bind to device wwan0: No such device". Empty if nothing.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  struct Question {
+    bool open = false;
+    bool answered = false;
+    Instant asked{};
+    Instant latency{};
+  };
+  using Probe = std::variant<IcmpProbe, DnsProbe, TcpProbe>;
+
+  Prober(const WanConfig& wan, Mark mark, os::Fd epoll, os::Timer timer);
+  Probe makeProbe() const;
+  void askAll();
+  void collect(std::size_t question);
+  void arm(Instant now);
+  bool over(Instant now) const;
+  std::vector<TargetRound> finish();
+
+  TrackMethod method_;
+  ProbeOptions options_;
+  std::vector<ProbeTarget> targets_;
+  std::uint32_t count_;
+  Instant timeout_;
+  Instant spacing_;
+  os::Fd epoll_;
+  os::Timer timer_;
+
+  bool running_ = false;
+  std::optional<Probe> probe_;
+  std::uint32_t waves_ = 0;  ///< one question to each target
+  Instant lastWave_{};
+  std::vector<Question> questions_;
+  std::string trouble_;
+};
+
+}  // namespace wgsteer::health

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A TCP connection. Accepted or refused are both answers: the kernel believes either only with our random sequence
+// number in it. Unreachable, from a router on the way, is none. Nothing is sent over a connection, and it is reset at
+// once.
+#pragma once
+
+#include <vector>
+
+#include "health/probe_socket.hpp"
+
+namespace wgsteer::health {
+
+class TcpProbe {
+ public:
+  explicit TcpProbe(const ProbeOptions& options) : options_(options) {}
+  Status ask(std::size_t question, const ProbeTarget& target, int epoll);
+  void collect(std::size_t question, std::vector<Reply>& replies);
+
+ private:
+  ProbeOptions options_;
+  std::vector<os::Fd> asked_;
+};
+
+}  // namespace wgsteer::health
