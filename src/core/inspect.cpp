@@ -80,7 +80,8 @@ class Inspector {
     if (wan.link == nullptr) {
       if (wan.device.empty())
         add(Severity::problem, "WAN " + wan.name + ": its interface has no device of its own now",
-            "it is used as soon as netifd has one; if it never has, look at ifstatus, and for another WAN on its device");
+            "it is used as soon as netifd has one; if it never has, look at ifstatus, and for another WAN on its "
+            "device");
       else if (world_.linkNamed(wan.device) != nullptr)
         add(Severity::conflict, "WAN " + name + " is a tunnel", "a WAN is a physical uplink: name its device");
       else

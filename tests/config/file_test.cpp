@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Files that are none, or not text.
+#include "config/file.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/file.hpp"
 #include "config/load.hpp"
 
 namespace wgsteer::config {

@@ -22,8 +22,8 @@ enum class Role : std::uint8_t { automatic, client, server };
 
 struct WanConfig {
   std::string name;
-  IfName device;          ///< empty: its interface has none at the moment
-  std::string interface;  ///< netifd's name that stands for the device; empty unless on OpenWrt
+  IfName device;                      ///< empty: its interface has none at the moment
+  std::string interface;              ///< netifd's name that stands for the device; empty unless on OpenWrt
   std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
   std::vector<std::string> trackIp;
