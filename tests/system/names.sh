@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Peers whose endpoint is a host name, with a real name server behind the WANs.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+readonly kName=vpn.example.test
+name_server_pid=''
+
+other_endpoint() { if [[ $family == 4 ]]; then echo 203.0.113.56; else echo 2001:db8:cafe::56; fi; }
+
+name_means() { # ADDRESS
+  echo "$1 $kName" >"$work/names"
+  [[ -z $name_server_pid ]] || kill -HUP "$name_server_pid"
+}
+
+# On the server, so that only what leaves by a WAN with its address is answered.
+name_server_up() {
+  command -v dnsmasq >/dev/null || skip 'no dnsmasq'
+  name_means "$endpoint"
+  start_in_host server "$work/dnsmasq.log" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
+    --addn-hosts="$work/names" --local=/test/ --local-ttl=5 --user=root --pid-file= --log-queries --log-facility=-
+  name_server_pid=$started
+  await 10 'the name server listens' has_line ':53 ' in_host server ss -lun
+  echo "nameserver $(other_endpoint)" >"$work/resolv.conf"
+  router mount --bind "$work/resolv.conf" /etc/resolv.conf
+  mkdir "$work/wireguard"
+  router mount --bind "$work/wireguard" /etc/wireguard
+}
+
+peer_section() {
+  cat <<CONF
+[[peer]]
+tunnel = "$tunnel_device"
+public_key = "$(public_key "$kServerKey")"
+endpoint = "$kName:$kPort"
+CONF
+}
+
+# As after a cold start: WireGuard knows no address, and the default route is in the tunnel.
+tunnel_without_endpoint_up() {
+  tunnel_up route_halves
+  local peer
+  peer=$(public_key "$kServerKey")
+  router wg set "$tunnel_device" peer "$peer" remove
+  router wg set "$tunnel_device" peer "$peer" allowed-ips 0.0.0.0/0,::/0
+}
+
+endpoint_is() { # ADDRESS
+  [[ $(router wg show "$tunnel_device" endpoints) == *[[:blank:]]"$(socket_address "$1" "$kPort")" ]]
+}
+
+named_tunnel_up() {
+  topology_up
+  name_server_up
+  tunnel_without_endpoint_up
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  counters_reset
+  daemon_start_and_converge
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+  traffic_start
+  await_handshake
+  nothing_misrouted 'from the first query on'
+}
+
+case_cold_start() {
+  named_tunnel_up
+  steady_on 0 'cold start'
+  check 'status names the host' has_line "\"host\": *\"$kName\"" wgsteer status --json
+}
+
+# Both addresses belong to the server, so the session goes on.
+case_answer_changes() {
+  named_tunnel_up
+  counters_reset
+  name_means "$(other_endpoint)"
+  await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
+  await_traffic 'traffic to the new address'
+  nothing_misrouted 'while it moved'
+  equal 'packets lost' 0 "$(packets_lost)"
+  check 'the old address is still steered to' has_line "^[[:space:]]*(elements = [{] )?.*${endpoint} . $kPort" \
+    router nft list map inet wgsteer "endpoint$family"
+  check 'the log says so' grep -qF "is at $(socket_address "$(other_endpoint)" "$kPort") ($kName), before at" "$daemon_log"
+}
+
+case_name_server_dies() {
+  named_tunnel_up
+  stop_process "$name_server_pid" KILL
+  await 30 'the failure is told' grep -q "$kName: .*it stays" "$daemon_log"
+  equal 'told once' 1 "$(grep -c "$kName: .*it stays" "$daemon_log")"
+  check 'the endpoint stays' endpoint_is "$endpoint"
+  steady_on 0 'without a name server'
+}
+
+case_wg_quick_file_that_comes_later() {
+  topology_up
+  name_server_up
+  tunnel_without_endpoint_up
+  daemon_start_and_converge
+  tunnel_configuration "$kRouterKey" 0 "$kServerKey" 0.0.0.0/0,::/0 "$kName:$kPort" >"$work/wireguard/new"
+  router mv "/etc/wireguard/new" "/etc/wireguard/$tunnel_device.conf"
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+  traffic_start
+  await_handshake
+  steady_on 0 'from a file of wg-quick'
+}
+
+case_update_endpoint_off() {
+  topology_up
+  name_server_up
+  tunnel_up route_halves
+  { peer_section && printf '[[tunnel]]\ninterface = "%s"\nupdate_endpoint = false\n' "$tunnel_device"; } >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  name_means "$(other_endpoint)"
+  daemon_start
+  await 10 'the address is steered to' has_line "$(other_endpoint) . $kPort" router nft list map inet wgsteer "endpoint$family"
+  check 'the endpoint stays' endpoint_is "$endpoint"
+}
+
+run_cases "$@"
