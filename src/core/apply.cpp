@@ -33,6 +33,9 @@ void applyOp(NftTable& table, const NftOp& op) {
                  [&](const NftSource& source) {
                    putMapped(table.sources, std::pair{source.device, source.address.family()}, source.address, add);
                  },
+                 [&](const NftPolicySource& source) {
+                   putMapped(table.policySources, std::pair{source.mark, source.address.family()}, source.address, add);
+                 },
                  [&](const NftPolicy& policy) { put(table.policies, policy.slot, add); },
                  [&](const NftEndpoint& peer) { putMapped(table.endpoints, peer.endpoint, peer.policy, add); },
                  [&](const NftListenPort& listen) { put(table.listenPorts, listen.port, add); },

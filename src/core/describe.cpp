@@ -110,6 +110,10 @@ std::string describeOp(const NftOp& op) {
             return element(add, "source" + std::string{suffix(source.address.family())},
                            mapped(add, quoted(source.device), source.address.toString()));
           },
+          [&](const NftPolicySource& source) {
+            return element(add, "policy_source" + std::string{suffix(source.address.family())},
+                           mapped(add, hex(source.mark.value), source.address.toString()));
+          },
           [&](const NftPolicy& policy) {
             return std::string{"nft "} + (add ? "add" : "delete") + " chain inet " + std::string{kNftTable} +
                    " policy_" + number(policy.slot.value);

@@ -213,7 +213,32 @@ class Desire {
         addPolicyTable(policy, family, policy.target.table);
       }
     }
-    if (policy.server) addServerReplies(numbers_.mark(policy.target.slot));
+    if (policy.server)
+      addServerReplies(numbers_.mark(policy.target.slot));
+    else
+      addPolicySources(policy);
+  }
+
+  /// The source of packets that get this policy's mark on their way out. Not for servers: the address that a reply
+  /// carries says by which WAN it is to leave.
+  void addPolicySources(const PolicyView& policy) {
+    const Mark mark{numbers_.mark(policy.target.slot).value};
+    for (const Family family : kFamilies)
+      if (const auto source = sourceOf(policy, family)) nft().policySources.emplace(std::pair{mark, family}, *source);
+  }
+
+  /// Of the WAN that the policy's table leads to. Among WANs of equal metric the kernel chooses by flow, and the first
+  /// is as good a guess as any.
+  std::optional<Address> sourceOf(const PolicyView& policy, Family family) const {
+    const MemberView* best = nullptr;
+    for (const MemberView& member : policy.members) {
+      const Wan& wan = steering_.wans[member.wan];
+      // A WAN's own table keeps its route also when the WAN is not to be used.
+      if (!wan.source.contains(family) || (policy.target.ownTable && !wan.eligible(family))) continue;
+      if (best == nullptr || member.metric.at(family) < best->metric.at(family)) best = &member;
+    }
+    if (best == nullptr) return std::nullopt;
+    return steering_.wans[best->wan].source.at(family);
   }
 
   /// A packet of a server tunnel that carries a WAN's address as its source is a reply to what came in there.

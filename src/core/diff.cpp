@@ -86,6 +86,8 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
            [](const auto& pair) { return NftAddress{pair.first, pair.second}; });
   diffMaps(desired.sources, observed.sources, elementsGone, elementsNew,
            [](const auto& key, const Address& address) { return NftSource{key.first, address}; });
+  diffMaps(desired.policySources, observed.policySources, elementsGone, elementsNew,
+           [](const auto& key, const Address& address) { return NftPolicySource{key.first, address}; });
   diffMaps(desired.endpoints, observed.endpoints, elementsGone, elementsNew,
            [](const Endpoint& endpoint, std::optional<Slot> policy) { return NftEndpoint{endpoint, policy}; });
   diffSets(desired.listenPorts, observed.listenPorts, elementsGone, elementsNew,
@@ -101,6 +103,8 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
   return ops;
 }
 
+enum class NftStep : std::uint8_t { beforeRoutes, main, last, afterRoutes };
+
 /// The table's changes, in the steps that the others have to come between.
 struct NftSteps {
   /// Addresses of WANs and the sources to use: known before a route leads there, or its first packet leaves with a
@@ -109,12 +113,27 @@ struct NftSteps {
   std::optional<NftTransaction> main;
   /// Memory of sysctls: kept until they are really off.
   std::optional<NftTransaction> last;
-};
+  /// Sources of policies: they follow the routes. A failover must not wait for nft, which waits for others' rulesets.
+  std::optional<NftTransaction> afterRoutes;
 
-enum class NftStep : std::uint8_t { beforeRoutes, main, last };
+  std::optional<NftTransaction>& at(NftStep step) {
+    switch (step) {
+      case NftStep::beforeRoutes:
+        return beforeRoutes;
+      case NftStep::main:
+        return main;
+      case NftStep::last:
+        return last;
+      case NftStep::afterRoutes:
+        break;
+    }
+    return afterRoutes;
+  }
+};
 
 NftStep stepOf(const NftOp& op) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
+  if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
   const bool address = std::holds_alternative<NftAddress>(op.member) || std::holds_alternative<NftSource>(op.member);
   return address ? NftStep::beforeRoutes : NftStep::main;
 }
@@ -133,8 +152,7 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
     return steps;
   }
   for (NftOp& op : nftOps(desired->table, observed->table)) {
-    const NftStep at = stepOf(op);
-    auto& step = at == NftStep::beforeRoutes ? steps.beforeRoutes : at == NftStep::main ? steps.main : steps.last;
+    auto& step = steps.at(stepOf(op));
     if (!step) step = NftTransaction{.layout = desired->layout, .ops = {}};
     step->ops.push_back(std::move(op));
   }
@@ -172,6 +190,7 @@ Plan diff(const State& desired, const State& observed) {
   for (const Rule& rule : observed.rules)
     if (!desired.rules.contains(rule)) plan.changes.emplace_back(DeleteRule{rule});
   append(plan, std::move(removedRoutes));
+  if (nft.afterRoutes) plan.changes.emplace_back(std::move(*nft.afterRoutes));
   return plan;
 }
 

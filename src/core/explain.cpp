@@ -147,19 +147,27 @@ std::optional<Address> sourceFor(const State& state, const World& world, const L
   return std::nullopt;
 }
 
-/// What the output chain makes of the packet's mark.
-Mark markedByNft(const State& state, const Packet& packet, std::vector<WalkStep>& steps) {
-  if (!state.nft || !state.nft->layout.intact) return packet.mark;
-  const auto known = state.nft->table.endpoints.find(packet.destination);
-  if (known == state.nft->table.endpoints.end()) return packet.mark;
+/// What the output chain makes of the packet.
+Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkStep>& steps) {
+  if (!state.nft || !state.nft->layout.intact) return packet;
+  const NftTable& table = state.nft->table;
+  const auto known = table.endpoints.find(packet.destination);
+  if (known == table.endpoints.end()) return packet;
   if (!known->second) {
     steps.push_back({"nft output: endpoint is known, the tunnel's own fwmark steers it", true});
-    return packet.mark;
+    return packet;
   }
-  const Numbers numbers{.markMask = state.nft->layout.markMask};
-  const Mark marked = stamp(packet.mark, numbers.mark(*known->second));
-  steps.push_back(
-      {"nft output: goto policy_" + std::to_string(known->second->value) + ", mark " + hex(marked.value), true});
+  const MarkMatch policy = Numbers{.markMask = state.nft->layout.markMask}.mark(*known->second);
+  Packet marked = packet;
+  marked.mark = stamp(packet.mark, policy);
+  std::string text =
+      "nft output: goto policy_" + std::to_string(known->second->value) + ", mark " + hex(marked.mark.value);
+  const auto source = table.policySources.find({Mark{policy.value}, packet.destination.address.family()});
+  if (marked.mark != packet.mark && source != table.policySources.end()) {
+    marked.source = source->second;
+    text += ", source " + source->second.toString();
+  }
+  steps.push_back({std::move(text), true});
   return marked;
 }
 
@@ -174,8 +182,10 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   // A packet without a route never gets as far as the output hook.
   if (found.outcome == Outcome::device) {
     if (!walk.source) walk.source = sourceFor(state, world, found, packet.destination.address.family());
-    walk.mark = markedByNft(state, packet, walk.steps);
-    if (walk.mark != packet.mark) found = simulator.lookup({packet.destination, walk.mark, walk.source}, walk.steps);
+    const Packet marked = markedByNft(state, {packet.destination, packet.mark, walk.source}, walk.steps);
+    walk.mark = marked.mark;
+    walk.source = marked.source;
+    if (walk.mark != packet.mark) found = simulator.lookup(marked, walk.steps);
   }
   walk.outcome = found.outcome;
   walk.route = found.route;
@@ -184,8 +194,6 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   const Link* link = world.link(found.hop->device);
   walk.device = simulator.names()(found.hop->device);
   walk.gateway = found.hop->gateway;
-  // Packets with our mark leave by a WAN with an address of that WAN: by their lookup, or by the source and nat chains.
-  if (walk.mark != packet.mark) walk.source = sourceFor(state, world, found, packet.destination.address.family());
   if (link != nullptr && isTunnel(world, *link)) walk.outcome = Outcome::loop;
   return walk;
 }

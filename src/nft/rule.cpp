@@ -28,6 +28,8 @@ constexpr std::uint32_t kIpv4ChecksumOffset = 10;
 constexpr std::uint32_t kUdpDestinationPortOffset = 2;
 constexpr std::uint32_t kUdpHeaderSize = 8;
 
+constexpr std::uint32_t kNone = 0;
+
 // A concatenation's second component starts at the next multiple of four bytes: after 4 bytes in the second 32-bit
 // register, after 16 in the second of 128 bits.
 constexpr std::uint32_t registerAfter(Family family) { return family == Family::v4 ? NFT_REG32_01 : NFT_REG_2; }
@@ -115,10 +117,19 @@ Rule& Rule::isFamily(Family family) {
   return loadMeta(NFT_META_NFPROTO, NFT_REG_1).compare(NFT_CMP_EQ, &protocol, sizeof protocol);
 }
 
-Rule& Rule::noneOf(std::uint32_t mask) {
-  constexpr std::uint32_t kNone = 0;
-  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).compare(NFT_CMP_EQ, &kNone, sizeof kNone);
+Rule& Rule::noneOf(std::uint32_t mask) { return hasMark({.value = 0, .mask = mask}); }
+
+Rule& Rule::anyOf(std::uint32_t mask) {
+  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).compare(NFT_CMP_NEQ, &kNone, sizeof kNone);
 }
+
+Rule& Rule::hasMark(MarkMatch mark) {
+  return loadMeta(NFT_META_MARK, NFT_REG_1)
+      .maskAndXor(mark.mask, 0)
+      .compare(NFT_CMP_EQ, &mark.value, sizeof mark.value);
+}
+
+Rule& Rule::cameIn() { return loadMeta(NFT_META_IIF, NFT_REG_1).compare(NFT_CMP_NEQ, &kNone, sizeof kNone); }
 
 Rule& Rule::foreignMarkNotIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, true); }
 Rule& Rule::inputNotIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, true); }
@@ -132,8 +143,15 @@ Rule& Rule::sourceNotOf(const char* set, Family family) {
 }
 
 Rule& Rule::setSource(const char* map, Family family) {
+  return loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookupInto(map, NFT_REG_1).writeSource(family);
+}
+
+Rule& Rule::setSourceByMark(std::uint32_t mask, const char* map, Family family) {
+  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).lookupInto(map, NFT_REG_1).writeSource(family);
+}
+
+Rule& Rule::writeSource(Family family) {
   const auto [offset, length] = sourceField(family);
-  loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookupInto(map, NFT_REG_1);
   auto write = newExpression("payload");
   nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_SREG, NFT_REG_1);
   nftnl_expr_set_u32(write.get(), NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);

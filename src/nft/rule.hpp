@@ -20,6 +20,9 @@ class Rule {
   Rule& isUdp();                     ///< meta l4proto udp
   Rule& isFamily(Family family);     ///< meta nfproto ipv4
   Rule& noneOf(std::uint32_t mask);  ///< meta mark & MASK == 0
+  Rule& anyOf(std::uint32_t mask);   ///< meta mark & MASK != 0
+  Rule& hasMark(MarkMatch mark);     ///< meta mark & MASK == VALUE
+  Rule& cameIn();                    ///< iif != 0: not sent by this host
   Rule& foreignMarkNotIn(const char* set);
   Rule& inputNotIn(const char* set);  ///< iifname != @set
   Rule& outputIn(const char* set);    ///< oifname @set
@@ -27,6 +30,8 @@ class Rule {
   Rule& sourceNotOf(const char* set, Family family);
   /// ip saddr set oifname map @map: with the checksums of IPv4 and of UDP
   Rule& setSource(const char* map, Family family);
+  /// ip saddr set meta mark & MASK map @map
+  Rule& setSourceByMark(std::uint32_t mask, const char* map, Family family);
   Rule& destinationPortIn(const char* set);            ///< udp dport @set
   Rule& goByEndpoint(const char* map, Family family);  ///< ip daddr . udp dport vmap @map
   Rule& goByInput(const char* map);                    ///< iifname vmap @map
@@ -49,6 +54,7 @@ class Rule {
   Rule& compare(std::uint32_t op, const void* bytes, std::uint32_t length);
   Rule& lookup(const char* set, bool inverted);
   Rule& lookupInto(const char* map, std::uint32_t reg);
+  Rule& writeSource(Family family);
   Rule& verdict(int code);
 
   RulePtr rule_;

@@ -37,6 +37,10 @@ const std::array<SetShape, kSetCount> kSets{{
     {SetId::address6, "address6", SetKind::set, type(ifName, ipv6), kIfNameSize + kIpv6Size, ByteOrder::none},
     {SetId::source4, "source4", SetKind::map, type(ifName), kIfNameSize, ByteOrder::host, type(ipv4), kIpv4Size},
     {SetId::source6, "source6", SetKind::map, type(ifName), kIfNameSize, ByteOrder::host, type(ipv6), kIpv6Size},
+    {SetId::policySource4, "policy_source4", SetKind::map, type(mark), sizeof(std::uint32_t), ByteOrder::host,
+     type(ipv4), kIpv4Size},
+    {SetId::policySource6, "policy_source6", SetKind::map, type(mark), sizeof(std::uint32_t), ByteOrder::host,
+     type(ipv6), kIpv6Size},
     {SetId::endpoint4, "endpoint4", SetKind::verdictMap, type(ipv4, inetService), kIpv4Size + kPortSize,
      ByteOrder::none},
     {SetId::endpoint6, "endpoint6", SetKind::verdictMap, type(ipv6, inetService), kIpv6Size + kPortSize,
@@ -82,11 +86,25 @@ Chain sourceChain(const Numbers& numbers) {
   return chain;
 }
 
+void goByEndpoints(Chain& chain) {
+  chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByEndpoint("endpoint4", Family::v4);
+  chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByEndpoint("endpoint6", Family::v6);
+}
+
+/// After `source`, not before: a packet that is re-routed here still has its first device's name in later hooks of this
+/// traversal, and its new source would be taken for a wrong one.
 Chain outputChain() {
-  Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kMangleChainPriority}, std::vector<Rule>(3)};
+  Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, std::vector<Rule>(1)};
   chain.rules[0].notUdpReturn();
-  chain.rules[1].isFamily(Family::v4).isUdp().goByEndpoint("endpoint4", Family::v4);
-  chain.rules[2].isFamily(Family::v6).isUdp().goByEndpoint("endpoint6", Family::v6);
+  goByEndpoints(chain);
+  return chain;
+}
+
+Chain remarkChain(const Numbers& numbers) {
+  Chain chain{"remark", Hook{"route", NF_INET_LOCAL_OUT, kMangleChainPriority}, std::vector<Rule>(2)};
+  chain.rules[0].notUdpReturn();
+  chain.rules[1].anyOf(numbers.markMask).thenReturn();
+  goByEndpoints(chain);
   return chain;
 }
 
@@ -128,16 +146,24 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   std::vector<Chain> chains;
   chains.push_back(sourceChain(numbers));
   chains.push_back(outputChain());
+  chains.push_back(remarkChain(numbers));
   chains.push_back(preroutingChain(forward));
   chains.push_back(sentChain(numbers));
-  chains.push_back(postroutingChain(numbers));
+  // A chain of type nat would make the kernel track all connections of a host that does not want that.
+  if (forward) chains.push_back(postroutingChain(numbers));
   return chains;
 }
 
 Chain policyChain(const Numbers& numbers, Slot slot) {
-  Chain chain{policyChainName(slot), {}, std::vector<Rule>(2)};
+  Chain chain{policyChainName(slot), {}, std::vector<Rule>(6)};
   chain.rules[0].count();
-  chain.rules[1].stampMark(numbers.mark(slot));
+  // Routed by this mark from the first: its source is right, and may be another address of the WAN than ours.
+  chain.rules[1].hasMark(numbers.mark(slot)).thenReturn();
+  chain.rules[2].stampMark(numbers.mark(slot));
+  // Sources of other hosts are for NAT.
+  chain.rules[3].cameIn().thenReturn();
+  chain.rules[4].isFamily(Family::v4).setSourceByMark(numbers.markMask, "policy_source4", Family::v4);
+  chain.rules[5].isFamily(Family::v6).setSourceByMark(numbers.markMask, "policy_source6", Family::v6);
   return chain;
 }
 

@@ -3,11 +3,12 @@
 // sets.hpp's subject. Everything that varies is in sets, so that an update never rewrites a rule.
 //
 //   source       filter output -300       our packets leave with a source that is right on their WAN (before conntrack)
-//   output       route  output -148       packets to endpoints that their tunnel's fwmark does not steer
+//   output       route  output -299       packets to endpoints that their tunnel's fwmark does not steer: mark and
+//   source remark       route  output -148       the same once more for packets whose mark somebody has cleared since
 //   prerouting   filter prerouting -148   answers get the mark of the WAN they came in by, for strict rp_filter
 //   sent         filter postrouting -150  counts handshake initiations per WAN
-//   postrouting  nat    postrouting 99    what `output` re-routed still has the source of its first route
-//   policy_N     the mark of a policy;  wan_N: the mark of a WAN, and its count of handshake responses
+//   postrouting  nat    postrouting 99    (with forwarding) hosts behind this one get an address of the WAN
+//   policy_N     the mark of a policy, and its source;  wan_N: the mark of a WAN, and its count of handshake responses
 #pragma once
 
 #include <array>
@@ -34,6 +35,8 @@ enum class SetId : std::uint8_t {
   address6,
   source4,
   source6,
+  policySource4,
+  policySource6,
   endpoint4,
   endpoint6,
   arrival,
@@ -64,7 +67,7 @@ struct SetShape {
 };
 
 /// By SetId.
-inline constexpr std::size_t kSetCount = 14;
+inline constexpr std::size_t kSetCount = 16;
 extern const std::array<SetShape, kSetCount> kSets;
 const SetShape& shapeOf(SetId id);
 /// NFT_SET_MAP and the like.

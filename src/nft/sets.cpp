@@ -42,6 +42,13 @@ Element deviceElement(SetId set, std::string_view device) {
   return element;
 }
 
+Element markElement(SetId set, Mark mark) {
+  Element element{.set = set, .key = {}, .value = {}};
+  std::memcpy(element.key.data.data(), &mark.value, sizeof mark.value);
+  element.key.length = sizeof mark.value;
+  return element;
+}
+
 SetId byFamily(const Address& address, SetId v4, SetId v6) { return address.family() == Family::v4 ? v4 : v6; }
 
 SetId memoryOf(SysctlKind kind) {
@@ -78,6 +85,14 @@ Element elementOf(const NftSource& source) {
   return element;
 }
 
+Element elementOf(const NftPolicySource& source) {
+  Element element = markElement(byFamily(source.address, SetId::policySource4, SetId::policySource6), source.mark);
+  Bytes value;
+  put(value, source.address.bytes());
+  element.value = value;
+  return element;
+}
+
 Element elementOf(const NftEndpoint& peer) {
   const Address& address = peer.endpoint.address;
   Element element{.set = byFamily(address, SetId::endpoint4, SetId::endpoint6), .key = {}, .value = Return{}};
@@ -94,12 +109,7 @@ Element elementOf(const NftListenPort& listen) {
   return element;
 }
 
-Element elementOf(const NftForeignMark& foreign) {
-  Element element{.set = SetId::foreignMark, .key = {}, .value = {}};
-  std::memcpy(element.key.data.data(), &foreign.mark.value, sizeof foreign.mark.value);
-  element.key.length = sizeof foreign.mark.value;
-  return element;
-}
+Element elementOf(const NftForeignMark& foreign) { return markElement(SetId::foreignMark, foreign.mark); }
 
 Status checkDevice(const IfName& device) {
   if (!device.empty() && device.size() <= kMaxIfNameLength) return {};
@@ -251,7 +261,8 @@ Endpoint endpointIn(const Bytes& key, Family family) {
 }
 
 Family familyOf(SetId set) {
-  const bool v6 = set == SetId::address6 || set == SetId::source6 || set == SetId::endpoint6;
+  const bool v6 =
+      set == SetId::address6 || set == SetId::source6 || set == SetId::policySource6 || set == SetId::endpoint6;
   return v6 ? Family::v6 : Family::v4;
 }
 
@@ -266,6 +277,8 @@ std::string keyText(const Element& element) {
     case SetId::listenPort:
       return std::to_string(portIn(element.key, 0));
     case SetId::foreignMark:
+    case SetId::policySource4:
+    case SetId::policySource6:
       return hex(markIn(element.key).value);
     default:
       break;
@@ -298,6 +311,14 @@ bool takeEndpoint(NftTable& table, const Element& element) {
   if (const auto* to = std::get_if<GoTo>(&element.value)) policy = slotFromName(to->chain, kPolicyPrefix);
   if (!policy && !std::holds_alternative<Return>(element.value)) return false;
   table.endpoints.emplace(endpointIn(element.key, familyOf(element.set)), policy);
+  return true;
+}
+
+bool takePolicySource(NftTable& table, const Element& element) {
+  const auto* value = std::get_if<Bytes>(&element.value);
+  if (value == nullptr) return false;
+  const Family family = familyOf(element.set);
+  table.policySources.emplace(std::pair{markIn(element.key), family}, addressIn(*value, 0, family));
   return true;
 }
 
@@ -347,6 +368,9 @@ bool Contents::take(const Element& element) {
     case SetId::endpoint4:
     case SetId::endpoint6:
       return takeEndpoint(table, element);
+    case SetId::policySource4:
+    case SetId::policySource6:
+      return takePolicySource(table, element);
     case SetId::listenPort:
       table.listenPorts.insert(portIn(element.key, 0));
       return true;

@@ -152,6 +152,8 @@ TEST(DescribeNft, HasALineForEachPart) {
 TEST(DescribeNft, KnowsEveryKindOfMember) {
   NftTransaction transaction;
   transaction.ops = {{true, NftAddress{"wan0", Address::v4(192, 0, 2, 1)}},
+                     {true, NftPolicySource{Mark{0xe0000000}, Address::v4(192, 0, 2, 1)}},
+                     {false, NftPolicySource{Mark{0xe0000000}, *Address::parse("2001:db8::1")}},
                      {true, NftPolicy{Slot{14}}},
                      {false, NftPolicy{Slot{13}}},
                      {true, NftEndpoint{*Endpoint::parse("[2001:db8::1]:1"), {}}},
@@ -162,6 +164,8 @@ TEST(DescribeNft, KnowsEveryKindOfMember) {
                      {false, NftSysctl{{SysctlKind::srcValidMark, "wan0"}}}};
   EXPECT_EQ(lines(transaction),
             (Lines{"nft add element inet wgsteer address4 { \"wan0\" . 192.0.2.1 }",
+                   "nft add element inet wgsteer policy_source4 { 0xe0000000 : 192.0.2.1 }",
+                   "nft delete element inet wgsteer policy_source6 { 0xe0000000 }",
                    "nft add chain inet wgsteer policy_14", "nft delete chain inet wgsteer policy_13",
                    "nft add element inet wgsteer endpoint6 { 2001:db8::1 . 1 : return }",
                    "nft add element inet wgsteer listen_port { 51820 }",

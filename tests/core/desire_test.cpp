@@ -242,6 +242,41 @@ TEST(Endpoints, OfAPinnedPeerAreMarkedByNft) {
   EXPECT_TRUE(state.nft->table.policies.contains(Slot{2})) << "an element leads to its chain";
 }
 
+Lines policySources(const State& state) {
+  Lines lines;
+  for (const auto& [key, address] : state.nft->table.policySources)
+    lines.push_back(hex(key.first.value) + " " + address.toString());
+  return lines;
+}
+
+TEST(PolicySources, AreThoseOfTheWanInUse) {
+  World world = twoWans();
+  EXPECT_EQ(policySources(desire(fiberAndLte(), world)),
+            (Lines{"0xf0000000 192.0.2.10", "0xf0000000 2001:db8:10::10"}));
+  world.links.at(kWan0).carrier = false;
+  EXPECT_EQ(policySources(desire(fiberAndLte(), world)),
+            (Lines{"0xf0000000 198.51.100.10", "0xf0000000 2001:db8:20::10"}));
+  world.addresses.erase(address(kWan1, "2001:db8:20::10/64"));
+  EXPECT_EQ(policySources(desire(fiberAndLte(), world)), (Lines{"0xf0000000 198.51.100.10"}));
+  world.wansDown = {"lte"};
+  EXPECT_EQ(policySources(desire(fiberAndLte(), world)), Lines{});
+}
+
+TEST(PolicySources, OfASingleWanAreThereAsLongAsItsRouteIs) {
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}})};
+  World world = twoWans();
+  world.wansDown = {"lte"};
+  EXPECT_EQ(policySources(desire(config, world)).front(), "0x20000000 198.51.100.10");
+}
+
+TEST(PolicySources, AreNotForServers) {
+  Config config = fiberAndLte();
+  config.tunnels = {tunnel("wg0", "default", Role::server)};
+  for (const std::string& line : policySources(desire(config, twoWans())))
+    EXPECT_TRUE(line.starts_with("0xf")) << line << ": 0xe0000000 is the server's";
+}
+
 TEST(Endpoints, ThatNobodyCouldSteerAreLeftOut) {
   World world = twoWans();
   world.tunnels.at("wg0").peers.clear();

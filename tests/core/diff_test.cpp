@@ -180,6 +180,18 @@ TEST(DiffNft, KnowsAWansAddressBeforeARouteLeadsThere) {
   EXPECT_EQ(std::get<NftTransaction>(plan.changes.front()).ops.size(), 2U);
 }
 
+TEST(DiffNft, ChangesSourcesOfPoliciesWhenTheRoutesAreRight) {
+  NftTable before;
+  before.policySources = {{{Mark{0xf0000000}, Family::v4}, *Address::parse("192.0.2.10")}};
+  NftTable after;
+  after.policySources = {{{Mark{0xf0000000}, Family::v4}, *Address::parse("198.51.100.10")}};
+  State observed = withTable(before);
+  observed.routes = {ours("0.0.0.0/0", "192.0.2.1")};
+  const Plan plan = diff(withTable(after), observed);
+  EXPECT_EQ(kinds(plan), (Kinds{"delete route", "nft"})) << "nft may have to wait for others";
+  EXPECT_EQ(std::get<NftTransaction>(plan.changes.back()).ops.size(), 2U);
+}
+
 TEST(DiffNft, RemembersASwitchFromBeforeItIsOnUntilItIsOff) {
   const Sysctl sysctl{SysctlKind::srcValidMark, "wan0"};
   NftTable table;

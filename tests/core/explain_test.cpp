@@ -279,6 +279,12 @@ TEST(ExplainNft, MarksAPinnedPeerAnewAndCorrectsItsSource) {
   EXPECT_EQ(walk.mark, Mark{0x20000000});
 }
 
+TEST(ExplainNft, KeepsTheSourceWhenThePolicyHasNone) {
+  Pinned without;
+  without.state.nft->table.policySources.clear();
+  EXPECT_EQ(without.walk(kServer4).source, Address::parse("192.0.2.10"));
+}
+
 TEST(ExplainNft, KnowsAnEndpointByItsPort) {
   const Walk walk = Pinned{}.walk({kServer4.address, 51821});
   EXPECT_EQ(walk.device, "wan0");

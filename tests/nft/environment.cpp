@@ -68,6 +68,9 @@ NftState exampleState() {
   state.table.sources = {{{"wan0", Family::v4}, wan0},
                          {{"wan1", Family::v4}, wan1},
                          {{"wan0", Family::v6}, *Address::parse("2001:db8::2")}};
+  state.table.policySources = {{{Mark{0xf0000000}, Family::v4}, wan0},
+                               {{Mark{0x20000000}, Family::v4}, wan1},
+                               {{Mark{0xf0000000}, Family::v6}, *Address::parse("2001:db8::2")}};
   state.table.policies = {Slot{2}, Slot{15}};
   state.table.endpoints = {{*Endpoint::parse("203.0.113.55:51820"), Slot{15}},
                            {*Endpoint::parse("203.0.113.56:51820"), std::nullopt},

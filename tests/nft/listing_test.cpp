@@ -15,11 +15,16 @@ std::string golden() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Other versions of nft(8) write the mask out.
+/// Other versions of nft(8) write the mask out: `meta mark & 0xf0000000 != 0x0...` for `meta mark != 0x0.../4`.
 std::string inOneSpelling(std::string text) {
-  const std::string_view longhand = "meta mark & 0xf0000000 == 0x00000000";
-  for (std::size_t at = text.find(longhand); at != std::string::npos; at = text.find(longhand, at))
-    text.replace(at, longhand.size(), "meta mark 0x00000000/4");
+  const std::string_view mask = "& 0xf0000000 ";
+  constexpr std::size_t kComparison = std::string_view("== 0x00000000").size();
+  for (std::size_t at = text.find(mask); at != std::string::npos; at = text.find(mask, at + 1)) {
+    std::string comparison = text.substr(at + mask.size(), kComparison);
+    if (!comparison.starts_with("== ") && !comparison.starts_with("!= ")) continue;  // no comparison
+    if (comparison.starts_with("== ")) comparison.erase(0, 3);
+    text.replace(at, mask.size() + kComparison, comparison + "/4");
+  }
   return text;
 }
 

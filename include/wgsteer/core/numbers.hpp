@@ -59,6 +59,8 @@ inline constexpr TableId kDefaultTable{253};
 inline constexpr std::string_view kNftTable = "wgsteer";
 /// Before conntrack (-200), so that stateful firewalls see the corrected source.
 inline constexpr std::int32_t kSourceChainPriority = -300;
+/// raw + 1: right after that one, and before conntrack as well.
+inline constexpr std::int32_t kOutputChainPriority = -299;
 /// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that nobody overwrites our bits.
 inline constexpr std::int32_t kMangleChainPriority = -148;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.

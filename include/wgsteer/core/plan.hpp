@@ -2,9 +2,9 @@
 // The way from what is to what shall be, as an ordered list of changes, each of which the kernel makes atomically.
 //
 // Order: addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main nft
-// transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted. So a mark never exists before its
-// rule, nor a rule before its table, and a packet that goes the right way at one step goes the right way at every later
-// one.
+// transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted, and the sources of policies changed,
+// which no failover waits for. So a mark never exists before its rule, nor a rule before its table, and a packet that
+// goes the right way at one step goes the right way at every later one.
 #pragma once
 
 #include <string>
@@ -59,6 +59,11 @@ struct NftSource {
   Address address;
   bool operator==(const NftSource&) const = default;
 };
+struct NftPolicySource {
+  Mark mark;  ///< of the policy
+  Address address;
+  bool operator==(const NftPolicySource&) const = default;
+};
 struct NftPolicy {
   Slot slot;
   bool operator==(const NftPolicy&) const = default;
@@ -81,8 +86,8 @@ struct NftSysctl {
   bool operator==(const NftSysctl&) const = default;
 };
 
-using NftMember =
-    std::variant<NftWan, NftAddress, NftSource, NftPolicy, NftEndpoint, NftListenPort, NftForeignMark, NftSysctl>;
+using NftMember = std::variant<NftWan, NftAddress, NftSource, NftPolicySource, NftPolicy, NftEndpoint, NftListenPort,
+                               NftForeignMark, NftSysctl>;
 
 struct NftOp {
   bool add = true;

@@ -23,6 +23,7 @@ namespace wgsteer {
 ///   map      arrival         { type ifname : verdict }                           "wan0" : goto wan_1
 ///   set      address4/6      { type ifname . ip(v6)_addr }                       sources that are right on a WAN
 ///   map      source4/6       { type ifname : ip(v6)_addr }                       the one to use otherwise
+///   map      policy_source4/6  { type mark : ip(v6)_addr }                       0xf0000000 : 192.0.2.10
 ///   map      endpoint4/6     { type ip(v6)_addr . inet_service : verdict }       203.0.113.55 . 51820 : goto policy_15
 ///   set      listen_port     { type inet_service }                               ports of the tunnels
 ///   set      foreign_mark    { type mark }                                       fwmarks that belong to the user
@@ -33,6 +34,9 @@ struct NftTable {
   std::map<IfName, Slot> wans;
   std::set<std::pair<IfName, Address>> addresses;
   std::map<std::pair<IfName, Family>, Address> sources;
+  /// By a policy's mark: the source of what is re-marked on its way out, an address of the WAN that the policy uses
+  /// now.
+  std::map<std::pair<Mark, Family>, Address> policySources;
   std::set<Slot> policies;  ///< chain policy_N; N may be a WAN's slot as well (policies of a single WAN)
   /// None as a policy: the tunnel's own (foreign) fwmark steers it, the packet stays as it is.
   std::map<Endpoint, std::optional<Slot>> endpoints;
