@@ -142,7 +142,7 @@ std::vector<Row> crowd(const Options& options) {
   arms.emplace_back(&options, Tunnels{.prefix = "again", .count = 1, .peers = 1});
   std::vector<Row> rows;
   for (const auto& [name, loss] : kLosses) {
-    const Outcome outcome = interleaved(arms, loss, options.count(30, 4), options);
+    const Outcome outcome = interleaved(arms, loss, options.count(10, 3), options);
     rows.push_back(compare(std::string{"failover gap, 100 000 endpoints, "} + name, "us", outcome.gaps[0],
                            outcome.gaps[1], outcome.gaps[2], 1.05));
     rows.back().note = noteOn(outcome.lasting);

@@ -13,6 +13,7 @@
 #include <string>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ constexpr Benchmark kBenchmarks[] = {
 void leaveTheMachine() {
   need(::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0, "namespaces of our own (needs root)");
   need(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "mount --make-rprivate /");
+  need(::mount("proc", "/proc", "proc", 0, nullptr) == 0, "a /proc of our own");
   need(::mount("tmpfs", "/run", "tmpfs", 0, nullptr) == 0, "a /run of our own");
 }
 
@@ -67,7 +69,9 @@ void leaveTheMachine() {
 bool runApart(const Benchmark& benchmark, const Options& options, std::vector<Row>& rows) {
   int ends[2];
   need(::pipe2(ends, O_CLOEXEC) == 0, "pipe2");
-  const pid_t child = ::fork();
+  // Its process namespace takes with it whatever a benchmark may have started, also what that has started.
+  const auto child =
+      static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   need(child >= 0, "fork");
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
