@@ -80,7 +80,7 @@ bool mayCountAgain(const World& world, const Route& route) {
 /// Fills in what the world says about the WAN's device.
 void look(const World& world, Wan& wan) {
   wan.link = world.linkNamed(wan.device);
-  wan.down = world.wansDown.contains(wan.name);
+  if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second;
   // Named as a WAN or not: nothing is ever sent into a tunnel.
   if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
   if (wan.link == nullptr) return;
@@ -303,8 +303,7 @@ std::string Wan::whyNot(Family family) const {
   if (!link->up) return "link down";
   if (!link->carrier) return "no carrier";
   if (!defaults.contains(family)) return "no default route";
-  if (down) return "taken down";
-  return {};
+  return down;
 }
 
 bool looksLikeServer(const Tunnel& tunnel) {

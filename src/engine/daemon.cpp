@@ -11,6 +11,7 @@
 #include "engine/journal.hpp"
 #include "engine/name_follower.hpp"
 #include "engine/status.hpp"
+#include "engine/wan_monitor.hpp"
 #include "log/log.hpp"
 #include "os/directory_watch.hpp"
 #include "os/event_loop.hpp"
@@ -78,6 +79,7 @@ class Daemon {
     armRetry();
     poll_.arm(pollPeriod(engine_.picture().world));
     if (auto followed = followNames(); !followed) return followed;
+    if (auto watched = watchWans(); !watched) return watched;
     return control_.serve(loop_, [this](const std::string& request) { return answer(request); });
   }
 
@@ -96,6 +98,12 @@ class Daemon {
     names_ = std::move(*follower);
     names_->follow(engine_.config(), queryMark());
     return {};
+  }
+
+  Status watchWans() {
+    auto watched = wans_.watch(engine_.config(), engine_.steering());
+    wans_.linksChanged(engine_.picture().world);
+    return watched;
   }
 
   /// Queries go the way of the first tunnel, so by a physical WAN; without any tunnel, the way of everything.
@@ -122,10 +130,15 @@ class Daemon {
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
+    noticeLinks();
     noticeNetwork();
     if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  void noticeLinks() {
+    if (kernelReady_ || carrierDue_) wans_.linksChanged(engine_.picture().world);
   }
 
   /// What was changed for a world that changed may be the way to a name server.
@@ -195,7 +208,7 @@ class Daemon {
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
     names_->follow(engine_.config(), queryMark());
-    return {};
+    return watchWans();
   }
 
   nlohmann::json answer(const std::string& request) {
@@ -240,6 +253,8 @@ class Daemon {
                     .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
+  WanMonitor wans_{loop_,
+                   [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); }};
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;

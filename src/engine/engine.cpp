@@ -162,6 +162,14 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock)
   if (!retryAfter_) moveEndpoints(steering(), wallClock);
 }
 
+void Engine::setWansDown(std::map<std::string, std::string> down) {
+  wake(Trigger::health);
+  if (down == picture_.world.wansDown) return;
+  picture_.world.wansDown = std::move(down);
+  ++statistics_.wakeUps;
+  converge();
+}
+
 void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
   for (const TunnelView& view : steering.tunnels) {
     const auto configured = std::ranges::find(config_.tunnels, view.tunnel->name, &TunnelConfig::interface);

@@ -117,7 +117,7 @@ State randomDesire(const Config& config, World world, Choice& choice) {
     tunnel.peers.push_back(peer(static_cast<std::uint8_t>(i), text));
   }
   world.tunnels = {{"wg0", tunnel}};
-  if (choice.percent(20)) world.wansDown = {"w0"};
+  if (choice.percent(20)) world.wansDown = {{"w0", "silent"}};
   State state = desire(config, world);
   state.tunnelMarks.clear();
   return state;

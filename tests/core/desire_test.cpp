@@ -87,7 +87,7 @@ TEST(Tables, OfAPolicyHaveAllEligibleWansByTheirMetrics) {
 
 TEST(Tables, OfAPolicyLeaveOutWhatIsNotEligible) {
   for (const auto spoil : {+[](World& world) { world.links.at(kWan0).carrier = false; },
-                           +[](World& world) { world.wansDown = {"wan0"}; }}) {
+                           +[](World& world) { world.wansDown = {{"wan0", "silent"}}; }}) {
     World world = twoWans();
     world.adopted.wanSlots = {{"wan0", Slot{1}}, {"wan1", Slot{2}}};
     spoil(world);
@@ -258,7 +258,7 @@ TEST(PolicySources, AreThoseOfTheWanInUse) {
             (Lines{"0xf0000000 198.51.100.10", "0xf0000000 2001:db8:20::10"}));
   world.addresses.erase(address(kWan1, "2001:db8:20::10/64"));
   EXPECT_EQ(policySources(desire(fiberAndLte(), world)), (Lines{"0xf0000000 198.51.100.10"}));
-  world.wansDown = {"lte"};
+  world.wansDown = {{"lte", "silent"}};
   EXPECT_EQ(policySources(desire(fiberAndLte(), world)), Lines{});
 }
 
@@ -266,7 +266,7 @@ TEST(PolicySources, OfASingleWanAreThereAsLongAsItsRouteIs) {
   Config config = fiberAndLte();
   config.policies = {policy("mobile", {{"lte", 1, 1}})};
   World world = twoWans();
-  world.wansDown = {"lte"};
+  world.wansDown = {{"lte", "silent"}};
   EXPECT_EQ(policySources(desire(config, world)).front(), "0x20000000 198.51.100.10");
 }
 

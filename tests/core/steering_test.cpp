@@ -150,7 +150,7 @@ TEST(Eligibility, HasAReasonWhenThereIsNone) {
   EXPECT_EQ(why([](World&) {}), "");
   EXPECT_EQ(why([](World& world) { world.links.at(kWan0).up = false; }), "link down");
   EXPECT_EQ(why([](World& world) { world.links.at(kWan0).carrier = false; }), "no carrier");
-  EXPECT_EQ(why([](World& world) { world.wansDown = {"fiber"}; }), "taken down");
+  EXPECT_EQ(why([](World& world) { world.wansDown = {{"fiber", "silent"}}; }), "silent");
   EXPECT_EQ(why([](World& world) { world.routes.clear(); }), "no default route");
 }
 

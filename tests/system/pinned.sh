@@ -82,13 +82,12 @@ pinned_reset() {
 # ---- Traffic of both -------------------------------------------------------------------------------------------------
 
 # Of the pinned peer: the names of topology.sh's functions for it.
-pinned_log='' pinned_pid=''
+pinned_log=''
 pinned_traffic_start() {
   local inner=10.97.0.1
   [[ $family == 4 ]] || inner=fd97::1
   pinned_log=$work/pinned.$((${EPOCHREALTIME/./}))
   start_in_host router "$pinned_log" ping -n -i 0.02 "$inner"
-  pinned_pid=$started
 }
 pinned_answers() { traffic_log=$pinned_log answers; }
 pinned_lost() { traffic_log=$pinned_log packets_lost; }

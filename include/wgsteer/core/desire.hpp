@@ -21,7 +21,7 @@ struct Wan {
   std::map<Family, std::uint32_t> metric;
   std::uint32_t weight = 1;
   const Link* link = nullptr;  ///< none: the device is not there
-  bool down = false;           ///< unhealthy, or disabled by hand
+  std::string down;            ///< why it is taken down; empty: it is not
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   std::map<Family, std::vector<Route>> defaults;
   std::map<Family, Address> source;  ///< preferred source address
