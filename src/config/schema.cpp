@@ -60,6 +60,7 @@ constexpr std::array kTunnel{
     OptionSchema{"role", choice, false, 0, 0, "auto|client|server"},
     OptionSchema{"stall", integer, false, 1, 86400},
     OptionSchema{"enabled", boolean},
+    OptionSchema{"balance", boolean},
 };
 
 constexpr std::array kPeer{

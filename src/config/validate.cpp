@@ -192,6 +192,10 @@ void Validator::tunnel(const Section& section) {
   reader.get("role", tunnel.role, std::array{Role::automatic, Role::client, Role::server});
   reader.get("stall", tunnel.stall);
   reader.get("enabled", tunnel.enabled);
+  reader.get("balance", tunnel.balance);
+  if (tunnel.balance && tunnel.role == Role::server)
+    problems_.add(section.find("balance")->line, "balance",
+                  "is not for a server, whose replies leave by the WAN that they came in on");
   config_.tunnels.push_back(std::move(tunnel));
 }
 

@@ -267,10 +267,22 @@ class Desire {
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
       const auto& endpoint = tunnel.peers[i].endpoint;
       if (!endpoint || !canBeSteered(*endpoint)) continue;
-      const bool bySocketAlone = !view.ownsFwmark && view.peerPolicy[i] == bySocket;
-      nft().endpoints.emplace(
-          *endpoint, bySocketAlone ? std::optional<Slot>{} : steering_.policies[view.peerPolicy[i]].target.slot);
+      nft().endpoints.emplace(*endpoint, verdictFor(view, i, bySocket));
     }
+  }
+
+  /// Which mark the peer's packets get; none when their socket's is right.
+  std::optional<Slot> verdictFor(const TunnelView& view, std::size_t peer, std::size_t bySocket) {
+    if (const auto wan = view.peerWan[peer]) return markOfWan(steering_.wans[*wan]);
+    if (!view.ownsFwmark && view.peerPolicy[peer] == bySocket) return std::nullopt;
+    return steering_.policies[view.peerPolicy[peer]].target.slot;
+  }
+
+  Slot markOfWan(const Wan& wan) {
+    nft().policies.insert(wan.slot);
+    const Mark mark{numbers_.mark(wan.slot).value};
+    for (const auto& [family, address] : wan.source) nft().policySources.emplace(std::pair{mark, family}, address);
+    return wan.slot;
   }
 
   void addForeignMark(Mark mark, const PolicyView& policy) {

@@ -173,12 +173,13 @@ TEST(Load, AWanMayBeCalledDefault) {
 TEST(Load, ReadsATunnel) {
   const Config config = load(
       "[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"default\"\nrole = \"server\"\nstall = 30\nenabled = false\n"
-      "[[tunnel]]\ninterface = \"wg1\"\n");
+      "[[tunnel]]\ninterface = \"wg1\"\nbalance = true\n");
   ASSERT_EQ(config.tunnels.size(), 2U);
   const TunnelConfig expected{
       .interface = "wg0", .policy = "default", .role = Role::server, .stall = 30, .enabled = false};
   EXPECT_EQ(config.tunnels[0], expected);
   EXPECT_EQ(config.tunnels[1].policy, kDefaultPolicy);
+  EXPECT_TRUE(config.tunnels[1].balance);
 }
 
 TEST(Load, TakesEveryKindOfEndpoint) {

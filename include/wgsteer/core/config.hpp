@@ -60,6 +60,8 @@ struct TunnelConfig {
   Role role = Role::automatic;
   std::uint32_t stall = 20;  ///< seconds
   bool enabled = true;       ///< false: left alone entirely
+  /// Peers are shared out among WANs of equal metric by their keys, rather than by flow; not those of a server.
+  bool balance = false;
   bool operator==(const TunnelConfig&) const = default;
 };
 
