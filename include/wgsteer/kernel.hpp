@@ -8,6 +8,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "wgsteer/core/event.hpp"
@@ -61,6 +63,10 @@ class Kernel {
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.
   /// Sessions are not touched.
   virtual Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
+
+  /// Has connection tracking forget flows to these endpoints that are translated to another source than those given, so
+  /// that the next packet is translated anew. For packets of hosts behind this one: what is sent here is right without.
+  virtual Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) = 0;
 
   /// Has the kernel ask for the neighbour's link-layer address unless it knows it, so that the first packet to it does
   /// not wait for ARP or neighbour discovery (a lost first request costs a second).

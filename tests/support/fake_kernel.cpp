@@ -112,6 +112,11 @@ Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
   return {};
 }
 
+Status FakeKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) {
+  forgotten.push_back(rightSources);
+  return {};
+}
+
 Status FakeKernel::warm(const Neighbour& neighbour) {
   warmed.push_back(neighbour);
   return {};

@@ -7,7 +7,7 @@ set -u
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 # Packets at 50 a second that an event may cost.
-readonly kBound=25
+readonly kBound=10
 readonly kPinnedKey=QCi6bYiZgXqTY4zIPiZm3aRSUG0aofEpPhyHdoS/I04=
 
 # ---- A second peer, at the server's second address -------------------------------------------------------------------
