@@ -56,7 +56,7 @@ class ConntrackTest : public wgsteer::test::OwnNetwork {
     ASSERT_EQ(::inet_pton(AF_INET, "10.0.0.2", &four.sin_addr), 1);
     ASSERT_EQ(::inet_pton(AF_INET6, "fd00::2", &six.sin6_addr), 1);
     four.sin_port = six.sin6_port = htons(4000);  // the same flow each time
-  const auto* address = v4 ? reinterpret_cast<sockaddr*>(&four) : reinterpret_cast<sockaddr*>(&six);
+    const auto* address = v4 ? reinterpret_cast<sockaddr*>(&four) : reinterpret_cast<sockaddr*>(&six);
     const socklen_t length = v4 ? sizeof four : sizeof six;
     ASSERT_EQ(::bind(socket.get(), address, length), 0);
     const std::string text = to.address.toString();
