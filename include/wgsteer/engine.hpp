@@ -32,11 +32,19 @@ namespace wgsteer {
 struct InUse {
   std::string wan;  ///< empty: none
   std::optional<Address> source;
-  bool operator==(const InUse&) const = default;
+  auto operator<=>(const InUse&) const = default;
 };
 
 /// The best eligible WAN of a policy, and a balanced group by its first.
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
+
+/// All WANs and sources that peers of a tunnel go by.
+using Ways = std::set<std::pair<Family, InUse>>;
+Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel);
+/// Endpoints of its peers, each with the addresses of the WAN that it is reached by; those that none leads to are left
+/// out.
+std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
+                                                   const NftTable& table);
 
 struct EngineStatistics {
   std::size_t wakeUps = 0;    ///< with something relevant in them
@@ -129,6 +137,7 @@ class Engine {
   Result<Picture> lookAnew();
   void noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
+  void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);
   void scheduleRetry();
 
@@ -139,6 +148,7 @@ class Engine {
   Picture picture_;
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
+  std::map<IfName, Ways> ways_;
   std::optional<std::chrono::nanoseconds> retryAfter_;
   std::chrono::nanoseconds wokenAt_{};
   Trigger trigger_ = Trigger::start;

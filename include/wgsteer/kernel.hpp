@@ -8,6 +8,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "wgsteer/core/event.hpp"
@@ -64,6 +66,10 @@ class Kernel {
 
   /// Where WireGuard reaches a peer from now on; the session goes on. No error when the peer is gone.
   virtual Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) = 0;
+
+  /// Has connection tracking forget flows to these endpoints that are translated to another source than those given, so
+  /// that the next packet is translated anew. For packets of hosts behind this one: what is sent here is right without.
+  virtual Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) = 0;
 
   /// Has the kernel ask for the neighbour's link-layer address unless it knows it, so that the first packet to it does
   /// not wait for ARP or neighbour discovery (a lost first request costs a second).

@@ -74,6 +74,7 @@ constexpr std::array kTunnel{
     OptionSchema{"hold", integer, false, 1, 86400},
     OptionSchema{"enabled", boolean},
     OptionSchema{"update_endpoint", boolean},
+    OptionSchema{"balance", boolean},
 };
 
 constexpr std::array kPeer{

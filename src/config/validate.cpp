@@ -234,6 +234,10 @@ void Validator::tunnel(const Section& section) {
   reader.get("hold", tunnel.hold);
   reader.get("enabled", tunnel.enabled);
   reader.get("update_endpoint", tunnel.updateEndpoint);
+  reader.get("balance", tunnel.balance);
+  if (tunnel.balance && tunnel.role == Role::server)
+    problems_.add(section.find("balance")->line, "balance",
+                  "is not for a server, whose replies leave by the WAN that they came in on");
   config_.tunnels.push_back(std::move(tunnel));
 }
 

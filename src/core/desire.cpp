@@ -267,8 +267,7 @@ class Desire {
     }
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      const bool bySocketAlone = !view.ownsFwmark && view.peerPolicy[i] == bySocket;
-      const auto policy = bySocketAlone ? std::optional<Slot>{} : steering_.policies[view.peerPolicy[i]].target.slot;
+      const auto policy = verdictFor(view, i, bySocket);
       const Peer& peer = tunnel.peers[i];
       if (peer.endpoint) addEndpoint(*peer.endpoint, policy);
       if (const auto named = world_.named.find({tunnel.name, peer.publicKey}); named != world_.named.end())
@@ -278,6 +277,20 @@ class Desire {
 
   void addEndpoint(const Endpoint& endpoint, std::optional<Slot> policy) {
     if (canBeSteered(endpoint)) nft().endpoints.emplace(endpoint, policy);
+  }
+
+  /// Which mark the peer's packets get; none when their socket's is right.
+  std::optional<Slot> verdictFor(const TunnelView& view, std::size_t peer, std::size_t bySocket) {
+    if (const auto wan = view.peerWan[peer]) return markOfWan(steering_.wans[*wan]);
+    if (!view.ownsFwmark && view.peerPolicy[peer] == bySocket) return std::nullopt;
+    return steering_.policies[view.peerPolicy[peer]].target.slot;
+  }
+
+  Slot markOfWan(const Wan& wan) {
+    nft().policies.insert(wan.slot);
+    const Mark mark{numbers_.mark(wan.slot).value};
+    for (const auto& [family, address] : wan.source) nft().policySources.emplace(std::pair{mark, family}, address);
+    return wan.slot;
   }
 
   void addForeignMark(Mark mark, const PolicyView& policy) {

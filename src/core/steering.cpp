@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/rendezvous.hpp"
 
 namespace wgsteer {
 
@@ -275,6 +276,44 @@ bool callsByName(const World& world, const Tunnel& tunnel) {
                              [&](const Peer& peer) { return world.named.contains({tunnel.name, peer.publicKey}); });
 }
 
+/// The WANs of the policy that are used now and share a metric, if there is a choice: none, or several.
+std::vector<const MemberView*> equals(const Steering& steering, const PolicyView& policy, Family family) {
+  std::vector<const MemberView*> best;
+  for (const MemberView& member : policy.members) {
+    const Wan& wan = steering.wans[member.wan];
+    if (!wan.eligible(family) || !wan.source.contains(family)) continue;
+    const std::uint32_t metric = member.metric.at(family);
+    if (!best.empty() && metric > best.front()->metric.at(family)) continue;
+    if (!best.empty() && metric < best.front()->metric.at(family)) best.clear();
+    best.push_back(&member);
+  }
+  if (best.size() < 2) best.clear();
+  return best;
+}
+
+/// Peers that are marked in nft, one by one, among WANs of equal metric: the kernel chooses by flow and after the
+/// source has been set, so that it would take the other WAN's way as often as not. The rest may do so if the user wants
+/// it.
+void shareOut(const Config& config, const Steering& steering, TunnelView& view) {
+  view.peerWan.assign(view.peerPolicy.size(), std::nullopt);
+  if (view.server) return;  // whose replies leave by the WAN that they came in on
+  const auto configured = std::ranges::find(config.tunnels, view.tunnel->name, &TunnelConfig::interface);
+  const bool all = configured != config.tunnels.end() && configured->balance;
+  std::map<std::pair<std::size_t, Family>, std::vector<const MemberView*>> choices;
+  for (std::size_t i = 0; i < view.peerPolicy.size(); ++i) {
+    const Peer& peer = view.tunnel->peers[i];
+    const std::size_t policy = view.peerPolicy[i];
+    if (!peer.endpoint || (!all && policy == view.policy)) continue;
+    const auto [choice, fresh] = choices.try_emplace({policy, peer.endpoint->address.family()});
+    if (fresh) choice->second = equals(steering, steering.policies[policy], choice->first.second);
+    if (choice->second.empty()) continue;
+    std::vector<Candidate> candidates;
+    for (const MemberView* member : choice->second)
+      candidates.push_back({steering.wans[member->wan].name, member->weight});
+    view.peerWan[i] = choice->second[rendezvous(peer.publicKey, candidates)]->wan;
+  }
+}
+
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
@@ -327,6 +366,7 @@ Steering steer(const Config& config, const World& world) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
     steering.tunnels.push_back(viewOf(config, world, tunnel, book));
+    shareOut(config, steering, steering.tunnels.back());
   }
   return steering;
 }

@@ -253,8 +253,7 @@ class Daemon {
                     .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
-  WanMonitor wans_{loop_,
-                   [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); }};
+  WanMonitor wans_{loop_, [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); }};
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;

@@ -288,10 +288,14 @@ Result<std::vector<std::string>> Engine::pending() {
 /// would go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
 void Engine::noteMoves(const Steering& steering) {
   std::map<IfName, std::array<InUse, kFamilies.size()>> current;
+  std::map<IfName, Ways> ways;
   for (const TunnelView& view : steering.tunnels) {
     const PolicyView& policy = steering.policies[view.policy];
     auto& now = current[view.tunnel->name];
-    bool moved = false;
+    // A peer with WANs of its own moves alone, and what WireGuard has cached for it is as wrong.
+    const auto before = ways_.find(view.tunnel->name);
+    const Ways& peers = ways[view.tunnel->name] = waysOfPeers(steering, view);
+    bool moved = before != ways_.end() && before->second != peers;
     for (const Family family : kFamilies) {
       const auto at = std::to_underlying(family);
       now[at] = inUse(steering, policy, family);
@@ -310,8 +314,17 @@ void Engine::noteMoves(const Steering& steering) {
     if (auto done = kernel_.unstick(*view.tunnel, fwmark, config_.numbers);
         !done && done.error().kind != ErrorKind::notThere)
       if (observer_.trouble) observer_.trouble(done.error());
+    forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
+  ways_ = std::move(ways);
+}
+
+/// Of hosts behind this one: nothing else that is steered is translated, and to ask would load connection tracking.
+void Engine::forgetTranslations(const Steering& steering, const TunnelView& view) {
+  if (!config_.forward || !picture_.observed.nft) return;
+  auto done = kernel_.forgetTranslations(rightSources(steering, view, picture_.observed.nft->table));
+  if (!done && observer_.trouble) observer_.trouble(done.error());
 }
 
 /// A WAN that is not in use talks to nobody, so its gateway would be forgotten; the first packet after a failover must

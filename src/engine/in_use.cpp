@@ -3,16 +3,68 @@
 
 namespace wgsteer {
 
-InUse inUse(const Steering& steering, const PolicyView& policy, Family family) {
-  const MemberView* best = nullptr;
-  for (const MemberView& member : policy.members) {
-    if (!steering.wans[member.wan].eligible(family)) continue;
-    if (best == nullptr || member.metric.at(family) < best->metric.at(family)) best = &member;
-  }
-  if (best == nullptr) return {};
-  const Wan& wan = steering.wans[best->wan];
+namespace {
+
+InUse use(const Wan& wan, Family family) {
   const auto source = wan.source.find(family);
   return {wan.name, source == wan.source.end() ? std::nullopt : std::optional{source->second}};
+}
+
+/// Eligible WANs of the policy that share the best metric.
+std::vector<const Wan*> best(const Steering& steering, const PolicyView& policy, Family family) {
+  std::vector<const Wan*> wans;
+  std::uint32_t metric = 0;
+  for (const MemberView& member : policy.members) {
+    const Wan& wan = steering.wans[member.wan];
+    const std::uint32_t own = member.metric.at(family);
+    if (!wan.eligible(family) || (!wans.empty() && own > metric)) continue;
+    if (own != metric) wans.clear();
+    metric = own;
+    wans.push_back(&wan);
+  }
+  return wans;
+}
+
+}  // namespace
+
+InUse inUse(const Steering& steering, const PolicyView& policy, Family family) {
+  const auto wans = best(steering, policy, family);
+  return wans.empty() ? InUse{} : use(*wans.front(), family);
+}
+
+Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel) {
+  std::set<std::size_t> policies;
+  std::set<std::size_t> wans;
+  for (std::size_t i = 0; i < tunnel.peerPolicy.size(); ++i) {
+    if (tunnel.peerWan[i])
+      wans.insert(*tunnel.peerWan[i]);
+    else
+      policies.insert(tunnel.peerPolicy[i]);
+  }
+  Ways ways;
+  for (const Family family : kFamilies) {
+    for (const std::size_t policy : policies) ways.emplace(family, inUse(steering, steering.policies[policy], family));
+    for (const std::size_t wan : wans) ways.emplace(family, use(steering.wans[wan], family));
+  }
+  return ways;
+}
+
+std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
+                                                   const NftTable& table) {
+  std::map<Endpoint, std::set<Address>> sources;
+  for (std::size_t i = 0; i < tunnel.peerPolicy.size(); ++i) {
+    const auto& endpoint = tunnel.tunnel->peers[i].endpoint;
+    if (!endpoint) continue;
+    std::vector<const Wan*> wans;
+    if (tunnel.peerWan[i])
+      wans = {&steering.wans[*tunnel.peerWan[i]]};
+    else
+      wans = best(steering, steering.policies[tunnel.peerPolicy[i]], endpoint->address.family());
+    for (const Wan* wan : wans)
+      for (const auto& [device, address] : table.addresses)
+        if (device == wan->device) sources[*endpoint].insert(address);
+  }
+  return sources;
 }
 
 }  // namespace wgsteer

@@ -55,8 +55,8 @@ Status WanMonitor::add(const WanConfig& wan, Mark mark) {
   auto timer = os::Timer::create();
   if (!timer) return std::unexpected(timer.error());
   const std::size_t targets = prober->targets();
-  probed_.push_back(std::make_unique<Probed>(
-      Probed{wan, std::move(*prober), ProbeScore{wan, targets}, Damper{}, std::move(*timer)}));
+  probed_.push_back(
+      std::make_unique<Probed>(Probed{wan, std::move(*prober), ProbeScore{wan, targets}, Damper{}, std::move(*timer)}));
   Probed& added = *probed_.back();
   if (auto watched = loop_.watch(added.prober.descriptor(), [this, &added] { finish(added); }); !watched)
     return watched;
@@ -113,8 +113,8 @@ void WanMonitor::decide() {
     if (!down_.contains(name)) log::info("WAN " + name + " is down: " + why);
   for (const auto& [name, why] : down_)
     if (!down.contains(name)) log::info("WAN " + name + " is up again");
-  const bool same = std::ranges::equal(down, down_, {}, [](const auto& item) { return item.first; },
-                                       [](const auto& item) { return item.first; });
+  const bool same = std::ranges::equal(
+      down, down_, {}, [](const auto& item) { return item.first; }, [](const auto& item) { return item.first; });
   if (same) return;
   down_ = std::move(down);
   changed_(down_);

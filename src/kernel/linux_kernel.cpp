@@ -229,6 +229,12 @@ Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& nu
   return wireguard_.unstick(tunnel, fwmark, numbers);
 }
 
+Status LinuxKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) {
+  const auto forgotten = conntrack_.forget(rightSources);
+  if (!forgotten) return std::unexpected(forgotten.error());
+  return {};
+}
+
 Status LinuxKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& sink) {
   for (const IfIndex device : devices) {
     auto link = rtnetlink_.link(device);

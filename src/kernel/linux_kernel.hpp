@@ -6,6 +6,7 @@
 
 #include "wgsteer/kernel.hpp"
 
+#include "netlink/conntrack.hpp"
 #include "netlink/rtnetlink.hpp"
 #include "netlink/wireguard.hpp"
 #include "nft/nft.hpp"
@@ -23,6 +24,7 @@ class LinuxKernel : public Kernel {
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override {
     return wireguard_.setEndpoint(tunnel, peer, endpoint);
   }
+  Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Status subscribe() override;
@@ -49,6 +51,7 @@ class LinuxKernel : public Kernel {
 
   netlink::Rtnetlink rtnetlink_;
   netlink::WireGuard wireguard_;
+  netlink::Conntrack conntrack_;
   std::unique_ptr<nft::Nft> nft_;
   std::map<IfName, Tunnel> tunnels_;  ///< as last read: SetTunnelMark names a tunnel, its backend is known here
 };

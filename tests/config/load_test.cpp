@@ -194,12 +194,14 @@ TEST(Load, ReadsATunnel) {
   const Config config = load(
       "[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"default\"\nrole = \"server\"\nstall = 30\nhold = 90\nenabled = "
       "false\n"
-      "[[tunnel]]\ninterface = \"wg1\"\n");
+      "[[tunnel]]\ninterface = \"wg1\"\nbalance = true\nupdate_endpoint = false\n");
   ASSERT_EQ(config.tunnels.size(), 2U);
   const TunnelConfig expected{
       .interface = "wg0", .policy = "default", .role = Role::server, .stall = 30, .hold = 90, .enabled = false};
   EXPECT_EQ(config.tunnels[0], expected);
   EXPECT_EQ(config.tunnels[1].policy, kDefaultPolicy);
+  EXPECT_TRUE(config.tunnels[1].balance);
+  EXPECT_FALSE(config.tunnels[1].updateEndpoint);
 }
 
 TEST(Load, TakesEveryKindOfEndpoint) {

@@ -277,6 +277,76 @@ TEST(PolicySources, AreNotForServers) {
     EXPECT_TRUE(line.starts_with("0xf")) << line << ": 0xe0000000 is the server's";
 }
 
+/// Which mark each of many peers gets, with WANs of equal metric.
+std::map<Slot, int> shares(const Config& config, const World& world) {
+  std::map<Slot, int> seen;
+  const State state = desire(config, world);
+  for (const auto& [endpoint, slot] : state.nft->table.endpoints) {
+    ++seen[slot.value_or(Slot{0})];
+    EXPECT_TRUE(!slot || state.nft->table.policies.contains(*slot));
+  }
+  return seen;
+}
+
+World manyPeers() {
+  World world = twoWans();
+  for (std::uint8_t number = 2; number < 101; ++number)
+    world.tunnels.at("wg0").peers.push_back(peer(number, "203.0.113.55:" + std::to_string(number)));
+  return world;
+}
+
+Config balanced() {
+  Config config = fiberAndLte();
+  config.policies = {policy("both", {{"fiber", 1, 1}, {"lte", 1, 1}})};
+  config.tunnels = {tunnel("wg0", "both", Role::client)};
+  return config;
+}
+
+TEST(Balance, GivesEachPeerAWanOfItsOwn) {
+  Config config = balanced();
+  EXPECT_EQ(shares(config, manyPeers()), (std::map<Slot, int>{{Slot{14}, 100}})) << "the kernel chooses by flow";
+  config.tunnels.front().balance = true;
+  const auto seen = shares(config, manyPeers());
+  EXPECT_EQ(seen.size(), 2U);
+  EXPECT_NEAR(seen.at(Slot{1}), 50, 15);
+  EXPECT_NEAR(seen.at(Slot{2}), 50, 15);
+  const State state = desire(config, manyPeers());
+  EXPECT_EQ((state.nft->table.policySources.at({Mark{0x20000000}, Family::v4})), Address::v4(198, 51, 100, 10));
+}
+
+TEST(Balance, LeavesOneWanToThePolicysTable) {
+  Config config = balanced();
+  config.tunnels.front().balance = true;
+  World world = manyPeers();
+  world.links.at(kWan1).carrier = false;
+  EXPECT_EQ(shares(config, world), (std::map<Slot, int>{{Slot{14}, 100}}));
+}
+
+TEST(Balance, AppliesToThePeersOfATunnelWithTheUsersMark) {
+  Config config = balanced();
+  config.tunnels.front().balance = true;
+  World world = manyPeers();
+  world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  EXPECT_EQ(shares(config, world), shares(config, manyPeers()));
+}
+
+TEST(Balance, IsNotForServers) {
+  Config config = balanced();
+  config.tunnels.front().balance = true;
+  config.tunnels.front().role = Role::server;
+  EXPECT_EQ(shares(config, manyPeers()).size(), 1U);
+}
+
+TEST(Balance, OfAPinnedPeerAgreesWithItsSource) {
+  Config config = balanced();
+  config.tunnels = {tunnel("wg0", "default", Role::client)};
+  config.peers = {pinned("wg0", 1, "both"), pinned("wg0", 2, "both"), pinned("wg0", 3, "both"),
+                  pinned("wg0", 4, "both")};
+  const auto seen = shares(config, manyPeers());
+  EXPECT_EQ(seen.at(Slot{15}), 96);
+  EXPECT_FALSE(seen.contains(Slot{14})) << "the kernel's choice might not be the source's WAN";
+}
+
 TEST(Endpoints, ThatNobodyCouldSteerAreLeftOut) {
   World world = twoWans();
   world.tunnels.at("wg0").peers.clear();

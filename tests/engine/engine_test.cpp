@@ -96,6 +96,44 @@ TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndUnsticksIt) {
   EXPECT_EQ(kernel.unstuck.size(), 2U);
 }
 
+TEST_F(EngineTest, APinnedPeerThatMovesAloneIsUnstuck) {
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}, {"fiber", 2, 1}})};
+  config.tunnels = {tunnel("wg0", "default", Role::client)};
+  config.peers = {pinned("wg0", 1, "mobile")};
+  engine = makeEngine(config);
+  ASSERT_TRUE(engine->start());
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  kernel.carrier("wan1", false);
+  engine->onEvents();
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+  EXPECT_EQ(kernel.unstuck.size(), 1U) << "wireguard-go goes on sending by a link that is down";
+  EXPECT_EQ(moves, std::vector<std::string>{}) << "the tunnel itself stays";
+  const NftTable& table = kernel.real.observed.nft->table;
+  EXPECT_EQ((table.policySources.at({Mark{0xe0000000}, Family::v4})), Address::v4(192, 0, 2, 10));
+}
+
+TEST_F(EngineTest, TranslationsOfForwardedFlowsAreForgottenWhenTheTunnelMoves) {
+  Config config = fiberAndLte();
+  config.forward = true;
+  engine = makeEngine(config);
+  ASSERT_TRUE(engine->start());
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  ASSERT_EQ(kernel.forgotten.size(), 1U);
+  const std::map<Endpoint, std::set<Address>> right{
+      {kServer4, {Address::v4(198, 51, 100, 10), *Address::parse("2001:db8:20::10")}}};
+  EXPECT_EQ(kernel.forgotten.front(), right);
+}
+
+TEST_F(EngineTest, NothingIsTranslatedWithoutForwarding) {
+  ASSERT_TRUE(engine->start());
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  EXPECT_EQ(kernel.unstuck.size(), 1U);
+  EXPECT_TRUE(kernel.forgotten.empty());
+}
+
 TEST_F(EngineTest, ALinkThatComesBackIsUsedAgainAlthoughNobodyRestoresItsDefaultRoute) {
   ASSERT_TRUE(engine->start());
   kernel.linkGoesDown("wan0");

@@ -118,6 +118,11 @@ Status FakeKernel::setEndpoint(const Tunnel& tunnel, const PublicKey& peer, cons
   return {};
 }
 
+Status FakeKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) {
+  forgotten.push_back(rightSources);
+  return {};
+}
+
 Status FakeKernel::warm(const Neighbour& neighbour) {
   warmed.push_back(neighbour);
   return {};

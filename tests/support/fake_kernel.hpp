@@ -20,6 +20,7 @@ class FakeKernel : public Kernel {
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
+  Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Status subscribe() override;
@@ -48,6 +49,7 @@ class FakeKernel : public Kernel {
 
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> unstuck;
+  std::vector<std::map<Endpoint, std::set<Address>>> forgotten;  ///< what each call was given
   std::vector<Neighbour> warmed;
   static constexpr std::uint32_t kSomeone = 4711;  ///< netlink port of the others
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two peers of one tunnel: one goes as the tunnel does, the other is pinned to the second WAN first.
+# Two peers of one tunnel: one goes as the tunnel does, the other is pinned to the second WAN first; or each is given to a
+# WAN by its key.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 # Packets at 50 a second that an event may cost.
-readonly kBound=25
-readonly kPinnedKey=QCi6bYiZgXqTY4zIPiZm3aRSUG0aofEpPhyHdoS/I04=
+readonly kBound=10
+readonly kPinnedKey=uEvydGMpQcCIZL9kP1zsFl0Rhmv4gnSAyq5MxaBTT1I=
 
 # ---- A second peer, at the server's second address -------------------------------------------------------------------
 
@@ -27,6 +28,24 @@ role = "client"
 tunnel = "$tunnel_device"
 public_key = "$(public_key "$kPinnedKey")"
 use_wan = ["second:1", "first:2"]
+CONFIGURATION
+}
+
+# Without preference: each peer is given to one of the two.
+write_balanced_configuration() {
+  cat >"$work/wgsteer.toml" <<CONFIGURATION
+[[wan]]
+name = "first"
+device = "${wan_device[0]}"
+metric = 1
+[[wan]]
+name = "second"
+device = "${wan_device[1]}"
+metric = 1
+[[tunnel]]
+interface = "$tunnel_device"
+role = "client"
+balance = true
 CONFIGURATION
 }
 
@@ -93,13 +112,13 @@ pinned_answers() { traffic_log=$pinned_log answers; }
 pinned_lost() { traffic_log=$pinned_log packets_lost; }
 await_pinned() { await 15 "$1" at_least $(($(pinned_answers) + 5)) pinned_answers; } # WHAT
 
-both_up() {
+both_up() { # [CONFIGURATION WRITER]
   topology_up
   pinned_witness_up 0
   pinned_witness_up 1
   tunnel_up route_halves
   pinned_server_up
-  write_configuration
+  "${1:-write_configuration}"
   daemon_arguments=(-c "$work/wgsteer.toml")
   pinned_peer_up
   daemon_start_and_converge
@@ -182,6 +201,25 @@ case_pinned_elsewhere() {
   kill -HUP "$daemon_pid"
   await 5 'converged' converged
   pinned_steady_on 0 0 'reloaded'
+}
+
+way() { # COMMAND -> the WAN by which COMMAND counts packets
+  if (($("$1" 0) > 0)); then echo 0; else echo 1; fi
+}
+
+case_shared_out() {
+  local other pinned
+  both_up write_balanced_configuration
+  await_traffic 'traffic'
+  other=$(way right) pinned=$(way pinned_right)
+  equal 'WANs of the two peers, by their keys' '1 0' "$other $pinned"
+  pinned_steady_on "$pinned" "$other" 'shared out'
+  wan_carrier_down "$pinned"
+  pinned_steady_on $((1 - pinned)) $((1 - pinned)) 'no carrier'
+  wan_carrier_up "$pinned"
+  await 5 'converged' converged
+  pinned_steady_on "$pinned" "$other" 'each is back on its own'
+  bounded 'loss and return'
 }
 
 run_cases "$@"

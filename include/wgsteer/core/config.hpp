@@ -77,6 +77,8 @@ struct TunnelConfig {
   std::uint32_t hold = 60;     ///< seconds away from the preferred WAN before it is tried again
   bool enabled = true;         ///< false: left alone entirely
   bool updateEndpoint = true;  ///< peers with a host name are moved when it changes
+  /// Peers are shared out among WANs of equal metric by their keys, rather than by flow; not those of a server.
+  bool balance = false;
   bool operator==(const TunnelConfig&) const = default;
 };
 

@@ -60,6 +60,9 @@ struct TunnelView {
   std::size_t policy = 0;               ///< index into Steering::policies
   bool ownsFwmark = false;              ///< false: the user's, matched by a rule of its own
   std::vector<std::size_t> peerPolicy;  ///< per peer of the tunnel, index into policies
+  /// Per peer of the tunnel: which WAN (index into Steering::wans) of several of equal metric it is given to. Nothing
+  /// where the policy's own table chooses.
+  std::vector<std::optional<std::size_t>> peerWan;
 };
 
 /// The plan's intermediate result, which `status` and `check` show as well.

@@ -72,8 +72,9 @@ enum class Trigger : std::uint8_t {
   retry,
   reload
 };
-inline constexpr std::array<std::string_view, 13> kTriggerNames{
-    "start", "link", "address", "route", "rule", "nft", "sysctl", "tunnel", "overrun", "name", "health", "retry", "reload"};
+inline constexpr std::array<std::string_view, 13> kTriggerNames{"start",  "link",   "address", "route",   "rule",
+                                                                "nft",    "sysctl", "tunnel",  "overrun", "name",
+                                                                "health", "retry",  "reload"};
 
 inline Trigger triggerOf(const Event& event) {
   constexpr std::array<Trigger, std::variant_size_v<Event>> kTriggers{

@@ -100,7 +100,7 @@ struct World {
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules
   std::map<IfName, Tunnel> tunnels;
-  std::map<PeerId, NamedPeer> named;  ///< not all of them need to exist
+  std::map<PeerId, NamedPeer> named;            ///< not all of them need to exist
   std::map<std::string, std::string> wansDown;  ///< by name: unhealthy, or disabled by hand; and why
   std::uint8_t rpFilterAll = 0;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
