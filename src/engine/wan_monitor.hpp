@@ -49,7 +49,7 @@ class WanMonitor {
     os::Timer next;
     Instant started{};
     bool linked = false;
-    std::string trouble;  ///< said last
+    std::string trouble{};  ///< said last
   };
 
   Status add(const WanConfig& wan, Mark mark);
