@@ -31,13 +31,15 @@ void WanMonitor::clear() {
 }
 
 Status WanMonitor::watch(const Config& config, const Steering& steering) {
-  if (config.wans == wans_) return {};
+  std::map<std::string, Mark> marks;
+  for (const Wan& wan : steering.wans) marks.emplace(wan.name, Mark{config.numbers.mark(wan.slot).value});
+  if (config.wans == wans_ && marks == marks_) return {};
   clear();
   wans_ = config.wans;
-  for (const Wan& wan : steering.wans) {
-    const auto configured = std::ranges::find(wans_, wan.name, &WanConfig::name);
-    if (configured == wans_.end() || !isProbed(*configured)) continue;
-    if (auto added = add(*configured, Mark{config.numbers.mark(wan.slot).value}); !added) return added;
+  marks_ = std::move(marks);
+  for (const WanConfig& wan : wans_) {
+    if (!isProbed(wan) || !marks_.contains(wan.name)) continue;
+    if (auto added = add(wan, marks_.at(wan.name)); !added) return added;
   }
   if (std::ranges::find(wans_, TrackMethod::mwan3, &WanConfig::trackMethod) != wans_.end()) {
     auto opened = health::Mwan3Watch::create(kRunDirectory, [this](const std::string&, Health) { decide(); });

@@ -61,6 +61,7 @@ class WanMonitor {
   os::EventLoop& loop_;
   Changed changed_;
   std::vector<WanConfig> wans_;
+  std::map<std::string, Mark> marks_;  ///< of the WANs, by name
   std::vector<std::unique_ptr<Probed>> probed_;
   std::optional<health::Mwan3Watch> mwan3_;
   std::map<std::string, std::string> down_;

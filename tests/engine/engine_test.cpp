@@ -255,6 +255,36 @@ TEST_F(EngineTest, ReactionTimesAreCountedByWhatWasHeard) {
   EXPECT_EQ(count(Trigger::rule), 0U);
 }
 
+TEST_F(EngineTest, AWanThatIsTakenDownIsLeftAndTheReasonGiven) {
+  Config config;
+  config.wans = {{.name = "fiber", .device = "wan0"}, {.name = "lte", .device = "wan1", .metric = 2}};
+  engine = makeEngine(config);
+  ASSERT_TRUE(engine->start());
+  ASSERT_EQ(wayOf(kServer4), "wan0");
+  engine->setWansDown({{"fiber", "1 of 1 target unanswered"}});
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  ASSERT_FALSE(moves.empty());
+  EXPECT_EQ(moves.back(), "wg0 lte 1 of 1 target unanswered");
+  engine->setWansDown({});
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+}
+
+TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
+  ASSERT_TRUE(engine->start());
+  Tunnel& tunnel = kernel.real.world.tunnels.at("wg0");
+  const auto known = std::ranges::find_if(tunnel.peers, [](const Peer& peer) { return peer.endpoint == kServer4; });
+  ASSERT_NE(known, tunnel.peers.end());
+  const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
+  NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
+  named.leaving.push_back(kServer4.address);
+  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, 1'700'000'000);
+  EXPECT_EQ(known->endpoint, moved);
+  const auto& endpoints = kernel.real.observed.nft->table.endpoints;
+  EXPECT_TRUE(endpoints.contains(moved));
+  EXPECT_TRUE(endpoints.contains(kServer4)) << "a session may still use it";
+  EXPECT_EQ(wayOf(moved), "wan0");
+}
+
 TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
   ASSERT_TRUE(engine->start());
   const State before = present();
