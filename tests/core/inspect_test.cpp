@@ -193,9 +193,10 @@ TEST(InspectWans, NeedAnAnswerToStrictRpFilterAndLossOfCarrierWithoutOurSwitches
 }
 
 TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
-  Steering steering = steer({}, twoWans());
+  const World world = twoWans();  // which the steering refers to
+  Steering steering = steer({}, world);
   steering.problems = {"no mark is left"};
-  EXPECT_EQ(lines(inspect({}, twoWans(), steering, desire({}, twoWans()))), Lines{"problem: no mark is left"});
+  EXPECT_EQ(lines(inspect({}, world, steering, desire({}, world))), Lines{"problem: no mark is left"});
 }
 
 TEST(InspectTunnels, OfTheConfigurationThatAreNotThereAreTold) {
