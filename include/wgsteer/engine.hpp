@@ -131,7 +131,7 @@ class Engine {
   void digest(const Source& source);
   bool mayRepair();
   void converge();
-  bool commit(const Plan& plan);
+  bool commit(const Plan& plan, State desired);
   bool reread(const Stale& stale);
   bool resync();
   Result<Picture> lookAnew();
@@ -146,6 +146,7 @@ class Engine {
   Observer observer_;
   Now now_;
   Picture picture_;
+  PlanMemory memory_;
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   std::map<IfName, Ways> ways_;

@@ -162,16 +162,17 @@ bool Address::isMulticast() const {
 
 bool Address::isUniqueLocal() const { return family_ == Family::v6 && (bytes_[0] & 0xfe) == 0xfc; }
 
-Prefix::Prefix(const Address& address, std::uint8_t length) : length_(std::min(length, bitsOf(address.family()))) {
-  std::array<std::uint8_t, 16> bytes{};
-  const auto size = address.bytes().size();
-  std::ranges::copy(address.bytes(), bytes.begin());
-  for (std::size_t i = 0; i < size; ++i) {
-    const int kept = std::clamp(static_cast<int>(length_) - static_cast<int>(i * 8), 0, 8);
-    bytes[i] = static_cast<std::uint8_t>(bytes[i] & (0xff00U >> static_cast<unsigned>(kept)));
-  }
-  address_ = *Address::fromBytes({bytes.data(), size});
+Address Address::truncated(std::uint8_t length) const {
+  Address result = *this;
+  const std::size_t whole = length / 8U;
+  if (whole >= bytes().size()) return result;
+  result.bytes_[whole] = static_cast<std::uint8_t>(result.bytes_[whole] & (0xff00U >> (length % 8U)));
+  std::fill(result.bytes_.begin() + static_cast<std::ptrdiff_t>(whole) + 1, result.bytes_.end(), std::uint8_t{0});
+  return result;
 }
+
+Prefix::Prefix(const Address& address, std::uint8_t length)
+    : address_(address.truncated(length)), length_(std::min(length, bitsOf(address.family()))) {}
 
 std::optional<Prefix> Prefix::parse(std::string_view text) {
   const auto slash = text.find('/');
@@ -184,7 +185,7 @@ std::optional<Prefix> Prefix::parse(std::string_view text) {
 }
 
 bool Prefix::contains(const Address& address) const {
-  return address.family() == family() && Prefix{address, length_}.address() == address_;
+  return address.family() == family() && address.truncated(length_) == address_;
 }
 
 std::string Prefix::toString() const {

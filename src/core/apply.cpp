@@ -37,7 +37,7 @@ void applyOp(NftTable& table, const NftOp& op) {
                    putMapped(table.policySources, std::pair{source.mark, source.address.family()}, source.address, add);
                  },
                  [&](const NftPolicy& policy) { put(table.policies, policy.slot, add); },
-                 [&](const NftEndpoint& peer) { putMapped(table.endpoints, peer.endpoint, peer.policy, add); },
+                 [&](const NftEndpoint& peer) { putMapped(table.endpoints.edit(), peer.endpoint, peer.policy, add); },
                  [&](const NftListenPort& listen) { put(table.listenPorts, listen.port, add); },
                  [&](const NftForeignMark& foreign) { put(table.foreignMarks, foreign.mark, add); },
                  [&](const NftSysctl& changed) { put(table.changedSysctls, changed.sysctl, add); },

@@ -51,10 +51,10 @@ Route mirrored(const Route& original, TableId table, std::uint32_t metric) {
 
 class Desire {
  public:
-  Desire(const Config& config, const World& world, const Steering& steering)
-      : config_(config), numbers_(config.numbers), world_(world), steering_(steering) {
-    for (const Wan& wan : steering.wans)
-      if (wan.link != nullptr) wanLinks_.insert(wan.link->index);
+  Desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory)
+      : config_(config), numbers_(config.numbers), world_(world), steering_(steering), memory_(memory) {
+    for (const auto& [index, link] : world.links)
+      if (isLan(link)) lans_.push_back(&link);
     // A kernel that was started without IPv6 refuses its rules.
     if (std::ranges::any_of(world.links, [](const auto& entry) { return entry.second.hasIpv6; }))
       families_.push_back(Family::v6);
@@ -65,7 +65,9 @@ class Desire {
         NftState{.layout = {.markMask = numbers_.markMask, .forward = config_.forward, .intact = true}, .table = {}};
     for (const Wan& wan : steering_.wans) addWan(wan);
     for (const PolicyView& policy : steering_.policies) addPolicy(policy);
-    for (const TunnelView& tunnel : steering_.tunnels) addTunnel(tunnel);
+    std::map<IfName, Verdicts> verdicts;
+    for (const TunnelView& tunnel : steering_.tunnels) verdicts.emplace(tunnel.tunnel->name, addTunnel(tunnel));
+    addEndpoints(std::move(verdicts));
     state_.nft->table.changedSysctls = state_.sysctls;
     return std::move(state_);
   }
@@ -74,10 +76,12 @@ class Desire {
   NftTable& nft() { return state_.nft->table; }
 
   /// The first to claim a key has it: WANs come in order of preference, and a second device with the same prefix cannot
-  /// be told from the first by anybody.
+  /// be told from the first by anybody. Routes are ordered by their key, then by the rest.
   void addRoute(Route route) {
-    if (keys_.insert({route.table, route.destination, route.source, route.metric}).second)
-      state_.routes.insert(std::move(route));
+    const auto next = state_.routes.upper_bound(route);
+    if (next != state_.routes.end() && next->key() == route.key()) return;
+    if (next != state_.routes.begin() && std::prev(next)->key() == route.key()) return;
+    state_.routes.insert(next, std::move(route));
   }
 
   void addRule(Family family, std::uint32_t priority, MarkMatch mark, TableId table, std::optional<Prefix> from = {}) {
@@ -94,8 +98,8 @@ class Desire {
   // Tables.
 
   void addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric) {
-    for (const InterfaceAddress& own : world_.addresses) {
-      if (own.device != link.index || own.address.family() != family || own.address.isLinkLocal()) continue;
+    for (const InterfaceAddress& own : world_.addressesOf(link.index)) {
+      if (own.address.family() != family || own.address.isLinkLocal()) continue;
       const Prefix prefix{own.peer.value_or(own.address), own.prefixLength};
       const bool ownAddressAlone = !own.peer && prefix.length() == bitsOf(family);
       if (ownAddressAlone || own.noPrefixRoute || prefix.isDefault()) continue;
@@ -103,13 +107,14 @@ class Desire {
     }
   }
 
+  bool isLan(const Link& link) const {
+    return link.up && link.carrier && !link.loopback && link.kind != "tun" && !isTunnel(world_, link) &&
+           std::ranges::none_of(steering_.wans, [&](const Wan& wan) { return wan.link == &link; });
+  }
+
   /// Peers can sit in a LAN of ours: without its prefixes, their packets would be sent out to the Internet.
   void addLans(Family family, TableId table) {
-    for (const auto& [index, link] : world_.links) {
-      const bool serves = link.up && link.carrier && !link.loopback && !wanLinks_.contains(index) &&
-                          link.kind != "tun" && !isTunnel(world_, link);
-      if (serves) addOnLink(link, family, table, kLanMetric);
-    }
+    for (const Link* lan : lans_) addOnLink(*lan, family, table, kLanMetric);
   }
 
   /// Defaults of one WAN, each in its own right. When all of them are for particular sources only (IPv6), the first
@@ -183,8 +188,8 @@ class Desire {
     }
     nft().wans.emplace(wan.device, wan.slot);
     if (wan.link == nullptr) return;
-    for (const InterfaceAddress& own : world_.addresses)
-      if (own.device == wan.link->index && !own.tentative) nft().addresses.emplace(wan.device, own.address);
+    for (const InterfaceAddress& own : world_.addressesOf(wan.link->index))
+      if (!own.tentative) nft().addresses.emplace(wan.device, own.address);
     for (const auto& [family, address] : wan.source) nft().sources.emplace(std::pair{wan.device, family}, address);
     if (config_.sysctl) addSysctls(*wan.link);
   }
@@ -245,8 +250,8 @@ class Desire {
   void addServerReplies(MarkMatch mark) {
     for (const Wan& wan : steering_.wans) {
       if (wan.link == nullptr) continue;
-      for (const InterfaceAddress& own : world_.addresses) {
-        if (own.device != wan.link->index || own.tentative || own.address.isLinkLocal() || own.linkScope) continue;
+      for (const InterfaceAddress& own : world_.addressesOf(wan.link->index)) {
+        if (own.tentative || own.address.isLinkLocal() || own.linkScope) continue;
         addRule(own.address.family(), numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan.slot),
                 Prefix::host(own.address));
       }
@@ -255,7 +260,7 @@ class Desire {
 
   // Tunnels.
 
-  void addTunnel(const TunnelView& view) {
+  Verdicts addTunnel(const TunnelView& view) {
     const Tunnel& tunnel = *view.tunnel;
     // Which policy the socket's own mark leads to, before any nft rule.
     std::size_t bySocket = view.policy;
@@ -266,24 +271,39 @@ class Desire {
       addForeignMark(tunnel.fwmark, steering_.policies[bySocket]);
     }
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
-    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      const auto policy = verdictFor(view, i, bySocket);
-      const Peer& peer = tunnel.peers[i];
-      if (peer.endpoint) addEndpoint(*peer.endpoint, policy);
-      if (const auto named = world_.named.find({tunnel.name, peer.publicKey}); named != world_.named.end())
-        for (const Endpoint& endpoint : endpointsOf(named->second)) addEndpoint(endpoint, policy);
+    const auto verdict = [&](std::size_t policy) -> std::optional<Slot> {
+      if (!view.ownsFwmark && policy == bySocket) return std::nullopt;
+      return steering_.policies[policy].target.slot;
+    };
+    Verdicts verdicts{.usual = verdict(view.policy), .others = {}};
+    for (const auto& [peer, wan] : view.peerWan) verdicts.others.emplace(peer, markOfWan(steering_.wans[wan]));
+    for (const auto& [peer, policy] : view.peerPolicy) verdicts.others.emplace(peer, verdict(policy));
+    return verdicts;
+  }
+
+  void addEndpoints(std::map<IfName, Verdicts> verdicts) {
+    if (memory_.verdicts != verdicts) {
+      std::map<Endpoint, std::optional<Slot>> endpoints;
+      for (const auto& [tunnel, ofPeers] : verdicts) addEndpoints(world_.tunnels.at(tunnel), ofPeers, endpoints);
+      memory_.endpoints = std::move(endpoints);
+      memory_.verdicts = std::move(verdicts);
     }
+    nft().endpoints = memory_.endpoints;
   }
 
-  void addEndpoint(const Endpoint& endpoint, std::optional<Slot> policy) {
-    if (canBeSteered(endpoint)) nft().endpoints.emplace(endpoint, policy);
-  }
-
-  /// Which mark the peer's packets get; none when their socket's is right.
-  std::optional<Slot> verdictFor(const TunnelView& view, std::size_t peer, std::size_t bySocket) {
-    if (const auto wan = view.peerWan[peer]) return markOfWan(steering_.wans[*wan]);
-    if (!view.ownsFwmark && view.peerPolicy[peer] == bySocket) return std::nullopt;
-    return steering_.policies[view.peerPolicy[peer]].target.slot;
+  void addEndpoints(const Tunnel& tunnel, const Verdicts& verdicts,
+                    std::map<Endpoint, std::optional<Slot>>& endpoints) const {
+    const auto add = [&](const Endpoint& endpoint, std::optional<Slot> verdict) {
+      if (canBeSteered(endpoint)) endpoints.emplace(endpoint, verdict);
+    };
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      const Peer& peer = tunnel.peers[i];
+      const auto other = verdicts.others.find(i);
+      const auto verdict = other == verdicts.others.end() ? verdicts.usual : other->second;
+      if (peer.endpoint) add(*peer.endpoint, verdict);
+      if (const auto named = world_.named.find({tunnel.name, peer.publicKey}); named != world_.named.end())
+        for (const Endpoint& endpoint : endpointsOf(named->second)) add(endpoint, verdict);
+    }
   }
 
   Slot markOfWan(const Wan& wan) {
@@ -310,18 +330,24 @@ class Desire {
   const Numbers& numbers_;
   const World& world_;
   const Steering& steering_;
+  PlanMemory& memory_;
   State state_;
   std::vector<Family> families_{Family::v4};
-  std::set<IfIndex> wanLinks_;
-  std::set<std::tuple<TableId, Prefix, Prefix, std::uint32_t>> keys_;
+  std::vector<const Link*> lans_;
   std::map<Mark, std::size_t> foreignMarks_;
 };
 
 }  // namespace
 
-State desire(const Config& config, const World& world, const Steering& steering) {
+State desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory) {
   if (steering.wans.empty()) return {};
-  return Desire{config, world, steering}.build();
+  memory.recall(world);
+  return Desire{config, world, steering, memory}.build();
+}
+
+State desire(const Config& config, const World& world, const Steering& steering) {
+  PlanMemory none;
+  return desire(config, world, steering, none);
 }
 
 State desire(const Config& config, const World& world) { return desire(config, world, steer(config, world)); }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What has to change, in an order in which nothing goes the wrong way in between (see plan.hpp).
 #include <algorithm>
+#include <compare>
 #include <cstdint>
-#include <map>
 #include <tuple>
 
 #include "wgsteer/core/plan.hpp"
@@ -11,66 +11,76 @@ namespace wgsteer {
 
 namespace {
 
-using RouteKey = std::tuple<TableId, Prefix, Prefix, std::uint32_t>;
+/// Walks two ordered ranges at once and tells what only one of them has. An event changes next to nothing of what is
+/// there, so to compare each element once is nearly all that a plan costs.
+template <class Range, class OnlyDesired, class OnlyObserved>
+void compare(const Range& desired, const Range& observed, OnlyDesired onlyDesired, OnlyObserved onlyObserved) {
+  auto wanted = desired.begin();
+  auto present = observed.begin();
+  while (wanted != desired.end() || present != observed.end()) {
+    const auto order = wanted == desired.end()     ? std::strong_ordering::greater
+                       : present == observed.end() ? std::strong_ordering::less
+                                                   : *wanted <=> *present;
+    if (order < 0) onlyDesired(*wanted);
+    if (order > 0) onlyObserved(*present);
+    if (order <= 0) ++wanted;
+    if (order >= 0) ++present;
+  }
+}
 
-/// Closing routes first: from then on a table that is half full cannot leak. Then on-link prefixes before defaults.
-bool installsBefore(const Route& left, const Route& right) {
+/// Closing routes first: from then on a table that is half full cannot leak. Then on-link prefixes before defaults. Of
+/// equals, the table with the highest number: those of policies, by which packets go, before those of single WANs.
+bool installsBefore(const Route* left, const Route* right) {
   const auto rank = [](const Route& route) {
-    return std::tuple{route.type == RouteType::unicast, -static_cast<int>(route.destination.length())};
+    return std::tuple{route.type == RouteType::unicast, -static_cast<int>(route.destination.length()),
+                      -static_cast<std::int64_t>(route.table.value)};
   };
-  return rank(left) < rank(right);
+  return rank(*left) < rank(*right);
+}
+
+/// The reverse, for removals: the closing route goes last.
+bool leavesBefore(const Route* left, const Route* right) {
+  const auto rank = [](const Route& route) {
+    return std::tuple{route.type != RouteType::unicast, static_cast<int>(route.destination.length()),
+                      -static_cast<std::int64_t>(route.table.value)};
+  };
+  return rank(*left) < rank(*right);
 }
 
 /// Routes of equal key are one to the kernel (IPv4) or siblings (IPv6); a state of ours has one per key at the most,
 /// but an observed one may have more, of which all but the desired are stale.
 void diffRoutes(const std::set<Route>& desired, const std::set<Route>& observed, Plan& additions, Plan& removals) {
-  std::map<RouteKey, const Route*> wanted;
-  for (const Route& route : desired) wanted.emplace(route.key(), &route);
-
-  std::set<RouteKey> replaceable;
-  std::vector<const Route*> stale;
-  for (const Route& route : observed) {
-    if (desired.contains(route)) continue;
-    const auto successor = wanted.find(route.key());
-    // A replacement takes the place of one route; what else has the same key is to be removed.
-    const bool replaced =
-        successor != wanted.end() && !observed.contains(*successor->second) && replaceable.insert(route.key()).second;
-    if (!replaced) stale.push_back(&route);
-  }
-
-  std::vector<Route> missing;
-  std::ranges::set_difference(desired, observed, std::back_inserter(missing));
+  std::vector<const Route*> missing;
+  std::vector<const Route*> surplus;
+  compare(
+      desired, observed, [&](const Route& route) { missing.push_back(&route); },
+      [&](const Route& route) { surplus.push_back(&route); });
+  // A replacement takes the place of one route; what else has the same key is to be removed.
+  std::set<const Route*> replacements;
+  std::erase_if(surplus, [&](const Route* route) {
+    const auto successor = std::ranges::lower_bound(missing, route->key(), {}, [](const Route* r) { return r->key(); });
+    return successor != missing.end() && (*successor)->key() == route->key() && replacements.insert(*successor).second;
+  });
   std::ranges::stable_sort(missing, installsBefore);
-  for (Route& route : missing) {
-    const bool replace = replaceable.contains(route.key());
-    additions.changes.emplace_back(AddRoute{std::move(route), replace});
-  }
-  // In the reverse order: the closing route goes last.
-  std::ranges::stable_sort(stale, [](const Route* left, const Route* right) { return installsBefore(*right, *left); });
-  for (const Route* route : stale) removals.changes.emplace_back(DeleteRoute{*route});
+  for (const Route* route : missing) additions.changes.emplace_back(AddRoute{*route, replacements.contains(route)});
+  std::ranges::stable_sort(surplus, leavesBefore);
+  for (const Route* route : surplus) removals.changes.emplace_back(DeleteRoute{*route});
 }
 
-template <class Element, class Make>
-void diffSets(const std::set<Element>& desired, const std::set<Element>& observed, std::vector<NftOp>& removed,
-              std::vector<NftOp>& added, Make make) {
-  for (const Element& element : observed)
-    if (!desired.contains(element)) removed.push_back({false, make(element)});
-  for (const Element& element : desired)
-    if (!observed.contains(element)) added.push_back({true, make(element)});
+template <class Set, class Make>
+void diffSets(const Set& desired, const Set& observed, std::vector<NftOp>& removed, std::vector<NftOp>& added,
+              Make make) {
+  compare(
+      desired, observed, [&](const auto& element) { added.push_back({true, make(element)}); },
+      [&](const auto& element) { removed.push_back({false, make(element)}); });
 }
 
-/// A changed value is a deletion and an addition: the kernel (6.18) refuses to overwrite a map's element.
-template <class Key, class Value, class Make>
-void diffMaps(const std::map<Key, Value>& desired, const std::map<Key, Value>& observed, std::vector<NftOp>& removed,
-              std::vector<NftOp>& added, Make make) {
-  for (const auto& [key, value] : observed) {
-    const auto kept = desired.find(key);
-    if (kept == desired.end() || kept->second != value) removed.push_back({false, make(key, value)});
-  }
-  for (const auto& [key, value] : desired) {
-    const auto present = observed.find(key);
-    if (present == observed.end() || present->second != value) added.push_back({true, make(key, value)});
-  }
+/// Elements are pairs of key and value: a changed value is a deletion and an addition, for the kernel (6.18) refuses to
+/// overwrite a map's element.
+template <class Map, class Make>
+void diffMaps(const Map& desired, const Map& observed, std::vector<NftOp>& removed, std::vector<NftOp>& added,
+              Make make) {
+  diffSets(desired, observed, removed, added, [&](const auto& element) { return make(element.first, element.second); });
 }
 
 std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
@@ -88,8 +98,9 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
            [](const auto& key, const Address& address) { return NftSource{key.first, address}; });
   diffMaps(desired.policySources, observed.policySources, elementsGone, elementsNew,
            [](const auto& key, const Address& address) { return NftPolicySource{key.first, address}; });
-  diffMaps(desired.endpoints, observed.endpoints, elementsGone, elementsNew,
-           [](const Endpoint& endpoint, std::optional<Slot> policy) { return NftEndpoint{endpoint, policy}; });
+  if (!desired.endpoints.same(observed.endpoints))
+    diffMaps(desired.endpoints, observed.endpoints, elementsGone, elementsNew,
+             [](const Endpoint& endpoint, std::optional<Slot> policy) { return NftEndpoint{endpoint, policy}; });
   diffSets(desired.listenPorts, observed.listenPorts, elementsGone, elementsNew,
            [](std::uint16_t port) { return NftListenPort{port}; });
   diffSets(desired.foreignMarks, observed.foreignMarks, elementsGone, elementsNew,
@@ -174,21 +185,21 @@ void append(Plan& plan, Plan&& more) { std::ranges::move(more.changes, std::back
 
 Plan diff(const State& desired, const State& observed) {
   Plan plan;
-  Plan removedRoutes;
+  Plan removals;
   NftSteps nft = diffNft(desired.nft, observed.nft);
   if (nft.beforeRoutes) plan.changes.emplace_back(std::move(*nft.beforeRoutes));
+  Plan removedRoutes;
   diffRoutes(desired.routes, observed.routes, plan, removedRoutes);
-  for (const Rule& rule : desired.rules)
-    if (!observed.rules.contains(rule)) plan.changes.emplace_back(AddRule{rule});
+  compare(
+      desired.rules, observed.rules, [&](const Rule& rule) { plan.changes.emplace_back(AddRule{rule}); },
+      [&](const Rule& rule) { removals.changes.emplace_back(DeleteRule{rule}); });
   if (nft.main) plan.changes.emplace_back(std::move(*nft.main));
   diffTunnelMarks(desired.tunnelMarks, observed.tunnelMarks, plan);
-  for (const Sysctl& sysctl : desired.sysctls)
-    if (!observed.sysctls.contains(sysctl)) plan.changes.emplace_back(SetSysctl{sysctl, true});
-  for (const Sysctl& sysctl : observed.sysctls)
-    if (!desired.sysctls.contains(sysctl)) plan.changes.emplace_back(SetSysctl{sysctl, false});
+  compare(
+      desired.sysctls, observed.sysctls, [&](const Sysctl& sysctl) { plan.changes.emplace_back(SetSysctl{sysctl}); },
+      [&](const Sysctl& sysctl) { plan.changes.emplace_back(SetSysctl{sysctl, false}); });
   if (nft.last) plan.changes.emplace_back(std::move(*nft.last));
-  for (const Rule& rule : observed.rules)
-    if (!desired.rules.contains(rule)) plan.changes.emplace_back(DeleteRule{rule});
+  append(plan, std::move(removals));
   append(plan, std::move(removedRoutes));
   if (nft.afterRoutes) plan.changes.emplace_back(std::move(*nft.afterRoutes));
   return plan;

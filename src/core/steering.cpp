@@ -58,8 +58,8 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
     return std::tuple{!asked, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
   };
   const InterfaceAddress* chosen = nullptr;
-  for (const InterfaceAddress& own : world.addresses) {
-    if (own.device != wan.link->index || own.address.family() != family || !usableSource(own)) continue;
+  for (const InterfaceAddress& own : world.addressesOf(wan.link->index)) {
+    if (own.address.family() != family || !usableSource(own)) continue;
     if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
   }
   if (chosen == nullptr) return std::nullopt;
@@ -70,8 +70,8 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
 /// reached by. With the link down the addresses stay; when they go (a lease that ran out), nothing leads there.
 bool mayCountAgain(const World& world, const Route& route) {
   return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
-    return std::ranges::any_of(world.addresses, [&](const InterfaceAddress& own) {
-      if (own.device != hop.device || own.address.family() != route.family()) return false;
+    return std::ranges::any_of(world.addressesOf(hop.device), [&](const InterfaceAddress& own) {
+      if (own.address.family() != route.family()) return false;
       return !hop.gateway || hop.onlink || hop.gateway->family() != route.family() ||
              Prefix{own.peer.value_or(own.address), own.prefixLength}.contains(*hop.gateway);
     });
@@ -272,8 +272,10 @@ class PolicyBook {
 
 /// Whoever has a host name is called by us, even if its endpoint is not known yet.
 bool callsByName(const World& world, const Tunnel& tunnel) {
-  return std::ranges::any_of(tunnel.peers,
-                             [&](const Peer& peer) { return world.named.contains({tunnel.name, peer.publicKey}); });
+  for (auto named = world.named.lower_bound({tunnel.name, {}});
+       named != world.named.end() && named->first.tunnel == tunnel.name; ++named)
+    if (std::ranges::binary_search(tunnel.peers, named->first.key, {}, &Peer::publicKey)) return true;
+  return false;
 }
 
 /// The WANs of the policy that are used now and share a metric, if there is a choice: none, or several.
@@ -295,40 +297,51 @@ std::vector<const MemberView*> equals(const Steering& steering, const PolicyView
 /// source has been set, so that it would take the other WAN's way as often as not. The rest may do so if the user wants
 /// it.
 void shareOut(const Config& config, const Steering& steering, TunnelView& view) {
-  view.peerWan.assign(view.peerPolicy.size(), std::nullopt);
   if (view.server) return;  // whose replies leave by the WAN that they came in on
   const auto configured = std::ranges::find(config.tunnels, view.tunnel->name, &TunnelConfig::interface);
   const bool all = configured != config.tunnels.end() && configured->balance;
   std::map<std::pair<std::size_t, Family>, std::vector<const MemberView*>> choices;
-  for (std::size_t i = 0; i < view.peerPolicy.size(); ++i) {
+  const auto assign = [&](std::size_t i) {
     const Peer& peer = view.tunnel->peers[i];
-    const std::size_t policy = view.peerPolicy[i];
-    if (!peer.endpoint || (!all && policy == view.policy)) continue;
+    const std::size_t policy = view.policyOf(i);
+    if (!peer.endpoint) return;
     const auto [choice, fresh] = choices.try_emplace({policy, peer.endpoint->address.family()});
     if (fresh) choice->second = equals(steering, steering.policies[policy], choice->first.second);
-    if (choice->second.empty()) continue;
+    if (choice->second.empty()) return;
     std::vector<Candidate> candidates;
     for (const MemberView* member : choice->second)
       candidates.push_back({steering.wans[member->wan].name, member->weight});
     view.peerWan[i] = choice->second[rendezvous(peer.publicKey, candidates)]->wan;
-  }
+  };
+  if (all)
+    for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) assign(i);
+  else
+    for (const auto& [i, policy] : view.peerPolicy) assign(i);
 }
 
-TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book) {
+bool isServer(Role role, const World& world, const Tunnel& tunnel, PlanMemory& memory) {
+  if (role != Role::automatic) return role == Role::server;
+  const auto [likeServer, unknown] = memory.likeServer.try_emplace(tunnel.name);
+  if (unknown) likeServer->second = looksLikeServer(tunnel);
+  return likeServer->second && !callsByName(world, tunnel);
+}
+
+TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book,
+                  PlanMemory& memory) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
 
   TunnelView view;
   view.tunnel = &tunnel;
-  view.server = asked.role == Role::automatic ? !callsByName(world, tunnel) && looksLikeServer(tunnel)
-                                              : asked.role == Role::server;
+  view.server = isServer(asked.role, world, tunnel, memory);
   view.policy = book.find(asked.policy, view.server);
   view.ownsFwmark = tunnel.fwmark.value == 0 || config.numbers.isOurs(tunnel.fwmark);
-  for (const Peer& peer : tunnel.peers) {
-    const auto own = std::ranges::find_if(config.peers, [&](const PeerConfig& entry) {
-      return entry.tunnel == tunnel.name && entry.publicKey == peer.publicKey && entry.policy;
-    });
-    view.peerPolicy.push_back(own == config.peers.end() ? view.policy : book.find(*own->policy, view.server));
+  for (const PeerConfig& own : config.peers) {
+    if (own.tunnel != tunnel.name || !own.policy) continue;
+    const auto peer = std::ranges::lower_bound(tunnel.peers, own.publicKey, {}, &Peer::publicKey);
+    if (peer == tunnel.peers.end() || peer->publicKey != own.publicKey) continue;
+    const std::size_t policy = book.find(*own.policy, view.server);
+    if (policy != view.policy) view.peerPolicy.emplace(peer - tunnel.peers.begin(), policy);
   }
   return view;
 }
@@ -358,14 +371,25 @@ bool looksLikeServer(const Tunnel& tunnel) {
                              [&](const Peer& peer) { return std::ranges::all_of(peer.allowedIps, isHost); });
 }
 
+void PlanMemory::recall(const World& world) {
+  if (tunnels.same(world.tunnels) && named.same(world.named)) return;
+  *this = {.tunnels = world.tunnels, .named = world.named, .likeServer = {}, .verdicts = {}, .endpoints = {}};
+}
+
 Steering steer(const Config& config, const World& world) {
+  PlanMemory none;
+  return steer(config, world, none);
+}
+
+Steering steer(const Config& config, const World& world, PlanMemory& memory) {
+  memory.recall(world);
   Steering steering;
   steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems) : configuredWans(config, world);
   PolicyBook book{config, steering};
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, book));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, book, memory));
     shareOut(config, steering, steering.tunnels.back());
   }
   return steering;

@@ -2,6 +2,7 @@
 #include "wgsteer/core/track.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "wgsteer/core/numbers.hpp"
 
@@ -48,7 +49,7 @@ class Tracker {
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return own.device == event.index; });
     std::erase_if(observed_.sysctls, [&](const Sysctl& sysctl) { return sysctl.device == name; });
     world_.links.erase(known);
-    world_.tunnels.erase(name);
+    world_.tunnels.edit().erase(name);
     observed_.tunnelMarks.erase(name);
     return {.relevant = true, .stale = {.ownRoutes = true}};
   }
@@ -151,8 +152,7 @@ class Tracker {
 };
 
 void settleMark(World& world, const SetTunnelMark& set) {
-  const auto tunnel = world.tunnels.find(set.tunnel);
-  if (tunnel != world.tunnels.end()) tunnel->second.fwmark = set.mark;
+  if (world.tunnels.contains(set.tunnel)) world.tunnels.edit().at(set.tunnel).fwmark = set.mark;
 }
 
 /// Not every switch that is written is announced (src_valid_mark is not); and one that we took back, but still thought
@@ -171,8 +171,8 @@ void settleSysctl(World& world, const SetSysctl& set) {
 
 Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{picture}, event); }
 
-void settle(Picture& picture, const Plan& plan) {
-  apply(picture.observed, plan);
+void settle(Picture& picture, const Plan& plan, State reached) {
+  picture.observed = std::move(reached);
   for (const Change& change : plan.changes) {
     if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture.world, *set);
     if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);

@@ -83,8 +83,8 @@ void Engine::onEvents() {
 
 void Engine::onCarrierCheck() {
   std::vector<IfIndex> wans;
-  for (const Wan& wan : steering().wans)
-    if (const Link* link = picture_.world.linkNamed(wan.device)) wans.push_back(link->index);
+  for (const auto& [device, slot] : picture_.world.adopted.wanSlots)
+    if (const Link* link = picture_.world.linkNamed(device)) wans.push_back(link->index);
   digest([&](const Kernel::Sink& sink) {
     if (auto asked = kernel_.askLinks(wans, sink); !asked && observer_.trouble) observer_.trouble(asked.error());
   });
@@ -140,10 +140,13 @@ void Engine::onPoll() {
     gateways_.clear();
     keepGatewaysWarm(steering());
   }
-  const auto before = picture_.world.tunnels;
+  auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   if (!reread({.tunnels = true})) return;
-  if (sameForPlans(before, picture_.world.tunnels) && markedBefore == picture_.observed.tunnelMarks) return;
+  if (sameForPlans(*before, *picture_.world.tunnels)) {
+    before.inPlace() = *std::exchange(picture_.world.tunnels, before);
+    if (markedBefore == picture_.observed.tunnelMarks) return;
+  }
   ++statistics_.wakeUps;
   converge();
 }
@@ -174,20 +177,22 @@ void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
   for (const TunnelView& view : steering.tunnels) {
     const auto configured = std::ranges::find(config_.tunnels, view.tunnel->name, &TunnelConfig::interface);
     if (configured != config_.tunnels.end() && !configured->updateEndpoint) continue;
-    Tunnel& tunnel = picture_.world.tunnels.at(view.tunnel->name);
+    const Tunnel& tunnel = *view.tunnel;
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      Peer& peer = tunnel.peers[i];
+      const Peer& peer = tunnel.peers[i];
       const PeerId id{tunnel.name, peer.publicKey};
       const auto named = picture_.world.named.find(id);
       if (named == picture_.world.named.end()) continue;
-      const auto usable = usableFamilies(steering, steering.policies[view.peerPolicy[i]]);
+      const auto usable = usableFamilies(steering, steering.policies[view.policyOf(i)]);
       const auto better = betterEndpoint(peer, named->second, usable, wallClock);
       if (!better) continue;
       if (auto done = kernel_.setEndpoint(tunnel, peer.publicKey, *better); !done) {
         if (observer_.trouble) observer_.trouble(done.error());
         continue;
       }
-      const auto before = std::exchange(peer.endpoint, better);
+      // What the steering borrows stays as it is: whoever else shares the tunnels keeps them.
+      Peer& told = picture_.world.tunnels.edit().at(tunnel.name).peers[i];
+      const auto before = std::exchange(told.endpoint, better);
       if (observer_.endpointMoved) observer_.endpointMoved(id, named->second, before, *better);
     }
   }
@@ -198,6 +203,7 @@ Status Engine::reconfigure(Config config) {
   if (auto clear = refuseConflicts(config); !clear) return clear;
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
+  memory_ = {};
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
   return {};
@@ -205,19 +211,21 @@ Status Engine::reconfigure(Config config) {
 
 Status Engine::flush() {
   wake(Trigger::reload);
-  const Plan plan = diff(State{}, picture_.observed);
-  if (!commit(plan)) return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
+  if (!commit(diff(State{}, picture_.observed), State{}))
+    return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
   return {};
 }
 
 void Engine::converge() {
-  const Steering steering = steer(config_, picture_.world);
-  commit(diff(desire(config_, picture_.world, steering), picture_.observed));
+  const Steering steering = steer(config_, picture_.world, memory_);
+  State desired = desire(config_, picture_.world, steering, memory_);
+  const Plan plan = diff(desired, picture_.observed);
+  commit(plan, std::move(desired));
   noteMoves(steering);
   keepGatewaysWarm(steering);
 }
 
-bool Engine::commit(const Plan& plan) {
+bool Engine::commit(const Plan& plan, State desired) {
   CommitReport report;
   if (!plan.empty()) {
     report = kernel_.commit(plan, config_.numbers);
@@ -229,7 +237,7 @@ bool Engine::commit(const Plan& plan) {
   if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
   const DeviceName names = deviceNames(picture_.world);
   if (report.ok()) {
-    settle(picture_, plan);
+    settle(picture_, plan, std::move(desired));
     retryAfter_.reset();
   } else {
     scheduleRetry();

@@ -33,14 +33,10 @@ InUse inUse(const Steering& steering, const PolicyView& policy, Family family) {
 }
 
 Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel) {
-  std::set<std::size_t> policies;
+  std::set<std::size_t> policies{tunnel.policy};
   std::set<std::size_t> wans;
-  for (std::size_t i = 0; i < tunnel.peerPolicy.size(); ++i) {
-    if (tunnel.peerWan[i])
-      wans.insert(*tunnel.peerWan[i]);
-    else
-      policies.insert(tunnel.peerPolicy[i]);
-  }
+  for (const auto& [peer, policy] : tunnel.peerPolicy) policies.insert(policy);
+  for (const auto& [peer, wan] : tunnel.peerWan) wans.insert(wan);
   Ways ways;
   for (const Family family : kFamilies) {
     for (const std::size_t policy : policies) ways.emplace(family, inUse(steering, steering.policies[policy], family));
@@ -52,14 +48,14 @@ Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel) {
 std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
                                                    const NftTable& table) {
   std::map<Endpoint, std::set<Address>> sources;
-  for (std::size_t i = 0; i < tunnel.peerPolicy.size(); ++i) {
+  for (std::size_t i = 0; i < tunnel.tunnel->peers.size(); ++i) {
     const auto& endpoint = tunnel.tunnel->peers[i].endpoint;
     if (!endpoint) continue;
     std::vector<const Wan*> wans;
-    if (tunnel.peerWan[i])
-      wans = {&steering.wans[*tunnel.peerWan[i]]};
+    if (const auto own = tunnel.wanOf(i))
+      wans = {&steering.wans[*own]};
     else
-      wans = best(steering, steering.policies[tunnel.peerPolicy[i]], endpoint->address.family());
+      wans = best(steering, steering.policies[tunnel.policyOf(i)], endpoint->address.family());
     for (const Wan* wan : wans)
       for (const auto& [device, address] : table.addresses)
         if (device == wan->device) sources[*endpoint].insert(address);

@@ -98,7 +98,7 @@ Json tunnelDocument(const Picture& picture, const Steering& steering, const Tunn
                 {"peers", Json::array()}};
   for (std::size_t i = 0; i < tunnel.peers.size(); ++i)
     document["peers"].push_back(
-        peerDocument(picture, tunnel, tunnel.peers[i], steering.policies[view.peerPolicy[i]].name, now));
+        peerDocument(picture, tunnel, tunnel.peers[i], steering.policies[view.policyOf(i)].name, now));
   return document;
 }
 

@@ -310,7 +310,7 @@ bool takeEndpoint(NftTable& table, const Element& element) {
   std::optional<Slot> policy;
   if (const auto* to = std::get_if<GoTo>(&element.value)) policy = slotFromName(to->chain, kPolicyPrefix);
   if (!policy && !std::holds_alternative<Return>(element.value)) return false;
-  table.endpoints.emplace(endpointIn(element.key, familyOf(element.set)), policy);
+  table.endpoints.edit().emplace(endpointIn(element.key, familyOf(element.set)), policy);
   return true;
 }
 

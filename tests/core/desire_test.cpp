@@ -209,7 +209,7 @@ TEST(Marks, OfTheTunnelsArePoliciesMarks) {
 
 TEST(Marks, OfTheUserAreKeptAndMatchedAsTheyAre) {
   World world = twoWans();
-  world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   const State state = desire({}, world);
   EXPECT_TRUE(state.tunnelMarks.empty());
   EXPECT_EQ(rules(state, Family::v6).back(), "priority 80 fwmark 0xca6c lookup 1464271119 proto 87");
@@ -222,11 +222,11 @@ TEST(Marks, OfTheUserThatTwoTunnelsShareLeadToTheFirstOnesPolicy) {
   config.policies = {policy("mobile", {{"lte", 1, 1}})};
   config.tunnels = {tunnel("wg1", "mobile")};
   World world = twoWans();
-  world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   Tunnel second = world.tunnels.at("wg0");
   second.name = "wg1";
   second.peers = {peer(2, "203.0.113.66:51820")};
-  world.tunnels.emplace("wg1", second);
+  world.tunnels.edit().emplace("wg1", second);
   const State state = desire(config, world);
   EXPECT_EQ(state.nft->table.endpoints.at(kServer4), std::nullopt);
   EXPECT_EQ(state.nft->table.endpoints.at(*second.peers.front().endpoint), Slot{2}) << "steered by its endpoint";
@@ -291,7 +291,7 @@ std::map<Slot, int> shares(const Config& config, const World& world) {
 World manyPeers() {
   World world = twoWans();
   for (std::uint8_t number = 2; number < 101; ++number)
-    world.tunnels.at("wg0").peers.push_back(peer(number, "203.0.113.55:" + std::to_string(number)));
+    world.tunnels.edit().at("wg0").peers.push_back(peer(number, "203.0.113.55:" + std::to_string(number)));
   return world;
 }
 
@@ -326,7 +326,7 @@ TEST(Balance, AppliesToThePeersOfATunnelWithTheUsersMark) {
   Config config = balanced();
   config.tunnels.front().balance = true;
   World world = manyPeers();
-  world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   EXPECT_EQ(shares(config, world), shares(config, manyPeers()));
 }
 
@@ -349,13 +349,13 @@ TEST(Balance, OfAPinnedPeerAgreesWithItsSource) {
 
 TEST(Endpoints, ThatNobodyCouldSteerAreLeftOut) {
   World world = twoWans();
-  world.tunnels.at("wg0").peers.clear();
+  world.tunnels.edit().at("wg0").peers.clear();
   std::uint8_t number = 0;
   for (const char* endpoint : {"0.0.0.0:1", "127.0.0.1:1", "[::1]:1", "[fe80::1]:1", "224.0.0.1:1", "192.0.2.7:0"})
-    world.tunnels.at("wg0").peers.push_back(peer(++number, endpoint));
+    world.tunnels.edit().at("wg0").peers.push_back(peer(++number, endpoint));
   Peer silent = peer(++number, "192.0.2.7:1");
   silent.endpoint.reset();
-  world.tunnels.at("wg0").peers.push_back(silent);
+  world.tunnels.edit().at("wg0").peers.push_back(silent);
   EXPECT_TRUE(desire({}, world).nft->table.endpoints.empty());
 }
 
@@ -378,7 +378,7 @@ TEST(Servers, WithTheUsersMarkDoSoAsWell) {
   Config config = fiberAndLte();
   config.tunnels = {tunnel("wg0", "default", Role::server)};
   World world = twoWans();
-  world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   const Lines all = rules(desire(config, world), Family::v4);
   EXPECT_EQ(std::ranges::count(all, "priority 60 from 192.0.2.10 fwmark 0xca6c lookup 1464270849 proto 87"), 1);
 }

@@ -222,7 +222,7 @@ TEST(InspectPeers, ThatNoWanReachesAreAProblem) {
 
 TEST(InspectPeers, WithoutAnEndpointHaveNothingToBeFound) {
   World world = twoWans();
-  world.tunnels.at("wg0").peers.front().endpoint.reset();
+  world.tunnels.edit().at("wg0").peers.front().endpoint.reset();
   EXPECT_EQ(lines(inspected({}, world, {})), Lines{});
 }
 

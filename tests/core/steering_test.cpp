@@ -53,7 +53,7 @@ TEST(FoundWans, AreNeverTunnelsNorDevicesThatWrapPackets) {
     EXPECT_EQ(names(steer({}, world)), Names{"wan1"}) << kind;
   }
   World userSpace = twoWans();
-  userSpace.tunnels["wan0"].name = "wan0";
+  userSpace.tunnels.edit()["wan0"].name = "wan0";
   EXPECT_EQ(names(steer({}, userSpace)), Names{"wan1"}) << "known as a tunnel by its socket, whatever its kind";
 }
 
@@ -229,7 +229,7 @@ TEST(Policies, OfServersHaveAMarkOfTheirOwn) {
   Config config = fiberAndLte();
   config.tunnels = {tunnel("wg0", "default", Role::server)};
   World world = twoWans();
-  world.tunnels["wg1"].name = "wg1";
+  world.tunnels.edit()["wg1"].name = "wg1";
   const Steering steering = steer(config, world);
   EXPECT_TRUE(policyOf(steering, "wg0").server);
   EXPECT_FALSE(policyOf(steering, "wg1").server);
@@ -261,7 +261,7 @@ TEST(Tunnels, ThatAreDisabledAreLeftAlone) {
 TEST(Tunnels, OwnTheirFwmarkUnlessItIsTheUsers) {
   World world = twoWans();
   const auto owned = [&](std::uint32_t mark) {
-    world.tunnels.at("wg0").fwmark = Mark{mark};
+    world.tunnels.edit().at("wg0").fwmark = Mark{mark};
     return steer({}, world).tunnels.front().ownsFwmark;
   };
   EXPECT_TRUE(owned(0));
@@ -276,11 +276,11 @@ TEST(Peers, HaveTheirTunnelsPolicyUnlessTheyHaveTheirOwn) {
                   pinned("wg1", 1, "mobile"),
                   {.tunnel = "wg0", .publicKey = key(1), .endpoint = "vpn.example:1", .policy = {}}};
   World world = twoWans();
-  world.tunnels.at("wg0").peers.push_back(peer(2, "203.0.113.66:51820"));
+  world.tunnels.edit().at("wg0").peers.push_back(peer(2, "203.0.113.66:51820"));
   const Steering steering = steer(config, world);
   const TunnelView& view = steering.tunnels.front();
-  EXPECT_EQ(view.peerPolicy.front(), view.policy);
-  EXPECT_EQ(steering.policies[view.peerPolicy.back()].name, "mobile");
+  EXPECT_EQ(view.policyOf(0), view.policy);
+  EXPECT_EQ(steering.policies[view.policyOf(1)].name, "mobile");
 }
 
 TEST(Roles, AreToldByWhatPeersLookLike) {

@@ -22,7 +22,8 @@ const Route kDefault0v6 = route("::/0", kWan0, "2001:db8:10::1", 10);
 Picture steered() {
   Picture picture;
   picture.world = twoWans();
-  settle(picture, diff(desire({}, picture.world), {}));
+  const State desired = desire({}, picture.world);
+  settle(picture, diff(desired, {}), desired);
   return picture;
 }
 
@@ -294,7 +295,7 @@ TEST(Settle, LeavesNothingToDo) {
 
 TEST(Settle, GivesBackMarksAndSwitches) {
   Picture picture = steered();
-  settle(picture, diff({}, picture.observed));
+  settle(picture, diff({}, picture.observed), {});
   EXPECT_EQ(picture.observed, State{});
   EXPECT_EQ(picture.world.tunnels.at("wg0").fwmark, Mark{});
   for (const auto& [index, left] : picture.world.links) EXPECT_TRUE(left.sysctls.empty()) << left.name;

@@ -271,7 +271,7 @@ TEST_F(EngineTest, AWanThatIsTakenDownIsLeftAndTheReasonGiven) {
 
 TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   ASSERT_TRUE(engine->start());
-  Tunnel& tunnel = kernel.real.world.tunnels.at("wg0");
+  Tunnel& tunnel = kernel.real.world.tunnels.edit().at("wg0");
   const auto known = std::ranges::find_if(tunnel.peers, [](const Peer& peer) { return peer.endpoint == kServer4; });
   ASSERT_NE(known, tunnel.peers.end());
   const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
@@ -307,7 +307,7 @@ TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
 }
 
 TEST_F(EngineTest, AFwmarkOfTheUsersIsLeftAlone) {
-  kernel.real.world.tunnels.at("wg0").fwmark = Mark{0xca6c};
+  kernel.real.world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   ASSERT_TRUE(engine->start());
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0xca6cU);
   EXPECT_EQ(wayOf(kServer4), "wan0");

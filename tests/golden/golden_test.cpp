@@ -25,10 +25,10 @@ struct GoldenCase {
 
 void nothing(World&) {}
 
-void ownFwmark(World& world) { world.tunnels.at("wg0").fwmark = Mark{0xca6c}; }
+void ownFwmark(World& world) { world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c}; }
 
 void serverWithPhones(World& world) {
-  Tunnel& tunnel = world.tunnels.at("wg0");
+  Tunnel& tunnel = world.tunnels.edit().at("wg0");
   tunnel.peers.clear();
   for (std::uint8_t i = 1; i <= 2; ++i) {
     Peer phone;

@@ -197,7 +197,7 @@ TEST_F(LinuxKernelTest, ChangesOfOthersWakeUpAndOwnOnesDoNot) {
 
   const Plan plan = diff(wanted(), picture.observed);
   expectDone(kernel_->commit(plan, numbers_));
-  settle(picture, plan);
+  settle(picture, plan, wanted());
   kernel_->drain(note);
   EXPECT_TRUE(events.empty());
 

@@ -182,7 +182,7 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
   /// The peer is pinned to a WAN.
   NftState withEndpoint(int wan) const {
     NftState pinned = state();
-    pinned.table.endpoints.emplace(peer(), wan == 0 ? kFirstWan : kSecondWan);
+    pinned.table.endpoints.edit().emplace(peer(), wan == 0 ? kFirstWan : kSecondWan);
     return pinned;
   }
 
@@ -393,7 +393,7 @@ TEST_P(NftPackets, NothingTracksConnectionsWithoutForwarding) {
 
 TEST_P(NftPackets, AnEndpointThatReturnsStaysAsItIs) {
   NftState returning = state();
-  returning.table.endpoints.emplace(peer(), std::nullopt);
+  returning.table.endpoints.edit().emplace(peer(), std::nullopt);
   converge(returning);
   const os::Fd socket = udpSocket({own(0), ownPort_});
   sendMessage(socket, peer(), 4);

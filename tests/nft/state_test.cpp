@@ -67,7 +67,7 @@ class RandomState {
       const Endpoint endpoint{address(oneIn(2) ? Family::v4 : Family::v6), static_cast<std::uint16_t>(50000 + upTo(3))};
       std::optional<Slot> policy;
       if (!policies.empty() && !oneIn(4)) policy = policies[upTo(static_cast<unsigned>(policies.size()) - 1)];
-      table.endpoints.emplace(endpoint, policy);
+      table.endpoints.edit().emplace(endpoint, policy);
     }
   }
 
@@ -121,7 +121,7 @@ TEST_F(NftStates, TenThousandEndpointsAreOneTransaction) {
   for (unsigned index = 0; index < 10000; ++index) {
     const Address address =
         Address::v4(203, 0, static_cast<std::uint8_t>(index >> 8U), static_cast<std::uint8_t>(index));
-    state.table.endpoints.emplace(Endpoint{address, 51820}, Slot{15});
+    state.table.endpoints.edit().emplace(Endpoint{address, 51820}, Slot{15});
   }
   converge(exampleState());
   State desired;

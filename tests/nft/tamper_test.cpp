@@ -22,7 +22,7 @@ TEST_F(NftTamper, OwnCommitsAreNoNews) {
   state.table.policies.insert(Slot{7});
   state.table.wans.erase("wan1");
   for (std::uint16_t port = 1; port < 5000; ++port)
-    state.table.endpoints.emplace(Endpoint{Address::v4(203, 0, 113, 9), port}, Slot{7});
+    state.table.endpoints.edit().emplace(Endpoint{Address::v4(203, 0, 113, 9), port}, Slot{7});
   converge(state);
   EXPECT_FALSE(nft_->drain());
   converge(std::nullopt);
@@ -44,7 +44,7 @@ TEST_F(NftTamper, ADeletedElementIsSeen) {
   shell("nft delete element inet wgsteer endpoint4 '{ 203.0.113.55 . 51820 }'");
   EXPECT_TRUE(nft_->drain());
   NftState expected = exampleState();
-  expected.table.endpoints.erase(*Endpoint::parse("203.0.113.55:51820"));
+  expected.table.endpoints.edit().erase(*Endpoint::parse("203.0.113.55:51820"));
   EXPECT_EQ(observed(), expected);
 }
 

@@ -75,7 +75,7 @@ Status FakeKernel::make(const Change& change, const Numbers&) {
   if (auto refused = conflict(change); !refused) return refused;
   ++writes;
   apply(real.observed, change);
-  if (const auto* set = std::get_if<SetTunnelMark>(&change)) real.world.tunnels.at(set->tunnel).fwmark = set->mark;
+  if (const auto* set = std::get_if<SetTunnelMark>(&change)) real.world.tunnels.edit().at(set->tunnel).fwmark = set->mark;
   if (const auto* set = std::get_if<SetSysctl>(&change)) {
     auto& switches = linkNamed(set->sysctl.device).sysctls;
     if (set->on)
@@ -113,7 +113,7 @@ Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
 }
 
 Status FakeKernel::setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) {
-  for (Peer& known : real.world.tunnels.at(tunnel.name).peers)
+  for (Peer& known : real.world.tunnels.edit().at(tunnel.name).peers)
     if (known.publicKey == peer) known.endpoint = endpoint;
   return {};
 }
@@ -201,7 +201,7 @@ void FakeKernel::someoneFlushesNft() {
   announce(NftChanged{"nft (pid 4711)"});
 }
 
-void FakeKernel::someoneSetsFwmark(const IfName& tunnel, Mark fwmark) { real.world.tunnels.at(tunnel).fwmark = fwmark; }
+void FakeKernel::someoneSetsFwmark(const IfName& tunnel, Mark fwmark) { real.world.tunnels.edit().at(tunnel).fwmark = fwmark; }
 
 void FakeKernel::loseEvents() {
   queue_.clear();

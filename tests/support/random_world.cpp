@@ -97,7 +97,7 @@ class Builder {
     for (unsigned i = 0; i <= random_.number(3); ++i) tunnel.peers.push_back(randomPeer(network, i));
     std::ranges::sort(tunnel.peers, {}, &Peer::publicKey);
     addTunnelRoutes(link);
-    world_.tunnels.emplace(name, std::move(tunnel));
+    world_.tunnels.edit().emplace(name, std::move(tunnel));
   }
 
   Peer randomPeer(unsigned network, unsigned number) {
@@ -220,7 +220,7 @@ State randomLeftovers(Random& random, const World& world) {
   std::erase_if(left.tunnelMarks, [&](const auto&) { return random.chance(missing); });
   std::erase_if(left.sysctls, [&](const Sysctl&) { return random.chance(missing); });
   if (left.nft && random.chance(missing)) left.nft->layout.intact = false;
-  if (left.nft) std::erase_if(left.nft->table.endpoints, [&](const auto&) { return random.chance(missing); });
+  if (left.nft) std::erase_if(left.nft->table.endpoints.edit(), [&](const auto&) { return random.chance(missing); });
   if (random.chance(missing)) left.nft.reset();
   // What is not recorded in the table is not known to be ours.
   if (!left.nft) left.sysctls.clear();

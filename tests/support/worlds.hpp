@@ -89,7 +89,7 @@ inline World twoWans() {
   tunnel.name = "wg0";
   tunnel.listenPort = 51820;
   tunnel.peers = {peer(1, "203.0.113.55:51820")};
-  world.tunnels.emplace("wg0", tunnel);
+  world.tunnels.edit().emplace("wg0", tunnel);
   return world;
 }
 

@@ -46,6 +46,9 @@ class Address {
   std::span<const std::uint8_t> bytes() const { return {bytes_.data(), bitsOf(family_) / 8U}; }
   std::string toString() const;
 
+  /// With all bits beyond the first `length` cleared.
+  Address truncated(std::uint8_t length) const;
+
   bool isUnspecified() const;
   bool isLoopback() const;
   bool isLinkLocal() const;    ///< 169.254/16, fe80::/10
@@ -62,9 +65,13 @@ class Address {
 /// A prefix; bits beyond the length are zero by construction.
 class Prefix {
  public:
-  Prefix() = default;  ///< 0.0.0.0/0
+  constexpr Prefix() = default;  ///< 0.0.0.0/0
   Prefix(const Address& address, std::uint8_t length);
-  static Prefix any(Family family) { return {Address::unspecified(family), 0}; }
+  static constexpr Prefix any(Family family) {
+    Prefix prefix;
+    prefix.address_ = Address::unspecified(family);
+    return prefix;
+  }
   static Prefix host(const Address& address) { return {address, bitsOf(address.family())}; }
   /// "10.0.0.0/8", or a bare address for a host.
   static std::optional<Prefix> parse(std::string_view text);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/family_map.hpp"
 #include "wgsteer/core/state.hpp"
 #include "wgsteer/core/world.hpp"
 
@@ -18,13 +19,13 @@ struct Wan {
   std::string name;
   IfName device;
   Slot slot;
-  std::map<Family, std::uint32_t> metric;
+  FamilyMap<std::uint32_t> metric;
   std::uint32_t weight = 1;
   const Link* link = nullptr;  ///< none: the device is not there
   std::string down;            ///< why it is taken down; empty: it is not
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
-  std::map<Family, std::vector<Route>> defaults;
-  std::map<Family, Address> source;  ///< preferred source address
+  FamilyMap<std::vector<Route>> defaults;
+  FamilyMap<Address> source;  ///< preferred source address
   /// Link up with carrier, gateway known, not down.
   bool eligible(Family family) const;
   /// Why not, in a user's words; empty when eligible.
@@ -42,7 +43,7 @@ struct Target {
 /// One WAN in a policy, resolved. Metrics differ by family when they come from the main table's own.
 struct MemberView {
   std::size_t wan = 0;  ///< index into Steering::wans
-  std::map<Family, std::uint32_t> metric;
+  FamilyMap<std::uint32_t> metric;
   std::uint32_t weight = 1;
 };
 
@@ -57,12 +58,22 @@ struct PolicyView {
 struct TunnelView {
   const Tunnel* tunnel = nullptr;
   bool server = false;
-  std::size_t policy = 0;               ///< index into Steering::policies
-  bool ownsFwmark = false;              ///< false: the user's, matched by a rule of its own
-  std::vector<std::size_t> peerPolicy;  ///< per peer of the tunnel, index into policies
-  /// Per peer of the tunnel: which WAN (index into Steering::wans) of several of equal metric it is given to. Nothing
-  /// where the policy's own table chooses.
-  std::vector<std::optional<std::size_t>> peerWan;
+  std::size_t policy = 0;   ///< index into Steering::policies
+  bool ownsFwmark = false;  ///< false: the user's, matched by a rule of its own
+  /// Peers with a policy that is not the tunnel's: by their index in the tunnel, an index into policies.
+  std::map<std::size_t, std::size_t> peerPolicy;
+  /// Peers that are given to one WAN of several of equal metric, where otherwise the policy's own table would choose:
+  /// by their index in the tunnel, an index into Steering::wans.
+  std::map<std::size_t, std::size_t> peerWan;
+
+  std::size_t policyOf(std::size_t peer) const {
+    const auto own = peerPolicy.find(peer);
+    return own == peerPolicy.end() ? policy : own->second;
+  }
+  std::optional<std::size_t> wanOf(std::size_t peer) const {
+    const auto own = peerWan.find(peer);
+    return own == peerWan.end() ? std::nullopt : std::optional{own->second};
+  }
 };
 
 /// The plan's intermediate result, which `status` and `check` show as well.
@@ -73,11 +84,34 @@ struct Steering {
   std::vector<std::string> problems;  ///< what could not be steered as asked, in a user's words
 };
 
-/// Borrows from `world`: it must outlive the result.
+/// Which mark nft gives to packets to the peers of a tunnel; none: their socket's is right.
+struct Verdicts {
+  std::optional<Slot> usual;
+  std::map<std::size_t, std::optional<Slot>> others;  ///< of single peers, by their index in the tunnel
+  bool operator==(const Verdicts&) const = default;
+};
+
+/// What the last plan came to for peers. There can be thousands, which rarely change: while they do not, the next plan
+/// takes it over.
+struct PlanMemory {
+  SharedMap<IfName, Tunnel> tunnels;  ///< for which all of this is true
+  SharedMap<PeerId, NamedPeer> named;
+  std::map<IfName, bool> likeServer;  ///< what looksLikeServer() said
+  std::map<IfName, Verdicts> verdicts;
+  SharedMap<Endpoint, std::optional<Slot>> endpoints;  ///< of the three
+
+  /// Forgets everything when it is not of this world's tunnels.
+  void recall(const World& world);
+};
+
+/// Borrows from `world`: it must outlive the result. `memory` is of earlier plans, and makes no difference to the
+/// result.
+Steering steer(const Config& config, const World& world, PlanMemory& memory);
 Steering steer(const Config& config, const World& world);
 /// Empty when there is nothing to steer over: without a configuration, and no WAN found yet.
-State desire(const Config& config, const World& world);
+State desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory);
 State desire(const Config& config, const World& world, const Steering& steering);
+State desire(const Config& config, const World& world);
 
 /// What the role `automatic` means for a tunnel: see docs/how-it-works.md. It is taken for a server when a peer of
 /// it has no endpoint, or all its peers are single addresses; never when a peer has a default route or a keepalive.

@@ -12,6 +12,7 @@
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/route.hpp"
+#include "wgsteer/core/shared_map.hpp"
 #include "wgsteer/core/sysctl.hpp"
 
 namespace wgsteer {
@@ -39,7 +40,7 @@ struct NftTable {
   std::map<std::pair<Mark, Family>, Address> policySources;
   std::set<Slot> policies;  ///< chain policy_N; N may be a WAN's slot as well (policies of a single WAN)
   /// None as a policy: the tunnel's own (foreign) fwmark steers it, the packet stays as it is.
-  std::map<Endpoint, std::optional<Slot>> endpoints;
+  SharedMap<Endpoint, std::optional<Slot>> endpoints;
   std::set<std::uint16_t> listenPorts;
   std::set<Mark> foreignMarks;
   std::set<Sysctl> changedSysctls;

@@ -44,7 +44,7 @@ struct Tracked {
 /// the last address goes: that is modelled here. Routes of the main table that went this way are parked.
 Tracked track(Picture& picture, const Event& event);
 
-/// Takes over what a plan has done, once it is done.
-void settle(Picture& picture, const Plan& plan);
+/// Takes over what a plan has done, once it is done: `reached` is the state that it was made for.
+void settle(Picture& picture, const Plan& plan, State reached);
 
 }  // namespace wgsteer

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/route.hpp"
+#include "wgsteer/core/shared_map.hpp"
 #include "wgsteer/core/sysctl.hpp"
 
 namespace wgsteer {
@@ -99,8 +101,8 @@ struct World {
   /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules
-  std::map<IfName, Tunnel> tunnels;
-  std::map<PeerId, NamedPeer> named;            ///< not all of them need to exist
+  SharedMap<IfName, Tunnel> tunnels;
+  SharedMap<PeerId, NamedPeer> named;           ///< not all of them need to exist
   std::map<std::string, std::string> wansDown;  ///< by name: unhealthy, or disabled by hand; and why
   std::uint8_t rpFilterAll = 0;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
@@ -114,6 +116,14 @@ struct World {
     for (const auto& [index, link] : links)
       if (link.name == name) return &link;
     return nullptr;
+  }
+  /// Of one device; they are in its order first of all.
+  auto addressesOf(IfIndex device) const {
+    InterfaceAddress lowest;
+    lowest.device = device;
+    const auto first = addresses.lower_bound(lowest);
+    ++lowest.device.value;
+    return std::ranges::subrange(first, addresses.lower_bound(lowest));
   }
   bool operator==(const World&) const = default;
 };
