@@ -136,10 +136,7 @@ bool Engine::mayRepair() {
 
 void Engine::onPoll() {
   wake(Trigger::tunnel);
-  if (wokenAt_ - warmedAt_ >= kWarmPeriod) {
-    gateways_.clear();
-    keepGatewaysWarm(steering());
-  }
+  if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   if (!reread({.tunnels = true})) return;
@@ -346,7 +343,7 @@ void Engine::keepGatewaysWarm(const Steering& steering) {
         for (const NextHop& hop : route.hops)
           if (hop.gateway) gateways.insert({hop.device, *hop.gateway});
     }
-  if (gateways == gateways_) return;
+  if (gateways == gateways_ && wokenAt_ - warmedAt_ < kWarmPeriod) return;
   warmedAt_ = wokenAt_;
   gateways_ = std::move(gateways);
   for (const Neighbour& gateway : gateways_)
