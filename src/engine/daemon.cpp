@@ -126,7 +126,7 @@ class Daemon {
 
   void onWakeUp() {
     if (kernelReady_) engine_.onEvents();
-    if (pollDue_) engine_.onPoll();
+    if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
@@ -135,6 +135,11 @@ class Daemon {
     if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  void poll() {
+    engine_.onPoll();
+    engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, os::monotonicNow(), os::wallClockSeconds()));
   }
 
   void noticeLinks() {
@@ -207,6 +212,7 @@ class Daemon {
     const LogLevel level = config->logLevel;
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
+    stalls_ = {};
     names_->follow(engine_.config(), queryMark());
     return watchWans();
   }
@@ -253,6 +259,7 @@ class Daemon {
                     .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
+  StallWatch stalls_;
   WanMonitor wans_{loop_, [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); }};
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();

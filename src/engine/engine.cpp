@@ -155,9 +155,10 @@ void Engine::onRetry() {
 
 void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
   wake(Trigger::name);
-  const bool changed = named != picture_.world.named;
-  picture_.world.named = std::move(named);
-  if (changed) converge();
+  if (picture_.world.named != named) {
+    picture_.world.named = std::move(named);
+    converge();
+  }
   // Only when all addresses are known to nftables: the next packet goes to the new one.
   if (!retryAfter_) moveEndpoints(steering(), wallClock);
 }
@@ -183,15 +184,48 @@ void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
       const auto usable = usableFamilies(steering, steering.policies[view.policyOf(i)]);
       const auto better = betterEndpoint(peer, named->second, usable, wallClock);
       if (!better) continue;
-      if (auto done = kernel_.setEndpoint(tunnel, peer.publicKey, *better); !done) {
-        if (observer_.trouble) observer_.trouble(done.error());
-        continue;
-      }
-      // What the steering borrows stays as it is: whoever else shares the tunnels keeps them.
-      Peer& told = picture_.world.tunnels.edit().at(tunnel.name).peers[i];
-      const auto before = std::exchange(told.endpoint, better);
-      if (observer_.endpointMoved) observer_.endpointMoved(id, named->second, before, *better);
+      moveEndpoint(tunnel.name, i, *better);
     }
+  }
+}
+
+bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to) {
+  const Tunnel& known = picture_.world.tunnels.at(tunnel);
+  const PeerId id{tunnel, known.peers[peer].publicKey};
+  if (auto done = kernel_.setEndpoint(known, id.key, to); !done) {
+    if (observer_.trouble) observer_.trouble(done.error());
+    return false;
+  }
+  // What a steering borrows stays as it is: whoever else shares the tunnels keeps them.
+  const auto before = std::exchange(picture_.world.tunnels.edit().at(tunnel).peers[peer].endpoint, to);
+  const auto named = picture_.world.named.find(id);
+  if (observer_.endpointMoved && named != picture_.world.named.end())
+    observer_.endpointMoved(id, named->second, before, to);
+  return true;
+}
+
+/// The way is changed first: the first packet to another address may be the one that counts.
+void Engine::divert(StallOutcome outcome) {
+  const auto sameWan = [](const auto& left, const auto& right) {
+    return left.first == right.first && left.second.wan == right.second.wan;
+  };
+  const bool moved = !std::ranges::equal(outcome.stalled, picture_.world.stalled, sameWan);
+  picture_.world.stalled = std::move(outcome.stalled);
+  if (moved) {
+    wake(Trigger::health);
+    ++statistics_.wakeUps;
+    converge();
+  }
+  for (const StallNews& news : outcome.news) {
+    if (observer_.stalled) observer_.stalled(news);
+    const auto tunnel = picture_.world.tunnels.find(news.peer.tunnel);
+    if (tunnel == picture_.world.tunnels.end()) continue;
+    const auto& peers = tunnel->second.peers;
+    const auto peer = std::ranges::lower_bound(peers, news.peer.key, {}, &Peer::publicKey);
+    if (peer == peers.end() || peer->publicKey != news.peer.key || !peer->endpoint) continue;
+    if (peer->endpoint->address != news.address)
+      moveEndpoint(news.peer.tunnel, static_cast<std::size_t>(peer - peers.begin()),
+                   {news.address, peer->endpoint->port});
   }
 }
 
@@ -201,6 +235,7 @@ Status Engine::reconfigure(Config config) {
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
   memory_ = {};
+  picture_.world.stalled.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
   return {};
@@ -267,6 +302,7 @@ Result<Picture> Engine::lookAnew() {
   world.parked = picture_.world.parked;
   world.named = picture_.world.named;
   world.wansDown = picture_.world.wansDown;
+  world.stalled = picture_.world.stalled;
   if (!seen->observed.nft) world.adopted = picture_.world.adopted;
   return seen;
 }
