@@ -47,6 +47,7 @@ Status NameFollower::watchFiles() {
   if (!done) return done;
   std::vector<std::string> folders = surroundings_.folders.networkd;
   folders.push_back(surroundings_.folders.wgQuick);
+  folders.push_back(folderOf(surroundings_.folders.netifd));
   for (const std::string& folder : folders) {
     auto watch = os::DirectoryWatch::create(folder);
     if (!watch) return std::unexpected(watch.error());

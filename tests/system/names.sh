@@ -108,6 +108,39 @@ case_wg_quick_file_that_comes_later() {
   steady_on 0 'from a file of wg-quick'
 }
 
+# netifd's file, replaced as `uci commit` does it; then one that is broken, which changes nothing.
+case_netifd_file() {
+  topology_up
+  router cp -a /etc "$work/etc"
+  mkdir -p "$work/etc/config"
+  router mount --bind "$work/etc" /etc
+  name_server_up
+  tunnel_without_endpoint_up
+  daemon_start_and_converge
+  netifd_network "option endpoint_host '$kName'"
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+  traffic_start
+  await_handshake
+  netifd_network "option endpoint_host '$kName"
+  await 10 'the file is complained about' grep -qF '/etc/config/network:7: a quotation that begins here' "$daemon_log"
+  name_means "$(other_endpoint)"
+  await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
+  equal 'told once' 1 "$(grep -cF '/etc/config/network:' "$daemon_log")"
+}
+
+netifd_network() { # OPTION
+  cat >"$work/etc/config/.network.new" <<NETWORK
+config interface '$tunnel_device'
+	option proto 'wireguard'
+	option private_key '$kRouterKey'
+config wireguard_$tunnel_device
+	option public_key '$(public_key "$kServerKey")'
+	option endpoint_port '$kPort'
+	$1
+NETWORK
+  mv "$work/etc/config/.network.new" "$work/etc/config/network"
+}
+
 case_update_endpoint_off() {
   topology_up
   name_server_up
