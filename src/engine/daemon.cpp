@@ -93,6 +93,7 @@ class Daemon {
                return std::ranges::any_of(engine_.picture().world.addresses,
                                           [&](const InterfaceAddress& own) { return own.address == address; });
              },
+         .wanServers = [this] { return serversOfWans(engine_.config(), engine_.steering()); },
          .folders = {}});
     if (!follower) return std::unexpected(follower.error());
     names_ = std::move(*follower);

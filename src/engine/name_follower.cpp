@@ -73,7 +73,8 @@ Status NameFollower::openResolver(Mark mark) {
                                        .servers = {},
                                        .mark = mark,
                                        .device = {},
-                                       .isOwn = surroundings_.isOwn});
+                                       .isOwn = surroundings_.isOwn,
+                                       .timeout = surroundings_.timeout});
   if (!opened) return std::unexpected(opened.error());
   if (resolver_) loop_.unwatch(resolver_->descriptor());
   resolver_ = std::move(*opened);
@@ -136,11 +137,17 @@ void NameFollower::askWhatIsDue() {
     left |= !takeLeft(name, now).empty();
     if (!resolver_ || !name.due(now)) continue;
     noteAsked(name, now);
-    resolver_->resolve(host, dns::Families::both,
-                       [this, asked = host](const dns::ResolveResult& result) { onAnswer(asked, result); });
+    ask(host);
   }
   if (left) publish();
   armTimer();
+}
+
+void NameFollower::ask(const std::string& host) {
+  resolver_->resolve(host, dns::Families::both, [this, host](const dns::ResolveResult& result) {
+    if (!WanResolvers::mayKnowBetter(result)) return onAnswer(host, result);
+    wanResolvers_.resolve(host, result.error(), [this, host](const dns::ResolveResult& last) { onAnswer(host, last); });
+  });
 }
 
 void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& result) {

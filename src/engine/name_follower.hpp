@@ -18,6 +18,7 @@
 
 #include "config/host_names.hpp"
 #include "dns/resolver.hpp"
+#include "engine/wan_resolvers.hpp"
 #include "os/directory_watch.hpp"
 #include "os/event_loop.hpp"
 #include "os/timer.hpp"
@@ -31,8 +32,11 @@ class NameFollower {
     std::function<void(std::map<PeerId, NamedPeer>)> changed;
     /// Whether an address is this host's: no peer has it.
     std::function<bool(const Address&)> isOwn;
+    /// Who is asked when nobody of resolvConf answers.
+    std::function<std::vector<WanServers>()> wanServers;
     config::HostNameFolders folders;
     std::string resolvConf = "/etc/resolv.conf";
+    std::chrono::milliseconds timeout{2000};  ///< as dns::ResolverOptions has it
   };
 
   static Result<std::unique_ptr<NameFollower>> create(os::EventLoop& loop, Surroundings surroundings);
@@ -54,12 +58,18 @@ class NameFollower {
   };
 
   NameFollower(os::EventLoop& loop, Surroundings surroundings, os::Timer timer)
-      : loop_(loop), surroundings_(std::move(surroundings)), timer_(std::move(timer)) {}
+      : loop_(loop),
+        surroundings_(std::move(surroundings)),
+        timer_(std::move(timer)),
+        wanResolvers_(
+            loop,
+            {.servers = surroundings_.wanServers, .isOwn = surroundings_.isOwn, .timeout = surroundings_.timeout}) {}
   Status watchFiles();
   Status openResolver(Mark mark);
   void readSources();
   void say(const std::string& subject, const std::string& line);
   void askWhatIsDue();
+  void ask(const std::string& host);
   void onAnswer(const std::string& host, const dns::ResolveResult& result);
   void publish();
   void armTimer();
@@ -70,6 +80,7 @@ class NameFollower {
   std::vector<os::DirectoryWatch> watches_;
   std::optional<os::DirectoryWatch> resolvWatch_;
   std::optional<dns::Resolver> resolver_;
+  WanResolvers wanResolvers_;
   Mark mark_;
   Config config_;
   std::map<PeerId, Target> targets_;

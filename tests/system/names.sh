@@ -141,6 +141,73 @@ NETWORK
   mv "$work/etc/config/.network.new" "$work/etc/config/network"
 }
 
+# ---- Name servers of the WANs themselves -----------------------------------------------------------------------------
+
+# Nobody answers at the router's own resolver, as when that asks through the tunnel.
+own_resolver_dead() {
+  echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
+  local wan
+  for wan in 0 1; do
+    in_host "isp$wan" nft -f - <<'RULES'
+table inet queries {
+  counter asked { }
+  chain from_customer {
+    type filter hook prerouting priority raw - 1; policy accept;
+    iifname "customer" udp dport 53 counter name asked
+  }
+}
+RULES
+  done
+}
+
+queries() { named_counter "isp$1" queries asked; } # WAN
+
+case_wan_with_dns_option() {
+  topology_up
+  name_server_up
+  own_resolver_dead
+  tunnel_without_endpoint_up
+  { peer_section && printf '[[wan]]\nname = "%s"\ndevice = "%s"\n' first "${wan_device[0]}" second "${wan_device[1]}" &&
+    printf 'dns = "%s"\n' "$(other_endpoint)"; } >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+  check 'asked by the WAN that has servers' at_least 1 queries 1
+  equal 'queries by the other' 0 "$(queries 0)"
+  traffic_start
+  await_handshake
+  steady_on 0 'resolved by a WAN that is not in use'
+}
+
+case_wan_known_to_networkd() {
+  topology_up
+  name_server_up
+  own_resolver_dead
+  tunnel_without_endpoint_up
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  router mkdir -p /run/systemd/netif/links
+  link_servers 0 203.0.113.99 2001:db8:cafe::99
+  link_servers 1 "$(other_endpoint)"
+  daemon_start_and_converge
+  await 20 'the endpoint is set' endpoint_is "$endpoint"
+  check 'the preferred WAN was asked first' at_least 1 queries 0
+  check 'then the other' at_least 1 queries 1
+  wan_link_down 0
+  counters_reset
+  name_means "$(other_endpoint)"
+  await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
+}
+
+link_servers() { # WAN SERVER...
+  local index
+  index=$(router cat "/sys/class/net/${wan_device[$1]}/ifindex")
+  shift
+  # Expanded in there.
+  # shellcheck disable=SC2016
+  router bash -c 'echo "DNS=${*:2}" >"/run/systemd/netif/links/$1"' _ "$index" "$@"
+}
+
 case_update_endpoint_off() {
   topology_up
   name_server_up
