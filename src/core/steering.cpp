@@ -2,6 +2,8 @@
 // First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string_view>
 #include <tuple>
 
 #include "wgsteer/core/desire.hpp"
@@ -223,7 +225,7 @@ class PolicyBook {
   }
 
   /// Index of the policy; the server variant of one is made when it is first asked for.
-  std::size_t find(const std::string& name, bool server) {
+  std::size_t find(std::string_view name, bool server) {
     const auto& known = steering_.policies;
     const auto is = [&](const PolicyView& view, bool role) { return view.name == name && view.server == role; };
     for (std::size_t i = 0; i < known.size(); ++i)
@@ -314,7 +316,18 @@ void shareOut(const Config& config, const Steering& steering, TunnelView& view) 
   }
 }
 
-TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book) {
+/// Peers with a policy of their own, and its name.
+using OwnPolicies = std::map<std::pair<std::string_view, PublicKey>, std::string_view>;
+
+OwnPolicies ownPolicies(const Config& config) {
+  OwnPolicies own;
+  for (const PeerConfig& peer : config.peers)
+    if (peer.policy) own.try_emplace({peer.tunnel, peer.publicKey}, *peer.policy);
+  return own;
+}
+
+TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const OwnPolicies& own,
+                  PolicyBook& book) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
 
@@ -325,10 +338,8 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   view.policy = book.find(asked.policy, view.server);
   view.ownsFwmark = tunnel.fwmark.value == 0 || config.numbers.isOurs(tunnel.fwmark);
   for (const Peer& peer : tunnel.peers) {
-    const auto own = std::ranges::find_if(config.peers, [&](const PeerConfig& entry) {
-      return entry.tunnel == tunnel.name && entry.publicKey == peer.publicKey && entry.policy;
-    });
-    view.peerPolicy.push_back(own == config.peers.end() ? view.policy : book.find(*own->policy, view.server));
+    const auto policy = own.empty() ? own.end() : own.find({tunnel.name, peer.publicKey});
+    view.peerPolicy.push_back(policy == own.end() ? view.policy : book.find(policy->second, view.server));
   }
   return view;
 }
@@ -362,10 +373,11 @@ Steering steer(const Config& config, const World& world) {
   Steering steering;
   steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems) : configuredWans(config, world);
   PolicyBook book{config, steering};
+  const OwnPolicies own = ownPolicies(config);
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, book));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, own, book));
     shareOut(config, steering, steering.tunnels.back());
   }
   return steering;

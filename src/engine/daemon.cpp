@@ -10,6 +10,7 @@
 #include "engine/control_server.hpp"
 #include "engine/journal.hpp"
 #include "engine/name_follower.hpp"
+#include "engine/resolve_once.hpp"
 #include "engine/status.hpp"
 #include "engine/wan_monitor.hpp"
 #include "log/log.hpp"
@@ -88,16 +89,12 @@ class Daemon {
         loop_,
         {.changed =
              [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClockSeconds()); },
-         .isOwn =
-             [this](const Address& address) {
-               return std::ranges::any_of(engine_.picture().world.addresses,
-                                          [&](const InterfaceAddress& own) { return own.address == address; });
-             },
+         .isOwn = [this](const Address& address) { return isOwn(engine_.picture().world, address); },
          .wanServers = [this] { return serversOfWans(engine_.config(), engine_.steering()); },
          .folders = {}});
     if (!follower) return std::unexpected(follower.error());
     names_ = std::move(*follower);
-    names_->follow(engine_.config(), queryMark());
+    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
     return {};
   }
 
@@ -105,14 +102,6 @@ class Daemon {
     auto watched = wans_.watch(engine_.config(), engine_.steering());
     wans_.linksChanged(engine_.picture().world);
     return watched;
-  }
-
-  /// Queries go the way of the first tunnel, so by a physical WAN; without any tunnel, the way of everything.
-  Mark queryMark() const {
-    const Steering steering = engine_.steering();
-    if (steering.tunnels.empty()) return {};
-    const PolicyView& policy = steering.policies[steering.tunnels.front().policy];
-    return Mark{engine_.config().numbers.mark(policy.target.slot).value};
   }
 
   void announce() {
@@ -146,7 +135,7 @@ class Daemon {
   void noticeNetwork() {
     const std::size_t plans = engine_.statistics().plans;
     if (names_ == nullptr || std::exchange(plansNoticed_, plans) == plans) return;
-    names_->networkChanged(queryMark());
+    names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
   }
 
   void armCarrier() {
@@ -208,7 +197,7 @@ class Daemon {
     const LogLevel level = config->logLevel;
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
-    names_->follow(engine_.config(), queryMark());
+    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
     return watchWans();
   }
 
@@ -306,6 +295,9 @@ Status runOnce(Kernel& kernel, const LoadConfig& load) {
   Journal journal;
   Engine engine{kernel, std::move(*config), journal.observer(), os::monotonicNow};
   if (auto started = engine.start(); !started) return started;
+  auto resolved = resolveOnce(engine.config(), engine.picture().world);
+  if (!resolved) return std::unexpected(resolved.error());
+  engine.setNamed(std::move(*resolved), os::wallClockSeconds());
   if (engine.retryAfter()) return fail(ErrorKind::io, "not everything could be installed, see above");
   return {};
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "wgsteer/core/follow.hpp"
+#include "engine/endpoint_moves.hpp"
 
 namespace wgsteer {
 
@@ -32,14 +32,6 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
     return a.first == b.first && a.second.fwmark == b.second.fwmark && a.second.listenPort == b.second.listenPort &&
            a.second.backend == b.second.backend && std::ranges::equal(a.second.peers, b.second.peers, samePeer);
   });
-}
-
-/// Which families a policy's packets can leave by.
-std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& policy) {
-  std::vector<Family> usable;
-  for (const Family family : kFamilies)
-    if (!inUse(steering, policy, family).wan.empty()) usable.push_back(family);
-  return usable;
 }
 
 }  // namespace
@@ -171,25 +163,16 @@ void Engine::setWansDown(std::map<std::string, std::string> down) {
 }
 
 void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
-  for (const TunnelView& view : steering.tunnels) {
-    const auto configured = std::ranges::find(config_.tunnels, view.tunnel->name, &TunnelConfig::interface);
-    if (configured != config_.tunnels.end() && !configured->updateEndpoint) continue;
-    Tunnel& tunnel = picture_.world.tunnels.at(view.tunnel->name);
-    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      Peer& peer = tunnel.peers[i];
-      const PeerId id{tunnel.name, peer.publicKey};
-      const auto named = picture_.world.named.find(id);
-      if (named == picture_.world.named.end()) continue;
-      const auto usable = usableFamilies(steering, steering.policies[view.peerPolicy[i]]);
-      const auto better = betterEndpoint(peer, named->second, usable, wallClock);
-      if (!better) continue;
-      if (auto done = kernel_.setEndpoint(tunnel, peer.publicKey, *better); !done) {
-        if (observer_.trouble) observer_.trouble(done.error());
-        continue;
-      }
-      const auto before = std::exchange(peer.endpoint, better);
-      if (observer_.endpointMoved) observer_.endpointMoved(id, named->second, before, *better);
+  for (const EndpointMove& move : endpointMoves(config_, picture_.world, steering, wallClock)) {
+    Tunnel& tunnel = picture_.world.tunnels.at(move.tunnel);
+    Peer& peer = tunnel.peers[move.peer];
+    if (auto done = kernel_.setEndpoint(tunnel, peer.publicKey, move.to); !done) {
+      if (observer_.trouble) observer_.trouble(done.error());
+      continue;
     }
+    const auto before = std::exchange(peer.endpoint, move.to);
+    const PeerId id{tunnel.name, peer.publicKey};
+    if (observer_.endpointMoved) observer_.endpointMoved(id, picture_.world.named.at(id), before, move.to);
   }
 }
 

@@ -185,6 +185,13 @@ void NameFollower::publish() {
   surroundings_.changed(std::move(now));
 }
 
+std::vector<std::string> NameFollower::unanswered() const {
+  std::vector<std::string> hosts;
+  for (const auto& [host, name] : names_)
+    if (name.asking && name.failures == 0 && name.addresses.empty()) hosts.push_back(host);
+  return hosts;
+}
+
 void NameFollower::armTimer() {
   std::optional<Instant> next;
   for (const auto& [host, name] : names_)

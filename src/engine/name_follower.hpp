@@ -49,6 +49,9 @@ class NameFollower {
   /// The way to the servers may be another one: what could not be resolved is tried again.
   void networkChanged(Mark mark);
 
+  /// Names that are still waited for; one that has failed once is not.
+  std::vector<std::string> unanswered() const;
+
  private:
   struct Target {
     std::string host;

@@ -39,6 +39,16 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
   return ways;
 }
 
+Mark queryMark(const Config& config, const Steering& steering) {
+  if (steering.tunnels.empty()) return {};
+  const PolicyView& policy = steering.policies[steering.tunnels.front().policy];
+  return Mark{config.numbers.mark(policy.target.slot).value};
+}
+
+bool isOwn(const World& world, const Address& address) {
+  return std::ranges::find(world.addresses, address, &InterfaceAddress::address) != world.addresses.end();
+}
+
 WanResolvers::~WanResolvers() {
   for (const auto* lines : {&lines_, &retired_})
     for (const auto& line : *lines) loop_.unwatch(line->resolver.descriptor());

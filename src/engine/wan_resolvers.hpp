@@ -16,6 +16,7 @@
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/refresh.hpp"
+#include "wgsteer/core/world.hpp"
 
 #include "config/link_servers.hpp"
 #include "dns/resolver.hpp"
@@ -36,6 +37,13 @@ struct WanServers {
 /// link.
 std::vector<WanServers> serversOfWans(const Config& config, const Steering& steering,
                                       const config::LinkServerFiles& files = {});
+
+/// Queries to anybody else go the way of the first tunnel, so by a physical WAN; without any tunnel, the way of
+/// everything.
+Mark queryMark(const Config& config, const Steering& steering);
+
+/// Whether an address is one of this host's.
+bool isOwn(const World& world, const Address& address);
 
 class WanResolvers {
  public:

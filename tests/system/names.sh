@@ -189,7 +189,7 @@ case_wan_known_to_networkd() {
   router mkdir -p /run/systemd/netif/links
   link_servers 0 203.0.113.99 2001:db8:cafe::99
   link_servers 1 "$(other_endpoint)"
-  daemon_start_and_converge
+  daemon_start
   await 20 'the endpoint is set' endpoint_is "$endpoint"
   check 'the preferred WAN was asked first' at_least 1 queries 0
   check 'then the other' at_least 1 queries 1
@@ -206,6 +206,43 @@ link_servers() { # WAN SERVER...
   # Expanded in there.
   # shellcheck disable=SC2016
   router bash -c 'echo "DNS=${*:2}" >"/run/systemd/netif/links/$1"' _ "$index" "$@"
+}
+
+# ---- Without a daemon ------------------------------------------------------------------------------------------------
+
+planned() { wgsteer plan "${daemon_arguments[@]}" 2>"$work/plan.log" || true; } # -> the changes
+plan_has() { [[ $(planned) == *"$1"* ]]; } # TEXT
+
+case_plan_and_run_once() {
+  topology_up
+  name_server_up
+  tunnel_without_endpoint_up
+  # Before anything is steered, the default route in the tunnel would take the questions along.
+  router ip route add "$(other_endpoint)" via "${wan_gateway[0]}"
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  check 'the plan moves the endpoint' plan_has " endpoint $(socket_address "$endpoint" "$kPort")"
+  check 'and steers to it' plan_has "$endpoint . $kPort"
+  check 'once' wgsteer run --once "${daemon_arguments[@]}"
+  check 'the endpoint is set' endpoint_is "$endpoint"
+  equal 'nothing left to do' '' "$(planned)"
+  traffic_start
+  await_handshake
+  steady_on 0 'after one turn'
+}
+
+case_plan_and_run_once_without_name_server() {
+  topology_up
+  name_server_up
+  stop_process "$name_server_pid" KILL
+  tunnel_without_endpoint_up
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  check 'the plan has the rest' plan_has 'ip rule add'
+  check 'and says who is missing' grep -q "$kName: " "$work/plan.log"
+  check 'run --once' wgsteer run --once "${daemon_arguments[@]}" 2>"$work/once.log"
+  check 'says so as well' grep -q "$kName: " "$work/once.log"
+  check 'the rules are there' has_line 'proto 87' router ip rule show
 }
 
 case_update_endpoint_off() {
