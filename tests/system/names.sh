@@ -108,6 +108,25 @@ case_wg_quick_file_that_comes_later() {
   steady_on 0 'from a file of wg-quick'
 }
 
+# What no peer can have is refused with a line in the log, and changes nothing.
+case_answers_that_no_peer_can_have() {
+  local address
+  named_tunnel_up
+  for address in $(impossible_addresses); do
+    name_means "$address"
+    await 20 "$address is refused" grep -qF "$kName: $address: refused: " "$daemon_log"
+    check 'the endpoint stays' endpoint_is "$endpoint"
+  done
+  check 'our own by its name' grep -qF "${wan_address[0]}: refused: an address of this host" "$daemon_log"
+  check 'nothing of it is steered to' fails has_line "$(impossible_addresses | sed 's/ /|/g')" \
+    router nft list map inet wgsteer "endpoint$family"
+  steady_on 0 'after all these answers'
+}
+
+impossible_addresses() {
+  if [[ $family == 4 ]]; then echo "127.0.0.1 ${wan_address[0]} 224.0.0.1"; else echo "::1 ${wan_address[0]} ff02::1"; fi
+}
+
 # netifd's file, replaced as `uci commit` does it; then one that is broken, which changes nothing.
 case_netifd_file() {
   topology_up
