@@ -8,6 +8,10 @@
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "engine/control_client.hpp"
+#include "engine/endpoint_moves.hpp"
+#include "engine/resolve_once.hpp"
+#include "log/log.hpp"
+#include "os/timer.hpp"
 
 namespace wgsteer::cli {
 
@@ -21,10 +25,18 @@ Result<std::vector<std::string>> pendingChanges(const Options& options) {
     if (reply) return (*reply)["changes"].get<std::vector<std::string>>();
     if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
   }
-  const auto host = lookAtHost(options);
+  log::open(LogLevel::warn);
+  auto host = lookAtHost(options);
   if (!host) return std::unexpected(host.error());
-  const World& world = host->picture.world;
-  return describe(diff(desire(host->config, world), host->picture.observed), deviceNames(world));
+  World& world = host->picture.world;
+  auto resolved = resolveOnce(host->config, world);
+  if (!resolved) return std::unexpected(resolved.error());
+  world.named = std::move(*resolved);
+  const Steering steering = steer(host->config, world);
+  auto lines = describe(diff(desire(host->config, world, steering), host->picture.observed), deviceNames(world));
+  for (const EndpointMove& move : endpointMoves(host->config, world, steering, os::wallClockSeconds()))
+    lines.push_back(describe(move, world));
+  return lines;
 }
 
 }  // namespace

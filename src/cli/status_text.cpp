@@ -52,6 +52,12 @@ std::string wans(const Json& document) {
   return rows.size() == 1 ? "no WAN: nothing but tunnels has a default route\n" : table(rows);
 }
 
+/// One of several that were equal, if it says so.
+std::string wanOf(const Json& peer) {
+  if (!peer.contains("wan")) return "-";
+  return text(peer.at("wan")) + (peer.value("balanced", false) ? " (balanced)" : "");
+}
+
 std::string leavesBy(const Json& peer) {
   if (!peer.contains("path")) return "-";
   const std::string path = text(peer.at("path"));
@@ -60,16 +66,17 @@ std::string leavesBy(const Json& peer) {
 }
 
 std::string tunnels(const Json& document) {
-  std::vector<Row> rows{{"TUNNEL", "ROLE", "PEER", "ENDPOINT", "POLICY", "LEAVES BY", "SOURCE", "HANDSHAKE"}};
+  std::vector<Row> rows{{"TUNNEL", "ROLE", "PEER", "ENDPOINT", "POLICY", "WAN", "LEAVES BY", "SOURCE", "HANDSHAKE"}};
   for (const Json& tunnel : document.at("tunnels")) {
     if (tunnel.at("peers").empty())
-      rows.push_back(
-          {text(tunnel.at("interface")), text(tunnel.at("role")), "-", "-", text(tunnel.at("policy")), "-", "-", "-"});
+      rows.push_back({text(tunnel.at("interface")), text(tunnel.at("role")), "-", "-", text(tunnel.at("policy")), "-",
+                      "-", "-", "-"});
     for (const Json& peer : tunnel.at("peers")) {
       const Json& age = peer.at("handshake_age");
       rows.push_back({text(tunnel.at("interface")), text(tunnel.at("role")),
                       text(peer.at("public_key")).substr(0, 8) + "...", text(peer.at("endpoint")),
-                      text(peer.at("policy")), leavesBy(peer), peer.contains("source") ? text(peer.at("source")) : "-",
+                      text(peer.at("policy")), wanOf(peer), leavesBy(peer),
+                      peer.contains("source") ? text(peer.at("source")) : "-",
                       age.is_null() ? "never" : duration(age.get<std::int64_t>()) + " ago"});
     }
   }

@@ -9,6 +9,7 @@
 
 #include "config/file.hpp"
 #include "config/netdev.hpp"
+#include "config/netifd.hpp"
 #include "config/wg_quick.hpp"
 
 namespace wgsteer::config {
@@ -54,6 +55,10 @@ void readInto(HostNames& all, const fs::path& path, const Read& read) {
   if (!problems.empty()) all.errors.push_back({ErrorKind::config, 0, problems.toString(path), {}});
 }
 
+std::vector<PeerEndpoint> readNetifd(std::string_view text, Problems& problems) {
+  return endpointsOf(readNetwork(text, problems), problems);
+}
+
 /// systemd's way to switch off a file of the distribution: a link to /dev/null.
 bool isMasked(const fs::path& path) {
   std::error_code ignored;
@@ -73,6 +78,8 @@ HostNames readHostNames(const HostNameFolders& folders) {
   for (const std::string& folder : folders.networkd)
     for (const fs::path& path : filesOf(folder, ".netdev", all.errors))
       if (seen.insert(path.filename()).second && !isMasked(path)) readInto(all, path, readNetdev);
+  std::error_code ignored;
+  if (fs::exists(folders.netifd, ignored) || ignored) readInto(all, folders.netifd, readNetifd);
   return all;
 }
 

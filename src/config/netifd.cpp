@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
+
+#include "wgsteer/core/address.hpp"
 
 #include "config/file.hpp"
 #include "config/uci.hpp"
@@ -78,6 +81,27 @@ std::string_view tunnelOf(std::string_view type) {
   return {};
 }
 
+std::optional<PeerEndpoint> endpointOf(const NetifdPeer& peer, Problems& problems) {
+  const auto wrong = [&](const char* option, const char* what) {
+    problems.add(peer.line, option, what);
+    return std::nullopt;
+  };
+  const auto key = PublicKey::parse(peer.publicKey);
+  if (!key) return wrong("public_key", "is not a WireGuard key, which is 44 characters of base64");
+  const bool numeric = Address::parse(peer.endpointHost).has_value();
+  if (!numeric && !isHostName(peer.endpointHost))
+    return wrong("endpoint_host", "is neither a host name nor an address");
+  const auto port = parseInteger({ValueType::untyped, peer.endpointPort, peer.line}, 1, 65535);
+  if (!port) return wrong("endpoint_port", "is not a port, allowed: 1..65535");
+  return PeerEndpoint{.tunnel = {},
+                      .peer = *key,
+                      .host = peer.endpointHost,
+                      .port = static_cast<std::uint16_t>(*port),
+                      .numeric = numeric,
+                      .file = {},
+                      .line = peer.line};
+}
+
 /// Follows aliases; a chain of them that does not end has no device.
 std::string deviceOf(const Network& network, const NetifdInterface& interface) {
   constexpr int kMaxAliases = 8;
@@ -103,7 +127,11 @@ const NetifdInterface* Network::find(std::string_view name) const {
 
 Network readNetwork(std::string_view text) {
   Problems ignored;
-  const Sections sections = readUci(text, ignored, kWanted);
+  return readNetwork(text, ignored);
+}
+
+Network readNetwork(std::string_view text, Problems& problems) {
+  const Sections sections = readUci(text, problems, kWanted);
   Network network;
   std::map<std::string, std::size_t, std::less<>> byName;
   for (const Section& section : sections) {
@@ -132,6 +160,22 @@ Interfaces devicesOf(const Network& network) {
     if (device && !interface.disabled) devices.emplace(interface.name, *device);
   }
   return devices;
+}
+
+std::vector<PeerEndpoint> endpointsOf(const Network& network, Problems& problems) {
+  std::vector<PeerEndpoint> endpoints;
+  for (const NetifdInterface& interface : network.interfaces) {
+    const auto device = parseIfName({ValueType::text, interface.name, interface.line});
+    if (!interface.isTunnel() || interface.disabled || !device) continue;
+    for (const NetifdPeer& peer : interface.peers) {
+      if (peer.disabled || peer.endpointHost.empty()) continue;
+      auto endpoint = endpointOf(peer, problems);
+      if (!endpoint) continue;
+      endpoint->tunnel = *device;
+      endpoints.push_back(std::move(*endpoint));
+    }
+  }
+  return endpoints;
 }
 
 }  // namespace wgsteer::config

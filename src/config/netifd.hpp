@@ -10,6 +10,7 @@
 #include "wgsteer/result.hpp"
 
 #include "config/interfaces.hpp"
+#include "config/peer_endpoint.hpp"
 
 namespace wgsteer::config {
 
@@ -51,8 +52,9 @@ struct Network {
   const NetifdInterface* find(std::string_view name) const;
 };
 
-/// Lenient, as netifd itself is. Keys other than public ones never get into memory that stays; `text` is the caller's
-/// to wipe.
+/// Lenient, as netifd itself is; what is skipped goes to `problems`. Keys other than public ones never get into memory
+/// that stays; `text` is the caller's to wipe.
+Network readNetwork(std::string_view text, Problems& problems);
 Network readNetwork(std::string_view text);
 
 /// The same from a file, with nothing of the file left in memory. Errors as readFile().
@@ -61,5 +63,9 @@ Result<Network> loadNetwork(const std::string& path);
 /// Devices as far as the file tells: those of static and DHCP interfaces, the pppoe-wan of a PPP one, and what aliases
 /// (@wan) stand for.
 Interfaces devicesOf(const Network& network);
+
+/// Where the peers of tunnels that are not disabled are reached, as far as that is said; `file` is left empty. What is
+/// wrong with one goes to `problems`, which repeat no value.
+std::vector<PeerEndpoint> endpointsOf(const Network& network, Problems& problems);
 
 }  // namespace wgsteer::config

@@ -38,6 +38,7 @@ constexpr std::array kWan{
     OptionSchema{"interface", name},
     OptionSchema{"metric", integer, false, kMinMetric, kMaxMetric},
     OptionSchema{"weight", integer, false, 1, kMaxWeight},
+    OptionSchema{"dns", addresses},
     OptionSchema{"track_ip", trackIps},
     OptionSchema{"track_method", choice, false, 0, 0, "none|icmp|dns|tcp|mwan3"},
     OptionSchema{"interval", seconds, false, 0, 86400},
@@ -107,6 +108,8 @@ std::string wrongWith(const OptionSchema& schema, const Value& value) {
       return errorOf(parseMarkMask(value));
     case choice:
       return errorOf(parseChoice(value, schema.choices));
+    case addresses:
+      return errorOf(parseAddress(value));
     case trackIps:
       return errorOf(parseTrackIp(value));
     case members:
@@ -120,7 +123,7 @@ std::string wrongWith(const OptionSchema& schema, const Value& value) {
 }
 
 void checkOption(const OptionSchema& schema, const Option& option, Problems& problems) {
-  const bool takesList = schema.type == trackIps || schema.type == members;
+  const bool takesList = schema.type == addresses || schema.type == trackIps || schema.type == members;
   if (option.list && !takesList) {
     problems.add(option.line, option.name, "is a list, must be one value");
     return;

@@ -19,6 +19,7 @@ enum class OptionType : std::uint8_t {
   boolean,
   markMask,
   choice,
+  addresses,
   trackIps,
   members,
   publicKey,

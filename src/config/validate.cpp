@@ -148,6 +148,9 @@ void Validator::wan(const Section& section) {
   reader.get("failure_interval", wan.failureInterval);
   reader.get("recovery_interval", wan.recoveryInterval);
   reader.get("keep_failure_interval", wan.keepFailureInterval);
+  if (const Option* servers = section.find("dns"))
+    for (const Value& value : servers->values)
+      if (const auto address = parseAddress(value)) wan.dns.push_back(*address);
   quality(section, wan);
   tracking(section, wan);
   config_.wans.push_back(std::move(wan));

@@ -170,6 +170,13 @@ Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices) {
   return static_cast<std::size_t>(found - names.begin());
 }
 
+Parsed<std::string> parseAddress(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  if (!Address::parse(*text)) return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address");
+  return std::string{*text};
+}
+
 Parsed<std::string> parseTrackIp(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());

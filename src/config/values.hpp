@@ -35,6 +35,7 @@ Parsed<bool> parseBoolean(const Value& value);
 Parsed<std::uint32_t> parseMarkMask(const Value& value);
 /// Index of the value in "keep|flush".
 Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices);
+Parsed<std::string> parseAddress(const Value& value);
 /// An address, or address:port.
 Parsed<std::string> parseTrackIp(const Value& value);
 /// The text is never repeated in the error: it may be a private key in the wrong place.

@@ -341,7 +341,7 @@ class Desire {
 
 State desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory) {
   if (steering.wans.empty()) return {};
-  memory.recall(world);
+  memory.recall(config, world);
   return Desire{config, world, steering, memory}.build();
 }
 

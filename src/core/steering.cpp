@@ -2,6 +2,8 @@
 // First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string_view>
 #include <tuple>
 
 #include "wgsteer/core/desire.hpp"
@@ -223,7 +225,7 @@ class PolicyBook {
   }
 
   /// Index of the policy; the server variant of one is made when it is first asked for.
-  std::size_t find(const std::string& name, bool server) {
+  std::size_t find(std::string_view name, bool server) {
     const auto& known = steering_.policies;
     const auto is = [&](const PolicyView& view, bool role) { return view.name == name && view.server == role; };
     for (std::size_t i = 0; i < known.size(); ++i)
@@ -351,13 +353,11 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   view.server = isServer(asked.role, world, tunnel, memory);
   view.policy = book.find(asked.policy, view.server);
   view.ownsFwmark = tunnel.fwmark.value == 0 || config.numbers.isOurs(tunnel.fwmark);
-  for (const PeerConfig& own : config.peers) {
-    if (own.tunnel != tunnel.name || !own.policy) continue;
-    const auto peer = std::ranges::lower_bound(tunnel.peers, own.publicKey, {}, &Peer::publicKey);
-    if (peer == tunnel.peers.end() || peer->publicKey != own.publicKey) continue;
-    const std::size_t policy = book.find(*own.policy, view.server);
-    if (policy != view.policy) view.peerPolicy.emplace(peer - tunnel.peers.begin(), policy);
-  }
+  if (const auto pinned = memory.pinned.find(tunnel.name); pinned != memory.pinned.end())
+    for (const auto& [peer, name] : pinned->second) {
+      const std::size_t policy = book.find(name, view.server);
+      if (policy != view.policy) view.peerPolicy.emplace(peer, policy);
+    }
   return view;
 }
 
@@ -386,9 +386,19 @@ bool looksLikeServer(const Tunnel& tunnel) {
                              [&](const Peer& peer) { return std::ranges::all_of(peer.allowedIps, isHost); });
 }
 
-void PlanMemory::recall(const World& world) {
+void PlanMemory::recall(const Config& config, const World& world) {
   if (tunnels.same(world.tunnels) && named.same(world.named)) return;
-  *this = {.tunnels = world.tunnels, .named = world.named, .likeServer = {}, .verdicts = {}, .endpoints = {}};
+  *this = {};
+  tunnels = world.tunnels;
+  named = world.named;
+  for (const PeerConfig& own : config.peers) {
+    const auto tunnel = tunnels.find(own.tunnel);
+    if (tunnel == tunnels.end() || !own.policy) continue;
+    const auto& peers = tunnel->second.peers;
+    const auto peer = std::ranges::lower_bound(peers, own.publicKey, {}, &Peer::publicKey);
+    if (peer == peers.end() || peer->publicKey != own.publicKey) continue;
+    pinned[own.tunnel].emplace(static_cast<std::size_t>(peer - peers.begin()), *own.policy);
+  }
 }
 
 Steering steer(const Config& config, const World& world) {
@@ -397,7 +407,7 @@ Steering steer(const Config& config, const World& world) {
 }
 
 Steering steer(const Config& config, const World& world, PlanMemory& memory) {
-  memory.recall(world);
+  memory.recall(config, world);
   Steering steering;
   steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems) : configuredWans(config, world);
   PolicyBook book{config, steering};

@@ -10,6 +10,7 @@
 #include "engine/control_server.hpp"
 #include "engine/journal.hpp"
 #include "engine/name_follower.hpp"
+#include "engine/resolve_once.hpp"
 #include "engine/status.hpp"
 #include "engine/wan_monitor.hpp"
 #include "log/log.hpp"
@@ -26,13 +27,9 @@ namespace {
 /// Where user-space implementations of WireGuard put their sockets; a tunnel is one as soon as its socket is there.
 constexpr const char* kUapiDirectory = "/var/run/wireguard";
 
-/// Polling costs time linear in peers (about 1 us each): a second is for up to a thousand, ten thousand are read every
-/// 11 s.
-std::chrono::nanoseconds pollPeriod(const World& world) {
-  std::size_t peers = 0;
-  for (const auto& [name, tunnel] : world.tunnels) peers += tunnel.peers.size();
-  return std::chrono::milliseconds{1000 + peers};
-}
+/// Tunnels announce nothing, so they are read each second; where that takes long, at most for a twentieth of the time.
+constexpr std::chrono::nanoseconds kPollPeriod = std::chrono::seconds{1};
+constexpr int kPollShare = 20;
 
 class Daemon {
  public:
@@ -77,7 +74,7 @@ class Daemon {
     // Handlers only note what is ready: everything is drained first, then planned for once.
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
-    poll_.arm(pollPeriod(engine_.picture().world));
+    poll_.arm(kPollPeriod);
     if (auto followed = followNames(); !followed) return followed;
     if (auto watched = watchWans(); !watched) return watched;
     return control_.serve(loop_, [this](const std::string& request) { return answer(request); });
@@ -88,15 +85,12 @@ class Daemon {
         loop_,
         {.changed =
              [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClockSeconds()); },
-         .isOwn =
-             [this](const Address& address) {
-               return std::ranges::any_of(engine_.picture().world.addresses,
-                                          [&](const InterfaceAddress& own) { return own.address == address; });
-             },
+         .isOwn = [this](const Address& address) { return isOwn(engine_.picture().world, address); },
+         .wanServers = [this] { return serversOfWans(engine_.config(), engine_.steering()); },
          .folders = {}});
     if (!follower) return std::unexpected(follower.error());
     names_ = std::move(*follower);
-    names_->follow(engine_.config(), queryMark());
+    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
     return {};
   }
 
@@ -104,14 +98,6 @@ class Daemon {
     auto watched = wans_.watch(engine_.config(), engine_.steering());
     wans_.linksChanged(engine_.picture().world);
     return watched;
-  }
-
-  /// Queries go the way of the first tunnel, so by a physical WAN; without any tunnel, the way of everything.
-  Mark queryMark() const {
-    const Steering steering = engine_.steering();
-    if (steering.tunnels.empty()) return {};
-    const PolicyView& policy = steering.policies[steering.tunnels.front().policy];
-    return Mark{engine_.config().numbers.mark(policy.target.slot).value};
   }
 
   void announce() {
@@ -130,16 +116,21 @@ class Daemon {
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
+    names_->publish();
     noticeLinks();
     noticeNetwork();
-    if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
+    armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
   }
 
   void poll() {
+    const auto began = os::monotonicNow();
+    const std::int64_t wallClock = os::wallClockSeconds();
     engine_.onPoll();
-    engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, os::monotonicNow(), os::wallClockSeconds()));
+    engine_.followNames(wallClock);
+    engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
+    poll_.arm(std::max(kPollPeriod, kPollShare * (os::monotonicNow() - began)));
   }
 
   void noticeLinks() {
@@ -149,8 +140,8 @@ class Daemon {
   /// What was changed for a world that changed may be the way to a name server.
   void noticeNetwork() {
     const std::size_t plans = engine_.statistics().plans;
-    if (names_ == nullptr || std::exchange(plansNoticed_, plans) == plans) return;
-    names_->networkChanged(queryMark());
+    if (std::exchange(plansNoticed_, plans) == plans) return;
+    names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
   }
 
   void armCarrier() {
@@ -175,7 +166,6 @@ class Daemon {
     poll_.acknowledge();
     uapi_.renew();
     pollDue_ = true;
-    poll_.arm(pollPeriod(engine_.picture().world));
   }
 
   void onRetryTimer() {
@@ -213,7 +203,7 @@ class Daemon {
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
     stalls_ = {};
-    names_->follow(engine_.config(), queryMark());
+    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
     return watchWans();
   }
 
@@ -312,6 +302,9 @@ Status runOnce(Kernel& kernel, const LoadConfig& load) {
   Journal journal;
   Engine engine{kernel, std::move(*config), journal.observer(), os::monotonicNow};
   if (auto started = engine.start(); !started) return started;
+  auto resolved = resolveOnce(engine.config(), engine.picture().world);
+  if (!resolved) return std::unexpected(resolved.error());
+  engine.setNamed(std::move(*resolved), os::wallClockSeconds());
   if (engine.retryAfter()) return fail(ErrorKind::io, "not everything could be installed, see above");
   return {};
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "wgsteer/core/follow.hpp"
+#include "engine/endpoint_moves.hpp"
 
 namespace wgsteer {
 
@@ -32,14 +32,6 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
     return a.first == b.first && a.second.fwmark == b.second.fwmark && a.second.listenPort == b.second.listenPort &&
            a.second.backend == b.second.backend && std::ranges::equal(a.second.peers, b.second.peers, samePeer);
   });
-}
-
-/// Which families a policy's packets can leave by.
-std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& policy) {
-  std::vector<Family> usable;
-  for (const Family family : kFamilies)
-    if (!inUse(steering, policy, family).wan.empty()) usable.push_back(family);
-  return usable;
 }
 
 }  // namespace
@@ -159,8 +151,12 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock)
     picture_.world.named = std::move(named);
     converge();
   }
+  followNames(wallClock);
+}
+
+void Engine::followNames(std::int64_t wallClock) {
   // Only when all addresses are known to nftables: the next packet goes to the new one.
-  if (!retryAfter_) moveEndpoints(steering(), wallClock);
+  if (!picture_.world.named.empty() && !retryAfter_) moveEndpoints(steering(), wallClock);
 }
 
 void Engine::setWansDown(std::map<std::string, std::string> down) {
@@ -172,21 +168,8 @@ void Engine::setWansDown(std::map<std::string, std::string> down) {
 }
 
 void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
-  for (const TunnelView& view : steering.tunnels) {
-    const auto configured = std::ranges::find(config_.tunnels, view.tunnel->name, &TunnelConfig::interface);
-    if (configured != config_.tunnels.end() && !configured->updateEndpoint) continue;
-    const Tunnel& tunnel = *view.tunnel;
-    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      const Peer& peer = tunnel.peers[i];
-      const PeerId id{tunnel.name, peer.publicKey};
-      const auto named = picture_.world.named.find(id);
-      if (named == picture_.world.named.end()) continue;
-      const auto usable = usableFamilies(steering, steering.policies[view.policyOf(i)]);
-      const auto better = betterEndpoint(peer, named->second, usable, wallClock);
-      if (!better) continue;
-      moveEndpoint(tunnel.name, i, *better);
-    }
-  }
+  for (const EndpointMove& move : endpointMoves(config_, picture_.world, steering, wallClock))
+    moveEndpoint(move.tunnel, move.peer, move.to);
 }
 
 bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to) {

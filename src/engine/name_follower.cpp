@@ -47,6 +47,7 @@ Status NameFollower::watchFiles() {
   if (!done) return done;
   std::vector<std::string> folders = surroundings_.folders.networkd;
   folders.push_back(surroundings_.folders.wgQuick);
+  folders.push_back(folderOf(surroundings_.folders.netifd));
   for (const std::string& folder : folders) {
     auto watch = os::DirectoryWatch::create(folder);
     if (!watch) return std::unexpected(watch.error());
@@ -72,7 +73,8 @@ Status NameFollower::openResolver(Mark mark) {
                                        .servers = {},
                                        .mark = mark,
                                        .device = {},
-                                       .isOwn = surroundings_.isOwn});
+                                       .isOwn = surroundings_.isOwn,
+                                       .timeout = surroundings_.timeout});
   if (!opened) return std::unexpected(opened.error());
   if (resolver_) loop_.unwatch(resolver_->descriptor());
   resolver_ = std::move(*opened);
@@ -90,6 +92,7 @@ void NameFollower::follow(const Config& config, Mark mark) {
   if (auto opened = openResolver(mark); !opened) say("resolver", "host names: " + opened.error().toString());
   readSources();
   askWhatIsDue();
+  unpublished_ = true;
   publish();
 }
 
@@ -130,16 +133,20 @@ void NameFollower::networkChanged(Mark mark) {
 
 void NameFollower::askWhatIsDue() {
   const auto now = os::monotonicNow();
-  bool left = false;
   for (auto& [host, name] : names_) {
-    left |= !takeLeft(name, now).empty();
+    unpublished_ |= !takeLeft(name, now).empty();
     if (!resolver_ || !name.due(now)) continue;
     noteAsked(name, now);
-    resolver_->resolve(host, dns::Families::both,
-                       [this, asked = host](const dns::ResolveResult& result) { onAnswer(asked, result); });
+    ask(host);
   }
-  if (left) publish();
   armTimer();
+}
+
+void NameFollower::ask(const std::string& host) {
+  resolver_->resolve(host, dns::Families::both, [this, host](const dns::ResolveResult& result) {
+    if (!WanResolvers::mayKnowBetter(result)) return onAnswer(host, result);
+    wanResolvers_.resolve(host, result.error(), [this, host](const dns::ResolveResult& last) { onAnswer(host, last); });
+  });
 }
 
 void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& result) {
@@ -157,10 +164,11 @@ void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& r
   for (const std::string& note : result->notes) log::warn(host + ": " + note);
   const AddressChanges changes = noteAnswer(name, result->name, now, randomNumber());
   if (!changes.added.empty() || !changes.removed.empty()) log::info(host + " is " + joined(name.current()));
-  publish();
+  unpublished_ = true;
 }
 
 void NameFollower::publish() {
+  if (!std::exchange(unpublished_, false)) return;
   std::map<PeerId, NamedPeer> now;
   for (const auto& [peer, target] : targets_) {
     NamedPeer named{.host = target.host, .port = target.port, .current = {}, .leaving = {}};
@@ -175,6 +183,13 @@ void NameFollower::publish() {
   if (now == published_) return;
   published_ = now;
   surroundings_.changed(std::move(now));
+}
+
+std::vector<std::string> NameFollower::unanswered() const {
+  std::vector<std::string> hosts;
+  for (const auto& [host, name] : names_)
+    if (name.asking && name.failures == 0 && name.addresses.empty()) hosts.push_back(host);
+  return hosts;
 }
 
 void NameFollower::armTimer() {

@@ -18,6 +18,7 @@
 
 #include "config/host_names.hpp"
 #include "dns/resolver.hpp"
+#include "engine/wan_resolvers.hpp"
 #include "os/directory_watch.hpp"
 #include "os/event_loop.hpp"
 #include "os/timer.hpp"
@@ -27,12 +28,15 @@ namespace wgsteer {
 class NameFollower {
  public:
   struct Surroundings {
-    /// Told whenever a name has come to something else.
+    /// Told by follow() and publish() when a name has come to something else.
     std::function<void(std::map<PeerId, NamedPeer>)> changed;
     /// Whether an address is this host's: no peer has it.
     std::function<bool(const Address&)> isOwn;
+    /// Who is asked when nobody of resolvConf answers.
+    std::function<std::vector<WanServers>()> wanServers;
     config::HostNameFolders folders;
     std::string resolvConf = "/etc/resolv.conf";
+    std::chrono::milliseconds timeout{2000};  ///< as dns::ResolverOptions has it
   };
 
   static Result<std::unique_ptr<NameFollower>> create(os::EventLoop& loop, Surroundings surroundings);
@@ -45,6 +49,12 @@ class NameFollower {
   /// The way to the servers may be another one: what could not be resolved is tried again.
   void networkChanged(Mark mark);
 
+  /// Tells what names have come to since the last time, if that is something else. To be called when a round of the
+  /// loop is over: a thousand answers that come together are planned for together.
+  void publish();
+  /// Names that are still waited for; one that has failed once is not.
+  std::vector<std::string> unanswered() const;
+
  private:
   struct Target {
     std::string host;
@@ -54,14 +64,19 @@ class NameFollower {
   };
 
   NameFollower(os::EventLoop& loop, Surroundings surroundings, os::Timer timer)
-      : loop_(loop), surroundings_(std::move(surroundings)), timer_(std::move(timer)) {}
+      : loop_(loop),
+        surroundings_(std::move(surroundings)),
+        timer_(std::move(timer)),
+        wanResolvers_(
+            loop,
+            {.servers = surroundings_.wanServers, .isOwn = surroundings_.isOwn, .timeout = surroundings_.timeout}) {}
   Status watchFiles();
   Status openResolver(Mark mark);
   void readSources();
   void say(const std::string& subject, const std::string& line);
   void askWhatIsDue();
+  void ask(const std::string& host);
   void onAnswer(const std::string& host, const dns::ResolveResult& result);
-  void publish();
   void armTimer();
 
   os::EventLoop& loop_;
@@ -70,11 +85,13 @@ class NameFollower {
   std::vector<os::DirectoryWatch> watches_;
   std::optional<os::DirectoryWatch> resolvWatch_;
   std::optional<dns::Resolver> resolver_;
+  WanResolvers wanResolvers_;
   Mark mark_;
   Config config_;
   std::map<PeerId, Target> targets_;
   std::map<std::string, FollowedName> names_;
   std::map<PeerId, NamedPeer> published_;
+  bool unpublished_ = false;
   std::map<std::string, std::string> said_;  ///< what was last said of a name or a file: once is enough
 };
 

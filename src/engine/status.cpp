@@ -65,10 +65,20 @@ const char* outcomeName(Outcome outcome) {
   return "";
 }
 
-Json peerDocument(const Picture& picture, const Tunnel& tunnel, const Peer& peer, const std::string& policy,
+/// The WAN that has the device: the name that the configuration knows it by.
+Json wanOf(const Steering& steering, const IfName& device) {
+  for (const Wan& wan : steering.wans)
+    if (!device.empty() && wan.device == device) return wan.name;
+  return nullptr;
+}
+
+Json peerDocument(const Picture& picture, const Steering& steering, const TunnelView& view, std::size_t index,
                   std::int64_t now) {
+  const Tunnel& tunnel = *view.tunnel;
+  const Peer& peer = tunnel.peers[index];
   Json document{{"public_key", peer.publicKey.toString()},
-                {"policy", policy},
+                {"policy", steering.policies[view.policyOf(index)].name},
+                {"balanced", view.wanOf(index) && !picture.world.stalled.contains({tunnel.name, peer.publicKey})},
                 {"endpoint", nullptr},
                 {"host", nullptr},
                 {"stalled", nullptr},
@@ -88,6 +98,7 @@ Json peerDocument(const Picture& picture, const Tunnel& tunnel, const Peer& peer
   const Walk walk = explain(picture.observed, picture.world, outerPacket(picture.observed, tunnel, *peer.endpoint));
   document["path"] = outcomeName(walk.outcome);
   document["device"] = walk.device;
+  document["wan"] = wanOf(steering, walk.device);
   document["source"] = walk.source ? Json(walk.source->toString()) : Json(nullptr);
   return document;
 }
@@ -103,8 +114,7 @@ Json tunnelDocument(const Picture& picture, const Steering& steering, const Tunn
                 {"listen_port", tunnel.listenPort},
                 {"peers", Json::array()}};
   for (std::size_t i = 0; i < tunnel.peers.size(); ++i)
-    document["peers"].push_back(
-        peerDocument(picture, tunnel, tunnel.peers[i], steering.policies[view.policyOf(i)].name, now));
+    document["peers"].push_back(peerDocument(picture, steering, view, i, now));
   return document;
 }
 

@@ -119,6 +119,8 @@ const std::vector<Case> kWanCases{
     {"IntervalZero", wan("interval = 0"), "f:4: interval: '0' is out of range, allowed: 0.1..86400 seconds"},
     {"IntervalNan", wan("interval = nan"), "f:4: interval: 'nan' is out of range, allowed: 0.1..86400 seconds"},
     {"TimeoutText", wan("timeout = \"1s\""), "f:4: timeout: is a string, must be a number of seconds"},
+    {"DnsName", wan("dns = \"192.0.2.53:5353\""), "f:4: dns: '192.0.2.53:5353' is neither an IPv4 nor an IPv6 address"},
+    {"DnsNone", wan("dns = []"), "f:4: dns: is an empty list, must have at least one entry"},
     {"TrackName", wan("track_ip = [\"dns.google\"]"),
      "f:4: track_ip: 'dns.google' is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)"},
     {"TrackPort", wan("track_ip = [\"9.9.9.9:53\"]"),

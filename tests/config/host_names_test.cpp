@@ -27,7 +27,8 @@ class Folders : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "host_names.XXXXXX";
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
-    folders_ = {.wgQuick = root_ / "wireguard", .networkd = {root_ / "etc", root_ / "run"}};
+    folders_ = {
+        .wgQuick = root_ / "wireguard", .networkd = {root_ / "etc", root_ / "run"}, .netifd = root_ / "config/network"};
   }
   void TearDown() override { fs::remove_all(root_); }
 
@@ -100,6 +101,61 @@ TEST_F(Folders, ABrokenFileIsOneErrorAndTheOthersCount) {
   EXPECT_NE(all.errors[1].what.find("wg2.conf: is larger than"), std::string::npos) << all.errors[1].what;
   EXPECT_EQ(all.errors[2].kind, ErrorKind::notThere);
   EXPECT_NE(all.errors[3].what.find("wg4.conf: is a directory"), std::string::npos) << all.errors[3].what;
+}
+
+std::string netifd(const std::string& options, char peer) {
+  return "config wireguard_wg0\n\toption public_key '" + keyText(peer) + "'\n" + options;
+}
+
+constexpr const char* kWg0 = "config interface 'wg0'\n\toption proto 'wireguard'\n";
+
+TEST_F(Folders, NetifdsFileIsReadAsWell) {
+  write("config/network", std::string{kWg0} + netifd("\toption endpoint_host 'a.example'\n", 'a') +
+                              netifd("\toption endpoint_host 'b.example'\n\toption endpoint_port '443'\n", 'b') +
+                              netifd("\toption endpoint_host '2001:db8::1'\n", 'c') +
+                              netifd("\toption endpoint_host 'd.example'\n\toption disabled '1'\n", 'd') +
+                              netifd("", 'e'));
+  const HostNames all = read();
+  EXPECT_TRUE(all.errors.empty());
+  EXPECT_EQ(hosts(), (Hosts{"wg0 a.example", "wg0 b.example", "wg0 2001:db8::1"}));
+  EXPECT_EQ(all.peers[0].port, 51820);
+  EXPECT_EQ(all.peers[0].peer.toString(), keyText('a'));
+  EXPECT_EQ(all.peers[0].file, root_ / "config/network");
+  EXPECT_EQ(all.peers[1].port, 443);
+  EXPECT_FALSE(all.peers[1].numeric);
+  EXPECT_TRUE(all.peers[2].numeric);
+}
+
+TEST_F(Folders, TunnelsThatNetifdDoesNotMakeHaveNoPeers) {
+  const std::string peer = netifd("\toption endpoint_host 'a.example'\n", 'a');
+  for (const std::string& interface : {std::string{kWg0} + "\toption disabled '1'\n", std::string{},
+                                       std::string{"config interface 'wg0'\n\toption proto 'static'\n"}}) {
+    write("config/network", interface + peer);
+    EXPECT_TRUE(read().peers.empty()) << interface;
+  }
+}
+
+TEST_F(Folders, WhatIsWrongInNetifdsFileIsSaidAndTheRestCounts) {
+  write("config/network",
+        std::string{kWg0} + netifd("\toption endpoint_host 'a.example'\n", 'a') +
+            "config wireguard_wg0\n\toption public_key 'sEcReT'\n\toption endpoint_host 'b.example'\n" +
+            netifd("\toption endpoint_host 'no host'\n", 'c') +
+            netifd("\toption endpoint_host 'd.example'\n\toption endpoint_port '0'\n", 'd') +
+            netifd("\toption endpoint_host 'unclosed\n", 'e'));
+  EXPECT_EQ(hosts(), (Hosts{"wg0 a.example"}));
+  const HostNames all = read();
+  ASSERT_EQ(all.errors.size(), 1U);
+  const std::string& what = all.errors[0].what;
+  const std::string file = root_ / "config/network";
+  for (const char* part : {":6: public_key: ", ":9: endpoint_host: ", ":12: endpoint_port: ", ":18: a quotation"})
+    EXPECT_NE(what.find(file + part), std::string::npos) << part << what;
+  EXPECT_EQ(what.find("sEcReT"), std::string::npos);
+}
+
+TEST_F(Folders, ANetifdFileThatCannotBeReadIsAnError) {
+  fs::create_directories(root_ / "config/network");
+  ASSERT_EQ(read().errors.size(), 1U);
+  EXPECT_NE(read().errors[0].what.find("is a directory"), std::string::npos);
 }
 
 TEST_F(Folders, WithEndlessFilesAreBounded) {

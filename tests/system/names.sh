@@ -108,6 +108,162 @@ case_wg_quick_file_that_comes_later() {
   steady_on 0 'from a file of wg-quick'
 }
 
+# What no peer can have is refused with a line in the log, and changes nothing.
+case_answers_that_no_peer_can_have() {
+  local address
+  named_tunnel_up
+  for address in $(impossible_addresses); do
+    name_means "$address"
+    await 20 "$address is refused" grep -qF "$kName: $address: refused: " "$daemon_log"
+    check 'the endpoint stays' endpoint_is "$endpoint"
+  done
+  check 'our own by its name' grep -qF "${wan_address[0]}: refused: an address of this host" "$daemon_log"
+  check 'nothing of it is steered to' fails has_line "$(impossible_addresses | sed 's/ /|/g')" \
+    router nft list map inet wgsteer "endpoint$family"
+  steady_on 0 'after all these answers'
+}
+
+impossible_addresses() {
+  if [[ $family == 4 ]]; then echo "127.0.0.1 ${wan_address[0]} 224.0.0.1"; else echo "::1 ${wan_address[0]} ff02::1"; fi
+}
+
+# netifd's file, replaced as `uci commit` does it; then one that is broken, which changes nothing.
+case_netifd_file() {
+  topology_up
+  router cp -a /etc "$work/etc"
+  mkdir -p "$work/etc/config"
+  router mount --bind "$work/etc" /etc
+  name_server_up
+  tunnel_without_endpoint_up
+  daemon_start_and_converge
+  netifd_network "option endpoint_host '$kName'"
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+  traffic_start
+  await_handshake
+  netifd_network "option endpoint_host '$kName"
+  await 10 'the file is complained about' grep -qF '/etc/config/network:7: a quotation that begins here' "$daemon_log"
+  name_means "$(other_endpoint)"
+  await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
+  equal 'told once' 1 "$(grep -cF '/etc/config/network:' "$daemon_log")"
+}
+
+netifd_network() { # OPTION
+  cat >"$work/etc/config/.network.new" <<NETWORK
+config interface '$tunnel_device'
+	option proto 'wireguard'
+	option private_key '$kRouterKey'
+config wireguard_$tunnel_device
+	option public_key '$(public_key "$kServerKey")'
+	option endpoint_port '$kPort'
+	$1
+NETWORK
+  mv "$work/etc/config/.network.new" "$work/etc/config/network"
+}
+
+# ---- Name servers of the WANs themselves -----------------------------------------------------------------------------
+
+# Nobody answers at the router's own resolver, as when that asks through the tunnel.
+own_resolver_dead() {
+  echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
+  local wan
+  for wan in 0 1; do
+    in_host "isp$wan" nft -f - <<'RULES'
+table inet queries {
+  counter asked { }
+  chain from_customer {
+    type filter hook prerouting priority raw - 1; policy accept;
+    iifname "customer" udp dport 53 counter name asked
+  }
+}
+RULES
+  done
+}
+
+queries() { named_counter "isp$1" queries asked; } # WAN
+
+case_wan_with_dns_option() {
+  topology_up
+  name_server_up
+  own_resolver_dead
+  tunnel_without_endpoint_up
+  { peer_section && printf '[[wan]]\nname = "%s"\ndevice = "%s"\n' first "${wan_device[0]}" second "${wan_device[1]}" &&
+    printf 'dns = "%s"\n' "$(other_endpoint)"; } >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+  check 'asked by the WAN that has servers' at_least 1 queries 1
+  equal 'queries by the other' 0 "$(queries 0)"
+  traffic_start
+  await_handshake
+  steady_on 0 'resolved by a WAN that is not in use'
+}
+
+case_wan_known_to_networkd() {
+  topology_up
+  name_server_up
+  own_resolver_dead
+  tunnel_without_endpoint_up
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  router mkdir -p /run/systemd/netif/links
+  link_servers 0 203.0.113.99 2001:db8:cafe::99
+  link_servers 1 "$(other_endpoint)"
+  daemon_start
+  await 20 'the endpoint is set' endpoint_is "$endpoint"
+  check 'the preferred WAN was asked first' at_least 1 queries 0
+  check 'then the other' at_least 1 queries 1
+  wan_link_down 0
+  counters_reset
+  name_means "$(other_endpoint)"
+  await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
+}
+
+link_servers() { # WAN SERVER...
+  local index
+  index=$(router cat "/sys/class/net/${wan_device[$1]}/ifindex")
+  shift
+  # Expanded in there.
+  # shellcheck disable=SC2016
+  router bash -c 'echo "DNS=${*:2}" >"/run/systemd/netif/links/$1"' _ "$index" "$@"
+}
+
+# ---- Without a daemon ------------------------------------------------------------------------------------------------
+
+planned() { wgsteer plan "${daemon_arguments[@]}" 2>"$work/plan.log" || true; } # -> the changes
+plan_has() { [[ $(planned) == *"$1"* ]]; } # TEXT
+
+case_plan_and_run_once() {
+  topology_up
+  name_server_up
+  tunnel_without_endpoint_up
+  # Before anything is steered, the default route in the tunnel would take the questions along.
+  router ip route add "$(other_endpoint)" via "${wan_gateway[0]}"
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  check 'the plan moves the endpoint' plan_has " endpoint $(socket_address "$endpoint" "$kPort")"
+  check 'and steers to it' plan_has "$endpoint . $kPort"
+  check 'once' wgsteer run --once "${daemon_arguments[@]}"
+  check 'the endpoint is set' endpoint_is "$endpoint"
+  equal 'nothing left to do' '' "$(planned)"
+  traffic_start
+  await_handshake
+  steady_on 0 'after one turn'
+}
+
+case_plan_and_run_once_without_name_server() {
+  topology_up
+  name_server_up
+  stop_process "$name_server_pid" KILL
+  tunnel_without_endpoint_up
+  peer_section >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  check 'the plan has the rest' plan_has 'ip rule add'
+  check 'and says who is missing' grep -q "$kName: " "$work/plan.log"
+  check 'run --once' wgsteer run --once "${daemon_arguments[@]}" 2>"$work/once.log"
+  check 'says so as well' grep -q "$kName: " "$work/once.log"
+  check 'the rules are there' has_line 'proto 87' router ip rule show
+}
+
 case_update_endpoint_off() {
   topology_up
   name_server_up

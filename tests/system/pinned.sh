@@ -213,6 +213,9 @@ case_shared_out() {
   await_traffic 'traffic'
   other=$(way right) pinned=$(way pinned_right)
   equal 'WANs of the two peers, by their keys' '1 0' "$other $pinned"
+  check 'status shows the one' has_line "$(public_key "$kPinnedKey" | cut -c1-8).* first \\(balanced\\) " wgsteer status
+  check 'status shows the other' has_line "$(public_key "$kServerKey" | cut -c1-8).* second \\(balanced\\) " wgsteer status
+  equal 'status --json as well' 2 "$(wgsteer status --json | grep -c '"balanced": true')"
   pinned_steady_on "$pinned" "$other" 'shared out'
   wan_carrier_down "$pinned"
   pinned_steady_on $((1 - pinned)) $((1 - pinned)) 'no carrier'

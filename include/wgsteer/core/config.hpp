@@ -29,6 +29,7 @@ struct WanConfig {
   std::string interface;              ///< netifd's name that stands for the device; empty unless on OpenWrt
   std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
+  std::vector<std::string> dns;       ///< addresses of its name servers; empty: what is known of the link
   std::vector<std::string> trackIp;
   TrackMethod trackMethod = TrackMethod::none;
   // From here on names, defaults and meaning are mwan3's (net/mwan3/files/usr/sbin/mwan3track in OpenWrt's packages).

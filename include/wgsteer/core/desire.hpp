@@ -92,16 +92,17 @@ struct Verdicts {
 };
 
 /// What the last plan came to for peers. There can be thousands, which rarely change: while they do not, the next plan
-/// takes it over.
+/// takes it over. The default is a memory of nothing.
 struct PlanMemory {
   SharedMap<IfName, Tunnel> tunnels;  ///< for which all of this is true
   SharedMap<PeerId, NamedPeer> named;
-  std::map<IfName, bool> likeServer;  ///< what looksLikeServer() said
+  std::map<IfName, bool> likeServer;                            ///< what looksLikeServer() said
+  std::map<IfName, std::map<std::size_t, std::string>> pinned;  ///< peers with policies of their own, and these
   std::map<IfName, Verdicts> verdicts;
   SharedMap<Endpoint, std::optional<Slot>> endpoints;  ///< of the three
 
-  /// Forgets everything when it is not of this world's tunnels.
-  void recall(const World& world);
+  /// Begins anew when the world has other tunnels. One memory is for one configuration.
+  void recall(const Config& config, const World& world);
 };
 
 /// Borrows from `world`: it must outlive the result. `memory` is of earlier plans, and makes no difference to the

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/endpoint_moves.hpp"
+
+#include <algorithm>
+
+#include "wgsteer/core/follow.hpp"
+#include "wgsteer/engine.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// Which families a policy's packets can leave by.
+std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& policy) {
+  std::vector<Family> usable;
+  for (const Family family : kFamilies)
+    if (!inUse(steering, policy, family).wan.empty()) usable.push_back(family);
+  return usable;
+}
+
+bool mayUpdate(const Config& config, const IfName& tunnel) {
+  const auto configured = std::ranges::find(config.tunnels, tunnel, &TunnelConfig::interface);
+  return configured == config.tunnels.end() || configured->updateEndpoint;
+}
+
+}  // namespace
+
+std::vector<EndpointMove> endpointMoves(const Config& config, const World& world, const Steering& steering,
+                                        std::int64_t now) {
+  std::vector<EndpointMove> moves;
+  for (const TunnelView& view : steering.tunnels) {
+    const Tunnel& tunnel = *view.tunnel;
+    if (!mayUpdate(config, tunnel.name)) continue;
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      const auto named = world.named.find({tunnel.name, tunnel.peers[i].publicKey});
+      if (named == world.named.end()) continue;
+      const auto usable = usableFamilies(steering, steering.policies[view.policyOf(i)]);
+      if (const auto better = betterEndpoint(tunnel.peers[i], named->second, usable, now))
+        moves.push_back({tunnel.name, i, *better});
+    }
+  }
+  return moves;
+}
+
+std::string describe(const EndpointMove& move, const World& world) {
+  return "wg set " + move.tunnel + " peer " + world.tunnels.at(move.tunnel).peers[move.peer].publicKey.toString() +
+         " endpoint " + move.to.toString();
+}
+
+}  // namespace wgsteer
