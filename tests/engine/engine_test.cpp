@@ -271,25 +271,26 @@ TEST_F(EngineTest, AWanThatIsTakenDownIsLeftAndTheReasonGiven) {
 
 TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   ASSERT_TRUE(engine->start());
-  Tunnel& tunnel = kernel.real.world.tunnels.edit().at("wg0");
-  const auto known = std::ranges::find_if(tunnel.peers, [](const Peer& peer) { return peer.endpoint == kServer4; });
-  ASSERT_NE(known, tunnel.peers.end());
+  const auto& peers = kernel.real.world.tunnels.at("wg0").peers;
+  const auto at = std::ranges::find(peers, kServer4, &Peer::endpoint) - peers.begin();
+  ASSERT_LT(at, std::ssize(peers));
+  const auto known = [&] { return &kernel.real.world.tunnels.edit().at("wg0").peers[static_cast<std::size_t>(at)]; };
   const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
   NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
   named.leaving.push_back(kServer4.address);
-  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, 1'700'000'000);
-  EXPECT_EQ(known->endpoint, moved);
+  engine->setNamed({{PeerId{"wg0", known()->publicKey}, named}}, 1'700'000'000);
+  EXPECT_EQ(known()->endpoint, moved);
   const auto& endpoints = kernel.real.observed.nft->table.endpoints;
   EXPECT_TRUE(endpoints.contains(moved));
   EXPECT_TRUE(endpoints.contains(kServer4)) << "a session may still use it";
   EXPECT_EQ(wayOf(moved), "wan0");
 
   // A packet that was under way from the old address comes after that.
-  known->endpoint = kServer4;
-  known->lastHandshake = 1'700'000'000;
+  known()->endpoint = kServer4;
+  known()->lastHandshake = 1'700'000'000;
   engine->onPoll();
   engine->followNames(1'700'000'001);
-  EXPECT_EQ(known->endpoint, moved);
+  EXPECT_EQ(known()->endpoint, moved);
 }
 
 TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
