@@ -82,14 +82,17 @@ class Engine {
     /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
+    /// After each plan: the WANs and tunnels that it was made from.
+    std::function<void(const Steering&)> steered;
   };
   using Now = std::function<std::chrono::nanoseconds()>;
 
   Engine(Kernel& kernel, Config config, Observer observer, Now now);
 
   /// Subscribes, reads everything and converges. Fails when the kernel cannot be read, or with ErrorKind::refused when
-  /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then.
-  Status start();
+  /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then. `wansDown` as with
+  /// setWansDown(), known from the first plan on.
+  Status start(std::map<std::string, std::string> wansDown = {});
   /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
   /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody.

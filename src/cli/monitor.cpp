@@ -57,6 +57,12 @@ std::string textOf(const Json& document) {
            moved.at("to").get<std::string>() + " (" + moved.at("host").get<std::string>() + "), before at " +
            moved.at("from").get<std::string>();
   }
+  if (document.contains("wan")) {
+    const Json& wan = document["wan"];
+    const std::string why = wan.at("reason");
+    return "WAN " + wan.at("name").get<std::string>() + " is " + wan.at("state").get<std::string>() +
+           (why.empty() ? "" : ": " + why);
+  }
   for (const char* kind : {"fight", "error"})
     if (document.contains(kind)) return std::string{kind} + ": " + document[kind].get<std::string>();
   return document.dump();

@@ -57,12 +57,13 @@ void Engine::wake(Trigger trigger) {
   heard_.clear();
 }
 
-Status Engine::start() {
+Status Engine::start(std::map<std::string, std::string> wansDown) {
   wake(Trigger::start);
   if (auto subscribed = kernel_.subscribe(); !subscribed) return subscribed;
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return std::unexpected(seen.error());
   picture_ = std::move(*seen);
+  picture_.world.wansDown = std::move(wansDown);
   if (auto clear = refuseConflicts(config_); !clear) return clear;
   converge();
   return {};
@@ -223,6 +224,7 @@ void Engine::converge() {
   commit(plan, std::move(desired));
   noteMoves(steering);
   keepGatewaysWarm(steering);
+  if (observer_.steered) observer_.steered(steering);
 }
 
 bool Engine::commit(const Plan& plan, State desired) {

@@ -45,6 +45,7 @@ Engine::Observer Journal::observer() {
                               const Endpoint& now) { endpointMoved(peer, named, before, now); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
+      .steered = {},
   };
 }
 
@@ -88,6 +89,13 @@ void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const st
                        {"host", named.host},
                        {"from", from},
                        {"to", now.toString()}});
+}
+
+void Journal::wan(const std::string& name, const WanVerdict& verdict) {
+  const bool byHand = verdict.by == WanVerdict::By::hand;
+  const char* state = !verdict.usable ? "down" : byHand ? "up" : "up again";
+  log::info("WAN " + name + " is " + state + (verdict.reason.empty() ? "" : ": " + verdict.reason));
+  publish("wan", {{"name", name}, {"state", verdict.usable ? "up" : "down"}, {"reason", verdict.reason}});
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {
