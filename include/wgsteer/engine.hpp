@@ -140,6 +140,7 @@ class Engine {
   Result<Picture> lookAnew();
   void noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
+  void unstick(const Tunnel& tunnel);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);
   void scheduleRetry();

@@ -65,7 +65,17 @@ Status Engine::start(std::map<std::string, std::string> wansDown) {
   picture_ = std::move(*seen);
   picture_.world.wansDown = std::move(wansDown);
   if (auto clear = refuseConflicts(config_); !clear) return clear;
+  const auto marked = picture_.observed.tunnelMarks;
   converge();
+  // What went another way while nobody looked may have a source cached that is wrong now. A new fwmark has cleared it.
+  if (statistics_.plans == 0) return {};
+  for (const TunnelView& view : steering().tunnels) {
+    const auto before = marked.find(view.tunnel->name);
+    const auto now = picture_.observed.tunnelMarks.find(view.tunnel->name);
+    const bool had = before != marked.end();
+    const bool has = now != picture_.observed.tunnelMarks.end();
+    if (had == has && (!has || before->second == now->second)) unstick(*view.tunnel);
+  }
   return {};
 }
 
@@ -319,15 +329,18 @@ void Engine::noteMoves(const Steering& steering) {
       if (observer_.moved) observer_.moved(view.tunnel->name, family, known->second[at], now[at], why);
     }
     if (!moved) continue;
-    const auto marked = picture_.observed.tunnelMarks.find(view.tunnel->name);
-    const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? view.tunnel->fwmark : marked->second;
-    if (auto done = kernel_.unstick(*view.tunnel, fwmark, config_.numbers);
-        !done && done.error().kind != ErrorKind::notThere)
-      if (observer_.trouble) observer_.trouble(done.error());
+    unstick(*view.tunnel);
     forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
   ways_ = std::move(ways);
+}
+
+void Engine::unstick(const Tunnel& tunnel) {
+  const auto marked = picture_.observed.tunnelMarks.find(tunnel.name);
+  const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? tunnel.fwmark : marked->second;
+  auto done = kernel_.unstick(tunnel, fwmark, config_.numbers);
+  if (!done && done.error().kind != ErrorKind::notThere && observer_.trouble) observer_.trouble(done.error());
 }
 
 /// Of hosts behind this one: nothing else that is steered is translated, and to ask would load connection tracking.
