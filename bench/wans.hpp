@@ -40,6 +40,8 @@ void addPolicyByHand(const Netns& netns, int wans);
 
 /// `wgsteer run` in the namespace with a configuration of these WANs; returns when it is ready.
 Process startDaemon(const Netns& netns, const Options& options, int wans, bool once = false);
+/// With another configuration.
+Process startDaemon(const Netns& netns, const Options& options, const std::string& configuration, bool once = false);
 /// The configuration alone; its path.
 std::string writeConfiguration(int wans);
 
