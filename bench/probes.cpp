@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What probing costs: CPU time of the daemon while it asks four targets over each of eight WANs, each second.
 #include <fstream>
+#include <sstream>
+#include <string>
 #include <unistd.h>
 
 #include "benchmarks.hpp"
@@ -31,6 +33,22 @@ void addAnsweringWans(const Netns& router, const Netns& others) {
   }
 }
 
+/// Echo requests that were answered by these hosts so far.
+std::int64_t answered(const Netns& others) {
+  std::int64_t count = 0;
+  others.inside([&] {
+    std::ifstream file("/proc/thread-self/net/snmp");
+    std::string names, values;
+    while (std::getline(file, names) && std::getline(file, values)) {
+      if (!names.starts_with("Icmp:")) continue;
+      std::istringstream name(names), value(values);
+      for (std::string key, number; name >> key && value >> number;)
+        if (key == "OutEchoReps") count = std::stoll(number);
+    }
+  });
+  return count;
+}
+
 /// What startDaemon() writes, and probes.
 void addProbes(std::ofstream& file, int wan) {
   file << "[[wan]]\nname = \"" << wanName(wan) << "\"\ndevice = \"" << wanName(wan) << "\"\ntrack_ip = [";
@@ -53,7 +71,10 @@ std::vector<Row> probes(const Options& options) {
   for (int repetition = 0; repetition < options.repetitions(); ++repetition) {
     const std::int64_t before = daemon.cpuTime();
     const std::int64_t begin = now();
-    ::sleep(static_cast<unsigned>(options.count(10, 3)));
+    const std::int64_t answersBefore = answered(others);
+    const int seconds = options.count(10, 3);
+    ::sleep(static_cast<unsigned>(seconds));
+    if (answered(others) - answersBefore < (seconds - 1) * kWans * kTargets) die("not all probes were answered");
     shares.push_back(100 * static_cast<double>(daemon.cpuTime() - before) / static_cast<double>(now() - begin));
   }
   Row row = atMost("probes: 8 WANs, 4 targets each, each second", "% of a CPU", median(shares), 0.5);

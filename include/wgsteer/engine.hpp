@@ -22,6 +22,7 @@
 #include "wgsteer/core/histogram.hpp"
 #include "wgsteer/core/inspect.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/stall_watch.hpp"
 #include "wgsteer/core/token_bucket.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/kernel.hpp"
@@ -79,6 +80,8 @@ class Engine {
     /// A peer that is known by a host name has been given another endpoint.
     std::function<void(const PeerId&, const NamedPeer&, const std::optional<Endpoint>& before, const Endpoint& now)>
         endpointMoved;
+    /// A peer that does not answer was put on another way, or answers by its usual one again.
+    std::function<void(const StallNews&)> stalled;
     /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
@@ -104,6 +107,8 @@ class Engine {
   void setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock);
   /// WANs that are up but not to be used, by name, and why.
   void setWansDown(std::map<std::string, std::string> down);
+  /// Peers that do not answer go by the WANs, and to the addresses, that they are given here.
+  void divert(StallOutcome outcome);
   /// After a failure, when retryAfter() has passed: reads everything anew and converges.
   void onRetry();
   /// Goes over to a new configuration; on a conflict the old one stays.
@@ -128,19 +133,32 @@ class Engine {
 
  private:
   using Source = std::function<void(const Kernel::Sink&)>;
+  struct Committed {
+    CommitReport report;
+    std::chrono::nanoseconds took{};
+  };
+  struct Move {
+    IfName tunnel;
+    Family family = Family::v4;
+    InUse before;
+    InUse now;
+    std::string why;
+  };
 
   Status refuseConflicts(const Config& config) const;
   void wake(Trigger trigger);
   void digest(const Source& source);
   bool mayRepair();
   void converge();
-  bool commit(const Plan& plan, State desired);
+  Committed commit(const Plan& plan, State desired);
+  void tell(const Plan& plan, const Committed& committed);
   bool reread(const Stale& stale);
   bool resync();
   Result<Picture> lookAnew();
-  void noteMoves(const Steering& steering);
+  std::vector<Move> noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
   void unstick(const Tunnel& tunnel);
+  bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);
   void scheduleRetry();

@@ -44,25 +44,8 @@ std::string occasionText(const Json& occasion) {
 
 std::string textOf(const Json& document) {
   if (document.contains("occasion")) return occasionText(document["occasion"]);
-  if (document.contains("moved")) {
-    const Json& moved = document["moved"];
-    const std::string why = moved.at("why");
-    return moved.at("tunnel").get<std::string>() + ": " + moved.at("family").get<std::string>() + " leaves by " +
-           moved.at("to").get<std::string>() + ", before by " + moved.at("from").get<std::string>() +
-           (why.empty() ? "" : ": " + why);
-  }
-  if (document.contains("endpoint")) {
-    const Json& moved = document["endpoint"];
-    return moved.at("tunnel").get<std::string>() + ": peer " + moved.at("peer").get<std::string>() + " is at " +
-           moved.at("to").get<std::string>() + " (" + moved.at("host").get<std::string>() + "), before at " +
-           moved.at("from").get<std::string>();
-  }
-  if (document.contains("wan")) {
-    const Json& wan = document["wan"];
-    const std::string why = wan.at("reason");
-    return "WAN " + wan.at("name").get<std::string>() + " is " + wan.at("state").get<std::string>() +
-           (why.empty() ? "" : ": " + why);
-  }
+  for (const char* kind : {"moved", "endpoint", "stalled", "wan"})
+    if (document.contains(kind)) return document[kind].at("text").get<std::string>();
   for (const char* kind : {"fight", "error"})
     if (document.contains(kind)) return std::string{kind} + ": " + document[kind].get<std::string>();
   return document.dump();

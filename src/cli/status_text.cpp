@@ -37,6 +37,20 @@ std::string tunnels(const Json& document) {
   return rows.size() == 1 ? "no tunnel\n" : table(rows);
 }
 
+/// Peers that do not answer by their usual way.
+std::string stalled(const Json& document) {
+  std::string lines;
+  for (const Json& tunnel : document.at("tunnels"))
+    for (const Json& peer : tunnel.at("peers")) {
+      const Json& stalled = peer.at("stalled");
+      if (stalled.is_null()) continue;
+      lines += "stalled: " + text(tunnel.at("interface")) + " " + text(peer.at("public_key")).substr(0, 8) +
+               "...: " + text(stalled.at("why")) +
+               (stalled.at("wan").is_null() ? "" : "; goes by " + text(stalled.at("wan"))) + "\n";
+    }
+  return lines;
+}
+
 std::string summary(const Json& document) {
   const Json& daemon = document.at("daemon");
   std::string line = daemon.is_null() ? "wgsteer does not run" : "wgsteer runs, pid " + daemon.at("pid").dump();
@@ -64,7 +78,8 @@ std::string latencies(const Json& document) {
 }  // namespace
 
 std::string statusText(const Json& document) {
-  std::string out = summary(document) + "\n" + wansText(document) + "\n" + tunnels(document) + latencies(document);
+  std::string out = summary(document) + "\n" + wansText(document) + "\n" + tunnels(document) + stalled(document) +
+                    latencies(document);
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";
   return out;
 }

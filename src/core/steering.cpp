@@ -326,6 +326,21 @@ bool isServer(Role role, const World& world, const Tunnel& tunnel, PlanMemory& m
   return likeServer->second && !callsByName(world, tunnel);
 }
 
+/// A peer that does not answer by its usual WAN is given another one, while that can be used.
+void divert(const World& world, const Steering& steering, TunnelView& view) {
+  const Tunnel& tunnel = *view.tunnel;
+  for (auto entry = world.stalled.lower_bound({tunnel.name, {}});
+       entry != world.stalled.end() && entry->first.tunnel == tunnel.name; ++entry) {
+    const auto peer = std::ranges::lower_bound(tunnel.peers, entry->first.key, {}, &Peer::publicKey);
+    const auto wan = std::ranges::find(steering.wans, entry->second.wan, &Wan::name);
+    if (peer == tunnel.peers.end() || peer->publicKey != entry->first.key || !peer->endpoint) continue;
+    const Family family = peer->endpoint->address.family();
+    if (wan == steering.wans.end() || !wan->eligible(family) || !wan->source.contains(family)) continue;
+    view.peerWan[static_cast<std::size_t>(peer - tunnel.peers.begin())] =
+        static_cast<std::size_t>(wan - steering.wans.begin());
+  }
+}
+
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book,
                   PlanMemory& memory) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
@@ -391,6 +406,7 @@ Steering steer(const Config& config, const World& world, PlanMemory& memory) {
     if (configured != config.tunnels.end() && !configured->enabled) continue;
     steering.tunnels.push_back(viewOf(config, world, tunnel, book, memory));
     shareOut(config, steering, steering.tunnels.back());
+    divert(world, steering, steering.tunnels.back());
   }
   return steering;
 }

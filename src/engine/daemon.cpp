@@ -136,7 +136,7 @@ class Daemon {
 
   void onWakeUp() {
     if (kernelReady_) engine_.onEvents();
-    if (pollDue_) engine_.onPoll();
+    if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
@@ -145,6 +145,11 @@ class Daemon {
     if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  void poll() {
+    engine_.onPoll();
+    engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, os::monotonicNow(), os::wallClockSeconds()));
   }
 
   void noticeLinks() {
@@ -217,6 +222,7 @@ class Daemon {
     const LogLevel level = config->logLevel;
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
+    stalls_ = {};
     names_->follow(engine_.config(), queryMark());
     return watchWans();
   }
@@ -291,6 +297,7 @@ class Daemon {
   WanHistory history_;
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
+  StallWatch stalls_;
   WanOverrides overrides_;
   WanMonitor wans_{
       loop_,

@@ -147,10 +147,7 @@ bool Engine::mayRepair() {
 
 void Engine::onPoll() {
   wake(Trigger::tunnel);
-  if (wokenAt_ - warmedAt_ >= kWarmPeriod) {
-    gateways_.clear();
-    keepGatewaysWarm(steering());
-  }
+  if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   if (!reread({.tunnels = true})) return;
@@ -169,9 +166,10 @@ void Engine::onRetry() {
 
 void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
   wake(Trigger::name);
-  const bool changed = named != picture_.world.named;
-  picture_.world.named = std::move(named);
-  if (changed) converge();
+  if (picture_.world.named != named) {
+    picture_.world.named = std::move(named);
+    converge();
+  }
   // Only when all addresses are known to nftables: the next packet goes to the new one.
   if (!retryAfter_) moveEndpoints(steering(), wallClock);
 }
@@ -197,15 +195,48 @@ void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
       const auto usable = usableFamilies(steering, steering.policies[view.policyOf(i)]);
       const auto better = betterEndpoint(peer, named->second, usable, wallClock);
       if (!better) continue;
-      if (auto done = kernel_.setEndpoint(tunnel, peer.publicKey, *better); !done) {
-        if (observer_.trouble) observer_.trouble(done.error());
-        continue;
-      }
-      // What the steering borrows stays as it is: whoever else shares the tunnels keeps them.
-      Peer& told = picture_.world.tunnels.edit().at(tunnel.name).peers[i];
-      const auto before = std::exchange(told.endpoint, better);
-      if (observer_.endpointMoved) observer_.endpointMoved(id, named->second, before, *better);
+      moveEndpoint(tunnel.name, i, *better);
     }
+  }
+}
+
+bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to) {
+  const Tunnel& known = picture_.world.tunnels.at(tunnel);
+  const PeerId id{tunnel, known.peers[peer].publicKey};
+  if (auto done = kernel_.setEndpoint(known, id.key, to); !done) {
+    if (observer_.trouble) observer_.trouble(done.error());
+    return false;
+  }
+  // What a steering borrows stays as it is: whoever else shares the tunnels keeps them.
+  const auto before = std::exchange(picture_.world.tunnels.edit().at(tunnel).peers[peer].endpoint, to);
+  const auto named = picture_.world.named.find(id);
+  if (observer_.endpointMoved && named != picture_.world.named.end())
+    observer_.endpointMoved(id, named->second, before, to);
+  return true;
+}
+
+/// The way is changed first: the first packet to another address may be the one that counts.
+void Engine::divert(StallOutcome outcome) {
+  const auto sameWan = [](const auto& left, const auto& right) {
+    return left.first == right.first && left.second.wan == right.second.wan;
+  };
+  const bool moved = !std::ranges::equal(outcome.stalled, picture_.world.stalled, sameWan);
+  picture_.world.stalled = std::move(outcome.stalled);
+  if (moved) {
+    wake(Trigger::health);
+    ++statistics_.wakeUps;
+    converge();
+  }
+  for (const StallNews& news : outcome.news) {
+    if (observer_.stalled) observer_.stalled(news);
+    const auto tunnel = picture_.world.tunnels.find(news.peer.tunnel);
+    if (tunnel == picture_.world.tunnels.end()) continue;
+    const auto& peers = tunnel->second.peers;
+    const auto peer = std::ranges::lower_bound(peers, news.peer.key, {}, &Peer::publicKey);
+    if (peer == peers.end() || peer->publicKey != news.peer.key || !peer->endpoint) continue;
+    if (peer->endpoint->address != news.address)
+      moveEndpoint(news.peer.tunnel, static_cast<std::size_t>(peer - peers.begin()),
+                   {news.address, peer->endpoint->port});
   }
 }
 
@@ -215,6 +246,7 @@ Status Engine::reconfigure(Config config) {
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
   memory_ = {};
+  picture_.world.stalled.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
   return {};
@@ -222,8 +254,10 @@ Status Engine::reconfigure(Config config) {
 
 Status Engine::flush() {
   wake(Trigger::reload);
-  if (!commit(diff(State{}, picture_.observed), State{}))
-    return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
+  const Plan plan = diff(State{}, picture_.observed);
+  const Committed committed = commit(plan, State{});
+  tell(plan, committed);
+  if (!committed.report.ok()) return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
   return {};
 }
 
@@ -231,13 +265,17 @@ void Engine::converge() {
   const Steering steering = steer(config_, picture_.world, memory_);
   State desired = desire(config_, picture_.world, steering, memory_);
   const Plan plan = diff(desired, picture_.observed);
-  commit(plan, std::move(desired));
-  noteMoves(steering);
+  const Committed committed = commit(plan, std::move(desired));
+  const std::vector<Move> moves = noteMoves(steering);
   keepGatewaysWarm(steering);
+  // Packets wait for what is above, only people for what follows.
+  tell(plan, committed);
+  if (observer_.moved)
+    for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
   if (observer_.steered) observer_.steered(steering);
 }
 
-bool Engine::commit(const Plan& plan, State desired) {
+Engine::Committed Engine::commit(const Plan& plan, State desired) {
   CommitReport report;
   if (!plan.empty()) {
     report = kernel_.commit(plan, config_.numbers);
@@ -247,17 +285,21 @@ bool Engine::commit(const Plan& plan, State desired) {
   }
   const auto took = now_() - wokenAt_;
   if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
-  const DeviceName names = deviceNames(picture_.world);
   if (report.ok()) {
     settle(picture_, plan, std::move(desired));
     retryAfter_.reset();
   } else {
     scheduleRetry();
   }
-  if (observer_.occasion) observer_.occasion({trigger_, heard_, plan, report.failed.size(), took}, names);
+  return {std::move(report), took};
+}
+
+void Engine::tell(const Plan& plan, const Committed& committed) {
+  const DeviceName names = deviceNames(picture_.world);
+  const auto& failed = committed.report.failed;
+  if (observer_.occasion) observer_.occasion({trigger_, heard_, plan, failed.size(), committed.took}, names);
   if (observer_.failed)
-    for (const ChangeResult& result : report.failed) observer_.failed(result.change, result.status.error(), names);
-  return report.ok();
+    for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
 void Engine::scheduleRetry() { retryAfter_ = retryAfter_ ? std::min(*retryAfter_ * 2, kLongestRetry) : kFirstRetry; }
@@ -282,6 +324,7 @@ Result<Picture> Engine::lookAnew() {
   world.parked = picture_.world.parked;
   world.named = picture_.world.named;
   world.wansDown = picture_.world.wansDown;
+  world.stalled = picture_.world.stalled;
   if (!seen->observed.nft) world.adopted = picture_.world.adopted;
   return seen;
 }
@@ -304,9 +347,10 @@ Result<std::vector<std::string>> Engine::pending() {
   return describe(diff(desire(config_, seen->world), seen->observed), deviceNames(seen->world));
 }
 
-/// Tells of tunnels that changed their WAN or source, and makes WireGuard forget the source that it has cached: IPv6
-/// would go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
-void Engine::noteMoves(const Steering& steering) {
+/// Finds tunnels that changed their WAN or source, and makes WireGuard forget the source that it has cached: IPv6 would
+/// go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
+std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
+  std::vector<Move> moves;
   std::map<IfName, std::array<InUse, kFamilies.size()>> current;
   std::map<IfName, Ways> ways;
   for (const TunnelView& view : steering.tunnels) {
@@ -326,7 +370,7 @@ void Engine::noteMoves(const Steering& steering) {
       std::string why;
       for (const Wan& wan : steering.wans)
         if (wan.name == known->second[at].wan) why = wan.whyNot(family);
-      if (observer_.moved) observer_.moved(view.tunnel->name, family, known->second[at], now[at], why);
+      moves.push_back({view.tunnel->name, family, known->second[at], now[at], why});
     }
     if (!moved) continue;
     unstick(*view.tunnel);
@@ -334,6 +378,7 @@ void Engine::noteMoves(const Steering& steering) {
   }
   inUse_ = std::move(current);
   ways_ = std::move(ways);
+  return moves;
 }
 
 void Engine::unstick(const Tunnel& tunnel) {
@@ -361,7 +406,7 @@ void Engine::keepGatewaysWarm(const Steering& steering) {
         for (const NextHop& hop : route.hops)
           if (hop.gateway) gateways.insert({hop.device, *hop.gateway});
     }
-  if (gateways == gateways_) return;
+  if (gateways == gateways_ && wokenAt_ - warmedAt_ < kWarmPeriod) return;
   warmedAt_ = wokenAt_;
   gateways_ = std::move(gateways);
   for (const Neighbour& gateway : gateways_)

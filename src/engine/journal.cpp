@@ -20,6 +20,8 @@ std::string nameOf(const InUse& use) {
   return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
 }
 
+std::string nameOf(const PeerId& peer) { return peer.tunnel + ": peer " + peer.key.toString(); }
+
 /// The program behind a netlink port: a process's first socket has its process id, further ones have random numbers.
 std::string culprit(const Event& event) {
   std::uint32_t port = 0;
@@ -43,6 +45,7 @@ Engine::Observer Journal::observer() {
                       const std::string& why) { moved(tunnel, family, before, now, why); },
       .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                               const Endpoint& now) { endpointMoved(peer, named, before, now); },
+      .stalled = [this](const StallNews& news) { stalled(news); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
       .steered = {},
@@ -72,30 +75,43 @@ void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
 
 void Journal::moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now,
                     const std::string& why) {
-  log::info(tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
-            (why.empty() ? "" : ": " + why));
-  publish(
-      "moved",
-      {{"tunnel", tunnel}, {"family", nameOf(family)}, {"from", nameOf(before)}, {"to", nameOf(now)}, {"why", why}});
+  tell("moved",
+       tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
+           (why.empty() ? "" : ": " + why),
+       {{"tunnel", tunnel}, {"family", nameOf(family)}, {"from", nameOf(before)}, {"to", nameOf(now)}, {"why", why}});
 }
 
 void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                             const Endpoint& now) {
   const std::string from = before ? before->toString() : "none";
-  log::info(peer.tunnel + ": peer " + peer.key.toString() + " is at " + now.toString() + " (" + named.host +
-            "), before at " + from);
-  publish("endpoint", {{"tunnel", peer.tunnel},
-                       {"peer", peer.key.toString()},
-                       {"host", named.host},
-                       {"from", from},
-                       {"to", now.toString()}});
+  tell("endpoint", nameOf(peer) + " is at " + now.toString() + " (" + named.host + "), before at " + from,
+       {{"tunnel", peer.tunnel},
+        {"peer", peer.key.toString()},
+        {"host", named.host},
+        {"from", from},
+        {"to", now.toString()}});
+}
+
+void Journal::stalled(const StallNews& news) {
+  tell("stalled", nameOf(news.peer) + ": " + describe(news),
+       {{"tunnel", news.peer.tunnel},
+        {"peer", news.peer.key.toString()},
+        {"wan", news.wan},
+        {"address", news.address.toString()}});
+}
+
+/// The same line for the log and for `monitor`.
+void Journal::tell(const char* kind, const std::string& line, Json details) {
+  log::info(line);
+  details["text"] = line;
+  publish(kind, std::move(details));
 }
 
 void Journal::wan(const std::string& name, const WanVerdict& verdict) {
   const bool byHand = verdict.by == WanVerdict::By::hand;
   const char* state = !verdict.usable ? "down" : byHand ? "up" : "up again";
-  log::info("WAN " + name + " is " + state + (verdict.reason.empty() ? "" : ": " + verdict.reason));
-  publish("wan", {{"name", name}, {"state", verdict.usable ? "up" : "down"}, {"reason", verdict.reason}});
+  tell("wan", "WAN " + name + " is " + state + (verdict.reason.empty() ? "" : ": " + verdict.reason),
+       {{"name", name}, {"state", verdict.usable ? "up" : "down"}, {"reason", verdict.reason}});
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {

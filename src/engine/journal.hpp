@@ -34,6 +34,8 @@ class Journal {
   void moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now, const std::string& why);
   void endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                      const Endpoint& now);
+  void stalled(const StallNews& news);
+  void tell(const char* kind, const std::string& line, nlohmann::json details);
   void fight(const Event& last, const DeviceName& names);
   void fail(const std::string& line);
   void publish(const char* kind, nlohmann::json what);

@@ -49,12 +49,18 @@ Json peerDocument(const Picture& picture, const Tunnel& tunnel, const Peer& peer
                 {"policy", policy},
                 {"endpoint", nullptr},
                 {"host", nullptr},
+                {"stalled", nullptr},
                 {"handshake_age",
                  peer.lastHandshake == 0 ? Json(nullptr) : Json(std::max<std::int64_t>(0, now - peer.lastHandshake))},
                 {"received", peer.receivedBytes},
                 {"sent", peer.sentBytes}};
   if (const auto named = picture.world.named.find({tunnel.name, peer.publicKey}); named != picture.world.named.end())
     document["host"] = named->second.host;
+  if (const auto stalled = picture.world.stalled.find({tunnel.name, peer.publicKey});
+      stalled != picture.world.stalled.end())
+    document["stalled"] = {{"wan", stalled->second.wan.empty() ? Json(nullptr) : Json(stalled->second.wan)},
+                           {"why", stalled->second.why},
+                           {"since", stalled->second.since}};
   if (!peer.endpoint) return document;
   document["endpoint"] = peer.endpoint->toString();
   const Walk walk = explain(picture.observed, picture.world, outerPacket(picture.observed, tunnel, *peer.endpoint));

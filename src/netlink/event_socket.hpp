@@ -19,9 +19,14 @@ class EventSocket {
  public:
   static Result<EventSocket> open(int protocol, std::initializer_list<int> groups);
 
-  /// Has the kernel drop announcements of routes other than default routes, except those in tables with ids over 255
-  /// (ours are): a feed of a million routes then costs this process nothing. Classic BPF, 9 instructions.
-  Status keepDefaultRoutesOnly();
+  enum class Routes : std::uint8_t {
+    all,
+    /// And those in tables with ids over 255 (ours are): a feed of a million routes then costs this process nothing.
+    defaults,
+  };
+  /// Has the kernel drop what this process need not wake up for: announcements of what the request socket with port
+  /// `ownPort` has done itself, and other routes. Classic BPF (socket(7), SO_ATTACH_FILTER), 11 instructions.
+  Status filter(std::uint32_t ownPort, Routes routes);
 
   /// Hands on all that is queued. `onOverrun` when events were lost.
   void drain(const std::function<void(const nlmsghdr*)>& onMessage, const std::function<void()>& onOverrun);

@@ -260,7 +260,8 @@ Status Rtnetlink::subscribe() {
       NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
                       RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
   if (!events) return std::unexpected(events.error());
-  if (auto filtered = events->keepDefaultRoutesOnly(); !filtered) return filtered;
+  auto filtered = events->filter(requests_.portId(), EventSocket::Routes::defaults);
+  if (!filtered) return filtered;
   events_ = std::move(*events);
   return {};
 }
@@ -269,7 +270,6 @@ void Rtnetlink::drain(const std::function<void(const Event&)>& sink) {
   if (!events_) return;
   events_->drain(
       [&](const nlmsghdr* message) {
-        if (message->nlmsg_pid == requests_.portId()) return;
         const auto event = decodeEvent(message);
         if (!event || !concernsUs(*event)) return;
         if (trace_) trace_("heard " + trace(message));

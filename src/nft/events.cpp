@@ -4,14 +4,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.
-#include <array>
-#include <cerrno>
-#include <cstddef>
-#include <linux/filter.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <sys/socket.h>
 #include <utility>
 
 #include "wgsteer/core/numbers.hpp"
@@ -39,25 +34,14 @@ std::string committer(const nlmsghdr* message) {
   return attributes.text(NFTA_GEN_PROC_NAME) + (pid == 0 ? "" : " (pid " + std::to_string(pid) + ")");
 }
 
-/// Notifications of one commit carry its sender's port in nlmsg_pid, all that share a buffer alike. Without this a
-/// commit of 10 000 elements would wake us up to read 10 000 echoes.
-bool dropEchoes(int socket, std::uint32_t ownPort) {
-  std::array<sock_filter, 4> program{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ownPort), 0, 1),  // BPF loads big-endian, the field is in host order
-      BPF_STMT(BPF_RET | BPF_K, 0),
-      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-  }};
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  return ::setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
-}
-
 }  // namespace
 
 Result<Events> Events::subscribe(std::uint32_t ownPort) {
   auto socket = netlink::EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
   if (!socket) return std::unexpected(socket.error());
-  if (!dropEchoes(socket->descriptor(), ownPort)) return netlink::failWith(errno, "nft monitor");
+  // A commit of 10 000 elements would otherwise wake us up to read 10 000 echoes.
+  auto filtered = socket->filter(ownPort, netlink::EventSocket::Routes::all);
+  if (!filtered) return std::unexpected(filtered.error());
   return Events(std::move(*socket));
 }
 

@@ -73,6 +73,46 @@ TEST(Properties, NothingIsToBeDoneTwice) {
   }
 }
 
+/// Something that happens to a world, for better or worse.
+void happens(test::Random& random, World& world) {
+  if (random.chance(30) && !world.routes.empty()) world.routes.erase(world.routes.begin());
+  if (random.chance(30))
+    for (auto& [index, link] : world.links) link.carrier = random.chance(70);
+  if (random.chance(20) && !world.tunnels.empty()) {
+    Tunnel& tunnel = world.tunnels.edit().begin()->second;
+    if (!tunnel.peers.empty()) tunnel.peers.front().endpoint = Endpoint{Address::v4(203, 0, 113, 99), 51820};
+  }
+  if (random.chance(20) && !world.tunnels.empty()) world.tunnels.edit().erase(world.tunnels.begin()->first);
+}
+
+TEST(Properties, WhatIsRememberedMakesNoDifference) {
+  for (const auto seed : test::seeds(500)) {
+    test::Random random{seed};
+    World world = test::randomWorld(random);
+    const Config config = test::randomConfig(random, world);
+    PlanMemory memory;
+    for (int event = 0; event < 6; ++event) {
+      const Steering steering = steer(config, world, memory);
+      ASSERT_EQ(desire(config, world, steering, memory), desire(config, world)) << "seed " << seed << ", " << event;
+      happens(random, world);
+    }
+  }
+}
+
+TEST(Properties, PeersThatStayAsTheyWereAreNotPlannedAgain) {
+  for (const auto seed : test::seeds(100)) {
+    test::Random random{seed};
+    World world = test::randomWorld(random);
+    PlanMemory memory;
+    const State before = desire({}, world, steer({}, world, memory), memory);
+    for (auto& [index, link] : world.links) link.carrier = false;
+    const State after = desire({}, world, steer({}, world, memory), memory);
+    ASSERT_EQ(before.nft.has_value(), after.nft.has_value());
+    if (!before.nft) continue;
+    ASSERT_TRUE(before.nft->table.endpoints.same(after.nft->table.endpoints)) << "seed " << seed;
+  }
+}
+
 TEST(Properties, APeersPacketNeverGoesFromTheRightWayIntoATunnel) {
   for (const auto seed : test::seeds(600)) {
     const Case made = caseOf(seed);

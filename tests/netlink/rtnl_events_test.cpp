@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the real kernel announces when others, or we, change something.
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <linux/rtnetlink.h>
 #include <string>
+#include <sys/socket.h>
 #include <vector>
 
 #include "wgsteer/core/numbers.hpp"
@@ -46,6 +50,16 @@ class RtnlEvents : public wgsteer::test::OwnNetwork {
     std::vector<Event> events;
     kernel_->drain([&](const Event& event) { events.push_back(event); });
     return events;
+  }
+  std::vector<std::uint16_t> queuedTypes() const {
+    std::vector<std::uint16_t> types;
+    std::array<char, 32768> buffer{};
+    while (::recv(kernel_->eventDescriptor(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
+      nlmsghdr header{};
+      std::memcpy(&header, buffer.data(), sizeof header);
+      types.push_back(header.nlmsg_type);
+    }
+    return types;
   }
   template <class T>
   static std::vector<T> only(const std::vector<Event>& events) {
@@ -118,9 +132,9 @@ TEST_F(RtnlEvents, OwnChangesAreNotTold) {
     EXPECT_TRUE(kernel_->deleteRule(rule));
     EXPECT_TRUE(kernel_->deleteRoute(route));
   }
-  const auto events = drained();
-  EXPECT_EQ(routesIn(events), 0U);
-  EXPECT_TRUE(only<RuleAdded>(events).empty() && only<RuleGone>(events).empty());
+  // Not even queued: nobody is woken up for them.
+  for (const std::uint16_t type : queuedTypes())
+    EXPECT_TRUE(type != RTM_NEWROUTE && type != RTM_DELROUTE && type != RTM_NEWRULE && type != RTM_DELRULE) << type;
 }
 
 TEST_F(RtnlEvents, RulesDeletedBehindOurBack) {

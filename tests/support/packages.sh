@@ -15,6 +15,7 @@ readonly kTestPackages=(
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
   dnsmasq-base unbound
   kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 shellcheck python3 strace
+  chromium
 )
 
 installed() { # PACKAGE

@@ -463,9 +463,9 @@ tunnel_forget() {
 
 # Packets through the tunnel, 50 a second, until traffic_stop.
 traffic_pid='' traffic_log=''
-traffic_start() {
+traffic_start() { # [PING OPTION...]
   traffic_log=$work/traffic.$((${EPOCHREALTIME/./}))
-  start_in_host router "$traffic_log" ping -n -i 0.02 "$inner_server"
+  start_in_host router "$traffic_log" ping -n -i 0.02 "$@" "$inner_server"
   traffic_pid=$started
 }
 

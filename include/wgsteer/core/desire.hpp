@@ -62,8 +62,8 @@ struct TunnelView {
   bool ownsFwmark = false;  ///< false: the user's, matched by a rule of its own
   /// Peers with a policy that is not the tunnel's: by their index in the tunnel, an index into policies.
   std::map<std::size_t, std::size_t> peerPolicy;
-  /// Peers that are given to one WAN of several of equal metric, where otherwise the policy's own table would choose:
-  /// by their index in the tunnel, an index into Steering::wans.
+  /// Peers that are given to one WAN where otherwise the policy's own table would choose, for balance or because they
+  /// do not answer by another: by their index in the tunnel, an index into Steering::wans.
   std::map<std::size_t, std::size_t> peerWan;
 
   std::size_t policyOf(std::size_t peer) const {

@@ -85,6 +85,14 @@ struct NamedPeer {
   bool operator==(const NamedPeer&) const = default;
 };
 
+/// A peer that does not answer by its usual way.
+struct Stalled {
+  std::string wan;         ///< by name: goes by this one instead, as long as that can be used; empty: by its usual one
+  std::string why;         ///< in a user's words
+  std::int64_t since = 0;  ///< seconds since the epoch
+  bool operator==(const Stalled&) const = default;
+};
+
 /// What earlier runs of ours have left in the kernel that a plan must go on from: which WAN has which number, and which
 /// sysctls were turned on by us. Read from the nft table; empty on a fresh machine.
 struct Adopted {
@@ -102,7 +110,8 @@ struct World {
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules
   SharedMap<IfName, Tunnel> tunnels;
-  SharedMap<PeerId, NamedPeer> named;           ///< not all of them need to exist
+  SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
+  std::map<PeerId, Stalled> stalled;
   std::map<std::string, std::string> wansDown;  ///< by name: unhealthy, or disabled by hand; and why
   std::uint8_t rpFilterAll = 0;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices

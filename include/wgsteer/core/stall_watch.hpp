@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Watches the peers of all client tunnels for stalled handshakes, and says which ways to try: see core/stall.hpp for
+// when. Server tunnels are left out: they answer, and by the WAN that they were asked on.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/stall.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// A peer was put on another way, or has none left to try.
+struct StallNews {
+  PeerId peer;
+  StallMove move = StallMove::none;  ///< none: it answers by its usual WAN again
+  std::string wan;                   ///< by which it goes from now on
+  Address address;                   ///< and to which of its addresses
+  std::string why;                   ///< "nothing received for 20 s"
+};
+
+/// "nothing received for 20 s: trying lte, 203.0.113.55".
+std::string describe(const StallNews& news);
+
+struct StallOutcome {
+  std::map<PeerId, Stalled> stalled;
+  std::vector<StallNews> news;
+};
+
+class StallWatch {
+ public:
+  /// Of one configuration: another one begins anew. `now` on any steady clock, `wallClock` in seconds since the epoch.
+  StallOutcome look(const Config& config, const World& world, Instant now, std::int64_t wallClock);
+
+ private:
+  std::map<PeerId, StallAutomaton> automata_;
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+'use strict';
+'require baseclass';
+'require uci';
+'require validation';
+
+// What the daemon refuses, refused before it is saved; the daemon's own check is in src/config/. Functions are called as
+// validate() of an option is: with the option as `this`, the section and the value.
+
+const kTrue = [ '1', 'true', 'yes', 'on', 'enabled' ];
+const kFalse = [ '0', 'false', 'no', 'off', 'disabled' ];
+
+function isName(text) {
+	return (/^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,31}$/).test(text);
+}
+
+function isInterfaceName(text) {
+	const bytes = new TextEncoder().encode(text);
+	return bytes.length >= 1 && bytes.length <= 15 && text !== '.' && text !== '..' &&
+		!(/[\/:]/).test(text) && !bytes.some(byte => byte <= 0x20 || byte === 0x7f || byte === 0xa0);
+}
+
+function isInteger(text, low, high) {
+	return (/^\d+$/).test(text) && +text >= low && +text <= high;
+}
+
+// LuCI takes 010.0.0.1, which some take for octal and the daemon not at all.
+function isIPv4(text) {
+	return !(/(^|\.)0\d/).test(text) && validation.parseIPv4(text) != null;
+}
+
+function isAddress(text) {
+	return isIPv4(text) || (text.includes(':') && validation.parseIPv6(text) != null);
+}
+
+function isHostName(text) {
+	const labels = text.replace(/\.$/, '').split('.');
+	// No top-level domain is a number: that is a mistyped address.
+	return text.replace(/\.$/, '').length <= 253 && !(/^\d+$/).test(labels[labels.length - 1]) &&
+		labels.every(label => (/^[A-Za-z0-9_-]{1,63}$/).test(label) && !(/^-|-$/).test(label));
+}
+
+function split(text) {
+	const at = text.lastIndexOf(':');
+	return at < 0 ? [ text, '' ] : [ text.substring(0, at), text.substring(at + 1) ];
+}
+
+function isAddressPort(text) {
+	const [ host, port ] = split(text);
+	const bracketed = host.match(/^\[(.*:.*)\]$/);
+	return isInteger(port, 1, 65535) && (bracketed ? validation.parseIPv6(bracketed[1]) != null : isIPv4(host));
+}
+
+function isEndpoint(text) {
+	const [ host, port ] = split(text);
+	return isAddressPort(text) || (isHostName(host) && isInteger(port, 1, 65535));
+}
+
+function isMarkMask(text) {
+	if (!/^(0[xX][0-9a-fA-F]+|\d+)$/.test(text) || Number(text) > 0xffffffff)
+		return false;
+	const bits = Number(text).toString(2).replace(/0+$/, '');
+	return (/^1{2,16}$/).test(bits);
+}
+
+// Without its last "=" 43 letters of six bits, of which the last two are not used.
+function isPublicKey(text) {
+	return (/^[A-Za-z0-9+\/]{42}[AEIMQUYcgkosw048]=$/).test(text);
+}
+
+function isAnonymous(section_id) {
+	return uci.get('wgsteer', section_id)?.['.anonymous'];
+}
+
+function listOf(option, section_id, name) {
+	return L.toArray(option.section.formvalue(section_id, name)).filter(value => value !== '');
+}
+
+// Whether another section is called so, by its option or as a section.
+function isTaken(type, option, section_id, value) {
+	return uci.sections('wgsteer', type).some(section => section['.name'] !== section_id &&
+		(section[option] || (section['.anonymous'] ? '' : section['.name'])) === value);
+}
+
+function expecting(what) {
+	return _('Expecting: %s').format(what);
+}
+
+// A value that may be left out, and is right if `test` says so.
+function optional(test, what) {
+	return (section_id, value) => value === '' || test(value) || expecting(what());
+}
+
+function interfaceName() {
+	return _('a device name of at most 15 characters, without blanks, "/" and ":"');
+}
+
+function anotherWanHas(option, section_id, value) {
+	return uci.sections('wgsteer', 'wan').some(wan => wan['.name'] !== section_id && wan[option] === value);
+}
+
+function eitherPolicyOrWans(option, section_id) {
+	return listOf(option, section_id, 'use_policy').length === 0 || listOf(option, section_id, 'use_wan').length === 0 ||
+		_('Either a policy or WANs, not both');
+}
+
+return baseclass.extend({
+	kTrue: kTrue,
+	kFalse: kFalse,
+
+	endpoint: optional(isEndpoint, () => _('host:port or [IPv6]:port')),
+	markMask: optional(isMarkMask, () => _('2 to 16 bits side by side, like 0xf0000000')),
+
+	sectionName: (type, reserved) => function(section_id, value) {
+		if (value === '')
+			return !isAnonymous(section_id) || _('This section has no name of its own');
+		if (!isName(value))
+			return expecting(_('letters, digits, "_", "-" and ".", at most 32, no "-" first'));
+		return !(isTaken(type, 'name', section_id, value) || reserved?.includes(value)) || _('This name is taken');
+	},
+
+	tunnelName: function(section_id, value) {
+		if (value === '')
+			return !isAnonymous(section_id) || _('This section has no name of its own');
+		if (!isInterfaceName(value))
+			return expecting(interfaceName());
+		if (anotherWanHas('device', null, value))
+			return _('This is the device of a WAN');
+		return !isTaken('tunnel', 'interface', section_id, value) || _('There is a section for this interface already');
+	},
+
+	peerTunnel: function(section_id, value) {
+		if (!isInterfaceName(value))
+			return expecting(interfaceName());
+		return !anotherWanHas('device', null, value) || _('This is the device of a WAN');
+	},
+
+	wanInterface: function(section_id, value) {
+		const device = this.section.formvalue(section_id, 'device');
+		if (!value === !device)
+			return device ? _('Either an interface or a device, not both') : _('Either an interface or a device is needed');
+		if (value && !isName(value))
+			return expecting(_('letters, digits, "_", "-" and ".", at most 32, no "-" first'));
+		return !value || !anotherWanHas('interface', section_id, value) || _('Another WAN has it');
+	},
+
+	wanDevice: function(section_id, value) {
+		if (value && !isInterfaceName(value))
+			return expecting(interfaceName());
+		return !value || !anotherWanHas('device', section_id, value) || _('Another WAN has it');
+	},
+
+	trackMethod: function(section_id, value) {
+		return ![ 'icmp', 'dns', 'tcp' ].includes(value) || listOf(this, section_id, 'track_ip').length > 0 ||
+			_('This method needs at least one address');
+	},
+
+	trackIp: function(section_id, value) {
+		const method = this.section.formvalue(section_id, 'track_method');
+		if (value === '' || isAddress(value))
+			return true;
+		if (!isAddressPort(value))
+			return expecting(_('an IPv4 or IPv6 address; with DNS and TCP also address:port'));
+		return method === 'dns' || method === 'tcp' || _('Only DNS and TCP know ports');
+	},
+
+	reliability: function(section_id, value) {
+		const addresses = listOf(this, section_id, 'track_ip').length;
+		return value === '' || addresses === 0 || +value <= addresses || _('There are fewer addresses than that');
+	},
+
+	// What makes a WAN come back must not be what makes it fail.
+	below: (failure, recoveryDefault, failureDefault) => function(section_id, value) {
+		const limit = this.section.formvalue(section_id, failure) || failureDefault;
+		return +(value || recoveryDefault) < +limit || _('Must be less than the failure threshold, which is %d').format(limit);
+	},
+
+	usePolicy: names => function(section_id, value) {
+		if (value !== '' && value !== 'default' && !names().includes(value))
+			return _('There is no policy of this name');
+		return eitherPolicyOrWans(this, section_id);
+	},
+
+	member: names => function(section_id, value) {
+		const [ wan, metric, weight, ...more ] = value.split(':');
+		if (value === '')
+			return true;
+		if (more.length || (metric != null && !isInteger(metric, 1, 4294967039)) || (weight != null && !isInteger(weight, 1, 256)))
+			return expecting(_('WAN, WAN:METRIC or WAN:METRIC:WEIGHT'));
+		if (!names().includes(wan))
+			return _('There is no WAN of this name');
+		return listOf(this, section_id, 'use_wan').filter(each => each.split(':')[0] === wan).length < 2 || _('This WAN is listed twice');
+	},
+
+	balance: function(section_id, value) {
+		return value !== '1' || this.section.formvalue(section_id, 'role') !== 'server' || _('A server answers by the WAN that the peer came in on');
+	},
+
+	publicKey: function(section_id, value) {
+		if (!isPublicKey(value))
+			return expecting(_('44 characters of base64, as wg shows them'));
+		const tunnel = this.section.formvalue(section_id, 'tunnel');
+		return !uci.sections('wgsteer', 'peer').some(peer => peer['.name'] !== section_id && peer.tunnel === tunnel &&
+			peer.public_key === value) || _('There is a section for this peer already');
+	}
+});

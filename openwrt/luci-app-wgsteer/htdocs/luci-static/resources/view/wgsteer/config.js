@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+'use strict';
+'require form';
+'require rpc';
+'require uci';
+'require view';
+'require view.wgsteer.checks as checks';
+
+const callStatus = rpc.declare({
+	object: 'wgsteer',
+	method: 'status',
+	expect: { '': {} }
+});
+
+const callInterfaces = rpc.declare({
+	object: 'network.interface',
+	method: 'dump',
+	expect: { 'interface': [] }
+});
+
+// A section is called what its option says or, without one, as the section itself is.
+function nameOf(section_id, option) {
+	const section = uci.get('wgsteer', section_id);
+	return section?.[option] || (section?.['.anonymous'] ? '' : section_id);
+}
+
+function namesOf(type, option) {
+	return uci.sections('wgsteer', type).map(section => nameOf(section['.name'], option)).filter(name => name);
+}
+
+function add(section, tab, type, name, title, description, properties) {
+	const args = [ type, name, title, description ];
+	const option = tab ? section.taboption(tab, ...args) : section.option(...args);
+	// In a table: an option that is not set is no "none".
+	const textvalue = function(section_id) {
+		return '%h'.format(L.toArray(this.cfgvalue(section_id)).join(', ') || '–');
+	};
+	return Object.assign(option, { 'modalonly': true }, type === form.Flag ? {} : { 'textvalue': textvalue }, properties);
+}
+
+// Suggestions that are made when the field is shown: what was added meanwhile is among them.
+function suggest(option, names) {
+	option.load = function(section_id) {
+		this.keylist = [];
+		this.vallist = [];
+		names().forEach(name => this.value(name));
+		return this.super('load', [ section_id ]);
+	};
+	return option;
+}
+
+// What is left unset stays unset: the daemon's default may change with its version.
+function choose(option, values, standard) {
+	option.value('', _('default (%s)').format(standard));
+	values.forEach(([ value, title ]) => option.value(value, title));
+	return option;
+}
+
+function flag(section, tab, name, title, description, standard) {
+	const option = add(section, tab, form.Flag, name, title, description, { 'default': standard ? '1' : '0' });
+	// The daemon knows more spellings than the widget.
+	option.load = function(section_id) {
+		const value = this.super('load', [ section_id ]);
+		return checks.kTrue.includes(value) ? '1' : checks.kFalse.includes(value) ? '0' : value;
+	};
+	return option;
+}
+
+function number(section, tab, name, title, description, low, high, standard) {
+	return add(section, tab, form.Value, name, title, description,
+		{ 'datatype': 'and(integer,range(%d,%d))'.format(low, high), 'placeholder': standard });
+}
+
+function seconds(section, tab, name, title, description, high, standard) {
+	return add(section, tab, form.Value, name, title, description,
+		{ 'datatype': 'and(ufloat,range(0.1,%d))'.format(high), 'placeholder': standard });
+}
+
+// The option that gives a section its name, for sections that have none or one that UCI does not allow.
+function naming(option) {
+	option.placeholder = _('as the section');
+	option.textvalue = function(section_id) {
+		return '%h'.format(nameOf(section_id, this.option));
+	};
+	return option;
+}
+
+function titled(section, option) {
+	section.addremove = true;
+	section.nodescriptions = true;
+	section.sectiontitle = section_id => nameOf(section_id, option);
+	// Shown as HTML.
+	section.modaltitle = section_id => '%h'.format(nameOf(section_id, option));
+}
+
+function globalsSection(map) {
+	// There is one at most, whatever it is called.
+	const s = map.section(form.NamedSection, uci.sections('wgsteer', 'globals')[0]['.name'], 'globals', _('General'));
+	s.addremove = false;
+
+	choose(add(s, null, form.ListValue, 'on_exit', _('When the service ends'),
+		_('Whether what is in the kernel goes on steering. Stopping the service by its init script always removes it.')),
+		[ [ 'keep', _('keep') ], [ 'flush', _('remove') ] ], 'keep');
+	choose(add(s, null, form.ListValue, 'log_level', _('Log level')),
+		[ [ 'error', _('error') ], [ 'warn', _('warning') ], [ 'info', _('information') ], [ 'debug', _('debug') ] ], 'info');
+	flag(s, null, 'sysctl', _('May change sysctls'),
+		_('Turns on ignore_routes_with_linkdown and src_valid_mark on devices of WANs where that is needed.'), true);
+	flag(s, null, 'forward', _('Forwarded tunnels'),
+		_('Steer WireGuard of hosts behind this router as well, if it goes to an endpoint that is known here.'), false);
+	add(s, null, form.Value, 'mark_mask', _('Mark mask'),
+		_('Bits of the firewall mark that are used: one value for each WAN and each policy of several WANs. 2 to 16 bits side by side.'),
+		{ 'placeholder': '0xf0000000', 'validate': checks.markMask });
+	number(s, null, 'rule_priority', _('Rule priority'), _('The first of 40 priorities of ip rule that are used.'),
+		1, 32725, '60');
+	flag(s, null, 'force', _('Go on in conflicts'), _('Although the rule of somebody else uses bits of the mark.'), false);
+}
+
+function wanSection(map, interfaces, status) {
+	const s = map.section(form.GridSection, 'wan', _('WANs'),
+		_('As soon as one WAN is here, only those that are here are used. Without any: all interfaces that mwan3 has enabled or, without mwan3, every device that is not a tunnel and has a default route.'));
+	titled(s, 'name');
+	s.sortable = true;
+	s.tab('general', _('General'));
+	s.tab('health', _('Health'));
+	s.tab('quality', _('Quality'));
+
+	naming(add(s, 'general', form.Value, 'name', _('Name'), _('Needed only if the name shall have characters that the name of a section cannot have.'),
+		{ 'validate': checks.sectionName('wan') }));
+	suggest(add(s, 'general', form.Value, 'interface', _('Interface'), _('By the name that it has under Network, Interfaces.'),
+		{ 'modalonly': false, 'validate': checks.wanInterface }), () => interfaces);
+	suggest(add(s, 'general', form.Value, 'device', _('Device'), _('Instead of an interface.'),
+		{ 'modalonly': false, 'validate': checks.wanDevice }), () => status.wans?.map(wan => wan.device) || []);
+	number(s, 'general', 'metric', _('Metric'), _('Lower first. Default: the position in this list.'), 1, 4294967039, '').modalonly = false;
+	number(s, 'general', 'weight', _('Weight'), _('The share among WANs of equal metric.'), 1, 256, '1').modalonly = false;
+
+	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: by ping if there are addresses, else only by link and routes.'),
+		{ 'validate': checks.trackMethod }),
+		[ [ 'none', _('link and routes') ], [ 'icmp', _('ping') ], [ 'dns', _('DNS') ], [ 'tcp', _('TCP') ], [ 'mwan3', _('what mwan3 says') ] ],
+		_('automatic'));
+	add(s, 'health', form.DynamicList, 'track_ip', _('Addresses'), _('Who is asked whether the WAN works. With TCP and DNS also address:port.'),
+		{ 'validate': checks.trackIp });
+	number(s, 'health', 'reliability', _('Reliability'), _('How many addresses must answer for a round to be good.'), 1, 100, '1').validate = checks.reliability;
+	number(s, 'health', 'count', _('Count'), _('Questions to each address in a round.'), 1, 100, '1');
+	seconds(s, 'health', 'interval', _('Interval'), _('Seconds between rounds.'), 86400, '10');
+	seconds(s, 'health', 'timeout', _('Timeout'), _('Seconds to wait for an answer.'), 3600, '4');
+	number(s, 'health', 'down', _('Down after'), _('So many bad rounds in a row.'), 1, 1000, '5');
+	number(s, 'health', 'up', _('Up after'), _('So many good rounds in a row.'), 1, 1000, '5');
+	seconds(s, 'health', 'failure_interval', _('Failure interval'), _('Seconds between rounds while it is going down.'), 86400, _('interval'));
+	flag(s, 'health', 'keep_failure_interval', _('Keep failure interval'), _('Also while it is down.'), false);
+	seconds(s, 'health', 'recovery_interval', _('Recovery interval'), _('Seconds between rounds while it is coming up.'), 86400, _('interval'));
+	number(s, 'health', 'size', _('Size'), _('Bytes of payload of a ping.'), 16, 65507, '56');
+	number(s, 'health', 'max_ttl', _('TTL'), _('How far a question may travel.'), 1, 255, '60');
+
+	flag(s, 'quality', 'check_quality', _('Check quality'),
+		_('An address that answers too late or too seldom counts as silent: from one of the failure thresholds on, until it is at both recovery thresholds or below.'), false);
+	number(s, 'quality', 'failure_latency', _('Failure latency'), _('Milliseconds, averaged over some rounds.'), 1, 60000, '1000');
+	number(s, 'quality', 'recovery_latency', _('Recovery latency'), _('Milliseconds.'), 1, 60000, '500').validate = checks.below('failure_latency', 500, 1000);
+	number(s, 'quality', 'failure_loss', _('Failure loss'), _('Percent, averaged over some rounds.'), 1, 100, '40');
+	number(s, 'quality', 'recovery_loss', _('Recovery loss'), _('Percent.'), 0, 100, '10').validate = checks.below('failure_loss', 10, 40);
+}
+
+function useWan(s, description) {
+	return suggest(add(s, null, form.DynamicList, 'use_wan', _('WANs'), description,
+		{ 'modalonly': false, 'validate': checks.member(() => namesOf('wan', 'name')) }), () => namesOf('wan', 'name'));
+}
+
+function usePolicy(s) {
+	return suggest(add(s, null, form.Value, 'use_policy', _('Policy'), _('Or WANs, not both. Default: all WANs by their own metrics.'),
+		{ 'modalonly': false, 'validate': checks.usePolicy(() => namesOf('policy', 'name')) }), () => [ 'default', ...namesOf('policy', 'name') ]);
+}
+
+function policySection(map) {
+	const s = map.section(form.GridSection, 'policy', _('Policies'), _('An order of WANs under a name.'));
+	titled(s, 'name');
+	naming(add(s, null, form.Value, 'name', _('Name'), _('Needed only if the name shall have characters that the name of a section cannot have.'),
+		{ 'validate': checks.sectionName('policy', [ 'default' ]) }));
+	useWan(s, _('WAN, WAN:METRIC or WAN:METRIC:WEIGHT. The metric is the position in this list unless given. Default: all WANs by their own metrics.'));
+	choose(add(s, null, form.ListValue, 'last_resort', _('Last resort'), _('When none of its WANs works.')),
+		[ [ 'unreachable', _('unreachable') ], [ 'main', _('whatever the main table says') ] ], 'unreachable');
+}
+
+function tunnelSection(map, tunnels) {
+	const s = map.section(form.GridSection, 'tunnel', _('Tunnels'), _('WireGuard interfaces that shall not use all WANs by their metrics.'));
+	titled(s, 'interface');
+	s.anonymous = true;
+	suggest(naming(add(s, null, form.Value, 'interface', _('Interface'), null,
+		{ 'validate': checks.tunnelName })), () => tunnels);
+	usePolicy(s);
+	useWan(s, _('Or a policy, not both.'));
+	choose(add(s, null, form.ListValue, 'role', _('Role'), _('A client calls; a server is called, and answers by the WAN that the peer came in on.')),
+		[ [ 'auto', _('by what its peers are') ], [ 'client', _('client') ], [ 'server', _('server') ] ], 'auto');
+	number(s, null, 'stall', _('Stalled after'), _('Data sent and nothing received for so many seconds: the next address is tried, then the next WAN.'), 1, 86400, '20');
+	number(s, null, 'hold', _('Hold'), _('Seconds on another WAN before the preferred one is tried again.'), 1, 86400, '60');
+	flag(s, null, 'enabled', _('Enabled'), _('Otherwise this interface is left alone.'), true).modalonly = false;
+	flag(s, null, 'update_endpoint', _('Update endpoint'), _('Gives a peer with a host name its new address when that changes.'), true);
+	flag(s, null, 'balance', _('Balance'), _('Shares the peers out among WANs of equal metric. Not for servers.'), false).validate = checks.balance;
+}
+
+function peerSection(map, tunnels, status) {
+	const s = map.section(form.GridSection, 'peer', _('Peers'), _('Single peers of a tunnel that go another way than the rest.'));
+	titled(s, 'tunnel');
+	s.anonymous = true;
+	suggest(add(s, null, form.Value, 'tunnel', _('Tunnel'), null,
+		{ 'rmempty': false, 'validate': checks.peerTunnel }), () => tunnels);
+	suggest(add(s, null, form.Value, 'public_key', _('Public key'), null,
+		{ 'modalonly': false, 'rmempty': false, 'validate': checks.publicKey }),
+		() => status.tunnels?.flatMap(tunnel => tunnel.peers.map(peer => peer.public_key)) || []);
+	add(s, null, form.Value, 'endpoint', _('Endpoint'), _('host:port; the name is resolved anew as often as DNS says. Default: what the kernel has.'),
+		{ 'placeholder': 'vpn.example.com:51820', 'validate': checks.endpoint });
+	usePolicy(s);
+	useWan(s, _('Or a policy, not both.'));
+}
+
+return view.extend({
+	load: function() {
+		return Promise.all([
+			L.resolveDefault(callStatus(), {}),
+			L.resolveDefault(callInterfaces(), []),
+			uci.load('wgsteer')
+		]);
+	},
+
+	render: function([ status, interfaces ]) {
+		// Somebody may have removed what the package brings; a form needs a section to show.
+		if (!uci.sections('wgsteer', 'globals').length)
+			uci.add('wgsteer', 'globals', 'globals');
+		const known = interfaces.filter(each => each.interface !== 'loopback' && each.proto !== 'wireguard').map(each => each.interface);
+		const tunnels = status.tunnels?.map(tunnel => tunnel.interface) || [];
+		const map = new form.Map('wgsteer', _('WireGuard steering'),
+			_('No configuration is needed: every WireGuard interface is kept on the physical WANs. What stands here refines that. A configuration with errors never replaces one that runs; the system log says what is wrong.'));
+		globalsSection(map);
+		wanSection(map, known, status);
+		policySection(map);
+		tunnelSection(map, tunnels);
+		peerSection(map, tunnels, status);
+		return map.render();
+	}
+});

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+'use strict';
+'require dom';
+'require poll';
+'require rpc';
+'require view';
+
+const callStatus = rpc.declare({
+	object: 'wgsteer',
+	method: 'status',
+	expect: { '': {} }
+});
+
+// Without a service, a plugin or permission there is no answer; the page says so, and goes on asking.
+function getStatus() {
+	return L.resolveDefault(callStatus(), {});
+}
+
+// Children always come as arrays: E() would take a lone string for HTML, and names and reasons are not ours.
+function message(kind, text) {
+	return E('div', { 'class': 'alert-message ' + kind }, [ text ]);
+}
+
+function badge(kind, text) {
+	return E('span', { 'class': 'label ' + kind }, [ text ]);
+}
+
+function lines(parts) {
+	return parts.filter(part => part != null).map(part => E('div', {}, Array.isArray(part) ? part : [ part ]));
+}
+
+function table(id, titles, rows, placeholder) {
+	const cells = row => row.map((cell, i) => E('td', { 'class': 'td', 'data-title': titles[i] }, cell));
+	return E('table', { 'class': 'table', 'id': id }, [
+		E('tr', { 'class': 'tr table-titles' }, titles.map(title => E('th', { 'class': 'th' }, [ title ]))),
+		...rows.map(row => E('tr', { 'class': 'tr' }, cells(row))),
+		...(rows.length ? [] : [
+			E('tr', { 'class': 'tr placeholder' }, [ E('td', { 'class': 'td', 'colspan': titles.length }, [ placeholder ]) ])
+		])
+	]);
+}
+
+function section(title, content) {
+	return E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ title ]), content ]);
+}
+
+// What asking through a WAN, or one address through it, has shown.
+function quality(measured) {
+	const parts = [];
+	if (measured.latency_ms != null)
+		parts.push(_('%d ms').format(measured.latency_ms));
+	if (measured.loss_percent != null)
+		parts.push(_('%d %% lost').format(measured.loss_percent));
+	return parts.length ? parts.join(', ') : null;
+}
+
+function target(each) {
+	const measured = quality(each);
+	return measured ? '%s: %s'.format(each.address, measured) : each.address;
+}
+
+function family(state) {
+	return lines([
+		[ state.usable ? badge('success', _('usable')) : badge('', _('not usable')) ],
+		state.usable ? null : state.why,
+		state.gateway ? _('by gateway %s').format(state.gateway) : null,
+		state.source ? _('from %s').format(state.source) : null
+	]);
+}
+
+function wanRow(wan) {
+	// By the router's clock, so that an age by the browser's might be wrong.
+	const since = wan.since ? _('since %s').format(new Date(wan.since * 1000).toLocaleString()) : null;
+	const usable = wan.ipv4.usable || wan.ipv6.usable;
+	return [
+		lines([ [ E('strong', {}, [ wan.name ]) ], wan.device !== wan.name ? wan.device : null ]),
+		lines([ [ usable ? badge('success', _('up')) : badge('warning', _('down')) ], since, quality(wan),
+			...(wan.targets || []).map(target) ]),
+		family(wan.ipv4),
+		family(wan.ipv6)
+	];
+}
+
+function wanTable(status) {
+	return table('wgsteer-wans', [ _('WAN'), _('State'), _('IPv4'), _('IPv6') ], status.wans.map(wanRow),
+		_('There is no WAN: no device that is not a tunnel has a default route.'));
+}
+
+// The WAN that a policy's packets leave by, in each family.
+function wansInUse(policy) {
+	if (!policy)
+		return [];
+	return lines([ [ 'ipv4', _('IPv4') ], [ 'ipv6', _('IPv6') ] ].map(([ key, title ]) =>
+		[ title + ': ', policy[key] ? E('strong', {}, [ policy[key] ]) : badge('warning', _('none')) ]));
+}
+
+const kPaths = {
+	'ok': [ 'success', () => _('on its WAN') ],
+	'loop': [ 'warning', () => _('loops into a tunnel') ],
+	'unreachable': [ 'warning', () => _('unreachable') ],
+	'no route': [ 'warning', () => _('no route') ],
+	'local': [ 'warning', () => _('to this router') ]
+};
+
+function path(peer) {
+	if (!peer.path)
+		return [];
+	const [ kind, text ] = kPaths[peer.path] || [ 'warning', () => peer.path ];
+	return lines([ [ badge(kind, text()) ], peer.device ? _('by %s').format(peer.device) : null,
+		peer.source ? _('from %s').format(peer.source) : null ]);
+}
+
+function handshake(peer) {
+	return peer.handshake_age == null ? _('never') : _('%t ago').format(peer.handshake_age);
+}
+
+function peerRow(status, tunnel, peer) {
+	const policy = status.policies.find(each => each.name === peer.policy && each.role === tunnel.role);
+	return [
+		lines([ [ E('strong', {}, [ tunnel.interface ]) ],
+			tunnel.role === 'server' ? _('server') : _('client') ]),
+		lines([ peer.host, [ E('span', { 'title': peer.public_key }, [ peer.public_key.substring(0, 10) + '…' ]) ] ]),
+		[ peer.endpoint || _('unknown') ],
+		[ peer.policy ],
+		wansInUse(policy),
+		path(peer),
+		lines([ handshake(peer), _('%1024.1mB received, %1024.1mB sent').format(peer.received, peer.sent) ])
+	];
+}
+
+function tunnelRows(status, tunnel) {
+	if (tunnel.peers.length)
+		return tunnel.peers.map(peer => peerRow(status, tunnel, peer));
+	const policy = status.policies.find(each => each.name === tunnel.policy && each.role === tunnel.role);
+	return [ [ [ E('strong', {}, [ tunnel.interface ]) ], [ _('no peers') ], [], [ tunnel.policy ], wansInUse(policy), [], [] ] ];
+}
+
+function tunnelTable(status) {
+	return table('wgsteer-tunnels',
+		[ _('Tunnel'), _('Peer'), _('Endpoint'), _('Policy'), _('WAN in use'), _('Path'), _('Last handshake') ],
+		status.tunnels.flatMap(tunnel => tunnelRows(status, tunnel)), _('There is no WireGuard interface.'));
+}
+
+function messages(status) {
+	const all = [];
+	if (status.daemon == null)
+		all.push(message('warning', _('The service is not running: what is in the kernel stays as it is. What follows is what it would do.')));
+	if (status.pending > 0)
+		all.push(message('notice', N_(status.pending, '%d change is not in the kernel yet.',
+			'%d changes are not in the kernel yet.').format(status.pending)));
+	return all.concat((status.problems || []).map(problem => message('warning', problem)));
+}
+
+function content(status) {
+	if (!Array.isArray(status.wans))
+		return [ message('danger', status.error || _('There is no answer from wgsteer. Is it installed, and is its service running?')) ];
+	return [
+		...messages(status),
+		section(_('WANs'), wanTable(status)),
+		section(_('Tunnels'), tunnelTable(status))
+	];
+}
+
+return view.extend({
+	load: getStatus,
+
+	render: function(status) {
+		const root = E('div', { 'id': 'wgsteer-status' }, content(status));
+		poll.add(() => getStatus().then(current => dom.content(root, content(current))));
+		return E('div', { 'class': 'cbi-map' }, [ E('h2', {}, [ _('WireGuard steering') ]), root ]);
+	},
+
+	handleSaveApply: null,
+	handleSave: null,
+	handleReset: null
+});

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/stall_watch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "wgsteer/core/desire.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+struct Usable {
+  Slot wan;
+  std::string name;
+  FamilyMap<bool> families;
+};
+
+/// The peer's WANs that can be used now in any family, best first.
+std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view, std::size_t peer, Family family) {
+  std::vector<const MemberView*> members;
+  for (const MemberView& member : steering.policies[view.policyOf(peer)].members) members.push_back(&member);
+  const auto given = view.wanOf(peer);
+  std::ranges::stable_sort(members, {}, [&](const MemberView* member) {
+    return std::pair{member->wan != given, member->metric.at(family)};
+  });
+  std::vector<Usable> usable;
+  for (const MemberView* member : members) {
+    const Wan& wan = steering.wans[member->wan];
+    Usable one{.wan = wan.slot, .name = wan.name, .families = {}};
+    for (const Family each : kFamilies)
+      if (wan.eligible(each) && wan.source.contains(each)) one.families[each] = true;
+    if (!one.families.empty()) usable.push_back(std::move(one));
+  }
+  return usable;
+}
+
+/// Where the peer is now, then what else its name stands for.
+std::vector<Address> addressesOf(const World& world, const PeerId& id, const Address& endpoint) {
+  std::vector<Address> addresses{endpoint};
+  const auto named = world.named.find(id);
+  if (named == world.named.end() || std::ranges::find(named->second.current, endpoint) == named->second.current.end())
+    return addresses;  // not of its name: where it roamed to, there alone it can be found
+  for (const Address& address : named->second.current)
+    if (address != endpoint) addresses.push_back(address);
+  return addresses;
+}
+
+std::vector<Way> waysOf(const std::vector<Usable>& wans, const std::vector<Address>& addresses) {
+  std::vector<Way> ways;
+  for (const Usable& wan : wans)
+    for (const Address& address : addresses)
+      if (wan.families.contains(address.family())) ways.push_back({wan.wan, address});
+  return ways;
+}
+
+/// Any number will do that differs from peer to peer.
+std::uint32_t numberOf(const PublicKey& key, Instant now) {
+  auto number = static_cast<std::uint32_t>(now.count() / 1'000'000'000);
+  for (const std::uint8_t byte : key.bytes()) number = number * 31 + byte;
+  return number;
+}
+
+const TunnelConfig& configOf(const Config& config, const IfName& tunnel) {
+  static const TunnelConfig kUnnamed;
+  const auto known = std::ranges::find(config.tunnels, tunnel, &TunnelConfig::interface);
+  return known == config.tunnels.end() ? kUnnamed : *known;
+}
+
+StallAutomaton begun(const TunnelConfig& tunnel) {
+  return StallAutomaton{{.stall = std::chrono::seconds{tunnel.stall}, .hold = std::chrono::seconds{tunnel.hold}}};
+}
+
+/// What came of one peer's step, and since when it is so.
+void note(const StallNews& news, const StallAutomaton& automaton, StallPhase before, const std::string& usualWan,
+          Instant now, std::int64_t wallClock, StallOutcome& outcome) {
+  const StallPhase phase = automaton.phase();
+  const bool back = phase == StallPhase::preferred && before != StallPhase::preferred;
+  // A better WAN has come, or the one in use went: that is told of as such.
+  if (back || (news.move != StallMove::none && news.move != StallMove::follow)) outcome.news.push_back(news);
+  if (phase == StallPhase::preferred) return;
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - automaton.since());
+  outcome.stalled[news.peer] = {.wan = news.wan == usualWan ? std::string{} : news.wan,
+                                .why = automaton.reason(now),
+                                .since = wallClock - age.count()};
+}
+
+}  // namespace
+
+std::string describe(const StallNews& news) {
+  const std::string way = news.wan + ", " + news.address.toString();
+  switch (news.move) {
+    case StallMove::giveUp:
+      return "no way works, back to " + way + " for a while";
+    case StallMove::tryBetter:
+      return "trying " + way + " again";
+    case StallMove::trialFailed:
+      return "still no answer that way, back to " + way;
+    case StallMove::nextAddress:
+    case StallMove::nextWan:
+      return (news.why.empty() ? "no answer" : news.why) + ": trying " + way;
+    case StallMove::none:
+    case StallMove::follow:
+      break;
+  }
+  return "answers by its usual way again: " + way;
+}
+
+StallOutcome StallWatch::look(const Config& config, const World& world, Instant now, std::int64_t wallClock) {
+  // As it would be if all peers answered: which way is the usual one does not depend on where they were moved to.
+  World usual = world;
+  usual.stalled.clear();
+  const Steering steering = steer(config, usual);
+  const std::map<PeerId, StallAutomaton> before = std::exchange(automata_, {});
+  StallOutcome outcome;
+  for (const TunnelView& view : steering.tunnels) {
+    if (view.server) continue;
+    const TunnelConfig& tunnel = configOf(config, view.tunnel->name);
+    for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
+      const Peer& peer = view.tunnel->peers[i];
+      if (!peer.endpoint) continue;
+      const PeerId id{view.tunnel->name, peer.publicKey};
+      const auto known = before.find(id);
+      StallAutomaton& automaton =
+          automata_.emplace(id, known == before.end() ? begun(tunnel) : known->second).first->second;
+      const auto wans = usableWans(steering, view, i, peer.endpoint->address.family());
+      if (wans.empty()) continue;
+      const StallPhase phase = automaton.phase();
+      const std::string why = automaton.reason(now);
+      const StallStep step = automaton.step({peer.sentBytes, peer.receivedBytes, peer.lastHandshake},
+                                            waysOf(wans, addressesOf(world, id, peer.endpoint->address)), now,
+                                            numberOf(peer.publicKey, now));
+      const auto wan = std::ranges::find(wans, step.way.wan, &Usable::wan);
+      const std::string& name = wan == wans.end() ? wans.front().name : wan->name;
+      note({.peer = id, .move = step.move, .wan = name, .address = step.way.address, .why = why}, automaton, phase,
+           wans.front().name, now, wallClock, outcome);
+    }
+  }
+  return outcome;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the daemon takes, by asking it: sections, options, and its verdict on a configuration."""
+
+import pathlib
+import re
+import subprocess
+
+
+def uci_text(sections):
+    lines = []
+    for section in sections:
+        name = "" if section.get(".anonymous") else f" '{section['.name']}'"
+        lines.append(f"config {section['.type']}{name}")
+        for option, value in section.items():
+            if option.startswith("."):
+                continue
+            each = [("list", one) for one in value] if isinstance(value, list) else [("option", value)]
+            lines += [f"\t{kind} {option} '{one}'" for kind, one in each]
+    return "\n".join(lines) + "\n"
+
+
+class Daemon:
+    def __init__(self, binary, folder):
+        self.binary = binary
+        self.file = pathlib.Path(folder) / "wgsteer"
+
+    def complaints(self, sections):
+        """What is wrong, as "line: what"; nothing if all is right. Whether it may look at the kernel does not matter."""
+        self.file.write_text(uci_text(sections))
+        said = subprocess.run([self.binary, "plan", "-c", self.file], capture_output=True, text=True, check=False)
+        return re.findall(rf"{self.file}:(\d+: .*)", said.stderr)
+
+    def only(self, section, pattern):
+        """The one group of the one complaint that matches."""
+        for complaint in self.complaints([section]):
+            if match := re.search(pattern, complaint):
+                return match[1]
+        return None
+
+    def schema(self):
+        sections = self.only({".type": "qqqqqqqqqq", ".name": "a"}, r"unknown section, known: (.*)").split(", ")
+        return {type_: self.options(type_) for type_ in sections}
+
+    def options(self, type_):
+        section = {".type": type_, ".name": "a", ".anonymous": True}
+        names = self.only({**section, "qqqqqqqqqqqqqqq": "1"}, r"known: (.*)").split(", ")
+        return {name: self.option(section, name) for name in names}
+
+    def option(self, section, name):
+        no_list = self.only({**section, name: ["1"]}, rf"{name}: (is a list)")
+        boolean = self.only({**section, name: "!"}, rf"{name}: .*(neither true nor false)")
+        choices = self.only({**section, name: "!"}, rf"{name}: '!' is unknown, allowed: (.*\|.*)")
+        limits = self.only({**section, name: "999999999999"}, rf"{name}: .*allowed: ([\d.]+\.\.\d+)(?: seconds)?$")
+        low, high = re.fullmatch(r"(\d+(?:\.\d+)?)\.\.(\d+)", limits).groups() if limits else (None, None)
+        return {
+            "list": no_list is None,
+            "boolean": boolean is not None,
+            "choices": choices.split(" | ") if choices else None,
+            "low": low,
+            "high": high,
+        }

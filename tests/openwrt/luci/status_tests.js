@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+'use strict';
+
+const copy = value => JSON.parse(JSON.stringify(value));
+const text = selector => [ ...document.querySelectorAll(selector) ].map(node => node.innerText.trim());
+const cells = (table, row) => text(`#${table} tr:nth-child(${row + 2}) td`);
+const rows = table => document.querySelectorAll(`#${table} tr:not(.table-titles):not(.placeholder)`).length;
+
+async function statusPage(status) {
+  ubus['wgsteer.status'] = () => status;
+  await show('view.wgsteer.status');
+}
+
+async function becomes(status) {
+  ubus['wgsteer.status'] = () => status;
+  await poll.tick();
+}
+
+test('status: all is well', async () => {
+  await statusPage(given.up);
+  equal(text('.alert-message'), [], 'no messages');
+  equal(rows('wgsteer-wans'), 2, 'rows');
+  const [ name, state, ipv4, ipv6 ] = cells('wgsteer-wans', 0);
+  equal(name, 'fiber\nwan0', 'name and device');
+  equal(state.toLowerCase(), 'up', 'state, of which nothing else is known');
+  equal(ipv4.toLowerCase(), 'usable\nby gateway 192.0.2.1\nfrom 192.0.2.10', 'IPv4');
+  equal(ipv6.toLowerCase(), 'usable\nby gateway 2001:db8:10::1\nfrom 2001:db8:10::10', 'IPv6');
+  equal(cells('wgsteer-wans', 1)[0], 'lte\nwan1', 'the other WAN');
+});
+
+test('status: a peer', async () => {
+  await statusPage(given.up);
+  equal(rows('wgsteer-tunnels'), 1, 'rows');
+  const [ tunnel, peer, endpoint, policy, inUse, path, handshake ] = cells('wgsteer-tunnels', 0);
+  equal(tunnel, 'wg0\nclient', 'tunnel');
+  equal(peer, 'kOdgrXjuYP…', 'peer');
+  equal(document.querySelector('#wgsteer-tunnels [title]').title, 'kOdgrXjuYPpA/VHw75xi/ViDGPrkIrWTUnOj0KOtRRo=', 'whole key');
+  equal(endpoint, '[2001:db8:cafe::55]:51820', 'endpoint');
+  equal(policy, 'fiber+lte', 'policy');
+  equal(inUse, 'IPv4: fiber\nIPv6: fiber', 'WAN in use');
+  equal(path.toLowerCase(), 'on its wan\nby wan0\nfrom 2001:db8:10::10', 'path');
+  equal(handshake, '2s ago\n11.9 Ki' + 'B received, 12.2 KiB sent', 'handshake');
+});
+
+test('status: a WAN goes down and comes back', async () => {
+  await statusPage(given.up);
+  await becomes(given.down);
+  const [ , state, ipv4, ipv6 ] = cells('wgsteer-wans', 0);
+  equal(state.toLowerCase(), 'down', 'state');
+  equal(ipv4.split('\n').slice(0, 2), [ 'NOT USABLE', '1 of 1 target unanswered for 2 rounds' ], 'IPv4');
+  equal(ipv6.split('\n').slice(0, 2), [ 'NOT USABLE', '1 of 1 target unanswered for 2 rounds' ], 'IPv6');
+  equal(cells('wgsteer-wans', 1)[1], 'UP', 'the other');
+  equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: lte\nIPv6: lte', 'WAN in use');
+  await becomes(given.up);
+  equal(cells('wgsteer-wans', 0)[1], 'UP', 'state afterwards');
+  equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: fiber\nIPv6: fiber', 'WAN in use afterwards');
+});
+
+test('status: one family only', async () => {
+  const status = copy(given.up);
+  status.wans[0].ipv6 = { usable: false, why: 'no default route', gateway: null, source: null, metric: 1 };
+  status.policies[1].ipv6 = null;
+  await statusPage(status);
+  equal(cells('wgsteer-wans', 0)[1], 'UP', 'state');
+  equal(cells('wgsteer-wans', 0)[3], 'NOT USABLE\nno default route', 'IPv6');
+  equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: fiber\nIPv6: NONE', 'WAN in use');
+});
+
+test('status: nobody answers', async () => {
+  const silence = [ 'There is no answer from wgsteer. Is it installed, and is its service running?' ];
+  await statusPage(4);
+  equal(text('.alert-message.danger'), silence, 'no such object');
+  equal(document.querySelectorAll('table').length, 0, 'tables');
+  await becomes(given.up);
+  equal(text('.alert-message'), [], 'afterwards');
+  equal(rows('wgsteer-wans'), 2, 'rows afterwards');
+  ubus['wgsteer.status'] = () => Promise.reject(new Error('the network is down'));
+  await poll.tick();
+  equal(text('.alert-message.danger'), silence, 'no connection');
+  await becomes({ error: 'wgsteer status failed, logread says why' });
+  equal(text('.alert-message.danger'), [ 'wgsteer status failed, logread says why' ], 'the plugin\'s error');
+});
+
+test('status: messages', async () => {
+  await statusPage({ ...given.up, daemon: null, pending: 3, problems: [ 'no mark is left for WAN eth7' ] });
+  const [ service, pending, problem ] = text('.alert-message');
+  equal(service.startsWith('The service is not running'), true, service);
+  equal(pending, '3 changes are not in the kernel yet.', 'pending');
+  equal(problem, 'no mark is left for WAN eth7', 'problem');
+  await becomes({ ...given.up, pending: 1 });
+  equal(text('.alert-message'), [ '1 change is not in the kernel yet.' ], 'one');
+});
+
+test('status: what probes measured', async () => {
+  const status = copy(given.up);
+  Object.assign(status.wans[0], { since: 1795420273, latency_ms: 12.4, loss_percent: 0,
+    targets: [ { address: '9.9.9.9', latency_ms: 12, loss_percent: 0 }, { address: '2620:fe::fe' } ] });
+  await statusPage(status);
+  equal(cells('wgsteer-wans', 0)[1].split('\n'), [ 'UP', 'since ' + new Date(1795420273000).toLocaleString(), '12 ms, 0 % lost',
+    '9.9.9.9: 12 ms, 0 % lost', '2620:fe::fe' ], 'state');
+});
+
+test('status: nothing there', async () => {
+  await statusPage({ ...given.up, wans: [], tunnels: [] });
+  equal(text('.placeholder').map(each => each.slice(0, 11)), [ 'There is no', 'There is no' ], 'placeholders');
+});
+
+test('status: a tunnel without peers, and peers of whom little is known', async () => {
+  const status = copy(given.up);
+  const key = status.tunnels[0].peers[0].public_key;
+  status.tunnels.push({ ...status.tunnels[0], interface: 'wg1', role: 'server', policy: 'default', peers: [] });
+  status.policies.push({ ...status.policies[0], role: 'server', ipv4: 'lte' });
+  status.tunnels.push({ ...status.tunnels[0], interface: 'wg2',
+    peers: [ { public_key: key, policy: 'default', endpoint: null, host: 'vpn.example.com', handshake_age: null, received: 0, sent: 0 } ] });
+  await statusPage(status);
+  equal(cells('wgsteer-tunnels', 1), [ 'wg1', 'no peers', '', 'default', 'IPv4: lte\nIPv6: fiber', '', '' ], 'no peers');
+  const row = cells('wgsteer-tunnels', 2);
+  equal([ row[1], row[2], row[5], row[6] ], [ 'vpn.example.com\nkOdgrXjuYP…', 'unknown', '', 'never\n0 B received, 0 B sent' ], 'little known');
+});
+
+test('status: paths', async () => {
+  const status = copy(given.up);
+  const peer = status.tunnels[0].peers[0];
+  for (const [ path, shown ] of [ [ 'loop', 'LOOPS INTO A TUNNEL' ], [ 'unreachable', 'UNREACHABLE' ], [ 'no route', 'NO ROUTE' ],
+    [ 'local', 'TO THIS ROUTER' ], [ 'of a later version', 'OF A LATER VERSION' ] ]) {
+    Object.assign(peer, { path });
+    await statusPage(status);
+    equal(cells('wgsteer-tunnels', 0)[5].split('\n')[0], shown, path);
+  }
+});
+
+// Every text of the status is somebody else's.
+test('status: hostile texts', async () => {
+  const hostile = '<img src=x onerror="window.hacked = 1">';
+  const spoil = value => typeof value === 'string' ? hostile + value : Array.isArray(value) ? value.map(spoil) :
+    value && typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([ key, each ]) => [ key, spoil(each) ])) : value;
+  const status = spoil({ ...given.down, problems: [ 'problem' ] });
+  status.wans[0].targets = [ { address: hostile } ];
+  await statusPage(status);
+  equal(document.querySelectorAll('#view img').length, 0, 'elements');
+  equal(window.hacked, undefined, 'executed');
+  equal(cells('wgsteer-wans', 0)[0], hostile + 'fiber\n' + hostile + 'wan0', 'name');
+  equal(cells('wgsteer-wans', 0)[2].includes(hostile + '1 of 1 target unanswered'), true, 'reason');
+  equal(cells('wgsteer-tunnels', 0)[2].includes(hostile), true, 'endpoint');
+  await becomes({ error: hostile });
+  equal(document.querySelectorAll('#view img').length, 0, 'elements of an error');
+  equal(text('.alert-message'), [ hostile ], 'error');
+});
