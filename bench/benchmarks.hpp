@@ -25,6 +25,8 @@ std::vector<Row> dns(const Options& options);
 /// Ten thousand peers of a hundred tunnels.
 std::vector<Row> peers(const Options& options);
 std::vector<Row> idle(const Options& options);
+std::vector<Row> probes(const Options& options);
+std::vector<Row> verdict(const Options& options);
 
 /// 0 .. count - 1 in random order: who comes first in a turn must not matter.
 std::vector<std::size_t> shuffled(std::size_t count);

@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A start on a bare kernel, until all is in it, against the same writes alone: messages that lie ready are sent one
 // after the other by a program that knows nothing.
-#include <fcntl.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <memory>
-#include <optional>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "wgsteer/core/desire.hpp"
-#include "wgsteer/core/overload.hpp"
 
 #include "benchmarks.hpp"
 #include "kernel/linux_kernel.hpp"
-#include "kernel/sysctl_files.hpp"
-#include "netlink/rtnl.hpp"
-#include "nft/transaction.hpp"
+#include "raw_writes.hpp"
 
 namespace wgsteer::bench {
 
@@ -26,94 +15,6 @@ namespace {
 struct Size {
   int wans, tunnels, peers;
 };
-
-/// The changes of a plan as bytes.
-class RawWrites {
- public:
-  explicit RawWrites(const Plan& plan) : netfilter_(NETLINK_NETFILTER) {
-    for (const Change& change : plan.changes) take(change);
-  }
-
-  void make() {
-    for (const Write& write : writes_)
-      std::visit(Overload{[&](const ToRtnetlink& bytes) { rtnetlink_.transact(bytes.message); },
-                          [&](const ToNetfilter& bytes) { netfilter_.transact(bytes.batch); },
-                          [&](const ToTunnel& text) { tell(text); },
-                          [&](const Sysctl& sysctl) { (void)kernel::writeSysctl(sysctl, true); }},
-                 write);
-  }
-
- private:
-  struct ToRtnetlink {
-    Prebuilt message;
-  };
-  struct ToNetfilter {
-    Prebuilt batch;
-  };
-  struct ToTunnel {
-    std::string device, text;
-  };
-  using Write = std::variant<ToRtnetlink, ToNetfilter, ToTunnel, Sysctl>;
-
-  static Prebuilt copied(std::span<const std::byte> bytes) {
-    const auto* data = reinterpret_cast<const char*>(bytes.data());
-    return {data, data + bytes.size()};
-  }
-
-  template <class Encode>
-  void add(std::uint16_t type, Encode encode) {
-    netlink::Message message{type, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK};
-    encode(message);
-    writes_.emplace_back(ToRtnetlink{copied(message.finished())});
-  }
-
-  void take(const Change& change) {
-    std::visit(Overload{[&](const AddRoute& each) {
-                          add(RTM_NEWROUTE, [&](netlink::Message& to) { netlink::encodeRoute(to, each.route); });
-                        },
-                        [&](const AddRule& each) {
-                          add(RTM_NEWRULE, [&](netlink::Message& to) { netlink::encodeRule(to, each.rule); });
-                        },
-                        [&](const SetTunnelMark& each) {
-                          writes_.emplace_back(
-                              ToTunnel{each.tunnel, "set=1\nfwmark=" + std::to_string(each.mark.value) + "\n\n"});
-                        },
-                        [&](const SetSysctl& each) { writes_.emplace_back(each.sysctl); },
-                        [&](const NftTransaction& each) {
-                          nft::Batch batch(1);
-                          if (!nft::fill(batch, each, Numbers{})) die("the nft transaction cannot be made");
-                          writes_.emplace_back(ToNetfilter{copied(batch.finish())});
-                        },
-                        [](const auto&) { die("a start deletes nothing"); }},
-               change);
-  }
-
-  static void tell(const ToTunnel& what) {
-    const os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    ("/var/run/wireguard/" + what.device + ".sock").copy(address.sun_path, sizeof address.sun_path - 1);
-    char answer[64];
-    need(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-             ::write(socket.get(), what.text.data(), what.text.size()) > 0 &&
-             ::read(socket.get(), answer, sizeof answer) > 0,
-         what.device);
-  }
-
-  RawSocket rtnetlink_, netfilter_;
-  std::vector<Write> writes_;
-};
-
-Config configuration(int wans) {
-  Config config;
-  for (int i = 0; i < wans; ++i) {
-    WanConfig wan;
-    wan.name = wan.device = wanName(i);
-    wan.metric = static_cast<std::uint32_t>(i) + 1;
-    config.wans.push_back(wan);
-  }
-  return config;
-}
 
 class Arm {
  public:

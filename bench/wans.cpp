@@ -60,7 +60,10 @@ std::string writeConfiguration(int wans, const std::string& more) {
 }
 
 Process startDaemon(const Netns& netns, const Options& options, int wans, bool once, const std::string& more) {
-  const std::string path = writeConfiguration(wans, more);
+  return startDaemon(netns, options, writeConfiguration(wans, more), once);
+}
+
+Process startDaemon(const Netns& netns, const Options& options, const std::string& path, bool once) {
   const ReadySocket ready;
   Process daemon(netns, [&] {
     const int log = ::open("/run/daemon.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

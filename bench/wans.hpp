@@ -41,6 +41,8 @@ void addPolicyByHand(const Netns& netns, int wans);
 /// `wgsteer run` in the namespace with a configuration of these WANs; returns when it is ready.
 Process startDaemon(const Netns& netns, const Options& options, int wans, bool once = false,
                     const std::string& more = {});
+/// With another configuration.
+Process startDaemon(const Netns& netns, const Options& options, const std::string& configuration, bool once = false);
 /// The configuration alone; its path. `more` follows the WANs.
 std::string writeConfiguration(int wans, const std::string& more = {});
 

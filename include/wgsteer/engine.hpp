@@ -85,14 +85,17 @@ class Engine {
     /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
+    /// After each plan: the WANs and tunnels that it was made from.
+    std::function<void(const Steering&)> steered;
   };
   using Now = std::function<std::chrono::nanoseconds()>;
 
   Engine(Kernel& kernel, Config config, Observer observer, Now now);
 
   /// Subscribes, reads everything and converges. Fails when the kernel cannot be read, or with ErrorKind::refused when
-  /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then.
-  Status start();
+  /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then. `wansDown` as with
+  /// setWansDown(), known from the first plan on.
+  Status start(std::map<std::string, std::string> wansDown = {});
   /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
   /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody.
@@ -133,18 +136,31 @@ class Engine {
 
  private:
   using Source = std::function<void(const Kernel::Sink&)>;
+  struct Committed {
+    CommitReport report;
+    std::chrono::nanoseconds took{};
+  };
+  struct Move {
+    IfName tunnel;
+    Family family = Family::v4;
+    InUse before;
+    InUse now;
+    std::string why;
+  };
 
   Status refuseConflicts(const Config& config) const;
   void wake(Trigger trigger);
   void digest(const Source& source);
   bool mayRepair();
   void converge();
-  bool commit(const Plan& plan, State desired);
+  Committed commit(const Plan& plan, State desired);
+  void tell(const Plan& plan, const Committed& committed);
   bool reread(const Stale& stale);
   bool resync();
   Result<Picture> lookAnew();
-  void noteMoves(const Steering& steering);
+  std::vector<Move> noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
+  void unstick(const Tunnel& tunnel);
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);

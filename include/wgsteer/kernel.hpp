@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "wgsteer/core/event.hpp"
+#include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/track.hpp"
@@ -78,6 +79,9 @@ class Kernel {
   /// Hands on links as they are now. A loss of carrier within a second of any other one's is announced up to a second
   /// late (net/core/link_watch.c); asking tells the truth, and from 6.8 on makes the kernel act on it.
   virtual Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) = 0;
+
+  /// By the WAN's number; one dump, none of the elements. Nothing of a WAN that is not counted (yet).
+  virtual Result<HandshakesByWan> handshakes() = 0;
 
   /// Subscribes; from here on changes are queued. Before observe(), so that nothing is missed in between.
   virtual Status subscribe() = 0;

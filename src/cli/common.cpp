@@ -13,6 +13,7 @@
 #include "config/import_mwan3.hpp"
 #include "config/interfaces.hpp"
 #include "config/load.hpp"
+#include "engine/wan_overrides.hpp"
 #include "kernel/linux_kernel.hpp"
 
 namespace wgsteer::cli {
@@ -55,6 +56,9 @@ Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe) {
   if (!kernel) return std::unexpected(kernel.error());
   auto picture = (*kernel)->observe(config->numbers, observe);
   if (!picture) return std::unexpected(picture.error());
+  // What a daemon that does not run would go by.
+  WanOverrides byHand;
+  if (const auto loaded = byHand.load(); loaded) picture->world.wansDown = byHand.down();
   return Host{std::move(*kernel), std::move(*config), std::move(*picture)};
 }
 

@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
             {"monitor", "", "what the daemon hears, what it changes for it, and how long that takes", "j", monitor},
             {"import", "mwan3 [FILE]", "print a configuration made from mwan3's; say what of that never worked", "nt",
              import},
+            {"wan", "NAME up|down|auto", "use a WAN or not, whatever probes say, until auto; remembered over a restart",
+             "r", wan},
             {"reload", "", "make the daemon read its configuration again", "", reload},
             {"flush", "", "remove everything of ours from the kernel; a daemon that runs leaves", "cv", flush},
             {"version", "", "print the version", "j", version},

@@ -44,7 +44,7 @@ std::string occasionText(const Json& occasion) {
 
 std::string textOf(const Json& document) {
   if (document.contains("occasion")) return occasionText(document["occasion"]);
-  for (const char* kind : {"moved", "endpoint", "stalled"})
+  for (const char* kind : {"moved", "endpoint", "stalled", "wan"})
     if (document.contains(kind)) return document[kind].at("text").get<std::string>();
   for (const char* kind : {"fight", "error"})
     if (document.contains(kind)) return std::string{kind} + ": " + document[kind].get<std::string>();

@@ -22,22 +22,23 @@ struct OptionText {
   const char* text;
 };
 
-constexpr std::array<OptionText, 9> kOptions{{
+constexpr std::array<OptionText, 10> kOptions{{
     {'c', "config", true, "  -c, --config FILE  configuration (default: " WGSTEER_CONFIG_FILE ", if it is there)"},
     {'j', "json", false, "  -j, --json         print JSON"},
     {'o', "once", false, "  -o, --once         converge once and leave"},
-    {'w', "watch", false, "  -w, --watch        print again every second"},
+    {'w', "watch", false, "  -w, --watch        print again whenever something has changed"},
     {'v', "verbose", false, "  -v, --verbose      say what is changed, change by change"},
     {'m', "mark", true, "  -m, --mark MARK    the packet's firewall mark (default: that of the peer's tunnel, or 0)"},
     {'f', "from", true, "  -f, --from ADDR    the packet's source address (default: not chosen yet)"},
     {'n', "network", true,
      "  -n, --network FILE  netifd's configuration (default: /etc/config/network, if it is there)"},
     {'t', "to", true, "  -t, --to FORMAT     toml or uci (default: what this build reads by default)"},
+    {'r', "reason", true, "  -r, --reason TEXT  why, for the log and for status"},
 }};
 
 void printOverview(std::FILE* out, const std::vector<Verb>& verbs) {
   std::fputs("wgsteer keeps WireGuard's own packets on a physical WAN.\n\nUsage: wgsteer VERB [OPTION]...\n\n", out);
-  for (const Verb& verb : verbs) std::fprintf(out, "  %-8s %-16s %s\n", verb.name, verb.arguments, verb.summary);
+  for (const Verb& verb : verbs) std::fprintf(out, "  %-8s %-18s %s\n", verb.name, verb.arguments, verb.summary);
   std::fputs(
       "\nwgsteer VERB --help tells a verb's options; wgsteer(8) tells everything.\n"
       "Exit status: 0 ok, 1 error, 2 there is something to change or a problem was found, 64 usage.\n",
@@ -97,6 +98,9 @@ bool take(Options& options, int letter, const char* value) {
       return true;
     case 'n':
       options.networkFile = value;
+      return true;
+    case 'r':
+      options.reason = value;
       return true;
     case 't':
       options.to = value;

@@ -31,7 +31,8 @@ struct Options {
   std::optional<std::uint32_t> mark;
   std::string from;
   std::string networkFile;  ///< empty: netifd's own if it is there
-  std::string to;           ///< toml, uci, or empty: by the build
+  std::string reason;
+  std::string to;  ///< toml, uci, or empty: by the build
   std::vector<std::string> arguments;
 };
 
@@ -39,7 +40,7 @@ struct Verb {
   const char* name;
   const char* arguments;  ///< as the usage line shows them
   const char* summary;
-  const char* options;  ///< letters of those it takes: c j o w v m f n t
+  const char* options;  ///< letters of those it takes: c j o w v m f n t r
   int (*run)(const Options& options);
 };
 

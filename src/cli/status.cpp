@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "engine/status.hpp"
 
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <poll.h>
 
 #include "cli/common.hpp"
 #include "cli/status_text.hpp"
 #include "cli/verbs.hpp"
+#include "cli/watch.hpp"
 #include "engine/control_client.hpp"
-#include "os/signals.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::cli {
@@ -27,29 +25,36 @@ Result<nlohmann::json> currentStatus(const Options& options) {
   return statusDocument(host->config, host->picture, std::nullopt, os::wallClockSeconds());
 }
 
-int show(const Options& options) {
-  const auto document = currentStatus(options);
-  if (!document) return report("status", document.error());
+void show(const nlohmann::json& document, const Options& options) {
   if (options.json)
-    print(*document);
+    print(document);
   else
-    std::fputs(statusText(*document).c_str(), stdout);
+    std::fputs(statusText(document).c_str(), stdout);
   std::fflush(stdout);
-  return kOk;
+}
+
+Status watch(const Options& options) {
+  const bool redraw = colourWanted() && !options.json;
+  return watchStatus({.fetch = [&] { return currentStatus(options); },
+                      .show =
+                          [&](const nlohmann::json& document) {
+                            if (redraw) std::fputs("\033[H\033[2J", stdout);
+                            show(document, options);
+                          },
+                      .ticks = redraw});
 }
 
 }  // namespace
 
 int status(const Options& options) {
-  if (!options.watch) return show(options);
-  auto signals = os::Signals::create({SIGINT, SIGTERM});
-  if (!signals) return report("status", signals.error());
-  pollfd interrupted{.fd = signals->descriptor(), .events = POLLIN, .revents = 0};
-  while (true) {
-    if (colourWanted() && !options.json) std::fputs("\033[H\033[2J", stdout);
-    if (const int code = show(options); code != kOk) return code;
-    if (::poll(&interrupted, 1, 1000) > 0) return kOk;
+  if (options.watch) {
+    const auto watched = watch(options);
+    return watched ? kOk : report("status", watched.error());
   }
+  const auto document = currentStatus(options);
+  if (!document) return report("status", document.error());
+  show(*document, options);
+  return kOk;
 }
 
 }  // namespace wgsteer::cli

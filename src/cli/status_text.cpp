@@ -1,56 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/status_text.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
+
+#include "cli/table.hpp"
+#include "cli/wan_text.hpp"
 
 namespace wgsteer::cli {
 
 namespace {
 
 using Json = nlohmann::json;
-using Row = std::vector<std::string>;
-
-std::string text(const Json& value) {
-  if (value.is_null()) return "-";
-  if (value.is_string()) return value.get<std::string>().empty() ? "-" : value.get<std::string>();
-  return value.dump();
-}
-
-std::string table(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  std::string out;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-  }
-  return out;
-}
-
-std::string duration(std::int64_t seconds) {
-  if (seconds < 120) return std::to_string(seconds) + " s";
-  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
-  if (seconds < 172800) return std::to_string(seconds / 3600) + " h";
-  return std::to_string(seconds / 86400) + " d";
-}
-
-std::string wanFamily(const Json& family) {
-  if (!family.at("usable").get<bool>()) return text(family.at("why"));
-  return family.at("gateway").is_null() ? "up" : "up via " + text(family.at("gateway"));
-}
-
-std::string wans(const Json& document) {
-  std::vector<Row> rows{{"WAN", "DEVICE", "IPV4", "IPV6", "MARK"}};
-  for (const Json& wan : document.at("wans"))
-    rows.push_back({text(wan.at("name")), text(wan.at("device")), wanFamily(wan.at("ipv4")), wanFamily(wan.at("ipv6")),
-                    text(wan.at("mark"))});
-  return rows.size() == 1 ? "no WAN: nothing but tunnels has a default route\n" : table(rows);
-}
 
 /// One of several that were equal, if it says so.
 std::string wanOf(const Json& peer) {
@@ -124,8 +85,8 @@ std::string latencies(const Json& document) {
 }  // namespace
 
 std::string statusText(const Json& document) {
-  std::string out =
-      summary(document) + "\n" + wans(document) + "\n" + tunnels(document) + stalled(document) + latencies(document);
+  std::string out = summary(document) + "\n" + wansText(document) + "\n" + tunnels(document) + stalled(document) +
+                    latencies(document);
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";
   return out;
 }

@@ -12,6 +12,7 @@ int explain(const Options& options);
 int check(const Options& options);
 int flush(const Options& options);
 int monitor(const Options& options);
+int wan(const Options& options);
 int reload(const Options& options);
 int import(const Options& options);
 int version(const Options& options);

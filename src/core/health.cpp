@@ -60,6 +60,7 @@ bool ProbeScore::weigh(TargetAverage& average, const TargetRound& result) {
   const double loss = result.sent == 0 ? 100.0 : 100.0 * (result.sent - result.answered) / result.sent;
   blend(average.loss, loss, !average.measured);
   average.measured = true;
+  average.answersNow = result.answered > 0;
   if (result.answered == 0) return false;
   blend(average.latency, result.latency, !average.answered);
   average.answered = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "engine/control_client.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -10,7 +11,6 @@
 #include <vector>
 
 #include "engine/control_socket.hpp"
-#include "os/fd.hpp"
 
 namespace wgsteer {
 
@@ -65,8 +65,9 @@ Result<nlohmann::json> receive(int socket, std::string& received) {
   return document;
 }
 
-Result<nlohmann::json> ask(int socket, std::string_view request, std::string& received) {
-  const std::string line = nlohmann::json{{"version", kControlVersion}, {"request", request}}.dump() + "\n";
+Result<nlohmann::json> ask(int socket, nlohmann::json request, std::string& received) {
+  request["version"] = kControlVersion;
+  const std::string line = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (send(socket, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
     return fail(ErrorKind::busy, std::string{"control socket: send: "} + std::strerror(errno), errno);
   auto reply = receive(socket, received);
@@ -79,18 +80,41 @@ Result<nlohmann::json> ask(int socket, std::string_view request, std::string& re
 
 }  // namespace
 
-Result<nlohmann::json> askDaemon(std::string_view request) {
+Result<nlohmann::json> askDaemon(std::string_view request) { return askDaemon(request, nlohmann::json::object()); }
+
+Result<nlohmann::json> askDaemon(std::string_view request, nlohmann::json members) {
+  members["request"] = request;
   auto socket = connectToDaemon();
   if (!socket) return std::unexpected(socket.error());
   std::string received;
-  return ask(socket->get(), request, received);
+  return ask(socket->get(), std::move(members), received);
+}
+
+Result<Subscription> Subscription::open() {
+  auto socket = connectToDaemon();
+  if (!socket) return std::unexpected(socket.error());
+  std::string received;
+  if (const auto reply = ask(socket->get(), {{"request", "monitor"}}, received); !reply)
+    return std::unexpected(reply.error());
+  return Subscription{std::move(*socket)};
+}
+
+Status Subscription::drain() {
+  std::array<char, 4096> part{};
+  while (true) {
+    const auto size = recv(socket_.get(), part.data(), part.size(), MSG_DONTWAIT);
+    if (size > 0 || (size < 0 && errno == EINTR)) continue;
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
+    return fail(ErrorKind::notThere, "wgsteer closed the connection");
+  }
 }
 
 Status followDaemon(const std::function<bool(const nlohmann::json&)>& take) {
   auto socket = connectToDaemon();
   if (!socket) return std::unexpected(socket.error());
   std::string received;
-  if (const auto reply = ask(socket->get(), "monitor", received); !reply) return std::unexpected(reply.error());
+  if (const auto reply = ask(socket->get(), {{"request", "monitor"}}, received); !reply)
+    return std::unexpected(reply.error());
   const timeval forEver{};
   setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &forEver, sizeof forEver);
   while (true) {

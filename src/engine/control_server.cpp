@@ -89,7 +89,7 @@ bool ControlServer::handle(int client, const std::string& line) {
     if (!std::exchange(clients_[client].watches, true)) ++watchers_;
     reply["ok"] = true;
   } else {
-    reply.update(answer_(request["request"].get<std::string>()));
+    reply.update(answer_(request));
   }
   return tell(client, reply);
 }

@@ -16,8 +16,8 @@ namespace wgsteer {
 
 class ControlServer {
  public:
-  /// Answers the member "request" of a request; its result is merged into the reply.
-  using Answer = std::function<nlohmann::json(const std::string& request)>;
+  /// Answers a request, whose member "request" is a string; the result is merged into the reply.
+  using Answer = std::function<nlohmann::json(const nlohmann::json& request)>;
 
   /// ErrorKind::alreadyThere when another daemon serves this network namespace.
   static Result<ControlServer> open();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "engine/resolve_once.hpp"
 #include "engine/status.hpp"
 #include "engine/wan_monitor.hpp"
+#include "engine/wan_request.hpp"
 #include "log/log.hpp"
 #include "os/directory_watch.hpp"
 #include "os/event_loop.hpp"
@@ -44,10 +46,12 @@ class Daemon {
         signals_(std::move(signals)),
         uapi_(std::move(uapi)),
         control_(std::move(control)),
-        engine_(kernel, std::move(config), journal_.observer(), os::monotonicNow) {}
+        engine_(kernel, std::move(config), observer(), os::monotonicNow) {}
 
   Status run() {
-    if (auto started = engine_.start(); !started) return started;
+    // Before anything else: a WAN that somebody has disabled is not used for a moment.
+    if (const auto loaded = overrides_.load(); !loaded) log::error(loaded.error().toString());
+    if (auto started = engine_.start(overrides_.down()); !started) return started;
     if (auto wired = wire(); !wired) return wired;
     announce();
     auto ended = loop_.run();
@@ -59,6 +63,12 @@ class Daemon {
   }
 
  private:
+  Engine::Observer observer() {
+    Engine::Observer observer = journal_.observer();
+    observer.steered = [this](const Steering& steering) { history_.update(steering, os::wallClockSeconds()); };
+    return observer;
+  }
+
   Status wire() {
     for (const int descriptor : kernel_.descriptors())
       if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
@@ -77,7 +87,7 @@ class Daemon {
     poll_.arm(kPollPeriod);
     if (auto followed = followNames(); !followed) return followed;
     if (auto watched = watchWans(); !watched) return watched;
-    return control_.serve(loop_, [this](const std::string& request) { return answer(request); });
+    return control_.serve(loop_, [this](const nlohmann::json& request) { return answer(request); });
   }
 
   Status followNames() {
@@ -207,7 +217,8 @@ class Daemon {
     return watchWans();
   }
 
-  nlohmann::json answer(const std::string& request) {
+  nlohmann::json answer(const nlohmann::json& whole) {
+    const std::string request = whole.at("request");
     if (request == "status")
       return {{"ok", true},
               {"status", statusDocument(engine_.config(), engine_.picture(), facts(), os::wallClockSeconds())}};
@@ -222,8 +233,26 @@ class Daemon {
       if (changes) return {{"ok", true}, {"changes", *changes}};
       return {{"error", changes.error().toString()}};
     }
+    if (request == "wan") return setByHand(whole);
     if (request == "flush") return flushAndStop();
-    return {{"error", "requests are: status, plan, monitor, reload, flush"}};
+    return {{"error", "requests are: status, plan, monitor, wan, reload, flush"}};
+  }
+
+  /// First the kernel, then the disk.
+  nlohmann::json setByHand(const nlohmann::json& request) {
+    std::set<std::string> known;
+    for (const Wan& wan : engine_.steering().wans) known.insert(wan.name);
+    for (const auto& [name, decision] : overrides_.all()) known.insert(name);
+    const auto asked = readWanRequest(request, known);
+    if (!asked) return {{"error", asked.error().toString()}};
+    const Status remembered = overrides_.set(asked->name, asked->decision, [this] {
+      wans_.overridesChanged();
+      armRetry();
+    });
+    if (remembered) return {{"ok", true}};
+    const std::string warning = "this will be forgotten when the daemon ends: " + remembered.error().toString();
+    log::warn("WAN " + asked->name + " by hand: " + warning);
+    return {{"ok", true}, {"warning", warning}};
   }
 
   /// While the daemon lives, it would put back what is removed: so it leaves as well.
@@ -234,7 +263,15 @@ class Daemon {
     return {{"ok", true}};
   }
 
-  DaemonFacts facts() const { return {.pid = getpid(), .startedAt = startedAt_, .statistics = engine_.statistics()}; }
+  DaemonFacts facts() {
+    return {.pid = getpid(),
+            .startedAt = startedAt_,
+            .statistics = engine_.statistics(),
+            .wans = {.times = history_.all(),
+                     .verdicts = wans_.verdicts(),
+                     .targets = wans_.targets(),
+                     .handshakes = kernel_.handshakes().value_or(HandshakesByWan{})}};
+  }
 
   Kernel& kernel_;
   const LoadConfig& load_;
@@ -247,10 +284,16 @@ class Daemon {
   ControlServer control_;
   Journal journal_{{.watched = [this] { return control_.watched(); },
                     .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
+  WanHistory history_;
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
   StallWatch stalls_;
-  WanMonitor wans_{loop_, [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); }};
+  WanOverrides overrides_;
+  WanMonitor wans_{
+      loop_,
+      overrides_.all(),
+      {.changed = [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); },
+       .verdict = [this](const std::string& name, const WanVerdict& verdict) { journal_.wan(name, verdict); }}};
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;

@@ -49,14 +49,25 @@ void Engine::wake(Trigger trigger) {
   heard_.clear();
 }
 
-Status Engine::start() {
+Status Engine::start(std::map<std::string, std::string> wansDown) {
   wake(Trigger::start);
   if (auto subscribed = kernel_.subscribe(); !subscribed) return subscribed;
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return std::unexpected(seen.error());
   picture_ = std::move(*seen);
+  picture_.world.wansDown = std::move(wansDown);
   if (auto clear = refuseConflicts(config_); !clear) return clear;
+  const auto marked = picture_.observed.tunnelMarks;
   converge();
+  // What went another way while nobody looked may have a source cached that is wrong now. A new fwmark has cleared it.
+  if (statistics_.plans == 0) return {};
+  for (const TunnelView& view : steering().tunnels) {
+    const auto before = marked.find(view.tunnel->name);
+    const auto now = picture_.observed.tunnelMarks.find(view.tunnel->name);
+    const bool had = before != marked.end();
+    const bool has = now != picture_.observed.tunnelMarks.end();
+    if (had == has && (!has || before->second == now->second)) unstick(*view.tunnel);
+  }
   return {};
 }
 
@@ -226,8 +237,10 @@ Status Engine::reconfigure(Config config) {
 
 Status Engine::flush() {
   wake(Trigger::reload);
-  if (!commit(diff(State{}, picture_.observed), State{}))
-    return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
+  const Plan plan = diff(State{}, picture_.observed);
+  const Committed committed = commit(plan, State{});
+  tell(plan, committed);
+  if (!committed.report.ok()) return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
   return {};
 }
 
@@ -235,12 +248,17 @@ void Engine::converge() {
   const Steering steering = steer(config_, picture_.world, memory_);
   State desired = desire(config_, picture_.world, steering, memory_);
   const Plan plan = diff(desired, picture_.observed);
-  commit(plan, std::move(desired));
-  noteMoves(steering);
+  const Committed committed = commit(plan, std::move(desired));
+  const std::vector<Move> moves = noteMoves(steering);
   keepGatewaysWarm(steering);
+  // Packets wait for what is above, only people for what follows.
+  tell(plan, committed);
+  if (observer_.moved)
+    for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
+  if (observer_.steered) observer_.steered(steering);
 }
 
-bool Engine::commit(const Plan& plan, State desired) {
+Engine::Committed Engine::commit(const Plan& plan, State desired) {
   CommitReport report;
   if (!plan.empty()) {
     report = kernel_.commit(plan, config_.numbers);
@@ -250,17 +268,21 @@ bool Engine::commit(const Plan& plan, State desired) {
   }
   const auto took = now_() - wokenAt_;
   if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
-  const DeviceName names = deviceNames(picture_.world);
   if (report.ok()) {
     settle(picture_, plan, std::move(desired));
     retryAfter_.reset();
   } else {
     scheduleRetry();
   }
-  if (observer_.occasion) observer_.occasion({trigger_, heard_, plan, report.failed.size(), took}, names);
+  return {std::move(report), took};
+}
+
+void Engine::tell(const Plan& plan, const Committed& committed) {
+  const DeviceName names = deviceNames(picture_.world);
+  const auto& failed = committed.report.failed;
+  if (observer_.occasion) observer_.occasion({trigger_, heard_, plan, failed.size(), committed.took}, names);
   if (observer_.failed)
-    for (const ChangeResult& result : report.failed) observer_.failed(result.change, result.status.error(), names);
-  return report.ok();
+    for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
 void Engine::scheduleRetry() { retryAfter_ = retryAfter_ ? std::min(*retryAfter_ * 2, kLongestRetry) : kFirstRetry; }
@@ -308,9 +330,10 @@ Result<std::vector<std::string>> Engine::pending() {
   return describe(diff(desire(config_, seen->world), seen->observed), deviceNames(seen->world));
 }
 
-/// Tells of tunnels that changed their WAN or source, and makes WireGuard forget the source that it has cached: IPv6
-/// would go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
-void Engine::noteMoves(const Steering& steering) {
+/// Finds tunnels that changed their WAN or source, and makes WireGuard forget the source that it has cached: IPv6 would
+/// go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
+std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
+  std::vector<Move> moves;
   std::map<IfName, std::array<InUse, kFamilies.size()>> current;
   std::map<IfName, Ways> ways;
   for (const TunnelView& view : steering.tunnels) {
@@ -330,18 +353,22 @@ void Engine::noteMoves(const Steering& steering) {
       std::string why;
       for (const Wan& wan : steering.wans)
         if (wan.name == known->second[at].wan) why = wan.whyNot(family);
-      if (observer_.moved) observer_.moved(view.tunnel->name, family, known->second[at], now[at], why);
+      moves.push_back({view.tunnel->name, family, known->second[at], now[at], why});
     }
     if (!moved) continue;
-    const auto marked = picture_.observed.tunnelMarks.find(view.tunnel->name);
-    const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? view.tunnel->fwmark : marked->second;
-    if (auto done = kernel_.unstick(*view.tunnel, fwmark, config_.numbers);
-        !done && done.error().kind != ErrorKind::notThere)
-      if (observer_.trouble) observer_.trouble(done.error());
+    unstick(*view.tunnel);
     forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
   ways_ = std::move(ways);
+  return moves;
+}
+
+void Engine::unstick(const Tunnel& tunnel) {
+  const auto marked = picture_.observed.tunnelMarks.find(tunnel.name);
+  const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? tunnel.fwmark : marked->second;
+  auto done = kernel_.unstick(tunnel, fwmark, config_.numbers);
+  if (!done && done.error().kind != ErrorKind::notThere && observer_.trouble) observer_.trouble(done.error());
 }
 
 /// Of hosts behind this one: nothing else that is steered is translated, and to ask would load connection tracking.

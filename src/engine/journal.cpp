@@ -48,6 +48,7 @@ Engine::Observer Journal::observer() {
       .stalled = [this](const StallNews& news) { stalled(news); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
+      .steered = {},
   };
 }
 
@@ -104,6 +105,13 @@ void Journal::tell(const char* kind, const std::string& line, Json details) {
   log::info(line);
   details["text"] = line;
   publish(kind, std::move(details));
+}
+
+void Journal::wan(const std::string& name, const WanVerdict& verdict) {
+  const bool byHand = verdict.by == WanVerdict::By::hand;
+  const char* state = !verdict.usable ? "down" : byHand ? "up" : "up again";
+  tell("wan", "WAN " + name + " is " + state + (verdict.reason.empty() ? "" : ": " + verdict.reason),
+       {{"name", name}, {"state", verdict.usable ? "up" : "down"}, {"reason", verdict.reason}});
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {

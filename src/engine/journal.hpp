@@ -9,6 +9,8 @@
 
 #include "wgsteer/engine.hpp"
 
+#include "engine/wan_facts.hpp"
+
 namespace wgsteer {
 
 class Journal {
@@ -24,6 +26,8 @@ class Journal {
 
   /// Refers to this journal, which must outlive it.
   Engine::Observer observer();
+  /// A WAN that people should hear of.
+  void wan(const std::string& name, const WanVerdict& verdict);
 
  private:
   void occasion(const Occasion& occasion, const DeviceName& names);

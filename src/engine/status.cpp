@@ -5,6 +5,8 @@
 
 #include "wgsteer/core/explain.hpp"
 
+#include "engine/status_wans.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -12,30 +14,6 @@ namespace {
 using Json = nlohmann::json;
 
 const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
-
-Json gatewayOf(const Wan& wan, Family family) {
-  const auto known = wan.defaults.find(family);
-  if (known == wan.defaults.end()) return nullptr;
-  const auto& gateway = known->second.front().hops.front().gateway;
-  return gateway ? Json(gateway->toString()) : Json(nullptr);
-}
-
-Json wanDocument(const Wan& wan, const Numbers& numbers) {
-  Json document{{"name", wan.name},
-                {"device", wan.device},
-                {"mark", hex(numbers.mark(wan.slot).value)},
-                {"table", numbers.wanTable(wan.slot).value},
-                {"weight", wan.weight}};
-  for (const Family family : kFamilies) {
-    const auto source = wan.source.find(family);
-    document[keyOf(family)] = {{"usable", wan.eligible(family)},
-                               {"why", wan.whyNot(family)},
-                               {"gateway", gatewayOf(wan, family)},
-                               {"source", source == wan.source.end() ? Json(nullptr) : Json(source->second.toString())},
-                               {"metric", wan.metric.at(family)}};
-  }
-  return document;
-}
 
 Json policyDocument(const Steering& steering, const PolicyView& policy, const Numbers& numbers) {
   Json document{{"name", policy.name},
@@ -162,13 +140,15 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
                               std::int64_t now) {
   const Steering steering = steer(config, picture.world);
   Json document{{"version", kStatusVersion},
+                {"time", now},
                 {"daemon", daemonDocument(daemon)},
                 {"pending", diff(desire(config, picture.world, steering), picture.observed).changes.size()},
                 {"wans", Json::array()},
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},
                 {"problems", steering.problems}};
-  for (const Wan& wan : steering.wans) document["wans"].push_back(wanDocument(wan, config.numbers));
+  for (const Wan& wan : steering.wans)
+    document["wans"].push_back(wanDocument(wan, config.numbers, daemon ? &daemon->wans : nullptr));
   for (const PolicyView& policy : steering.policies)
     document["policies"].push_back(policyDocument(steering, policy, config.numbers));
   for (const TunnelView& view : steering.tunnels)

@@ -10,6 +10,8 @@
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/engine.hpp"
 
+#include "engine/wan_facts.hpp"
+
 namespace wgsteer {
 
 /// Raised when a member changes its meaning or goes; members may be added at any time.
@@ -19,6 +21,7 @@ struct DaemonFacts {
   int pid = 0;
   std::int64_t startedAt = 0;  ///< seconds since the epoch
   EngineStatistics statistics;
+  WanFacts wans;
 };
 
 /// `now` in seconds since the epoch, for the age of handshakes.

@@ -18,6 +18,14 @@ bool isProbed(const WanConfig& wan) {
 /// mwan3 knows its interfaces by netifd's names.
 const std::string& mwan3Name(const WanConfig& wan) { return wan.interface.empty() ? wan.name : wan.interface; }
 
+constexpr const char* kFlaps = "goes up and down too often";
+
+/// Whether people should hear of it.
+bool differs(const WanVerdict& before, const WanVerdict& now) {
+  const bool byHand = before.by == WanVerdict::By::hand || now.by == WanVerdict::By::hand;
+  return before.usable != now.usable || (byHand && (before.by != now.by || before.reason != now.reason));
+}
+
 }  // namespace
 
 void WanMonitor::clear() {
@@ -98,28 +106,74 @@ void WanMonitor::linksChanged(const World& world) {
   decide();
 }
 
-/// A WAN that flaps is used when there is no other.
+std::map<std::string, std::vector<ProbedTarget>> WanMonitor::targets() const {
+  std::map<std::string, std::vector<ProbedTarget>> all;
+  for (const auto& wan : probed_)
+    for (std::size_t i = 0; i < wan->score.averages().size(); ++i)
+      all[wan->config.name].push_back({wan->config.trackIp[i], wan->score.averages()[i]});
+  return all;
+}
+
+WanVerdict WanMonitor::probedVerdict(const Probed& wan) const {
+  if (!wan.linked) return {};
+  const std::string reason = wan.score.reason().toString();
+  if (wan.score.health() == Health::unknown || wan.damper.standing() == Standing::up)
+    return {.usable = true, .by = WanVerdict::By::probes, .reason = reason};
+  if (wan.score.health() == Health::down) return {.usable = false, .by = WanVerdict::By::probes, .reason = reason};
+  const bool held = wan.damper.standing() == Standing::held;
+  return {.usable = false, .by = held ? WanVerdict::By::flapping : WanVerdict::By::probes, .reason = kFlaps};
+}
+
+WanVerdict WanMonitor::verdictOf(const std::string& name) const {
+  if (const auto hand = byHand_.find(name); hand != byHand_.end())
+    return {.usable = hand->second.up, .by = WanVerdict::By::hand, .reason = hand->second.toString()};
+  const auto probed = std::ranges::find(probed_, name, [](const auto& wan) { return wan->config.name; });
+  if (probed != probed_.end()) return probedVerdict(**probed);
+  const auto wan = std::ranges::find(wans_, name, &WanConfig::name);
+  if (!mwan3_ || wan == wans_.end() || wan->trackMethod != TrackMethod::mwan3) return {};
+  const Health said = mwan3_->of(mwan3Name(*wan));
+  if (said == Health::unknown) return {};
+  return {.usable = said == Health::up,
+          .by = WanVerdict::By::mwan3,
+          .reason = said == Health::up ? "mwan3 says online" : "mwan3 says offline"};
+}
+
+std::map<std::string, WanVerdict> WanMonitor::verdictsNow() const {
+  std::map<std::string, WanVerdict> verdicts;
+  for (const WanConfig& wan : wans_) verdicts.emplace(wan.name, verdictOf(wan.name));
+  for (const auto& [name, decision] : byHand_) verdicts.emplace(name, verdictOf(name));
+  // A WAN that flaps is used when there is no other.
+  const bool other = std::ranges::any_of(wans_, [&](const WanConfig& wan) { return verdicts.at(wan.name).usable; });
+  for (auto& [name, verdict] : verdicts)
+    if (verdict.by == WanVerdict::By::flapping && !other) verdict.usable = true;
+  return verdicts;
+}
+
 void WanMonitor::decide() {
+  const auto before = std::exchange(verdicts_, verdictsNow());
   std::map<std::string, std::string> down;
-  std::map<std::string, std::string> held;
-  for (const auto& wan : probed_) {
-    if (!wan->linked || wan->score.health() == Health::unknown) continue;
-    if (wan->damper.standing() == Standing::down) down.emplace(wan->config.name, wan->score.reason().toString());
-    if (wan->damper.standing() == Standing::held) held.emplace(wan->config.name, "goes up and down too often");
+  std::vector<std::string> differ;
+  for (const auto& [name, verdict] : verdicts_) {
+    const auto known = before.find(name);
+    const WanVerdict was = known == before.end() ? WanVerdict{} : known->second;
+    if (differs(was, verdict)) differ.push_back(name);
+    if (verdict.usable) continue;
+    // Rounds are counted on, but that is nothing to plan for.
+    const auto said = down_.find(name);
+    const bool same = said != down_.end() && was.by == verdict.by && verdict.by != WanVerdict::By::hand;
+    down.emplace(name, same ? said->second : verdict.reason);
   }
-  for (const WanConfig& wan : wans_)
-    if (wan.trackMethod == TrackMethod::mwan3 && mwan3_ && mwan3_->of(mwan3Name(wan)) == Health::down)
-      down.emplace(wan.name, "mwan3 says offline");
-  if (down.size() + held.size() < wans_.size()) down.merge(held);
-  for (const auto& [name, why] : down)
-    if (!down_.contains(name)) log::info("WAN " + name + " is down: " + why);
-  for (const auto& [name, why] : down_)
-    if (!down.contains(name)) log::info("WAN " + name + " is up again");
-  const bool same = std::ranges::equal(
-      down, down_, {}, [](const auto& item) { return item.first; }, [](const auto& item) { return item.first; });
-  if (same) return;
-  down_ = std::move(down);
-  changed_(down_);
+  // Somebody who decided about a WAN that is no longer ours has taken it back.
+  for (const auto& [name, was] : before)
+    if (!verdicts_.contains(name) && differs(was, {})) differ.push_back(name);
+  if (down != down_) {
+    down_ = std::move(down);
+    told_.changed(down_);
+  }
+  for (const std::string& name : differ) {
+    const auto known = verdicts_.find(name);
+    told_.verdict(name, known == verdicts_.end() ? WanVerdict{} : known->second);
+  }
 }
 
 }  // namespace wgsteer

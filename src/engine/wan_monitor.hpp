@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tells which of the configured WANs are up but do not work: by probes of our own, or by what mwan3 says.
+// Tells which WANs are up but not to be used: by hand, by probes of our own, or by what mwan3 says.
 //
 // Threading: one thread, that of the loop. Failure: a probe that cannot be sent counts as not answered; why is said
 // once in the log.
@@ -18,6 +18,8 @@
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
 
+#include "engine/wan_facts.hpp"
+#include "engine/wan_overrides.hpp"
 #include "health/mwan3_watch.hpp"
 #include "health/prober.hpp"
 #include "os/event_loop.hpp"
@@ -27,10 +29,16 @@ namespace wgsteer {
 
 class WanMonitor {
  public:
-  /// Told of every change: WANs that are not to be used, by name, and why.
-  using Changed = std::function<void(const std::map<std::string, std::string>& down)>;
+  struct Told {
+    /// Of every change: WANs that are not to be used, by name, and why.
+    std::function<void(const std::map<std::string, std::string>& down)> changed;
+    /// Of each WAN that changed, once, after `changed`: for people.
+    std::function<void(const std::string& name, const WanVerdict& verdict)> verdict;
+  };
 
-  WanMonitor(os::EventLoop& loop, Changed changed) : loop_(loop), changed_(std::move(changed)) {}
+  /// `byHand` counts more than all else; overridesChanged() is to be called when it has changed.
+  WanMonitor(os::EventLoop& loop, const WanOverrides::ByName& byHand, Told told)
+      : loop_(loop), byHand_(byHand), told_(std::move(told)) {}
   WanMonitor(const WanMonitor&) = delete;
   WanMonitor& operator=(const WanMonitor&) = delete;
   ~WanMonitor() { clear(); }
@@ -39,6 +47,12 @@ class WanMonitor {
   Status watch(const Config& config, const Steering& steering);
   /// A WAN without a link is not asked, and is trusted anew when its link is back, as mwan3 does at ifup.
   void linksChanged(const World& world);
+  void overridesChanged() { decide(); }
+
+  /// By name, of WANs of the configuration and of those decided about by hand.
+  const std::map<std::string, WanVerdict>& verdicts() const { return verdicts_; }
+  /// What probes have measured, by the WAN's name.
+  std::map<std::string, std::vector<ProbedTarget>> targets() const;
 
  private:
   struct Probed {
@@ -55,16 +69,21 @@ class WanMonitor {
   Status add(const WanConfig& wan, Mark mark);
   void begin(Probed& wan);
   void finish(Probed& wan);
+  WanVerdict probedVerdict(const Probed& wan) const;
+  WanVerdict verdictOf(const std::string& name) const;
+  std::map<std::string, WanVerdict> verdictsNow() const;
   void decide();
   void clear();
 
   os::EventLoop& loop_;
-  Changed changed_;
+  const WanOverrides::ByName& byHand_;
+  Told told_;
   std::vector<WanConfig> wans_;
   std::map<std::string, Mark> marks_;  ///< of the WANs, by name
   std::vector<std::unique_ptr<Probed>> probed_;
   std::optional<health::Mwan3Watch> mwan3_;
-  std::map<std::string, std::string> down_;
+  std::map<std::string, WanVerdict> verdicts_;
+  std::map<std::string, std::string> down_;  ///< as told last: why each went down
 };
 
 }  // namespace wgsteer

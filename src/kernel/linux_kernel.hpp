@@ -27,6 +27,7 @@ class LinuxKernel : public Kernel {
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
+  Result<HandshakesByWan> handshakes() override { return nft_->handshakes(); }
   Status subscribe() override;
   std::vector<int> descriptors() const override;
   void drain(const Sink& sink) override;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "counters.hpp"
 #include "snapshot.hpp"
 #include "transaction.hpp"
 
@@ -41,6 +42,8 @@ Status Nft::commitOnce(const NftTransaction& transaction, const Numbers& numbers
   if (batch.empty()) return {};
   return channel_.commit(batch);
 }
+
+Result<HandshakesByWan> Nft::handshakes() { return readHandshakes(channel_); }
 
 Status Nft::subscribe() {
   auto events = Events::subscribe(channel_.portId());

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/state.hpp"
@@ -27,6 +28,8 @@ class Nft {
   /// Nothing when there is no table. ErrorKind::refused when there is one of our name that is not ours.
   Result<std::optional<NftState>> observe(const Numbers& numbers);
   Status commit(const NftTransaction& transaction, const Numbers& numbers);
+  /// Empty when there is no table.
+  Result<HandshakesByWan> handshakes();
 
   Status subscribe();
   /// To wait on for reading; -1 before subscribe().

@@ -130,7 +130,9 @@ TEST(ProbeScore, AveragesAQuarterOfTheLastRound) {
   score.round(std::array{TargetRound{4, 2, 200}}, {});
   EXPECT_DOUBLE_EQ(score.averages()[0].latency, 125);
   EXPECT_DOUBLE_EQ(score.averages()[0].loss, 12.5);
+  EXPECT_TRUE(score.averages()[0].answersNow);
   score.round(std::array{kSilence}, {});
+  EXPECT_FALSE(score.averages()[0].answersNow);
   EXPECT_DOUBLE_EQ(score.averages()[0].latency, 125) << "silence has no latency";
 }
 

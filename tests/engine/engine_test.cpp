@@ -69,6 +69,22 @@ TEST_F(EngineTest, ASecondStartWritesNothing) {
   EXPECT_TRUE(kernel.unstuck.empty());
 }
 
+TEST_F(EngineTest, AWanThatIsDisabledIsNotUsedForAMoment) {
+  ASSERT_TRUE(engine->start({{"wan0", "by hand"}}));
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_EQ(moves, std::vector<std::string>{}) << "it was never elsewhere";
+  engine->setWansDown({});
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+}
+
+TEST_F(EngineTest, WhatMovedWhileNobodyLookedIsUnstuckAtTheStart) {
+  ASSERT_TRUE(engine->start({{"wan0", "by hand"}}));
+  EXPECT_TRUE(kernel.unstuck.empty()) << "its fwmark was set";
+  ASSERT_TRUE(makeEngine({})->start());
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+  EXPECT_EQ(kernel.unstuck.size(), 1U);
+}
+
 TEST_F(EngineTest, AConflictIsRefusedAndNothingChanged) {
   Rule foreign = kernelRule(Family::v4, 1500, kMainTable);
   foreign.mark = {0x10000000, 0x30000000};

@@ -105,6 +105,30 @@ TEST_P(DnsRounds, TheRightAnswerFromElsewhereDoesNot) {
         "0/1");
 }
 
+TEST_P(DnsRounds, AnAnswerToAnEarlierRoundDoesNot) {
+  Bytes first;
+  EXPECT_EQ(round(0.2, [&](int, const Bytes& query, const SocketAddress&) { first = query; }), "0/1");
+  ASSERT_FALSE(first.empty());
+  EXPECT_EQ(round(0.2,
+                  [&](int by, const Bytes&, const SocketAddress& from) {
+                    // Even if it finds the port of now.
+                    send(by, answerTo(first), from);
+                  }),
+            "0/1");
+}
+
+TEST_P(DnsRounds, AnAnswerByAnotherDeviceDoesNot) {
+  peer_->addWan("wan1", 20, 3);
+  wgsteer::test::shell("for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done");
+  const std::string way = v4() ? "192.0.2.2/32 via 192.0.3.2" : "2001:db8:2::2/128 via 2001:db8:3::2";
+  const std::string command = v4() ? "ip route " : "ip -6 route ";
+  const auto right = [](int by, const Bytes& query, const SocketAddress& from) { send(by, answerTo(query), from); };
+  peer_->shell(command + "add " + way);
+  EXPECT_EQ(round(0.2, right), "0/1");
+  peer_->shell(command + "delete " + way);
+  EXPECT_EQ(round(5, right), "1/1");
+}
+
 TEST_P(DnsRounds, AWrongAnswerDoesNotHideTheRightOne) {
   EXPECT_EQ(round(5,
                   [](int by, Bytes query, const SocketAddress& from) {

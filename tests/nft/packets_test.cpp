@@ -413,6 +413,15 @@ TEST_P(NftPackets, HandshakesAreCountedPerWan) {
   ASSERT_TRUE(receivedFrom(socket).has_value());
   EXPECT_TRUE(wasCounted("responses_2", 1));
   EXPECT_TRUE(wasCounted("responses_1", 0));
+  // Of the same name, but not in our table.
+  shell(
+      "nft add table ip wgsteer; nft add counter ip wgsteer initiations_2; nft add table inet other; "
+      "nft add counter inet other responses_3");
+  const auto counts = nft_->handshakes();
+  ASSERT_TRUE(counts) << counts.error().toString();
+  EXPECT_EQ(*counts, (HandshakesByWan{{kFirstWan, {}}, {kSecondWan, {.initiations = 1, .responses = 1}}}));
+  shell("nft flush ruleset");
+  EXPECT_EQ(nft_->handshakes()->size(), 0U) << "no table";
 }
 
 TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {

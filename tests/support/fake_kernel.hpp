@@ -23,6 +23,7 @@ class FakeKernel : public Kernel {
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
+  Result<HandshakesByWan> handshakes() override { return HandshakesByWan{}; }
   Status subscribe() override;
   std::vector<int> descriptors() const override { return {}; }
   void drain(const Sink& sink) override;

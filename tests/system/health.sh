@@ -7,7 +7,7 @@ set -u
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 # Each WAN is asked by its gateway, twice a second.
-configuration() {
+configuration() { # [FURTHER LINES FOR EACH WAN]
   local wan
   for wan in 0 1; do
     cat <<CONF
@@ -20,6 +20,7 @@ interval = 0.5
 timeout = 0.4
 down = 2
 up = 2
+${1:-}
 CONF
   done
 }
@@ -35,10 +36,10 @@ NFT
 }
 answers_again() { in_host "isp$1" nft delete table inet silence; } # WAN
 
-probed_tunnel_up() {
+probed_tunnel_up() { # [FURTHER LINES FOR EACH WAN [AND FOR ALL [ROUTES]]]
   topology_up
-  tunnel_up route_halves
-  configuration >"$work/wgsteer.toml"
+  tunnel_up ${3-route_halves}
+  { configuration "${1:-}"; echo "${2:-}"; } >"$work/wgsteer.toml"
   daemon_arguments=(-c "$work/wgsteer.toml")
   daemon_start_and_converge
   tunnel_forget
@@ -64,6 +65,64 @@ case_silent_death_and_return() {
   equal 'told once' 1 "$(grep -c 'WAN w0 is down' "$daemon_log")"
 }
 
+# As a user would set it up who wants it quick: found, moved and sent on within three and a half seconds.
+case_silent_death_in_time() {
+  probed_tunnel_up
+  sed -i 's/^interval.*/interval = 1/; s/^timeout.*/timeout = 1/' "$work/wgsteer.toml"
+  wgsteer reload
+  await 5 'both are probed again' has_line 'w0 .*1 of 1 target answers' wgsteer status
+  local since before took
+  silent 0
+  since=$(now_ms)
+  before=$(answers)
+  # Five more than can have been under way.
+  holds_within 4 at_least $((before + 5)) answers || fail 'no traffic after a silent death'
+  took=$(($(now_ms) - since))
+  note "traffic again after $took ms"
+  check 'in under 3.5 s' test "$took" -lt 3500
+  steady_on 1 'first WAN dead'
+}
+
+wan_expression() { # WAN PYTHON-EXPRESSION OF wan
+  wgsteer status --json | python3 -c '
+import json, sys, time
+wan = next(w for w in json.load(sys.stdin)["wans"] if w["name"] == sys.argv[1])
+print(eval(sys.argv[2]))' "$@"
+}
+
+case_status_has_times_reasons_and_figures() {
+  probed_tunnel_up
+  await 5 'measured' prints True wan_expression w0 'wan["latency_ms"] is not None and 0 < wan["latency_ms"] < 400'
+  equal 'up, and why' '("up", "1 of 1 target answers", 0.0)' \
+    "$(wan_expression w0 '(wan["state"], wan["reason"], wan["loss_percent"])' | tr "'" '"')"
+  equal 'its target' "[('${wan_gateway[0]}', True)]" \
+    "$(wan_expression w0 '[(t["address"], t["answered"]) for t in wan["targets"]]')"
+  silent 0
+  await 10 'the WAN is found dead' prints down wan_expression w0 'wan["state"]'
+  check 'since now' prints True wan_expression w0 '0 <= time.time() - wan["since"] < 5'
+  check 'the other one for longer' prints True wan_expression w1 'wan["since"] > 0 and wan["state"] == "up"'
+  await 5 'rounds are counted on' prints True wan_expression w0 \
+    '"1 of 1 target unanswered for" in wan["reason"] and int(wan["reason"].split()[-2]) > 3'
+  await 10 'loss grows' prints True wan_expression w0 'wan["loss_percent"] > 50 and not wan["targets"][0]["answered"]'
+  check 'as text' has_line 'w0 +'"${wan_gateway[0]}"' +silent' wgsteer status
+}
+
+# Half of the answers are lost: too many with check_quality, good enough without.
+case_quality_is_looked_at() {
+  local quality=$'count = 4\ncheck_quality = true\nfailure_loss = 40\nrecovery_loss = 10\n'
+  probed_tunnel_up "$quality"
+  in_host isp0 nft 'add table inet silence; add chain inet silence input { type filter hook input priority 300; };
+    add rule inet silence input icmp type echo-request numgen inc mod 2 0 drop;
+    add rule inet silence input icmpv6 type echo-request numgen inc mod 2 0 drop'
+  await 15 'the WAN is found poor' grep -q 'WAN w0 is down: 1 of 1 target too slow or lossy' "$daemon_log"
+  await_traffic 'traffic by the other'
+  steady_on 1 'first WAN poor'
+  answers_again 0
+  await 15 'the WAN is found well' grep -q 'WAN w0 is up again' "$daemon_log"
+  await_traffic 'traffic afterwards'
+  steady_on 0 'first WAN back'
+}
+
 case_link_that_returns_is_trusted_at_once() {
   probed_tunnel_up
   wan_carrier_down 0
@@ -73,6 +132,55 @@ case_link_that_returns_is_trusted_at_once() {
   await 5 'converged' converged
   await_traffic 'traffic afterwards'
   steady_on 0 'carrier back'
+}
+
+found_dead() { grep -cE 'WAN w[01] is down' "$daemon_log" || true; }
+
+both_silent() {
+  silent 0
+  silent 1
+  await 10 'both WANs are found dead' at_least 2 found_dead
+}
+
+into_tunnel() { router cat "/sys/class/net/$tunnel_device/statistics/tx_packets"; }
+
+# Enough has been sent into the tunnel to be seen if it leaves somewhere.
+much_to_send() { await 10 'packets for the tunnel' at_least $(($(into_tunnel) + 50)) into_tunnel; }
+
+recovers_by_itself() {
+  answers_again 1
+  await 10 'the second is found well' grep -q 'WAN w1 is up again' "$daemon_log"
+  await_traffic 'traffic by the one that returned' 20
+  steady_on 1 'second WAN back'
+  answers_again 0
+  await 10 'the first is found well' grep -q 'WAN w0 is up again' "$daemon_log"
+  await_traffic 'traffic by the preferred one'
+  steady_on 0 'both back'
+}
+
+# Nothing is sent by anything while no WAN works, and the first that returns is used without help.
+case_all_dead_unreachable() {
+  probed_tunnel_up
+  both_silent
+  counters_reset
+  much_to_send
+  equal 'by the first WAN' 0 "$(right 0)"
+  equal 'by the second WAN' 0 "$(right 1)"
+  nothing_misrouted 'all dead'
+  recovers_by_itself
+}
+
+# The main table has them meanwhile, whose default is the first WAN: perhaps somebody there answers.
+case_all_dead_main() {
+  probed_tunnel_up '' $'[[policy]]\nname = "any"\nuse_wan = ["w0", "w1"]\nlast_resort = "main"\n
+[[tunnel]]\ninterface = "wg0"\nuse_policy = "any"' ''
+  both_silent
+  counters_reset
+  much_to_send
+  check 'by the first WAN' at_least 1 right 0
+  equal 'by the second WAN' 0 "$(right 1)"
+  nothing_misrouted 'all dead'
+  recovers_by_itself
 }
 
 run_cases "$@"

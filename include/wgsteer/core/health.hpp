@@ -39,11 +39,12 @@ struct TargetRound {
 
 /// Exponentially weighted: the last round makes a quarter.
 struct TargetAverage {
-  double latency = 0;     ///< milliseconds
-  double loss = 0;        ///< percent
-  bool measured = false;  ///< false: no round yet
-  bool answered = false;  ///< whether latency has ever been measured
-  bool poor = false;      ///< beyond a failure threshold and not yet within both recovery thresholds
+  double latency = 0;       ///< milliseconds
+  double loss = 0;          ///< percent
+  bool measured = false;    ///< false: no round yet
+  bool answered = false;    ///< whether latency has ever been measured
+  bool answersNow = false;  ///< anything in the last round
+  bool poor = false;        ///< beyond a failure threshold and not yet within both recovery thresholds
 };
 
 /// Why a WAN has the health that it has.

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Text in columns.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace wgsteer::cli {
+
+using Row = std::vector<std::string>;
+
+/// All rows have as many cells as the first, which has the headings.
+std::string table(const std::vector<Row>& rows);
+
+/// "-" for null and for empty strings.
+std::string text(const nlohmann::json& value);
+
+/// "90 s", "2 h".
+std::string duration(std::int64_t seconds);
+
+}  // namespace wgsteer::cli

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/wan_text.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cli/table.hpp"
+
+namespace wgsteer::cli {
+
+namespace {
+
+using Json = nlohmann::json;
+
+std::string withUnit(const Json& value, const char* unit) {
+  if (value.is_null()) return "-";
+  // A latency of 12.34 ms is read as 12.3, one of 0.05 ms as it is.
+  const double number = value.get<double>();
+  std::string digits = Json(number < 1 ? number : std::round(number * 10) / 10).dump();
+  return digits + " " + unit;
+}
+
+std::string forHowLong(const Json& since, std::int64_t now) {
+  return since.is_null() ? "-" : duration(std::max<std::int64_t>(now - since.get<std::int64_t>(), 0));
+}
+
+/// The gateway where it can be used; why not where that is not the WAN's own reason.
+std::string wanFamily(const Json& wan, const Json& family, std::int64_t now) {
+  if (family.at("usable").get<bool>())
+    return family.at("gateway").is_null() ? "up" : "up via " + text(family.at("gateway"));
+  if (family.at("reason") == wan.at("reason")) return "down";
+  const std::string lasting = family.at("since") == wan.at("since") || family.at("since").is_null()
+                                  ? ""
+                                  : " (" + forHowLong(family.at("since"), now) + ")";
+  return text(family.at("reason")) + lasting;
+}
+
+std::string handshakes(const Json& counts) {
+  if (counts.is_null()) return "-";
+  return counts.at("initiations").dump() + " / " + counts.at("responses").dump();
+}
+
+std::string targets(const Json& document) {
+  std::vector<Row> rows{{"WAN", "TARGET", "LAST ROUND", "LATENCY", "LOSS"}};
+  for (const Json& wan : document.at("wans"))
+    for (const Json& target : wan.at("targets"))
+      rows.push_back({text(wan.at("name")), text(target.at("address")),
+                      target.at("loss_percent").is_null() ? "not yet"
+                      : target.at("answered").get<bool>() ? "answered"
+                                                          : "silent",
+                      withUnit(target.at("latency_ms"), "ms"), withUnit(target.at("loss_percent"), "%")});
+  return rows.size() == 1 ? std::string{} : "\n" + table(rows);
+}
+
+}  // namespace
+
+std::string wansText(const Json& document) {
+  const auto now = document.at("time").get<std::int64_t>();
+  std::vector<Row> rows{
+      {"WAN", "DEVICE", "STATE", "FOR", "WHY", "IPV4", "IPV6", "LATENCY", "LOSS", "HANDSHAKES", "MARK"}};
+  for (const Json& wan : document.at("wans"))
+    rows.push_back({text(wan.at("name")), text(wan.at("device")), text(wan.at("state")),
+                    forHowLong(wan.at("since"), now), text(wan.at("reason")), wanFamily(wan, wan.at("ipv4"), now),
+                    wanFamily(wan, wan.at("ipv6"), now), withUnit(wan.at("latency_ms"), "ms"),
+                    withUnit(wan.at("loss_percent"), "%"), handshakes(wan.at("handshakes")), text(wan.at("mark"))});
+  if (rows.size() == 1) return "no WAN: nothing but tunnels has a default route\n";
+  return table(rows) + targets(document);
+}
+
+}  // namespace wgsteer::cli

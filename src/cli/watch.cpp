@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/watch.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <poll.h>
+
+#include "engine/control_client.hpp"
+#include "os/signals.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer::cli {
+
+namespace {
+
+using Json = nlohmann::json;
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kAtMostEvery = std::chrono::milliseconds{250};
+constexpr nanoseconds kTick = std::chrono::seconds{1};
+constexpr nanoseconds kUntold = std::chrono::seconds{5};
+
+/// As the daemon would say it now, as far as that follows from the clock.
+Json aged(Json document, std::int64_t now) {
+  const std::int64_t older = now - document.at("time").get<std::int64_t>();
+  document["time"] = now;
+  for (Json& tunnel : document.at("tunnels"))
+    for (Json& peer : tunnel.at("peers"))
+      if (Json& age = peer.at("handshake_age"); age.is_number()) age = age.get<std::int64_t>() + older;
+  return document;
+}
+
+class Watch {
+ public:
+  Watch(const Watched& watched, int interrupted) : watched_(watched), interrupted_(interrupted) {}
+
+  Status run() {
+    while (true) {
+      if (auto subscribed = subscribe(); !subscribed) return subscribed;
+      if (os::monotonicNow() >= fetchAt()) {
+        if (auto fetched = fetch(); !fetched) return fetched;
+      } else if (watched_.ticks) {
+        watched_.show(aged(document_, os::wallClockSeconds()));
+      }
+      if (wait()) return {};
+    }
+  }
+
+ private:
+  Status subscribe() {
+    if (subscription_) return {};
+    auto opened = Subscription::open();
+    if (opened) subscription_ = std::move(*opened);
+    return opened || opened.error().kind == ErrorKind::notThere ? Status{} : std::unexpected(opened.error());
+  }
+
+  nanoseconds fetchAt() const {
+    if (!fetchedAt_) return {};
+    return *fetchedAt_ + (changed_ ? kAtMostEvery : subscription_ ? kUntold : kTick);
+  }
+
+  Status fetch() {
+    fetchedAt_ = os::monotonicNow();
+    changed_ = false;
+    auto document = watched_.fetch();
+    if (!document) return std::unexpected(document.error());
+    document_ = std::move(*document);
+    watched_.show(document_);
+    return {};
+  }
+
+  /// True when interrupted.
+  bool wait() {
+    const nanoseconds now = os::monotonicNow();
+    const nanoseconds until = watched_.ticks ? std::min(fetchAt(), now + kTick) : fetchAt();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, nanoseconds{0}));
+    // Nothing more is heard of what is to be fetched anyway.
+    const int told = subscription_ && !changed_ ? subscription_->descriptor() : -1;
+    std::array<pollfd, 2> ready{
+        {{.fd = interrupted_, .events = POLLIN, .revents = 0}, {.fd = told, .events = POLLIN, .revents = 0}}};
+    if (::poll(ready.data(), ready.size(), static_cast<int>(left.count())) > 0 && ready[0].revents != 0) return true;
+    if (ready[1].revents == 0) return false;
+    changed_ = true;
+    if (!subscription_->drain()) subscription_.reset();
+    return false;
+  }
+
+  const Watched& watched_;
+  int interrupted_;
+  std::optional<Subscription> subscription_;
+  std::optional<nanoseconds> fetchedAt_;
+  bool changed_ = false;
+  Json document_;
+};
+
+}  // namespace
+
+Status watchStatus(const Watched& watched) {
+  auto signals = os::Signals::create({SIGINT, SIGTERM});
+  if (!signals) return std::unexpected(signals.error());
+  return Watch{watched, signals->descriptor()}.run();
+}
+
+}  // namespace wgsteer::cli

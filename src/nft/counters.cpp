@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "counters.hpp"
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/object.h>
+#include <netinet/in.h>
+// After libc's <netinet/in.h>, or musl defines things twice.
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string_view>
+
+#include "wgsteer/core/numbers.hpp"
+
+#include "handles.hpp"
+#include "ruleset.hpp"
+
+namespace wgsteer::nft {
+
+namespace {
+
+/// nf_tables has one namespace for tables of each family, and the dump is of all families.
+bool isOurs(const nlmsghdr* message, nftnl_obj* object) {
+  const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+  return header->nfgen_family == NFPROTO_INET && nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
+         std::string_view{nftnl_obj_get_str(object, NFTNL_OBJ_TABLE)} == kNftTable;
+}
+
+void take(nftnl_obj* object, HandshakesByWan& counts) {
+  const std::string_view name = nftnl_obj_get_str(object, NFTNL_OBJ_NAME);
+  const std::uint64_t packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS);
+  if (const auto slot = slotFromName(name, kInitiationsPrefix)) counts[*slot].initiations = packets;
+  if (const auto slot = slotFromName(name, kResponsesPrefix)) counts[*slot].responses = packets;
+}
+
+}  // namespace
+
+Result<HandshakesByWan> readHandshakes(Channel& channel) {
+  HandshakesByWan counts;
+  const Status read = channel.dump(
+      NFT_MSG_GETOBJ,
+      [](nlmsghdr* message) {
+        mnl_attr_put_strz(message, NFTA_OBJ_TABLE, kNftTable.data());
+        mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+      },
+      [&](const nlmsghdr* message) {
+        const ObjectPtr object = newObject();
+        if (nftnl_obj_nlmsg_parse(message, object.get()) >= 0 && isOurs(message, object.get()))
+          take(object.get(), counts);
+      },
+      "nft list counters table inet wgsteer");
+  if (!read && read.error().kind != ErrorKind::notThere) return std::unexpected(read.error());
+  return counts;
+}
+
+}  // namespace wgsteer::nft
