@@ -21,6 +21,7 @@ std::vector<Row> failover(const Options& options);
 /// Failover with 100 000 endpoints in the set.
 std::vector<Row> crowd(const Options& options);
 std::vector<Row> start(const Options& options);
+std::vector<Row> dns(const Options& options);
 std::vector<Row> idle(const Options& options);
 
 /// 0 .. count - 1 in random order: who comes first in a turn must not matter.

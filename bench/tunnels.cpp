@@ -25,7 +25,7 @@ struct Device {
   os::Fd tun;
   os::Fd socket;
   std::string fwmark = "0";
-  std::string peers;  ///< the part of the answer that never changes
+  std::string peers;
 };
 
 os::Fd makeTun(const std::string& name) {
@@ -59,11 +59,27 @@ std::string peersText(int first, int count) {
   std::string text;
   for (int i = first; i < first + count; ++i) {
     char key[65];
-    std::snprintf(key, sizeof key, "%064x", static_cast<unsigned>(i) + 1);
+    std::snprintf(key, sizeof key, "%064x", static_cast<unsigned>(i) + 1);  // see peerKey()
     text += std::string{"public_key="} + key + "\nendpoint=" + endpointAddress(i) + ":" +
             std::to_string(kEndpointPort) + "\npersistent_keepalive_interval=25\nallowed_ip=0.0.0.0/0\n";
   }
   return text;
+}
+
+/// What follows "KEY=" in a request or an answer, up to the end of its line; empty if it is not there.
+std::string valueOf(const std::string& text, const std::string& key) {
+  const auto at = text.rfind(key + "=");
+  if (at == std::string::npos) return {};
+  const auto begin = at + key.size() + 1;
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+void moveEndpoint(Device& device, const std::string& request) {
+  const std::string endpoint = valueOf(request, "endpoint");
+  const auto peer = device.peers.find("public_key=" + valueOf(request, "public_key"));
+  if (endpoint.empty() || peer == std::string::npos) return;
+  const auto at = device.peers.find("endpoint=", peer) + 9;
+  device.peers.replace(at, device.peers.find('\n', at) - at, endpoint);
 }
 
 void answer(Device& device) {
@@ -78,8 +94,8 @@ void answer(Device& device) {
   }
   std::string text;
   if (request.starts_with("set=1")) {
-    if (const auto at = request.rfind("fwmark="); at != std::string::npos)
-      device.fwmark = request.substr(at + 7, request.find('\n', at) - at - 7);
+    if (const std::string fwmark = valueOf(request, "fwmark"); !fwmark.empty()) device.fwmark = fwmark;
+    moveEndpoint(device, request);
   } else {
     text = "listen_port=" + std::to_string(kEndpointPort) + "\nfwmark=" + device.fwmark + "\n" + device.peers;
   }

@@ -49,17 +49,18 @@ void addPolicyByHand(const Netns& netns, int wans) {
   netns.shell(script);
 }
 
-std::string writeConfiguration(int wans) {
+std::string writeConfiguration(int wans, const std::string& more) {
   const std::string path = "/run/bench" + std::to_string(wans) + ".toml";
   std::ofstream file(path);
   for (int i = 0; i < wans; ++i)
     file << "[[wan]]\nname = \"" << wanName(i) << "\"\ndevice = \"" << wanName(i) << "\"\n\n";
+  file << more;
   need(static_cast<bool>(file.flush()), path);
   return path;
 }
 
-Process startDaemon(const Netns& netns, const Options& options, int wans, bool once) {
-  const std::string path = writeConfiguration(wans);
+Process startDaemon(const Netns& netns, const Options& options, int wans, bool once, const std::string& more) {
+  const std::string path = writeConfiguration(wans, more);
   const ReadySocket ready;
   Process daemon(netns, [&] {
     const int log = ::open("/run/daemon.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -39,9 +39,10 @@ int deviceIndex(const Netns& netns, const std::string& name);
 void addPolicyByHand(const Netns& netns, int wans);
 
 /// `wgsteer run` in the namespace with a configuration of these WANs; returns when it is ready.
-Process startDaemon(const Netns& netns, const Options& options, int wans, bool once = false);
-/// The configuration alone; its path.
-std::string writeConfiguration(int wans);
+Process startDaemon(const Netns& netns, const Options& options, int wans, bool once = false,
+                    const std::string& more = {});
+/// The configuration alone; its path. `more` follows the WANs.
+std::string writeConfiguration(int wans, const std::string& more = {});
 
 /// TUN devices whose UAPI sockets are answered by one process, with so many peers each. Endpoints are different for all
 /// peers of all tunnels: endpoint(i) for i from 0.

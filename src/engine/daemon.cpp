@@ -27,13 +27,9 @@ namespace {
 /// Where user-space implementations of WireGuard put their sockets; a tunnel is one as soon as its socket is there.
 constexpr const char* kUapiDirectory = "/var/run/wireguard";
 
-/// Polling costs time linear in peers (about 1 us each): a second is for up to a thousand, ten thousand are read every
-/// 11 s.
-std::chrono::nanoseconds pollPeriod(const World& world) {
-  std::size_t peers = 0;
-  for (const auto& [name, tunnel] : world.tunnels) peers += tunnel.peers.size();
-  return std::chrono::milliseconds{1000 + peers};
-}
+/// Tunnels announce nothing, so they are read each second; where that takes long, at most for a twentieth of the time.
+constexpr std::chrono::nanoseconds kPollPeriod = std::chrono::seconds{1};
+constexpr int kPollShare = 20;
 
 class Daemon {
  public:
@@ -78,7 +74,7 @@ class Daemon {
     // Handlers only note what is ready: everything is drained first, then planned for once.
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
-    poll_.arm(pollPeriod(engine_.picture().world));
+    poll_.arm(kPollPeriod);
     if (auto followed = followNames(); !followed) return followed;
     if (auto watched = watchWans(); !watched) return watched;
     return control_.serve(loop_, [this](const std::string& request) { return answer(request); });
@@ -116,15 +112,22 @@ class Daemon {
 
   void onWakeUp() {
     if (kernelReady_) engine_.onEvents();
-    if (pollDue_) engine_.onPoll();
+    if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
+    names_->publish();
     noticeLinks();
     noticeNetwork();
-    if (kernelReady_ || pollDue_ || retryDue_ || carrierDue_ || reloadDue_) armRetry();
+    armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  void poll() {
+    const auto began = os::monotonicNow();
+    engine_.onPoll();
+    poll_.arm(std::max(kPollPeriod, kPollShare * (os::monotonicNow() - began)));
   }
 
   void noticeLinks() {
@@ -134,7 +137,7 @@ class Daemon {
   /// What was changed for a world that changed may be the way to a name server.
   void noticeNetwork() {
     const std::size_t plans = engine_.statistics().plans;
-    if (names_ == nullptr || std::exchange(plansNoticed_, plans) == plans) return;
+    if (std::exchange(plansNoticed_, plans) == plans) return;
     names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
   }
 
@@ -160,7 +163,6 @@ class Daemon {
     poll_.acknowledge();
     uapi_.renew();
     pollDue_ = true;
-    poll_.arm(pollPeriod(engine_.picture().world));
   }
 
   void onRetryTimer() {

@@ -92,6 +92,7 @@ void NameFollower::follow(const Config& config, Mark mark) {
   if (auto opened = openResolver(mark); !opened) say("resolver", "host names: " + opened.error().toString());
   readSources();
   askWhatIsDue();
+  unpublished_ = true;
   publish();
 }
 
@@ -132,14 +133,12 @@ void NameFollower::networkChanged(Mark mark) {
 
 void NameFollower::askWhatIsDue() {
   const auto now = os::monotonicNow();
-  bool left = false;
   for (auto& [host, name] : names_) {
-    left |= !takeLeft(name, now).empty();
+    unpublished_ |= !takeLeft(name, now).empty();
     if (!resolver_ || !name.due(now)) continue;
     noteAsked(name, now);
     ask(host);
   }
-  if (left) publish();
   armTimer();
 }
 
@@ -165,10 +164,11 @@ void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& r
   for (const std::string& note : result->notes) log::warn(host + ": " + note);
   const AddressChanges changes = noteAnswer(name, result->name, now, randomNumber());
   if (!changes.added.empty() || !changes.removed.empty()) log::info(host + " is " + joined(name.current()));
-  publish();
+  unpublished_ = true;
 }
 
 void NameFollower::publish() {
+  if (!std::exchange(unpublished_, false)) return;
   std::map<PeerId, NamedPeer> now;
   for (const auto& [peer, target] : targets_) {
     NamedPeer named{.host = target.host, .port = target.port, .current = {}, .leaving = {}};

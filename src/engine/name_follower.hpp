@@ -28,7 +28,7 @@ namespace wgsteer {
 class NameFollower {
  public:
   struct Surroundings {
-    /// Told whenever a name has come to something else.
+    /// Told by follow() and publish() when a name has come to something else.
     std::function<void(std::map<PeerId, NamedPeer>)> changed;
     /// Whether an address is this host's: no peer has it.
     std::function<bool(const Address&)> isOwn;
@@ -49,6 +49,9 @@ class NameFollower {
   /// The way to the servers may be another one: what could not be resolved is tried again.
   void networkChanged(Mark mark);
 
+  /// Tells what names have come to since the last time, if that is something else. To be called when a round of the
+  /// loop is over: a thousand answers that come together are planned for together.
+  void publish();
   /// Names that are still waited for; one that has failed once is not.
   std::vector<std::string> unanswered() const;
 
@@ -74,7 +77,6 @@ class NameFollower {
   void askWhatIsDue();
   void ask(const std::string& host);
   void onAnswer(const std::string& host, const dns::ResolveResult& result);
-  void publish();
   void armTimer();
 
   os::EventLoop& loop_;
@@ -89,6 +91,7 @@ class NameFollower {
   std::map<PeerId, Target> targets_;
   std::map<std::string, FollowedName> names_;
   std::map<PeerId, NamedPeer> published_;
+  bool unpublished_ = false;
   std::map<std::string, std::string> said_;  ///< what was last said of a name or a file: once is enough
 };
 

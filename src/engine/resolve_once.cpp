@@ -35,6 +35,7 @@ Result<std::map<PeerId, NamedPeer>> resolveOnce(const Config& config, const Worl
   if (!follower) return std::unexpected(follower.error());
   (*follower)->follow(config, queryMark(config, steering));
   loop->afterEach([&] {
+    (*follower)->publish();
     if ((*follower)->unanswered().empty()) loop->stop();
   });
   limit->arm(kResolveAtMost);

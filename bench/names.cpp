@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "names.hpp"
+
+#include <arpa/inet.h>
+#include <cstdio>
+#include <fstream>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+
+#include "wgsteer/core/ids.hpp"
+
+#include "benchmarks.hpp"
+
+namespace wgsteer::bench {
+
+namespace {
+
+constexpr std::size_t kHeader = 12;
+constexpr char kTypeA = 1;
+
+/// Behind the name of the first question, which is not compressed.
+std::size_t behindName(const std::string& message) {
+  std::size_t at = kHeader;
+  while (at < message.size() && message[at] != '\0') at += static_cast<unsigned char>(message[at]) + 1U;
+  return at + 1;
+}
+
+std::string peerKey(int number) {
+  char key[65];
+  std::snprintf(key, sizeof key, "%064x", static_cast<unsigned>(number) + 1);
+  return PublicKey::parseHex(key)->toString();
+}
+
+std::string sections(const Tunnels& tunnels, int names) {
+  std::string text;
+  for (int i = 0; i < names; ++i)
+    text += "[[peer]]\ntunnel = \"" + tunnels.prefix + "0\"\npublic_key = \"" + peerKey(i) + "\"\nendpoint = \"n" +
+            std::to_string(i) + ".example.test:" + std::to_string(kEndpointPort) + "\"\n";
+  return text;
+}
+
+/// In this process's own mount namespace.
+void askLoopback() {
+  const char* path = "/run/resolv.conf";
+  std::ofstream{path} << "nameserver 127.0.0.1\n";
+  need(::mount(path, "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0, "mount --bind /etc/resolv.conf");
+}
+
+}  // namespace
+
+NameServer::NameServer(const Netns& netns) {
+  netns.inside([&] {
+    socket_ = os::Fd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = ::htons(53);
+    address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+    need(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "127.0.0.1:53");
+  });
+}
+
+NameServer::Question NameServer::next() const {
+  pollfd wait{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&wait, 1, 10'000) > 0) {
+    char message[512];
+    sockaddr_in from{};
+    socklen_t length = sizeof from;
+    const ssize_t size =
+        ::recvfrom(socket_.get(), message, sizeof message, 0, reinterpret_cast<sockaddr*>(&from), &length);
+    need(size > static_cast<ssize_t>(kHeader), "a question");
+    Question question{{message, static_cast<std::size_t>(size)}, {reinterpret_cast<const char*>(&from), length}};
+    const std::size_t type = behindName(question.message) + 1;
+    if (type < question.message.size() && question.message[type] == kTypeA) return question;
+    reply(question, {});
+  }
+  die("nobody asks");
+}
+
+void NameServer::answer(const Question& question, const std::string& address) const {
+  in_addr bytes{};
+  ::inet_pton(AF_INET, address.c_str(), &bytes);
+  // The name that was asked for, A, IN, an hour, four bytes.
+  const std::string head{"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04", 12};
+  reply(question, head + std::string{reinterpret_cast<const char*>(&bytes), sizeof bytes});
+}
+
+void NameServer::reply(const Question& question, const std::string& record) const {
+  const std::string message = question.message.substr(0, 2) + std::string{"\x81\x80\0\x01\0", 5} +
+                              (record.empty() ? '\0' : '\x01') + std::string(4, '\0') +
+                              question.message.substr(kHeader, behindName(question.message) + 4 - kHeader) + record;
+  ::sendto(socket_.get(), message.data(), message.size(), 0, reinterpret_cast<const sockaddr*>(question.from.data()),
+           static_cast<socklen_t>(question.from.size()));
+}
+
+bool isElementAdded(const nlmsghdr* message) {
+  return message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM);
+}
+
+NamedRouter::NamedRouter(const Options& options, const Tunnels& tunnels, int names) : server_(netns_) {
+  addWans(netns_, 2);
+  tunnels_ = startTunnels(netns_, tunnels);
+  askLoopback();
+  const std::int64_t begin = now();
+  daemon_ = startDaemon(netns_, options, 2, false, sections(tunnels, names));
+  startedIn_ = static_cast<double>(now() - begin) / 1e6;
+  netns_.inside([&] {
+    observer_ = std::make_unique<RawSocket>(NETLINK_NETFILTER, std::initializer_list<int>{NFNLGRP_NFTABLES});
+  });
+}
+
+double NamedRouter::answerToElement() {
+  const NameServer::Question question = server_.next();
+  pause(2'000, 4'000);
+  observer_->drain();
+  // Far from those of the tunnels.
+  const std::string address = endpointAddress(1'000'000 + answered_++);
+  const std::int64_t begin = now();
+  server_.answer(question, address);
+  if (!awaitMessage(*observer_, isElementAdded)) die("no element within ten seconds of the answer");
+  return static_cast<double>(now() - begin) / 1000;
+}
+
+}  // namespace wgsteer::bench
