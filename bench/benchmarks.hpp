@@ -22,6 +22,8 @@ std::vector<Row> failover(const Options& options);
 std::vector<Row> crowd(const Options& options);
 std::vector<Row> start(const Options& options);
 std::vector<Row> dns(const Options& options);
+/// Ten thousand peers of a hundred tunnels.
+std::vector<Row> peers(const Options& options);
 std::vector<Row> idle(const Options& options);
 
 /// 0 .. count - 1 in random order: who comes first in a turn must not matter.

@@ -99,6 +99,9 @@ class Engine {
   /// What host names have come to by now: all of their addresses are steered to, and then peers are given new endpoints
   /// (unless their tunnel's update_endpoint is off). `wallClock` in seconds since the epoch.
   void setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock);
+  /// Gives peers that have gone back to an address which their name no longer has their new endpoint again: packets
+  /// that were still under way from the old one make WireGuard roam. To be called after onPoll().
+  void followNames(std::int64_t wallClock);
   /// WANs that are up but not to be used, by name, and why.
   void setWansDown(std::map<std::string, std::string> down);
   /// After a failure, when retryAfter() has passed: reads everything anew and converges.

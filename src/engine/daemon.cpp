@@ -127,6 +127,7 @@ class Daemon {
   void poll() {
     const auto began = os::monotonicNow();
     engine_.onPoll();
+    engine_.followNames(os::wallClockSeconds());
     poll_.arm(std::max(kPollPeriod, kPollShare * (os::monotonicNow() - began)));
   }
 

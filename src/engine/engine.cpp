@@ -150,8 +150,12 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock)
   const bool changed = named != picture_.world.named;
   picture_.world.named = std::move(named);
   if (changed) converge();
+  followNames(wallClock);
+}
+
+void Engine::followNames(std::int64_t wallClock) {
   // Only when all addresses are known to nftables: the next packet goes to the new one.
-  if (!retryAfter_) moveEndpoints(steering(), wallClock);
+  if (!picture_.world.named.empty() && !retryAfter_) moveEndpoints(steering(), wallClock);
 }
 
 void Engine::setWansDown(std::map<std::string, std::string> down) {

@@ -283,6 +283,13 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   EXPECT_TRUE(endpoints.contains(moved));
   EXPECT_TRUE(endpoints.contains(kServer4)) << "a session may still use it";
   EXPECT_EQ(wayOf(moved), "wan0");
+
+  // A packet that was under way from the old address comes after that.
+  known->endpoint = kServer4;
+  known->lastHandshake = 1'700'000'000;
+  engine->onPoll();
+  engine->followNames(1'700'000'001);
+  EXPECT_EQ(known->endpoint, moved);
 }
 
 TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
