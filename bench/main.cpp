@@ -55,7 +55,7 @@ struct Benchmark {
 constexpr Benchmark kBenchmarks[] = {
     {"reaction", reaction}, {"many", many},       {"repair", repair},     {"elements", elements},
     {"flood", flood},       {"packets", packets}, {"failover", failover}, {"crowd", crowd},
-    {"start", start},       {"dns", dns}, {"peers", peers}, {"idle", idle},
+    {"start", start},       {"dns", dns},         {"peers", peers},       {"idle", idle},
 };
 
 /// Sockets of the tunnels and of the service manager lie in /run: one of our own.
