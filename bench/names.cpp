@@ -64,9 +64,10 @@ NameServer::NameServer(const Netns& netns) {
   });
 }
 
-NameServer::Question NameServer::next() const {
+NameServer::Question NameServer::next() {
   pollfd wait{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  while (::poll(&wait, 1, 10'000) > 0) {
+  // Everything that is there: each name is asked for in both families, and not done before both are answered.
+  while (::poll(&wait, 1, waiting_.empty() ? 10'000 : 2) > 0) {
     char message[512];
     sockaddr_in from{};
     socklen_t length = sizeof from;
@@ -75,10 +76,15 @@ NameServer::Question NameServer::next() const {
     need(size > static_cast<ssize_t>(kHeader), "a question");
     Question question{{message, static_cast<std::size_t>(size)}, {reinterpret_cast<const char*>(&from), length}};
     const std::size_t type = behindName(question.message) + 1;
-    if (type < question.message.size() && question.message[type] == kTypeA) return question;
-    reply(question, {});
+    if (type < question.message.size() && question.message[type] == kTypeA)
+      waiting_.push_back(std::move(question));
+    else
+      reply(question, {});
   }
-  die("nobody asks");
+  if (waiting_.empty()) die("nobody asks");
+  Question first = std::move(waiting_.front());
+  waiting_.pop_front();
+  return first;
 }
 
 void NameServer::answer(const Question& question, const std::string& address) const {
@@ -102,6 +108,8 @@ bool isElementAdded(const nlmsghdr* message) {
 }
 
 NamedRouter::NamedRouter(const Options& options, const Tunnels& tunnels, int names) : server_(netns_) {
+  // A link-local address that comes later is news, upon which questions are asked anew.
+  netns_.shell("echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode");
   addWans(netns_, 2);
   tunnels_ = startTunnels(netns_, tunnels);
   askLoopback();

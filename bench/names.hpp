@@ -2,8 +2,8 @@
 // A router whose peers have host names, and the name server that it asks.
 #pragma once
 
+#include <deque>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "wans.hpp"
@@ -18,12 +18,13 @@ class NameServer {
   struct Question {
     std::string message, from;
   };
-  Question next() const;
+  Question next();
   void answer(const Question& question, const std::string& address) const;
 
  private:
   void reply(const Question& question, const std::string& record) const;
   os::Fd socket_;
+  std::deque<Question> waiting_;
 };
 
 /// Two WANs, tunnels, the daemon. The first peers of the first tunnel, `names` of them, have host names that nobody has

@@ -174,7 +174,8 @@ class Engine {
   PlanMemory memory_;
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
-  std::map<IfName, Ways> ways_;
+  /// Ways of a tunnel's peers, and which of these go by a WAN of their own.
+  std::map<IfName, std::pair<Ways, std::map<std::size_t, std::size_t>>> ways_;
   std::optional<std::chrono::nanoseconds> retryAfter_;
   std::chrono::nanoseconds wokenAt_{};
   Trigger trigger_ = Trigger::start;

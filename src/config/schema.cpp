@@ -71,7 +71,7 @@ constexpr std::array kTunnel{
     OptionSchema{"use_policy", name},
     OptionSchema{"use_wan", members},
     OptionSchema{"role", choice, false, 0, 0, "auto|client|server"},
-    OptionSchema{"stall", integer, false, 1, 86400},
+    OptionSchema{"stall", integer, false, 0, 86400},
     OptionSchema{"hold", integer, false, 1, 86400},
     OptionSchema{"enabled", boolean},
     OptionSchema{"update_endpoint", boolean},

@@ -134,6 +134,9 @@ Way StallAutomaton::by(Slot wan, Ways ways) const {
 }
 
 std::optional<StallStep> StallAutomaton::follow(Ways ways, Instant now) {
+  // The peer roamed, or its name has other addresses: that says nothing of the WAN.
+  const auto sameWan = std::ranges::find(ways, way_.wan, &Way::wan);
+  if (sameWan != ways.end()) way_ = by(way_.wan, ways);
   const bool offered = std::ranges::find(ways, way_) != ways.end();
   const bool settled = phase_ == StallPhase::preferred || phase_ == StallPhase::pausing;
   if (offered && !(settled && way_.wan != ways.front().wan)) return std::nullopt;

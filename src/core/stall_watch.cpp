@@ -2,6 +2,7 @@
 #include "wgsteer/core/stall_watch.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "wgsteer/core/desire.hpp"
@@ -22,7 +23,7 @@ std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view,
   for (const MemberView& member : steering.policies[view.policyOf(peer)].members) members.push_back(&member);
   const auto given = view.wanOf(peer);
   std::ranges::stable_sort(members, {}, [&](const MemberView* member) {
-    return std::pair{member->wan != given, member->metric.at(family)};
+    return std::tuple{member->wan != given, !steering.wans[member->wan].eligible(family), member->metric.at(family)};
   });
   std::vector<Usable> usable;
   for (const MemberView* member : members) {
@@ -35,14 +36,13 @@ std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view,
   return usable;
 }
 
-/// Where the peer is now, then what else its name stands for.
-std::vector<Address> addressesOf(const World& world, const PeerId& id, const Address& endpoint) {
-  std::vector<Address> addresses{endpoint};
+/// What the peer's name stands for, `home` first; otherwise where it is now.
+std::vector<Address> addressesOf(const World& world, const PeerId& id, const Address& endpoint, const Address& home) {
   const auto named = world.named.find(id);
   if (named == world.named.end() || std::ranges::find(named->second.current, endpoint) == named->second.current.end())
-    return addresses;  // not of its name: where it roamed to, there alone it can be found
-  for (const Address& address : named->second.current)
-    if (address != endpoint) addresses.push_back(address);
+    return {endpoint};  // not of its name: where it roamed to, there alone it can be found
+  std::vector<Address> addresses = named->second.current;
+  std::ranges::stable_partition(addresses, [&](const Address& address) { return address == home; });
   return addresses;
 }
 
@@ -111,24 +111,25 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
   World usual = world;
   usual.stalled.clear();
   const Steering steering = steer(config, usual);
-  const std::map<PeerId, StallAutomaton> before = std::exchange(automata_, {});
+  const std::map<PeerId, Watched> before = std::exchange(watched_, {});
   StallOutcome outcome;
   for (const TunnelView& view : steering.tunnels) {
-    if (view.server) continue;
     const TunnelConfig& tunnel = configOf(config, view.tunnel->name);
+    if (view.server || tunnel.stall == 0) continue;
     for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
       const Peer& peer = view.tunnel->peers[i];
       if (!peer.endpoint) continue;
       const PeerId id{view.tunnel->name, peer.publicKey};
       const auto known = before.find(id);
-      StallAutomaton& automaton =
-          automata_.emplace(id, known == before.end() ? begun(tunnel) : known->second).first->second;
+      auto& [automaton, home] =
+          watched_.emplace(id, known == before.end() ? Watched{begun(tunnel), {}} : known->second).first->second;
+      if (automaton.phase() == StallPhase::preferred) home = peer.endpoint->address;
       const auto wans = usableWans(steering, view, i, peer.endpoint->address.family());
       if (wans.empty()) continue;
       const StallPhase phase = automaton.phase();
       const std::string why = automaton.reason(now);
       const StallStep step = automaton.step({peer.sentBytes, peer.receivedBytes, peer.lastHandshake},
-                                            waysOf(wans, addressesOf(world, id, peer.endpoint->address)), now,
+                                            waysOf(wans, addressesOf(world, id, peer.endpoint->address, home)), now,
                                             numberOf(peer.publicKey, now));
       const auto wan = std::ranges::find(wans, step.way.wan, &Usable::wan);
       const std::string& name = wan == wans.end() ? wans.front().name : wan->name;

@@ -101,6 +101,7 @@ class Daemon {
     if (!follower) return std::unexpected(follower.error());
     names_ = std::move(*follower);
     names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
+    plansNoticed_ = engine_.statistics().plans;
     return {};
   }
 
@@ -126,9 +127,9 @@ class Daemon {
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) reload();
-    names_->publish();
     noticeLinks();
     noticeNetwork();
+    publishNames();
     armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
@@ -152,6 +153,12 @@ class Daemon {
     const std::size_t plans = engine_.statistics().plans;
     if (std::exchange(plansNoticed_, plans) == plans) return;
     names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
+  }
+
+  /// Plans that follow from answers change nobody's way to a server: what is being asked need not be asked anew.
+  void publishNames() {
+    names_->publish();
+    plansNoticed_ = engine_.statistics().plans;
   }
 
   void armCarrier() {

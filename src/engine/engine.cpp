@@ -335,13 +335,13 @@ Result<std::vector<std::string>> Engine::pending() {
 std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   std::vector<Move> moves;
   std::map<IfName, std::array<InUse, kFamilies.size()>> current;
-  std::map<IfName, Ways> ways;
+  decltype(ways_) ways;
   for (const TunnelView& view : steering.tunnels) {
     const PolicyView& policy = steering.policies[view.policy];
     auto& now = current[view.tunnel->name];
     // A peer with WANs of its own moves alone, and what WireGuard has cached for it is as wrong.
     const auto before = ways_.find(view.tunnel->name);
-    const Ways& peers = ways[view.tunnel->name] = waysOfPeers(steering, view);
+    const auto& peers = ways[view.tunnel->name] = {waysOfPeers(steering, view), view.peerWan};
     bool moved = before != ways_.end() && before->second != peers;
     for (const Family family : kFamilies) {
       const auto at = std::to_underlying(family);

@@ -179,7 +179,8 @@ const std::vector<Case> kTunnelCases{
     {"UnknownWan", "[[tunnel]]\ninterface = \"wg0\"\nuse_wan = [\"a\"]\n", "f:3: use_wan: WAN 'a' is not defined"},
     {"Role", "[[tunnel]]\ninterface = \"wg0\"\nrole = \"both\"\n",
      "f:3: role: 'both' is unknown, allowed: auto | client | server"},
-    {"Stall", "[[tunnel]]\ninterface = \"wg0\"\nstall = 0\n", "f:3: stall: 0 is out of range, allowed: 1..86400"},
+    {"Stall", "[[tunnel]]\ninterface = \"wg0\"\nstall = 86401\n",
+     "f:3: stall: 86401 is out of range, allowed: 0..86400"},
     {"BalanceOfAServer", "[[tunnel]]\ninterface = \"wg0\"\nrole = \"server\"\nbalance = true\n",
      "f:4: balance: is not for a server, whose replies leave by the WAN that they came in on"},
 };

@@ -74,7 +74,7 @@ struct TunnelConfig {
   IfName interface;
   std::string policy{kDefaultPolicy};  ///< name of a PolicyConfig, or kDefaultPolicy
   Role role = Role::automatic;
-  std::uint32_t stall = 20;    ///< seconds
+  std::uint32_t stall = 20;    ///< seconds; 0: never
   std::uint32_t hold = 60;     ///< seconds away from the preferred WAN before it is tried again
   bool enabled = true;         ///< false: left alone entirely
   bool updateEndpoint = true;  ///< peers with a host name are moved when it changes

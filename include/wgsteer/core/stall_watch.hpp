@@ -37,7 +37,11 @@ class StallWatch {
   StallOutcome look(const Config& config, const World& world, Instant now, std::int64_t wallClock);
 
  private:
-  std::map<PeerId, StallAutomaton> automata_;
+  struct Watched {
+    StallAutomaton automaton;
+    Address home;  ///< where the peer was when it last answered by its usual way
+  };
+  std::map<PeerId, Watched> watched_;
 };
 
 }  // namespace wgsteer

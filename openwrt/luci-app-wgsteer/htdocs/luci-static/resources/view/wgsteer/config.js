@@ -189,7 +189,7 @@ function tunnelSection(map, tunnels) {
 	useWan(s, _('Or a policy, not both.'));
 	choose(add(s, null, form.ListValue, 'role', _('Role'), _('A client calls; a server is called, and answers by the WAN that the peer came in on.')),
 		[ [ 'auto', _('by what its peers are') ], [ 'client', _('client') ], [ 'server', _('server') ] ], 'auto');
-	number(s, null, 'stall', _('Stalled after'), _('Data sent and nothing received for so many seconds: the next address is tried, then the next WAN.'), 1, 86400, '20');
+	number(s, null, 'stall', _('Stalled after'), _('Data sent and nothing received for so many seconds: the next address is tried, then the next WAN.'), 0, 86400, '20');
 	number(s, null, 'hold', _('Hold'), _('Seconds on another WAN before the preferred one is tried again.'), 1, 86400, '60');
 	flag(s, null, 'enabled', _('Enabled'), _('Otherwise this interface is left alone.'), true).modalonly = false;
 	flag(s, null, 'update_endpoint', _('Update endpoint'), _('Gives a peer with a host name its new address when that changes.'), true);
