@@ -158,6 +158,7 @@ class Engine {
   std::vector<Move> noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
   void unstick(const Tunnel& tunnel);
+  void unstickLateOnes();
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);
@@ -172,6 +173,7 @@ class Engine {
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   std::map<IfName, Ways> ways_;
+  std::map<IfName, int> unstickAgain_;  ///< at so many further polls
   std::optional<std::chrono::nanoseconds> retryAfter_;
   std::chrono::nanoseconds wokenAt_{};
   Trigger trigger_ = Trigger::start;
