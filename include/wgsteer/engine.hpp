@@ -161,6 +161,7 @@ class Engine {
   std::vector<Move> noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
   void unstick(const Tunnel& tunnel);
+  void unstickLateOnes();
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);
@@ -176,6 +177,7 @@ class Engine {
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   /// Ways of a tunnel's peers, and which of these go by a WAN of their own.
   std::map<IfName, std::pair<Ways, std::map<std::size_t, std::size_t>>> ways_;
+  std::map<IfName, int> unstickAgain_;  ///< at so many further polls
   std::optional<std::chrono::nanoseconds> retryAfter_;
   std::chrono::nanoseconds wokenAt_{};
   Trigger trigger_ = Trigger::start;

@@ -10,6 +10,8 @@ namespace wgsteer {
 
 namespace {
 
+/// Two polls lie a second apart: longer than anything is under way.
+constexpr int kUnstickAgain = 2;
 constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
 constexpr std::chrono::nanoseconds kLongestRetry = std::chrono::seconds{30};
 /// A whole `ip rule flush` or `ip route flush` wakes us up once an object; what goes on beyond that is a fight.
@@ -139,6 +141,7 @@ bool Engine::mayRepair() {
 
 void Engine::onPoll() {
   wake(Trigger::tunnel);
+  unstickLateOnes();
   if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
@@ -357,6 +360,7 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
     }
     if (!moved) continue;
     unstick(*view.tunnel);
+    if (view.tunnel->backend == TunnelBackend::userspace) unstickAgain_[view.tunnel->name] = kUnstickAgain;
     forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
@@ -369,6 +373,17 @@ void Engine::unstick(const Tunnel& tunnel) {
   const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? tunnel.fwmark : marked->second;
   auto done = kernel_.unstick(tunnel, fwmark, config_.numbers);
   if (!done && done.error().kind != ErrorKind::notThere && observer_.trouble) observer_.trouble(done.error());
+}
+
+/// An answer that was under way by the former WAN, when that still works, has sticky sockets (wireguard-go) go back to
+/// it for good. The kernel's WireGuard looks the source up again, or the `source` chain corrects it.
+void Engine::unstickLateOnes() {
+  for (auto& [name, times] : unstickAgain_) {
+    const auto tunnel = picture_.world.tunnels.find(name);
+    if (tunnel != picture_.world.tunnels.end()) unstick(tunnel->second);
+    --times;
+  }
+  std::erase_if(unstickAgain_, [](const auto& entry) { return entry.second == 0; });
 }
 
 /// Of hosts behind this one: nothing else that is steered is translated, and to ask would load connection tracking.

@@ -112,6 +112,17 @@ TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndUnsticksIt) {
   EXPECT_EQ(kernel.unstuck.size(), 2U);
 }
 
+TEST_F(EngineTest, AStickySocketIsUnstuckAgainWhenNothingIsUnderWayAnyMore) {
+  kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
+  ASSERT_TRUE(engine->start());
+  engine->onPoll();
+  EXPECT_EQ(kernel.unstuck.size(), 0U);
+  engine->setWansDown({{"wan0", "silent"}});
+  EXPECT_EQ(kernel.unstuck.size(), 1U);
+  for (int i = 0; i < 5; ++i) engine->onPoll();
+  EXPECT_EQ(kernel.unstuck.size(), 3U);
+}
+
 TEST_F(EngineTest, APinnedPeerThatMovesAloneIsUnstuck) {
   Config config = fiberAndLte();
   config.policies = {policy("mobile", {{"lte", 1, 1}, {"fiber", 2, 1}})};
