@@ -36,6 +36,20 @@ std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view,
   return usable;
 }
 
+/// Whether the kernel chooses among WANs of equal metric, flow by flow: which one it took is not to be seen.
+bool isChosenByFlow(const Steering& steering, const TunnelView& view, std::size_t peer, Family family) {
+  if (view.wanOf(peer)) return false;
+  std::optional<std::uint32_t> best;
+  std::size_t equals = 0;
+  for (const MemberView& member : steering.policies[view.policyOf(peer)].members) {
+    const std::uint32_t metric = member.metric.at(family);
+    if (!steering.wans[member.wan].eligible(family) || (best && metric > *best)) continue;
+    equals = best == metric ? equals + 1 : 1;
+    best = metric;
+  }
+  return equals > 1;
+}
+
 /// What the peer's name stands for, `home` first; otherwise where it is now.
 std::vector<Address> addressesOf(const World& world, const PeerId& id, const Address& endpoint, const Address& home) {
   const auto named = world.named.find(id);
@@ -71,17 +85,18 @@ StallAutomaton begun(const TunnelConfig& tunnel) {
   return StallAutomaton{{.stall = std::chrono::seconds{tunnel.stall}, .hold = std::chrono::seconds{tunnel.hold}}};
 }
 
-/// What came of one peer's step, and since when it is so.
+/// What came of one peer's step, and since when it is so. `named`: its WAN has to be named even if it is the usual one.
 void note(const StallNews& news, const StallAutomaton& automaton, StallPhase before, const std::string& usualWan,
-          Instant now, std::int64_t wallClock, StallOutcome& outcome) {
+          bool named, Instant now, std::int64_t wallClock, StallOutcome& outcome) {
   const StallPhase phase = automaton.phase();
   const bool back = phase == StallPhase::preferred && before != StallPhase::preferred;
   // A better WAN has come, or the one in use went: that is told of as such.
   if (back || (news.move != StallMove::none && news.move != StallMove::follow)) outcome.news.push_back(news);
-  if (phase == StallPhase::preferred) return;
+  if (phase == StallPhase::preferred && !named) return;
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - automaton.since());
-  outcome.stalled[news.peer] = {.wan = news.wan == usualWan ? std::string{} : news.wan,
-                                .why = automaton.reason(now),
+  const std::string why = automaton.reason(now);
+  outcome.stalled[news.peer] = {.wan = news.wan == usualWan && !named ? std::string{} : news.wan,
+                                .why = why.empty() ? "does not answer by every WAN of this metric" : why,
                                 .since = wallClock - age.count()};
 }
 
@@ -121,7 +136,7 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
       if (!peer.endpoint) continue;
       const PeerId id{view.tunnel->name, peer.publicKey};
       const auto known = before.find(id);
-      auto& [automaton, home] =
+      auto& [automaton, home, named] =
           watched_.emplace(id, known == before.end() ? Watched{begun(tunnel), {}} : known->second).first->second;
       if (automaton.phase() == StallPhase::preferred) home = peer.endpoint->address;
       const auto wans = usableWans(steering, view, i, peer.endpoint->address.family());
@@ -131,10 +146,12 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
       const StallStep step = automaton.step({peer.sentBytes, peer.receivedBytes, peer.lastHandshake},
                                             waysOf(wans, addressesOf(world, id, peer.endpoint->address, home)), now,
                                             numberOf(peer.publicKey, now));
+      named = isChosenByFlow(steering, view, i, peer.endpoint->address.family()) &&
+              (named || automaton.phase() != StallPhase::preferred);
       const auto wan = std::ranges::find(wans, step.way.wan, &Usable::wan);
       const std::string& name = wan == wans.end() ? wans.front().name : wan->name;
       note({.peer = id, .move = step.move, .wan = name, .address = step.way.address, .why = why}, automaton, phase,
-           wans.front().name, now, wallClock, outcome);
+           wans.front().name, named, now, wallClock, outcome);
     }
   }
   return outcome;

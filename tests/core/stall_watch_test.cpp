@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "wgsteer/core/stall_watch.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "wgsteer/core/desire.hpp"
@@ -113,6 +114,41 @@ TEST_F(StallWatchTest, GivesUpAndSaysSo) {
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news.front().move, StallMove::none) << "told once that it answers";
   EXPECT_TRUE(world_.stalled.empty());
+}
+
+TEST_F(StallWatchTest, OfEqualWansOneIsGivenToItForGood) {
+  config_.wans = {{.name = "wan0", .device = "wan0", .metric = 1}, {.name = "wan1", .device = "wan1", .metric = 1}};
+  pass(5, true);
+  EXPECT_EQ(wanOf(), "") << "the kernel chooses";
+  pass(60, false);
+  EXPECT_EQ(wanOf(), "wan0") << "the first is named, or the kernel's choice may be the dead one again";
+  pass(60, true);
+  EXPECT_EQ(wanOf(), "wan0");
+  EXPECT_EQ(world_.stalled.at(id()).why, "does not answer by every WAN of this metric");
+}
+
+TEST_F(StallWatchTest, RoamsWithoutLosingItsWan) {
+  pass(25, false);
+  ASSERT_EQ(wanOf(), "wan1");
+  peer().endpoint = Endpoint::parse("203.0.113.200:51820");
+  pass(3, true);
+  EXPECT_EQ(wanOf(), "wan1");
+}
+
+TEST_F(StallWatchTest, GivesUpAtTheAddressWhereItBegan) {
+  const Address first = peer().endpoint->address;
+  world_.named.edit()[id()] = {
+      .host = "vpn.example", .port = 51820, .current = {*Address::parse("203.0.113.99"), first}, .leaving = {}};
+  pass(5, true);
+  const auto news = pass(120, false);
+  const auto gaveUp = std::ranges::find(news, StallMove::giveUp, &StallNews::move);
+  ASSERT_NE(gaveUp, news.end());
+  EXPECT_EQ(gaveUp->address, first);
+}
+
+TEST_F(StallWatchTest, CanBeTurnedOff) {
+  config_.tunnels.front().stall = 0;
+  EXPECT_TRUE(pass(60, false).empty());
 }
 
 TEST_F(StallWatchTest, LeavesServersAlone) {

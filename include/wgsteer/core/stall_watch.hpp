@@ -40,6 +40,9 @@ class StallWatch {
   struct Watched {
     StallAutomaton automaton;
     Address home;  ///< where the peer was when it last answered by its usual way
+    /// It did not answer, and the kernel chooses among equal WANs by flow: left to that, it would be back on the dead
+    /// one. So it is given one from now on.
+    bool named = false;
   };
   std::map<PeerId, Watched> watched_;
 };
