@@ -3,12 +3,12 @@
 #include <array>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <random>
 #include <set>
 #include <sstream>
 
 #include "config/load.hpp"
 #include "config/values.hpp"
+#include "mutator.hpp"
 
 namespace wgsteer::config {
 namespace {
@@ -24,47 +24,9 @@ std::string validFile() {
   return text;
 }
 
-class Mutator {
- public:
-  explicit Mutator(unsigned seed) : random_(seed) {}
-
-  std::string mutate(std::string text) {
-    for (std::size_t i = below(2) + 1; i > 0; --i) once(text);
-    return text;
-  }
-
- private:
-  std::size_t below(std::size_t limit) { return limit == 0 ? 0 : random_() % limit; }
-
-  void once(std::string& text) {
-    constexpr std::string_view kTelling = "[]{}\"'=#.:,\n\\-+0129afx_ \t\r\0\xff\xc3";
-    constexpr std::array<std::string_view, 8> kValues{"-1",  "0",      "true", "[]", "\"\"", "99999999999999999999",
-                                                      "nan", "{a=[1]}"};
-    const std::size_t at = below(text.size());
-    switch (below(6)) {
-      case 0:
-        if (!text.empty()) text[at] = kTelling[below(kTelling.size())];
-        break;
-      case 1:
-        text.insert(at, 1, static_cast<char>(below(256)));
-        break;
-      case 2:
-        text.erase(at, below(30));
-        break;
-      case 3:
-        text.insert(below(text.size()), text.substr(at, below(200)));
-        break;
-      case 4:
-        text.resize(at);
-        break;
-      default:
-        if (const auto equals = text.find("= ", at); equals != std::string::npos)
-          text.replace(equals + 2, text.find('\n', equals) - equals - 2, kValues[below(kValues.size())]);
-    }
-  }
-
-  std::mt19937 random_;
-};
+constexpr std::string_view kTelling{"[]{}\"'=#.:,\n\\-+0129afx_ \t\r\0\xff\xc3", 30};
+constexpr std::array<std::string_view, 8> kWords{"-1",  "0",      "true", "[]", "\"\"", "99999999999999999999",
+                                                 "nan", "{a=[1]}"};
 
 void expectLocated(const Error& error) {
   EXPECT_EQ(error.kind, ErrorKind::config);
@@ -106,7 +68,7 @@ void expectSound(const Config& config) {
 TEST(Mutation, LoadsOrSaysWhere) {
   const std::string valid = validFile();
   ASSERT_TRUE(loadText(valid, "f"));
-  Mutator mutator{20240607};
+  Mutator mutator{20240607, kTelling, kWords};
   int loaded = 0;
   int refused = 0;
   for (int i = 0; i < 4000; ++i) {

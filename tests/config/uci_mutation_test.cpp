@@ -5,12 +5,12 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
-#include <random>
 
 #include "config/import_mwan3.hpp"
 #include "config/load.hpp"
 #include "config/uci.hpp"
 #include "config/write.hpp"
+#include "mutator.hpp"
 
 namespace wgsteer::config {
 namespace {
@@ -20,52 +20,14 @@ std::string sample(const std::string& name) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-class Mutator {
- public:
-  explicit Mutator(unsigned seed) : random_(seed) {}
-
-  std::string mutate(std::string text) {
-    for (std::size_t i = 1 + below(4); i > 0; --i) once(text);
-    return text;
-  }
-
- private:
-  std::size_t below(std::size_t limit) { return limit == 0 ? 0 : random_() % limit; }
-
-  void once(std::string& text) {
-    constexpr std::string_view kTelling = "'\"\\#;\n\r\t \0\xff,:/@-09ax";
-    constexpr std::array<std::string_view, 10> kWords{"'1'",  "\tlist track_ip ", "config rule\n", "''",   "@wan",
-                                                      "\\\n", "99999999999",      "::/0,",         "wan6", "wireguard"};
-    const std::size_t at = below(text.size());
-    switch (below(6)) {
-      case 0:
-        if (!text.empty()) text[at] = kTelling[below(kTelling.size())];
-        break;
-      case 1:
-        text.insert(at, 1, static_cast<char>(below(256)));
-        break;
-      case 2:
-        text.erase(at, below(60));
-        break;
-      case 3:
-        text.insert(below(text.size()), text.substr(at, below(300)));
-        break;
-      case 4:
-        text.insert(at, kWords[below(kWords.size())]);
-        break;
-      default:
-        // One option less, or with another's value.
-        text.erase(std::min(text.find('\n', at), text.size()), below(40));
-    }
-  }
-
-  std::mt19937 random_;
-};
+constexpr std::string_view kTelling{"'\"\\#;\n\r\t \0\xff,:/@-09ax", 22};
+constexpr std::array<std::string_view, 10> kWords{"'1'",  "\tlist track_ip ", "config rule\n", "''",   "@wan",
+                                                  "\\\n", "99999999999",      "::/0,",         "wan6", "wireguard"};
 
 TEST(UciMutation, AnImportIsAlwaysValid) {
   const std::string mwan3 = sample("mwan3");
   const std::string network = sample("network");
-  Mutator mutator{20261};
+  Mutator mutator{20261, kTelling, kWords};
   std::size_t pinned = 0;
   for (int i = 0; i < 4000; ++i) {
     const std::string mutant = mutator.mutate(mwan3);
@@ -87,7 +49,7 @@ TEST(UciMutation, AnImportIsAlwaysValid) {
 
 TEST(UciMutation, LinesAreThoseOfTheFile) {
   const std::string imported = sample("imported");
-  Mutator mutator{20262};
+  Mutator mutator{20262, kTelling, kWords};
   for (int i = 0; i < 10000; ++i) {
     const std::string mutant = mutator.mutate(imported);
     const auto lines = static_cast<unsigned>(std::ranges::count(mutant, '\n') + 1);

@@ -23,24 +23,14 @@
 
 #include "netlink/wireguard.hpp"
 #include "os/timer.hpp"
+#include "support/netns.hpp"
 
 namespace wgsteer::netlink {
 namespace {
 
 constexpr auto kTooLong = std::chrono::seconds{5};  // ten times our patience, on a machine that is busy
 
-std::string shell(const std::string& command) {
-  std::FILE* pipe = ::popen(("{ " + command + "\n} 2>&1").c_str(), "re");
-  if (pipe == nullptr) {
-    ADD_FAILURE() << command << ": " << std::strerror(errno);
-    return {};
-  }
-  std::string output;
-  std::array<char, 4096> part{};
-  while (const std::size_t size = std::fread(part.data(), 1, part.size(), pipe)) output.append(part.data(), size);
-  EXPECT_EQ(::pclose(pipe), 0) << command << "\n" << output;
-  return output;
-}
+using wgsteer::test::shell;
 
 /// In the foreground, so that its process is known.
 class WireGuardGo {

@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "environment.hpp"
 
-#include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <sched.h>
 #include <string_view>
-#include <sys/wait.h>
 
 namespace wgsteer::nft::test {
-
-std::string shell(const std::string& command) {
-  FILE* pipe = ::popen(("{ " + command + "\n} 2>&1").c_str(), "r");
-  if (pipe == nullptr) {
-    ADD_FAILURE() << command << ": " << std::strerror(errno);
-    return {};
-  }
-  std::string output;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), size);
-  const int status = ::pclose(pipe);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << command << "\n" << output;
-  return output;
-}
 
 void KernelTest::SetUp() {
   shell("nft flush ruleset");

@@ -9,11 +9,11 @@
 #include "wgsteer/core/plan.hpp"
 
 #include "nft/nft.hpp"
+#include "support/netns.hpp"
 
 namespace wgsteer::nft::test {
 
-/// Output of a shell command; a failure of the command fails the test.
-std::string shell(const std::string& command);
+using wgsteer::test::shell;
 
 /// A kernel without any nft table, and an open Nft.
 class KernelTest : public ::testing::Test {

@@ -41,6 +41,18 @@ run_cases() { # [FAMILY]...
   ((passed)) || exit 77
 }
 
+# A tunnel, steered as a configuration says, traffic in it.
+configured_tunnel_up() { # ROUTES-COMMAND COMMAND-THAT-PRINTS-THE-CONFIGURATION [ARGUMENT...]
+  topology_up
+  tunnel_up "$1"
+  "${@:2}" >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+}
+
 # The state from which most cases start: a tunnel that takes all traffic, steered over the first WAN, traffic in it.
 steered_tunnel_up() {
   topology_up

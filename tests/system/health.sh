@@ -7,7 +7,7 @@ set -u
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 # Each WAN is asked by its gateway, twice a second.
-configuration() { # [FURTHER LINES FOR EACH WAN]
+configuration() { # [FURTHER LINES FOR EACH WAN [AND FOR ALL]]
   local wan
   for wan in 0 1; do
     cat <<CONF
@@ -23,6 +23,7 @@ up = 2
 ${1:-}
 CONF
   done
+  echo "${2:-}"
 }
 
 # Nothing is said of it on the router: its link stays up, and nobody answers.
@@ -37,14 +38,7 @@ NFT
 answers_again() { in_host "isp$1" nft delete table inet silence; } # WAN
 
 probed_tunnel_up() { # [FURTHER LINES FOR EACH WAN [AND FOR ALL [ROUTES]]]
-  topology_up
-  tunnel_up ${3-route_halves}
-  { configuration "${1:-}"; echo "${2:-}"; } >"$work/wgsteer.toml"
-  daemon_arguments=(-c "$work/wgsteer.toml")
-  daemon_start_and_converge
-  tunnel_forget
-  traffic_start
-  await_handshake
+  configured_tunnel_up "${3-route_halves}" configuration "${1:-}" "${2:-}"
   steady_on 0 'both WANs answer'
 }
 

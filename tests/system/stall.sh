@@ -23,14 +23,7 @@ NFT
 isp_relents() { in_host "isp$1" nft delete table inet dropping; } # WAN
 
 watched_tunnel_up() {
-  topology_up
-  tunnel_up route_halves
-  configuration >"$work/wgsteer.toml"
-  daemon_arguments=(-c "$work/wgsteer.toml")
-  daemon_start_and_converge
-  tunnel_forget
-  traffic_start
-  await_handshake
+  configured_tunnel_up route_halves configuration
   steady_on 0 'both WANs answer'
 }
 
