@@ -75,7 +75,8 @@ Status FakeKernel::make(const Change& change, const Numbers&) {
   if (auto refused = conflict(change); !refused) return refused;
   ++writes;
   apply(real.observed, change);
-  if (const auto* set = std::get_if<SetTunnelMark>(&change)) real.world.tunnels.edit().at(set->tunnel).fwmark = set->mark;
+  if (const auto* set = std::get_if<SetTunnelMark>(&change))
+    real.world.tunnels.edit().at(set->tunnel).fwmark = set->mark;
   if (const auto* set = std::get_if<SetSysctl>(&change)) {
     auto& switches = linkNamed(set->sysctl.device).sysctls;
     if (set->on)
@@ -201,7 +202,9 @@ void FakeKernel::someoneFlushesNft() {
   announce(NftChanged{"nft (pid 4711)"});
 }
 
-void FakeKernel::someoneSetsFwmark(const IfName& tunnel, Mark fwmark) { real.world.tunnels.edit().at(tunnel).fwmark = fwmark; }
+void FakeKernel::someoneSetsFwmark(const IfName& tunnel, Mark fwmark) {
+  real.world.tunnels.edit().at(tunnel).fwmark = fwmark;
+}
 
 void FakeKernel::loseEvents() {
   queue_.clear();
