@@ -108,6 +108,35 @@ case_wg_quick_file_that_comes_later() {
   steady_on 0 'from a file of wg-quick'
 }
 
+# One of a name's addresses falls silent, behind both WANs: the other one is taken.
+address_falls_silent() { # ADDRESS...
+  local address silent another
+  topology_up
+  name_server_up
+  for address in "$@"; do echo "$address $kName"; done >"$work/names"
+  kill -HUP "$name_server_pid"
+  tunnel_without_endpoint_up
+  { peer_section && printf '[[tunnel]]\ninterface = "%s"\nrole = "client"\nstall = 3\n' "$tunnel_device"; } \
+    >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  traffic_start
+  await_handshake
+  await_traffic 'traffic'
+  for address in "$@"; do if endpoint_is "$address"; then silent=$address; else another=$address; fi; done
+  for address in 0 1; do
+    in_host "isp$address" nft -f - <<NFT
+table inet silence { chain forward { type filter hook forward priority 300; ip$([[ $silent != *:* ]] || echo 6) daddr $silent drop; }; }
+NFT
+  done
+  await 20 'the endpoint is the other address' endpoint_is "$another"
+  await_traffic 'traffic to the other address'
+  check 'the log says why' grep -q "nothing received for .*: trying .*$another" "$daemon_log"
+  nothing_misrouted 'while it moved'
+}
+case_address_falls_silent() { address_falls_silent "$endpoint" "$(other_endpoint)"; }
+case_family_falls_silent() { address_falls_silent 203.0.113.55 2001:db8:cafe::55; }
+
 # What no peer can have is refused with a line in the log, and changes nothing.
 case_answers_that_no_peer_can_have() {
   local address
