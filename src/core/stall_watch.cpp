@@ -81,10 +81,6 @@ const TunnelConfig& configOf(const Config& config, const IfName& tunnel) {
   return known == config.tunnels.end() ? kUnnamed : *known;
 }
 
-StallAutomaton begun(const TunnelConfig& tunnel) {
-  return StallAutomaton{{.stall = std::chrono::seconds{tunnel.stall}, .hold = std::chrono::seconds{tunnel.hold}}};
-}
-
 /// What came of one peer's step, and since when it is so. `named`: its WAN has to be named even if it is the usual one.
 void note(const StallNews& news, const StallAutomaton& automaton, StallPhase before, const std::string& usualWan,
           bool named, Instant now, std::int64_t wallClock, StallOutcome& outcome) {
@@ -131,13 +127,18 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
   for (const TunnelView& view : steering.tunnels) {
     const TunnelConfig& tunnel = configOf(config, view.tunnel->name);
     if (view.server || tunnel.stall == 0) continue;
+    const StallConfig asked{.stall = std::chrono::seconds{tunnel.stall}, .hold = std::chrono::seconds{tunnel.hold}};
     for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
       const Peer& peer = view.tunnel->peers[i];
       if (!peer.endpoint) continue;
       const PeerId id{view.tunnel->name, peer.publicKey};
       const auto known = before.find(id);
-      auto& [automaton, home, named] =
-          watched_.emplace(id, known == before.end() ? Watched{begun(tunnel), {}} : known->second).first->second;
+      const bool goesOn = known != before.end() && known->second.config == asked;
+      auto& [sameConfig, automaton, home, named] =
+          watched_
+              .emplace(
+                  id, goesOn ? known->second : Watched{.config = asked, .automaton = StallAutomaton{asked}, .home = {}})
+              .first->second;
       if (automaton.phase() == StallPhase::preferred) home = peer.endpoint->address;
       const auto wans = usableWans(steering, view, i, peer.endpoint->address.family());
       if (wans.empty()) continue;

@@ -219,7 +219,6 @@ class Daemon {
     const LogLevel level = config->logLevel;
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
-    stalls_ = {};
     names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
     return watchWans();
   }

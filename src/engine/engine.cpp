@@ -232,7 +232,6 @@ Status Engine::reconfigure(Config config) {
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
   memory_ = {};
-  picture_.world.stalled.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
   return {};

@@ -296,6 +296,21 @@ TEST_F(EngineTest, AWanThatIsTakenDownIsLeftAndTheReasonGiven) {
   EXPECT_EQ(wayOf(kServer4), "wan0");
 }
 
+TEST_F(EngineTest, AStalledPeerGoesByAnotherWanAlsoAfterAReload) {
+  ASSERT_TRUE(engine->start());
+  const PublicKey peer = kernel.real.world.tunnels.at("wg0").peers.front().publicKey;
+  const auto unstuck = kernel.unstuck.size();
+  StallOutcome outcome;
+  outcome.stalled[{"wg0", peer}] = {.wan = "wan1", .why = "nothing received for 20 s", .since = 1};
+  engine->divert(outcome);
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_EQ(kernel.unstuck.size(), unstuck + 1) << "or it would keep the dead WAN's source";
+  ASSERT_TRUE(engine->reconfigure(engine->config()));
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  engine->divert({});
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+}
+
 TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   ASSERT_TRUE(engine->start());
   const auto& peers = kernel.real.world.tunnels.at("wg0").peers;

@@ -81,6 +81,7 @@ struct StallConfig {
   Instant stall = std::chrono::seconds{20};
   Instant hold = std::chrono::seconds{60};
   std::uint32_t movesPerMinute = kSwitchesPerMinute;
+  bool operator==(const StallConfig&) const = default;
 };
 
 /// hold and the pause between rounds double each time without success, up to these.

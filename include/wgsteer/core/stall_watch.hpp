@@ -33,11 +33,13 @@ struct StallOutcome {
 
 class StallWatch {
  public:
-  /// Of one configuration: another one begins anew. `now` on any steady clock, `wallClock` in seconds since the epoch.
+  /// A peer whose `stall` or `hold` is another than before begins anew. `now` on any steady clock, `wallClock` in
+  /// seconds since the epoch.
   StallOutcome look(const Config& config, const World& world, Instant now, std::int64_t wallClock);
 
  private:
   struct Watched {
+    StallConfig config;
     StallAutomaton automaton;
     Address home;  ///< where the peer was when it last answered by its usual way
     /// It did not answer, and the kernel chooses among equal WANs by flow: left to that, it would be back on the dead
