@@ -15,7 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 std::string timeText(std::int64_t milliseconds) {
-  const std::time_t seconds = milliseconds / 1000;
+  // 32 bits wide with glibc on small routers.
+  const auto seconds = static_cast<std::time_t>(milliseconds / 1000);
   std::tm local{};
   localtime_r(&seconds, &local);
   std::array<char, 32> text{};

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "wgsteer/core/address.hpp"
@@ -124,17 +127,22 @@ Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int
 Parsed<double> parseSeconds(const Value& value, double low, double high) {
   if (value.type == ValueType::text || value.type == ValueType::boolean || value.type == ValueType::other)
     return wrongType(value, "a number of seconds");
-  double parsed = 0;
-  const char* const end = value.text.data() + value.text.size();
-  const auto [stop, error] = std::from_chars(value.text.data(), end, parsed);
-  if (error != std::errc{} || stop != end) return wrong(quoted(value.text) + " is not a number of seconds");
+  // Not from_chars, whose tables are a tenth of the program where libstdc++ is linked statically. What strtod reads
+  // besides is refused: blanks and a plus in front, hexadecimal.
+  char* stop = nullptr;
+  const double parsed = std::strtod(value.text.c_str(), &stop);
+  const bool plain = !value.text.empty() && std::strchr(" \t\n\v\f\r+", value.text.front()) == nullptr &&
+                     value.text.find_first_of("xX") == std::string::npos;
+  if (!plain || stop != value.text.c_str() + value.text.size())
+    return wrong(quoted(value.text) + " is not a number of seconds");
   // Not the other way round: nan is neither.
   if (parsed >= low && parsed <= high) return parsed;
-  const auto plain = [](double bound) {
+  const auto textOf = [](double bound) {
     std::array<char, 32> digits{};
-    return std::string{digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), bound).ptr};
+    std::snprintf(digits.data(), digits.size(), "%.10g", bound);
+    return std::string{digits.data()};
   };
-  return wrong(quoted(value.text) + " is out of range, allowed: " + plain(low) + ".." + plain(high) + " seconds");
+  return wrong(quoted(value.text) + " is out of range, allowed: " + textOf(low) + ".." + textOf(high) + " seconds");
 }
 
 Parsed<bool> parseBoolean(const Value& value) {

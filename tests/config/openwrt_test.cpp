@@ -243,6 +243,9 @@ TEST(ImportMwan3, WansAloneComeInTheOrderOfTheirMetrics) {
   EXPECT_EQ(wans[1].trackMethod, TrackMethod::mwan3);
   EXPECT_TRUE(wans[1].trackIp.empty());
   EXPECT_TRUE(wansOf("", {}).empty());
+  const auto network = readNetwork("config interface wg0\noption proto wireguard\n");
+  EXPECT_TRUE(wansOf("config interface wg0\noption enabled 1\n", network).empty()) << "a tunnel is never a WAN";
+  EXPECT_EQ(wansOf("config interface wg0\noption enabled 1\n", {}).size(), 1U) << "for no other reason";
   EXPECT_TRUE(wansOf("config interface wan\noption enabled 0\n", {}).empty());
 }
 

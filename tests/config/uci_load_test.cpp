@@ -136,5 +136,18 @@ TEST(UciLoad, ErrorsAreLocated) {
             "/etc/config/wgsteer:2: not valid UTF-8; a configuration is plain UTF-8 text");
 }
 
+TEST(UciLoad, SecondsAreDecimal) {
+  const auto wan = [](const std::string& interval) {
+    return "config wan 'a'\n\toption device 'eth0'\n\toption interval '" + interval + "'\n";
+  };
+  for (const char* good : {"1", "0.5", ".5", "2.", "1e2", "86400"})
+    EXPECT_TRUE(loadText(wan(good), "/etc/config/wgsteer")) << good;
+  for (const std::string bad : {" 1", "+1", "0x10", "1 ", "1s", "e1", "."})
+    EXPECT_EQ(errorOf(wan(bad)), "/etc/config/wgsteer:3: interval: '" + bad + "' is not a number of seconds");
+  for (const std::string far : {"0", "-1", "86401", "1e999", "inf", "nan"})
+    EXPECT_EQ(errorOf(wan(far)),
+              "/etc/config/wgsteer:3: interval: '" + far + "' is out of range, allowed: 0.1..86400 seconds");
+}
+
 }  // namespace
 }  // namespace wgsteer::config
