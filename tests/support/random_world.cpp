@@ -229,7 +229,7 @@ State randomLeftovers(Random& random, const World& world) {
 
 std::vector<std::uint64_t> seeds(std::uint64_t count) {
   if (const char* one = std::getenv("WGSTEER_SEED")) return {std::strtoull(one, nullptr, 10)};
-  std::vector<std::uint64_t> all(count);
+  std::vector<std::uint64_t> all(static_cast<std::size_t>(count));
   std::iota(all.begin(), all.end(), 1);
   return all;
 }
