@@ -161,6 +161,7 @@ class Engine {
   std::vector<Move> noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, std::int64_t wallClock);
   void unstick(const Tunnel& tunnel);
+  void unstickLater(const Tunnel& tunnel);
   void unstickLateOnes();
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);

@@ -55,6 +55,8 @@ class Watch {
     if (subscription_) return {};
     auto opened = Subscription::open();
     if (opened) subscription_ = std::move(*opened);
+    // What it did before it was listened to is not told.
+    changed_ = changed_ || opened;
     return opened || opened.error().kind == ErrorKind::notThere ? Status{} : std::unexpected(opened.error());
   }
 

@@ -40,6 +40,9 @@ Result<os::Fd> connectToDaemon() {
   return socket;
 }
 
+/// A daemon that ends does so without an answer; those whom it does not know are told.
+std::unexpected<Error> hungUp() { return fail(ErrorKind::notThere, "wgsteer closed the connection"); }
+
 /// What has arrived beyond the line is kept for the next.
 Result<std::string> receiveLine(int socket, std::string& received) {
   std::vector<char> part(64 << 10);
@@ -51,8 +54,8 @@ Result<std::string> receiveLine(int socket, std::string& received) {
     }
     const auto size = read(socket, part.data(), part.size());
     if (size < 0 && errno == EINTR) continue;
+    if (size == 0 || (size < 0 && errno == ECONNRESET)) return hungUp();
     if (size < 0) return fail(ErrorKind::busy, "wgsteer does not answer", errno);
-    if (size == 0) return fail(ErrorKind::notThere, "wgsteer closed the connection");
     received.append(part.data(), static_cast<std::size_t>(size));
   }
 }
@@ -68,12 +71,11 @@ Result<nlohmann::json> receive(int socket, std::string& received) {
 Result<nlohmann::json> ask(int socket, nlohmann::json request, std::string& received) {
   request["version"] = kControlVersion;
   const std::string line = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (send(socket, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+  const auto sent = send(socket, line.data(), line.size(), MSG_NOSIGNAL);
+  // A refusal may lie there to be read: those who may not ask are told so before they do.
+  if (sent < 0 && errno != EPIPE && errno != ECONNRESET)
     return fail(ErrorKind::busy, std::string{"control socket: send: "} + std::strerror(errno), errno);
   auto reply = receive(socket, received);
-  // A daemon that runs answers, unless it does not know us.
-  if (!reply && reply.error().kind == ErrorKind::notThere)
-    return fail(ErrorKind::refused, "wgsteer closed the connection: are you root?");
   if (reply && !reply->value("ok", false)) return fail(ErrorKind::refused, reply->value("error", "wgsteer refused"));
   return reply;
 }

@@ -25,6 +25,16 @@ bool mayAsk(int socket) {
   return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
 }
 
+std::string lineOf(const nlohmann::json& document) {
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+/// So that nobody takes it for a daemon that has just ended.
+void refuse(int client, const char* why) {
+  const std::string line = lineOf({{"version", kControlVersion}, {"ok", false}, {"error", why}});
+  send(client, line.data(), line.size(), MSG_NOSIGNAL);
+}
+
 }  // namespace
 
 Result<ControlServer> ControlServer::open() {
@@ -50,7 +60,9 @@ Status ControlServer::serve(os::EventLoop& loop, Answer answer) {
 
 void ControlServer::accept() {
   os::Fd client{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-  if (!client || clients_.size() >= kMaxClients || !mayAsk(client.get())) return;
+  if (!client) return;
+  if (clients_.size() >= kMaxClients) return refuse(client.get(), "too many clients");
+  if (!mayAsk(client.get())) return refuse(client.get(), "only root may ask");
   setsockopt(client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);
   const int descriptor = client.get();
   if (!loop_->watch(descriptor, [this, descriptor] { receive(descriptor); })) return;
@@ -95,7 +107,7 @@ bool ControlServer::handle(int client, const std::string& line) {
 }
 
 bool ControlServer::tell(int client, const nlohmann::json& document) {
-  const std::string text = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  const std::string text = lineOf(document);
   return send(client, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 

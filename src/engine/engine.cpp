@@ -69,6 +69,7 @@ Status Engine::start(std::map<std::string, std::string> wansDown) {
     const bool had = before != marked.end();
     const bool has = now != picture_.observed.tunnelMarks.end();
     if (had == has && (!has || before->second == now->second)) unstick(*view.tunnel);
+    unstickLater(*view.tunnel);
   }
   return {};
 }
@@ -359,7 +360,7 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
     }
     if (!moved) continue;
     unstick(*view.tunnel);
-    if (view.tunnel->backend == TunnelBackend::userspace) unstickAgain_[view.tunnel->name] = kUnstickAgain;
+    unstickLater(*view.tunnel);
     forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
@@ -376,6 +377,10 @@ void Engine::unstick(const Tunnel& tunnel) {
 
 /// An answer that was under way by the former WAN, when that still works, has sticky sockets (wireguard-go) go back to
 /// it for good. The kernel's WireGuard looks the source up again, or the `source` chain corrects it.
+void Engine::unstickLater(const Tunnel& tunnel) {
+  if (tunnel.backend == TunnelBackend::userspace) unstickAgain_[tunnel.name] = kUnstickAgain;
+}
+
 void Engine::unstickLateOnes() {
   for (auto& [name, times] : unstickAgain_) {
     const auto tunnel = picture_.world.tunnels.find(name);

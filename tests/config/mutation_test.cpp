@@ -13,6 +13,8 @@
 namespace wgsteer::config {
 namespace {
 
+using namespace std::string_view_literals;
+
 std::string validFile() {
   std::ifstream file{WGSTEER_EXAMPLE};
   std::string text;
@@ -24,7 +26,7 @@ std::string validFile() {
   return text;
 }
 
-constexpr std::string_view kTelling{"[]{}\"'=#.:,\n\\-+0129afx_ \t\r\0\xff\xc3", 30};
+constexpr std::string_view kTelling = "[]{}\"'=#.:,\n\\-+0129afx_ \t\r\0\xff\xc3"sv;
 constexpr std::array<std::string_view, 8> kWords{"-1",  "0",      "true", "[]", "\"\"", "99999999999999999999",
                                                  "nan", "{a=[1]}"};
 

@@ -15,12 +15,14 @@
 namespace wgsteer::config {
 namespace {
 
+using namespace std::string_view_literals;
+
 std::string sample(const std::string& name) {
   std::ifstream file{std::string{WGSTEER_OPENWRT} + "/" + name};
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-constexpr std::string_view kTelling{"'\"\\#;\n\r\t \0\xff,:/@-09ax", 22};
+constexpr std::string_view kTelling = "'\"\\#;\n\r\t \0\xff,:/@-09ax"sv;
 constexpr std::array<std::string_view, 10> kWords{"'1'",  "\tlist track_ip ", "config rule\n", "''",   "@wan",
                                                   "\\\n", "99999999999",      "::/0,",         "wan6", "wireguard"};
 

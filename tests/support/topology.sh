@@ -463,9 +463,12 @@ tunnel_forget() {
 
 # Packets through the tunnel, 50 a second, until traffic_stop.
 traffic_pid='' traffic_log=''
-traffic_start() { # [PING OPTION...]
+# What ping is given besides; a case may set it.
+traffic_options=()
+
+traffic_start() {
   traffic_log=$work/traffic.$((${EPOCHREALTIME/./}))
-  start_in_host router "$traffic_log" ping -n -i 0.02 "$@" "$inner_server"
+  start_in_host router "$traffic_log" ping -n -i 0.02 "${traffic_options[@]}" "$inner_server"
   traffic_pid=$started
 }
 
@@ -525,6 +528,19 @@ steady_on() { # WAN WHAT
   check "$2: outer packets by the WAN" at_least 1 right "$1"
   equal "$2: outer packets by the other WAN" 0 "$(right $other)"
   nothing_misrouted "$2"
+}
+
+only_by() { # WAN
+  counters_reset
+  await_traffic 'traffic'
+  (($(right "$1") > 0 && $(right $((1 - $1))) == 0))
+}
+
+# After a move away from a WAN that works: an answer that was under way by it has wireguard-go go back there, until the
+# daemon's next polls cure that.
+comes_to_rest_on() { # WAN WHAT
+  await 6 "$2: only by the WAN" only_by "$1"
+  steady_on "$1" "$2"
 }
 
 # ---- The daemon -----------------------------------------------------------------------------------------------------

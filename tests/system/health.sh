@@ -148,8 +148,7 @@ recovers_by_itself() {
   steady_on 1 'second WAN back'
   answers_again 0
   await 10 'the first is found well' grep -q 'WAN w0 is up again' "$daemon_log"
-  await_traffic 'traffic by the preferred one'
-  steady_on 0 'both back'
+  comes_to_rest_on 0 'both back'
 }
 
 # Nothing is sent by anything while no WAN works, and the first that returns is used without help.

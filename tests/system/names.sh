@@ -119,6 +119,7 @@ address_falls_silent() { # ADDRESS...
   { peer_section && printf '[[tunnel]]\ninterface = "%s"\nrole = "client"\nstall = 3\n' "$tunnel_device"; } \
     >"$work/wgsteer.toml"
   daemon_arguments=(-c "$work/wgsteer.toml")
+  counters_reset
   daemon_start_and_converge
   traffic_start
   await_handshake

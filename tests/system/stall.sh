@@ -55,7 +55,8 @@ case_large_packets_dropped() {
   watched_tunnel_up
   traffic_stop
   isp_drops 0 'meta length > 400'
-  traffic_start -s 600
+  traffic_options=(-s 600)
+  traffic_start
   moves_to_the_second_wan 'large packets dropped'
 }
 

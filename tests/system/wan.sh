@@ -94,7 +94,7 @@ case_full_disk_and_rubbish() {
   daemon_start_and_converge
   check 'rubbish is said' grep -q '/var/run/wgsteer/wans: not what' "$daemon_log"
   await_traffic 'rubbish: traffic'
-  steady_on 0 'rubbish counts as no decision'
+  comes_to_rest_on 0 'rubbish counts as no decision'
 }
 
 # Probes say that the first WAN is dead, and are wrong.

@@ -42,6 +42,7 @@ TEXTS = {
     ("wan", "name"): NAMES,
     ("wan", "device"): DEVICES,
     ("wan", "track_ip"): [[each] for each in ADDRESSES] + [["9.9.9.9", "2620:fe::fe"]],
+    ("wan", "dns"): [[each] for each in ADDRESSES] + [["9.9.9.9", "2620:fe::fe"]],
     ("policy", "name"): NAMES,
     ("policy", "use_wan"): MEMBERS,
     ("tunnel", "interface"): DEVICES,

@@ -155,6 +155,10 @@ return baseclass.extend({
 			_('This method needs at least one address');
 	},
 
+	address: function(section_id, value) {
+		return value === '' || isAddress(value) || expecting(_('an IPv4 or IPv6 address'));
+	},
+
 	trackIp: function(section_id, value) {
 		const method = this.section.formvalue(section_id, 'track_method');
 		if (value === '' || isAddress(value))

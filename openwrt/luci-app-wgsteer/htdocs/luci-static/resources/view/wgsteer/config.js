@@ -132,6 +132,8 @@ function wanSection(map, interfaces, status) {
 		{ 'modalonly': false, 'validate': checks.wanDevice }), () => status.wans?.map(wan => wan.device) || []);
 	number(s, 'general', 'metric', _('Metric'), _('Lower first. Default: the position in this list.'), 1, 4294967039, '').modalonly = false;
 	number(s, 'general', 'weight', _('Weight'), _('The share among WANs of equal metric.'), 1, 256, '1').modalonly = false;
+	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Asked through this WAN when the router\'s own resolver does not answer. Default: those that netifd knows of it.'),
+		{ 'validate': checks.address });
 
 	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: by ping if there are addresses, else only by link and routes.'),
 		{ 'validate': checks.trackMethod }),
