@@ -32,10 +32,11 @@ double timeToAdd(RawSocket& requests, const Prebuilt& addition, const Prebuilt& 
 }  // namespace
 
 std::vector<Row> repair(const Options& options) {
+  // A daemon repairs 64 times at once; whoever goes on deleting is answered four times a second.
+  constexpr int kTurnsOfADaemon = 60;
   const Netns steered;
   const Netns bare[2];
   addWans(steered, 2);
-  const Process daemon = startDaemon(steered, options, 2);
   std::unique_ptr<RawSocket> requests, observer, controls[2];
   steered.inside([&] {
     requests = std::make_unique<RawSocket>();
@@ -48,13 +49,16 @@ std::vector<Row> repair(const Options& options) {
   const auto repetitions = static_cast<std::size_t>(options.repetitions());
   Series value(repetitions), control[2] = {Series(repetitions), Series(repetitions)};
   for (std::size_t repetition = 0; repetition < repetitions; ++repetition) {
-    for (int i = 0; i < options.count(1000, 50); ++i) {
-      for (const std::size_t who : shuffled(3)) {
-        pause(500, 1500);
-        if (who == 2)
-          value[repetition].push_back(timeToRepair(*requests, *observer, deletion));
-        else
-          control[who][repetition].push_back(timeToAdd(*controls[who], addition, deletion));
+    for (int daemons = options.count(16, 1); daemons > 0; --daemons) {
+      const Process daemon = startDaemon(steered, options, 2);
+      for (int turn = 0; turn < kTurnsOfADaemon; ++turn) {
+        for (const std::size_t who : shuffled(3)) {
+          pause(500, 1500);
+          if (who == 2)
+            value[repetition].push_back(timeToRepair(*requests, *observer, deletion));
+          else
+            control[who][repetition].push_back(timeToAdd(*controls[who], addition, deletion));
+        }
       }
     }
   }

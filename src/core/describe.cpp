@@ -125,6 +125,7 @@ std::string describeOp(const NftOp& op) {
                            mapped(add, key, verdict));
           },
           [&](const NftListenPort& listen) { return element(add, "listen_port", number(listen.port)); },
+          [&](const NftTunnel& tunnel) { return element(add, "tunnel", quoted(tunnel.device)); },
           [&](const NftForeignMark& foreign) { return element(add, "foreign_mark", hex(foreign.mark.value)); },
           [&](const NftSysctl& changed) {
             return element(add, memoryOf(changed.sysctl.kind), quoted(changed.sysctl.device));

@@ -270,6 +270,7 @@ class Desire {
       bySocket = foreignMarks_.emplace(tunnel.fwmark, view.policy).first->second;
       addForeignMark(tunnel.fwmark, steering_.policies[bySocket]);
     }
+    nft().tunnels.insert(tunnel.name);
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
     const auto verdict = [&](std::size_t policy) -> std::optional<Slot> {
       if (!view.ownsFwmark && policy == bySocket) return std::nullopt;

@@ -103,6 +103,8 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
              [](const Endpoint& endpoint, std::optional<Slot> policy) { return NftEndpoint{endpoint, policy}; });
   diffSets(desired.listenPorts, observed.listenPorts, elementsGone, elementsNew,
            [](std::uint16_t port) { return NftListenPort{port}; });
+  diffSets(desired.tunnels, observed.tunnels, elementsGone, elementsNew,
+           [](const IfName& device) { return NftTunnel{device}; });
   diffSets(desired.foreignMarks, observed.foreignMarks, elementsGone, elementsNew,
            [](Mark mark) { return NftForeignMark{mark}; });
   diffSets(desired.changedSysctls, observed.changedSysctls, elementsGone, elementsNew,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "engine/control_access.hpp"
 #include "engine/control_socket.hpp"
 
 namespace wgsteer {
@@ -17,13 +18,6 @@ namespace wgsteer {
 namespace {
 
 constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
-
-/// Anybody may take an abstract name before the daemon does; only root's word counts, or that of our own user.
-bool isTrusted(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
-}
 
 Result<os::Fd> connectToDaemon() {
   os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -35,8 +29,9 @@ Result<os::Fd> connectToDaemon() {
     if (errno == ECONNREFUSED || errno == ENOENT) return fail(ErrorKind::notThere, "wgsteer does not run", errno);
     return fail(ErrorKind::busy, std::string{"control socket @wgsteer: "} + std::strerror(errno), errno);
   }
-  if (!isTrusted(socket.get()))
-    return fail(ErrorKind::refused, "control socket @wgsteer is held by somebody else than root");
+  // Anybody may take an abstract name before the daemon does.
+  if (!isOwnPeer(socket.get()))
+    return fail(ErrorKind::notThere, "control socket @wgsteer is held by somebody else than root");
   return socket;
 }
 

@@ -15,15 +15,8 @@ namespace wgsteer {
 
 namespace {
 
-constexpr std::size_t kMaxClients = 16;
 /// A status of ten thousand peers in one go.
 constexpr int kSendBuffer = 8 << 20;
-
-bool mayAsk(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
-}
 
 std::string lineOf(const nlohmann::json& document) {
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -35,38 +28,68 @@ void refuse(int client, const char* why) {
   send(client, line.data(), line.size(), MSG_NOSIGNAL);
 }
 
+/// Whoever listens under our name: another daemon, or somebody that a daemon has nothing to do with.
+bool heldByDaemon(const ControlAddress& name) {
+  const os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  return connect(socket.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) == 0 &&
+         isOwnPeer(socket.get());
+}
+
 }  // namespace
 
-Result<ControlServer> ControlServer::open() {
+Result<ControlServer> ControlServer::open(ControlAccess access, Limits limits) {
+  auto silence = os::Timer::create();
+  if (!silence) return std::unexpected(silence.error());
   os::Fd listener{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (!listener) return fail(ErrorKind::io, std::string{"control socket: "} + std::strerror(errno), errno);
   const ControlAddress name = controlAddress();
   if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) != 0) {
-    if (errno == EADDRINUSE)
+    if (errno != EADDRINUSE)
+      return fail(ErrorKind::io, std::string{"control socket @wgsteer: "} + std::strerror(errno), errno);
+    if (heldByDaemon(name))
       return fail(ErrorKind::alreadyThere,
-                  "wgsteer runs already in this network namespace (control socket @wgsteer is taken)", errno);
-    return fail(ErrorKind::io, std::string{"control socket @wgsteer: "} + std::strerror(errno), errno);
+                  "wgsteer runs already in this network namespace (control socket @wgsteer is taken)", EADDRINUSE);
+    return fail(ErrorKind::refused, "control socket @wgsteer is held by somebody else than root", EADDRINUSE);
   }
-  if (listen(listener.get(), static_cast<int>(kMaxClients)) != 0)
+  if (listen(listener.get(), static_cast<int>(limits.clients)) != 0)
     return fail(ErrorKind::io, std::string{"control socket: listen: "} + std::strerror(errno), errno);
-  return ControlServer{std::move(listener)};
+  return ControlServer{std::move(listener), std::move(*silence), access, limits};
 }
 
 Status ControlServer::serve(os::EventLoop& loop, Answer answer) {
   loop_ = &loop;
   answer_ = std::move(answer);
+  if (auto watched = loop.watch(silence_.descriptor(), [this] { dismissSilent(); }); !watched) return watched;
   return loop.watch(listener_.get(), [this] { accept(); });
 }
 
 void ControlServer::accept() {
   os::Fd client{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
   if (!client) return;
-  if (clients_.size() >= kMaxClients) return refuse(client.get(), "too many clients");
-  if (!mayAsk(client.get())) return refuse(client.get(), "only root may ask");
+  if (!access_.permits(client.get())) return refuse(client.get(), "only root and the group wgsteer may ask");
+  if (clients_.size() >= limits_.clients) return refuse(client.get(), "too many clients");
   setsockopt(client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);
   const int descriptor = client.get();
   if (!loop_->watch(descriptor, [this, descriptor] { receive(descriptor); })) return;
-  clients_[descriptor].socket = std::move(client);
+  if (clients_.size() == watchers_) silence_.arm(limits_.silence);
+  clients_[descriptor] = {.socket = std::move(client), .received = {}, .askedAt = os::monotonicNow()};
+}
+
+void ControlServer::dismissSilent() {
+  silence_.acknowledge();
+  const auto now = os::monotonicNow();
+  std::vector<int> silent;
+  std::chrono::nanoseconds next{0};
+  for (const auto& [descriptor, client] : clients_) {
+    if (client.watches) continue;
+    const auto left = client.askedAt + limits_.silence - now;
+    if (left.count() <= 0)
+      silent.push_back(descriptor);
+    else if (next.count() == 0 || left < next)
+      next = left;
+  }
+  for (const int descriptor : silent) close(descriptor);
+  if (next.count() > 0) silence_.arm(next);
 }
 
 void ControlServer::close(int client) {
@@ -85,6 +108,7 @@ void ControlServer::receive(int client) {
   for (auto end = received.find('\n'); end != std::string::npos; end = received.find('\n')) {
     const std::string line = received.substr(0, end);
     received.erase(0, end + 1);
+    clients_[client].askedAt = os::monotonicNow();
     if (!handle(client, line)) return close(client);
   }
   if (received.size() > kMaxRequest) close(client);

@@ -3,7 +3,7 @@
 // name goes with the process. One JSON object a line in each direction:
 //   {"version":1,"request":"status"}   ->   {"version":1,"ok":true,"status":{...}}
 //   {"version":1,"request":"reload"}   ->   {"version":1,"ok":false,"error":"wgsteer.toml:3: ..."}
-// Who may ask is decided by SO_PEERCRED: root, and the daemon's own user.
+// Who may ask: control_access.hpp.
 #pragma once
 
 #include <cstddef>

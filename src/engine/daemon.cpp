@@ -36,7 +36,7 @@ constexpr int kPollShare = 20;
 class Daemon {
  public:
   Daemon(Kernel& kernel, const LoadConfig& load, Config config, os::EventLoop loop, os::Timer poll, os::Timer retry,
-         os::Timer carrier, os::Signals signals, os::DirectoryWatch uapi, ControlServer control)
+         os::Timer carrier, os::Signals signals, os::DirectoryWatch uapi, std::optional<ControlServer> control)
       : kernel_(kernel),
         load_(load),
         loop_(std::move(loop)),
@@ -87,7 +87,8 @@ class Daemon {
     poll_.arm(kPollPeriod);
     if (auto followed = followNames(); !followed) return followed;
     if (auto watched = watchWans(); !watched) return watched;
-    return control_.serve(loop_, [this](const nlohmann::json& request) { return answer(request); });
+    if (!control_) return {};
+    return control_->serve(loop_, [this](const nlohmann::json& request) { return answer(request); });
   }
 
   Status followNames() {
@@ -287,9 +288,9 @@ class Daemon {
   os::Timer carrier_;
   os::Signals signals_;
   os::DirectoryWatch uapi_;
-  ControlServer control_;
-  Journal journal_{{.watched = [this] { return control_.watched(); },
-                    .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
+  std::optional<ControlServer> control_;
+  Journal journal_{{.watched = [this] { return control_ && control_->watched(); },
+                    .publish = [this](const nlohmann::json& document) { control_->publish(document); }}};
   WanHistory history_;
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
@@ -311,13 +312,22 @@ class Daemon {
   bool reloadDue_ = false;
 };
 
+/// None when a stranger holds its name: traffic must not depend on who came first.
+Result<std::optional<ControlServer>> openControl() {
+  auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));
+  if (control) return std::optional{std::move(*control)};
+  if (control.error().kind != ErrorKind::refused) return std::unexpected(control.error());
+  log::warn(control.error().what + ": going on without it, so `wgsteer status` looks at the kernel alone");
+  return std::nullopt;
+}
+
 }  // namespace
 
 Status runDaemon(Kernel& kernel, const LoadConfig& load) {
   auto config = load();
   if (!config) return std::unexpected(config.error());
   log::setLevel(config->logLevel);
-  auto control = ControlServer::open();
+  auto control = openControl();
   if (!control) return std::unexpected(control.error());
   auto signals = os::Signals::create({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return std::unexpected(signals.error());

@@ -187,6 +187,7 @@ Rule& Rule::isWireGuard(std::uint8_t messageType) {
 }
 
 Rule& Rule::thenReturn() { return verdict(NFT_RETURN); }
+Rule& Rule::thenDrop() { return verdict(NF_DROP); }
 Rule& Rule::thenMasquerade() { return add(newExpression("masq")); }
 Rule& Rule::count() { return add(newExpression("counter")); }
 

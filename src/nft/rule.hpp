@@ -38,6 +38,7 @@ class Rule {
   Rule& isWireGuard(std::uint8_t messageType);         ///< @th,64,32 0x01000000
   Rule& notUdpReturn();                                ///< meta l4proto != udp return
   Rule& thenReturn();
+  Rule& thenDrop();
   Rule& thenMasquerade();
   Rule& count();                                 ///< counter
   Rule& countNamed(const std::string& counter);  ///< counter name "responses_1"

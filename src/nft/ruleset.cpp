@@ -47,6 +47,7 @@ const std::array<SetShape, kSetCount> kSets{{
      ByteOrder::none},
     {SetId::arrival, "arrival", SetKind::verdictMap, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::listenPort, "listen_port", SetKind::set, type(inetService), 2, ByteOrder::network},
+    {SetId::tunnel, "tunnel", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::foreignMark, "foreign_mark", SetKind::set, type(mark), sizeof(std::uint32_t), ByteOrder::host},
     {SetId::ignoreLinkdown4, "ignore_linkdown4", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::ignoreLinkdown6, "ignore_linkdown6", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
@@ -122,10 +123,12 @@ Chain preroutingChain(bool forward) {
 }
 
 Chain sentChain(const Numbers& numbers) {
-  Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, std::vector<Rule>(3)};
+  Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, std::vector<Rule>(4)};
   leaveUnmarked(chain.rules[0], numbers);
   chain.rules[1].notUdpReturn();
-  chain.rules[2].isWireGuard(kHandshakeInitiation).countByOutput("initiations");
+  // Only when somebody has deleted our rule or routes, and until they are back.
+  chain.rules[2].anyOf(numbers.markMask).outputIn("tunnel").count().thenDrop();
+  chain.rules[3].isWireGuard(kHandshakeInitiation).countByOutput("initiations");
   return chain;
 }
 

@@ -41,6 +41,7 @@ enum class SetId : std::uint8_t {
   endpoint6,
   arrival,
   listenPort,
+  tunnel,
   foreignMark,
   ignoreLinkdown4,
   ignoreLinkdown6,
@@ -67,7 +68,7 @@ struct SetShape {
 };
 
 /// By SetId.
-inline constexpr std::size_t kSetCount = 16;
+inline constexpr std::size_t kSetCount = 17;
 extern const std::array<SetShape, kSetCount> kSets;
 const SetShape& shapeOf(SetId id);
 /// NFT_SET_MAP and the like.

@@ -131,6 +131,9 @@ Status appendElements(const NftMember& member, std::vector<Element>& elements) {
           [&](const NftSource& source) {
             return checked(source.device, [&] { elements.push_back(elementOf(source)); });
           },
+          [&](const NftTunnel& tunnel) {
+            return checked(tunnel.device, [&] { elements.push_back(deviceElement(SetId::tunnel, tunnel.device)); });
+          },
           [&](const NftPolicy&) { return Status{}; },
           [&](const NftSysctl& changed) {
             const Sysctl& sysctl = changed.sysctl;
@@ -329,6 +332,8 @@ bool takeOfDevice(Contents& contents, const Element& element, const IfName& devi
     case SetId::wan:
       contents.wanSet.insert(device);
       return true;
+    case SetId::tunnel:
+      return table.tunnels.insert(device).second;
     case SetId::address4:
     case SetId::address6:
       table.addresses.emplace(device, addressIn(element.key, kIfNameSize, family));

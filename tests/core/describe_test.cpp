@@ -158,21 +158,23 @@ TEST(DescribeNft, KnowsEveryKindOfMember) {
                      {false, NftPolicy{Slot{13}}},
                      {true, NftEndpoint{*Endpoint::parse("[2001:db8::1]:1"), {}}},
                      {true, NftListenPort{51820}},
+                     {true, NftTunnel{"wg0"}},
                      {true, NftForeignMark{Mark{0xca6c}}},
                      {true, NftSysctl{{SysctlKind::ignoreLinkdown4, "wan0"}}},
                      {true, NftSysctl{{SysctlKind::ignoreLinkdown6, "wan0"}}},
                      {false, NftSysctl{{SysctlKind::srcValidMark, "wan0"}}}};
-  EXPECT_EQ(lines(transaction),
-            (Lines{"nft add element inet wgsteer address4 { \"wan0\" . 192.0.2.1 }",
-                   "nft add element inet wgsteer policy_source4 { 0xe0000000 : 192.0.2.1 }",
-                   "nft delete element inet wgsteer policy_source6 { 0xe0000000 }",
-                   "nft add chain inet wgsteer policy_14", "nft delete chain inet wgsteer policy_13",
-                   "nft add element inet wgsteer endpoint6 { 2001:db8::1 . 1 : return }",
-                   "nft add element inet wgsteer listen_port { 51820 }",
-                   "nft add element inet wgsteer foreign_mark { 0xca6c }",
-                   "nft add element inet wgsteer ignore_linkdown4 { \"wan0\" }",
-                   "nft add element inet wgsteer ignore_linkdown6 { \"wan0\" }",
-                   "nft delete element inet wgsteer src_valid_mark { \"wan0\" }"}));
+  EXPECT_EQ(
+      lines(transaction),
+      (Lines{"nft add element inet wgsteer address4 { \"wan0\" . 192.0.2.1 }",
+             "nft add element inet wgsteer policy_source4 { 0xe0000000 : 192.0.2.1 }",
+             "nft delete element inet wgsteer policy_source6 { 0xe0000000 }", "nft add chain inet wgsteer policy_14",
+             "nft delete chain inet wgsteer policy_13",
+             "nft add element inet wgsteer endpoint6 { 2001:db8::1 . 1 : return }",
+             "nft add element inet wgsteer listen_port { 51820 }", "nft add element inet wgsteer tunnel { \"wg0\" }",
+             "nft add element inet wgsteer foreign_mark { 0xca6c }",
+             "nft add element inet wgsteer ignore_linkdown4 { \"wan0\" }",
+             "nft add element inet wgsteer ignore_linkdown6 { \"wan0\" }",
+             "nft delete element inet wgsteer src_valid_mark { \"wan0\" }"}));
 }
 
 }  // namespace

@@ -432,6 +432,7 @@ TEST(NftTable, KnowsWhatIsRightOnEachWan) {
   EXPECT_FALSE(nft.addresses.contains({"wg0", *Address::parse("10.9.0.2")}));
   EXPECT_EQ((nft.sources.at({"wan0", Family::v6}).toString()), "2001:db8:10::10");
   EXPECT_EQ(nft.listenPorts, std::set<std::uint16_t>{51820});
+  EXPECT_EQ(nft.tunnels, std::set<IfName>{"wg0"});
   EXPECT_FALSE(state.nft->layout.forward);
 }
 

@@ -59,6 +59,7 @@ NftState exampleState() {
                            {*Endpoint::parse("203.0.113.56:51820"), std::nullopt},
                            {*Endpoint::parse("[2001:db8:ffff::55]:443"), Slot{2}}};
   state.table.listenPorts = {51820};
+  state.table.tunnels = {"wg0"};
   state.table.foreignMarks = {Mark{0xca6c}};
   state.table.changedSysctls = {{SysctlKind::ignoreLinkdown4, "wan0"}, {SysctlKind::srcValidMark, "wan1"}};
   return state;

@@ -282,6 +282,25 @@ TEST_P(NftPackets, AForeignMarkIsCorrectedOnlyWhenItIsATunnels) {
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_}));
 }
 
+/// As when somebody has deleted our rules: the route leads into the tunnel whose packet this is.
+TEST_P(NftPackets, WhatIsMarkedNeverLeavesByATunnel) {
+  NftState loop = state();
+  loop.table.tunnels = {"wan1"};
+  converge(loop);
+  const os::Fd socket = udpSocket({any(), ownPort_});
+  setMark(socket, 0x20000000);
+  const SocketAddress to(peer());
+  EXPECT_EQ(::sendto(socket.get(), "", 1, 0, to.get(), to.length), -1);
+  EXPECT_EQ(errno, EPERM);
+  setMark(socket, 0x10000000);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_})) << "a device that is no tunnel";
+  setMark(socket, 0x02000000);
+  shell("ip route change default via 198.18.1.2; ip -6 route change default via 2001:db8:1::2");
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_})) << "not marked by us";
+}
+
 TEST_P(NftPackets, AnEndpointGetsWayAndSourceOfItsPolicy) {
   statefulFirewall();
   converge(withEndpoint(1));

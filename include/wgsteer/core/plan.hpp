@@ -77,6 +77,10 @@ struct NftListenPort {
   std::uint16_t port = 0;
   bool operator==(const NftListenPort&) const = default;
 };
+struct NftTunnel {
+  IfName device;
+  bool operator==(const NftTunnel&) const = default;
+};
 struct NftForeignMark {
   Mark mark;
   bool operator==(const NftForeignMark&) const = default;
@@ -87,7 +91,7 @@ struct NftSysctl {
 };
 
 using NftMember = std::variant<NftWan, NftAddress, NftSource, NftPolicySource, NftPolicy, NftEndpoint, NftListenPort,
-                               NftForeignMark, NftSysctl>;
+                               NftTunnel, NftForeignMark, NftSysctl>;
 
 struct NftOp {
   bool add = true;

@@ -27,6 +27,7 @@ namespace wgsteer {
 ///   map      policy_source4/6  { type mark : ip(v6)_addr }                       0xf0000000 : 192.0.2.10
 ///   map      endpoint4/6     { type ip(v6)_addr . inet_service : verdict }       203.0.113.55 . 51820 : goto policy_15
 ///   set      listen_port     { type inet_service }                               ports of the tunnels
+///   set      tunnel          { type ifname }                                     where nothing that we mark may go
 ///   set      foreign_mark    { type mark }                                       fwmarks that belong to the user
 ///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
 ///   map      initiations     { type ifname : counter }                           counter "initiations_1"
@@ -42,6 +43,7 @@ struct NftTable {
   /// None as a policy: the tunnel's own (foreign) fwmark steers it, the packet stays as it is.
   SharedMap<Endpoint, std::optional<Slot>> endpoints;
   std::set<std::uint16_t> listenPorts;
+  std::set<IfName> tunnels;
   std::set<Mark> foreignMarks;
   std::set<Sysctl> changedSysctls;
 
