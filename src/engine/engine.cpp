@@ -147,9 +147,10 @@ void Engine::onPoll() {
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   if (!reread({.tunnels = true})) return;
+  const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (sameForPlans(*before, *picture_.world.tunnels)) {
     before.inPlace() = *std::exchange(picture_.world.tunnels, before);
-    if (markedBefore == picture_.observed.tunnelMarks) return;
+    if (markedBefore == picture_.observed.tunnelMarks && !endpointsMoved) return;
   }
   ++statistics_.wakeUps;
   converge();
@@ -157,7 +158,10 @@ void Engine::onPoll() {
 
 void Engine::onRetry() {
   wake(Trigger::retry);
-  if (resync()) converge();
+  retryAfter_.reset();
+  if (!resync()) return;
+  converge();
+  if (!retryAfter_) backOff_.reset();
 }
 
 void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
@@ -196,6 +200,8 @@ bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint
   }
   // What a steering borrows stays as it is: whoever else shares the tunnels keeps them.
   const auto before = std::exchange(picture_.world.tunnels.edit().at(tunnel).peers[peer].endpoint, to);
+  // The next poll sees nothing new. Until then, packets that were under way may lead WireGuard back.
+  endpointsMoved_ = true;
   const auto named = picture_.world.named.find(id);
   if (observer_.endpointMoved && named != picture_.world.named.end())
     observer_.endpointMoved(id, named->second, before, to);
@@ -273,7 +279,6 @@ Engine::Committed Engine::commit(const Plan& plan, State desired) {
   if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
   if (report.ok()) {
     settle(picture_, plan, std::move(desired));
-    retryAfter_.reset();
   } else {
     scheduleRetry();
   }
@@ -288,7 +293,11 @@ void Engine::tell(const Plan& plan, const Committed& committed) {
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
-void Engine::scheduleRetry() { retryAfter_ = retryAfter_ ? std::min(*retryAfter_ * 2, kLongestRetry) : kFirstRetry; }
+/// A failure leaves the picture in doubt, whatever succeeds after it, until everything has been read anew.
+void Engine::scheduleRetry() {
+  backOff_ = backOff_ ? std::min(*backOff_ * 2, kLongestRetry) : kFirstRetry;
+  retryAfter_ = backOff_;
+}
 
 bool Engine::reread(const Stale& stale) {
   const Adopted past = picture_.world.adopted;

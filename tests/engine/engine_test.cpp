@@ -336,6 +336,26 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   EXPECT_EQ(known()->endpoint, moved);
 }
 
+/// As when the tunnel is made anew with an address that its name has no more.
+TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
+  ASSERT_TRUE(engine->start());
+  const auto& peers = kernel.real.world.tunnels.at("wg0").peers;
+  const auto known = std::ranges::find(peers, kServer4, &Peer::endpoint);
+  ASSERT_NE(known, peers.end());
+  const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
+  const NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
+  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, 1'700'000'000);
+  const auto& endpoints = kernel.real.observed.nft->table.endpoints;
+  EXPECT_TRUE(endpoints.contains(moved));
+  EXPECT_TRUE(endpoints.contains(kServer4)) << "for what is under way";
+  engine->onPoll();
+  EXPECT_FALSE(endpoints.contains(kServer4));
+  EXPECT_EQ(engine->pending()->size(), 0U);
+  const auto writes = kernel.writes;
+  engine->onPoll();
+  EXPECT_EQ(kernel.writes, writes);
+}
+
 TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
   ASSERT_TRUE(engine->start());
   const State before = present();
@@ -392,6 +412,22 @@ TEST_F(EngineTest, AFailedChangeIsReportedAndTriedAgain) {
     const Picture seen = *fresh.observe({});
     EXPECT_EQ(seen.observed, desire({}, seen.world)) << "write " << nth;
   }
+}
+
+/// What failed may have happened all the same, as when memory for the answer is short.
+TEST_F(EngineTest, AFailureIsLookedIntoAlsoWhenSomethingElseSucceedsFirst) {
+  ASSERT_TRUE(engine->start());
+  kernel.failWrite(0, ErrorKind::busy);
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  ASSERT_TRUE(engine->retryAfter());
+  kernel.heal();
+  kernel.carrier("wan0", true);
+  engine->onEvents();
+  EXPECT_TRUE(engine->retryAfter()) << "only a fresh look can tell";
+  engine->onRetry();
+  EXPECT_FALSE(engine->retryAfter());
+  EXPECT_EQ(present(), wanted());
 }
 
 TEST_F(EngineTest, KilledAfterAnyWriteTheNextStartConverges) {

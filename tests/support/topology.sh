@@ -611,4 +611,6 @@ diagnostics() {
   in_host isp0 nft list counters
   in_host isp1 nft list counters
   [[ ! -f ${daemon_log:-} ]] || { echo '    --- daemon, last lines'; tail -n 60 "$daemon_log"; }
+  # Of a script that has something to add.
+  ! declare -F more_diagnostics >/dev/null || more_diagnostics
 }

@@ -1,0 +1,339 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Ten minutes of hostile acts, drawn at random, while the packets of a protected peer are counted on the wire: none of
+# them may go into a tunnel or leave with a foreign source, and after each act the kernel has to be as the plan says.
+#
+#   CHAOS_SECONDS=N   how long, for both families together (600)
+#   CHAOS_SEED=N      the acts of an earlier run, in their order
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+readonly kSeconds=${CHAOS_SECONDS:-600} kSeed=${CHAOS_SEED:-$((${EPOCHREALTIME/./} % 1000000))}
+kFakeTime=$(echo /usr/lib/*/faketime/libfaketime.so.1)
+readonly kFakeTime
+# A daemon may keep what a flood made it take; a leak would go on.
+readonly kMemoryGrowth=6000
+readonly kName=vpn.example.test
+
+other_endpoint() { if [[ $family == 4 ]]; then echo 203.0.113.56; else echo 2001:db8:cafe::56; fi; }
+drawn() { echo $((RANDOM % $1)); } # LIMIT
+one_of() { echo "${@:RANDOM % $# + 1:1}"; }
+tell() { echo "    $(((${EPOCHREALTIME/./} - began) / 1000000)) s: $*" >>"$work/acts"; }
+
+# ---- The daemon and its world -----------------------------------------------------------------------------------------
+
+configuration() { # [LINE...]
+  printf '%s\n' "$@"
+  cat <<CONF
+[[wan]]
+name = "w0"
+device = "${wan_device[0]}"
+[[wan]]
+name = "w1"
+device = "${wan_device[1]}"
+[[tunnel]]
+interface = "$tunnel_device"
+role = "client"
+[[peer]]
+tunnel = "$tunnel_device"
+public_key = "$(public_key "$kServerKey")"
+endpoint = "$kName:$kPort"
+CONF
+}
+
+name_means() { echo "$1 $kName" >"$work/names"; } # ADDRESS
+
+name_server_up() {
+  name_means "$endpoint"
+  start_in_host server "$work/dnsmasq.log" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
+    --addn-hosts="$work/names" --local=/test/ --local-ttl=5 --user=root --pid-file=
+  name_server_pid=$started
+  await 10 'the name server listens' has_line ':53 ' in_host server ss -lun
+  echo "nameserver $(other_endpoint)" >"$work/resolv.conf"
+  router mount --bind "$work/resolv.conf" /etc/resolv.conf
+}
+
+# By what the daemon itself wants: a file on disk may be newer than what it goes by.
+in_order() {
+  daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
+  has_line 'proto 87' router ip rule show && quietly wgsteer plan
+}
+
+# With a clock that can be set without harm to anybody else's.
+chaos_daemon_start() {
+  start_in_host router "$work/daemon.log" env LD_PRELOAD="$kFakeTime" FAKETIME_TIMESTAMP_FILE="$work/clock" \
+    FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 "$WGSTEER" run "${daemon_arguments[@]}"
+  daemon_log=$work/daemon.log daemon_pid=$started
+  await 15 'the daemon has converged' in_order
+  memory_before=$(memory) descriptors_before=$(descriptors)
+}
+
+memory() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$daemon_pid/status"; } # -> KiB
+descriptors() { find "/proc/$daemon_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
+
+# At the end of each of its lives.
+nothing_leaked() {
+  await 10 "as many descriptors as at first, $descriptors_before" prints "$descriptors_before" descriptors
+  (($(memory) - memory_before < kMemoryGrowth)) || fail "memory: $memory_before KiB, now $(memory)"
+}
+
+ended_by_an_act() {
+  wait "$daemon_pid" 2>/dev/null || true
+  lives=$((lives + 1))
+  chaos_daemon_start
+}
+
+# ---- Hostile acts -----------------------------------------------------------------------------------------------------
+
+own_rules() { router ip -"$(one_of 4 6)" rule show | grep 'proto 87' || true; }
+own_tables() { router_ip rule show | sed -n 's/.*lookup \([0-9]*\) proto 87.*/\1/p'; }
+
+act_rule_deleted() {
+  local rules rule
+  mapfile -t rules < <(router_ip rule show | sed -n 's/^\([0-9]*\):.*\(fwmark [^ ]*\) .*proto 87.*/priority \1 \2/p')
+  ((${#rules[@]})) || return 0
+  rule=${rules[RANDOM % ${#rules[@]}]}
+  # One word each.
+  # shellcheck disable=SC2086
+  router_ip rule del $rule 2>/dev/null || true
+}
+
+act_rules_flushed() {
+  router sh -c "while ip -$family rule del proto 87 2>/dev/null; do :; done"
+}
+
+act_table_flushed() {
+  local tables
+  mapfile -t tables < <(own_tables)
+  ((${#tables[@]})) || return 0
+  router_ip route flush table "${tables[RANDOM % ${#tables[@]}]}" 2>/dev/null || true
+}
+
+act_table_filled() {
+  router_ip route add default dev "$tunnel_device" metric 1 table "$(own_tables | tail -n 1)" 2>/dev/null || true
+}
+
+act_nft_table_deleted() { router nft delete table inet wgsteer 2>/dev/null || true; }
+act_nft_table_emptied() { router nft flush table inet wgsteer 2>/dev/null || true; }
+
+# The witness is back in the same transaction, with what it has counted.
+act_ruleset_flushed() {
+  looped_before=$((looped_before + $(looped)))
+  { echo 'flush ruleset' && witness_ruleset; } | router nft -f -
+}
+
+act_map_emptied() { router nft flush map inet wgsteer "$(one_of endpoint4 endpoint6 source4 source6 arrival)" 2>/dev/null || true; }
+act_fwmark_reset() { router wg set "$tunnel_device" fwmark 0; }
+# With the address that it has: one that the daemon has never heard of is protected as soon as that has seen it.
+act_configured_anew() {
+  tunnel_configuration "$kRouterKey" 0 "$kServerKey" 0.0.0.0/0,::/0 \
+    "$(router wg show "$tunnel_device" endpoints | cut -f 2)" "" | router wg setconf "$tunnel_device" /dev/stdin
+}
+
+act_link_flaps() {
+  local wan
+  wan=$(drawn 2)
+  wan_link_down "$wan"
+  pause
+  wan_up "$wan"
+  await 5 'both WANs have a carrier' carriers_are_up
+}
+
+act_carrier_flaps() {
+  local wan count
+  wan=$(drawn 2)
+  for ((count = $(drawn 4); count >= 0; --count)); do
+    wan_carrier_down "$wan"
+    pause
+    wan_carrier_up "$wan"
+  done
+  await 5 'both WANs have a carrier' carriers_are_up
+  wan_up "$wan"
+}
+
+act_gateway_changes() {
+  local wan
+  wan=$(drawn 2)
+  router_ip route replace default via "$(one_of "${wan_gateway[$wan]}" "$(other_gateway "$wan")")" dev "${wan_device[$wan]}" \
+    metric "${wan_metric[$wan]}"
+}
+other_gateway() { echo "${wan_gateway[$1]%1}7"; } # WAN
+
+act_address_changes() {
+  local wan old new
+  wan=$(drawn 2)
+  old=$(router_ip -oneline addr show dev "${wan_device[$wan]}" scope global | awk '{ print $4; exit }')
+  new=$(one_of "${wan_address[$wan]}" "${wan_address[$wan]%0}1")/$wan_length
+  [[ $old != "$new" ]] || return 0
+  router_ip addr del "$old" dev "${wan_device[$wan]}"
+  router_ip addr add "$new" dev "${wan_device[$wan]}"
+  router_ip route replace default via "${wan_gateway[$wan]}" dev "${wan_device[$wan]}" metric "${wan_metric[$wan]}"
+}
+
+act_name_changes() {
+  name_means "$(one_of "$endpoint" "$(other_endpoint)")"
+  kill -HUP "$name_server_pid"
+}
+
+# A new tunnel is protected as soon as the daemon has seen it; what it sends before is not counted.
+act_tunnel_made_anew() {
+  local before
+  before=$(looped)
+  tunnel_down
+  tunnel_up route_halves
+  await 20 'converged' in_order
+  looped_before=$((looped_before + before - $(looped)))
+}
+
+act_reload_of_a_good_file() {
+  configuration "[globals]" "mark_mask = \"0xf0000000\"" "rule_priority = $(one_of 70 200 5000)" >"$work/wgsteer.toml"
+  quietly wgsteer reload || true
+}
+
+act_reload_of_a_bad_file() {
+  cp "$work/wgsteer.toml" "$work/good.toml"
+  { configuration && one_of '[[wan]]' 'nonsense' 'x = "' '[[wan]] name = "w0"'; } >"$work/wgsteer.toml"
+  fails wgsteer reload || fail 'a bad file was taken'
+  mv "$work/good.toml" "$work/wgsteer.toml"
+}
+
+act_wan_by_hand() {
+  quietly wgsteer wan "$(one_of w0 w1)" down --reason chaos || true
+  pause
+  quietly wgsteer wan w0 auto && quietly wgsteer wan w1 auto
+}
+
+act_killed() {
+  nothing_leaked
+  kill -KILL "$daemon_pid"
+  ended_by_an_act
+}
+
+# Something else happens while nobody looks.
+act_stopped() {
+  kill -STOP "$daemon_pid"
+  "act_$(one_of rule_deleted rules_flushed table_flushed nft_table_deleted map_emptied fwmark_reset carrier_flaps link_flaps \
+    configured_anew address_changes)"
+  pause
+  kill -CONT "$daemon_pid"
+}
+
+# More than its socket holds.
+act_flood() {
+  kill -STOP "$daemon_pid"
+  for _ in 1 2 3; do
+    seq 10001 14000 | sed 's/.*/rule add priority & lookup main/' >"$work/add"
+    sed 's/rule add/rule del/' "$work/add" >"$work/del"
+    router ip -"$family" -batch "$work/add"
+    router ip -"$family" -batch "$work/del"
+  done
+  kill -CONT "$daemon_pid"
+}
+
+# Some of what it asks of the kernel fails.
+act_errors_injected() {
+  timeout 2 strace -qq -o /dev/null -p "$daemon_pid" -e trace=sendto,sendmsg,recvmsg,recvfrom \
+    -e inject="$(one_of sendto,sendmsg recvmsg,recvfrom)":error="$(one_of ENOBUFS ENOMEM EINTR EAGAIN)":when="$(one_of 1 2 3 4+5)" &
+  local tracer=$!
+  await 5 'it is traced' traced
+  act_rule_deleted
+  act_carrier_flaps
+  wait "$tracer" || true
+}
+traced() { ! grep -q '^TracerPid:[[:space:]]*0$' "/proc/$daemon_pid/status"; }
+
+act_clock_jumps() { one_of '+0' '+1d' '-1d' '+3650d' '-400d' '+30' '-30' >"$work/clock"; }
+
+# It may die of that, but not do wrong.
+act_memory_is_short() {
+  nothing_leaked
+  local limit
+  limit=$(($(awk '$1 == "VmSize:" { print $2 }' "/proc/$daemon_pid/status") * 1024 + $(drawn 300000)))
+  prlimit --pid "$daemon_pid" --as="$limit:"
+  act_name_changes
+  act_carrier_flaps
+  quietly timeout 5 "$WGSTEER" version
+  if daemon_alive && quietly timeout 5 nsenter --target "${holder[router]}" --net --mount -- "$WGSTEER" status; then
+    prlimit --pid "$daemon_pid" --as=unlimited:
+  else
+    kill -KILL "$daemon_pid" 2>/dev/null || true
+    ended_by_an_act
+  fi
+}
+
+act_rubbish_for_the_control_socket() {
+  router python3 - <<'PYTHON' || true
+import os, random, socket
+for _ in range(20):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\0wgsteer")
+        client.settimeout(1)
+        try:
+            client.sendall(os.urandom(random.randrange(1, 9000)))
+        except OSError:
+            pass
+PYTHON
+}
+
+pause() { read -rt "0.$(drawn 10)" -u "$never" || true; }
+
+# ---- The case ---------------------------------------------------------------------------------------------------------
+
+more_diagnostics() {
+  echo '    --- what the daemon wants to do'
+  timeout 5 nsenter --target "${holder[router]}" --net --mount -- "$WGSTEER" plan || true
+  echo '    --- the last acts'
+  tail -n 8 "$work/acts"
+  echo "    to do the same again: CHAOS_SEED=$kSeed CHAOS_SECONDS=$kSeconds ONLY=v$family"
+}
+
+misrouted_ever() { echo $(($(misrouted) + looped_before)); }
+
+act() {
+  local acts
+  mapfile -t acts < <(declare -F | sed -n 's/^declare -f act_//p')
+  local name=${acts[RANDOM % ${#acts[@]}]}
+  tell "$name"
+  "act_$name"
+  count[$name]=$((${count[$name]:-0} + 1))
+  await 20 "converged after $name" in_order
+  await_traffic "traffic after $name" 30
+  equal "misrouted packets, of all acts up to $name" 0 "$(misrouted_ever)"
+}
+
+case_hostile_acts() {
+  [[ -e $kFakeTime ]] || skip 'no libfaketime'
+  command -v strace dnsmasq >/dev/null || skip 'no strace, or no dnsmasq'
+  RANDOM=$((kSeed + family))
+  local -A count=()
+  began=${EPOCHREALTIME/./} looped_before=0 lives=1
+  topology_up
+  local wan
+  for wan in 0 1; do
+    in_host "isp$wan" ip -"$family" addr add "$(other_gateway "$wan")/$wan_length" dev customer
+  done
+  name_server_up
+  tunnel_up route_halves
+  configuration >"$work/wgsteer.toml"
+  echo '+0' >"$work/clock"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  chaos_daemon_start
+  tunnel_forget
+  traffic_start
+  await_handshake
+  counters_reset
+  until ((${EPOCHREALTIME/./} - began > kSeconds * 500000)); do act || return 1; done
+  nothing_leaked
+  echo '+0' >"$work/clock"
+  wan_up 0
+  await 20 'converged in the end' in_order
+  await 20 'by the first WAN' only_by 0
+  steady_on 0 'in the end'
+  note "seed $kSeed: $(wc -l <"$work/acts") acts, $lives daemons, $(packets_lost) packets lost, 0 misrouted"
+  for name in "${!count[@]}"; do printf '        %4d %s\n' "${count[$name]}" "$name"; done | sort -k2
+}
+
+note "CHAOS_SEED=$kSeed CHAOS_SECONDS=$kSeconds"
+run_cases "$@"
