@@ -13,8 +13,11 @@
 #include "config/import_mwan3.hpp"
 #include "config/interfaces.hpp"
 #include "config/load.hpp"
+#include "engine/control_client.hpp"
+#include "engine/status.hpp"
 #include "engine/wan_overrides.hpp"
 #include "kernel/linux_kernel.hpp"
+#include "os/timer.hpp"
 
 namespace wgsteer::cli {
 
@@ -74,5 +77,14 @@ void print(const nlohmann::json& document) {
 }
 
 bool colourWanted() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
+
+Result<nlohmann::json> currentStatus(const Options& options) {
+  auto reply = askDaemon("status");
+  if (reply) return (*reply)["status"];
+  if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
+  const auto host = lookAtHost(options);
+  if (!host) return std::unexpected(host.error());
+  return statusDocument(host->config, host->picture, std::nullopt, os::wallClockSeconds());
+}
 
 }  // namespace wgsteer::cli

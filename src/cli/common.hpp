@@ -28,6 +28,9 @@ Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe = 
 
 Result<std::unique_ptr<Kernel>> openKernel();
 
+/// The status document: from the daemon when it runs, from the kernel when it does not.
+Result<nlohmann::json> currentStatus(const Options& options);
+
 /// "wgsteer VERB: what", on stderr; returns kError.
 int report(std::string_view verb, const Error& error);
 void print(const nlohmann::json& document);

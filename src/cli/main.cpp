@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
             {"run", "", "keep the kernel equal to the plan, in the foreground", "cov", run},
             {"plan", "", "say what would change now, a change a line; changes nothing", "cj", plan},
             {"status", "", "WANs, tunnels, peers and the WAN that each leaves by", "cjw", status},
+            {"metrics", "", "status as Prometheus reads it", "cx", metrics},
             {"explain", "ADDR[:PORT]", "the way of a packet: rule by rule, route, device, source", "cjmf", explain},
             {"check", "", "what on this host stands in the way, each with its fix", "cj", check},
             {"monitor", "", "what the daemon hears, what it changes for it, and how long that takes", "j", monitor},

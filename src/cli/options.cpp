@@ -22,7 +22,7 @@ struct OptionText {
   const char* text;
 };
 
-constexpr std::array<OptionText, 10> kOptions{{
+constexpr std::array<OptionText, 11> kOptions{{
     {'c', "config", true, "  -c, --config FILE  configuration (default: " WGSTEER_CONFIG_FILE ", if it is there)"},
     {'j', "json", false, "  -j, --json         print JSON"},
     {'o', "once", false, "  -o, --once         converge once and leave"},
@@ -33,6 +33,7 @@ constexpr std::array<OptionText, 10> kOptions{{
     {'n', "network", true,
      "  -n, --network FILE  netifd's configuration (default: /etc/config/network, if it is there)"},
     {'t', "to", true, "  -t, --to FORMAT     toml or uci (default: what this build reads by default)"},
+    {'x', "textfile", true, "  -x, --textfile FILE  write into FILE, whole at any moment, for node_exporter"},
     {'r', "reason", true, "  -r, --reason TEXT  why, for the log and for status"},
 }};
 
@@ -101,6 +102,9 @@ bool take(Options& options, int letter, const char* value) {
       return true;
     case 'r':
       options.reason = value;
+      return true;
+    case 'x':
+      options.textFile = value;
       return true;
     case 't':
       options.to = value;

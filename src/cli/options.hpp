@@ -32,7 +32,8 @@ struct Options {
   std::string from;
   std::string networkFile;  ///< empty: netifd's own if it is there
   std::string reason;
-  std::string to;  ///< toml, uci, or empty: by the build
+  std::string textFile;  ///< empty: standard output
+  std::string to;        ///< toml, uci, or empty: by the build
   std::vector<std::string> arguments;
 };
 

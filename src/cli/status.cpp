@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "engine/status.hpp"
-
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -8,22 +6,10 @@
 #include "cli/status_text.hpp"
 #include "cli/verbs.hpp"
 #include "cli/watch.hpp"
-#include "engine/control_client.hpp"
-#include "os/timer.hpp"
 
 namespace wgsteer::cli {
 
 namespace {
-
-/// From the daemon when it runs, from the kernel when it does not.
-Result<nlohmann::json> currentStatus(const Options& options) {
-  auto reply = askDaemon("status");
-  if (reply) return (*reply)["status"];
-  if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
-  const auto host = lookAtHost(options);
-  if (!host) return std::unexpected(host.error());
-  return statusDocument(host->config, host->picture, std::nullopt, os::wallClockSeconds());
-}
 
 void show(const nlohmann::json& document, const Options& options) {
   if (options.json)

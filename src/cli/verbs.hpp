@@ -8,6 +8,7 @@ namespace wgsteer::cli {
 int run(const Options& options);
 int plan(const Options& options);
 int status(const Options& options);
+int metrics(const Options& options);
 int explain(const Options& options);
 int check(const Options& options);
 int flush(const Options& options);

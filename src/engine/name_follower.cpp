@@ -6,14 +6,13 @@
 #include <set>
 
 #include "log/log.hpp"
+#include "os/replace_file.hpp"
 
 namespace wgsteer {
 
 namespace {
 
 std::uint32_t randomNumber() { return std::random_device{}(); }
-
-std::string folderOf(const std::string& file) { return file.substr(0, file.rfind('/')); }
 
 std::string joined(const std::vector<Address>& addresses) {
   std::string text;
@@ -47,7 +46,7 @@ Status NameFollower::watchFiles() {
   if (!done) return done;
   std::vector<std::string> folders = surroundings_.folders.networkd;
   folders.push_back(surroundings_.folders.wgQuick);
-  folders.push_back(folderOf(surroundings_.folders.netifd));
+  folders.push_back(os::folderOf(surroundings_.folders.netifd));
   for (const std::string& folder : folders) {
     auto watch = os::DirectoryWatch::create(folder);
     if (!watch) return std::unexpected(watch.error());
@@ -59,7 +58,7 @@ Status NameFollower::watchFiles() {
     };
     if (auto watched = loop_.watch(watch.descriptor(), onChange); !watched) return watched;
   }
-  auto watch = os::DirectoryWatch::create(folderOf(surroundings_.resolvConf));
+  auto watch = os::DirectoryWatch::create(os::folderOf(surroundings_.resolvConf));
   if (!watch) return std::unexpected(watch.error());
   resolvWatch_ = std::move(*watch);
   return loop_.watch(resolvWatch_->descriptor(), [this] {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/fd.hpp"
+#include "os/replace_file.hpp"
 
 namespace wgsteer {
 
@@ -24,11 +25,6 @@ constexpr std::size_t kMaxFile = 64 << 10;
 
 std::unexpected<Error> failed(const std::string& what) {
   return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
-}
-
-std::string folderOf(const std::string& file) {
-  const auto slash = file.rfind('/');
-  return slash == std::string::npos ? "." : file.substr(0, slash);
 }
 
 Result<std::string> readAll(const std::string& file) {
@@ -71,27 +67,6 @@ std::string textOf(const WanOverrides::ByName& all) {
          "\n";
 }
 
-/// To the disk, under a name that nobody reads.
-Status writeNew(const std::string& file, const std::string& text) {
-  const os::Fd opened{open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)};
-  if (!opened) return failed(file);
-  for (std::size_t written = 0; written < text.size();) {
-    const ssize_t size = write(opened.get(), text.data() + written, text.size() - written);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return failed(file);
-    written += static_cast<std::size_t>(size);
-  }
-  if (fsync(opened.get()) != 0) return failed(file);
-  return {};
-}
-
-/// A rename is on the disk when its folder is.
-Status syncFolder(const std::string& folder) {
-  const os::Fd opened{open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!opened || fsync(opened.get()) != 0) return failed(folder);
-  return {};
-}
-
 }  // namespace
 
 std::string WanOverrides::defaultFile() {
@@ -131,20 +106,13 @@ std::map<std::string, std::string> WanOverrides::down() const {
 }
 
 Status WanOverrides::save() const {
-  const std::string folder = folderOf(file_);
+  const std::string folder = os::folderOf(file_);
   if (all_.empty()) {
     if (unlink(file_.c_str()) != 0) return errno == ENOENT ? Status{} : Status{failed(file_)};
-    return syncFolder(folder);
+    return os::syncFolder(folder);
   }
   if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return failed(folder);
-  // One name, not a random one: what a killed daemon left is written over by the next.
-  const std::string fresh = file_ + ".new";
-  if (const Status written = writeNew(fresh, textOf(all_)); !written) {
-    unlink(fresh.c_str());
-    return written;
-  }
-  if (rename(fresh.c_str(), file_.c_str()) != 0) return failed(file_);
-  return syncFolder(folder);
+  return os::replaceFile(file_, textOf(all_));
 }
 
 }  // namespace wgsteer

@@ -115,6 +115,13 @@ quietly() { "$@" >/dev/null 2>&1; }
 
 fails() { ! quietly "$@"; }
 
+# What it prints is left in $work/out and $work/err.
+code_of() { # COMMAND... -> its exit status
+  local code=0
+  "$@" >"$work/out" 2>"$work/err" || code=$?
+  echo "$code"
+}
+
 # ---- Families -------------------------------------------------------------------------------------------------------
 
 # A case says $family, ${wan_address[0]}, ... and is right for both.

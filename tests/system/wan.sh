@@ -13,12 +13,6 @@ wan = next(w for w in json.load(sys.stdin)["wans"] if w["name"] == sys.argv[1])
 print(eval(sys.argv[2]))' "$@"
 }
 
-code_of() { # COMMAND... -> its exit status
-  local code=0
-  "$@" >"$work/out" 2>"$work/err" || code=$?
-  echo "$code"
-}
-
 # The WAN is disabled, and the tunnel goes by the other.
 disabled() { # WHAT
   await_traffic "$1: traffic by the other"

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What Prometheus is given, looked at by its own tool.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+readonly kDashboard=${BASH_SOURCE[0]%/*}/../../docs/grafana.json kPage=${BASH_SOURCE[0]%/*}/../../docs/metrics.md
+
+need_promtool() { command -v promtool >/dev/null || skip 'no promtool'; }
+metric() { wgsteer metrics | awk -v name="$1" 'index($0, name) == 1 { print $NF; exit }'; } # START-OF-LINE
+
+case_of_a_failover() {
+  need_promtool
+  steered_tunnel_up
+  wgsteer metrics >"$work/before"
+  promtool check metrics <"$work/before" >"$work/said" 2>&1 || fail "promtool: $(<"$work/said")"
+  equal 'it says nothing' '' "$(<"$work/said")"
+  equal 'the daemon runs' 1 "$(metric 'wgsteer_up ')"
+  equal 'the first WAN is up' 1 "$(metric "wgsteer_wan_up{wan=\"wan0\",device=\"wan0\",family=\"ipv$family\"}")"
+  check 'a handshake was counted' at_least 1 metric 'wgsteer_wan_handshake_responses_total{wan="wan0"'
+  wan_link_down 0
+  await_traffic 'traffic by the second WAN'
+  equal 'it is down' 0 "$(metric "wgsteer_wan_up{wan=\"wan0\",device=\"wan0\",family=\"ipv$family\"}")"
+  check 'failovers' at_least 1 metric 'wgsteer_failovers_total '
+  equal 'by the second' 1 "$(metric "wgsteer_policy_wan_info{policy=\"default\",family=\"ipv$family\",wan=\"wan1\"}")"
+  equal 'all buckets and the count are one' "$(metric 'wgsteer_event_to_applied_seconds_count{kind="link"}')" \
+    "$(metric 'wgsteer_event_to_applied_seconds_bucket{kind="link",le="+Inf"}')"
+  wgsteer metrics | promtool check metrics || fail 'promtool after the failover'
+}
+
+case_into_a_file() {
+  need_promtool
+  steered_tunnel_up
+  mkdir "$work/full"
+  router mount -t tmpfs -o size=64k none "$work/full"
+  equal 'written' 0 "$(code_of wgsteer metrics --textfile "$work/full/wgsteer.prom")"
+  router cat "$work/full/wgsteer.prom" >"$work/prom"
+  promtool check metrics <"$work/prom" || fail 'promtool'
+  router bash -c "head -c 65536 /dev/zero >$work/full/filler" 2>/dev/null || true
+  equal 'a full disk is an error' 1 "$(code_of wgsteer metrics --textfile "$work/full/wgsteer.prom")"
+  check 'which is said' grep -q 'No space left' "$work/err"
+  equal 'the old one is as it was' "$(<"$work/prom")" "$(router cat "$work/full/wgsteer.prom")"
+  equal 'nothing else is left' 'filler wgsteer.prom ' "$(router ls "$work/full" | tr '\n' ' ')"
+}
+
+case_without_a_daemon() {
+  need_promtool
+  topology_up
+  tunnel_up route_halves
+  equal 'no error' 0 "$(code_of wgsteer metrics)"
+  equal 'the daemon does not run' 0 "$(metric 'wgsteer_up ')"
+  wgsteer metrics | promtool check metrics || fail 'promtool'
+}
+
+case_dashboard_and_page_know_them() {
+  steered_tunnel_up
+  local names name
+  mapfile -t names < <(wgsteer metrics | sed -n 's/^# TYPE \([^ ]*\) .*/\1/p')
+  for name in "${names[@]}"; do grep -q "\`$name" "$kPage" || fail "docs/metrics.md does not know $name"; done
+  python3 -m json.tool "$kDashboard" /dev/null || fail 'docs/grafana.json is no JSON'
+  local drawn
+  mapfile -t drawn < <(grep -o 'wgsteer_[a-z_]*' "$kDashboard" | sort -u)
+  ((${#drawn[@]})) || fail 'docs/grafana.json has no metrics'
+  for name in "${drawn[@]}"; do
+    name=${name%_bucket}
+    [[ " ${names[*]} " == *" $name "* ]] || fail "docs/grafana.json has $name, which there is not"
+  done
+}
+
+run_cases "$@"
