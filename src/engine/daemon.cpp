@@ -137,6 +137,7 @@ class Daemon {
   }
 
   void poll() {
+    if (watchdogWanted_) os::serviceNotify("WATCHDOG=1");
     const auto began = os::monotonicNow();
     const std::int64_t wallClock = os::wallClockSeconds();
     engine_.onPoll();
@@ -304,6 +305,7 @@ class Daemon {
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;
+  const bool watchdogWanted_ = os::watchdogWanted();
   bool kernelReady_ = false;
   bool pollDue_ = false;
   bool retryDue_ = false;

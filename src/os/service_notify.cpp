@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "os/fd.hpp"
 
@@ -26,6 +27,12 @@ void serviceNotify(std::string_view state) {
   [[maybe_unused]] const auto sent =
       sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
              static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+}
+
+bool watchdogWanted() {
+  const char* process = std::getenv("WATCHDOG_PID");
+  return std::getenv("WATCHDOG_USEC") != nullptr &&
+         (process == nullptr || std::strtol(process, nullptr, 10) == static_cast<long>(getpid()));
 }
 
 }  // namespace wgsteer::os

@@ -8,4 +8,7 @@ namespace wgsteer::os {
 
 void serviceNotify(std::string_view state);
 
+/// Whether systemd restarts a service that is not heard of (WatchdogSec=, sd_watchdog_enabled(3)).
+bool watchdogWanted();
+
 }  // namespace wgsteer::os

@@ -16,6 +16,7 @@ readonly kTestPackages=(
   dnsmasq-base unbound iptables
   kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 shellcheck python3 strace
   chromium
+  libfaketime prometheus lintian dpkg-dev systemd man-db zsh
 )
 
 installed() { # PACKAGE
@@ -48,9 +49,11 @@ install_missing() { # PACKAGE...
   done
   ((${#available[@]} == 0)) ||
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${available[@]}" >/dev/null
-  # Its package starts it, and it would take this machine's port 53; the tests start one of their own.
-  if [[ " ${available[*]} " == *" unbound "* && -d /run/systemd/system ]]; then
-    systemctl disable --quiet --now unbound.service
-  fi
+  # Their packages start them; the tests start one of their own, or need a tool of the package only.
+  local service
+  for service in unbound prometheus; do
+    [[ " ${available[*]} " != *" $service "* || ! -d /run/systemd/system ]] ||
+      systemctl disable --quiet --now "$service.service"
+  done
   ((${#available[@]} == ${#missing[@]}))
 }
