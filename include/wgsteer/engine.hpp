@@ -178,7 +178,7 @@ class Engine {
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   /// Ways of a tunnel's peers, and which of these go by a WAN of their own.
   std::map<IfName, std::pair<Ways, std::map<std::size_t, std::size_t>>> ways_;
-  bool endpointsMoved_ = false;  ///< what they were before may still be steered to
+  bool endpointsMoved_ = false;         ///< what they were before may still be steered to
   std::map<IfName, int> unstickAgain_;  ///< at so many further polls
   std::optional<std::chrono::nanoseconds> retryAfter_;
   std::optional<std::chrono::nanoseconds> backOff_;  ///< before the last retry that was scheduled
