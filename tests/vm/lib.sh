@@ -190,14 +190,13 @@ table inet witness {
 RULES
 }
 
+# A test of the machine's own network redefines it.
+router_namespace() { ip netns add router; }
+
 topology_up() {
-  ip -batch - <<'LINKS'
-netns add router
-netns add isp0
-netns add isp1
-netns add server
-LINKS
   local namespace
+  router_namespace
+  for namespace in isp0 isp1 server; do ip netns add "$namespace"; done
   for namespace in router isp0 isp1 server; do
     quiet_ipv6 "$namespace"
   done
@@ -486,7 +485,7 @@ wgsteer() { router timeout 60 wgsteer "$@"; }
 # The daemon lives and the kernel is as it wants it.
 converged() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
-  router_ip rule show | grep -qw 'proto 87' && wgsteer plan >"$case_results/plan" 2>&1
+  router_ip -N rule show | grep -qw 'proto 87' && wgsteer plan >"$case_results/plan" 2>&1
 }
 
 daemon_alive() { kill -0 "$daemon_pid" 2>/dev/null; }
@@ -532,8 +531,8 @@ kernel_state() {
 
 # Our own part of it, without counters.
 own_state() {
-  router ip -4 rule show | grep -w 'proto 87' || true
-  router ip -6 rule show | grep -w 'proto 87' || true
+  router ip -N -4 rule show | grep -w 'proto 87' || true
+  router ip -N -6 rule show | grep -w 'proto 87' || true
   router ip -4 route show table all proto 87
   router ip -6 route show table all proto 87
   router nft -s list table inet wgsteer 2>/dev/null || true

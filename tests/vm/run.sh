@@ -3,20 +3,21 @@
 #
 # Boots a Debian kernel in qemu and runs a test script in it, with our binary.
 #
-#   run.sh [--binary FILE] [--timeout SECONDS] [--results FOLDER] [--only PATTERN] [--file FILE]... SCRIPT
+#   run.sh [--binary FILE] [--timeout SECONDS] [--results FOLDER] [--only PATTERN] [--file FILE]... [--system] SCRIPT
 #
 #   --binary FILE      becomes /usr/sbin/wgsteer, with its libraries
 #   --timeout SECONDS  of wall clock, for the whole boot (default 240)
 #   --results FOLDER   gets what the script left in /results, the console, and dmesg
 #   --only PATTERN     extended regular expression: run only the cases of SCRIPT that match, such as failover or v6
 #   --file FILE        copied to /test/ as well
+#   --system           in a Debian with systemd, which runs SCRIPT as a service; without it there is nothing but a busybox
 #
 # Exit status: that of the script; 1 after a panic, a hang or a missing result; 77 if this machine has no qemu or cannot
 # have the kernel (with CI=true that is 1 too, so that nothing is skipped unseen).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-binary='' timeout=240 results='' only='' files=()
+binary='' timeout=240 results='' only='' files=() system=''
 
 usage() {
   sed -n '3,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
@@ -25,6 +26,11 @@ usage() {
 
 while [[ ${1:-} == --* ]]; do
   [[ $1 == --help || $# -lt 2 ]] && usage
+  if [[ $1 == --system ]]; then
+    system=yes
+    shift
+    continue
+  fi
   case $1 in
     --binary) binary=$2 ;;
     --timeout) timeout=$2 ;;
@@ -40,11 +46,19 @@ script=$1
 [[ -r $script ]] || { echo "vm: $script: no such script" >&2; exit 64; }
 [[ -z $binary || -x $binary ]] || { echo "vm: $binary: no such program (is it built?)" >&2; exit 1; }
 
-prepared_status=0
-prepared=$("$here/prepare.sh") || prepared_status=$?
-if ((prepared_status)); then
-  [[ $prepared_status -eq 77 && ${CI:-} != true ]] && exit 77
-  exit 1
+prepared() { # SCRIPT -> what it prints
+  local status=0
+  "$here/$1" || status=$?
+  [[ $status -ne 77 || ${CI:-} != true ]] || status=1
+  return $status
+}
+
+base=$(prepared prepare.sh) || exit $?
+archives=("$base/base.cpio")
+memory=384
+if [[ -n $system ]]; then
+  archives+=("$(prepared prepare_system.sh)") || exit $?
+  memory=1024
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/wgsteer-vm.XXXXXX")
@@ -53,7 +67,7 @@ trap 'rm -rf "$work"' EXIT
 # What belongs to this run alone is a second archive behind the base: the kernel unpacks both, and a later file wins.
 root=$work/root
 mkdir -p "$root/test"
-cp "$here/lib.sh" "$root/test/lib.sh"
+cp "$here/lib.sh" "$here/guest/session" "$here/guest/wgsteer-test.service" "$root/test/"
 cp "$script" "$root/test/script"
 ((${#files[@]} == 0)) || cp "${files[@]}" "$root/test/"
 printf '%s' "$only" >"$root/test/only"
@@ -71,7 +85,7 @@ if [[ -n $binary ]]; then
     done < <(ldd "$binary" | grep -o '/[^ ]*')
   fi
 fi
-(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) | cat "$prepared/base.cpio" - >"$work/initrd"
+(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) | cat "${archives[@]}" - >"$work/initrd"
 
 # The machine. No KVM: it runs anywhere, in a container or another virtual machine.
 #  - pc without ACPI and PCI boots fastest: there is nothing to probe (q35 takes a third longer, microvm four times as long).
@@ -83,7 +97,7 @@ fi
 #  - panic=-1 with -no-reboot: a panic ends qemu at once, and the missing result tells.
 # shellcheck disable=SC2054 # the commas are qemu's
 machine=(
-  -machine pc,usb=off,vmport=off,hpet=off -accel tcg -icount shift=0,sleep=off -cpu max,la57=off -smp 1 -m 384
+  -machine pc,usb=off,vmport=off,hpet=off -accel tcg -icount shift=0,sleep=off -cpu max,la57=off -smp 1 -m "$memory"
   -nodefaults -no-user-config -display none -no-reboot
 )
 command_line='console=ttyS0 quiet loglevel=5 panic=-1 oops=panic pci=off acpi=off mitigations=off nokaslr tsc=reliable'
@@ -93,7 +107,7 @@ command_line+=' norandmaps init_on_alloc=0 lsm='
 started=$EPOCHREALTIME
 qemu_status=0
 timeout --kill-after=5 "$timeout" qemu-system-x86_64 "${machine[@]}" \
-  -kernel "$prepared/vmlinux" -initrd "$work/initrd" -append "$command_line" \
+  -kernel "$base/vmlinux" -initrd "$work/initrd" -append "$command_line" \
   -chardev file,id=console,path="$work/console" -serial chardev:console \
   -chardev stdio,id=output,signal=off -serial chardev:output \
   -chardev file,id=results,path="$work/results.tar" -serial chardev:results \
@@ -118,5 +132,5 @@ if [[ ! -f $work/results/exit-status ]]; then
   exit 1
 fi
 status=$(<"$work/results/exit-status")
-echo "vm: exit status $status after $elapsed s, kernel $(<"$prepared/release")"
+echo "vm: exit status $status after $elapsed s, kernel $(<"$base/release")"
 exit "$status"

@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
+#
+# The Debian package under a real systemd: installed, upgraded, hung, removed. /test/first.deb and /test/next.deb differ in
+# their version alone. The router is the machine itself, so that dpkg, systemd and networkd are the real ones.
+
+router_namespace() { ip netns attach router 1; }
+
+# Nothing to put away: the machine ends with its only case.
+end_case() { :; }
+
+dpkg_quietly() { # ARGUMENTS...
+  dpkg --force-unsafe-io "$@" >"$case_results/dpkg.log" 2>&1 || fail "dpkg $*: $(tail -n 5 "$case_results/dpkg.log")"
+}
+
+of_service() { systemctl show --value --property "$1" wgsteer.service; } # PROPERTY
+
+service_is_up() { [[ $(of_service ActiveState) == active ]]; }
+
+own_names_shown() {
+  ip rule show | grep -q 'lookup wgsteer-wan-1 proto wgsteer' ||
+    fail "ip rule: $(ip rule show)"
+}
+
+runs_with_no_more_than_it_needs() {
+  local status
+  status=/proc/$(of_service MainPID)/status
+  # CAP_NET_ADMIN (12) and CAP_NET_RAW (13).
+  equal 'capabilities' 0000000000003000 "$(awk '$1 == "CapBnd:" { print $2 }' "$status")"
+  equal 'system calls are filtered' 2 "$(awk '$1 == "Seccomp:" { print $2 }' "$status")"
+  equal 'settings of WANs can be written' 1 "$(</proc/sys/net/ipv4/conf/wan0/ignore_routes_with_linkdown)"
+  equal 'programs that fight with it can be named' systemd "$(nsenter --mount --target "$(of_service MainPID)" \
+    setpriv --bounding-set -all,+net_admin,+net_raw cat /proc/1/comm)"
+  equal 'nothing was refused' '' "$(journalctl --unit wgsteer --output cat | grep -E 'EPERM|EACCES|EROFS|denied|Read-only' || true)"
+}
+
+# Steered by wan0 since the last reset, and nothing lost on the way.
+unbroken() { # DESCRIPTION
+  await_traffic "$1: traffic"
+  equal "$1: packets by wan1" 0 "$(sent 1)"
+  nothing_misrouted "$1"
+  check "$1: no answer is missing" none_missing
+}
+
+none_missing() {
+  local last
+  last=$(sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$traffic_log" | tail -n 1)
+  (($(answers) >= last))
+}
+
+case_installed_upgraded_hung_removed() {
+  local before installed
+  systemctl start systemd-networkd.service
+  tunnel_up
+  route_halves wg0
+  before=$(kernel_state)
+
+  note 'installed'
+  dpkg_quietly --install /test/first.deb
+  await 'the service is up' 20 service_is_up
+  daemon_pid=$(of_service MainPID)
+  await_converged
+  own_names_shown
+  runs_with_no_more_than_it_needs
+  getent group wgsteer >/dev/null || fail 'no group wgsteer'
+  wgsteer status | grep -q wg0 || fail 'status'
+  equal 'watchdog' 30s "$(of_service WatchdogUSec)"
+  traffic_start
+  steady_on 0 'installed'
+  installed=$(own_state)
+
+  note 'networkd started anew'
+  systemctl restart systemd-networkd.service
+  equal 'ours after networkd' "$installed" "$(own_state)"
+
+  note 'upgraded'
+  counters_reset
+  dpkg_quietly --install /test/next.deb
+  [[ $(of_service MainPID) != "$daemon_pid" ]] || fail 'the upgrade did not start the daemon anew'
+  daemon_pid=$(of_service MainPID)
+  await_converged
+  unbroken 'upgraded'
+  equal 'ours after the upgrade' "$installed" "$(own_state)"
+
+  note 'hung, and ended by the watchdog'
+  counters_reset
+  kill -STOP "$daemon_pid"
+  await 'systemd starts it anew' 60 started_anew
+  daemon_pid=$(of_service MainPID)
+  await_converged
+  unbroken 'hung'
+  equal 'ours after the watchdog' "$installed" "$(own_state)"
+
+  note 'removed'
+  traffic_stop
+  dpkg_quietly --remove wgsteer
+  daemon_pid=''
+  equal 'all as it was before' "$before" "$(kernel_state)"
+  dpkg_quietly --purge wgsteer
+  equal 'files left' '' "$(ls -d /etc/iproute2/rt_*.d/wgsteer* /var/lib/wgsteer /etc/systemd/system/*/wgsteer* 2>/dev/null || true)"
+}
+
+started_anew() {
+  service_is_up && [[ $(of_service MainPID) != "$daemon_pid" && $(of_service NRestarts) == 1 ]]
+}
