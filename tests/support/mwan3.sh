@@ -134,7 +134,7 @@ mwan3_rules_present() {
 mwan3_marked_some() {
   local tool=iptables
   [[ $family == 4 ]] || tool=ip6tables
-  (($(router "$tool" -t mangle -L mwan3_policy_wanb_wan -v -x -n | awk '/MARK/ { print $1; exit }') > 0))
+  (($(router "$tool" -t mangle -L mwan3_policy_wanb_wan -v -x -n | awk '/MARK/ && !found++ { print $1 }') > 0))
 }
 
 # system_flush_rules() at its first load, one request a rule; the three of the kernel are put back by netifd itself.

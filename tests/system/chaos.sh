@@ -164,7 +164,7 @@ other_gateway() { echo "${wan_gateway[$1]%1}7"; } # WAN
 act_address_changes() {
   local wan old new
   wan=$(drawn 2)
-  old=$(router_ip -oneline addr show dev "${wan_device[$wan]}" scope global | awk '{ print $4; exit }')
+  old=$(router_ip -oneline addr show dev "${wan_device[$wan]}" scope global | awk 'NR == 1 { print $4 }')
   new=$(one_of "${wan_address[$wan]}" "${wan_address[$wan]%0}1")/$wan_length
   [[ $old != "$new" ]] || return 0
   router_ip addr del "$old" dev "${wan_device[$wan]}"

@@ -151,10 +151,10 @@ case_failover_beside_mwan3() {
   beside_mwan3
   wan_carrier_down 0
   await 10 'by the second WAN' at_least 1 right 1
-  steady_on 1 'failed over'
+  comes_to_rest_on 1 'failed over'
   wan_carrier_up 0
   await 20 'by the first WAN again' at_least 1 right 0
-  steady_on 0 'failed back'
+  comes_to_rest_on 0 'failed back'
 }
 
 # All rules but the kernel's, both families. Ours come back, theirs are theirs to restore.

@@ -19,11 +19,11 @@ bounded() { # WHAT
 case_link_down_and_back() {
   steered_tunnel_up
   wan_link_down 0
-  steady_on 1 'first WAN down'
+  comes_to_rest_on 1 'first WAN down'
   bounded 'first WAN down'
   wan_up 0
   await 5 'converged' converged
-  steady_on 0 'first WAN back'
+  comes_to_rest_on 0 'first WAN back'
   bounded 'down and back'
 }
 
@@ -31,12 +31,12 @@ case_carrier_loss_and_back() {
   steered_tunnel_up
   wan_carrier_down 0
   await_traffic 'traffic after the loss'
-  steady_on 1 'no carrier'
+  comes_to_rest_on 1 'no carrier'
   bounded 'no carrier'
   wan_carrier_up 0
   await 5 'converged' converged
   await_traffic 'traffic after the return'
-  steady_on 0 'carrier back'
+  comes_to_rest_on 0 'carrier back'
   bounded 'loss and return'
 }
 
@@ -46,7 +46,7 @@ case_fwmark_of_the_user() {
   steered_tunnel_up
   wan_carrier_down 0
   await_traffic 'traffic after the loss'
-  steady_on 1 'no carrier'
+  comes_to_rest_on 1 'no carrier'
   bounded 'no carrier'
   equal 'the fwmark' 0xca6c "$(tunnel_mark)"
 }
@@ -81,7 +81,7 @@ case_both_down() {
   equal 'into the tunnel while there is no WAN' 0 "$(looped)"
   wan_up 1
   await_traffic 'traffic by the second' 20
-  steady_on 1 'the second is back'
+  comes_to_rest_on 1 'the second is back'
   equal 'into the tunnel' 0 "$(looped)"
 }
 

@@ -27,13 +27,13 @@ case_overrun() {
   await 10 'converged' converged
   check 'events were lost' at_least 1 daemon_member resyncs
   await_traffic 'traffic by the second WAN'
-  steady_on 1 'after the overrun'
+  comes_to_rest_on 1 'after the overrun'
 }
 
 case_route_feed() {
   steered_tunnel_up
   local before after via
-  via=$(router_ip route show default dev "${wan_device[0]}" | sed -n 's/.*via \([^ ]*\).*/\1/p' | head -n 1)
+  via=$(router_ip route show default dev "${wan_device[0]}" | sed -n 's/.*via \([^ ]*\).*/\1/p' | sed -n 1p)
   if [[ $family == 4 ]]; then
     seq 0 29999 | awk -v via="$via" '{ printf "route add 100.%d.%d.%d/32 via %s table 77\n", $1 / 65536 + 64, $1 / 256 % 256, $1 % 256, via }' >"$work/feed"
   else

@@ -50,12 +50,12 @@ case_silent_death_and_return() {
   await 10 'the WAN is found dead' grep -q 'WAN w0 is down: 1 of 1 target unanswered' "$daemon_log"
   await_traffic 'traffic by the other'
   note "traffic again after $(($(now_ms) - since)) ms"
-  steady_on 1 'first WAN dead'
+  comes_to_rest_on 1 'first WAN dead'
   check 'status says why' has_line 'target unanswered' wgsteer status
   answers_again 0
   await 10 'the WAN is found well' grep -q 'WAN w0 is up again' "$daemon_log"
   await_traffic 'traffic afterwards'
-  steady_on 0 'first WAN back'
+  comes_to_rest_on 0 'first WAN back'
   equal 'told once' 1 "$(grep -c 'WAN w0 is down' "$daemon_log")"
 }
 
@@ -74,7 +74,7 @@ case_silent_death_in_time() {
   took=$(($(now_ms) - since))
   note "traffic again after $took ms"
   check 'in under 3.5 s' test "$took" -lt 3500
-  steady_on 1 'first WAN dead'
+  comes_to_rest_on 1 'first WAN dead'
 }
 
 wan_expression() { # WAN PYTHON-EXPRESSION OF wan
@@ -110,22 +110,22 @@ case_quality_is_looked_at() {
     add rule inet silence input icmpv6 type echo-request numgen inc mod 2 0 drop'
   await 15 'the WAN is found poor' grep -q 'WAN w0 is down: 1 of 1 target too slow or lossy' "$daemon_log"
   await_traffic 'traffic by the other'
-  steady_on 1 'first WAN poor'
+  comes_to_rest_on 1 'first WAN poor'
   answers_again 0
   await 15 'the WAN is found well' grep -q 'WAN w0 is up again' "$daemon_log"
   await_traffic 'traffic afterwards'
-  steady_on 0 'first WAN back'
+  comes_to_rest_on 0 'first WAN back'
 }
 
 case_link_that_returns_is_trusted_at_once() {
   probed_tunnel_up
   wan_carrier_down 0
   await_traffic 'traffic by the other'
-  steady_on 1 'no carrier'
+  comes_to_rest_on 1 'no carrier'
   wan_carrier_up 0
   await 5 'converged' converged
   await_traffic 'traffic afterwards'
-  steady_on 0 'carrier back'
+  comes_to_rest_on 0 'carrier back'
 }
 
 found_dead() { grep -cE 'WAN w[01] is down' "$daemon_log" || true; }
@@ -145,7 +145,7 @@ recovers_by_itself() {
   answers_again 1
   await 10 'the second is found well' grep -q 'WAN w1 is up again' "$daemon_log"
   await_traffic 'traffic by the one that returned' 20
-  steady_on 1 'second WAN back'
+  comes_to_rest_on 1 'second WAN back'
   answers_again 0
   await 10 'the first is found well' grep -q 'WAN w0 is up again' "$daemon_log"
   comes_to_rest_on 0 'both back'

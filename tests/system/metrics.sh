@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 readonly kDashboard=${BASH_SOURCE[0]%/*}/../../docs/grafana.json kPage=${BASH_SOURCE[0]%/*}/../../docs/metrics.md
 
 need_promtool() { command -v promtool >/dev/null || skip 'no promtool'; }
-metric() { wgsteer metrics | awk -v name="$1" 'index($0, name) == 1 { print $NF; exit }'; } # START-OF-LINE
+metric() { wgsteer metrics | awk -v name="$1" '!found && index($0, name) == 1 { found = 1; print $NF }'; } # START-OF-LINE
 
 case_of_a_failover() {
   need_promtool

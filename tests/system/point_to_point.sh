@@ -82,15 +82,15 @@ case_without_gateway() {
   await_handshake
   steady_on 0 'point to point'
   router ip link set ppp0 down
-  steady_on 1 'ppp0 down'
+  comes_to_rest_on 1 'ppp0 down'
   point_to_point_up
   await 5 'converged' converged
-  steady_on 0 'ppp0 back'
+  comes_to_rest_on 0 'ppp0 back'
   # The peer hung up: the device itself is gone.
   stop_process "$wire_pid"
   await 5 'ppp0 is gone' fails router ip link show ppp0
   await_traffic 'traffic by the second'
-  steady_on 1 'ppp0 gone'
+  comes_to_rest_on 1 'ppp0 gone'
 }
 
 run_cases "$@"

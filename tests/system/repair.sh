@@ -25,7 +25,7 @@ mended() { # WHAT COMMAND...
   steady_on 0 "after $what"
 }
 
-own_table() { router_ip rule show | sed -n 's/^70:.*lookup \([0-9]*\).*/\1/p' | head -n 1; }
+own_table() { router_ip rule show | sed -n 's/^70:.*lookup \([0-9]*\).*/\1/p' | sed -n 1p; }
 
 case_rules_flushed() {
   steered_tunnel_up

@@ -33,7 +33,7 @@ moves_to_the_second_wan() { # WHAT
   await 20 "$1: noticed" grep -q ': trying w1' "$daemon_log"
   await_traffic "$1: traffic by the other" 20
   note "$1: traffic again after $(($(now_ms) - since)) ms"
-  steady_on 1 "$1"
+  comes_to_rest_on 1 "$1"
   check "$1: the WAN itself is not to blame" has_line 'w0 .* up' wgsteer status
 }
 
@@ -69,7 +69,7 @@ case_back_when_it_works_again() {
   await 40 'the first WAN is tried at a quiet moment' grep -q 'trying w0' "$daemon_log"
   traffic_start
   await_traffic 'traffic afterwards'
-  steady_on 0 'first WAN again'
+  comes_to_rest_on 0 'first WAN again'
 }
 
 # Nothing can be done for a peer that is switched off; the other one and the WANs have nothing to do with it.
@@ -98,7 +98,7 @@ case_the_way_out_goes_as_well() {
   isp_relents 0
   wan_carrier_down 1
   await_traffic 'traffic by the first'
-  steady_on 0 'second WAN gone'
+  comes_to_rest_on 0 'second WAN gone'
 }
 
 run_cases "$@"

@@ -16,7 +16,7 @@ print(eval(sys.argv[2]))' "$@"
 # The WAN is disabled, and the tunnel goes by the other.
 disabled() { # WHAT
   await_traffic "$1: traffic by the other"
-  steady_on 1 "$1"
+  comes_to_rest_on 1 "$1"
 }
 
 case_down_is_remembered_until_auto() {
@@ -49,12 +49,12 @@ case_down_is_remembered_until_auto() {
 
   wgsteer wan wan0 auto
   await_traffic 'auto: traffic'
-  steady_on 0 'auto'
+  comes_to_rest_on 0 'auto'
   check 'nothing is left of it' test ! -e "/proc/${holder[router]}/root/var/run/wgsteer/wans"
   daemon_stop KILL
   daemon_start_and_converge
   await_traffic 'auto: traffic after kill -9'
-  steady_on 0 'auto after kill -9'
+  comes_to_rest_on 0 'auto after kill -9'
 }
 
 case_wrong_words() {
@@ -111,7 +111,7 @@ case_up_whatever_probes_say() {
   disabled 'probes'
   wgsteer wan w0 up --reason 'probes lie'
   await_traffic 'up: traffic'
-  steady_on 0 'up by hand'
+  comes_to_rest_on 0 'up by hand'
   check 'which is said' has_line 'w0 .* up .*by hand: probes lie' wgsteer status
   wan_carrier_down 0
   disabled 'up by hand without a carrier'
@@ -119,7 +119,7 @@ case_up_whatever_probes_say() {
   wan_carrier_up 0
   await 5 'converged' converged
   await_traffic 'carrier back: traffic'
-  steady_on 0 'carrier back'
+  comes_to_rest_on 0 'carrier back'
   wgsteer wan w0 auto
   await 10 'probes count again' has_line 'w0 .*down .*1 of 1 target unanswered' wgsteer status
   disabled 'probes again'
