@@ -29,8 +29,10 @@ namespace {
 /// Where user-space implementations of WireGuard put their sockets; a tunnel is one as soon as its socket is there.
 constexpr const char* kUapiDirectory = "/var/run/wireguard";
 
-/// Tunnels announce nothing, so they are read each second; where that takes long, at most for a twentieth of the time.
+/// Tunnels announce nothing, so they are read each second; where that is much work, at most for a twentieth of a
+/// processor. Work, not time that went by: a look during which this process was stopped would be the last for long.
 constexpr std::chrono::nanoseconds kPollPeriod = std::chrono::seconds{1};
+constexpr std::chrono::nanoseconds kMaxPollPeriod = std::chrono::seconds{10};
 constexpr int kPollShare = 20;
 
 class Daemon {
@@ -139,11 +141,12 @@ class Daemon {
   void poll() {
     if (watchdogWanted_) os::serviceNotify("WATCHDOG=1");
     const auto began = os::monotonicNow();
+    const auto workedBefore = os::processorTime();
     const std::int64_t wallClock = os::wallClockSeconds();
     engine_.onPoll();
     engine_.followNames(wallClock);
     engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
-    poll_.arm(std::max(kPollPeriod, kPollShare * (os::monotonicNow() - began)));
+    poll_.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
   }
 
   void noticeLinks() {

@@ -46,6 +46,8 @@ void Timer::acknowledge() {
 
 std::chrono::nanoseconds monotonicNow() { return read(CLOCK_MONOTONIC); }
 
+std::chrono::nanoseconds processorTime() { return read(CLOCK_PROCESS_CPUTIME_ID); }
+
 std::int64_t wallClockSeconds() { return wallClockMilliseconds() / 1000; }
 
 std::int64_t wallClockMilliseconds() {

@@ -27,6 +27,8 @@ class Timer {
 
 /// Nanoseconds since boot (CLOCK_MONOTONIC).
 std::chrono::nanoseconds monotonicNow();
+/// Nanoseconds for which a processor worked for this process, in the kernel too (CLOCK_PROCESS_CPUTIME_ID).
+std::chrono::nanoseconds processorTime();
 /// Seconds since the epoch (CLOCK_REALTIME), as WireGuard counts handshakes.
 std::int64_t wallClockSeconds();
 std::int64_t wallClockMilliseconds();

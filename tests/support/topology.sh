@@ -92,6 +92,12 @@ await() { # SECONDS WHAT COMMAND...
   holds_within "$seconds" "$@" || fail "not within $seconds s: $what ($*)"
 }
 
+at_most() { # MAXIMUM COMMAND... -> whether COMMAND prints at most MAXIMUM
+  local maximum=$1
+  shift
+  (($("$@") <= maximum))
+}
+
 at_least() { # MINIMUM COMMAND... -> whether COMMAND prints at least MINIMUM
   local minimum=$1
   shift

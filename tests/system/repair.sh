@@ -67,6 +67,21 @@ case_fwmark_reset() {
   steady_on 0 'after the fwmark was reset'
 }
 
+# A look that had to wait for a tunnel is not the last for long.
+case_fwmark_reset_after_a_hung_tunnel() {
+  steered_tunnel_up
+  local mark
+  mark=$(tunnel_mark)
+  kill -STOP "$tunnel_pid"
+  local noticed=yes
+  holds_within 5 grep -q "$tunnel_device.*no whole answer" "$daemon_log" || noticed=no
+  kill -CONT "$tunnel_pid"
+  equal 'it was noticed that the tunnel does not answer' yes "$noticed"
+  router wg set "$tunnel_device" fwmark 0
+  await 5 'the fwmark is back' prints "$mark" tunnel_mark
+  steady_on 0 'after the tunnel hung'
+}
+
 case_sysctl_reset() {
   steered_tunnel_up
   local key="net.ipv$family.conf.${wan_device[0]}.ignore_routes_with_linkdown"
