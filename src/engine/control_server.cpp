@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/control_request.hpp"
 #include "engine/control_socket.hpp"
 
 namespace wgsteer {
@@ -115,17 +116,15 @@ void ControlServer::receive(int client) {
 }
 
 bool ControlServer::handle(int client, const std::string& line) {
-  const auto request = nlohmann::json::parse(line, nullptr, false);
+  const auto request = readRequest(line);
   nlohmann::json reply{{"version", kControlVersion}, {"ok", false}};
-  if (!request.is_object() || !request.contains("request") || !request["request"].is_string())
-    reply["error"] = "a request is {\"version\":1,\"request\":NAME}";
-  else if (!request.contains("version") || request["version"] != kControlVersion)
-    reply["error"] = "this daemon speaks version " + std::to_string(kControlVersion);
-  else if (request["request"] == "monitor") {
+  if (!request) {
+    reply["error"] = request.error().what;
+  } else if ((*request)["request"] == "monitor") {
     if (!std::exchange(clients_[client].watches, true)) ++watchers_;
     reply["ok"] = true;
   } else {
-    reply.update(answer_(request));
+    reply.update(answer_(*request));
   }
   return tell(client, reply);
 }

@@ -48,6 +48,19 @@ void hearOnlyReplies(int descriptor, Family family) {
 
 }  // namespace
 
+std::optional<EchoReply> readEchoReply(Family family, std::span<const std::uint8_t> datagram,
+                                       std::optional<std::uint16_t> rawId) {
+  if (rawId && family == Family::v4) {
+    const std::size_t header = datagram.empty() ? 0 : (datagram[0] & 0x0fU) * 4U;
+    if (datagram.size() < header) return std::nullopt;
+    datagram = datagram.subspan(header);
+  }
+  const std::uint8_t wanted = family == Family::v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
+  if (datagram.size() < kHeader || datagram[0] != wanted || datagram[1] != 0) return std::nullopt;
+  if (rawId && get16(&datagram[4]) != *rawId) return std::nullopt;
+  return EchoReply{.sequence = get16(&datagram[6]), .payload = datagram.subspan(kHeader)};
+}
+
 IcmpProbe::IcmpProbe(const ProbeOptions& options) : options_(options) {
   std::array<std::uint8_t, 2> id{};
   fillRandom(id);
@@ -107,26 +120,17 @@ void IcmpProbe::collect(std::size_t question, std::vector<Reply>& replies) {
     const ssize_t size = recvfrom(socket.fd.get(), buffer.data(), buffer.size(), 0, from.get(), &from.length);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return;
-    std::span<const std::uint8_t> message{buffer.data(), static_cast<std::size_t>(size)};
-    if (socket.raw && family == Family::v4) {
-      const std::size_t header = message.empty() ? 0 : (message[0] & 0x0fU) * 4U;
-      if (message.size() < header) continue;
-      message = message.subspan(header);
-    }
-    if (message.size() < kHeader || (socket.raw && get16(&message[4]) != id_)) continue;
-    take(family, message, from, replies);
+    const auto reply = readEchoReply(family, {buffer.data(), static_cast<std::size_t>(size)},
+                                     socket.raw ? std::optional{id_} : std::nullopt);
+    if (reply && answers(*reply, from)) replies.push_back({reply->sequence, true});
   }
 }
 
-void IcmpProbe::take(Family family, std::span<const std::uint8_t> message, const SocketAddress& from,
-                     std::vector<Reply>& replies) const {
-  const std::uint8_t wanted = family == Family::v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
-  const std::size_t question = get16(&message[6]);
-  if (message[0] != wanted || message[1] != 0 || question >= asked_.size()) return;
-  const Asked& asked = asked_[question];
-  const auto payload = message.subspan(kHeader);
-  if (payload.size() != std::max(options_.size, kMinProbeSize) || !isFrom(from, asked.target)) return;
-  if (std::ranges::equal(payload.first(asked.nonce.size()), asked.nonce)) replies.push_back({question, true});
+bool IcmpProbe::answers(const EchoReply& reply, const SocketAddress& from) const {
+  if (reply.sequence >= asked_.size()) return false;
+  const Asked& asked = asked_[reply.sequence];
+  return reply.payload.size() == std::max(options_.size, kMinProbeSize) && isFrom(from, asked.target) &&
+         std::ranges::equal(reply.payload.first(asked.nonce.size()), asked.nonce);
 }
 
 }  // namespace wgsteer::health

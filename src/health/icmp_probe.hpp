@@ -5,11 +5,22 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "health/probe_socket.hpp"
 
 namespace wgsteer::health {
+
+struct EchoReply {
+  std::uint16_t sequence = 0;
+  std::span<const std::uint8_t> payload;
+};
+/// A datagram as a socket gives it: with the header of IPv4 (RFC 791) if that is a raw one, which `rawId` says; then
+/// the reply must have this identifier. Nothing when it is no echo reply, or another's.
+std::optional<EchoReply> readEchoReply(Family family, std::span<const std::uint8_t> datagram,
+                                       std::optional<std::uint16_t> rawId);
 
 class IcmpProbe {
  public:
@@ -32,8 +43,7 @@ class IcmpProbe {
 
   Status open(Family family, std::size_t question, int epoll);
   std::vector<std::uint8_t> request(Family family, std::size_t question, const Nonce& nonce) const;
-  void take(Family family, std::span<const std::uint8_t> message, const SocketAddress& from,
-            std::vector<Reply>& replies) const;
+  bool answers(const EchoReply& reply, const SocketAddress& from) const;
   Socket& of(Family family) { return family == Family::v4 ? v4_ : v6_; }
 
   ProbeOptions options_;

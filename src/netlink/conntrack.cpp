@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <vector>
 
 namespace wgsteer::netlink {
 
@@ -39,13 +38,19 @@ std::optional<Endpoint> destinationOf(Bytes tuple, Family family) {
   return Endpoint{*address, networkPort(protocol, CTA_PROTO_DST_PORT)};
 }
 
-/// What a flow is deleted by.
-struct Flow {
-  std::uint8_t family = AF_UNSPEC;
-  std::vector<std::uint8_t> tuple;  ///< the original direction's, as the kernel wrote it
-  std::optional<std::uint32_t> id;  ///< so that a flow which has taken its place stays
-  std::optional<std::uint16_t> zone;
-};
+Status deleteFlow(RequestSocket& socket, const Flow& flow) {
+  Message message(messageType(IPCTNL_MSG_CT_DELETE), 0);
+  putHeader(message, flow.family);
+  message.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.tuple);
+  if (flow.id) message.u32(CTA_ID, *flow.id);
+  if (flow.zone) message.u16(CTA_ZONE, *flow.zone);
+  return socket.request(message, [] { return std::string("conntrack -D -p udp"); });
+}
+
+/// ctnetlink is not there, and its module neither (nfnetlink_rcv_msg).
+bool hasNoConntrack(const Error& error) { return error.code == EINVAL || error.code == EOPNOTSUPP; }
+
+}  // namespace
 
 std::optional<Flow> staleFlow(const nlmsghdr* message, const std::map<Endpoint, std::set<Address>>& rightSources) {
   const auto parts = partsOf<nfgenmsg>(message);
@@ -67,20 +72,6 @@ std::optional<Flow> staleFlow(const nlmsghdr* message, const std::map<Endpoint, 
               .id = attributes.integer<std::uint32_t>(CTA_ID),
               .zone = attributes.integer<std::uint16_t>(CTA_ZONE)};
 }
-
-Status deleteFlow(RequestSocket& socket, const Flow& flow) {
-  Message message(messageType(IPCTNL_MSG_CT_DELETE), 0);
-  putHeader(message, flow.family);
-  message.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.tuple);
-  if (flow.id) message.u32(CTA_ID, *flow.id);
-  if (flow.zone) message.u16(CTA_ZONE, *flow.zone);
-  return socket.request(message, [] { return std::string("conntrack -D -p udp"); });
-}
-
-/// ctnetlink is not there, and its module neither (nfnetlink_rcv_msg).
-bool hasNoConntrack(const Error& error) { return error.code == EINVAL || error.code == EOPNOTSUPP; }
-
-}  // namespace
 
 Result<std::size_t> Conntrack::forget(const std::map<Endpoint, std::set<Address>>& rightSources) {
   if (rightSources.empty()) return 0;

@@ -37,6 +37,11 @@ Result<RequestSocket> RequestSocket::open(int protocol) {
   auto* address = reinterpret_cast<sockaddr*>(&self);
   if (::bind(socket, address, length) < 0 || ::getsockname(socket, address, &length) < 0)
     return failWith(errno, "netlink socket");
+  // Nobody but the kernel can send to it then (netlink_getsockbyportid), so an answer is an answer.
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) < 0)
+    return failWith(errno, "netlink socket");
   made.portId_ = self.nl_pid;
   made.input_.resize(kInputSize);
   return made;
@@ -45,10 +50,7 @@ Result<RequestSocket> RequestSocket::open(int protocol) {
 Status RequestSocket::send(Message& message) {
   message.header()->nlmsg_seq = ++sequence_;
   const auto bytes = message.finished();
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
-  while (::sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&kernel),
-                  sizeof kernel) < 0)
+  while (::send(socket_.get(), bytes.data(), bytes.size(), 0) < 0)
     if (errno != EINTR) return failWith(errno, "netlink send");
   return {};
 }
@@ -115,10 +117,7 @@ Status RequestSocket::exchange(std::span<const std::byte> batch, std::uint32_t l
     (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
     sendBuffer_ = batch.size();
   }
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
-  while (::sendto(socket_.get(), batch.data(), batch.size(), 0, reinterpret_cast<const sockaddr*>(&kernel),
-                  sizeof kernel) < 0)
+  while (::send(socket_.get(), batch.data(), batch.size(), 0) < 0)
     if (errno != EINTR) return failWith(errno, "netlink send");
   bool lost = false;
   for (;;) {

@@ -20,21 +20,21 @@ static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE =
               NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_FLOWTABLE_TABLE == 1);
 constexpr std::uint16_t kTableAttribute = 1;
 
+}  // namespace
+
 bool concernsOurTable(const nlmsghdr* message) {
   const auto parts = netlink::partsOf<nfgenmsg>(message);
   if (!parts || parts->header.nfgen_family != NFPROTO_INET) return false;
   return netlink::Attributes<kTableAttribute>(parts->attributes).text(kTableAttribute) == kNftTable;
 }
 
-std::string committer(const nlmsghdr* message) {
+std::string committerOf(const nlmsghdr* message) {
   const auto parts = netlink::partsOf<nfgenmsg>(message);
   if (!parts) return {};
   const netlink::Attributes<NFTA_GEN_MAX> attributes(parts->attributes);
   const std::uint32_t pid = ntohl(attributes.u32(NFTA_GEN_PROC_PID));
   return attributes.text(NFTA_GEN_PROC_NAME) + (pid == 0 ? "" : " (pid " + std::to_string(pid) + ")");
 }
-
-}  // namespace
 
 Result<Events> Events::subscribe(std::uint32_t ownPort) {
   auto socket = netlink::EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
@@ -49,7 +49,7 @@ void Events::take(const nlmsghdr* message) {
   if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES) return;
   if (NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_NEWGEN) {
     // It closes the notifications of a commit, and says whose they were.
-    if (std::exchange(actorPending_, false)) actor_ = committer(message);
+    if (std::exchange(actorPending_, false)) actor_ = committerOf(message);
   } else if (concernsOurTable(message)) {
     touched_ = true;
     actorPending_ = true;

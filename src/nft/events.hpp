@@ -12,6 +12,11 @@
 
 namespace wgsteer::nft {
 
+/// Whether a notification of nf_tables, other than NFT_MSG_NEWGEN, is about our table or something in it.
+bool concernsOurTable(const nlmsghdr* message);
+/// Whose commit it was, from NFT_MSG_NEWGEN: "nft (pid 123)", empty when not known.
+std::string committerOf(const nlmsghdr* message);
+
 class Events {
  public:
   /// `ownPort`: of the socket that our own commits are sent from; the kernel drops their notifications.

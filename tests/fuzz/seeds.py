@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the first inputs of the netlink targets anew: `unshare --net tests/fuzz/seeds.py` (as root).
+"""Writes the first inputs of the targets that read bytes anew: `WGSTEER=build/wgsteer unshare --net tests/fuzz/seeds.py`, as root.
 
-rtnetlink's are what this kernel answers in a namespace of its own; WireGuard's are put together, for not every kernel has it.
+rtnetlink's and nf_tables' are what this kernel answers in a namespace of its own, the latter of the table that the program has
+made there; the others are put together, for not every kernel has WireGuard, and conntrack needs traffic.
 """
+import os
 import pathlib
 import socket
 import struct
@@ -31,13 +33,20 @@ GETLINK, GETADDR, GETROUTE, GETRULE = 18, 22, 26, 34
 REQUEST_DUMP = 0x301
 
 
-def dump(message_type, family):
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(struct.pack("=IHHII", 32, message_type, REQUEST_DUMP, 1, 0) + struct.pack("=B15x", family))
+NETLINK_NETFILTER = 12
+NFTABLES, INET = 10 << 8, 1
+NFT_TABLE, NFT_CHAIN, NFT_RULE, NFT_SET, NFT_SETELEM, NFT_GEN, NFT_OBJ = 1, 4, 7, 10, 13, 16, 19
+
+
+def dump(message_type, payload, protocol=socket.NETLINK_ROUTE, flags=REQUEST_DUMP):
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(payload), message_type, flags, 1, 0) + payload)
         answer = b""
         while True:
             part = netlink.recv(1 << 16)
             answer += part
+            if not flags & 0x300:
+                return answer
             # NLMSG_DONE comes last, and in IPv4's routes with what is before it.
             kinds, at = [], 0
             while at < len(part):
@@ -65,16 +74,69 @@ def wireguard_device():
     return device + attribute(nested | 8, attribute(nested, peer))
 
 
+def nft_dump(message_type, attributes=b"", flags=REQUEST_DUMP):
+    return dump(NFTABLES | message_type, struct.pack("=BBH", INET, 0, 0) + attributes, NETLINK_NETFILTER, flags)
+
+
+def nft_table():
+    # The seeds of rtnetlink look like ours and are not, which it would not have.
+    subprocess.run(["ip", "route", "flush", "table", "1464270849"], check=True)
+    subprocess.run([os.environ["WGSTEER"], "run", "--once"], check=True)
+    for element in ("set inet wgsteer listen_port { 51820 }", "set inet wgsteer tunnel { wg0 }",
+                    "map inet wgsteer endpoint4 { 203.0.113.55 . 51820 : goto policy_15 }"):
+        subprocess.run(["nft", "add", "element", *element.split()[1:]], check=True)
+    of_table = attribute(1, b"wgsteer\0")
+    parts = {"table": nft_dump(NFT_TABLE, of_table, 1) + nft_dump(NFT_GEN, b"", 1), "chains": nft_dump(NFT_CHAIN),
+             "rules": nft_dump(NFT_RULE, of_table), "sets": nft_dump(NFT_SET, of_table), "counters": nft_dump(NFT_OBJ, of_table)}
+    # In the order of SetId, as the target takes them.
+    names = ["wan", "address4", "address6", "source4", "source6", "policy_source4", "policy_source6", "endpoint4", "endpoint6",
+             "arrival", "listen_port", "tunnel"]
+    parts["elements"] = b"".join(nft_dump(NFT_SETELEM, of_table + attribute(2, name.encode() + b"\0")) for name in names)
+    return parts
+
+
+def conntrack_flow():
+    nested = 0x8000
+
+    def direction(kind, source, destination, source_port, destination_port):
+        addresses = attribute(1, socket.inet_aton(source)) + attribute(2, socket.inet_aton(destination))
+        protocol = attribute(1, b"\x11") + attribute(2, struct.pack(">H", source_port))
+        protocol += attribute(3, struct.pack(">H", destination_port))
+        return attribute(nested | kind, attribute(nested | 1, addresses) + attribute(nested | 2, protocol))
+
+    flow = direction(1, "10.0.0.2", "203.0.113.55", 51820, 51820) + direction(2, "203.0.113.55", "198.51.100.10", 51820, 51820)
+    payload = struct.pack("=BBH", socket.AF_INET, 0, 0) + flow + attribute(12, struct.pack(">I", 7))
+    return struct.pack("=IHHII", 16 + len(payload), 1 << 8, 2, 1, 0) + payload
+
+
+def probe_answers():
+    echo = bytes([0, 0, 0, 0, 0x12, 0x34, 0, 1]) + bytes(56)
+    header = bytes([0x45]) + bytes(19)
+    return {"dns": bytes([0, 0x12, 0x34]) + bytes.fromhex("123481800001000000000000" "0000020001"),
+            "echo4": bytes([1, 0x12, 0x34]) + echo, "echo4_raw": bytes([2, 0x12, 0x34]) + header + echo,
+            "echo6_raw": bytes([4, 0x12, 0x34, 129]) + echo[1:], "echo6": bytes([3, 0x12, 0x34, 129]) + echo[1:]}
+
+
+def write(target, inputs):
+    (CORPUS / target).mkdir(exist_ok=True)
+    for name, content in inputs.items():
+        (CORPUS / target / name).write_bytes(content)
+
+
 def main():
     for line in SETUP.strip().splitlines():
         family = "-6" if "2001:" in line and "inet6" not in line else "-4"
         subprocess.run(["ip", family, *line.split()], check=True)
-    for name, kind, families in (("links", GETLINK, [0]), ("addresses", GETADDR, [0]), ("routes4", GETROUTE, [2]),
-                                 ("routes6", GETROUTE, [10]), ("rules", GETRULE, [2])):
-        (CORPUS / "rtnetlink").mkdir(exist_ok=True)
-        (CORPUS / "rtnetlink" / name).write_bytes(b"".join(dump(kind, family) for family in families)[:6000])
-    (CORPUS / "wireguard").mkdir(exist_ok=True)
-    (CORPUS / "wireguard" / "device").write_bytes(wireguard_device())
+    write("rtnetlink", {name: dump(kind, struct.pack("=B15x", family))[:6000] for name, kind, family in (
+        ("links", GETLINK, 0), ("addresses", GETADDR, 0), ("routes4", GETROUTE, 2), ("routes6", GETROUTE, 10),
+        ("rules", GETRULE, 2))})
+    write("wireguard", {"device": wireguard_device()})
+    write("conntrack", {"flow": conntrack_flow()})
+    write("probe", probe_answers())
+    write("control", {"status": b'{"version":1,"request":"status"}', "future": b'{"version":2,"request":"status"}',
+                      "down": b'{"version":1,"request":"wan","name":"lte","use":"down","reason":"maintenance"}',
+                      "unknown": b'{"version":1,"request":"wan","name":"dsl","use":"up"}', "nested": b"[" * 2000})
+    write("nft", nft_table())
 
 
 main()

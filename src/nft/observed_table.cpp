@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observed_table.hpp"
+
+#include <arpa/inet.h>
+#include <libnftnl/udata.h>
+#include <netinet/in.h>
+// After libc's <netinet/in.h>, or musl defines things twice.
+#include <algorithm>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string_view>
+#include <utility>
+
+#include "netlink/wire.hpp"
+
+namespace wgsteer::nft {
+
+namespace {
+
+/// libnftnl's null is an attribute that was not there.
+std::string_view textOf(const char* text) { return text == nullptr ? std::string_view{} : text; }
+
+bool isOurs(const char* table) { return textOf(table) == kNftTable; }
+
+using netlink::Attributes;
+using netlink::Bytes;
+
+Bytes attributesOf(const nlmsghdr* message) {
+  const auto parts = netlink::partsOf<nfgenmsg>(message);
+  return parts ? parts->attributes : Bytes{};
+}
+
+/// libnftnl 1.2.4 follows a null pointer for one without.
+bool expressionsHaveNames(const nlmsghdr* rule) {
+  bool all = true;
+  if (const auto list = Attributes<NFTA_RULE_MAX>(attributesOf(rule)).at(NFTA_RULE_EXPRESSIONS))
+    netlink::forEachAttribute(*list, [&](std::uint16_t type, Bytes expression) {
+      all &= type == NFTA_LIST_ELEM && Attributes<NFTA_EXPR_MAX>(expression).has(NFTA_EXPR_NAME);
+    });
+  return all;
+}
+
+/// None of our sets has any in it or in its elements, so libnftnl need not read them.
+bool setHasExpressions(const nlmsghdr* set) {
+  const Attributes<NFTA_SET_MAX> attributes(attributesOf(set));
+  return attributes.has(NFTA_SET_EXPR) || attributes.has(NFTA_SET_EXPRESSIONS);
+}
+bool elementsHaveExpressions(const nlmsghdr* elements) {
+  bool any = false;
+  if (const auto list = Attributes<NFTA_SET_ELEM_LIST_MAX>(attributesOf(elements)).at(NFTA_SET_ELEM_LIST_ELEMENTS))
+    netlink::forEachAttribute(*list, [&](std::uint16_t, Bytes element) {
+      const Attributes<NFTA_SET_ELEM_MAX> attributes(element);
+      any |= attributes.has(NFTA_SET_ELEM_EXPR) || attributes.has(NFTA_SET_ELEM_EXPRESSIONS);
+    });
+  return any;
+}
+
+/// Empty if there is none. User data is whatever its maker has put there: a type, a length, so many bytes, and again.
+/// Not by nftnl_udata_parse(), which believes the last length (libnftnl 1.2.4).
+std::string commentOf(const nftnl_table* table) {
+  std::uint32_t length = 0;
+  const auto* data = static_cast<const std::uint8_t*>(nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length));
+  Bytes rest{data, data == nullptr ? 0 : length};
+  constexpr std::size_t kHeader = 2;
+  while (rest.size() >= kHeader && rest[1] <= rest.size() - kHeader) {
+    const Bytes value = rest.subspan(kHeader, rest[1]);
+    // With a terminating zero byte.
+    if (rest[0] == NFTNL_UDATA_TABLE_COMMENT && !value.empty())
+      return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
+    rest = rest.subspan(kHeader + value.size());
+  }
+  return {};
+}
+
+/// The set's shape among ours; nothing when it is another set, or has other types.
+std::optional<SetId> knownSet(const nftnl_set* set) {
+  const std::string_view name = textOf(nftnl_set_get_str(set, NFTNL_SET_NAME));
+  const auto* shape = std::ranges::find_if(kSets, [&](const SetShape& one) { return name == one.name; });
+  if (shape == kSets.end()) return std::nullopt;
+  const auto value = [&](std::uint16_t attribute) {
+    return nftnl_set_is_set(set, attribute) ? nftnl_set_get_u32(set, attribute) : 0;
+  };
+  const bool map = shape->kind == SetKind::map || shape->kind == SetKind::verdictMap;
+  const std::uint32_t dataType = shape->kind == SetKind::verdictMap ? std::uint32_t{NFT_DATA_VERDICT} : shape->dataType;
+  if (value(NFTNL_SET_FLAGS) != setFlags(*shape) || value(NFTNL_SET_KEY_LEN) != shape->keyLength) return std::nullopt;
+  if (value(NFTNL_SET_KEY_TYPE) != shape->keyType) return std::nullopt;
+  if (map && value(NFTNL_SET_DATA_TYPE) != dataType) return std::nullopt;
+  if (shape->kind == SetKind::map && value(NFTNL_SET_DATA_LEN) != shape->dataLength) return std::nullopt;
+  if (shape->kind == SetKind::counterMap && value(NFTNL_SET_OBJ_TYPE) != NFT_OBJECT_COUNTER) return std::nullopt;
+  return shape->id;
+}
+
+bool same(const ObservedChain& observed, const Chain& expected) {
+  const bool hooked = !observed.type.empty();
+  if (hooked != expected.hook.has_value()) return false;
+  if (hooked && (observed.type != expected.hook->type || observed.hook != expected.hook->number ||
+                 observed.priority != expected.hook->priority || !observed.accepts))
+    return false;
+  return std::ranges::equal(observed.rules, expected.rules, {}, {},
+                            [](const Rule& rule) { return canonicalText(rule.get()); });
+}
+
+/// Every chain that ought to be there is, with the rules that it ought to have, and no other.
+bool chainsAsExpected(const ObservedTable& observed, const Numbers& numbers, bool forward) {
+  std::vector<Chain> expected = baseChains(numbers, forward);
+  for (const Slot slot : observed.contents.table.policies) expected.push_back(policyChain(numbers, slot));
+  for (const auto& [device, slot] : observed.contents.table.wans) expected.push_back(wanChain(numbers, slot));
+  return observed.chains.size() == expected.size() && std::ranges::all_of(expected, [&](const Chain& chain) {
+           const auto found = observed.chains.find(chain.name);
+           return found != observed.chains.end() && same(found->second, chain);
+         });
+}
+
+bool countersAsExpected(const ObservedTable& observed) {
+  std::set<std::string> expected;
+  for (const auto& [device, slot] : observed.contents.table.wans) {
+    expected.insert(initiationsCounter(slot));
+    expected.insert(responsesCounter(slot));
+  }
+  return observed.counters == expected;
+}
+
+}  // namespace
+
+std::uint32_t generationOf(const nlmsghdr* message) {
+  return ntohl(Attributes<NFTA_GEN_MAX>(attributesOf(message)).u32(NFTA_GEN_ID));
+}
+
+std::optional<TableIdentity> identityOf(const nlmsghdr* message) {
+  const TablePtr table = newTable();
+  if (nftnl_table_nlmsg_parse(message, table.get()) < 0) return std::nullopt;
+  const std::string comment = commentOf(table.get());
+  return TableIdentity{.handle = nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
+                       .ours = comment.starts_with(kOwnershipPrefix),
+                       .current = comment == kTableComment};
+}
+
+void takeChain(const nlmsghdr* message, ObservedTable& observed) {
+  const ChainPtr chain = newChain();
+  if (nftnl_chain_nlmsg_parse(message, chain.get()) < 0) return;
+  if (!isOurs(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE))) return;
+  ObservedChain& taken = observed.chains[std::string{textOf(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME))}];
+  if (!nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM)) return;
+  taken.type = textOf(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TYPE));
+  taken.hook = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM);
+  taken.priority = nftnl_chain_get_s32(chain.get(), NFTNL_CHAIN_PRIO);
+  taken.accepts = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+}
+
+void takeRule(const nlmsghdr* message, ObservedTable& observed) {
+  const RulePtr rule = newRule();
+  if (!expressionsHaveNames(message) || nftnl_rule_nlmsg_parse(message, rule.get()) < 0) {
+    observed.foreignParts = true;
+    return;
+  }
+  if (!isOurs(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE))) return;
+  const std::string chain{textOf(nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN))};
+  observed.chains[chain].rules.push_back(canonicalText(rule.get()));
+}
+
+void takeSet(const nlmsghdr* message, ObservedTable& observed) {
+  const SetPtr set = newSet();
+  const bool read = !setHasExpressions(message) && nftnl_set_nlmsg_parse(message, set.get()) >= 0;
+  if (read && !isOurs(nftnl_set_get_str(set.get(), NFTNL_SET_TABLE))) return;
+  if (const auto id = read ? knownSet(set.get()) : std::nullopt)
+    observed.sets.insert(*id);
+  else
+    observed.foreignParts = true;
+}
+
+void takeElements(const nlmsghdr* message, SetId id, ObservedTable& observed) {
+  const SetPtr set = newSet();
+  if (elementsHaveExpressions(message) || nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) {
+    observed.foreignParts = true;
+    return;
+  }
+  const ElementIteratorPtr iterator(nftnl_set_elems_iter_create(set.get()));
+  if (!iterator) throw std::bad_alloc();
+  while (nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get())) {
+    const auto decoded = decode(id, element);
+    if (!decoded || !observed.contents.take(*decoded)) observed.foreignParts = true;
+  }
+}
+
+void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
+  const Attributes<NFTA_OBJ_MAX> attributes(attributesOf(message));
+  if (attributes.text(NFTA_OBJ_TABLE) != kNftTable) return;
+  // How many packets it counted is of no interest here.
+  if (ntohl(attributes.u32(NFTA_OBJ_TYPE)) == NFT_OBJECT_COUNTER)
+    observed.counters.insert(attributes.text(NFTA_OBJ_NAME));
+  else
+    observed.foreignParts = true;
+}
+
+NftState interpret(ObservedTable observed, const Numbers& numbers) {
+  for (const auto& [name, chain] : observed.chains)
+    if (const auto slot = slotFromName(name, kPolicyPrefix)) observed.contents.table.policies.insert(*slot);
+  const auto prerouting = observed.chains.find("prerouting");
+  const bool forward = prerouting != observed.chains.end() && prerouting->second.rules.size() > kPreroutingRules;
+  const bool chains = chainsAsExpected(observed, numbers, forward);
+  const bool rest = observed.table.current && !observed.foreignParts && observed.sets.size() == kSets.size() &&
+                    observed.contents.consistent() && countersAsExpected(observed);
+  return {.layout = {.markMask = chains ? numbers.markMask : 0, .forward = forward, .intact = chains && rest},
+          .table = std::move(observed.contents.table)};
+}
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the kernel says of the table, message by message, and what that means. Reading the messages is snapshot.hpp's
+// subject: there is no I/O here. Nothing is believed of a message but its length.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/state.hpp"
+
+#include "ruleset.hpp"
+#include "sets.hpp"
+
+struct nlmsghdr;
+
+namespace wgsteer::nft {
+
+struct TableIdentity {
+  std::uint64_t handle = 0;
+  bool ours = false;     ///< carries our comment
+  bool current = false;  ///< and that of this version of the layout
+};
+
+struct ObservedChain {
+  std::string type;  ///< empty: no hook
+  std::uint32_t hook = 0;
+  std::int32_t priority = 0;
+  bool accepts = true;  ///< by its policy
+  std::vector<std::string> rules;
+};
+
+struct ObservedTable {
+  TableIdentity table;
+  std::map<std::string, ObservedChain> chains;
+  std::set<SetId> sets;
+  std::set<std::string> counters;
+  Contents contents;
+  bool foreignParts = false;  ///< something that this program does not make, or that libnftnl cannot read
+};
+
+/// From NFT_MSG_NEWGEN: changes with every commit, anybody's. 0 when it is not there.
+std::uint32_t generationOf(const nlmsghdr* message);
+/// From NFT_MSG_NEWTABLE; nothing when it cannot be read.
+std::optional<TableIdentity> identityOf(const nlmsghdr* message);
+
+// From NFT_MSG_NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM and NEWOBJ. Other tables' are passed over.
+void takeChain(const nlmsghdr* message, ObservedTable& observed);
+void takeRule(const nlmsghdr* message, ObservedTable& observed);
+void takeSet(const nlmsghdr* message, ObservedTable& observed);
+void takeElements(const nlmsghdr* message, SetId id, ObservedTable& observed);
+void takeCounter(const nlmsghdr* message, ObservedTable& observed);
+
+/// Whether it is all that ought to be there for these numbers, and nothing else.
+NftState interpret(ObservedTable observed, const Numbers& numbers);
+
+}  // namespace wgsteer::nft
