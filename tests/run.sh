@@ -40,10 +40,17 @@ formatted() { sources | xargs -r clang-format-19 --dry-run --Werror; }
 
 shellchecked() { scripts | xargs -r shellcheck -x -P SCRIPTDIR; }
 
+# Not the tests: GoogleTest's macros are no C++ to it.
+analysed() {
+  cppcheck --quiet --enable=warning,performance,portability --std=c++20 --language=c++ --inline-suppr --error-exitcode=1 \
+    -j2 -I include -I src src bench
+}
+
 stage 'packages' install_missing "${kBuildPackages[@]}" "${kTestPackages[@]}"
 stage 'build' build build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo
 stage 'clang-format' formatted
 stage 'shellcheck' shellchecked
+stage 'cppcheck' analysed
 if stage 'build with sanitizers' build build-asan -DCMAKE_BUILD_TYPE=Debug '-DWGSTEER_SANITIZE=address;undefined'; then
   stage 'tests with sanitizers' ctest --test-dir build-asan -L 'core|golden|wire|kernel|fuzz|config' --output-on-failure -j2
 fi

@@ -63,11 +63,13 @@ bool areAttributes(std::span<const std::uint8_t> bytes) {
   return sensible && seen == netlink::aligned(bytes.size());
 }
 
-void collectValues(netlink::Bytes attributes, std::vector<netlink::Bytes>& values) {
-  netlink::forEachAttribute(attributes, [&](std::uint16_t, netlink::Bytes payload) {
+void collectValues(netlink::Bytes attributes, std::uint16_t parent, std::vector<netlink::Bytes>& values) {
+  netlink::forEachAttribute(attributes, [&](std::uint16_t type, netlink::Bytes payload) {
+    // libnftnl does not look whether there is a chain to go to.
+    const bool verdict = parent == NFTA_DATA_VERDICT && type == NFTA_VERDICT_CODE;
     if (areAttributes(payload))
-      collectValues(payload, values);
-    else if (!payload.empty())
+      collectValues(payload, type, values);
+    else if (!payload.empty() && !verdict)
       values.push_back(payload);
   });
 }
@@ -81,7 +83,9 @@ extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::s
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t, unsigned seed) {
   std::vector<netlink::Bytes> values;
   netlink::forEachMessage(std::as_bytes(std::span(data, size)), [&](const nlmsghdr* message) {
-    if (const auto parts = netlink::partsOf<nfgenmsg>(message)) collectValues(parts->attributes, values);
+    const auto parts = netlink::partsOf<nfgenmsg>(message);
+    const bool rule = NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_NEWRULE;
+    if (parts && !rule) collectValues(parts->attributes, 0, values);
   });
   if (values.empty()) return size;
   const netlink::Bytes chosen = values[std::minstd_rand(seed)() % values.size()];

@@ -14,7 +14,7 @@ readonly kTestPackages=(
   "${kDemoPackages[@]}"
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
   dnsmasq-base unbound iptables
-  kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 shellcheck python3 strace
+  kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 cppcheck shellcheck python3 strace
   chromium
   libfaketime prometheus lintian dpkg-dev systemd man-db zsh
 )
