@@ -77,6 +77,7 @@ class Importer {
   Sections policies_;
   Sections tunnels_;
   Sections peers_;
+  std::set<std::pair<std::string, PublicKey>> peersTold_;  ///< by the name of their tunnel
 };
 
 bool hasHalves(const NetifdInterface& tunnel) {
@@ -206,8 +207,14 @@ void Importer::tunnelSections(const NetifdInterface& tunnel) {
 }
 
 void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin) {
-  if (!parsePublicKey({ValueType::text, peer.publicKey, 0})) {
+  const auto key = parsePublicKey({ValueType::text, peer.publicKey, 0});
+  if (!key) {
     import_.networkNotes.add(peer.line, "public_key", "is none, so this peer of " + tunnel.name + " cannot be told");
+    return;
+  }
+  if (!peersTold_.insert({tunnel.name, *key}).second) {
+    import_.networkNotes.add(peer.line, "public_key",
+                             "this peer of " + tunnel.name + " is there twice; the first counts");
     return;
   }
   peers_.push_back({.type = "peer",

@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 15> kWanted{"proto",         "device",   
                                                    "disabled",      "nohostroute", "public_key",       "endpoint_host",
                                                    "endpoint_port", "allowed_ips", "route_allowed_ips"};
 
-std::string textOf(const Section& section, std::string_view name, std::string otherwise = {}) {
+std::string textOf(const Section& section, std::string_view name, const std::string& otherwise = {}) {
   const Value* value = section.single(name);
   return value == nullptr ? otherwise : value->text;
 }

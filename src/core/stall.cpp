@@ -230,7 +230,7 @@ std::string StallAutomaton::reason(Instant now) const {
     return std::to_string(std::chrono::duration_cast<seconds>(duration).count()) + " s";
   };
   const auto unanswered = watch_.unansweredSince();
-  const std::string silence = unanswered ? "nothing received for " + inSeconds(now - *unanswered) : std::string{};
+  std::string silence = unanswered ? "nothing received for " + inSeconds(now - *unanswered) : std::string{};
   switch (phase_) {
     case StallPhase::preferred:
       return silence;

@@ -129,7 +129,7 @@ class Daemon {
     if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
-    if (reloadDue_) reload();
+    if (reloadDue_) (void)reload();  // it is told in the log
     noticeLinks();
     noticeNetwork();
     publishNames();

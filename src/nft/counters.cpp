@@ -20,6 +20,8 @@ namespace wgsteer::nft {
 
 namespace {
 
+constexpr const char* kTable = kNftTable.data();
+
 /// nf_tables has one namespace for tables of each family, and the dump is of all families.
 bool isOurs(const nlmsghdr* message, nftnl_obj* object) {
   const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
@@ -41,7 +43,7 @@ Result<HandshakesByWan> readHandshakes(Channel& channel) {
   const Status read = channel.dump(
       NFT_MSG_GETOBJ,
       [](nlmsghdr* message) {
-        mnl_attr_put_strz(message, NFTA_OBJ_TABLE, kNftTable.data());
+        mnl_attr_put_strz(message, NFTA_OBJ_TABLE, kTable);
         mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
       },
       [&](const nlmsghdr* message) {

@@ -295,7 +295,7 @@ std::string keyText(const Element& element) {
 }  // namespace
 
 std::string toString(const Element& element) {
-  const std::string key = keyText(element);
+  std::string key = keyText(element);
   return std::visit(
       Overload{
           [&](std::monostate) { return key; },

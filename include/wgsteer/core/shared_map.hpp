@@ -19,7 +19,8 @@ class SharedMap {
   using const_iterator = typename Map::const_iterator;
 
   SharedMap() = default;
-  SharedMap(Map map) : map_(std::make_shared<Map>(std::move(map))) {}
+  // Not explicit: it is a map.
+  SharedMap(Map map) : map_(std::make_shared<Map>(std::move(map))) {}  // NOLINT(google-explicit-constructor)
   SharedMap(std::initializer_list<value_type> entries) : SharedMap(Map{entries}) {}
 
   const Map& operator*() const { return *map_; }
