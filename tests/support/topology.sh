@@ -89,7 +89,8 @@ holds_within() { # SECONDS COMMAND... -> whether COMMAND succeeded before the de
 await() { # SECONDS WHAT COMMAND...
   local seconds=$1 what=$2
   shift 2
-  holds_within "$seconds" "$@" || fail "not within $seconds s: $what ($*)"
+  local command=$*
+  holds_within "$seconds" "$@" || fail "not within $seconds s: $what (${command:0:200})"
 }
 
 at_most() { # MAXIMUM COMMAND... -> whether COMMAND prints at most MAXIMUM
@@ -608,9 +609,26 @@ kernel_state() {
     ipv6/conf/*/ignore_routes_with_linkdown'
 }
 
+# What wgsteer has put there, without counters. Sorted: a rule that is put back comes last of those with its priority,
+# which changes nothing, as each has its own mark.
+own_state() {
+  local version
+  for version in 4 6; do
+    router ip -"$version" rule show | sed -n '/proto 87/p' | sort
+    router ip -"$version" route show table all proto 87 | sort
+  done
+  router nft -s list table inet wgsteer || true
+  tunnel_mark
+}
+own_state_is() { own_state | diff <(echo "$1") - >"$work/own_state.diff"; } # STATE
+
 diagnostics() {
   local version
   [[ -n $work && -n ${holder[router]:-} ]] || return 0
+  if [[ -s $work/own_state.diff ]]; then
+    echo '    --- what was wanted of our state, and what is'
+    cat "$work/own_state.diff"
+  fi
   for version in 4 6; do
     echo "    --- IPv$version rules, routes"
     router ip -"$version" rule show

@@ -9,17 +9,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 # shellcheck source=../support/mwan3.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/mwan3.sh"
 
-own_state() {
-  local version
-  for version in 4 6; do
-    router ip -"$version" rule show | grep 'proto 87'
-    router ip -"$version" route show table all proto 87 | sort
-  done
-  router nft -s list table inet wgsteer || true
-  tunnel_mark
-}
-own_state_is() { [[ $(own_state) == "$1" ]]; }
-
 # Everything that is not ours, as text without counters and lifetimes.
 their_state() {
   local version

@@ -6,16 +6,6 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-own_state() {
-  local version
-  for version in 4 6; do
-    router ip -"$version" rule show
-    router ip -"$version" route show table all proto 87 | sort
-  done
-  router nft -s list table inet wgsteer || true
-}
-own_state_is() { [[ $(own_state) == "$1" ]]; }
-
 mended() { # WHAT COMMAND...
   local what=$1 before
   shift
