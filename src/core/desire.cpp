@@ -190,7 +190,10 @@ class Desire {
     if (wan.link == nullptr) return;
     for (const InterfaceAddress& own : world_.addressesOf(wan.link->index))
       if (!own.tentative) nft().addresses.emplace(wan.device, own.address);
-    for (const auto& [family, address] : wan.source) nft().sources.emplace(std::pair{wan.device, family}, address);
+    for (const auto& [family, address] : wan.source) {
+      nft().addresses.emplace(wan.device, address);  // not always one of its own
+      nft().sources.emplace(std::pair{wan.device, family}, address);
+    }
     if (config_.sysctl) addSysctls(*wan.link);
   }
 

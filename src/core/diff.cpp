@@ -120,13 +120,15 @@ enum class NftStep : std::uint8_t { beforeRoutes, main, last, afterRoutes };
 
 /// The table's changes, in the steps that the others have to come between.
 struct NftSteps {
-  /// Addresses of WANs and the sources to use: known before a route leads there, or its first packet leaves with a
+  /// New addresses of WANs and the sources to use: known before a route leads there, or its first packet leaves with a
   /// foreign source (seen at the return of a carrier).
   std::optional<NftTransaction> beforeRoutes;
   std::optional<NftTransaction> main;
   /// Memory of sysctls: kept until they are really off.
   std::optional<NftTransaction> last;
   /// Sources of policies: they follow the routes. A failover must not wait for nft, which waits for others' rulesets.
+  /// And what a WAN has no longer: as long as a route leads there, a packet gets the last known source, not another
+  /// WAN's (seen at the loss of a WAN's last IPv6 address).
   std::optional<NftTransaction> afterRoutes;
 
   std::optional<NftTransaction>& at(NftStep step) {
@@ -144,11 +146,16 @@ struct NftSteps {
   }
 };
 
-NftStep stepOf(const NftOp& op) {
+NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
-  const bool address = std::holds_alternative<NftAddress>(op.member) || std::holds_alternative<NftSource>(op.member);
-  return address ? NftStep::beforeRoutes : NftStep::main;
+  if (std::holds_alternative<NftAddress>(op.member)) return op.add ? NftStep::beforeRoutes : NftStep::afterRoutes;
+  if (const auto* source = std::get_if<NftSource>(&op.member)) {
+    // A changed one is deleted and added, which is one step.
+    const bool stays = desired.sources.contains({source->device, source->address.family()});
+    return stays ? NftStep::beforeRoutes : NftStep::afterRoutes;
+  }
+  return NftStep::main;
 }
 
 NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<NftState>& observed) {
@@ -165,7 +172,7 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
     return steps;
   }
   for (NftOp& op : nftOps(desired->table, observed->table)) {
-    auto& step = steps.at(stepOf(op));
+    auto& step = steps.at(stepOf(op, desired->table));
     if (!step) step = NftTransaction{.layout = desired->layout, .ops = {}};
     step->ops.push_back(std::move(op));
   }

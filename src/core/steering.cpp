@@ -48,6 +48,14 @@ bool usableSource(const InterfaceAddress& own) {
   return !own.tentative && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback();
 }
 
+/// Whether a default route of this WAN names an address that another device has: by its `src`, or by the delegated
+/// prefix that it is for (`from`), of which the WAN itself has no address (netifd and dhcpcd, with a LAN behind).
+bool namesSource(const std::vector<Route>& defaults, const InterfaceAddress& own) {
+  return std::ranges::any_of(defaults, [&](const Route& route) {
+    return route.preferredSource == own.address || (!route.source.isDefault() && route.source.contains(own.address));
+  });
+}
+
 /// The address that the kernel would most likely choose itself: the route's own, else one in the gateway's prefix, a
 /// preferred one before a deprecated, a global before a unique local, a stable before a temporary.
 std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family) {
@@ -60,10 +68,14 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
     return std::tuple{!asked, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
   };
   const InterfaceAddress* chosen = nullptr;
-  for (const InterfaceAddress& own : world.addressesOf(wan.link->index)) {
-    if (own.address.family() != family || !usableSource(own)) continue;
+  const auto consider = [&](const InterfaceAddress& own) {
+    if (own.address.family() != family || !usableSource(own)) return;
     if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
-  }
+  };
+  for (const InterfaceAddress& own : world.addressesOf(wan.link->index)) consider(own);
+  if (chosen == nullptr && best != nullptr)
+    for (const InterfaceAddress& own : world.addresses)
+      if (namesSource(known->second, own)) consider(own);
   if (chosen == nullptr) return std::nullopt;
   return chosen->address;
 }
@@ -95,6 +107,18 @@ void look(const World& world, Wan& wan) {
     }
     if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
     if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
+  }
+}
+
+/// What leaves by a WAN that has no address has whatever source the kernel finds on this host, another WAN's as well,
+/// which that provider drops. Better than no way at all, but not than another. IPv6 comes to this whenever an address
+/// is replaced, for its default routes outlive the last address (IPv4's do not).
+void passOverSourceless(std::vector<Wan>& wans) {
+  for (const Family family : kFamilies) {
+    const auto hasSource = [family](const Wan& wan) { return wan.eligible(family) && wan.source.contains(family); };
+    if (std::ranges::none_of(wans, hasSource)) continue;
+    for (Wan& wan : wans)
+      if (!wan.source.contains(family)) wan.sourceless.insert(family);
   }
 }
 
@@ -370,6 +394,7 @@ std::string Wan::whyNot(Family family) const {
   if (!link->up) return "link down";
   if (!link->carrier) return "no carrier";
   if (!defaults.contains(family)) return "no default route";
+  if (sourceless.contains(family)) return "no address";
   return down;
 }
 
@@ -410,6 +435,7 @@ Steering steer(const Config& config, const World& world, PlanMemory& memory) {
   memory.recall(config, world);
   Steering steering;
   steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems) : configuredWans(config, world);
+  passOverSourceless(steering.wans);
   PolicyBook book{config, steering};
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);

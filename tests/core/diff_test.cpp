@@ -180,6 +180,26 @@ TEST(DiffNft, KnowsAWansAddressBeforeARouteLeadsThere) {
   EXPECT_EQ(std::get<NftTransaction>(plan.changes.front()).ops.size(), 2U);
 }
 
+TEST(DiffNft, ForgetsAWansAddressWhenNoRouteLeadsThereAnyMore) {
+  const Address old = *Address::parse("2001:db8::10");
+  NftTable before;
+  before.addresses = {{"wan0", old}};
+  before.sources = {{{"wan0", Family::v6}, old}};
+  State observed = withTable(before);
+  observed.routes = {ours("::/0", "2001:db8::1")};
+  const Plan lost = diff(withTable({}), observed);
+  EXPECT_EQ(kinds(lost), (Kinds{"delete route", "nft"})) << "or the kernel would have chosen another WAN's meanwhile";
+  EXPECT_EQ(std::get<NftTransaction>(lost.changes.back()).ops.size(), 2U);
+
+  const Address fresh = *Address::parse("2001:db8::11");
+  NftTable after;
+  after.addresses = {{"wan0", fresh}};
+  after.sources = {{{"wan0", Family::v6}, fresh}};
+  const Plan changed = diff(withTable(after), observed);
+  EXPECT_EQ(kinds(changed), (Kinds{"nft", "delete route", "nft"}));
+  EXPECT_EQ(std::get<NftTransaction>(changed.changes.front()).ops.size(), 3U) << "a changed element is one step";
+}
+
 TEST(DiffNft, ChangesSourcesOfPoliciesWhenTheRoutesAreRight) {
   NftTable before;
   before.policySources = {{{Mark{0xf0000000}, Family::v4}, *Address::parse("192.0.2.10")}};

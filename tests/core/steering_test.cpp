@@ -154,6 +154,45 @@ TEST(Eligibility, HasAReasonWhenThereIsNone) {
   EXPECT_EQ(why([](World& world) { world.routes.clear(); }), "no default route");
 }
 
+TEST(Eligibility, EndsWithTheLastAddressWhileAnotherWanHasOne) {
+  World world = twoWans();
+  world.addresses.erase(address(kWan0, "2001:db8:10::10/64"));
+  world.addresses.insert(address(kWan0, "fe80::10/64"));
+  const Steering steering = steer(fiberAndLte(), world);
+  EXPECT_EQ(wanNamed(steering, "fiber").whyNot(Family::v6), "no address");
+  EXPECT_TRUE(wanNamed(steering, "fiber").eligible(Family::v4));
+  world.wansDown = {{"lte", "silent"}};
+  EXPECT_TRUE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v6)) << "better than no way at all";
+}
+
+TEST(Sources, AreOfTheDelegatedPrefixWhereTheWanHasNoAddress) {
+  constexpr IfIndex kLan{4};
+  World world = twoWans();
+  world.links.emplace(kLan, link(kLan, "lan0"));
+  world.addresses.erase(address(kWan0, "2001:db8:10::10/64"));
+  world.addresses.insert(address(kLan, "2001:db8:d00:1::1/64"));
+  Route delegated = route("::/0", kWan0, "fe80::1", 10);
+  delegated.source = *Prefix::parse("2001:db8:d00::/56");
+  world.routes.insert(delegated);
+  const Steering steering = steer(fiberAndLte(), world);
+  ASSERT_TRUE(wanNamed(steering, "fiber").source.contains(Family::v6));
+  EXPECT_EQ(wanNamed(steering, "fiber").source.at(Family::v6).toString(), "2001:db8:d00:1::1");
+  EXPECT_TRUE(wanNamed(steering, "fiber").eligible(Family::v6));
+}
+
+TEST(Sources, AreWhatTheRouteSaysAlsoOfAnotherDevice) {
+  constexpr IfIndex kLoopback{1};
+  World world = twoWans();
+  world.links.emplace(kLoopback, link(kLoopback, "lo"));
+  world.addresses.erase(address(kWan0, "192.0.2.10/24"));
+  world.addresses.insert(address(kLoopback, "192.0.2.200/32"));
+  world.routes.erase(route("0.0.0.0/0", kWan0, "192.0.2.1", 10));
+  Route named = route("0.0.0.0/0", kWan0, "192.0.2.1", 10);
+  named.preferredSource = Address::parse("192.0.2.200");
+  world.routes.insert(named);
+  EXPECT_EQ(wanNamed(steer(fiberAndLte(), world), "fiber").source.at(Family::v4).toString(), "192.0.2.200");
+}
+
 TEST(ParkedRoutes, CountWhileTheWorldHasNoOthers) {
   World world = twoWans();
   const Route parked = route("0.0.0.0/0", kWan0, "192.0.2.1", 10);

@@ -222,6 +222,9 @@ table inet isp {
   chain from_customer {
     type filter hook prerouting priority raw; policy accept;
     iifname != "customer" return
+    # Answers that were under way to an address when the router lost it: it sends them back, as any router does.
+    ip saddr { 203.0.113.55, 203.0.113.56 } drop
+    ip6 saddr { 2001:db8:cafe::55, 2001:db8:cafe::56 } drop
     ip saddr != $1 counter name foreign4 drop
     ip6 saddr != { $2, fe80::/10, :: } counter name foreign6 drop
     udp dport $kPort ip version 4 counter name right4

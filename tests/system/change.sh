@@ -31,6 +31,38 @@ case_new_address() {
   steady_on 0 'new address'
 }
 
+# As network managers do it: the old one goes first. IPv6 keeps the default route meanwhile, and has no source there.
+case_new_address_again_and_again() {
+  traffic_options=(-i 0.002)
+  steered_tunnel_up
+  local round old=${wan_address[0]} new=${wan_address[0]%0}1
+  for round in {1..30}; do
+    router_ip addr del "$old/$wan_length" dev "${wan_device[0]}"
+    router_ip addr add "$new/$wan_length" dev "${wan_device[0]}"
+    router_ip route replace default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"
+    await 5 "converged in round $round" converged
+    nothing_misrouted "round $round"
+    read -r old new <<<"$new $old"
+  done
+  steady_on 0 'in the end'
+}
+
+# Of a WAN that has no IPv6 address of its own, only the routers' prefix for the LAN behind.
+case_delegated_prefix_only() {
+  [[ $family == 6 ]] || return 0
+  steered_tunnel_up
+  router ip link add lan0 type veth peer name lan1
+  router ip link set lan0 up
+  router ip addr add 2001:db8:10::d00:1/128 dev lan0
+  router ip route add default from 2001:db8:10::d00:0/112 via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"
+  router_ip addr del "${wan_address[0]}/$wan_length" dev "${wan_device[0]}"
+  router_ip route add 2001:db8:10::/64 dev "${wan_device[0]}"
+  in_host isp0 ip route add 2001:db8:10::d00:0/112 via "$(router_link_local "${wan_device[0]}")" dev customer
+  await 5 'converged' converged
+  steady_on 0 'with the address of the LAN'
+}
+router_link_local() { router ip -6 -oneline addr show dev "$1" scope link | awk '{ sub("/.*", "", $4); print $4 }'; } # DEVICE
+
 case_device_created_again() {
   steered_tunnel_up
   local before

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,9 @@ struct Wan {
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   FamilyMap<std::vector<Route>> defaults;
   FamilyMap<Address> source;  ///< preferred source address
-  /// Link up with carrier, gateway known, not down.
+  /// Without an address to send from, while another WAN has one.
+  std::set<Family> sourceless;
+  /// Link up with carrier, gateway known, not down, and an address to send from (if any WAN has one).
   bool eligible(Family family) const;
   /// Why not, in a user's words; empty when eligible.
   std::string whyNot(Family family) const;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The way from what is to what shall be, as an ordered list of changes, each of which the kernel makes atomically.
 //
-// Order: addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main nft
-// transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted, and the sources of policies changed,
-// which no failover waits for. So a mark never exists before its rule, nor a rule before its table, and a packet that
-// goes the right way at one step goes the right way at every later one.
+// Order: new addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main
+// nft transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted, the sources of policies changed,
+// which no failover waits for, and lost addresses deleted. So a mark never exists before its rule, nor a rule before
+// its table, and a packet that goes the right way at one step goes the right way at every later one.
 #pragma once
 
 #include <string>
