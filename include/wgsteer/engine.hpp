@@ -181,7 +181,8 @@ class Engine {
   bool endpointsMoved_ = false;         ///< what they were before may still be steered to
   std::map<IfName, int> unstickAgain_;  ///< at so many further polls
   std::optional<std::chrono::nanoseconds> retryAfter_;
-  std::optional<std::chrono::nanoseconds> backOff_;  ///< before the last retry that was scheduled
+  static constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
+  std::chrono::nanoseconds backOff_ = kFirstRetry;  ///< before the retry that is due, or the next
   std::chrono::nanoseconds wokenAt_{};
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;

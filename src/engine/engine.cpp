@@ -12,7 +12,6 @@ namespace {
 
 /// Two polls lie a second apart: longer than anything is under way.
 constexpr int kUnstickAgain = 2;
-constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
 constexpr std::chrono::nanoseconds kLongestRetry = std::chrono::seconds{30};
 /// A whole `ip rule flush` or `ip route flush` wakes us up once an object; what goes on beyond that is a fight.
 constexpr int kRepairsAtOnce = 64;
@@ -161,7 +160,7 @@ void Engine::onRetry() {
   retryAfter_.reset();
   if (!resync()) return;
   converge();
-  if (!retryAfter_) backOff_.reset();
+  if (!retryAfter_) backOff_ = kFirstRetry;
 }
 
 void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
@@ -293,9 +292,13 @@ void Engine::tell(const Plan& plan, const Committed& committed) {
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
-/// A failure leaves the picture in doubt, whatever succeeds after it, until everything has been read anew.
+/// A failure leaves the picture in doubt, whatever succeeds after it, until everything has been read anew. Only where
+/// that fails as well, it is tried more rarely: what else fails meanwhile does not put it off.
 void Engine::scheduleRetry() {
-  backOff_ = backOff_ ? std::min(*backOff_ * 2, kLongestRetry) : kFirstRetry;
+  if (trigger_ == Trigger::retry)
+    backOff_ = std::min(backOff_ * 2, kLongestRetry);
+  else if (retryAfter_)
+    return;
   retryAfter_ = backOff_;
 }
 

@@ -430,6 +430,31 @@ TEST_F(EngineTest, AFailureIsLookedIntoAlsoWhenSomethingElseSucceedsFirst) {
   EXPECT_EQ(present(), wanted());
 }
 
+TEST_F(EngineTest, OnlyARetryThatFailsPutsOffTheNext) {
+  ASSERT_TRUE(engine->start());
+  bool up = true;
+  const auto failingEvent = [&] {
+    up = !up;
+    kernel.failWrite(0, ErrorKind::busy);
+    kernel.carrier("wan0", up);
+    engine->onEvents();
+  };
+  failingEvent();
+  ASSERT_TRUE(engine->retryAfter());
+  const auto first = *engine->retryAfter();
+  for (int i = 0; i < 6; ++i) failingEvent();
+  EXPECT_EQ(engine->retryAfter(), first) << "as if nothing else had failed";
+  kernel.failWrite(0, ErrorKind::busy);
+  engine->onRetry();
+  EXPECT_EQ(engine->retryAfter(), 2 * first);
+  kernel.heal();
+  engine->onRetry();
+  EXPECT_FALSE(engine->retryAfter());
+  EXPECT_EQ(present(), wanted());
+  failingEvent();
+  EXPECT_EQ(engine->retryAfter(), first);
+}
+
 TEST_F(EngineTest, KilledAfterAnyWriteTheNextStartConverges) {
   for (std::size_t after = 0; after < 45; ++after) {
     FakeKernel fresh;
