@@ -107,7 +107,8 @@ Parsed<IfName> parseIfName(const Value& value) {
     return wrong(quoted(*text) + " has more than " + std::to_string(kMaxIfNameLength) +
                  " characters, which no interface name has");
   // 0xa0 is a blank to the kernel's isspace(), inside UTF-8 as well. Control characters it would take, a log not.
-  const bool valid = *text != "." && *text != ".." && std::ranges::none_of(*text, [](char c) {
+  // And other bytes than text, which no configuration of ours can say (netifd's may).
+  const bool valid = *text != "." && *text != ".." && !badText(*text) && std::ranges::none_of(*text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte <= 0x20 || byte == 0x7f || byte == 0xa0 || c == '/' || c == ':';
   });
