@@ -152,6 +152,7 @@ class Engine {
   void wake(Trigger trigger);
   void digest(const Source& source);
   bool mayRepair();
+  bool isWan(const Event& event) const;
   void converge();
   Committed commit(const Plan& plan, State desired);
   void tell(const Plan& plan, const Committed& committed);
@@ -178,6 +179,9 @@ class Engine {
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   /// Ways of a tunnel's peers, and which of these go by a WAN of their own.
   std::map<IfName, std::pair<Ways, std::map<std::size_t, std::size_t>>> ways_;
+  /// A way was missing for a time that nobody knows: packets may have gone by another WAN, where a WireGuard in user
+  /// space stays (its sockets are sticky) as long as that answers.
+  bool strayed_ = false;
   bool endpointsMoved_ = false;         ///< what they were before may still be steered to
   std::map<IfName, int> unstickAgain_;  ///< at so many further polls
   std::optional<std::chrono::nanoseconds> retryAfter_;

@@ -35,6 +35,11 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
   });
 }
 
+bool opensAWay(const Change& change) {
+  const auto* added = std::get_if<AddRoute>(&change);
+  return added != nullptr && added->route.destination.isDefault() && added->route.type == RouteType::unicast;
+}
+
 }  // namespace
 
 Engine::Engine(Kernel& kernel, Config config, Observer observer, Now now)
@@ -82,6 +87,11 @@ Status Engine::refuseConflicts(const Config& config) const {
   return {};
 }
 
+bool Engine::isWan(const Event& event) const {
+  const auto* changed = std::get_if<LinkChanged>(&event);
+  return changed != nullptr && picture_.world.adopted.wanSlots.contains(changed->link.name);
+}
+
 void Engine::onEvents() {
   digest([this](const Kernel::Sink& sink) { kernel_.drain(sink); });
 }
@@ -111,11 +121,13 @@ void Engine::digest(const Source& source) {
     if (heard_.size() < kHeardAtMost) heard_.push_back(event);
     all.relevant = true;
     all.carrier |= tracked.carrier;
+    strayed_ |= tracked.carrier && isWan(event);
     all.stale |= tracked.stale;
     onlyDamage = onlyDamage && tracked.damage;
   });
   if (!all.relevant) return;
   ++statistics_.wakeUps;
+  strayed_ |= all.stale.rtnetlink;
   if (all.carrier) carrierWatchedUntil_ = wokenAt_ + kCarrierWatch;
   if (onlyDamage && !mayRepair()) return;
   // What has to be read again does not hold up what is known already: a link that went down is reacted to first.
@@ -256,6 +268,7 @@ void Engine::converge() {
   const Steering steering = steer(config_, picture_.world, memory_);
   State desired = desire(config_, picture_.world, steering, memory_);
   const Plan plan = diff(desired, picture_.observed);
+  strayed_ |= std::ranges::any_of(plan.changes, opensAWay);
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
   keepGatewaysWarm(steering);
@@ -332,6 +345,7 @@ bool Engine::resync() {
   auto seen = lookAnew();
   if (seen) {
     picture_ = std::move(*seen);
+    strayed_ = true;
     return true;
   }
   if (observer_.trouble) observer_.trouble(seen.error());
@@ -345,8 +359,9 @@ Result<std::vector<std::string>> Engine::pending() {
   return describe(diff(desire(config_, seen->world), seen->observed), deviceNames(seen->world));
 }
 
-/// Finds tunnels that changed their WAN or source, and makes WireGuard forget the source that it has cached: IPv6 would
-/// go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
+/// Finds tunnels that changed their WAN or source, or may have in between, and makes WireGuard forget the source that
+/// it has cached: IPv6 would go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in
+/// drivers/net/wireguard/socket.c).
 std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   std::vector<Move> moves;
   std::map<IfName, std::array<InUse, kFamilies.size()>> current;
@@ -357,7 +372,7 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
     // A peer with WANs of its own moves alone, and what WireGuard has cached for it is as wrong.
     const auto before = ways_.find(view.tunnel->name);
     const auto& peers = ways[view.tunnel->name] = {waysOfPeers(steering, view), view.peerWan};
-    bool moved = before != ways_.end() && before->second != peers;
+    bool moved = before != ways_.end() && (before->second != peers || strayed_);
     for (const Family family : kFamilies) {
       const auto at = std::to_underlying(family);
       now[at] = inUse(steering, policy, family);
@@ -377,6 +392,7 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   }
   inUse_ = std::move(current);
   ways_ = std::move(ways);
+  strayed_ = false;
   return moves;
 }
 
@@ -384,7 +400,9 @@ void Engine::unstick(const Tunnel& tunnel) {
   const auto marked = picture_.observed.tunnelMarks.find(tunnel.name);
   const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? tunnel.fwmark : marked->second;
   auto done = kernel_.unstick(tunnel, fwmark, config_.numbers);
-  if (!done && done.error().kind != ErrorKind::notThere && observer_.trouble) observer_.trouble(done.error());
+  if (done || done.error().kind == ErrorKind::notThere) return;
+  if (observer_.trouble) observer_.trouble(done.error());
+  scheduleRetry();
 }
 
 /// An answer that was under way by the former WAN, when that still works, has sticky sockets (wireguard-go) go back to

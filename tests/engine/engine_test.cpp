@@ -112,6 +112,23 @@ TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndUnsticksIt) {
   EXPECT_EQ(kernel.unstuck.size(), 2U);
 }
 
+/// Seen with a daemon that had been stopped: packets had gone by the other WAN, and their answers kept them there.
+TEST_F(EngineTest, AWayThatWasGoneWhileNobodyLookedIsUnstuck) {
+  ASSERT_TRUE(engine->start());
+  kernel.carrier("wan0", false);
+  kernel.carrier("wan0", true);
+  engine->onEvents();
+  EXPECT_TRUE(moves.empty());
+  EXPECT_EQ(kernel.unstuck.size(), 1U);
+  kernel.carrier("wan0", false);
+  kernel.carrier("wan0", true);
+  kernel.loseEvents();
+  engine->onEvents();
+  EXPECT_EQ(kernel.unstuck.size(), 2U) << "nor is it known what was lost";
+  engine->onPoll();
+  EXPECT_EQ(kernel.unstuck.size(), 2U);
+}
+
 TEST_F(EngineTest, AStickySocketIsUnstuckAgainWhenNothingIsUnderWayAnyMore) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());

@@ -61,6 +61,32 @@ case_idle_gateway_is_known() {
   await 5 'its gateway is known' has_line "^${wan_gateway[1]} .*lladdr" router_ip neigh show dev "${wan_device[1]}"
 }
 
+# What it hears in the end is what it knew before, but answers have led WireGuard to the other WAN meanwhile. In IPv4
+# wireguard-go's sockets hold on to the device until somebody clears that, so nothing gets through.
+strays() { [[ $family == 4 ]] || await 10 'by the other WAN' only_by 1; }
+
+case_loss_and_return_while_the_daemon_is_stopped() {
+  steered_tunnel_up
+  kill -STOP "$daemon_pid"
+  wan_carrier_down 0
+  strays
+  wan_carrier_up 0
+  kill -CONT "$daemon_pid"
+  await 10 'back' only_by 0
+  nothing_misrouted 'loss and return'
+}
+
+case_link_down_and_up_while_the_daemon_is_stopped() {
+  steered_tunnel_up
+  kill -STOP "$daemon_pid"
+  wan_link_down 0
+  strays
+  wan_up 0
+  kill -CONT "$daemon_pid"
+  await 10 'back' only_by 0
+  nothing_misrouted 'down and up'
+}
+
 # Nothing misrouted between the two steady states either.
 case_nothing_misrouted_on_the_way() {
   steered_tunnel_up
