@@ -85,8 +85,7 @@ void pinTo(int cpu) {
   need(::sched_setaffinity(0, sizeof set, &set) == 0, "sched_setaffinity");
 }
 
-Process::Process(const Netns& netns, const std::function<void()>& body) {
-  id_ = ::fork();
+Process::Process(const Netns& netns, const std::function<void()>& body) : id_(::fork()) {
   need(id_ >= 0, "fork");
   if (id_ > 0) return;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -151,9 +150,16 @@ void exec(const std::vector<std::string>& command) {
   die("cannot run " + command.front() + ": " + std::strerror(errno));
 }
 
-ReadySocket::ReadySocket() : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+namespace {
+
+std::string nextReadyPath() {
   static int count = 0;
-  path_ = "/run/ready." + std::to_string(::getpid()) + "." + std::to_string(count++);
+  return "/run/ready." + std::to_string(::getpid()) + "." + std::to_string(count++);
+}
+
+}  // namespace
+
+ReadySocket::ReadySocket() : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)), path_(nextReadyPath()) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path_.copy(address.sun_path, sizeof address.sun_path - 1);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/write.hpp"
 
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <optional>
+
 #include "config/schema.hpp"
 #include "config/values.hpp"
 
@@ -29,13 +35,28 @@ std::string tomlQuoted(const std::string& text) {
   return quoted + "\"";
 }
 
+/// A number as TOML wants it: UCI's may begin with zeroes or a point. Nothing where it is none.
+std::optional<std::string> tomlNumber(OptionType type, const std::string& text) {
+  const Value value{ValueType::untyped, text, 0};
+  if (type == OptionType::integer) {
+    using Limits = std::numeric_limits<std::int64_t>;
+    const auto integer = parseInteger(value, Limits::min(), Limits::max());
+    return integer ? std::optional{std::to_string(*integer)} : std::nullopt;
+  }
+  const auto seconds = parseSeconds(value, 0, std::numeric_limits<std::uint32_t>::max());
+  if (!seconds) return std::nullopt;
+  std::array<char, 32> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), "%.15g", *seconds);
+  return buffer.data();
+}
+
 std::string tomlValue(const SectionSchema* schema, const Option& option, const std::string& text) {
   const OptionSchema* known = schema == nullptr ? nullptr : schema->find(option.name);
   if (known == nullptr) return tomlQuoted(text);
   if (known->type == OptionType::boolean)
     return parseBoolean({ValueType::untyped, text, 0}).value_or(false) ? "true" : "false";
   const bool bare = known->type == OptionType::integer || known->type == OptionType::seconds;
-  return bare ? text : tomlQuoted(text);
+  return bare ? tomlNumber(known->type, text).value_or(tomlQuoted(text)) : tomlQuoted(text);
 }
 
 }  // namespace

@@ -123,6 +123,19 @@ TEST(ImportMwan3, BothFormatsAreTheSameConfiguration) {
   EXPECT_EQ(*uci, *toml);
   EXPECT_EQ(toml->wans[1].device, "pppoe-wan");
 }
+
+TEST(ImportMwan3, NumbersWithLeadingZeroesAreNumbersInToml) {
+  const auto imported = importText(
+      "config interface wan\noption enabled 1\nlist track_ip 192.0.2.1\noption down '03'\noption up 0005\n"
+      "option interval 007\n",
+      "config interface wan\noption proto dhcp\noption device eth1\n");
+  const auto uci = loadText(imported.uci(), "/etc/config/wgsteer");
+  const auto toml = loadText(toToml(imported.import.sections), "wgsteer.toml");
+  ASSERT_TRUE(uci) << uci.error().what;
+  ASSERT_TRUE(toml) << toml.error().what;
+  EXPECT_EQ(*uci, *toml);
+  EXPECT_EQ(toml->wans.at(0).down, 3U);
+}
 #endif
 
 constexpr const char* kTwoPeers =
