@@ -18,6 +18,8 @@ namespace {
 
 /// A status of ten thousand peers in one go.
 constexpr int kSendBuffer = 8 << 20;
+/// How long nobody is let in when there was no descriptor, or memory, for the next one.
+constexpr std::chrono::seconds kBreather{1};
 
 std::string lineOf(const nlohmann::json& document) {
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -52,7 +54,7 @@ Result<ControlServer> ControlServer::open(ControlAccess access, Limits limits) {
                   "wgsteer runs already in this network namespace (control socket @wgsteer is taken)", EADDRINUSE);
     return fail(ErrorKind::refused, "control socket @wgsteer is held by somebody else than root", EADDRINUSE);
   }
-  if (listen(listener.get(), static_cast<int>(limits.clients)) != 0)
+  if (::listen(listener.get(), static_cast<int>(limits.clients)) != 0)
     return fail(ErrorKind::io, std::string{"control socket: listen: "} + std::strerror(errno), errno);
   return ControlServer{std::move(listener), std::move(*silence), access, limits};
 }
@@ -61,12 +63,19 @@ Status ControlServer::serve(os::EventLoop& loop, Answer answer) {
   loop_ = &loop;
   answer_ = std::move(answer);
   if (auto watched = loop.watch(silence_.descriptor(), [this] { dismissSilent(); }); !watched) return watched;
-  return loop.watch(listener_.get(), [this] { accept(); });
+  return listen();
+}
+
+Status ControlServer::listen() {
+  return loop_->watch(listener_.get(), [this] { accept(); });
 }
 
 void ControlServer::accept() {
   os::Fd client{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
-  if (!client) return;
+  if (!client) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) breathe();
+    return;
+  }
   if (!access_.permits(client.get())) return refuse(client.get(), "only root and the group wgsteer may ask");
   if (clients_.size() >= limits_.clients) return refuse(client.get(), "too many clients");
   setsockopt(client.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);
@@ -76,8 +85,17 @@ void ControlServer::accept() {
   clients_[descriptor] = {.socket = std::move(client), .received = {}, .askedAt = os::monotonicNow()};
 }
 
+// Who waits stays in the queue, so that the listener stays readable: watched on, it would keep the loop awake for
+// nothing.
+void ControlServer::breathe() {
+  loop_->unwatch(listener_.get());
+  breathes_ = true;
+  silence_.arm(kBreather);
+}
+
 void ControlServer::dismissSilent() {
   silence_.acknowledge();
+  if (breathes_) breathes_ = !listen().has_value();
   const auto now = os::monotonicNow();
   std::vector<int> silent;
   std::chrono::nanoseconds next{0};
@@ -90,6 +108,7 @@ void ControlServer::dismissSilent() {
       next = left;
   }
   for (const int descriptor : silent) close(descriptor);
+  if (breathes_) next = kBreather;
   if (next.count() > 0) silence_.arm(next);
 }
 

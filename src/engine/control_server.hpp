@@ -44,7 +44,9 @@ class ControlServer {
  private:
   ControlServer(os::Fd listener, os::Timer silence, ControlAccess access, Limits limits)
       : listener_(std::move(listener)), silence_(std::move(silence)), access_(access), limits_(limits) {}
+  Status listen();
   void accept();
+  void breathe();
   void receive(int client);
   bool handle(int client, const std::string& line);
   bool tell(int client, const nlohmann::json& document);
@@ -65,6 +67,7 @@ class ControlServer {
   Answer answer_;
   std::map<int, Client> clients_;
   std::size_t watchers_ = 0;
+  bool breathes_ = false;
 };
 
 }  // namespace wgsteer

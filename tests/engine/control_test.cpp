@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The control socket under clients that mean no good: nobody of them is to hurt the others, or the daemon.
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <grp.h>
@@ -9,6 +10,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <thread>
@@ -53,6 +55,11 @@ class Client {
     return size < 0 && errno == EAGAIN ? "(nothing)" : received;
   }
 
+  bool isAnswered(std::chrono::milliseconds within) {
+    pollfd answer{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    return poll(&answer, 1, static_cast<int>(within.count())) == 1;
+  }
+
   /// Without reading anything meanwhile.
   bool isLetGo() {
     pollfd hangUp{.fd = socket_.get(), .events = 0, .revents = 0};
@@ -78,6 +85,7 @@ class ControlTest : public test::OwnNetwork {
     ASSERT_TRUE(loop_->watch(wanted_.get(), [this] { onWanted(); }));
     ASSERT_TRUE(server_->serve(
         *loop_, [this](const nlohmann::json&) { return nlohmann::json{{"ok", true}, {"status", answer_}}; }));
+    loop_->afterEach([this] { ++rounds_; });
     thread_ = std::thread{[this] { EXPECT_TRUE(loop_->run()); }};
   }
 
@@ -104,6 +112,7 @@ class ControlTest : public test::OwnNetwork {
 
   std::string answer_ = "as it is";
   std::unique_ptr<ControlServer> server_;
+  std::atomic<unsigned> rounds_ = 0;
 
  private:
   void onWanted() {
@@ -241,6 +250,34 @@ TEST_F(ControlTest, WhoeverAsksAndDoesNotReadIsLetGo) {
   Client reader;
   ASSERT_TRUE(reader.say(kStatus));
   EXPECT_GT(reader.line().size(), answer_.size());
+}
+
+/// Room for one descriptor more than there are, as long as it lives.
+class OneMoreDescriptor {
+ public:
+  OneMoreDescriptor() {
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const os::Fd lowestFree{dup(STDERR_FILENO)};
+    const rlimit one{.rlim_cur = static_cast<rlim_t>(lowestFree.get()) + 1, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &one), 0);
+  }
+  ~OneMoreDescriptor() { setrlimit(RLIMIT_NOFILE, &before_); }
+  OneMoreDescriptor(const OneMoreDescriptor&) = delete;
+  OneMoreDescriptor& operator=(const OneMoreDescriptor&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(ControlTest, WithoutADescriptorForTheNextItWaitsAndDoesNotSpin) {
+  serve();
+  auto few = std::make_unique<OneMoreDescriptor>();
+  Client client;
+  ASSERT_TRUE(client.say(kStatus));
+  EXPECT_FALSE(client.isAnswered(300ms));
+  EXPECT_LE(rounds_, 2U);
+  few.reset();
+  EXPECT_NE(client.line().find("as it is"), std::string::npos);
 }
 
 TEST_F(ControlTest, ASecondDaemonIsRefused) {
