@@ -166,7 +166,10 @@ class Message {
  private:
   void put(std::uint16_t type, std::size_t size, const void* data) {
     whole_ = whole_ && mnl_attr_put_check(header_, kSize, type, size, data);
+    if (whole_) clear(aligned(size) - size);
   }
+  // libmnl 1.0.4 leaves what pads an attribute as it finds it: here that is what was on the stack.
+  void clear(std::size_t padding) { std::memset(buffer_.data() + header_->nlmsg_len - padding, 0, padding); }
 
   // A multipath route of 255 next hops with IPv6 gateways is 28 bytes each.
   static constexpr std::size_t kSize = 8192;

@@ -35,14 +35,14 @@ Result<Channel> Channel::open() {
 Status Channel::get(std::uint16_t type, const Fill& fill, const Handler& onMessage, const char* what) {
   netlink::Message message(messageType(type), 0);
   putHeader(message);
-  fill(message.header());
+  fill(message);
   return socket_.ask(message, onMessage, [what] { return std::string(what); });
 }
 
 Status Channel::dump(std::uint16_t type, const Fill& fill, const Handler& onMessage, const char* what) {
   netlink::Message message(messageType(type), 0);
   putHeader(message);
-  fill(message.header());
+  fill(message);
   return socket_.dump(message, onMessage, [what] { return std::string(what); });
 }
 

@@ -15,7 +15,7 @@ namespace wgsteer::nft {
 
 class Channel {
  public:
-  using Fill = std::function<void(nlmsghdr*)>;
+  using Fill = std::function<void(netlink::Message&)>;
   using Handler = netlink::RequestSocket::Handler;
 
   static Result<Channel> open();

@@ -42,9 +42,9 @@ Result<HandshakesByWan> readHandshakes(Channel& channel) {
   HandshakesByWan counts;
   const Status read = channel.dump(
       NFT_MSG_GETOBJ,
-      [](nlmsghdr* message) {
-        mnl_attr_put_strz(message, NFTA_OBJ_TABLE, kTable);
-        mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+      [](netlink::Message& message) {
+        message.text(NFTA_OBJ_TABLE, kTable);
+        message.u32(NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
       },
       [&](const nlmsghdr* message) {
         const ObjectPtr object = newObject();

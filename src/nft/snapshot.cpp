@@ -18,7 +18,8 @@ constexpr int kMaxAttempts = 20;
 Result<std::uint32_t> generation(Channel& channel) {
   std::uint32_t id = 0;
   const Status status = channel.get(
-      NFT_MSG_GETGEN, [](nlmsghdr*) {}, [&](const nlmsghdr* message) { id = generationOf(message); }, "nft generation");
+      NFT_MSG_GETGEN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { id = generationOf(message); },
+      "nft generation");
   if (!status) return std::unexpected(status.error());
   return id;
 }
@@ -26,19 +27,19 @@ Result<std::uint32_t> generation(Channel& channel) {
 Status readChains(Channel& channel, ObservedTable& observed) {
   // The kernel has no filter by table for chains.
   return channel.dump(
-      NFT_MSG_GETCHAIN, [](nlmsghdr*) {}, [&](const nlmsghdr* message) { takeChain(message, observed); },
+      NFT_MSG_GETCHAIN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { takeChain(message, observed); },
       "nft list chains inet");
 }
 
 Status readRules(Channel& channel, ObservedTable& observed) {
   return channel.dump(
-      NFT_MSG_GETRULE, [](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_RULE_TABLE, kTable); },
+      NFT_MSG_GETRULE, [](netlink::Message& message) { message.text(NFTA_RULE_TABLE, kTable); },
       [&](const nlmsghdr* message) { takeRule(message, observed); }, "nft list table inet wgsteer");
 }
 
 Status readSets(Channel& channel, ObservedTable& observed) {
   return channel.dump(
-      NFT_MSG_GETSET, [](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_SET_TABLE, kTable); },
+      NFT_MSG_GETSET, [](netlink::Message& message) { message.text(NFTA_SET_TABLE, kTable); },
       [&](const nlmsghdr* message) { takeSet(message, observed); }, "nft list sets inet");
 }
 
@@ -46,16 +47,16 @@ Status readElements(Channel& channel, SetId id, ObservedTable& observed) {
   const char* name = shapeOf(id).name;
   return channel.dump(
       NFT_MSG_GETSETELEM,
-      [&](nlmsghdr* message) {
-        mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, kTable);
-        mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, name);
+      [&](netlink::Message& message) {
+        message.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
+        message.text(NFTA_SET_ELEM_LIST_SET, name);
       },
       [&](const nlmsghdr* message) { takeElements(message, id, observed); }, "nft list set inet wgsteer");
 }
 
 Status readCounters(Channel& channel, ObservedTable& observed) {
   return channel.dump(
-      NFT_MSG_GETOBJ, [](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_OBJ_TABLE, kTable); },
+      NFT_MSG_GETOBJ, [](netlink::Message& message) { message.text(NFTA_OBJ_TABLE, kTable); },
       [&](const nlmsghdr* message) { takeCounter(message, observed); }, "nft list counters inet");
 }
 
@@ -94,7 +95,7 @@ Result<std::optional<ObservedTable>> readConsistently(Channel& channel) {
 Result<std::optional<TableIdentity>> findTable(Channel& channel) {
   std::optional<TableIdentity> identity;
   const Status status = channel.get(
-      NFT_MSG_GETTABLE, [](nlmsghdr* message) { mnl_attr_put_strz(message, NFTA_TABLE_NAME, kTable); },
+      NFT_MSG_GETTABLE, [](netlink::Message& message) { message.text(NFTA_TABLE_NAME, kTable); },
       [&](const nlmsghdr* message) { identity = identityOf(message); }, "nft list table inet wgsteer");
   if (!status && status.error().kind != ErrorKind::notThere) return std::unexpected(status.error());
   return identity;

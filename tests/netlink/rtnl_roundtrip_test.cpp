@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What our encoders write, read back by our decoders and by libnl-route, which knows nothing of us.
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <gtest/gtest.h>
+#include <linux/fib_rules.h>
 #include <memory>
 #include <netlink/msg.h>
 #include <netlink/route/nexthop.h>
@@ -62,6 +65,20 @@ TEST(RtnlRoundTrip, TwoWansIsWellInsideOfAMessageAndAThousandIsRefused) {
   encodeRoute(tooLarge, route);
   EXPECT_FALSE(tooLarge.whole());
   EXPECT_LE(tooLarge.finished().size(), 8192U);
+}
+
+TEST(RtnlMessage, NothingOfTheStackGoesToTheKernel) {
+  alignas(Message) std::array<std::byte, sizeof(Message)> stack;
+  stack.fill(std::byte{0xaa});
+  asm volatile("" : : "r"(stack.data()) : "memory");  // or the fill is left out: nobody may look at it afterwards
+  auto* message = new (stack.data()) Message{RTM_NEWRULE, 0};
+  message->extra<fib_rule_hdr>() = {};
+  message->u8(FRA_PROTOCOL, 1);
+  message->u16(FRA_SPORT_RANGE, 1);
+  message->text(FRA_IIFNAME, "wan0");
+  const auto sent = message->finished();
+  ASSERT_GT(sent.size(), sizeof(nlmsghdr) + sizeof(fib_rule_hdr));
+  EXPECT_EQ(std::ranges::count(sent, std::byte{0xaa}), 0);
 }
 
 // libnl's view.
