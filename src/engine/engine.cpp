@@ -66,14 +66,15 @@ Status Engine::start(std::map<std::string, std::string> wansDown) {
   const auto marked = picture_.observed.tunnelMarks;
   converge();
   // What went another way while nobody looked may have a source cached that is wrong now. A new fwmark has cleared it.
-  if (statistics_.plans == 0) return {};
+  // Sticky sockets even when there was nothing to write: the last daemon may have been killed before it freed them.
   for (const TunnelView& view : steering().tunnels) {
+    unstickLater(*view.tunnel);
+    if (statistics_.plans == 0) continue;
     const auto before = marked.find(view.tunnel->name);
     const auto now = picture_.observed.tunnelMarks.find(view.tunnel->name);
     const bool had = before != marked.end();
     const bool has = now != picture_.observed.tunnelMarks.end();
     if (had == has && (!has || before->second == now->second)) unstick(*view.tunnel);
-    unstickLater(*view.tunnel);
   }
   return {};
 }

@@ -85,6 +85,16 @@ TEST_F(EngineTest, WhatMovedWhileNobodyLookedIsUnstuckAtTheStart) {
   EXPECT_EQ(kernel.unstuck.size(), 1U);
 }
 
+TEST_F(EngineTest, AStickySocketIsUnstuckAfterAStartThatHadNothingToWrite) {
+  kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
+  ASSERT_TRUE(engine->start());
+  auto second = makeEngine({});
+  ASSERT_TRUE(second->start());
+  EXPECT_TRUE(kernel.unstuck.empty());
+  for (int i = 0; i < 5; ++i) second->onPoll();
+  EXPECT_EQ(kernel.unstuck.size(), 2U) << "the first may have been killed just before it did that";
+}
+
 TEST_F(EngineTest, AConflictIsRefusedAndNothingChanged) {
   Rule foreign = kernelRule(Family::v4, 1500, kMainTable);
   foreign.mark = {0x10000000, 0x30000000};

@@ -77,7 +77,7 @@ case_a_peer_that_is_off_moves_alone() {
   watched_tunnel_up
   local off inner=10.98.0.1 prefix=10.98.0.0/24 endpoint=203.0.113.56
   [[ $family == 4 ]] || inner=fd98::1 prefix=fd98::/64 endpoint=2001:db8:cafe::56
-  off=$(public_key "$(wg genkey)")
+  off=$(public_key "$kPhoneKey")
   router wg set "$tunnel_device" peer "$off" endpoint "$(socket_address "$endpoint" 51821)" \
     allowed-ips "$prefix"
   router_ip route add "$prefix" dev "$tunnel_device"
