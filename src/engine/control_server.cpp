@@ -34,7 +34,7 @@ void refuse(int client, const char* why) {
 /// Whoever listens under our name: another daemon, or somebody that a daemon has nothing to do with.
 bool heldByDaemon(const ControlAddress& name) {
   const os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  return connect(socket.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) == 0 &&
+  return socket && connect(socket.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) == 0 &&
          isOwnPeer(socket.get());
 }
 
