@@ -52,6 +52,11 @@ std::vector<int> allowedCpus() {
 // As they were when the program began: a pinned process is allowed one only.
 const std::vector<int> kCpus = allowedCpus();
 
+std::string nextReadyPath() {
+  static int count = 0;
+  return "/run/ready." + std::to_string(::getpid()) + "." + std::to_string(count++);
+}
+
 }  // namespace
 
 Netns::Netns() {
@@ -150,16 +155,7 @@ void exec(const std::vector<std::string>& command) {
   die("cannot run " + command.front() + ": " + std::strerror(errno));
 }
 
-namespace {
-
-std::string nextReadyPath() {
-  static int count = 0;
-  return "/run/ready." + std::to_string(::getpid()) + "." + std::to_string(count++);
-}
-
-}  // namespace
-
-ReadySocket::ReadySocket() : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)), path_(nextReadyPath()) {
+ReadySocket::ReadySocket() : path_(nextReadyPath()), socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path_.copy(address.sun_path, sizeof address.sun_path - 1);

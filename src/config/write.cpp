@@ -43,6 +43,7 @@ std::optional<std::string> tomlNumber(OptionType type, const std::string& text) 
     const auto integer = parseInteger(value, Limits::min(), Limits::max());
     return integer ? std::optional{std::to_string(*integer)} : std::nullopt;
   }
+  if (type != OptionType::seconds) return std::nullopt;
   const auto seconds = parseSeconds(value, 0, std::numeric_limits<std::uint32_t>::max());
   if (!seconds) return std::nullopt;
   std::array<char, 32> buffer{};
@@ -55,8 +56,7 @@ std::string tomlValue(const SectionSchema* schema, const Option& option, const s
   if (known == nullptr) return tomlQuoted(text);
   if (known->type == OptionType::boolean)
     return parseBoolean({ValueType::untyped, text, 0}).value_or(false) ? "true" : "false";
-  const bool bare = known->type == OptionType::integer || known->type == OptionType::seconds;
-  return bare ? tomlNumber(known->type, text).value_or(tomlQuoted(text)) : tomlQuoted(text);
+  return tomlNumber(known->type, text).value_or(tomlQuoted(text));
 }
 
 }  // namespace

@@ -165,12 +165,17 @@ TEST(Eligibility, EndsWithTheLastAddressWhileAnotherWanHasOne) {
   EXPECT_TRUE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v6)) << "better than no way at all";
 }
 
-TEST(Sources, AreOfTheDelegatedPrefixWhereTheWanHasNoAddress) {
-  constexpr IfIndex kLan{4};
+/// The first WAN has lost one of its addresses; another device has that one instead.
+World withAddressElsewhere(const char* lost, IfIndex device, const char* name, const char* found) {
   World world = twoWans();
-  world.links.emplace(kLan, link(kLan, "lan0"));
-  world.addresses.erase(address(kWan0, "2001:db8:10::10/64"));
-  world.addresses.insert(address(kLan, "2001:db8:d00:1::1/64"));
+  world.links.emplace(device, link(device, name));
+  world.addresses.erase(address(kWan0, lost));
+  world.addresses.insert(address(device, found));
+  return world;
+}
+
+TEST(Sources, AreOfTheDelegatedPrefixWhereTheWanHasNoAddress) {
+  World world = withAddressElsewhere("2001:db8:10::10/64", IfIndex{4}, "lan0", "2001:db8:d00:1::1/64");
   Route delegated = route("::/0", kWan0, "fe80::1", 10);
   delegated.source = *Prefix::parse("2001:db8:d00::/56");
   world.routes.insert(delegated);
@@ -181,11 +186,7 @@ TEST(Sources, AreOfTheDelegatedPrefixWhereTheWanHasNoAddress) {
 }
 
 TEST(Sources, AreWhatTheRouteSaysAlsoOfAnotherDevice) {
-  constexpr IfIndex kLoopback{1};
-  World world = twoWans();
-  world.links.emplace(kLoopback, link(kLoopback, "lo"));
-  world.addresses.erase(address(kWan0, "192.0.2.10/24"));
-  world.addresses.insert(address(kLoopback, "192.0.2.200/32"));
+  World world = withAddressElsewhere("192.0.2.10/24", IfIndex{1}, "lo", "192.0.2.200/32");
   world.routes.erase(route("0.0.0.0/0", kWan0, "192.0.2.1", 10));
   Route named = route("0.0.0.0/0", kWan0, "192.0.2.1", 10);
   named.preferredSource = Address::parse("192.0.2.200");
