@@ -3,7 +3,7 @@
 // clock and no log of its own, so that tests drive it over a fake kernel.
 //
 // Threading: one thread; every method returns when the kernel has answered. Failure: what could not be done is reported
-// to the observer and tried again after retryAfter(); the last good state stays meanwhile.
+// to the observer and tried again after retryAfter(); what does not rely on it is done at once.
 #pragma once
 
 #include <array>
@@ -22,6 +22,7 @@
 #include "wgsteer/core/histogram.hpp"
 #include "wgsteer/core/inspect.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/refusals.hpp"
 #include "wgsteer/core/stall_watch.hpp"
 #include "wgsteer/core/token_bucket.hpp"
 #include "wgsteer/core/track.hpp"
@@ -112,7 +113,7 @@ class Engine {
   void setWansDown(std::map<std::string, std::string> down);
   /// Peers that do not answer go by the WANs, and to the addresses, that they are given here.
   void divert(StallOutcome outcome);
-  /// After a failure, when retryAfter() has passed: reads everything anew and converges.
+  /// When retryAfter() has passed: reads everything anew and converges.
   void onRetry();
   /// Goes over to a new configuration; on a conflict the old one stays.
   Status reconfigure(Config config);
@@ -124,7 +125,7 @@ class Engine {
   Result<std::vector<std::string>> pending();
 
   /// When to call onRetry(); none while all is well.
-  std::optional<std::chrono::nanoseconds> retryAfter() const { return retryAfter_; }
+  std::optional<std::chrono::nanoseconds> retryAfter() const;
 
   /// When to call onCarrierCheck(); none while the carriers are at rest.
   std::optional<std::chrono::nanoseconds> carrierCheckAfter() const;
@@ -154,7 +155,9 @@ class Engine {
   bool mayRepair();
   bool isWan(const Event& event) const;
   void converge();
+  bool convergeOnce();
   Committed commit(const Plan& plan, State desired);
+  bool lookInto(const CommitReport& report);
   void tell(const Plan& plan, const Committed& committed);
   bool reread(const Stale& stale);
   bool resync();
@@ -167,7 +170,7 @@ class Engine {
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGatewaysWarm(const Steering& steering);
-  void scheduleRetry();
+  void scheduleLook();
 
   Kernel& kernel_;
   Config config_;
@@ -184,9 +187,11 @@ class Engine {
   bool strayed_ = false;
   bool endpointsMoved_ = false;         ///< what they were before may still be steered to
   std::map<IfName, int> unstickAgain_;  ///< at so many further polls
-  std::optional<std::chrono::nanoseconds> retryAfter_;
+  Refusals refusals_;
+  /// When everything is read anew, because something could not be read, or a fight is to calm down.
+  std::optional<std::chrono::nanoseconds> lookAt_;
   static constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
-  std::chrono::nanoseconds backOff_ = kFirstRetry;  ///< before the retry that is due, or the next
+  std::chrono::nanoseconds backOff_ = kFirstRetry;  ///< before the look that is due, or the next
   std::chrono::nanoseconds wokenAt_{};
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The one virtual seam between what is decided and what is done: reading the kernel, changing it, hearing of changes.
-// Implemented by netlink::LinuxKernel and, in tests, by FakeKernel; one suite of tests is run over both.
+// Implemented by kernel::LinuxKernel and, in tests, by FakeKernel; one suite of tests is run over both.
 //
 // Threading: one thread. Ownership: the implementation owns its sockets. Cost: observe() dumps; commit() is one
 // synchronous request per route, rule and mark, and one nft transaction. Failure: every method says what it could not
@@ -12,6 +12,7 @@
 #include <set>
 #include <vector>
 
+#include "wgsteer/core/commit_guard.hpp"
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/numbers.hpp"
@@ -23,17 +24,6 @@ namespace wgsteer {
 
 struct ObserveOptions {
   bool allRoutes = false;  ///< for `explain`: every foreign route, not the default routes alone
-};
-
-struct ChangeResult {
-  Change change;
-  Status status;
-};
-
-struct CommitReport {
-  std::vector<ChangeResult> failed;
-  std::size_t done = 0;
-  bool ok() const { return failed.empty(); }
 };
 
 struct Neighbour {
@@ -56,9 +46,8 @@ class Kernel {
   /// Reads again what is stale and puts it into the picture; the rest stays.
   virtual Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) = 0;
 
-  /// Makes the changes in their order. Stops at the first failure among those that later ones rely on (anything before
-  /// the first SetTunnelMark), so that no mark ever exists without its rule. A delete of what is gone is done, not
-  /// failed.
+  /// Makes the changes in their order, as carryOut() has it: a change that fails costs what relies on it and nothing
+  /// else. A delete of what is gone is done, not failed.
   virtual CommitReport commit(const Plan& plan, const Numbers& numbers) = 0;
 
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.

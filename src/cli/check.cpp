@@ -45,7 +45,8 @@ int check(const Options& options) {
   const auto host = lookAtHost(options);
   if (!host) return report("check", host.error());
   const World& world = host->picture.world;
-  auto findings = inspect(host->config, world, steer(host->config, world), host->picture.observed);
+  const Steering steering = steer(host->config, world);
+  auto findings = inspect(host->config, world, steering, desire(host->config, world, steering));
   std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, &Finding::severity);
   if (options.json) {

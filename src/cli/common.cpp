@@ -38,6 +38,7 @@ Result<Config> configOf(const Options& options) {
   if (!config) return config;
   const auto interfaces = config::readFile(config::kInterfacesFile);
   if (!interfaces) return config;
+  config->netifd = true;
   // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
   if (config->wans.empty())
     if (const auto mwan3 = config::readFile(config::kMwan3File))

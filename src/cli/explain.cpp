@@ -41,6 +41,8 @@ std::string verdict(const Walk& walk) {
              (walk.source ? " from " + walk.source->toString() : "");
     case Outcome::loop:
       return "LOOP: ends in tunnel " + walk.device;
+    case Outcome::dropped:
+      return "dropped: would end in tunnel " + walk.device;
     case Outcome::unreachable:
       return "unreachable";
     case Outcome::noRoute:

@@ -38,9 +38,11 @@ void applyOp(NftTable& table, const NftOp& op) {
                  },
                  [&](const NftPolicy& policy) { put(table.policies, policy.slot, add); },
                  [&](const NftEndpoint& peer) { putMapped(table.endpoints.edit(), peer.endpoint, peer.policy, add); },
+                 [&](const NftFlow& flow) { putMapped(table.flows.edit(), flow.flow, flow.policy, add); },
                  [&](const NftListenPort& listen) { put(table.listenPorts, listen.port, add); },
                  [&](const NftTunnel& tunnel) { put(table.tunnels, tunnel.device, add); },
                  [&](const NftForeignMark& foreign) { put(table.foreignMarks, foreign.mark, add); },
+                 [&](const NftOwnMark& own) { put(table.ownMarks, own.mark, add); },
                  [&](const NftSysctl& changed) { put(table.changedSysctls, changed.sysctl, add); },
              },
              op.member);

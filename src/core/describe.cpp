@@ -124,9 +124,17 @@ std::string describeOp(const NftOp& op) {
             return element(add, "endpoint" + std::string{suffix(peer.endpoint.address.family())},
                            mapped(add, key, verdict));
           },
+          [&](const NftFlow& flow) {
+            const Endpoint& endpoint = flow.flow.endpoint;
+            const std::string key = endpoint.address.toString() + " . " + number(endpoint.port) + " . " +
+                                    number(flow.flow.sourcePort);
+            const std::string verdict = flow.policy ? "goto policy_" + number(flow.policy->value) : "return";
+            return element(add, "flow" + std::string{suffix(endpoint.address.family())}, mapped(add, key, verdict));
+          },
           [&](const NftListenPort& listen) { return element(add, "listen_port", number(listen.port)); },
           [&](const NftTunnel& tunnel) { return element(add, "tunnel", quoted(tunnel.device)); },
           [&](const NftForeignMark& foreign) { return element(add, "foreign_mark", hex(foreign.mark.value)); },
+          [&](const NftOwnMark& own) { return element(add, "own_mark", hex(own.mark.value)); },
           [&](const NftSysctl& changed) {
             return element(add, memoryOf(changed.sysctl.kind), quoted(changed.sysctl.device));
           },

@@ -6,6 +6,9 @@
 
 #include "wgsteer/core/follow.hpp"
 
+#include "core/foreign_rules.hpp"
+#include "core/host_routes.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -33,31 +36,88 @@ Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint
   return route;
 }
 
-/// A foreign default route as it is, in one of our tables. Gateways are marked onlink: the kernel then takes our word
-/// for it instead of looking the gateway up through all rules, and the order in which address and route arrive is no
-/// matter.
-Route mirrored(const Route& original, TableId table, std::uint32_t metric) {
+/// A gateway is marked onlink: the kernel then takes our word for it instead of looking it up through all rules, and the
+/// order in which address and route arrive is no matter. Not so in IPv6 (6.18, ip6_route_check_nh_onlink): there it is
+/// looked up in main all the same, and refused where a tunnel's routes have it; without the flag it is looked up in the
+/// route's own table, where onLinkRoute() has put it.
+bool wantsOnlink(const NextHop& hop) {
+  return hop.gateway && (hop.gateway->family() == Family::v4 || hop.gateway->isLinkLocal());
+}
+
+/// A foreign route as it is, in one of our tables. Its `src` is kept while that is an address of this host: the kernel
+/// (6.18) refuses any other, although it leaves such routes in tables other than main.
+Route mirrored(const World& world, const Route& original, TableId table, std::uint32_t metric) {
   Route route = original;
   route.table = table;
   route.metric = metric;
   route.protocol = kProtocol;
   const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
   route.linkScope = direct && route.family() == Family::v4;
-  for (NextHop& hop : route.hops) hop.onlink = hop.gateway.has_value();
+  for (NextHop& hop : route.hops) hop.onlink = wantsOnlink(hop);
   // A single next hop has no weight in the kernel.
   if (route.hops.size() == 1) route.hops.front().weight = 1;
+  const auto isSource = [&](const InterfaceAddress& own) {
+    return own.address == route.preferredSource && !own.tentative;
+  };
+  if (route.preferredSource && std::ranges::none_of(world.addresses, isSource)) route.preferredSource.reset();
   return route;
 }
+
+/// Endpoints and flows of all tunnels. An endpoint does not tell a tunnel from another one that goes to the same server:
+/// where two have one in common, or a peer has a way of its own, packets are told apart by the port that they come from.
+class EndpointBook {
+ public:
+  std::map<Endpoint, std::optional<Slot>> endpoints;
+
+  /// `special`: whatever mark the packet has. Without a verdict it is left alone.
+  void add(const Endpoint& endpoint, const Tunnel& tunnel, std::optional<Slot> verdict, bool special) {
+    const Flow flow{endpoint, tunnel.listenPort};
+    if (!verdict) {
+      leftAlone_.push_back(flow);
+      return;
+    }
+    const auto [known, fresh] = endpoints.try_emplace(endpoint, verdict);
+    if (!fresh && known->second != verdict) shared_.insert(endpoint);
+    if (special)
+      note(flow, verdict);
+    else
+      usual_.emplace_back(flow, verdict);
+  }
+
+  std::map<Flow, std::optional<Slot>> takeFlows() {
+    for (const auto& [flow, verdict] : usual_)
+      if (shared_.contains(flow.endpoint)) note(flow, verdict);
+    for (const Flow& flow : leftAlone_)
+      if (endpoints.contains(flow.endpoint)) note(flow, std::nullopt);
+    // Two sockets on one port cannot be told apart either: their own marks have to do.
+    for (const Flow& flow : ambiguous_) flows_.erase(flow);
+    return std::move(flows_);
+  }
+
+ private:
+  void note(const Flow& flow, std::optional<Slot> verdict) {
+    if (flow.sourcePort == 0) return;  // its socket is not open yet
+    const auto [known, fresh] = flows_.try_emplace(flow, verdict);
+    if (!fresh && known->second != verdict) ambiguous_.insert(flow);
+  }
+
+  std::set<Endpoint> shared_;
+  std::vector<std::pair<Flow, std::optional<Slot>>> usual_;
+  std::vector<Flow> leftAlone_;
+  std::map<Flow, std::optional<Slot>> flows_;
+  std::set<Flow> ambiguous_;
+};
 
 class Desire {
  public:
   Desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory)
-      : config_(config), numbers_(config.numbers), world_(world), steering_(steering), memory_(memory) {
-    for (const auto& [index, link] : world.links)
-      if (isLan(link)) lans_.push_back(&link);
-    // A kernel that was started without IPv6 refuses its rules.
-    if (std::ranges::any_of(world.links, [](const auto& entry) { return entry.second.hasIpv6; }))
-      families_.push_back(Family::v6);
+      : config_(config),
+        numbers_(config.numbers),
+        world_(world),
+        steering_(steering),
+        memory_(memory),
+        families_(steering.families) {
+    noteInside();
   }
 
   State build() {
@@ -68,12 +128,22 @@ class Desire {
     std::map<IfName, Verdicts> verdicts;
     for (const TunnelView& tunnel : steering_.tunnels) verdicts.emplace(tunnel.tunnel->name, addTunnel(tunnel));
     addEndpoints(std::move(verdicts));
+    for (const Rule& rule : state_.rules)
+      if (rule.mark.mask == numbers_.markMask) nft().ownMarks.insert(Mark{rule.mark.value});
+    addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
+    if (world_.foreignTable) withoutTable();
     return std::move(state_);
   }
 
  private:
   NftTable& nft() { return state_.nft->table; }
+
+  /// Sysctls are turned on only where it can be written down that we did it.
+  void withoutTable() {
+    state_.nft.reset();
+    state_.sysctls.clear();
+  }
 
   /// The first to claim a key has it: WANs come in order of preference, and a second device with the same prefix cannot
   /// be told from the first by anybody. Routes are ordered by their key, then by the rest.
@@ -92,11 +162,27 @@ class Desire {
     rule.table = table;
     rule.source = from;
     rule.protocol = kProtocol;
+    rule.inputInterface = "lo";
+    state_.rules.insert(rule);
+  }
+
+  /// What a mark of ours means. With `forward`, also on packets of hosts behind this one.
+  void addMeaning(Family family, Slot slot, TableId table) {
+    addRule(family, numbers_.markPriority(), numbers_.mark(slot), table);
+    if (!config_.forward) return;
+    Rule rule;
+    rule.family = family;
+    rule.priority = numbers_.forwardedPriority();
+    rule.mark = numbers_.mark(slot);
+    rule.table = table;
+    rule.protocol = kProtocol;
     state_.rules.insert(rule);
   }
 
   // Tables.
 
+  /// What is on the link itself: prefixes of addresses, and routes without a gateway, which is how a prefix is written
+  /// where the address has `noprefixroute` (NetworkManager, dhcpcd, netifd with a metric).
   void addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric) {
     for (const InterfaceAddress& own : world_.addressesOf(link.index)) {
       if (own.address.family() != family || own.address.isLinkLocal()) continue;
@@ -105,16 +191,92 @@ class Desire {
       if (ownAddressAlone || own.noPrefixRoute || prefix.isDefault()) continue;
       addRoute(onLinkRoute(table, prefix, link.index, metric));
     }
+    const auto known = onLink_.find({link.index, family});
+    if (known == onLink_.end()) return;
+    for (const Prefix& prefix : known->second) addRoute(onLinkRoute(table, prefix, link.index, metric));
   }
 
-  bool isLan(const Link& link) const {
-    return link.up && link.carrier && !link.loopback && link.kind != "tun" && !isTunnel(world_, link) &&
-           std::ranges::none_of(steering_.wans, [&](const Wan& wan) { return wan.link == &link; });
+  static bool isLinkLocalPrefix(const Prefix& prefix) { return prefix.address().isLinkLocal(); }
+
+  /// Sorts main's specific routes: prefixes on links, routes by routers inside, and routes by WANs. Routes into tunnels
+  /// are for no packet of a tunnel, but for those of peers that are left alone anyway.
+  void noteInside() {
+    for (const auto& [index, link] : world_.links)
+      if (isInside(link) && !isWan(link)) lans_.push_back(&link);
+    for (const Route& route : world_.routes) {
+      if (!isSpecific(route) || isLinkLocalPrefix(route.destination) || route.destination.address().isMulticast()) continue;
+      const auto isInsideHere = [&](const Link& link) { return isInside(link); };
+      if (!allHops(world_, route, isInsideHere) || maybeTheInternet(route)) continue;
+      const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
+      if (direct && route.hops.size() == 1)
+        onLink_[{route.hops.front().device, route.family()}].insert(route.destination);
+      else if (allHops(world_, route, [&](const Link& link) { return isWan(link); }))
+        byWans_.push_back(&route);
+      else
+        byRouters_.push_back(&route);
+    }
+    const auto better = [](const Route* left, const Route* right) { return left->metric < right->metric; };
+    std::ranges::stable_sort(byWans_, better);
+    std::ranges::stable_sort(byRouters_, better);
   }
 
-  /// Peers can sit in a LAN of ours: without its prefixes, their packets would be sent out to the Internet.
-  void addLans(Family family, TableId table) {
+  /// A tun that no tunnel answers for may be a WireGuard that we cannot see: short prefixes by it may be the whole
+  /// Internet in pieces.
+  bool maybeTheInternet(const Route& route) const {
+    constexpr std::uint8_t kShortest4 = 8;
+    constexpr std::uint8_t kShortest6 = 16;
+    if (route.destination.length() >= (route.family() == Family::v4 ? kShortest4 : kShortest6)) return false;
+    return !allHops(world_, route, [](const Link& link) { return link.kind != "tun"; });
+  }
+
+  /// A device that something may be on.
+  bool isInside(const Link& link) const { return link.up && !link.loopback && !isTunnel(world_, link); }
+  bool isWan(const Link& link) const {
+    return std::ranges::any_of(steering_.wans, [&](const Wan& wan) { return wan.link == &link; });
+  }
+
+  /// Peers can sit in a LAN of ours, or behind a router there: without these routes, their packets would be sent out to
+  /// the Internet. WANs have their own prefixes as well, whether they can be used or not.
+  void addInside(Family family, TableId table, const std::set<std::size_t>& members) {
     for (const Link* lan : lans_) addOnLink(*lan, family, table, kLanMetric);
+    for (std::size_t i = 0; i < steering_.wans.size(); ++i) {
+      const Wan& wan = steering_.wans[i];
+      if (wan.link != nullptr && wan.link->up && !members.contains(i)) addOnLink(*wan.link, family, table, kLanMetric);
+    }
+    for (const Route* route : byRouters_)
+      if (route->family() == family) addGatewayed(*route, table, kLanMetric);
+  }
+
+  /// A route with gateways, and in IPv6 where these are.
+  void addGatewayed(const Route& route, TableId table, std::uint32_t metric) { addWithGateways(mirrored(world_, route, table, metric)); }
+
+  void addWithGateways(Route route) {
+    for (const NextHop& hop : route.hops) {
+      if (!hop.gateway || hop.onlink || hop.gateway->family() != Family::v6 || route.family() != Family::v6) continue;
+      const Prefix host = Prefix::host(*hop.gateway);
+      const bool known = std::ranges::any_of(state_.routes, [&](const Route& there) {
+        return there.table == route.table && there.destination.contains(*hop.gateway) && !there.destination.isDefault() &&
+               there.hops.size() == 1 && there.hops.front() == NextHop{.device = hop.device, .gateway = {}};
+      });
+      if (!known) addRoute(onLinkRoute(route.table, host, hop.device, route.metric));
+    }
+    addRoute(std::move(route));
+  }
+
+  /// Routes of main that choose a WAN for somebody in particular, as long as that WAN can be used. They go before
+  /// metrics. netifd's host routes to endpoints are none: it makes one for each, by a WAN chosen once and for ever.
+  void addRoutesBy(const Wan& wan, Family family, TableId table, bool evenUnusable) {
+    if (wan.link == nullptr || wan.secondary || (!evenUnusable && !wan.eligible(family))) return;
+    for (const Route* route : byWans_) {
+      const auto isThis = [&](const Link& link) { return &link == wan.link; };
+      if (route->family() != family || !allHops(world_, *route, isThis) || isNetifdsHostRoute(*route)) continue;
+      addGatewayed(*route, table, std::min(route->metric, kLanMetric - 0x1000) + 1);
+    }
+  }
+
+  bool isNetifdsHostRoute(const Route& route) const {
+    constexpr std::uint8_t kStatic = 4;
+    return config_.netifd && route.protocol == kStatic && route.destination.length() == bitsOf(route.family());
   }
 
   /// Defaults of one WAN, each in its own right. When all of them are for particular sources only (IPv6), the first
@@ -122,33 +284,52 @@ class Desire {
   /// (net/ipv6/ip6_output.c).
   void addSourceSpecific(const std::vector<Route>& defaults, TableId table, std::uint32_t metric) {
     for (const Route& route : defaults)
-      if (!route.source.isDefault()) addRoute(mirrored(route, table, metric));
+      if (!route.source.isDefault()) addGatewayed(route, table, metric);
   }
 
-  static Route plainDefault(const std::vector<Route>& defaults) {
+  /// With the WAN's source, where that is another device's address: the kernel would not find it by itself.
+  Route plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const {
+    const auto& defaults = wan.defaults.at(family);
     const auto plain = std::ranges::find_if(defaults, [](const Route& route) { return route.source.isDefault(); });
-    Route route = plain == defaults.end() ? defaults.front() : *plain;
-    route.source = Prefix::any(route.family());
+    Route route = mirrored(world_, plain == defaults.end() ? defaults.front() : *plain, table, metric);
+    route.source = Prefix::any(family);
+    const auto source = wan.source.find(family);
+    if (!route.preferredSource && family == Family::v6 && source != wan.source.end() && !has(*wan.link, source->second))
+      route.preferredSource = source->second;
     return route;
+  }
+
+  bool has(const Link& link, const Address& address) const {
+    return std::ranges::any_of(world_.addressesOf(link.index),
+                               [&](const InterfaceAddress& own) { return own.address == address; });
   }
 
   void addWanTable(const Wan& wan, Family family, TableId table) {
     addRoute(closingRoute(table, family));
-    addLans(family, table);
-    if (wan.link == nullptr || !wan.link->up) return;
-    addOnLink(*wan.link, family, table, kMinMetric);
+    const bool there = wan.link != nullptr && wan.link->up;
+    if (there) addOnLink(*wan.link, family, table, kMinMetric);
+    addInside(family, table, {static_cast<std::size_t>(&wan - steering_.wans.data())});
+    if (!there) return;
+    addRoutesBy(wan, family, table, true);
     const auto known = wan.defaults.find(family);
     if (known == wan.defaults.end()) return;
-    addRoute(mirrored(plainDefault(known->second), table, kMinMetric));
+    addWithGateways(plainDefault(wan, family, table, kMinMetric));
     addSourceSpecific(known->second, table, kMinMetric);
   }
 
   void addPolicyTable(const PolicyView& policy, Family family, TableId table) {
     if (policy.lastResort == LastResort::unreachable) addRoute(closingRoute(table, family));
-    addLans(family, table);
     std::map<std::uint32_t, std::vector<const MemberView*>> groups;
-    for (const MemberView& member : policy.members)
-      if (steering_.wans[member.wan].eligible(family)) groups[member.metric.at(family)].push_back(&member);
+    std::set<std::size_t> members;
+    for (const MemberView& member : policy.members) {
+      const Wan& wan = steering_.wans[member.wan];
+      members.insert(member.wan);
+      // Its own prefixes do not depend on whether it can be used: so a failover has less to write.
+      if (wan.link != nullptr && wan.link->up) addOnLink(*wan.link, family, table, member.metric.at(family));
+      addRoutesBy(wan, family, table, false);
+      if (wan.eligible(family)) groups[member.metric.at(family)].push_back(&member);
+    }
+    addInside(family, table, members);
     for (const auto& [metric, group] : groups) addGroup(group, family, table, metric);
   }
 
@@ -157,8 +338,7 @@ class Desire {
     std::optional<Route> joined;
     for (const MemberView* member : group) {
       const Wan& wan = steering_.wans[member->wan];
-      const auto& defaults = wan.defaults.at(family);
-      Route route = mirrored(plainDefault(defaults), table, metric);
+      Route route = plainDefault(wan, family, table, metric);
       if (group.size() > 1) {
         for (NextHop& hop : route.hops) hop.weight = static_cast<std::uint16_t>(member->weight);
         route.preferredSource.reset();  // it would be one WAN's for the packets of all
@@ -167,15 +347,43 @@ class Desire {
         joined->hops.insert(joined->hops.end(), route.hops.begin(), route.hops.end());
       else
         joined = std::move(route);
-      addOnLink(*wan.link, family, table, metric);
-      addSourceSpecific(defaults, table, metric);
+      addSourceSpecific(wan.defaults.at(family), table, metric);
     }
     if (!joined) return;
     std::ranges::sort(joined->hops);
     const bool direct = std::ranges::none_of(joined->hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
     joined->linkScope = direct && family == Family::v4;
     if (joined->hops.size() == 1) joined->hops.front().weight = 1;
-    addRoute(std::move(*joined));
+    addWithGateways(std::move(*joined));
+  }
+
+  /// A rule without a priority is put before ours by the kernel (fib_default_rule_pref), whatever mark it asks for:
+  /// wg-quick's among them. Where one takes what carries our marks, that goes past it, and nothing else does.
+  void addJump() {
+    for (const Family family : families_) {
+      const auto ours = std::ranges::find(state_.rules, family, &Rule::family);
+      if (ours == state_.rules.end()) continue;
+      std::uint32_t first = ours->priority;
+      for (const Rule& rule : state_.rules)
+        if (rule.family == family) first = std::min(first, rule.priority);
+      std::uint32_t before = first;
+      for (const Rule& rule : world_.rules) {
+        if (rule.family != family || rule.priority == 0 || rule.priority >= before) continue;
+        const bool takes = std::ranges::any_of(
+            nft().ownMarks, [&](Mark mark) { return takesEverythingWith(rule, mark); });
+        if (takes) before = rule.priority;
+      }
+      if (before == first || before <= kJumpFloor) continue;
+      Rule jump;
+      jump.family = family;
+      jump.priority = before - 1;
+      jump.invert = true;
+      jump.mark = {0, numbers_.markMask};
+      jump.action = RuleAction::goto_;
+      jump.gotoPriority = first;
+      jump.protocol = kProtocol;
+      state_.rules.insert(jump);
+    }
   }
 
   // WANs.
@@ -183,18 +391,28 @@ class Desire {
   void addWan(const Wan& wan) {
     const TableId table = numbers_.wanTable(wan.slot);
     for (const Family family : families_) {
-      addRule(family, numbers_.markPriority(), numbers_.mark(wan.slot), table);
+      addMeaning(family, wan.slot, table);
       addWanTable(wan, family, table);
     }
+    // The kernel knows no device without a name: a WAN whose interface has none at the moment is in no set.
+    if (wan.device.empty() || wan.secondary) return;
     nft().wans.emplace(wan.device, wan.slot);
     if (wan.link == nullptr) return;
-    for (const InterfaceAddress& own : world_.addressesOf(wan.link->index))
-      if (!own.tentative) nft().addresses.emplace(wan.device, own.address);
+    for (const InterfaceAddress& own : world_.addresses)
+      if (!own.tentative && (own.device == wan.link->index || isNeutral(own))) nft().addresses.emplace(wan.device, own.address);
     for (const auto& [family, address] : wan.source) {
       nft().addresses.emplace(wan.device, address);  // not always one of its own
       nft().sources.emplace(std::pair{wan.device, family}, address);
     }
     if (config_.sysctl) addSysctls(*wan.link);
+  }
+
+  /// A service address on lo, a bridge or a LAN is right on every WAN: who asked for it gets its answer from it. What
+  /// belongs to another WAN, or to a tunnel, is not.
+  bool isNeutral(const InterfaceAddress& own) const {
+    const Link* link = world_.link(own.device);
+    return link != nullptr && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback() &&
+           !isTunnel(world_, *link) && !isWan(*link);
   }
 
   void addSysctls(const Link& link) {
@@ -217,7 +435,7 @@ class Desire {
     nft().policies.insert(policy.target.slot);
     if (policy.target.ownTable) {
       for (const Family family : families_) {
-        addRule(family, numbers_.markPriority(), numbers_.mark(policy.target.slot), policy.target.table);
+        addMeaning(family, policy.target.slot, policy.target.table);
         addPolicyTable(policy, family, policy.target.table);
       }
     }
@@ -254,7 +472,7 @@ class Desire {
     for (const Wan& wan : steering_.wans) {
       if (wan.link == nullptr) continue;
       for (const InterfaceAddress& own : world_.addressesOf(wan.link->index)) {
-        if (own.tentative || own.address.isLinkLocal() || own.linkScope) continue;
+        if (own.tentative || own.address.isLinkLocal() || own.linkScope || !isSteered(own.address.family())) continue;
         addRule(own.address.family(), numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan.slot),
                 Prefix::host(own.address));
       }
@@ -265,48 +483,55 @@ class Desire {
 
   Verdicts addTunnel(const TunnelView& view) {
     const Tunnel& tunnel = *view.tunnel;
+    const Slot usual = steering_.policies[view.policy].target.slot;
+    if (view.fwmark == FwmarkUse::ours) state_.tunnelMarks.emplace(tunnel.name, Mark{numbers_.mark(usual).value});
     // Which policy the socket's own mark leads to, before any nft rule.
     std::size_t bySocket = view.policy;
-    if (view.ownsFwmark) {
-      state_.tunnelMarks.emplace(tunnel.name, Mark{numbers_.mark(steering_.policies[view.policy].target.slot).value});
-    } else {
+    if (view.fwmark == FwmarkUse::foreign) {
       bySocket = foreignMarks_.emplace(tunnel.fwmark, view.policy).first->second;
       addForeignMark(tunnel.fwmark, steering_.policies[bySocket]);
     }
     nft().tunnels.insert(tunnel.name);
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
-    const auto verdict = [&](std::size_t policy) -> std::optional<Slot> {
-      if (!view.ownsFwmark && policy == bySocket) return std::nullopt;
-      return steering_.policies[policy].target.slot;
-    };
-    Verdicts verdicts{.usual = verdict(view.policy), .others = {}};
+    Verdicts verdicts{.usual = usual, .others = {}};
     for (const auto& [peer, wan] : view.peerWan) verdicts.others.emplace(peer, markOfWan(steering_.wans[wan]));
-    for (const auto& [peer, policy] : view.peerPolicy) verdicts.others.emplace(peer, verdict(policy));
+    for (const auto& [peer, policy] : view.peerPolicy)
+      verdicts.others.emplace(peer, steering_.policies[policy].target.slot);
+    for (const auto& [peer, by] : view.leftAlone) verdicts.others.insert_or_assign(peer, std::nullopt);
+    // Another tunnel with the same foreign mark has given it its meaning; or nothing gives this one any.
+    const bool everybody = view.fwmark == FwmarkUse::none || bySocket != view.policy;
+    for (std::size_t i = 0; everybody && i < tunnel.peers.size(); ++i) verdicts.others.emplace(i, usual);
     return verdicts;
   }
 
   void addEndpoints(std::map<IfName, Verdicts> verdicts) {
-    if (memory_.verdicts != verdicts) {
-      std::map<Endpoint, std::optional<Slot>> endpoints;
-      for (const auto& [tunnel, ofPeers] : verdicts) addEndpoints(world_.tunnels.at(tunnel), ofPeers, endpoints);
-      memory_.endpoints = std::move(endpoints);
+    if (memory_.verdicts != verdicts || memory_.families != families_) {
+      EndpointBook book;
+      for (const auto& [name, tunnel] : world_.tunnels)
+        if (const auto own = verdicts.find(name); own != verdicts.end()) addEndpoints(tunnel, own->second, book);
+      for (const auto& [name, tunnel] : world_.tunnels)
+        if (!verdicts.contains(name)) addEndpoints(tunnel, {}, book);
+      memory_.endpoints = std::move(book.endpoints);
+      memory_.flows = book.takeFlows();
       memory_.verdicts = std::move(verdicts);
+      memory_.families = families_;
     }
     nft().endpoints = memory_.endpoints;
+    nft().flows = memory_.flows;
   }
 
-  void addEndpoints(const Tunnel& tunnel, const Verdicts& verdicts,
-                    std::map<Endpoint, std::optional<Slot>>& endpoints) const {
-    const auto add = [&](const Endpoint& endpoint, std::optional<Slot> verdict) {
-      if (canBeSteered(endpoint)) endpoints.emplace(endpoint, verdict);
-    };
+  void addEndpoints(const Tunnel& tunnel, const Verdicts& verdicts, EndpointBook& book) const {
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
       const Peer& peer = tunnel.peers[i];
       const auto other = verdicts.others.find(i);
-      const auto verdict = other == verdicts.others.end() ? verdicts.usual : other->second;
-      if (peer.endpoint) add(*peer.endpoint, verdict);
+      const bool special = other != verdicts.others.end();
+      const auto verdict = special ? other->second : verdicts.usual;
+      const auto add = [&](const Endpoint& endpoint) {
+        if (canBeSteered(endpoint)) book.add(endpoint, tunnel, verdict, special);
+      };
+      if (peer.endpoint) add(*peer.endpoint);
       if (const auto named = world_.named.find({tunnel.name, peer.publicKey}); named != world_.named.end())
-        for (const Endpoint& endpoint : endpointsOf(named->second)) add(endpoint, verdict);
+        for (const Endpoint& endpoint : endpointsOf(named->second)) add(endpoint);
     }
   }
 
@@ -324,9 +549,11 @@ class Desire {
     if (policy.server) addServerReplies(whole);
   }
 
-  static bool canBeSteered(const Endpoint& endpoint) {
+  bool isSteered(Family family) const { return std::ranges::find(families_, family) != families_.end(); }
+
+  bool canBeSteered(const Endpoint& endpoint) const {
     const Address& address = endpoint.address;
-    return endpoint.port != 0 && !address.isUnspecified() && !address.isLoopback() && !address.isLinkLocal() &&
+    return isSteered(address.family()) && endpoint.port != 0 && !address.isUnspecified() && !address.isLoopback() && !address.isLinkLocal() &&
            !address.isMulticast();
   }
 
@@ -336,8 +563,11 @@ class Desire {
   const Steering& steering_;
   PlanMemory& memory_;
   State state_;
-  std::vector<Family> families_{Family::v4};
+  const std::vector<Family>& families_;
   std::vector<const Link*> lans_;
+  std::map<std::pair<IfIndex, Family>, std::set<Prefix>> onLink_;
+  std::vector<const Route*> byRouters_;
+  std::vector<const Route*> byWans_;
   std::map<Mark, std::size_t> foreignMarks_;
 };
 

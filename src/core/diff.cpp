@@ -101,12 +101,16 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
   if (!desired.endpoints.same(observed.endpoints))
     diffMaps(desired.endpoints, observed.endpoints, elementsGone, elementsNew,
              [](const Endpoint& endpoint, std::optional<Slot> policy) { return NftEndpoint{endpoint, policy}; });
+  if (!desired.flows.same(observed.flows))
+    diffMaps(desired.flows, observed.flows, elementsGone, elementsNew,
+             [](const Flow& flow, std::optional<Slot> policy) { return NftFlow{flow, policy}; });
   diffSets(desired.listenPorts, observed.listenPorts, elementsGone, elementsNew,
            [](std::uint16_t port) { return NftListenPort{port}; });
   diffSets(desired.tunnels, observed.tunnels, elementsGone, elementsNew,
            [](const IfName& device) { return NftTunnel{device}; });
   diffSets(desired.foreignMarks, observed.foreignMarks, elementsGone, elementsNew,
            [](Mark mark) { return NftForeignMark{mark}; });
+  diffSets(desired.ownMarks, observed.ownMarks, elementsGone, elementsNew, [](Mark mark) { return NftOwnMark{mark}; });
   diffSets(desired.changedSysctls, observed.changedSysctls, elementsGone, elementsNew,
            [](const Sysctl& sysctl) { return NftSysctl{sysctl}; });
 
@@ -149,6 +153,8 @@ struct NftSteps {
 NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
+  // As long as a tunnel may have such a mark, what carries it is kept out of tunnels.
+  if (!op.add && std::holds_alternative<NftOwnMark>(op.member)) return NftStep::afterRoutes;
   if (std::holds_alternative<NftAddress>(op.member)) return op.add ? NftStep::beforeRoutes : NftStep::afterRoutes;
   if (const auto* source = std::get_if<NftSource>(&op.member)) {
     // A changed one is deleted and added, which is one step.
@@ -182,10 +188,11 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
 void diffTunnelMarks(const std::map<IfName, Mark>& desired, const std::map<IfName, Mark>& observed, Plan& plan) {
   for (const auto& [tunnel, mark] : desired) {
     const auto present = observed.find(tunnel);
-    if (present == observed.end() || present->second != mark) plan.changes.emplace_back(SetTunnelMark{tunnel, mark});
+    const auto was = present == observed.end() ? std::nullopt : std::optional{present->second};
+    if (was != mark) plan.changes.emplace_back(SetTunnelMark{tunnel, mark, was});
   }
   for (const auto& [tunnel, mark] : observed)
-    if (!desired.contains(tunnel)) plan.changes.emplace_back(SetTunnelMark{tunnel, Mark{0}});
+    if (!desired.contains(tunnel)) plan.changes.emplace_back(SetTunnelMark{tunnel, Mark{0}, mark});
 }
 
 void append(Plan& plan, Plan&& more) { std::ranges::move(more.changes, std::back_inserter(plan.changes)); }

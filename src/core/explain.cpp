@@ -147,28 +147,68 @@ std::optional<Address> sourceFor(const State& state, const World& world, const L
   return std::nullopt;
 }
 
+/// The member of the table that the output chain goes by, and how it reads; none: it leaves the packet as it is.
+struct Member {
+  std::optional<Slot> policy;
+  const char* map;
+};
+std::optional<Member> memberFor(const NftState& nft, const Packet& packet) {
+  const NftTable& table = nft.table;
+  if (const auto flow = table.flows.find({packet.destination, packet.sourcePort}); flow != table.flows.end())
+    return Member{flow->second, "flow"};
+  const bool marked = (packet.mark.value & nft.layout.markMask) != 0 || table.foreignMarks.contains(packet.mark);
+  const auto known = table.endpoints.find(packet.destination);
+  if (marked || known == table.endpoints.end()) return std::nullopt;
+  return Member{known->second, "endpoint"};
+}
+
 /// What the output chain makes of the packet.
 Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkStep>& steps) {
   if (!state.nft || !state.nft->layout.intact) return packet;
-  const NftTable& table = state.nft->table;
-  const auto known = table.endpoints.find(packet.destination);
-  if (known == table.endpoints.end()) return packet;
-  if (!known->second) {
-    steps.push_back({"nft output: endpoint is known, the tunnel's own fwmark steers it", true});
+  const auto member = memberFor(*state.nft, packet);
+  if (!member) return packet;
+  const std::string by = "nft output: " + std::string{member->map} + " is known";
+  if (!member->policy) {
+    steps.push_back({by + ", and left alone", true});
     return packet;
   }
-  const MarkMatch policy = Numbers{.markMask = state.nft->layout.markMask}.mark(*known->second);
+  const MarkMatch policy = Numbers{.markMask = state.nft->layout.markMask}.mark(*member->policy);
   Packet marked = packet;
   marked.mark = stamp(packet.mark, policy);
-  std::string text =
-      "nft output: goto policy_" + std::to_string(known->second->value) + ", mark " + hex(marked.mark.value);
-  const auto source = table.policySources.find({Mark{policy.value}, packet.destination.address.family()});
-  if (marked.mark != packet.mark && source != table.policySources.end()) {
+  if (marked.mark == packet.mark) {
+    steps.push_back({by + ", its mark is right", true});
+    return packet;
+  }
+  std::string text = by + ", goto policy_" + std::to_string(member->policy->value) + ", mark " + hex(marked.mark.value);
+  const auto& sources = state.nft->table.policySources;
+  const auto source = sources.find({Mark{policy.value}, packet.destination.address.family()});
+  if (source != sources.end()) {
     marked.source = source->second;
     text += ", source " + source->second.toString();
   }
   steps.push_back({std::move(text), true});
   return marked;
+}
+
+/// What the source chain makes of a packet with a mark of ours that leaves by a WAN.
+std::optional<Address> sourceCorrected(const State& state, const Packet& packet, const IfName& device,
+                                       std::vector<WalkStep>& steps) {
+  if (!state.nft || !state.nft->layout.intact || !packet.source) return packet.source;
+  const NftTable& table = state.nft->table;
+  const bool ours = table.ownMarks.contains(Mark{packet.mark.value & state.nft->layout.markMask});
+  if (!ours && !table.foreignMarks.contains(packet.mark)) return packet.source;
+  const auto right = table.sources.find({device, packet.destination.address.family()});
+  if (right == table.sources.end() || table.addresses.contains({device, *packet.source})) return packet.source;
+  steps.push_back({"nft source: " + packet.source->toString() + " is no address of " + device + ", source " +
+                       right->second.toString(),
+                   true});
+  return right->second;
+}
+
+bool isDropped(const State& state, Mark mark, const IfName& tunnel) {
+  if (!state.nft || !state.nft->layout.intact) return false;
+  const NftTable& table = state.nft->table;
+  return table.tunnels.contains(tunnel) && table.ownMarks.contains(Mark{mark.value & state.nft->layout.markMask});
 }
 
 }  // namespace
@@ -181,8 +221,11 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   walk.source = packet.source;
   // A packet without a route never gets as far as the output hook.
   if (found.outcome == Outcome::device) {
-    if (!walk.source) walk.source = sourceFor(state, world, found, packet.destination.address.family());
-    const Packet marked = markedByNft(state, {packet.destination, packet.mark, walk.source}, walk.steps);
+    Packet sent = packet;
+    if (!sent.source) sent.source = sourceFor(state, world, found, packet.destination.address.family());
+    if (const Link* link = world.link(found.hop->device))
+      sent.source = sourceCorrected(state, sent, link->name, walk.steps);
+    const Packet marked = markedByNft(state, sent, walk.steps);
     walk.mark = marked.mark;
     walk.source = marked.source;
     if (walk.mark != packet.mark) found = simulator.lookup(marked, walk.steps);
@@ -194,14 +237,20 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   const Link* link = world.link(found.hop->device);
   walk.device = simulator.names()(found.hop->device);
   walk.gateway = found.hop->gateway;
-  if (link != nullptr && isTunnel(world, *link)) walk.outcome = Outcome::loop;
+  if (link == nullptr || !isTunnel(world, *link)) return walk;
+  walk.outcome = Outcome::loop;
+  if (!isDropped(state, walk.mark, link->name)) return walk;
+  walk.outcome = Outcome::dropped;
+  walk.steps.push_back({"nft sent: a marked packet into a tunnel, dropped", true});
   return walk;
 }
 
 Packet outerPacket(const State& state, const Tunnel& tunnel, const Endpoint& endpoint) {
   const auto ours = state.tunnelMarks.find(tunnel.name);
-  return {
-      .destination = endpoint, .mark = ours == state.tunnelMarks.end() ? tunnel.fwmark : ours->second, .source = {}};
+  return {.destination = endpoint,
+          .mark = ours == state.tunnelMarks.end() ? tunnel.fwmark : ours->second,
+          .source = {},
+          .sourcePort = tunnel.listenPort};
 }
 
 }  // namespace wgsteer

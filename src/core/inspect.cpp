@@ -2,9 +2,12 @@
 #include "wgsteer/core/inspect.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
+
+#include "core/foreign_rules.hpp"
 
 namespace wgsteer {
 
@@ -12,13 +15,32 @@ namespace {
 
 class Inspector {
  public:
-  Inspector(const Config& config, const World& world, const Steering& steering, const State& state)
-      : config_(config), numbers_(config.numbers), world_(world), steering_(steering), state_(state) {}
+  Inspector(const Config& config, const World& world, const Steering& steering)
+      : config_(config), numbers_(config.numbers), world_(world), steering_(steering) {}
 
-  std::vector<Finding> inspect() {
-    for (const Rule& rule : world_.rules) inspectRule(rule);
+  std::vector<Finding> conflicts() {
+    for (const Rule& rule : world_.rules) inspectMarks(rule);
     inspectTables();
-    for (const Wan& wan : steering_.wans) inspectWan(wan);
+    for (const Wan& wan : steering_.wans) inspectKind(wan);
+    std::erase_if(findings_, [](const Finding& finding) { return finding.severity != Severity::conflict; });
+    return std::move(findings_);
+  }
+
+  std::vector<Finding> inspect(const State& planned) {
+    for (const Rule& rule : world_.rules) inspectMarks(rule);
+    inspectOrder(planned);
+    inspectTables();
+    for (const Wan& wan : steering_.wans) {
+      inspectKind(wan);
+      inspectWan(wan);
+    }
+    inspectSharedDevices();
+    for (const std::string& note : steering_.notes) add(Severity::advice, note, "");
+    if (world_.foreignTable)
+      add(Severity::problem,
+          "nft table inet wgsteer is somebody else's: peers with WANs of their own, and the correction of sources, do "
+          "without",
+          "rename or delete that table");
     if (steering_.wans.empty())
       add(Severity::problem, "no WAN: no device other than tunnels has a default route",
           "bring an uplink up, or name one in a [[wan]] section");
@@ -29,7 +51,7 @@ class Inspector {
             "it is steered as soon as it is");
     for (const auto& [name, tunnel] : world_.tunnels)
       for (const Peer& peer : tunnel.peers)
-        if (peer.endpoint) inspectPeer(tunnel, peer);
+        if (peer.endpoint) inspectPeer(planned, tunnel, *peer.endpoint);
     return std::move(findings_);
   }
 
@@ -38,34 +60,38 @@ class Inspector {
     findings_.push_back({severity, std::move(what), std::move(fix)});
   }
 
-  /// Marks that we give out: others' rules must not test these bits.
-  bool inUse(std::uint32_t markBits) const {
-    const auto same = [&](Slot slot) { return numbers_.mark(slot).value == markBits; };
-    return std::ranges::any_of(steering_.wans, same, &Wan::slot) ||
-           std::ranges::any_of(steering_.policies, [&](const PolicyView& policy) { return same(policy.target.slot); });
+  /// Who compares the whole word means one value, whose number we leave to him; who compares some of our bits means many.
+  void inspectMarks(const Rule& rule) {
+    const std::uint32_t shared = rule.mark.mask & numbers_.markMask;
+    if (shared == 0 || rule.mark.mask == 0xffffffff) return;
+    add(Severity::conflict, "mark bits " + hex(shared) + " are used by " + ruleText(rule),
+        "set mark_mask in [globals] to bits that nobody uses, or force = true");
   }
 
-  void inspectRule(const Rule& rule) {
-    const std::uint32_t shared = rule.mark.mask & numbers_.markMask;
-    const bool wholeWord = rule.mark.mask == 0xffffffff;
-    // Who compares the whole word means one value; ours meets it only in those bits.
-    const bool overlaps =
-        shared != 0 && (wholeWord ? (rule.mark.value & shared) != 0 && inUse(rule.mark.value & shared) : true);
-    const std::string text = std::string{ipCommand(rule.family)} + " rule: " + describe(rule);
-    if (overlaps)
-      add(Severity::conflict, "mark bits " + hex(shared) + " are used by " + text,
-          "set mark_mask in [globals] to bits that nobody uses, or force = true");
+  static std::string ruleText(const Rule& rule) {
+    return std::string{ipCommand(rule.family)} + " rule: " + describe(rule);
+  }
+
+  /// Rules of others that come before ours and take our packets are jumped over, where there is room.
+  void inspectOrder(const State& planned) {
+    const auto jumped = [&](const Rule& rule) {
+      return std::ranges::any_of(planned.rules, [&](const Rule& own) {
+        return own.family == rule.family && own.action == RuleAction::goto_ && own.priority < rule.priority;
+      });
+    };
     const std::uint32_t base = numbers_.rulePriority;
-    if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
-      add(Severity::advice, "a foreign rule is inside our block of priorities: " + text,
-          "set rule_priority in [globals] if it gets in the way");
-    const bool catchesAll = rule.priority > 0 && rule.priority < base && rule.action == RuleAction::lookup &&
-                            rule.mark.mask == 0 && !rule.source && !rule.destination && rule.inputInterface.empty() &&
-                            rule.outputInterface.empty() && rule.ipProtocol == 0 && !rule.sourcePort &&
-                            !rule.destinationPort && !rule.otherSelector && rule.suppressPrefixLength < 0;
-    if (catchesAll)
-      add(Severity::problem, "a rule for everything comes before ours: " + text,
-          "set rule_priority in [globals] below " + std::to_string(rule.priority));
+    for (const Rule& rule : world_.rules) {
+      if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
+        add(Severity::advice, "a foreign rule is inside our block of priorities: " + ruleText(rule),
+            "set rule_priority in [globals] if it gets in the way");
+      const bool takes = rule.priority > 0 && rule.priority < base && std::ranges::any_of(planned.rules, [&](const Rule& own) {
+        return own.family == rule.family && own.mark.mask == numbers_.markMask && own.action == RuleAction::lookup &&
+               takesEverythingWith(rule, Mark{own.mark.value});
+      });
+      if (takes && !jumped(rule))
+        add(Severity::problem, "a rule that takes our packets comes before ours: " + ruleText(rule),
+            "give that rule a priority above " + std::to_string(base + kRuleBlockSize));
+    }
   }
 
   void inspectTables() {
@@ -75,19 +101,43 @@ class Inspector {
             "remove it: tables " + std::to_string(kWanTableBase) + ".. belong to wgsteer");
   }
 
+  static std::string nameOf(const Wan& wan) {
+    return wan.name == wan.device ? wan.name : wan.name + " (" + wan.device + ")";
+  }
+
+  void inspectKind(const Wan& wan) {
+    if (wan.link == nullptr && !wan.device.empty() && world_.linkNamed(wan.device) != nullptr)
+      add(Severity::conflict, "WAN " + nameOf(wan) + " is a tunnel", "a WAN is a physical uplink: name its device");
+  }
+
+  void inspectSharedDevices() {
+    std::map<IfName, std::string> first;
+    for (const Wan& wan : steering_.wans) {
+      if (wan.device.empty() || wan.secondary) continue;
+      const auto [known, fresh] = first.emplace(wan.device, wan.name);
+      if (!fresh)
+        add(Severity::problem,
+            "WANs " + known->second + " and " + wan.name + " are both on " + wan.device + ": they cannot be told apart",
+            "name each device once; without [[wan]] sections, each gateway of it is a WAN");
+    }
+  }
+
   void inspectWan(const Wan& wan) {
-    const std::string name = wan.name == wan.device ? wan.name : wan.name + " (" + wan.device + ")";
+    const std::string name = nameOf(wan);
     if (wan.link == nullptr) {
       if (wan.device.empty())
         add(Severity::problem, "WAN " + wan.name + ": its interface has no device of its own now",
             "it is used as soon as netifd has one; if it never has, look at ifstatus, and for another WAN on its "
             "device");
-      else if (world_.linkNamed(wan.device) != nullptr)
-        add(Severity::conflict, "WAN " + name + " is a tunnel", "a WAN is a physical uplink: name its device");
-      else
+      else if (world_.linkNamed(wan.device) == nullptr)
         add(Severity::problem, "WAN " + name + ": no such device", "it is used as soon as it is there");
       return;
     }
+    for (const auto& [family, why] : wan.refused)
+      add(Severity::problem,
+          "WAN " + name + " is not used for " + std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
+              ": the kernel refuses its default route: " + why,
+          "ip route show default dev " + wan.device + " shows the route; it is tried again now and then");
     if (!wan.eligible(Family::v4) && !wan.eligible(Family::v6))
       add(Severity::advice, "WAN " + name + " cannot be used now: " + wan.whyNot(Family::v4), "");
     const bool strict = std::max(wan.link->rpFilter, world_.rpFilterAll) == 1;
@@ -101,29 +151,52 @@ class Inspector {
           "sysctl -w " + Sysctl{SysctlKind::ignoreLinkdown4, wan.device}.name() + "=1, or sysctl = true in [globals]");
   }
 
-  void inspectPeer(const Tunnel& tunnel, const Peer& peer) {
-    const Walk walk = explain(state_, world_, outerPacket(state_, tunnel, *peer.endpoint));
-    const std::string who = tunnel.name + ": " + peer.endpoint->toString();
-    if (walk.outcome == Outcome::loop)
-      add(Severity::problem, who + " is reached through tunnel " + walk.device + ": a loop",
-          "wgsteer run; then wgsteer explain " + peer.endpoint->toString());
-    if (walk.outcome == Outcome::unreachable || walk.outcome == Outcome::noRoute)
+  /// Where a peer's packets go now without us, and where they will go.
+  void inspectPeer(const State& planned, const Tunnel& tunnel, const Endpoint& endpoint) {
+    const Packet bare{.destination = endpoint,
+                      .mark = isOurMark(world_, numbers_, tunnel.fwmark) ? Mark{} : tunnel.fwmark,
+                      .source = {},
+                      .sourcePort = tunnel.listenPort};
+    const Walk before = explain({}, world_, bare);
+    const Walk after = explain(planned, world_, outerPacket(planned, tunnel, endpoint));
+    const std::string who = tunnel.name + ": " + endpoint.toString();
+    const std::string look = "wgsteer explain " + endpoint.toString() + " shows the walk";
+    const bool wasReached = before.outcome == Outcome::device;
+    if (after.outcome == Outcome::loop && before.outcome == Outcome::loop && after.device != tunnel.name)
+      return;  // a tunnel in a tunnel, which is told as a note
+    if (after.outcome == Outcome::loop || after.outcome == Outcome::dropped)
+      add(Severity::problem, who + " is reached through tunnel " + after.device + ": a loop", look);
+    else if (after.outcome != Outcome::device && after.outcome != Outcome::local && wasReached)
+      add(Severity::problem,
+          who + " is reached by " + before.device + " without wgsteer, and not at all with it: no WAN of its policy can be used",
+          "wgsteer status shows why; set last_resort = \"main\" for its policy, or name " + before.device + " as a [[wan]]");
+    else if (after.outcome == Outcome::unreachable || after.outcome == Outcome::noRoute)
       add(Severity::problem, who + " cannot be reached: no WAN of its policy can be used now",
           "wgsteer status shows why");
+    else if (wasReached && after.device != before.device && !isWan(before.device))
+      add(Severity::problem, who + " is reached by " + before.device + " without wgsteer, and by " + after.device + " with it",
+          look);
+  }
+
+  bool isWan(const IfName& device) const {
+    return std::ranges::any_of(steering_.wans, [&](const Wan& wan) { return wan.device == device; });
   }
 
   const Config& config_;
   const Numbers& numbers_;
   const World& world_;
   const Steering& steering_;
-  const State& state_;
   std::vector<Finding> findings_;
 };
 
 }  // namespace
 
-std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& state) {
-  return Inspector{config, world, steering, state}.inspect();
+std::vector<Finding> conflicts(const Config& config, const World& world, const Steering& steering) {
+  return Inspector{config, world, steering}.conflicts();
+}
+
+std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned) {
+  return Inspector{config, world, steering}.inspect(planned);
 }
 
 }  // namespace wgsteer

@@ -2,12 +2,16 @@
 // First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <map>
 #include <string_view>
 #include <tuple>
 
 #include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/follow.hpp"
 #include "wgsteer/core/rendezvous.hpp"
+
+#include "core/host_routes.hpp"
 
 namespace wgsteer {
 
@@ -48,10 +52,16 @@ bool usableSource(const InterfaceAddress& own) {
   return !own.tentative && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback();
 }
 
-/// Whether a default route of this WAN names an address that another device has: by its `src`, or by the delegated
-/// prefix that it is for (`from`), of which the WAN itself has no address (netifd and dhcpcd, with a LAN behind).
-bool namesSource(const std::vector<Route>& defaults, const InterfaceAddress& own) {
-  return std::ranges::any_of(defaults, [&](const Route& route) {
+bool isOfTunnel(const World& world, const InterfaceAddress& own) {
+  const Link* link = world.link(own.device);
+  return link == nullptr || isTunnel(world, *link);
+}
+
+/// Whether a default route of this WAN names an address that another device has: by its `src`, wherever that address is
+/// (lo, a bridge), or by the delegated prefix that it is for (`from`), of which the WAN itself has no address (netifd and
+/// dhcpcd, with a LAN behind). A tunnel's address is never meant.
+bool namesSource(const World& world, const std::vector<Route>& defaults, const InterfaceAddress& own) {
+  return !isOfTunnel(world, own) && std::ranges::any_of(defaults, [&](const Route& route) {
     return route.preferredSource == own.address || (!route.source.isDefault() && route.source.contains(own.address));
   });
 }
@@ -65,7 +75,8 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
     const bool asked = best != nullptr && best->preferredSource == own.address;
     const bool nearGateway = best != nullptr && best->hops.front().gateway &&
                              Prefix{own.address, own.prefixLength}.contains(*best->hops.front().gateway);
-    return std::tuple{!asked, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
+    const bool itsOwn = own.device == wan.link->index;
+    return std::tuple{!asked, !itsOwn, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
   };
   const InterfaceAddress* chosen = nullptr;
   const auto consider = [&](const InterfaceAddress& own) {
@@ -73,9 +84,27 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
     if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
   };
   for (const InterfaceAddress& own : world.addressesOf(wan.link->index)) consider(own);
-  if (chosen == nullptr && best != nullptr)
+  if (best != nullptr)
     for (const InterfaceAddress& own : world.addresses)
-      if (namesSource(known->second, own)) consider(own);
+      if (namesSource(world, known->second, own)) consider(own);
+  if (chosen == nullptr) return std::nullopt;
+  return chosen->address;
+}
+
+/// A WAN with a link-local address alone, and the delegated prefix on a LAN: what leaves has an address of that LAN. Left
+/// to itself, the kernel takes the address that is most like the destination's, a tunnel's as well.
+std::optional<Address> sourceBehind(const World& world, const std::vector<Wan>& wans) {
+  const InterfaceAddress* chosen = nullptr;
+  const auto isOfWan = [&](const InterfaceAddress& own) {
+    return std::ranges::any_of(wans, [&](const Wan& wan) { return wan.link != nullptr && wan.link->index == own.device; });
+  };
+  const auto rank = [](const InterfaceAddress& own) {
+    return std::tuple{own.deprecated, own.address.isUniqueLocal(), own.temporary};
+  };
+  for (const InterfaceAddress& own : world.addresses) {
+    if (own.address.family() != Family::v6 || !usableSource(own) || isOfTunnel(world, own) || isOfWan(own)) continue;
+    if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
+  }
   if (chosen == nullptr) return std::nullopt;
   return chosen->address;
 }
@@ -107,28 +136,56 @@ void look(const World& world, Wan& wan) {
     }
     if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
     if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
+    if (const auto refused = world.refusedRoutes.find({wan.slot, family}); refused != world.refusedRoutes.end())
+      wan.refused[family] = refused->second;
   }
 }
 
 /// What leaves by a WAN that has no address has whatever source the kernel finds on this host, another WAN's as well,
 /// which that provider drops. Better than no way at all, but not than another. IPv6 comes to this whenever an address
 /// is replaced, for its default routes outlive the last address (IPv4's do not).
-void passOverSourceless(std::vector<Wan>& wans) {
+void passOverSourceless(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {
     const auto hasSource = [family](const Wan& wan) { return wan.eligible(family) && wan.source.contains(family); };
-    if (std::ranges::none_of(wans, hasSource)) continue;
-    for (Wan& wan : wans)
-      if (!wan.source.contains(family)) wan.sourceless.insert(family);
+    const bool any = std::ranges::any_of(wans, hasSource);
+    for (Wan& wan : wans) {
+      if (wan.source.contains(family)) continue;
+      if (any)
+        wan.sourceless.insert(family);
+      else if (family == Family::v6 && wan.defaults.contains(family))
+        if (const auto behind = sourceBehind(world, wans)) wan.source[family] = *behind;
+    }
   }
 }
 
-std::vector<Wan> configuredWans(const Config& config, const World& world) {
+/// Numbers that are free, from below.
+class FreeSlots {
+ public:
+  FreeSlots(std::set<Slot> taken, unsigned count) : taken_(std::move(taken)), count_(count) {}
+  std::optional<Slot> next() {
+    for (unsigned number = 1; number < count_; ++number)
+      if (const Slot slot{static_cast<std::uint8_t>(number)}; taken_.insert(slot).second) return slot;
+    return std::nullopt;
+  }
+
+ private:
+  std::set<Slot> taken_;
+  unsigned count_;
+};
+
+std::vector<Wan> configuredWans(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans;
+  FreeSlots slots{slotsOfOthers(world, config.numbers), config.numbers.slotCount() + 1};
   for (const WanConfig& wanConfig : config.wans) {
+    const auto slot = slots.next();
+    if (!slot) {
+      problems.push_back("no mark is left for WAN " + wanConfig.name + ": widen mark_mask; it is not used");
+      continue;
+    }
     Wan wan;
     wan.name = wanConfig.name;
     wan.device = wanConfig.device;
-    wan.slot = Slot{static_cast<std::uint8_t>(wans.size() + 1)};
+    wan.slot = *slot;
     wan.weight = wanConfig.weight;
     for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
     look(world, wan);
@@ -139,11 +196,11 @@ std::vector<Wan> configuredWans(const Config& config, const World& world) {
 
 /// The lowest number that is free, else that of a device which is gone: a modem that is called differently each time it
 /// is plugged in would use them all up.
-std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const World& world, unsigned slotCount) {
-  for (unsigned number = 1; number < slotCount; ++number) {
-    const Slot slot{static_cast<std::uint8_t>(number)};
-    if (std::ranges::none_of(slots, [&](const auto& known) { return known.second == slot; })) return slot;
-  }
+std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const std::set<Slot>& others, const World& world,
+                             unsigned slotCount) {
+  std::set<Slot> taken = others;
+  for (const auto& [device, slot] : slots) taken.insert(slot);
+  if (const auto free = FreeSlots{std::move(taken), slotCount}.next()) return free;
   const auto gone =
       std::ranges::find_if(slots, [&](const auto& known) { return world.linkNamed(known.first) == nullptr; });
   if (gone == slots.end()) return std::nullopt;
@@ -152,30 +209,57 @@ std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const World& world, 
   return slot;
 }
 
+/// Where an unmarked packet would come upon this default route: the main table's before all others, which count only when
+/// main has none (UniFi, networkd's RouteTable=), and of these the one that a rule for all packets leads to.
+std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
+  if (route.table == kMainTable) return 0;
+  std::optional<std::uint32_t> best;
+  for (const Rule& rule : world.rules) {
+    if (rule.action != RuleAction::lookup || rule.table != route.table || rule.family != route.family()) continue;
+    const bool forAll = rule.mark.mask == 0 && !rule.source && rule.inputInterface.empty() && !rule.otherSelector;
+    const std::uint32_t rank = (forAll ? 1U : 0x10000U) + std::min(rule.priority, 0xffffU);
+    best = best ? std::min(*best, rank) : rank;
+  }
+  return best;
+}
+
+/// By which default route a device is found to be a WAN.
+std::optional<std::pair<std::uint32_t, std::uint32_t>> foundBy(const World& world, IfIndex device, bool inMain) {
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> best;
+  for (const Family family : kFamilies)
+    for (const Route& route : defaultsOf(world.routes, device, family)) {
+      const auto table = tableRank(world, route);
+      if (!table || (*table == 0) != inMain) continue;
+      const std::pair rank{*table, route.metric};
+      best = best ? std::min(*best, rank) : rank;
+    }
+  return best;
+}
+
 /// Without a configuration: all devices with a default route in the main table, and those that once had one. A device
 /// keeps its number for as long as we know of it, also over a restart, for what is in the kernel speaks of it by that
 /// number.
-std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount, std::vector<std::string>& problems) {
+std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, std::vector<std::string>& problems) {
+  const unsigned slotCount = numbers.slotCount();
+  const std::set<Slot> others = slotsOfOthers(world, numbers);
   std::map<IfName, Slot> slots = world.adopted.wanSlots;
   std::erase_if(slots, [&](const auto& known) {
     // A wider mask may have left higher numbers; the last one is the default policy's.
-    if (known.second.value == 0 || known.second.value >= slotCount) return true;
+    if (known.second.value == 0 || known.second.value >= slotCount || others.contains(known.second)) return true;
     const Link* link = world.linkNamed(known.first);
     return link != nullptr && !mayBeFoundAsWan(world, *link);
   });
-  std::vector<std::pair<std::uint32_t, IfName>> fresh;
-  for (const auto& [index, link] : world.links) {
-    if (!mayBeFoundAsWan(world, link) || slots.contains(link.name)) continue;
-    for (const Family family : kFamilies) {
-      const auto defaults = defaultsOf(world.routes, index, family);
-      if (defaults.empty() || defaults.front().table != kMainTable) continue;
-      fresh.emplace_back(defaults.front().metric, link.name);
-      break;
+  std::vector<std::pair<std::pair<std::uint32_t, std::uint32_t>, IfName>> fresh;
+  for (const bool inMain : {true, false}) {
+    for (const auto& [index, link] : world.links) {
+      if (!mayBeFoundAsWan(world, link) || slots.contains(link.name)) continue;
+      if (const auto rank = foundBy(world, index, inMain)) fresh.emplace_back(*rank, link.name);
     }
+    if (!fresh.empty() || !slots.empty()) break;
   }
   std::ranges::sort(fresh);
-  for (const auto& [metric, device] : fresh) {
-    if (const auto slot = takeSlot(slots, world, slotCount))
+  for (const auto& [rank, device] : fresh) {
+    if (const auto slot = takeSlot(slots, others, world, slotCount))
       slots.emplace(device, *slot);
     else
       problems.push_back("no mark is left for WAN " + device + ": widen mark_mask; it is not used");
@@ -185,27 +269,81 @@ std::map<IfName, Slot> foundSlots(const World& world, unsigned slotCount, std::v
 
 /// Found WANs keep the main table's order per family, one more than its metrics so that 0 has a place; those that are
 /// equal there (two router advertisements) come one after the other, for nobody has asked for balancing.
-void rankFoundWans(std::vector<Wan>& wans) {
+void rankFoundWans(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {
-    std::vector<std::pair<std::uint32_t, Wan*>> order;
+    std::vector<std::tuple<std::uint32_t, std::uint32_t, Slot, Wan*>> order;
     for (Wan& wan : wans) {
       const auto known = wan.defaults.find(family);
-      const std::uint32_t metric = known == wan.defaults.end() ? 0 : known->second.front().metric;
-      order.emplace_back(std::min(metric, kLanMetric - 0x1000) + 1, &wan);
+      if (known == wan.defaults.end()) continue;
+      const Route& best = known->second.front();
+      order.emplace_back(tableRank(world, best).value_or(kLanMetric), best.metric, wan.slot, &wan);
     }
-    std::ranges::stable_sort(order, {}, [](const auto& entry) { return std::pair{entry.first, entry.second->slot}; });
+    std::ranges::sort(order);
     std::uint32_t last = 0;
-    for (auto& [metric, wan] : order) {
-      if (!wan->defaults.contains(family)) continue;
-      last = std::max(metric, last + 1);
+    for (const auto& [table, metric, slot, wan] : order) {
+      last = std::max(table == 0 ? std::min(metric, kLanMetric - 0x1000) + 1 : 1, last + 1);
       wan->metric[family] = last;
     }
   }
 }
 
+/// Takes default routes by another gateway than the first out of a WAN's. Not those of router advertisements: the kernel
+/// itself finds out which of the routers is there.
+std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
+  constexpr std::uint8_t kByKernel = 2;
+  constexpr std::uint8_t kByRouterAdvertisement = 9;
+  const auto first = routes.front().hops.front().gateway;
+  const TableId table = routes.front().table;
+  std::vector<Route> others;
+  std::erase_if(routes, [&](const Route& route) {
+    const auto& gateway = route.hops.front().gateway;
+    const bool advertised = route.protocol == kByRouterAdvertisement ||
+                            (route.family() == Family::v6 && route.protocol == kByKernel);
+    if (!first || !gateway || gateway == first || route.hops.size() > 1 || route.table != table ||
+        !route.source.isDefault() || advertised)
+      return false;
+    others.push_back(route);
+    return true;
+  });
+  return others;
+}
+
+/// A second gateway on one device (two routers in one subnet) is a WAN of its own, as long as there is a route by it: it
+/// has a table, but nothing that comes in by it can be told from what comes in by the first.
+void addSecondGateways(const Config& config, const World& world, std::vector<Wan>& wans) {
+  std::map<std::string, Wan> seconds;
+  for (Wan& wan : wans)
+    for (auto& [family, routes] : wan.defaults)
+      for (Route& route : byOtherGateways(routes)) {
+        const std::string name = wan.name + " via " + route.hops.front().gateway->toString();
+        const auto [second, fresh] = seconds.try_emplace(name, wan);
+        if (fresh) {
+          second->second.name = name;
+          second->second.secondary = true;
+          second->second.defaults = {};
+        }
+        second->second.defaults[family].push_back(std::move(route));
+      }
+  if (seconds.empty()) return;
+  std::set<Slot> taken = slotsOfOthers(world, config.numbers);
+  for (const Wan& wan : wans) taken.insert(wan.slot);
+  for (const auto& [device, slot] : world.adopted.wanSlots) taken.insert(slot);
+  // Policies, and their variants for servers, come from above.
+  const std::size_t policies = 2 * (config.policies.size() + 1);
+  const unsigned count = config.numbers.slotCount();
+  FreeSlots slots{std::move(taken), count > policies ? count - static_cast<unsigned>(policies) : 0};
+  for (auto& [name, wan] : seconds) {
+    const auto slot = slots.next();
+    if (!slot) continue;  // the first gateway is used, as if there were no other
+    wan.slot = *slot;
+    if (const auto down = world.wansDown.find(name); down != world.wansDown.end()) wan.down = down->second;
+    wans.push_back(std::move(wan));
+  }
+}
+
 std::vector<Wan> foundWans(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans;
-  for (const auto& [device, slot] : foundSlots(world, config.numbers.slotCount(), problems)) {
+  for (const auto& [device, slot] : foundSlots(world, config.numbers, problems)) {
     Wan wan;
     wan.name = device;
     wan.device = device;
@@ -214,8 +352,9 @@ std::vector<Wan> foundWans(const Config& config, const World& world, std::vector
     look(world, wan);
     wans.push_back(std::move(wan));
   }
+  addSecondGateways(config, world, wans);
   std::ranges::sort(wans, {}, &Wan::slot);
-  rankFoundWans(wans);
+  rankFoundWans(world, wans);
   return wans;
 }
 
@@ -238,9 +377,10 @@ std::vector<MemberView> members(const PolicyConfig& policy, const std::vector<Wa
 /// Gives out policies' numbers, counted downward from the last so that WANs can be added without moving them.
 class PolicyBook {
  public:
-  PolicyBook(const Config& config, Steering& steering)
+  PolicyBook(const Config& config, const World& world, Steering& steering)
       : config_(config),
         steering_(steering),
+        others_(slotsOfOthers(world, config.numbers)),
         next_(static_cast<std::uint8_t>(config.numbers.slotCount())),
         floor_(static_cast<std::uint8_t>(
             steering.wans.empty() ? 0 : std::ranges::max(steering.wans, {}, &Wan::slot).slot.value)) {
@@ -278,9 +418,8 @@ class PolicyBook {
     if (single) {
       const Slot slot = steering_.wans[view.members.front().wan].slot;
       view.target = {slot, config_.numbers.wanTable(slot), false};
-    } else if (next_ > floor_) {
-      const Slot slot{next_--};
-      view.target = {slot, config_.numbers.policyTable(slot), true};
+    } else if (const auto slot = nextSlot()) {
+      view.target = {*slot, config_.numbers.policyTable(*slot), true};
     } else {
       steering_.problems.push_back("no mark is left for policy " + policy.name + (server ? " of server tunnels" : "") +
                                    ": widen mark_mask; policy " + std::string{kDefaultPolicy} + " is used");
@@ -290,8 +429,15 @@ class PolicyBook {
     return steering_.policies.size() - 1;
   }
 
+  std::optional<Slot> nextSlot() {
+    while (next_ > floor_)
+      if (const Slot slot{next_--}; !others_.contains(slot)) return slot;
+    return std::nullopt;
+  }
+
   const Config& config_;
   Steering& steering_;
+  std::set<Slot> others_;
   std::uint8_t next_;
   std::uint8_t floor_;
 };
@@ -376,16 +522,39 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   view.tunnel = &tunnel;
   view.server = isServer(asked.role, world, tunnel, memory);
   view.policy = book.find(asked.policy, view.server);
-  view.ownsFwmark = tunnel.fwmark.value == 0 || config.numbers.isOurs(tunnel.fwmark);
+  // Who has named WANs for a tunnel or peer means these.
+  if (asked.policy == kDefaultPolicy) view.leftAlone = memory.nested[tunnel.name];
   if (const auto pinned = memory.pinned.find(tunnel.name); pinned != memory.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
       const std::size_t policy = book.find(name, view.server);
       if (policy != view.policy) view.peerPolicy.emplace(peer, policy);
+      view.leftAlone.erase(peer);
     }
+  const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel.fwmark);
+  view.fwmark = !view.leftAlone.empty() ? FwmarkUse::none : ours ? FwmarkUse::ours : FwmarkUse::foreign;
   return view;
 }
 
 }  // namespace
+
+std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
+  std::set<Slot> slots;
+  const auto take = [&](std::uint32_t mark) {
+    const std::uint32_t number = (mark & numbers.markMask) >> std::countr_zero(numbers.markMask);
+    if (number != 0 && number <= numbers.slotCount()) slots.insert(Slot{static_cast<std::uint8_t>(number)});
+  };
+  for (const Rule& rule : world.rules)
+    if (rule.mark.mask == 0xffffffff) take(rule.mark.value);
+  for (const auto& [name, tunnel] : world.tunnels)
+    if (!numbers.isOurs(tunnel.fwmark)) take(tunnel.fwmark.value);
+  return slots;
+}
+
+bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
+  return numbers.isOurs(mark) && std::ranges::none_of(world.rules, [&](const Rule& rule) {
+    return rule.mark == MarkMatch{mark.value, 0xffffffff};
+  });
+}
 
 bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
 
@@ -394,6 +563,8 @@ std::string Wan::whyNot(Family family) const {
   if (!link->up) return "link down";
   if (!link->carrier) return "no carrier";
   if (!defaults.contains(family)) return "no default route";
+  if (const auto refusal = refused.find(family); refusal != refused.end())
+    return "the kernel refuses its default route: " + refusal->second;
   if (sourceless.contains(family)) return "no address";
   return down;
 }
@@ -411,20 +582,90 @@ bool looksLikeServer(const Tunnel& tunnel) {
                              [&](const Peer& peer) { return std::ranges::all_of(peer.allowedIps, isHost); });
 }
 
-void PlanMemory::recall(const Config& config, const World& world) {
-  if (tunnels.same(world.tunnels) && named.same(world.named)) return;
-  *this = {};
-  tunnels = world.tunnels;
-  named = world.named;
+namespace {
+
+/// Whatever else has led there before: a peer of which one address is reached through a tunnel is left alone whole.
+std::map<std::size_t, std::string> nestedPeers(const World& world, const Tunnel& tunnel,
+                                               const std::vector<Route>& intoTunnels) {
+  std::map<std::size_t, std::string> nested;
+  for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+    const Peer& peer = tunnel.peers[i];
+    const auto consider = [&](const Address& address) {
+      if (auto by = reachedThroughTunnel(world, intoTunnels, tunnel, peer, address)) nested.emplace(i, std::move(*by));
+    };
+    if (peer.endpoint) consider(peer.endpoint->address);
+    if (const auto named = world.named.find({tunnel.name, peer.publicKey}); named != world.named.end())
+      for (const Address& address : named->second.current) consider(address);
+  }
+  return nested;
+}
+
+std::map<IfName, std::map<std::size_t, std::string>> pinnedPeers(const Config& config, const World& world) {
+  std::map<IfName, std::map<std::size_t, std::string>> pinned;
   for (const PeerConfig& own : config.peers) {
-    const auto tunnel = tunnels.find(own.tunnel);
-    if (tunnel == tunnels.end() || !own.policy) continue;
+    const auto tunnel = world.tunnels.find(own.tunnel);
+    if (tunnel == world.tunnels.end() || !own.policy) continue;
     const auto& peers = tunnel->second.peers;
     const auto peer = std::ranges::lower_bound(peers, own.publicKey, {}, &Peer::publicKey);
     if (peer == peers.end() || peer->publicKey != own.publicKey) continue;
     pinned[own.tunnel].emplace(static_cast<std::size_t>(peer - peers.begin()), *own.policy);
   }
+  return pinned;
 }
+
+}  // namespace
+
+void PlanMemory::recall(const Config& config, const World& world) {
+  auto into = routesIntoTunnels(world);
+  if (tunnels.same(world.tunnels) && named.same(world.named) && intoTunnels == into) return;
+  *this = {};
+  tunnels = world.tunnels;
+  named = world.named;
+  intoTunnels = std::move(into);
+  pinned = pinnedPeers(config, world);
+  if (!intoTunnels.empty())
+    for (const auto& [name, tunnel] : world.tunnels) nested[name] = nestedPeers(world, tunnel, intoTunnels);
+}
+
+namespace {
+
+/// A family is left alone in which there is no WAN, but main leads to the Internet by something else that is no tunnel: a
+/// translator of IPv4 over IPv6 (464XLAT), a router in the LAN. Closing it would cut off what was reached before.
+bool isSteered(const World& world, const Steering& steering, Family family) {
+  if (std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); })) return true;
+  if (tunnelHasTheWorld(world, family)) return true;
+  const Route* best = nullptr;
+  for (const Route& route : world.routes)
+    if (route.family() == family && route.table == kMainTable && route.destination.isDefault() &&
+        route.source.isDefault() && (best == nullptr || route.metric < best->metric))
+      best = &route;
+  return best == nullptr || best->type != RouteType::unicast ||
+         !allHops(world, *best, [&](const Link& link) { return link.up && !isTunnel(world, link); });
+}
+
+void noteFamilies(const World& world, Steering& steering) {
+  for (const Family family : kFamilies) {
+    // A kernel that was started without IPv6 refuses its rules.
+    const bool exists = family == Family::v4 || std::ranges::any_of(world.links, [](const auto& entry) {
+                          return entry.second.hasIpv6;
+                        });
+    if (!exists) continue;
+    if (isSteered(world, steering, family))
+      steering.families.push_back(family);
+    else if (!steering.wans.empty())
+      steering.notes.push_back(std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
+                               " is left alone: no WAN has a default route of it, but another device has; name that one "
+                               "in a [[wan]] section to steer by it");
+  }
+}
+
+void noteLeftAlone(const TunnelView& view, Steering& steering) {
+  for (const auto& [peer, by] : view.leftAlone)
+    steering.notes.push_back(view.tunnel->name + ": peer " + view.tunnel->peers[peer].publicKey.toString() +
+                             " is left alone: main reaches it through a tunnel (" + by + ")");
+}
+
+}  // namespace
 
 Steering steer(const Config& config, const World& world) {
   PlanMemory none;
@@ -434,15 +675,18 @@ Steering steer(const Config& config, const World& world) {
 Steering steer(const Config& config, const World& world, PlanMemory& memory) {
   memory.recall(config, world);
   Steering steering;
-  steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems) : configuredWans(config, world);
-  passOverSourceless(steering.wans);
-  PolicyBook book{config, steering};
+  steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems)
+                                      : configuredWans(config, world, steering.problems);
+  passOverSourceless(world, steering.wans);
+  noteFamilies(world, steering);
+  PolicyBook book{config, world, steering};
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
     steering.tunnels.push_back(viewOf(config, world, tunnel, book, memory));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
+    noteLeftAlone(steering.tunnels.back(), steering);
   }
   return steering;
 }

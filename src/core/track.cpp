@@ -171,9 +171,11 @@ void settleSysctl(World& world, const SetSysctl& set) {
 
 Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{picture}, event); }
 
-void settle(Picture& picture, const Plan& plan, State reached) {
-  picture.observed = std::move(reached);
-  for (const Change& change : plan.changes) {
+namespace {
+
+/// What follows from changes for the world, once they are in the observed state.
+void settleWorld(Picture& picture, const std::vector<Change>& made) {
+  for (const Change& change : made) {
     if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture.world, *set);
     if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);
   }
@@ -181,6 +183,18 @@ void settle(Picture& picture, const Plan& plan, State reached) {
   if (!picture.observed.nft) return;
   picture.world.adopted.wanSlots = picture.observed.nft->table.wans;
   picture.world.adopted.sysctls = picture.observed.nft->table.changedSysctls;
+}
+
+}  // namespace
+
+void settle(Picture& picture, const Plan& plan, State reached) {
+  picture.observed = std::move(reached);
+  settleWorld(picture, plan.changes);
+}
+
+void settle(Picture& picture, const std::vector<Change>& made) {
+  for (const Change& change : made) apply(picture.observed, change);
+  settleWorld(picture, made);
 }
 
 }  // namespace wgsteer

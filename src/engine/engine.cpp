@@ -82,10 +82,9 @@ Status Engine::start(std::map<std::string, std::string> wansDown) {
 Status Engine::refuseConflicts(const Config& config) const {
   if (config.force) return {};
   const Steering steering = steer(config, picture_.world);
-  for (const Finding& finding : inspect(config, picture_.world, steering, picture_.observed))
-    if (finding.severity == Severity::conflict)
-      return fail(ErrorKind::refused, finding.what + "; to mend it: " + finding.fix);
-  return {};
+  const auto found = conflicts(config, picture_.world, steering);
+  if (found.empty()) return {};
+  return fail(ErrorKind::refused, found.front().what + "; to mend it: " + found.front().fix);
 }
 
 bool Engine::isWan(const Event& event) const {
@@ -148,7 +147,7 @@ bool Engine::mayRepair() {
     if (observer_.fight) observer_.fight(heard_.back(), deviceNames(picture_.world));
   }
   // Everything is read anew then, also what is stale by now.
-  retryAfter_ = repairs_.wait(wokenAt_);
+  lookAt_ = wokenAt_ + repairs_.wait(wokenAt_);
   return false;
 }
 
@@ -170,10 +169,18 @@ void Engine::onPoll() {
 
 void Engine::onRetry() {
   wake(Trigger::retry);
-  retryAfter_.reset();
+  lookAt_.reset();
   if (!resync()) return;
   converge();
-  if (!retryAfter_) backOff_ = kFirstRetry;
+  if (!lookAt_) backOff_ = kFirstRetry;
+}
+
+std::optional<std::chrono::nanoseconds> Engine::retryAfter() const {
+  auto due = refusals_.nextDue();
+  if (lookAt_ && (!due || *lookAt_ < *due)) due = lookAt_;
+  if (!due) return std::nullopt;
+  // At once is not never, which is what a timer makes of 0.
+  return std::max(*due - now_(), std::chrono::nanoseconds{1});
 }
 
 void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
@@ -187,7 +194,7 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock)
 
 void Engine::followNames(std::int64_t wallClock) {
   // Only when all addresses are known to nftables: the next packet goes to the new one.
-  if (!picture_.world.named.empty() && !retryAfter_) moveEndpoints(steering(), wallClock);
+  if (!picture_.world.named.empty() && refusals_.empty() && !lookAt_) moveEndpoints(steering(), wallClock);
 }
 
 void Engine::setWansDown(std::map<std::string, std::string> down) {
@@ -251,6 +258,7 @@ Status Engine::reconfigure(Config config) {
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
   memory_ = {};
+  refusals_.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
   return {};
@@ -265,10 +273,18 @@ Status Engine::flush() {
   return {};
 }
 
+/// A look at what was refused may show that it is there already, or that a WAN is to be done without.
 void Engine::converge() {
+  constexpr int kRounds = 3;
+  for (int round = 0; round < kRounds && convergeOnce(); ++round) {
+  }
+}
+
+/// True when there is more to do now than there was before.
+bool Engine::convergeOnce() {
   const Steering steering = steer(config_, picture_.world, memory_);
   State desired = desire(config_, picture_.world, steering, memory_);
-  const Plan plan = diff(desired, picture_.observed);
+  const Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay);
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
@@ -278,6 +294,7 @@ void Engine::converge() {
   if (observer_.moved)
     for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
   if (observer_.steered) observer_.steered(steering);
+  return lookInto(committed.report);
 }
 
 Engine::Committed Engine::commit(const Plan& plan, State desired) {
@@ -287,15 +304,33 @@ Engine::Committed Engine::commit(const Plan& plan, State desired) {
     ++statistics_.plans;
     statistics_.changes += report.done;
     statistics_.failures += report.failed.size();
+  } else {
+    report.complete = plan.heldBack.empty();
   }
   const auto took = now_() - wokenAt_;
   if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
-  if (report.ok()) {
+  if (report.ok())
     settle(picture_, plan, std::move(desired));
-  } else {
-    scheduleRetry();
-  }
+  else
+    settle(picture_, report.made);
+  refusals_.learn(plan, report, wokenAt_);
   return {std::move(report), took};
+}
+
+/// EEXIST and ENOENT say that the picture is wrong: what is really there is read, and what it asks for done at once.
+bool Engine::lookInto(const CommitReport& report) {
+  const auto isOf = [](const ChangeResult& result, ErrorKind kind) { return result.status.error().kind == kind; };
+  Stale stale;
+  for (const ChangeResult& result : report.failed) {
+    if (!isOf(result, ErrorKind::alreadyThere) && !isOf(result, ErrorKind::notThere)) continue;
+    const bool nft = std::holds_alternative<NftTransaction>(result.change);
+    (nft ? stale.nft : stale.ownRoutes) = true;
+  }
+  auto refused = refusals_.wans();
+  const bool wans = refused != picture_.world.refusedRoutes;
+  picture_.world.refusedRoutes = std::move(refused);
+  const State before = stale.any() ? picture_.observed : State{};
+  return (stale.any() && reread(stale) && picture_.observed != before) || wans;
 }
 
 void Engine::tell(const Plan& plan, const Committed& committed) {
@@ -306,14 +341,14 @@ void Engine::tell(const Plan& plan, const Committed& committed) {
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
-/// A failure leaves the picture in doubt, whatever succeeds after it, until everything has been read anew. Only where
-/// that fails as well, it is tried more rarely: what else fails meanwhile does not put it off.
-void Engine::scheduleRetry() {
+/// What could not be read is read again, more and more rarely while that fails as well; what else fails meanwhile does not
+/// put it off.
+void Engine::scheduleLook() {
   if (trigger_ == Trigger::retry)
     backOff_ = std::min(backOff_ * 2, kLongestRetry);
-  else if (retryAfter_)
+  else if (lookAt_)
     return;
-  retryAfter_ = backOff_;
+  lookAt_ = wokenAt_ + backOff_;
 }
 
 bool Engine::reread(const Stale& stale) {
@@ -323,7 +358,7 @@ bool Engine::reread(const Stale& stale) {
   if (!picture_.observed.nft) picture_.world.adopted = past;
   if (done) return true;
   if (observer_.trouble) observer_.trouble(done.error());
-  scheduleRetry();
+  scheduleLook();
   return false;
 }
 
@@ -334,6 +369,7 @@ Result<Picture> Engine::lookAnew() {
   if (!seen) return seen;
   World& world = seen->world;
   world.parked = picture_.world.parked;
+  world.refusedRoutes = picture_.world.refusedRoutes;
   world.named = picture_.world.named;
   world.wansDown = picture_.world.wansDown;
   world.stalled = picture_.world.stalled;
@@ -350,7 +386,7 @@ bool Engine::resync() {
     return true;
   }
   if (observer_.trouble) observer_.trouble(seen.error());
-  scheduleRetry();
+  scheduleLook();
   return false;
 }
 
@@ -403,7 +439,7 @@ void Engine::unstick(const Tunnel& tunnel) {
   auto done = kernel_.unstick(tunnel, fwmark, config_.numbers);
   if (done || done.error().kind == ErrorKind::notThere) return;
   if (observer_.trouble) observer_.trouble(done.error());
-  scheduleRetry();
+  scheduleLook();
 }
 
 /// An answer that was under way by the former WAN, when that still works, has sticky sockets (wireguard-go) go back to

@@ -33,6 +33,8 @@ const char* outcomeName(Outcome outcome) {
       return "ok";
     case Outcome::loop:
       return "loop";
+    case Outcome::dropped:
+      return "dropped";
     case Outcome::unreachable:
       return "unreachable";
     case Outcome::noRoute:
@@ -60,6 +62,7 @@ Json peerDocument(const Picture& picture, const Steering& steering, const Tunnel
                 {"endpoint", nullptr},
                 {"host", nullptr},
                 {"stalled", nullptr},
+                {"left_alone", nullptr},
                 {"handshake_age",
                  peer.lastHandshake == 0 ? Json(nullptr) : Json(std::max<std::int64_t>(0, now - peer.lastHandshake))},
                 {"received", peer.receivedBytes},
@@ -71,6 +74,8 @@ Json peerDocument(const Picture& picture, const Steering& steering, const Tunnel
     document["stalled"] = {{"wan", stalled->second.wan.empty() ? Json(nullptr) : Json(stalled->second.wan)},
                            {"why", stalled->second.why},
                            {"since", stalled->second.since}};
+  if (const auto alone = view.leftAlone.find(index); alone != view.leftAlone.end())
+    document["left_alone"] = alone->second;
   if (!peer.endpoint) return document;
   document["endpoint"] = peer.endpoint->toString();
   const Walk walk = explain(picture.observed, picture.world, outerPacket(picture.observed, tunnel, *peer.endpoint));
@@ -88,7 +93,7 @@ Json tunnelDocument(const Picture& picture, const Steering& steering, const Tunn
                 {"role", view.server ? "server" : "client"},
                 {"policy", steering.policies[view.policy].name},
                 {"fwmark", hex(tunnel.fwmark.value)},
-                {"fwmark_owner", view.ownsFwmark ? "wgsteer" : "user"},
+                {"fwmark_owner", view.fwmark == FwmarkUse::ours ? "wgsteer" : "user"},
                 {"listen_port", tunnel.listenPort},
                 {"peers", Json::array()}};
   for (std::size_t i = 0; i < tunnel.peers.size(); ++i)
@@ -146,7 +151,8 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
                 {"wans", Json::array()},
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},
-                {"problems", steering.problems}};
+                {"problems", steering.problems},
+                {"notes", steering.notes}};
   for (const Wan& wan : steering.wans)
     document["wans"].push_back(wanDocument(wan, config.numbers, daemon ? &daemon->wans : nullptr));
   for (const PolicyView& policy : steering.policies)

@@ -127,9 +127,10 @@ Status LinuxKernel::readTunnels(Picture& picture, const Numbers& numbers) {
 }
 
 Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
-  auto state = nft_->observe(numbers);
-  if (!state) return std::unexpected(state.error());
-  picture.observed.nft = std::move(*state);
+  auto found = nft_->look(numbers);
+  if (!found) return std::unexpected(found.error());
+  picture.observed.nft = std::move(found->ours);
+  picture.world.foreignTable = found->foreign;
   picture.observed.sysctls = sysctlsThatAreOn(picture);
   picture.world.adopted = {};
   if (picture.observed.nft) {
@@ -169,60 +170,8 @@ Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
                     change);
 }
 
-namespace {
-
-/// What must not be done any more after a failure, or a packet could go the wrong way.
-class Caution {
- public:
-  void failed(const Change& change) {
-    switches_ |= std::holds_alternative<SetSysctl>(change);
-    marks_ |= std::holds_alternative<SetTunnelMark>(change);
-    ground_ |= !std::holds_alternative<SetSysctl>(change) && !std::holds_alternative<SetTunnelMark>(change);
-  }
-
-  bool allows(const Change& change) const {
-    return std::visit(
-        Overload{
-            // More of what a mark relies on does no harm, and the other WANs need not wait for one that fails.
-            [](const AddRoute&) { return true; },
-            [](const AddRule&) { return true; },
-            [](const SetSysctl&) { return true; },
-            // Without its rule and table, a mark would send packets where nobody wanted them.
-            [this](const SetTunnelMark&) { return !ground_; },
-            // The table marks packets as well; and it remembers switches, which it must until they are off.
-            [this](const NftTransaction&) { return !ground_ && !switches_; },
-            // Nothing takes the place of a rule that failed; and a mark that could not be taken back needs its rule.
-            [this](const DeleteRule&) { return !ground_ && !marks_; },
-            // Below an open route there is still the closing one; below that one there is the main table.
-            [this](const DeleteRoute& deleted) {
-              return deleted.route.type == RouteType::unicast || (!ground_ && !marks_);
-            },
-        },
-        change);
-  }
-
- private:
-  bool ground_ = false;  ///< a route, a rule or the nft table
-  bool marks_ = false;
-  bool switches_ = false;
-};
-
-}  // namespace
-
 CommitReport LinuxKernel::commit(const Plan& plan, const Numbers& numbers) {
-  CommitReport report;
-  Caution caution;
-  for (const Change& change : plan.changes) {
-    if (!caution.allows(change)) continue;
-    Status outcome = make(change, numbers);
-    if (outcome) {
-      ++report.done;
-    } else {
-      caution.failed(change);
-      report.failed.push_back({change, std::move(outcome)});
-    }
-  }
-  return report;
+  return carryOut(plan, numbers, [&](const Change& change) { return make(change, numbers); });
 }
 
 Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {

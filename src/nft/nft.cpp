@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "counters.hpp"
-#include "snapshot.hpp"
 #include "transaction.hpp"
 
 namespace wgsteer::nft {
@@ -15,7 +14,13 @@ Result<std::unique_ptr<Nft>> Nft::open() {
   return std::unique_ptr<Nft>(new Nft(std::move(*channel)));
 }
 
-Result<std::optional<NftState>> Nft::observe(const Numbers& numbers) { return observeTable(channel_, numbers); }
+Result<TableLook> Nft::look(const Numbers& numbers) { return observeTable(channel_, numbers); }
+
+Result<std::optional<NftState>> Nft::observe(const Numbers& numbers) {
+  auto found = look(numbers);
+  if (!found) return std::unexpected(found.error());
+  return std::move(found->ours);
+}
 
 Status Nft::commit(const NftTransaction& transaction, const Numbers& numbers) {
   const Status status = commitOnce(transaction, numbers);

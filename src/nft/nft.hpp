@@ -17,6 +17,7 @@
 
 #include "channel.hpp"
 #include "events.hpp"
+#include "snapshot.hpp"
 #include "os/fd.hpp"
 
 namespace wgsteer::nft {
@@ -25,7 +26,8 @@ class Nft {
  public:
   static Result<std::unique_ptr<Nft>> open();
 
-  /// Nothing when there is no table. ErrorKind::refused when there is one of our name that is not ours.
+  Result<TableLook> look(const Numbers& numbers);
+  /// Ours alone: nothing when there is no table, or somebody else's.
   Result<std::optional<NftState>> observe(const Numbers& numbers);
   Status commit(const NftTransaction& transaction, const Numbers& numbers);
   /// Empty when there is no table.

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 // Ours follow libc's <netinet/in.h>, or musl defines things twice.
 #include <array>
+#include <cstring>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string_view>
@@ -25,6 +26,7 @@ constexpr AddressField destinationField(Family family) {
   return family == Family::v4 ? AddressField{16, 4} : AddressField{24, 16};
 }
 constexpr std::uint32_t kIpv4ChecksumOffset = 10;
+constexpr std::uint32_t kUdpSourcePortOffset = 0;
 constexpr std::uint32_t kUdpDestinationPortOffset = 2;
 constexpr std::uint32_t kUdpHeaderSize = 8;
 
@@ -33,6 +35,7 @@ constexpr std::uint32_t kNone = 0;
 // A concatenation's second component starts at the next multiple of four bytes: after 4 bytes in the second 32-bit
 // register, after 16 in the second of 128 bits.
 constexpr std::uint32_t registerAfter(Family family) { return family == Family::v4 ? NFT_REG32_01 : NFT_REG_2; }
+constexpr std::uint32_t registerAfterPort(Family family) { return family == Family::v4 ? NFT_REG32_02 : NFT_REG32_05; }
 
 ExpressionPtr newExpression(const char* name) { return owned<ExpressionPtr>(nftnl_expr_alloc(name)); }
 
@@ -131,7 +134,13 @@ Rule& Rule::hasMark(MarkMatch mark) {
 
 Rule& Rule::cameIn() { return loadMeta(NFT_META_IIF, NFT_REG_1).compare(NFT_CMP_NEQ, &kNone, sizeof kNone); }
 
-Rule& Rule::foreignMarkNotIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, true); }
+Rule& Rule::markIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, false); }
+Rule& Rule::markNotIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, true); }
+
+Rule& Rule::markBitsNotIn(std::uint32_t mask, const char* set) {
+  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).lookup(set, true);
+}
+
 Rule& Rule::inputNotIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, true); }
 Rule& Rule::outputIn(const char* set) { return loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookup(set, false); }
 
@@ -140,6 +149,13 @@ Rule& Rule::sourceNotOf(const char* set, Family family) {
   return loadMeta(NFT_META_OIFNAME, NFT_REG_1)
       .loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2)
       .lookup(set, true);
+}
+
+Rule& Rule::destinationOf(const char* set, Family family) {
+  const auto [offset, length] = destinationField(family);
+  return loadMeta(NFT_META_IIFNAME, NFT_REG_1)
+      .loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2)
+      .lookup(set, false);
 }
 
 Rule& Rule::setSource(const char* map, Family family) {
@@ -175,6 +191,14 @@ Rule& Rule::goByEndpoint(const char* map, Family family) {
       .lookupInto(map, NFT_REG_VERDICT);
 }
 
+Rule& Rule::goByFlow(const char* map, Family family) {
+  const auto [offset, length] = destinationField(family);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1)
+      .loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpDestinationPortOffset, 2, registerAfter(family))
+      .loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpSourcePortOffset, 2, registerAfterPort(family))
+      .lookupInto(map, NFT_REG_VERDICT);
+}
+
 Rule& Rule::goByInput(const char* map) {
   return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookupInto(map, NFT_REG_VERDICT);
 }
@@ -184,6 +208,16 @@ Rule& Rule::isWireGuard(std::uint8_t messageType) {
   const std::array<std::uint8_t, 4> header{messageType, 0, 0, 0};
   return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpHeaderSize, header.size(), NFT_REG_1)
       .compare(NFT_CMP_EQ, header.data(), header.size());
+}
+
+Rule& Rule::notWireGuard() {
+  // Types 1 to 4; 0 and 5 to 7 are as good as none. In network order, as the payload is.
+  constexpr std::array<std::uint8_t, 4> kOthers{0xf8, 0xff, 0xff, 0xff};
+  std::uint32_t mask = 0;
+  std::memcpy(&mask, kOthers.data(), sizeof mask);
+  return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpHeaderSize, sizeof mask, NFT_REG_1)
+      .maskAndXor(mask, 0)
+      .compare(NFT_CMP_NEQ, &kNone, sizeof kNone);
 }
 
 Rule& Rule::thenReturn() { return verdict(NFT_RETURN); }

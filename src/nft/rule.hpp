@@ -23,9 +23,13 @@ class Rule {
   Rule& anyOf(std::uint32_t mask);   ///< meta mark & MASK != 0
   Rule& hasMark(MarkMatch mark);     ///< meta mark & MASK == VALUE
   Rule& cameIn();                    ///< iif != 0: not sent by this host
-  Rule& foreignMarkNotIn(const char* set);
+  Rule& markIn(const char* set);                            ///< meta mark @set
+  Rule& markNotIn(const char* set);                         ///< meta mark != @set
+  Rule& markBitsNotIn(std::uint32_t mask, const char* set);  ///< meta mark & MASK != @set
   Rule& inputNotIn(const char* set);  ///< iifname != @set
   Rule& outputIn(const char* set);    ///< oifname @set
+  /// iifname . ip daddr @set
+  Rule& destinationOf(const char* set, Family family);
   /// oifname . ip saddr != @set
   Rule& sourceNotOf(const char* set, Family family);
   /// ip saddr set oifname map @map: with the checksums of IPv4 and of UDP
@@ -34,8 +38,10 @@ class Rule {
   Rule& setSourceByMark(std::uint32_t mask, const char* map, Family family);
   Rule& destinationPortIn(const char* set);            ///< udp dport @set
   Rule& goByEndpoint(const char* map, Family family);  ///< ip daddr . udp dport vmap @map
+  Rule& goByFlow(const char* map, Family family);      ///< ip daddr . udp dport . udp sport vmap @map
   Rule& goByInput(const char* map);                    ///< iifname vmap @map
   Rule& isWireGuard(std::uint8_t messageType);         ///< @th,64,32 0x01000000
+  Rule& notWireGuard();                                ///< @th,64,32 & 0xf8ffffff != 0
   Rule& notUdpReturn();                                ///< meta l4proto != udp return
   Rule& thenReturn();
   Rule& thenDrop();

@@ -26,6 +26,7 @@ constexpr std::uint8_t kHandshakeResponse = 2;
 constexpr std::uint32_t type(DataType one) { return std::to_underlying(one); }
 /// nft packs the types of a concatenation six bits each.
 constexpr std::uint32_t type(DataType one, DataType two) { return type(one) << 6U | type(two); }
+constexpr std::uint32_t type(DataType one, DataType two, DataType three) { return type(one, two) << 6U | type(three); }
 
 }  // namespace
 
@@ -45,10 +46,15 @@ const std::array<SetShape, kSetCount> kSets{{
      ByteOrder::none},
     {SetId::endpoint6, "endpoint6", SetKind::verdictMap, type(ipv6, inetService), kIpv6Size + kPortSize,
      ByteOrder::none},
+    {SetId::flow4, "flow4", SetKind::verdictMap, type(ipv4, inetService, inetService), kIpv4Size + 2 * kPortSize,
+     ByteOrder::none},
+    {SetId::flow6, "flow6", SetKind::verdictMap, type(ipv6, inetService, inetService), kIpv6Size + 2 * kPortSize,
+     ByteOrder::none},
     {SetId::arrival, "arrival", SetKind::verdictMap, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::listenPort, "listen_port", SetKind::set, type(inetService), 2, ByteOrder::network},
     {SetId::tunnel, "tunnel", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::foreignMark, "foreign_mark", SetKind::set, type(mark), sizeof(std::uint32_t), ByteOrder::host},
+    {SetId::ownMark, "own_mark", SetKind::set, type(mark), sizeof(std::uint32_t), ByteOrder::host},
     {SetId::ignoreLinkdown4, "ignore_linkdown4", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::ignoreLinkdown6, "ignore_linkdown6", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::srcValidMark, "src_valid_mark", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
@@ -72,48 +78,68 @@ std::uint32_t setFlags(const SetShape& shape) {
 
 namespace {
 
-/// Packets that are neither marked by us nor by the owner of a tunnel are not WireGuard's.
-Rule& leaveUnmarked(Rule& rule, const Numbers& numbers) {
-  return rule.noneOf(numbers.markMask).foreignMarkNotIn("foreign_mark").thenReturn();
+/// Packets that are marked neither by us nor by the owner of a tunnel are not WireGuard's. Most have no mark at all, and
+/// are let go first.
+void leaveUnmarked(Chain& chain, const Numbers& numbers) {
+  chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn("foreign_mark").thenReturn();
+  chain.rules.emplace_back().markBitsNotIn(numbers.markMask, "own_mark").markNotIn("foreign_mark").thenReturn();
 }
 
 Chain sourceChain(const Numbers& numbers) {
-  Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, std::vector<Rule>(4)};
-  leaveUnmarked(chain.rules[0], numbers);
-  chain.rules[1].notUdpReturn();
+  Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, {}};
+  leaveUnmarked(chain, numbers);
+  chain.rules.emplace_back().notUdpReturn();
   // A device that is no WAN is not in source4/6, and the rule breaks off.
-  chain.rules[2].isFamily(Family::v4).sourceNotOf("address4", Family::v4).setSource("source4", Family::v4);
-  chain.rules[3].isFamily(Family::v6).sourceNotOf("address6", Family::v6).setSource("source6", Family::v6);
+  chain.rules.emplace_back().isFamily(Family::v4).sourceNotOf("address4", Family::v4).setSource("source4", Family::v4);
+  chain.rules.emplace_back().isFamily(Family::v6).sourceNotOf("address6", Family::v6).setSource("source6", Family::v6);
   return chain;
 }
 
-void goByEndpoints(Chain& chain) {
+/// A peer with a way of its own whatever the mark; any other only without one, and if it looks like WireGuard: what other
+/// programs send to the same server is theirs.
+void goByPeers(Chain& chain, const Numbers& numbers) {
+  chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByFlow("flow4", Family::v4);
+  chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByFlow("flow6", Family::v6);
+  chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
+  chain.rules.emplace_back().markIn("foreign_mark").thenReturn();
+  chain.rules.emplace_back().notWireGuard().thenReturn();
   chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByEndpoint("endpoint4", Family::v4);
   chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByEndpoint("endpoint6", Family::v6);
 }
 
 /// After `source`, not before: a packet that is re-routed here still has its first device's name in later hooks of this
 /// traversal, and its new source would be taken for a wrong one.
-Chain outputChain() {
-  Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, std::vector<Rule>(1)};
-  chain.rules[0].notUdpReturn();
-  goByEndpoints(chain);
+Chain outputChain(const Numbers& numbers) {
+  Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, {}};
+  chain.rules.emplace_back().notUdpReturn();
+  goByPeers(chain, numbers);
   return chain;
 }
 
 Chain remarkChain(const Numbers& numbers) {
-  Chain chain{"remark", Hook{"route", NF_INET_LOCAL_OUT, kMangleChainPriority}, std::vector<Rule>(2)};
-  chain.rules[0].notUdpReturn();
-  chain.rules[1].anyOf(numbers.markMask).thenReturn();
-  goByEndpoints(chain);
+  Chain chain{"remark", Hook{"route", NF_INET_LOCAL_OUT, kMangleChainPriority}, {}};
+  chain.rules.emplace_back().notUdpReturn();
+  chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
+  goByPeers(chain, numbers);
+  return chain;
+}
+
+/// What is for this host, and for a tunnel's port: others' packets may have that port as well.
+Chain arrivalChain(const char* name, std::int32_t priority) {
+  Chain chain{name, Hook{"filter", NF_INET_PRE_ROUTING, priority}, {}};
+  chain.rules.emplace_back().notUdpReturn();
+  for (const Family family : kFamilies)
+    chain.rules.emplace_back()
+        .isFamily(family)
+        .isUdp()
+        .destinationPortIn("listen_port")
+        .destinationOf(family == Family::v4 ? "address4" : "address6", family)
+        .goByInput("arrival");
   return chain;
 }
 
 Chain preroutingChain(bool forward) {
-  Chain chain{"prerouting", Hook{"filter", NF_INET_PRE_ROUTING, kMangleChainPriority},
-              std::vector<Rule>(kPreroutingRules)};
-  chain.rules[0].notUdpReturn();
-  chain.rules[1].isUdp().destinationPortIn("listen_port").goByInput("arrival");
+  Chain chain = arrivalChain("prerouting", kMangleChainPriority);
   if (!forward) return chain;
   for (const Family family : kFamilies) {
     const char* map = family == Family::v4 ? "endpoint4" : "endpoint6";
@@ -123,12 +149,12 @@ Chain preroutingChain(bool forward) {
 }
 
 Chain sentChain(const Numbers& numbers) {
-  Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, std::vector<Rule>(4)};
-  leaveUnmarked(chain.rules[0], numbers);
-  chain.rules[1].notUdpReturn();
+  Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, {}};
+  leaveUnmarked(chain, numbers);
+  chain.rules.emplace_back().notUdpReturn();
   // Only when somebody has deleted our rule or routes, and until they are back.
-  chain.rules[2].anyOf(numbers.markMask).outputIn("tunnel").count().thenDrop();
-  chain.rules[3].isWireGuard(kHandshakeInitiation).countByOutput("initiations");
+  chain.rules.emplace_back().anyOf(numbers.markMask).outputIn("tunnel").count().thenDrop();
+  chain.rules.emplace_back().isWireGuard(kHandshakeInitiation).countByOutput("initiations");
   return chain;
 }
 
@@ -148,8 +174,9 @@ std::string numbered(std::string_view prefix, Slot slot) { return std::string(pr
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   std::vector<Chain> chains;
   chains.push_back(sourceChain(numbers));
-  chains.push_back(outputChain());
+  chains.push_back(outputChain(numbers));
   chains.push_back(remarkChain(numbers));
+  chains.push_back(arrivalChain("early", kEarlyChainPriority));
   chains.push_back(preroutingChain(forward));
   chains.push_back(sentChain(numbers));
   // A chain of type nat would make the kernel track all connections of a host that does not want that.

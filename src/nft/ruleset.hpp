@@ -2,13 +2,16 @@
 // The fixed part of `table inet wgsteer` as data: which sets, chains and rules there are. What is in the sets is
 // sets.hpp's subject. Everything that varies is in sets, so that an update never rewrites a rule.
 //
+// clang-format off
 //   source       filter output -300       our packets leave with a source that is right on their WAN (before conntrack)
-//   output       route  output -299       packets to endpoints that their tunnel's fwmark does not steer: mark and
-//   source remark       route  output -148       the same once more for packets whose mark somebody has cleared since
-//   prerouting   filter prerouting -148   answers get the mark of the WAN they came in by, for strict rp_filter
-//   sent         filter postrouting -150  counts handshake initiations per WAN
+//   output       route  output -299       packets that their tunnel's fwmark does not steer get a mark and a source
+//   remark       route  output -148       the same once more for packets whose mark somebody has cleared since
+//   early        filter prerouting -300   answers get the mark of the WAN they came in by, for reverse path filters
+//   prerouting   filter prerouting -148   the same once more for packets whose mark somebody has cleared since
+//   sent         filter postrouting -150  drops what would enter a tunnel; counts handshake initiations per WAN
 //   postrouting  nat    postrouting 99    (with forwarding) hosts behind this one get an address of the WAN
 //   policy_N     the mark of a policy, and its source;  wan_N: the mark of a WAN, and its count of handshake responses
+// clang-format on
 #pragma once
 
 #include <array>
@@ -27,7 +30,8 @@ namespace wgsteer::nft {
 
 /// The comment of the table: our mark of ownership, and the version of the layout.
 inline constexpr std::string_view kOwnershipPrefix = "wgsteer ";
-inline constexpr const char* kTableComment = "wgsteer 1";
+/// To be raised whenever baseChains() or kSets change: a table of another version is made anew, in one transaction.
+inline constexpr const char* kTableComment = "wgsteer 2";
 
 enum class SetId : std::uint8_t {
   wan,
@@ -39,10 +43,13 @@ enum class SetId : std::uint8_t {
   policySource6,
   endpoint4,
   endpoint6,
+  flow4,
+  flow6,
   arrival,
   listenPort,
   tunnel,
   foreignMark,
+  ownMark,
   ignoreLinkdown4,
   ignoreLinkdown6,
   srcValidMark,
@@ -68,7 +75,7 @@ struct SetShape {
 };
 
 /// By SetId.
-inline constexpr std::size_t kSetCount = 17;
+inline constexpr std::size_t kSetCount = 20;
 extern const std::array<SetShape, kSetCount> kSets;
 const SetShape& shapeOf(SetId id);
 /// NFT_SET_MAP and the like.
@@ -87,7 +94,7 @@ struct Chain {
 };
 
 /// Rules of the chain `prerouting` without the two that forwarding adds.
-inline constexpr std::size_t kPreroutingRules = 2;
+inline constexpr std::size_t kPreroutingRules = 3;
 
 /// Chains with a hook; `numbers` for the mask of the marks.
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward);

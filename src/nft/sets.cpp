@@ -103,6 +103,18 @@ Element elementOf(const NftEndpoint& peer) {
   return element;
 }
 
+Element elementOf(const NftFlow& flow) {
+  const Endpoint& endpoint = flow.flow.endpoint;
+  Element element{.set = byFamily(endpoint.address, SetId::flow4, SetId::flow6), .key = {}, .value = Return{}};
+  put(element.key, endpoint.address.bytes());
+  for (const std::uint16_t port : {endpoint.port, flow.flow.sourcePort}) {
+    putPort(element.key, port);
+    element.key.length += 2;  // padding of the port
+  }
+  if (flow.policy) element.value = GoTo{policyChainName(*flow.policy)};
+  return element;
+}
+
 Element elementOf(const NftListenPort& listen) {
   Element element{.set = SetId::listenPort, .key = {}, .value = {}};
   putPort(element.key, listen.port);
@@ -110,6 +122,7 @@ Element elementOf(const NftListenPort& listen) {
 }
 
 Element elementOf(const NftForeignMark& foreign) { return markElement(SetId::foreignMark, foreign.mark); }
+Element elementOf(const NftOwnMark& own) { return markElement(SetId::ownMark, own.mark); }
 
 Status checkDevice(const IfName& device) {
   if (!device.empty() && device.size() <= kMaxIfNameLength) return {};
@@ -263,9 +276,15 @@ Endpoint endpointIn(const Bytes& key, Family family) {
   return {addressIn(key, 0, family), portIn(key, bitsOf(family) / 8U)};
 }
 
+Flow flowIn(const Bytes& key, Family family) {
+  constexpr std::size_t kPaddedPort = 4;
+  return {endpointIn(key, family), portIn(key, bitsOf(family) / 8U + kPaddedPort)};
+}
+
 Family familyOf(SetId set) {
   const bool v6 =
-      set == SetId::address6 || set == SetId::source6 || set == SetId::policySource6 || set == SetId::endpoint6;
+      set == SetId::address6 || set == SetId::source6 || set == SetId::policySource6 || set == SetId::endpoint6 ||
+      set == SetId::flow6;
   return v6 ? Family::v6 : Family::v4;
 }
 
@@ -277,9 +296,16 @@ std::string keyText(const Element& element) {
       const Endpoint endpoint = endpointIn(element.key, family);
       return endpoint.address.toString() + " . " + std::to_string(endpoint.port);
     }
+    case SetId::flow4:
+    case SetId::flow6: {
+      const Flow flow = flowIn(element.key, family);
+      return flow.endpoint.address.toString() + " . " + std::to_string(flow.endpoint.port) + " . " +
+             std::to_string(flow.sourcePort);
+    }
     case SetId::listenPort:
       return std::to_string(portIn(element.key, 0));
     case SetId::foreignMark:
+    case SetId::ownMark:
     case SetId::policySource4:
     case SetId::policySource6:
       return hex(markIn(element.key).value);
@@ -309,11 +335,15 @@ std::string toString(const Element& element) {
 
 namespace {
 
-bool takeEndpoint(NftTable& table, const Element& element) {
+bool takePeer(NftTable& table, const Element& element) {
   std::optional<Slot> policy;
   if (const auto* to = std::get_if<GoTo>(&element.value)) policy = slotFromName(to->chain, kPolicyPrefix);
   if (!policy && !std::holds_alternative<Return>(element.value)) return false;
-  table.endpoints.edit().emplace(endpointIn(element.key, familyOf(element.set)), policy);
+  const Family family = familyOf(element.set);
+  if (element.set == SetId::flow4 || element.set == SetId::flow6)
+    table.flows.edit().emplace(flowIn(element.key, family), policy);
+  else
+    table.endpoints.edit().emplace(endpointIn(element.key, family), policy);
   return true;
 }
 
@@ -372,7 +402,9 @@ bool Contents::take(const Element& element) {
   switch (element.set) {
     case SetId::endpoint4:
     case SetId::endpoint6:
-      return takeEndpoint(table, element);
+    case SetId::flow4:
+    case SetId::flow6:
+      return takePeer(table, element);
     case SetId::policySource4:
     case SetId::policySource6:
       return takePolicySource(table, element);
@@ -381,6 +413,9 @@ bool Contents::take(const Element& element) {
       return true;
     case SetId::foreignMark:
       table.foreignMarks.insert(markIn(element.key));
+      return true;
+    case SetId::ownMark:
+      table.ownMarks.insert(markIn(element.key));
       return true;
     default:
       break;

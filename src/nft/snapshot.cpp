@@ -101,14 +101,12 @@ Result<std::optional<TableIdentity>> findTable(Channel& channel) {
   return identity;
 }
 
-Result<std::optional<NftState>> observeTable(Channel& channel, const Numbers& numbers) {
+Result<TableLook> observeTable(Channel& channel, const Numbers& numbers) {
   auto snapshot = readConsistently(channel);
   if (!snapshot) return std::unexpected(snapshot.error());
-  if (!*snapshot) return std::nullopt;
-  if (!(*snapshot)->table.ours)
-    return fail(ErrorKind::refused,
-                "nft table inet wgsteer: made by somebody else (its comment is not ours); rename or delete it");
-  return interpret(std::move(**snapshot), numbers);
+  if (!*snapshot) return TableLook{};
+  if (!(*snapshot)->table.ours) return TableLook{.ours = std::nullopt, .foreign = true};
+  return TableLook{.ours = interpret(std::move(**snapshot), numbers)};
 }
 
 }  // namespace wgsteer::nft

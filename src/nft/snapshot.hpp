@@ -13,10 +13,15 @@
 
 namespace wgsteer::nft {
 
+/// What was found under our name.
+struct TableLook {
+  std::optional<NftState> ours;
+  bool foreign = false;  ///< there is one that somebody else has made
+};
+
 /// Nothing when there is no table of our name.
 Result<std::optional<TableIdentity>> findTable(Channel& channel);
 
-/// Refused when the table is somebody else's.
-Result<std::optional<NftState>> observeTable(Channel& channel, const Numbers& numbers);
+Result<TableLook> observeTable(Channel& channel, const Numbers& numbers);
 
 }  // namespace wgsteer::nft

@@ -49,9 +49,9 @@ TEST(Desire, IsNothingAsLongAsNoWanWasEverSeen) {
 TEST(Desire, HasOneRulePerMarkInBothFamilies) {
   const World world = twoWans();
   const State state = desire({}, world);
-  const Lines expected{"priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270849 proto 87",
-                       "priority 70 fwmark 0x20000000/0xf0000000 lookup 1464270850 proto 87",
-                       "priority 70 fwmark 0xf0000000/0xf0000000 lookup 1464271119 proto 87"};
+  const Lines expected{"priority 70 fwmark 0x10000000/0xf0000000 iif lo lookup 1464270849 proto 87",
+                       "priority 70 fwmark 0x20000000/0xf0000000 iif lo lookup 1464270850 proto 87",
+                       "priority 70 fwmark 0xf0000000/0xf0000000 iif lo lookup 1464271119 proto 87"};
   EXPECT_EQ(rules(state, Family::v4), expected);
   EXPECT_EQ(rules(state, Family::v6), expected);
 }
@@ -70,10 +70,10 @@ TEST(Tables, OfAWanHaveItsPrefixesItsDefaultAndAClosingRoute) {
   const State state = desire({}, world);
   EXPECT_EQ(table(state, world, kFirstWan, Family::v4),
             (Lines{"default via 192.0.2.1 dev wan0 onlink metric 1", "unreachable default metric 4294967295",
-                   "192.0.2.0/24 dev wan0 scope link metric 1"}));
+                   "192.0.2.0/24 dev wan0 scope link metric 1", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
   EXPECT_EQ(table(state, world, kFirstWan, Family::v6),
-            (Lines{"default via 2001:db8:10::1 dev wan0 onlink metric 1", "unreachable default metric 4294967295",
-                   "2001:db8:10::/64 dev wan0 metric 1"}));
+            (Lines{"default via 2001:db8:10::1 dev wan0 metric 1", "unreachable default metric 4294967295",
+                   "2001:db8:10::/64 dev wan0 metric 1", "2001:db8:20::/64 dev wan1 metric 4294967280"}));
 }
 
 TEST(Tables, OfAPolicyHaveAllEligibleWansByTheirMetrics) {
@@ -94,8 +94,8 @@ TEST(Tables, OfAPolicyLeaveOutWhatIsNotEligible) {
     const State state = desire({}, world);
     const Lines lines = table(state, world, kDefaultPolicyTable, Family::v4);
     EXPECT_EQ(lines.front(), "default via 198.51.100.1 dev wan1 onlink metric 21");
-    EXPECT_EQ(lines.size(), 3U);
-    EXPECT_EQ(table(state, world, kFirstWan, Family::v4).size(), 3U) << "probes go on over the WAN's own table";
+    EXPECT_EQ(lines.size(), 4U) << "prefixes stay";
+    EXPECT_EQ(table(state, world, kFirstWan, Family::v4).size(), 4U) << "probes go on over the WAN's own table";
   }
 }
 
@@ -103,7 +103,7 @@ TEST(Tables, OfAWanWhoseLinkIsDownAreClosedAndEmpty) {
   World world = twoWans();
   world.links.at(kWan0).up = world.links.at(kWan0).carrier = false;
   const State state = desire(fiberAndLte(), world);
-  EXPECT_EQ(table(state, world, kFirstWan, Family::v4), Lines{"unreachable default metric 4294967295"});
+  EXPECT_EQ(table(state, world, kFirstWan, Family::v4), (Lines{"unreachable default metric 4294967295", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
 }
 
 TEST(Tables, WithTheLastResortMainAreNotClosed) {
@@ -113,8 +113,9 @@ TEST(Tables, WithTheLastResortMainAreNotClosed) {
   const State state = desire(config, world);
   EXPECT_EQ(
       table(state, world, TableId{kPolicyTableBase + 14}, Family::v4),
-      (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1", "198.51.100.0/24 dev wan1 scope link metric 1"}));
-}  // namespace
+      (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1",
+             "192.0.2.0/24 dev wan0 scope link metric 4294967280", "198.51.100.0/24 dev wan1 scope link metric 1"}));
+}
 
 TEST(Tables, HaveTheLansButNeverATunnel) {
   World world = twoWans();
@@ -125,13 +126,12 @@ TEST(Tables, HaveTheLansButNeverATunnel) {
   world.addresses.merge(std::set{address(IfIndex{4}, "10.50.0.1/24"), address(IfIndex{4}, "fe80::1/64"),
                                  address(IfIndex{5}, "10.51.0.1/24"), address(IfIndex{6}, "10.52.0.1/24")});
   const State state = desire({}, world);
-  Lines lans;
-  for (const Route& each : state.routes)
-    if (each.metric == kLanMetric) lans.push_back(describe(each, deviceNames(world)));
-  const Lines expected{"10.50.0.0/24 dev lan0 table 1464270849 scope link metric 4294967280 proto 87",
-                       "10.50.0.0/24 dev lan0 table 1464270850 scope link metric 4294967280 proto 87",
-                       "10.50.0.0/24 dev lan0 table 1464271119 scope link metric 4294967280 proto 87"};
-  EXPECT_EQ(lans, expected);
+  for (const TableId id : {kFirstWan, kSecondWan, kDefaultPolicyTable}) {
+    const Lines lines = table(state, world, id, Family::v4);
+    for (const char* lan : {"10.50.0.0/24 dev lan0", "10.51.0.0/24 dev lan1", "10.52.0.0/24 dev tun0"})
+      EXPECT_TRUE(std::ranges::count(lines, lan + std::string{" scope link metric 4294967280"}) == 1) << lan;
+    EXPECT_FALSE(std::ranges::any_of(lines, [](const std::string& line) { return line.find("wg0") != std::string::npos; }));
+  }
 }
 
 TEST(Tables, OfBalancedWansHaveOneRouteWithWeights) {
@@ -162,7 +162,7 @@ TEST(Tables, OfAPointToPointWanHaveNoGateway) {
   const State state = desire({}, world);
   EXPECT_EQ(table(state, world, kFirstWan, Family::v4),
             (Lines{"default dev wan0 scope link metric 1", "unreachable default metric 4294967295",
-                   "100.64.0.1 dev wan0 scope link metric 1"}));
+                   "100.64.0.1 dev wan0 scope link metric 1", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
 }
 
 TEST(Tables, HaveSourceSpecificDefaultsAndOneForLookupsWithoutASource) {
@@ -173,9 +173,9 @@ TEST(Tables, HaveSourceSpecificDefaultsAndOneForLookupsWithoutASource) {
   world.routes.insert(specific);
   const State state = desire({}, world);
   EXPECT_EQ(table(state, world, kFirstWan, Family::v6),
-            (Lines{"default via 2001:db8:10::1 dev wan0 onlink metric 1", "unreachable default metric 4294967295",
-                   "default from 2001:db8:10::/56 via 2001:db8:10::1 dev wan0 onlink metric 1",
-                   "2001:db8:10::/64 dev wan0 metric 1"}));
+            (Lines{"default via 2001:db8:10::1 dev wan0 metric 1", "unreachable default metric 4294967295",
+                   "default from 2001:db8:10::/56 via 2001:db8:10::1 dev wan0 metric 1",
+                   "2001:db8:10::/64 dev wan0 metric 1", "2001:db8:20::/64 dev wan1 metric 4294967280"}));
 }
 
 TEST(Tables, TakeTheirPartOfAMultipathDefault) {
@@ -197,7 +197,7 @@ TEST(Tables, LeaveOutPrefixesThatTheUserDoesNotWantOnLink) {
   world.addresses.insert(own);
   world.addresses.insert(address(kWan0, "10.8.0.1/32"));
   const State state = desire({}, world);
-  EXPECT_EQ(table(state, world, kFirstWan, Family::v4).size(), 3U);
+  EXPECT_EQ(table(state, world, kFirstWan, Family::v4).size(), 4U);
 }
 
 TEST(Marks, OfTheTunnelsArePoliciesMarks) {
@@ -212,9 +212,10 @@ TEST(Marks, OfTheUserAreKeptAndMatchedAsTheyAre) {
   world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   const State state = desire({}, world);
   EXPECT_TRUE(state.tunnelMarks.empty());
-  EXPECT_EQ(rules(state, Family::v6).back(), "priority 80 fwmark 0xca6c lookup 1464271119 proto 87");
+  EXPECT_EQ(rules(state, Family::v6).back(), "priority 80 fwmark 0xca6c iif lo lookup 1464271119 proto 87");
   EXPECT_EQ(state.nft->table.foreignMarks, std::set{Mark{0xca6c}});
-  EXPECT_EQ(state.nft->table.endpoints.at(kServer4), std::nullopt);
+  EXPECT_EQ(state.nft->table.endpoints.at(kServer4), Slot{15}) << "for the time until a reset fwmark is set again";
+  EXPECT_TRUE(state.nft->table.flows.empty());
 }
 
 TEST(Marks, OfTheUserThatTwoTunnelsShareLeadToTheFirstOnesPolicy) {
@@ -228,8 +229,9 @@ TEST(Marks, OfTheUserThatTwoTunnelsShareLeadToTheFirstOnesPolicy) {
   second.peers = {peer(2, "203.0.113.66:51820")};
   world.tunnels.edit().emplace("wg1", second);
   const State state = desire(config, world);
-  EXPECT_EQ(state.nft->table.endpoints.at(kServer4), std::nullopt);
-  EXPECT_EQ(state.nft->table.endpoints.at(*second.peers.front().endpoint), Slot{2}) << "steered by its endpoint";
+  const Endpoint& other = *second.peers.front().endpoint;
+  EXPECT_EQ(state.nft->table.flows.at({other, 51820}), Slot{2}) << "steered by its endpoint, whatever its mark";
+  EXPECT_FALSE(state.nft->table.flows.contains({kServer4, 51820}));
 }
 
 TEST(Endpoints, OfAPinnedPeerAreMarkedByNft) {
@@ -238,7 +240,8 @@ TEST(Endpoints, OfAPinnedPeerAreMarkedByNft) {
   config.peers = {pinned("wg0", 1, "mobile")};
   const World world = twoWans();
   const State state = desire(config, world);
-  EXPECT_EQ(state.nft->table.endpoints.at(kServer4), Slot{2});
+  EXPECT_EQ(state.nft->table.flows.at({kServer4, 51820}), Slot{2});
+  EXPECT_EQ(state.nft->table.endpoints.at(kServer4), Slot{2}) << "also without a mark";
   EXPECT_TRUE(state.nft->table.policies.contains(Slot{2})) << "an element leads to its chain";
 }
 
@@ -370,8 +373,8 @@ TEST(Servers, AnswerByTheWanWhoseAddressTheyCarry) {
   const Lines all = rules(state, Family::v6);
   const Lines replies{all.begin(), all.begin() + 2};
   EXPECT_EQ(replies,
-            (Lines{"priority 60 from 2001:db8:10::10 fwmark 0xe0000000/0xf0000000 lookup 1464270849 proto 87",
-                   "priority 60 from 2001:db8:20::10 fwmark 0xe0000000/0xf0000000 lookup 1464270850 proto 87"}));
+            (Lines{"priority 60 from 2001:db8:10::10 fwmark 0xe0000000/0xf0000000 iif lo lookup 1464270849 proto 87",
+                   "priority 60 from 2001:db8:20::10 fwmark 0xe0000000/0xf0000000 iif lo lookup 1464270850 proto 87"}));
 }
 
 TEST(Servers, WithTheUsersMarkDoSoAsWell) {
@@ -380,7 +383,7 @@ TEST(Servers, WithTheUsersMarkDoSoAsWell) {
   World world = twoWans();
   world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
   const Lines all = rules(desire(config, world), Family::v4);
-  EXPECT_EQ(std::ranges::count(all, "priority 60 from 192.0.2.10 fwmark 0xca6c lookup 1464270849 proto 87"), 1);
+  EXPECT_EQ(std::ranges::count(all, "priority 60 from 192.0.2.10 fwmark 0xca6c iif lo lookup 1464270849 proto 87"), 1);
 }
 
 TEST(Switches, AreWantedOnWansAndRememberedAsOurs) {

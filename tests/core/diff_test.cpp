@@ -67,7 +67,7 @@ TEST(Diff, TakesDownFromTheTop) {
   const State observed = desire({}, twoWans());
   const Plan plan = diff({}, observed);
   EXPECT_EQ(kinds(plan), (Kinds{"mark", "sysctl", "nft", "delete rule", "delete route"}));
-  EXPECT_EQ(std::get<SetTunnelMark>(plan.changes.front()), (SetTunnelMark{"wg0", Mark{0}}));
+  EXPECT_EQ(std::get<SetTunnelMark>(plan.changes.front()), (SetTunnelMark{"wg0", Mark{0}, Mark{0xf0000000}}));
 }
 
 TEST(Diff, RemovesWhatIsStaleOnlyAfterAllIsThere) {
@@ -229,8 +229,8 @@ TEST(DiffMarks, SetsWhatIsMissingAndGivesBackWhatIsNotOursAnyMore) {
   State observed;
   observed.tunnelMarks = {{"wg1", Mark{0x20000000}}, {"wg2", Mark{0x10000000}}, {"wg3", Mark{0x10000000}}};
   EXPECT_EQ(diff(desired, observed).changes,
-            (std::vector<Change>{SetTunnelMark{"wg0", Mark{0x10000000}}, SetTunnelMark{"wg1", Mark{0x10000000}},
-                                 SetTunnelMark{"wg3", Mark{0}}}));
+            (std::vector<Change>{SetTunnelMark{"wg0", Mark{0x10000000}}, SetTunnelMark{"wg1", Mark{0x10000000}, Mark{0x20000000}},
+                                 SetTunnelMark{"wg3", Mark{0}, Mark{0x10000000}}}));
 }
 
 TEST(Apply, WithoutATableHasNothingToPutMembersInto) {

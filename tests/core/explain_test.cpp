@@ -293,7 +293,16 @@ TEST(ExplainNft, KnowsAnEndpointByItsPort) {
 
 TEST(ExplainNft, KeepsTheBitsOfOthers) {
   const Pinned pinnedPeer;
-  EXPECT_EQ(explain(pinnedPeer.state, pinnedPeer.world, to(kServer4, Mark{0x1000ca6c})).mark, Mark{0x2000ca6c});
+  Packet packet = to(kServer4, Mark{0x1000ca6c});
+  packet.sourcePort = 51820;
+  EXPECT_EQ(explain(pinnedPeer.state, pinnedPeer.world, packet).mark, Mark{0x2000ca6c});
+}
+
+TEST(ExplainNft, LeavesAPacketFromAnotherPortToItsMark) {
+  const Pinned pinnedPeer;
+  Packet packet = to(kServer4, Mark{0x10000000});
+  packet.sourcePort = 4000;
+  EXPECT_EQ(explain(pinnedPeer.state, pinnedPeer.world, packet).mark, Mark{0x10000000});
 }
 
 TEST(ExplainNft, DoesNothingWithoutItsTableOrForAPacketWithoutARoute) {

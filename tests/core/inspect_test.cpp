@@ -57,8 +57,8 @@ TEST(InspectMarks, OfNeighboursAreAConflictWhereTheyMeetOurs) {
   for (const Row& row : {Row{"none", {}, false}, Row{"mwan3", {0x100, 0x3f00}, false},
                          Row{"pbr", {0x10000, 0x00ff0000}, false}, Row{"wg-quick", {0xca6c, 0xffffffff}, false},
                          Row{"Mullvad, whose bits are those of no WAN", {0x6d6f6c65, 0xffffffff}, false},
-                         Row{"a whole mark with the bits of the first WAN", {0x1d6f6c65, 0xffffffff}, true},
-                         Row{"a whole mark with the bits of the policy", {0xf0000001, 0xffffffff}, true},
+                         Row{"a whole mark, whose number we leave to it", {0x1d6f6c65, 0xffffffff}, false},
+                         Row{"a whole mark with the bits of the policy", {0xf0000001, 0xffffffff}, false},
                          Row{"one of our bits", {0x80000000, 0x80000000}, true},
                          Row{"none of our bits may be set", {0, 0x10000000}, true},
                          Row{"a wider mask", {0x12340000, 0xffff0000}, true}}) {
@@ -90,9 +90,10 @@ TEST(InspectRules, InsideOurBlockAreTold) {
   }
 }
 
-TEST(InspectRules, ForEverythingBeforeOursAreAProblem) {
-  const Lines told{"problem: a rule for everything comes before ours: ip rule: priority 5 lookup 7"};
-  EXPECT_EQ(lines(steered(withRule(foreign(5)))), told);
+TEST(InspectRules, ForEverythingBeforeOursAreJumpedOverWhereThereIsRoom) {
+  EXPECT_EQ(lines(steered(withRule(foreign(5)))), Lines{});
+  const Lines told{"problem: a rule that takes our packets comes before ours: ip rule: priority 4 lookup 7"};
+  EXPECT_EQ(lines(steered(withRule(foreign(4)))), told);
   EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
 }
 

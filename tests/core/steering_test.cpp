@@ -302,7 +302,7 @@ TEST(Tunnels, OwnTheirFwmarkUnlessItIsTheUsers) {
   World world = twoWans();
   const auto owned = [&](std::uint32_t mark) {
     world.tunnels.edit().at("wg0").fwmark = Mark{mark};
-    return steer({}, world).tunnels.front().ownsFwmark;
+    return steer({}, world).tunnels.front().fwmark == FwmarkUse::ours;
   };
   EXPECT_TRUE(owned(0));
   EXPECT_TRUE(owned(0xf0000000));

@@ -88,24 +88,24 @@ Status FakeKernel::make(const Change& change, const Numbers&) {
 }
 
 CommitReport FakeKernel::commit(const Plan& plan, const Numbers& numbers) {
-  CommitReport report;
-  for (const Change& change : plan.changes) {
-    if (!report.ok() && std::holds_alternative<SetTunnelMark>(change)) break;
-    Status outcome;
-    if (fault_ && fault_->after == 0) {
-      if (!fault_->kind) break;
-      outcome = fail(*fault_->kind, "injected");
-      fault_.reset();
-    } else {
-      if (fault_) --fault_->after;
-      outcome = make(change, numbers);
-    }
-    if (outcome)
-      ++report.done;
-    else
-      report.failed.push_back({change, std::move(outcome)});
-  }
+  if (dead_) return {.complete = false};
+  const bool dies = fault_ && !fault_->kind && fault_->after < plan.changes.size();
+  Plan part = plan;
+  if (dies) part.changes.resize(fault_->after);
+  CommitReport report = carryOut(part, numbers, [&](const Change& change) { return attempt(change, numbers); });
+  dead_ = dies;
   return report;
+}
+
+Status FakeKernel::attempt(const Change& change, const Numbers& numbers) {
+  if (refuses && refuses(change)) return fail(ErrorKind::refused, "injected");
+  if (fault_ && fault_->kind && fault_->after == 0) {
+    const ErrorKind kind = *fault_->kind;
+    fault_.reset();
+    return fail(kind, "injected");
+  }
+  if (fault_) --fault_->after;
+  return make(change, numbers);
 }
 
 Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {

@@ -3,6 +3,7 @@
 // others do to it is announced as the kernel would; what we do ourselves is not. Faults can be injected at any write.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -46,7 +47,13 @@ class FakeKernel : public Kernel {
   void failWrite(std::size_t nth, ErrorKind kind) { fault_ = Fault{nth, kind}; }
   /// After so many writes, no more is done: as if the process had been killed.
   void dieAfter(std::size_t count) { fault_ = Fault{count, std::nullopt}; }
-  void heal() { fault_.reset(); }
+  /// What the kernel refuses, for as long as it does.
+  std::function<bool(const Change&)> refuses;
+  void heal() {
+    fault_.reset();
+    dead_ = false;
+    refuses = nullptr;
+  }
 
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> unstuck;
@@ -60,11 +67,13 @@ class FakeKernel : public Kernel {
     std::optional<ErrorKind> kind;  ///< none: dead from here on
   };
   void announce(const Event& event);
+  Status attempt(const Change& change, const Numbers& numbers);
   Status make(const Change& change, const Numbers& numbers);
   Status conflict(const Change& change) const;
   Link& linkNamed(const IfName& name);
 
   bool subscribed_ = false;
+  bool dead_ = false;
   std::vector<Event> queue_;
   std::optional<Fault> fault_;
 };

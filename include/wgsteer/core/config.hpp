@@ -96,6 +96,7 @@ struct Config {
   OnExit onExit = OnExit::keep;
   bool sysctl = true;
   bool force = false;    ///< go on although a mark overlaps a foreign rule's
+  bool netifd = false;   ///< OpenWrt's netifd is here: its host routes to endpoints choose no WAN
   bool forward = false;  ///< steer WireGuard of hosts behind this gateway to known endpoints as well
   LogLevel logLevel = LogLevel::info;
   std::vector<WanConfig> wans;  ///< empty: found by their default routes

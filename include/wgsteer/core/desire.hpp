@@ -23,10 +23,13 @@ struct Wan {
   FamilyMap<std::uint32_t> metric;
   std::uint32_t weight = 1;
   const Link* link = nullptr;  ///< none: the device is not there
+  /// Another gateway on the device of a WAN that stands before it: what comes in cannot be told apart.
+  bool secondary = false;
   std::string down;            ///< why it is taken down; empty: it is not
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   FamilyMap<std::vector<Route>> defaults;
   FamilyMap<Address> source;  ///< preferred source address
+  FamilyMap<std::string> refused;  ///< what the kernel said when it refused the default route in our tables
   /// Without an address to send from, while another WAN has one.
   std::set<Family> sourceless;
   /// Link up with carrier, gateway known, not down, and an address to send from (if any WAN has one).
@@ -58,16 +61,25 @@ struct PolicyView {
   Target target;
 };
 
+/// By what the packets of a tunnel are steered.
+enum class FwmarkUse : std::uint8_t {
+  ours,     ///< its fwmark is the mark of its policy
+  foreign,  ///< its fwmark is the user's, and a rule of ours gives that a meaning
+  none,     ///< its fwmark is left as it is: nftables marks packets to single peers, others are left alone
+};
+
 struct TunnelView {
   const Tunnel* tunnel = nullptr;
   bool server = false;
-  std::size_t policy = 0;   ///< index into Steering::policies
-  bool ownsFwmark = false;  ///< false: the user's, matched by a rule of its own
+  std::size_t policy = 0;  ///< index into Steering::policies
+  FwmarkUse fwmark = FwmarkUse::ours;
   /// Peers with a policy that is not the tunnel's: by their index in the tunnel, an index into policies.
   std::map<std::size_t, std::size_t> peerPolicy;
   /// Peers that are given to one WAN where otherwise the policy's own table would choose, for balance or because they
   /// do not answer by another: by their index in the tunnel, an index into Steering::wans.
   std::map<std::size_t, std::size_t> peerWan;
+  /// Peers that are reached on purpose by something that is no WAN: by their index, and by what.
+  std::map<std::size_t, std::string> leftAlone;
 
   std::size_t policyOf(std::size_t peer) const {
     const auto own = peerPolicy.find(peer);
@@ -84,13 +96,15 @@ struct Steering {
   std::vector<Wan> wans;
   std::vector<PolicyView> policies;
   std::vector<TunnelView> tunnels;
+  std::vector<Family> families;       ///< in which anything is steered at all
   std::vector<std::string> problems;  ///< what could not be steered as asked, in a user's words
+  std::vector<std::string> notes;     ///< what is left alone, or goes another way than one might expect, and why
 };
 
-/// Which mark nft gives to packets to the peers of a tunnel; none: their socket's is right.
+/// Which marks nft gives to packets of a tunnel. Without a verdict packets are left as they are.
 struct Verdicts {
-  std::optional<Slot> usual;
-  std::map<std::size_t, std::optional<Slot>> others;  ///< of single peers, by their index in the tunnel
+  std::optional<Slot> usual;                          ///< unless somebody else has marked them
+  std::map<std::size_t, std::optional<Slot>> others;  ///< of single peers, by their index, whatever mark they have
   bool operator==(const Verdicts&) const = default;
 };
 
@@ -101,8 +115,13 @@ struct PlanMemory {
   SharedMap<PeerId, NamedPeer> named;
   std::map<IfName, bool> likeServer;                            ///< what looksLikeServer() said
   std::map<IfName, std::map<std::size_t, std::string>> pinned;  ///< peers with policies of their own, and these
+  /// Routes of the main table that lead into tunnels, and the peers that are left alone because of them.
+  std::vector<Route> intoTunnels;
+  std::map<IfName, std::map<std::size_t, std::string>> nested;
   std::map<IfName, Verdicts> verdicts;
-  SharedMap<Endpoint, std::optional<Slot>> endpoints;  ///< of the three
+  std::vector<Family> families;
+  SharedMap<Endpoint, std::optional<Slot>> endpoints;  ///< of all of these
+  SharedMap<Flow, std::optional<Slot>> flows;
 
   /// Begins anew when the world has other tunnels. One memory is for one configuration.
   void recall(const Config& config, const World& world);
@@ -116,6 +135,12 @@ Steering steer(const Config& config, const World& world);
 State desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory);
 State desire(const Config& config, const World& world, const Steering& steering);
 State desire(const Config& config, const World& world);
+
+/// Slots whose mark somebody else's rule or tunnel uses as a whole (networkd's hashes, wg-quick's): never ours.
+std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers);
+/// Whether a tunnel's fwmark is one that we set. One that somebody else's rule names is its owner's, also if we set it
+/// first: wg-quick takes whatever it finds for its own.
+bool isOurMark(const World& world, const Numbers& numbers, Mark mark);
 
 /// What the role `automatic` means for a tunnel: see docs/how-it-works.md. It is taken for a server when a peer of
 /// it has no endpoint, or all its peers are single addresses; never when a peer has a default route or a keepalive.

@@ -17,11 +17,13 @@ struct Packet {
   Endpoint destination;  ///< port 0: not UDP to a particular port, so the endpoint maps do not apply
   Mark mark;
   std::optional<Address> source;
+  std::uint16_t sourcePort = 0;  ///< by which flows of one tunnel are told from another's; 0: not known
 };
 
 enum class Outcome : std::uint8_t {
   device,       ///< leaves by a device that is no tunnel
   loop,         ///< ends in a tunnel
+  dropped,      ///< would end in a tunnel, which the table's `sent` chain keeps it from
   unreachable,  ///< an unreachable, blackhole or prohibit route or rule
   noRoute,      ///< no rule or route matched
   local,        ///< delivered to this host

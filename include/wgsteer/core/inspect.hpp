@@ -25,7 +25,10 @@ struct Finding {
   std::string fix;
 };
 
-/// `state` is what is (or will be) installed.
-std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& state);
+/// What keeps a daemon from starting; part of what inspect() says.
+std::vector<Finding> conflicts(const Config& config, const World& world, const Steering& steering);
+
+/// `planned` is what is installed once everything is as it is to be.
+std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned);
 
 }  // namespace wgsteer

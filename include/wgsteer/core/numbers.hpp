@@ -9,7 +9,10 @@
 //      0                lookup local                      the kernel
 //     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies leave by the WAN asked on
 //     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
+//     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
+//         All but 75 have `iif lo`: they are for what is made here. Others' packets, and what comes in for this host with
+//         a mark (rp_filter's look-up excepted), are nobody's business of ours, wherever `lookup local` stands.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 
@@ -34,7 +37,11 @@ inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
 inline constexpr std::uint32_t kDefaultRulePriority = 60;
 inline constexpr std::uint32_t kServerReplyOffset = 0;
 inline constexpr std::uint32_t kMarkOffset = 10;
+inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
+/// A rule of somebody else's that comes before ours and takes our packets is jumped over, by a goto right before it. Not
+/// below this priority: wg-quick needs two free ones, in their order, or its user loses the LAN.
+inline constexpr std::uint32_t kJumpFloor = 4;
 /// Size of the block of priorities counted from the base.
 inline constexpr std::uint32_t kRuleBlockSize = 40;
 
@@ -61,6 +68,8 @@ inline constexpr std::string_view kNftTable = "wgsteer";
 inline constexpr std::int32_t kSourceChainPriority = -300;
 /// raw + 1: right after that one, and before conntrack as well.
 inline constexpr std::int32_t kOutputChainPriority = -299;
+/// raw: reverse path filters of NixOS and older firewalld look routes up with the mark at mangle (-150).
+inline constexpr std::int32_t kEarlyChainPriority = -300;
 /// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that nobody overwrites our bits.
 inline constexpr std::int32_t kMangleChainPriority = -148;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.
@@ -83,6 +92,7 @@ struct Numbers {
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }
   constexpr std::uint32_t markPriority() const { return rulePriority + kMarkOffset; }
+  constexpr std::uint32_t forwardedPriority() const { return rulePriority + kForwardedOffset; }
   constexpr std::uint32_t foreignMarkPriority() const { return rulePriority + kForeignMarkOffset; }
   /// Whether a device's fwmark is one that we set: our bits only, and not none.
   constexpr bool isOurs(Mark mark) const { return mark.value != 0 && (mark.value & ~markMask) == 0; }

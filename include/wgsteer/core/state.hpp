@@ -17,6 +17,13 @@
 
 namespace wgsteer {
 
+/// Packets of one tunnel, told from another one's to the same endpoint by the port that they come from.
+struct Flow {
+  Endpoint endpoint;
+  std::uint16_t sourcePort = 0;
+  auto operator<=>(const Flow&) const = default;
+};
+
 /// Contents of `table inet wgsteer`. Its chains are the same for everybody but for the two kinds named here; all that
 /// varies is in sets and maps, so that a change never rewrites a rule.
 ///
@@ -26,9 +33,11 @@ namespace wgsteer {
 ///   map      source4/6       { type ifname : ip(v6)_addr }                       the one to use otherwise
 ///   map      policy_source4/6  { type mark : ip(v6)_addr }                       0xf0000000 : 192.0.2.10
 ///   map      endpoint4/6     { type ip(v6)_addr . inet_service : verdict }       203.0.113.55 . 51820 : goto policy_15
+///   map      flow4/6         { type ip(v6)_addr . inet_service . inet_service : verdict }   and the tunnel's port
 ///   set      listen_port     { type inet_service }                               ports of the tunnels
 ///   set      tunnel          { type ifname }                                     where nothing that we mark may go
 ///   set      foreign_mark    { type mark }                                       fwmarks that belong to the user
+///   set      own_mark        { type mark }                                       marks that mean one of our tables
 ///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
 ///   map      initiations     { type ifname : counter }                           counter "initiations_1"
 struct NftTable {
@@ -40,11 +49,14 @@ struct NftTable {
   /// now.
   std::map<std::pair<Mark, Family>, Address> policySources;
   std::set<Slot> policies;  ///< chain policy_N; N may be a WAN's slot as well (policies of a single WAN)
-  /// None as a policy: the tunnel's own (foreign) fwmark steers it, the packet stays as it is.
+  /// For packets without a mark. None as a policy: the packet stays as it is.
   SharedMap<Endpoint, std::optional<Slot>> endpoints;
+  /// For packets with any mark: peers with WANs of their own, and endpoints that several tunnels have in common.
+  SharedMap<Flow, std::optional<Slot>> flows;
   std::set<std::uint16_t> listenPorts;
   std::set<IfName> tunnels;
   std::set<Mark> foreignMarks;
+  std::set<Mark> ownMarks;
   std::set<Sysctl> changedSysctls;
 
   bool operator==(const NftTable&) const = default;

@@ -44,7 +44,9 @@ struct Tracked {
 /// the last address goes: that is modelled here. Routes of the main table that went this way are parked.
 Tracked track(Picture& picture, const Event& event);
 
-/// Takes over what a plan has done, once it is done: `reached` is the state that it was made for.
+/// Takes over what a plan has done, once all of it is done: `reached` is the state that it was made for.
 void settle(Picture& picture, const Plan& plan, State reached);
+/// The same for a plan of which only these changes were made.
+void settle(Picture& picture, const std::vector<Change>& made);
 
 }  // namespace wgsteer

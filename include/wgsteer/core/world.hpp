@@ -9,6 +9,7 @@
 #include <ranges>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "wgsteer/core/address.hpp"
@@ -113,6 +114,10 @@ struct World {
   SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
   std::map<PeerId, Stalled> stalled;
   std::map<std::string, std::string> wansDown;  ///< by name: unhealthy, or disabled by hand; and why
+  /// Default routes of WANs that the kernel refuses to take into our tables, by the WAN's number, and why.
+  std::map<std::pair<Slot, Family>, std::string> refusedRoutes;
+  /// Somebody else has a `table inet wgsteer`: there is none of ours, for as long as that is so.
+  bool foreignTable = false;
   std::uint8_t rpFilterAll = 0;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
   Adopted adopted;

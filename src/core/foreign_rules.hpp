@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What other programs' rules mean for packets that carry marks of ours.
+#pragma once
+
+#include <algorithm>
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/route.hpp"
+
+namespace wgsteer {
+
+/// Whether the rule takes a locally made packet with this mark, whatever its addresses and ports: those that name any are
+/// about something in particular, and left to have their say.
+inline bool takesEverythingWith(const Rule& rule, Mark mark) {
+  constexpr std::uint8_t kUdp = 17;
+  const bool forAll = !rule.source && !rule.destination && rule.outputInterface.empty() && !rule.sourcePort &&
+                      !rule.destinationPort && !rule.otherSelector &&
+                      (rule.inputInterface.empty() || rule.inputInterface == "lo") &&
+                      (rule.ipProtocol == 0 || rule.ipProtocol == kUdp);
+  if (!forAll || rule.action == RuleAction::nop || rule.action == RuleAction::other) return false;
+  if (rule.action == RuleAction::lookup && rule.table == kLocalTable) return false;
+  return rule.mark.matches(mark) != rule.invert;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/host_routes.hpp"
+
+#include <map>
+#include <utility>
+
+namespace wgsteer {
+
+namespace {
+
+/// The part of the family's address space that a prefix covers, in 2^-32; of IPv6, the part of 2000::/3.
+std::uint32_t share(const Prefix& prefix) {
+  const unsigned whole = prefix.family() == Family::v4 ? 0 : 3;
+  const unsigned below = prefix.length() > whole ? prefix.length() - whole : 0;
+  return below >= 32 ? 0 : below == 0 ? 0xffffffff : 1U << (32 - below);
+}
+
+constexpr std::uint32_t kHalf = 1U << 31;
+
+std::uint32_t saturatingAdd(std::uint32_t left, std::uint32_t right) {
+  return left > 0xffffffff - right ? 0xffffffff : left + right;
+}
+
+bool entersTunnel(const World& world, const Route& route) {
+  return route.table == kMainTable && route.type == RouteType::unicast && !route.hops.empty() &&
+         allHops(world, route, [&](const Link& link) { return isTunnel(world, link); });
+}
+
+bool isBetter(const Route& route, const Route* than) {
+  if (than == nullptr) return true;
+  if (route.destination.length() != than->destination.length())
+    return route.destination.length() > than->destination.length();
+  return route.metric < than->metric;
+}
+
+/// The peer that the tunnel would send a packet to: by the longest of the allowed IPs (cryptokey routing).
+const Peer* carrierOf(const Tunnel& tunnel, const Address& destination) {
+  const Peer* best = nullptr;
+  int length = -1;
+  for (const Peer& peer : tunnel.peers)
+    for (const Prefix& allowed : peer.allowedIps)
+      if (allowed.contains(destination) && static_cast<int>(allowed.length()) > length) {
+        best = &peer;
+        length = allowed.length();
+      }
+  // A default is no decision about this destination.
+  return length > 1 ? best : nullptr;
+}
+
+}  // namespace
+
+bool tunnelHasTheWorld(const World& world, Family family) {
+  std::uint32_t total = 0;
+  for (const Route& route : world.routes)
+    if (route.family() == family && !route.destination.isDefault() && entersTunnel(world, route))
+      total = saturatingAdd(total, share(route.destination));
+  return total >= kHalf;
+}
+
+std::vector<Route> routesIntoTunnels(const World& world) {
+  std::map<std::pair<IfIndex, Family>, std::uint32_t> shares;
+  std::vector<Route> found;
+  for (const Route& route : world.routes) {
+    if (!isSpecific(route) || !entersTunnel(world, route)) continue;
+    auto& total = shares[{route.hops.front().device, route.family()}];
+    total = saturatingAdd(total, share(route.destination));
+    found.push_back(route);
+  }
+  std::erase_if(found,
+                [&](const Route& route) { return shares.at({route.hops.front().device, route.family()}) >= kHalf; });
+  return found;
+}
+
+std::optional<std::string> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
+                                                const Tunnel& tunnel, const Peer& peer, const Address& endpoint) {
+  const Route* best = nullptr;
+  for (const Route& route : intoTunnels)
+    if (route.destination.contains(endpoint) && isBetter(route, best)) best = &route;
+  if (best == nullptr) return std::nullopt;
+  for (const Route& route : world.routes)
+    if (isSpecific(route) && route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
+  const Link* link = world.link(best->hops.front().device);
+  const std::string by = best->destination.toString() + " dev " + link->name;
+  if (link->name != tunnel.name) return by;
+  const Peer* carrier = carrierOf(tunnel, endpoint);
+  if (carrier == nullptr || carrier->publicKey == peer.publicKey) return std::nullopt;
+  return by + ", peer " + carrier->publicKey.toString();
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The specific routes of the main table: everything longer than a half of the address space. They say where LANs, other
+// sites and hosts with a route of their own are, and are deliberate where a default is not.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// A route of the main table to somewhere in particular. Halves of a default (/1) are ways to write a default.
+inline bool isSpecific(const Route& route) {
+  return route.table == kMainTable && route.destination.length() > 1 && route.type == RouteType::unicast &&
+         !route.hops.empty();
+}
+
+/// Whether all of its next hops leave by devices for which `is` holds.
+template <class Is>
+bool allHops(const World& world, const Route& route, Is is) {
+  return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+    const Link* link = world.link(hop.device);
+    return link != nullptr && is(*link);
+  });
+}
+
+/// Specific routes into tunnels that are no way to the Internet. A tunnel whose routes cover half of a family's address
+/// space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything and is deliberate about nothing.
+std::vector<Route> routesIntoTunnels(const World& world);
+
+/// Whether main sends the whole Internet into tunnels by routes that are longer than a default's, halves of it or pieces.
+bool tunnelHasTheWorld(const World& world, Family family);
+
+/// The tunnel that main leads a peer's packets into on purpose, and by which route; none if it does not. A peer of the
+/// same tunnel counts when its allowed IPs have the endpoint, and not the peer's own.
+std::optional<std::string> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
+                                                const Tunnel& tunnel, const Peer& peer, const Address& endpoint);
+
+}  // namespace wgsteer

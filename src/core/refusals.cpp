@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/refusals.hpp"
+
+#include <algorithm>
+
+namespace wgsteer {
+
+namespace {
+
+const NftTransaction* asTransaction(const Change& change) { return std::get_if<NftTransaction>(&change); }
+
+bool makesTable(const NftTransaction& transaction) { return transaction.createTable || transaction.deleteTable; }
+
+/// Whether they ask for the same thing. Of a table that cannot be made it does not matter what is to be in it.
+bool same(const Change& left, const Change& right) {
+  const NftTransaction* one = asTransaction(left);
+  const NftTransaction* other = asTransaction(right);
+  if (one != nullptr && other != nullptr && one->createTable && other->createTable) return true;
+  return left == right;
+}
+
+/// Takes what was refused out of the plan's changes: whole changes, or members of a transaction.
+void holdBack(Plan& plan, const Change& refused) {
+  const NftTransaction* members = asTransaction(refused);
+  const bool inParts = members != nullptr && !makesTable(*members);
+  const auto isMember = [&](const NftOp& op) { return std::ranges::find(members->ops, op) != members->ops.end(); };
+  std::erase_if(plan.changes, [&](Change& change) {
+    auto* whole = std::get_if<NftTransaction>(&change);
+    const bool all = same(change, refused);
+    const bool some = !all && inParts && whole != nullptr && std::erase_if(whole->ops, isMember) > 0;
+    if (all || some) plan.heldBack.push_back(refused);
+    return all || (some && whole->ops.empty() && !makesTable(*whole));
+  });
+}
+
+}  // namespace
+
+const Refusals::Refusal* Refusals::find(const Change& change) const {
+  const auto found = std::ranges::find_if(refused_, [&](const Refusal& known) { return same(known.change, change); });
+  return found == refused_.end() ? nullptr : &*found;
+}
+
+Plan Refusals::withhold(Plan plan, Time now) const {
+  for (const Refusal& refusal : refused_)
+    if (refusal.due > now) holdBack(plan, refusal.change);
+  return plan;
+}
+
+void Refusals::learn(const Plan& plan, const CommitReport& report, Time now) {
+  std::vector<Refusal> current;
+  for (const ChangeResult& result : report.failed) {
+    const Refusal* known = find(result.change);
+    const Time delay = known == nullptr ? kFirstDelay : std::min(2 * known->delay, kLongestDelay);
+    const Error& error = result.status.error();
+    current.push_back({result.change, error.kind, error.kernelSays.empty() ? error.what : error.kernelSays, delay, now + delay});
+  }
+  for (Refusal& known : refused_) {
+    if (std::ranges::find(plan.heldBack, known.change) != plan.heldBack.end()) current.push_back(std::move(known));
+  }
+  refused_ = std::move(current);
+}
+
+void Refusals::retryNow(ErrorKind kind) {
+  for (Refusal& refusal : refused_)
+    if (refusal.kind == kind) refusal.due = Time{0};
+}
+
+std::optional<Refusals::Time> Refusals::nextDue() const {
+  const auto next = std::ranges::min_element(refused_, {}, &Refusal::due);
+  return next == refused_.end() ? std::nullopt : std::optional{next->due};
+}
+
+std::map<std::pair<Slot, Family>, std::string> Refusals::wans() const {
+  std::map<std::pair<Slot, Family>, std::string> found;
+  for (const Refusal& refusal : refused_) {
+    const auto* added = std::get_if<AddRoute>(&refusal.change);
+    if (added == nullptr || !added->route.destination.isDefault() || added->route.type != RouteType::unicast) continue;
+    const std::uint32_t number = added->route.table.value - kWanTableBase;
+    if (number == 0 || number > 0xff) continue;
+    found.emplace(std::pair{Slot{static_cast<std::uint8_t>(number)}, added->route.family()}, refusal.why);
+  }
+  return found;
+}
+
+}  // namespace wgsteer
