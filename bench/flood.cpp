@@ -76,9 +76,12 @@ class Feeder {
       const std::string destination =
           "20." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255);
       const std::string gateway = wanGateway(1);
-      Prebuilt one = routeMessage(
-          type, type == RTM_NEWROUTE ? NLM_F_CREATE : 0,
-          {.destination = destination.c_str(), .length = 32, .gateway = gateway.c_str(), .device = device_});
+      Prebuilt one = routeMessage(type, type == RTM_NEWROUTE ? NLM_F_CREATE : 0,
+                                  {.destination = destination.c_str(),
+                                   .length = 32,
+                                   .gateway = gateway.c_str(),
+                                   .device = device_,
+                                   .protocol = RTPROT_BGP});
       // An answer to the last one only.
       if (i + 1 < first + count)
         reinterpret_cast<nlmsghdr*>(one.data())->nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_ACK);

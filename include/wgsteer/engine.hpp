@@ -156,6 +156,7 @@ class Engine {
   bool isWan(const Event& event) const;
   void converge();
   bool convergeOnce();
+  bool attend(const Steering& steering);
   Committed commit(const Plan& plan, State desired);
   bool lookInto(const CommitReport& report);
   void tell(const Plan& plan, const Committed& committed);

@@ -17,13 +17,14 @@
 #include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/route_interest.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/result.hpp"
 
 namespace wgsteer {
 
 struct ObserveOptions {
-  bool allRoutes = false;  ///< for `explain`: every foreign route, not the default routes alone
+  bool allRoutes = false;  ///< for `explain`: every foreign route, not those alone that a plan may depend on
 };
 
 struct Neighbour {
@@ -71,6 +72,10 @@ class Kernel {
 
   /// By the WAN's number; one dump, none of the elements. Nothing of a WAN that is not counted (yet).
   virtual Result<HandshakesByWan> handshakes() = 0;
+
+  /// Which foreign routes are worth knowing: no others are announced or read from now on. Before the first time, that
+  /// is guessed from the default routes that observe() finds; see World::interest.
+  virtual Status listen(const RouteInterest& interest) = 0;
 
   /// Subscribes; from here on changes are queued. Before observe(), so that nothing is missed in between.
   virtual Status subscribe() = 0;

@@ -38,9 +38,9 @@ std::optional<Route> byDevice(const Route& route, IfIndex device) {
 
 std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Family family) {
   std::vector<Route> found;
-  for (const Route& route : routes)
-    if (route.family() == family)
-      if (auto part = byDevice(route, device)) found.push_back(std::move(*part));
+  forEachDefault(routes, family, [&](const Route& route) {
+    if (auto part = byDevice(route, device)) found.push_back(std::move(*part));
+  });
   std::ranges::stable_sort(found, [](const Route& left, const Route& right) {
     const auto rank = [](const Route& route) { return std::tuple{route.table != kMainTable, route.metric}; };
     return rank(left) < rank(right);

@@ -5,13 +5,11 @@
 #include <utility>
 
 #include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/ours.hpp"
 
 namespace wgsteer {
 
 namespace {
-
-bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTable(route.table); }
-bool isOurs(const Rule& rule) { return rule.protocol == kProtocol; }
 
 /// A route that leaves by nothing but this device.
 bool onlyBy(const Route& route, IfIndex device) {
@@ -81,7 +79,11 @@ class Tracker {
   Tracked operator()(const RouteAdded& event) {
     const Route& route = event.route;
     std::set<Route>& routes = isOurs(route) ? observed_.routes : world_.routes;
-    if (event.replaced) std::erase_if(routes, [&](const Route& known) { return known.key() == route.key(); });
+    if (event.replaced) {
+      const auto before = routesWithKeyOf(routes, route);
+      routes.erase(before.begin(), before.end());
+    }
+    if (isSpecific(route) && isOneTooMany(route)) return haveTooMany(route);
     const bool isNew = routes.insert(route).second;
     if (!isOurs(route)) unpark(route);
     return {.relevant = isNew};
@@ -94,8 +96,7 @@ class Tracker {
     const bool damage = ours && event.port != 0;
     if (erased > 0) return {.relevant = true, .damage = damage};
     // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the truth.
-    const bool concerns = std::ranges::any_of(ours ? observed_.routes : world_.routes,
-                                              [&](const Route& known) { return known.key() == event.route.key(); });
+    const bool concerns = !routesWithKeyOf(ours ? observed_.routes : world_.routes, event.route).empty();
     return {.relevant = concerns,
             .damage = concerns && damage,
             .stale = {.rtnetlink = concerns && !ours, .ownRoutes = concerns && ours}};
@@ -103,13 +104,13 @@ class Tracker {
 
   Tracked operator()(const RuleAdded& event) {
     std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
-    return {.relevant = rules.insert(event.rule).second && isOurs(event.rule)};
+    return {.relevant = rules.insert(event.rule).second};
   }
 
   Tracked operator()(const RuleGone& event) {
-    std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
-    const bool ours = rules.erase(event.rule) > 0 && isOurs(event.rule);
-    return {.relevant = ours, .damage = ours};
+    const bool ours = isOurs(event.rule);
+    const bool known = (ours ? observed_.rules : world_.rules).erase(event.rule) > 0;
+    return {.relevant = known, .damage = known && ours};
   }
 
   Tracked operator()(const NftChanged&) { return {.relevant = true, .damage = true, .stale = {.nft = true}}; }
@@ -122,6 +123,24 @@ class Tracker {
  private:
   static bool sameIdentity(const InterfaceAddress& left, const InterfaceAddress& right) {
     return left.device == right.device && left.address == right.address && left.prefixLength == right.prefixLength;
+  }
+
+  bool isOneTooMany(const Route& route) const {
+    if (world_.leftOut != RouteInterest::LeftOut::nothing && isLearned(route.protocol)) return true;
+    if (world_.routes.size() < kMaxSpecificRoutes || world_.routes.contains(route)) return false;
+    const auto known = std::ranges::count_if(
+        world_.routes, [&](const Route& other) { return isSpecific(other) && other.family() == route.family(); });
+    return static_cast<std::size_t>(known) >= kMaxSpecificRoutes;
+  }
+
+  /// Which ones are to be kept is seen when all are looked at: once, and once more when it was not enough to leave out
+  /// the learned ones.
+  Tracked haveTooMany(const Route& route) {
+    using LeftOut = RouteInterest::LeftOut;
+    const bool known = std::exchange(world_.tooManyRoutes, true);
+    if (known && (world_.leftOut == LeftOut::byUplinks || isLearned(route.protocol))) return {};
+    world_.leftOut = world_.leftOut == LeftOut::nothing ? LeftOut::learned : LeftOut::byUplinks;
+    return {.relevant = true, .stale = {.rtnetlink = true}};
   }
 
   /// Forgets routes that the kernel drops with a device's link or last address. Foreign defaults are parked when the

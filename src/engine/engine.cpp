@@ -294,7 +294,32 @@ bool Engine::convergeOnce() {
   if (observer_.moved)
     for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
   if (observer_.steered) observer_.steered(steering);
-  return lookInto(committed.report);
+  const bool otherRoutes = attend(steering);
+  return lookInto(committed.report) || otherRoutes;
+}
+
+/// Has the kernel tell of those foreign routes alone that a plan may depend on, which are others when the WANs are. True
+/// when there are other routes to plan with.
+bool Engine::attend(const Steering& steering) {
+  World& world = picture_.world;
+  RouteInterest interest{.uplinks = {}, .leftOut = world.leftOut};
+  for (const Wan& wan : steering.wans)
+    if (wan.link != nullptr) interest.uplinks.insert(wan.link->index);
+  if (interest == world.interest) return false;
+  if (auto done = kernel_.listen(interest); !done) {
+    if (observer_.trouble) observer_.trouble(done.error());
+    scheduleLook();
+    return false;
+  }
+  // Of a device that was a WAN and is none any more, nobody has told what a routing protocol sends there.
+  const bool more =
+      interest.leftOut < world.interest.leftOut ||
+      std::ranges::any_of(
+          world.interest.uplinks,
+          [&](IfIndex device) { return world.link(device) != nullptr && !interest.uplinks.contains(device); });
+  world.interest = std::move(interest);
+  const auto unwanted = std::erase_if(world.routes, [&](const Route& route) { return !world.interest.wants(route); });
+  return more ? reread({.rtnetlink = true}) : unwanted > 0;
 }
 
 Engine::Committed Engine::commit(const Plan& plan, State desired) {

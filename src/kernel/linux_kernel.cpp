@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/linux_kernel.hpp"
 
+#include "wgsteer/core/ours.hpp"
 #include "wgsteer/core/overload.hpp"
 
 #include "kernel/sysctl_files.hpp"
@@ -8,8 +9,6 @@
 namespace wgsteer::kernel {
 
 namespace {
-
-bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTable(route.table); }
 
 /// Sysctls of ours that are on by now: those recorded in the table, as the links have them.
 std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
@@ -42,10 +41,9 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
-  const auto outcome =
-      inOrder([&] { return readLinks(picture.world); }, [&] { return readRoutes(picture, options.allRoutes); },
-              [&] { return readRules(picture); }, [&] { return readTunnels(picture, numbers); },
-              [&] { return readNft(picture, numbers); });
+  const auto outcome = inOrder([&] { return readLinks(picture.world); }, [&] { return readTunnels(picture, numbers); },
+                               [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); },
+                               [&] { return readRules(picture); }, [&] { return readNft(picture, numbers); });
   if (!outcome) return std::unexpected(outcome.error());
   return picture;
 }
@@ -55,10 +53,10 @@ Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stal
     return [asked, step]() -> Status { return asked ? step() : Status{}; };
   };
   return inOrder(when(stale.rtnetlink || stale.links, [&] { return readLinks(picture.world); }),
-                 when(stale.rtnetlink, [&] { return readRoutes(picture, false); }),
+                 when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
+                 when(stale.rtnetlink, [&] { return readRoutes(picture); }),
                  when(stale.rtnetlink, [&] { return readRules(picture); }),
                  when(stale.ownRoutes && !stale.rtnetlink, [&] { return readOwnRoutes(picture.observed); }),
-                 when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
                  when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }));
 }
 
@@ -75,17 +73,70 @@ Status LinuxKernel::readLinks(World& world) {
   return {};
 }
 
-Status LinuxKernel::readRoutes(Picture& picture, bool all) {
-  picture.world.routes.clear();
-  picture.observed.routes.clear();
+Status LinuxKernel::readAllRoutes(Picture& picture) {
   for (const Family family : kFamilies) {
-    auto routes = rtnetlink_.routes(family, std::nullopt, [all](const Route& route) {
-      return all || route.destination.isDefault() || isOurTable(route.table);
-    });
+    auto routes = rtnetlink_.routes(family, std::nullopt, [](const Route&) { return true; });
     if (!routes) return std::unexpected(routes.error());
     for (const Route& route : *routes) (isOurs(route) ? picture.observed.routes : picture.world.routes).insert(route);
   }
   return {};
+}
+
+/// One look at everything: half a second for a million routes, for the kernel cannot filter by the prefix's length.
+Status LinuxKernel::sift(RouteSieve& sieve, std::set<Route>& ours) {
+  ours.clear();
+  for (const Family family : kFamilies) {
+    const auto begin = [&] {
+      sieve.restart(family);
+      std::erase_if(ours, [&](const Route& route) { return route.family() == family; });
+    };
+    const auto take = [&](Route&& route) {
+      if (isOurs(route))
+        ours.insert(std::move(route));
+      else
+        sieve.take(std::move(route));
+    };
+    if (auto done = rtnetlink_.eachRoute(family, std::nullopt, begin, take); !done) return done;
+  }
+  return {};
+}
+
+/// Before the first plan: devices with a default route of their own are WANs, unless they are tunnels.
+RouteInterest LinuxKernel::guessedInterest(const RouteSieve& sieve, const World& world) const {
+  RouteInterest guess{.uplinks = sieve.devicesOfDefaults()};
+  std::erase_if(guess.uplinks, [&](IfIndex device) {
+    const Link* link = world.link(device);
+    return link != nullptr && isTunnel(world, *link);
+  });
+  return guess;
+}
+
+Status LinuxKernel::readRoutes(Picture& picture) {
+  auto asked = interest_;
+  // They may have become few enough again.
+  if (asked) asked->leftOut = RouteInterest::LeftOut::nothing;
+  RouteSieve sieve{asked};
+  std::set<Route> ours;
+  if (auto done = sift(sieve, ours); !done) return done;
+  if (!interest_) {
+    const RouteInterest guess = guessedInterest(sieve, picture.world);
+    if (auto done = listen(guess); !done) return done;
+    const bool lost = !sieve.narrow(guess);
+    if (auto done = lost ? sift(sieve, ours) : Status{}; !done) return done;
+  }
+  auto kept = sieve.finish();
+  picture.world.interest = *interest_;
+  picture.observed.routes = std::move(ours);
+  picture.world.routes = std::move(kept.routes);
+  picture.world.tooManyRoutes = kept.tooMany;
+  picture.world.leftOut = kept.leftOut;
+  return {};
+}
+
+Status LinuxKernel::listen(const RouteInterest& interest) {
+  auto done = rtnetlink_.listen(interest);
+  if (done) interest_ = interest;
+  return done;
 }
 
 /// Table by table, a few microseconds each: only those that are known to have something of ours.
@@ -95,7 +146,7 @@ Status LinuxKernel::readOwnRoutes(State& observed) {
   for (const Route& route : observed.routes) tables.emplace(route.family(), route.table);
   std::set<Route> found;
   for (const auto& [family, table] : tables) {
-    auto routes = rtnetlink_.routes(family, table, isOurs);
+    auto routes = rtnetlink_.routes(family, table, [](const Route& route) { return isOurs(route); });
     if (!routes) return std::unexpected(routes.error());
     found.merge(*routes);
   }
@@ -109,8 +160,7 @@ Status LinuxKernel::readRules(Picture& picture) {
   for (const Family family : kFamilies) {
     auto rules = rtnetlink_.rules(family);
     if (!rules) return std::unexpected(rules.error());
-    for (const Rule& rule : *rules)
-      (rule.protocol == kProtocol ? picture.observed.rules : picture.world.rules).insert(rule);
+    for (const Rule& rule : *rules) (isOurs(rule) ? picture.observed.rules : picture.world.rules).insert(rule);
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "wgsteer/kernel.hpp"
 
@@ -28,6 +29,7 @@ class LinuxKernel : public Kernel {
   Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Result<HandshakesByWan> handshakes() override { return nft_->handshakes(); }
+  Status listen(const RouteInterest& interest) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override;
   void drain(const Sink& sink) override;
@@ -43,7 +45,10 @@ class LinuxKernel : public Kernel {
       : rtnetlink_(std::move(rtnetlink)), nft_(std::move(nft)) {}
 
   Status readLinks(World& world);
-  Status readRoutes(Picture& picture, bool all);
+  Status readRoutes(Picture& picture);
+  Status readAllRoutes(Picture& picture);
+  Status sift(RouteSieve& sieve, std::set<Route>& ours);
+  RouteInterest guessedInterest(const RouteSieve& sieve, const World& world) const;
   Status readOwnRoutes(State& observed);
   Status readRules(Picture& picture);
   Status readTunnels(Picture& picture, const Numbers& numbers);
@@ -54,7 +59,8 @@ class LinuxKernel : public Kernel {
   netlink::WireGuard wireguard_;
   netlink::Conntrack conntrack_;
   std::unique_ptr<nft::Nft> nft_;
-  std::map<IfName, Tunnel> tunnels_;  ///< as last read: SetTunnelMark names a tunnel, its backend is known here
+  std::optional<RouteInterest> interest_;  ///< none: nobody has said it yet
+  std::map<IfName, Tunnel> tunnels_;       ///< as last read: SetTunnelMark names a tunnel, its backend is known here
 };
 
 }  // namespace wgsteer::kernel

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/event_socket.hpp"
 
-#include <arpa/inet.h>
 #include <cerrno>
 #include <cstddef>
-#include <iterator>
-#include <linux/filter.h>
-#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 namespace wgsteer::netlink {
@@ -36,30 +32,9 @@ Result<EventSocket> EventSocket::open(int protocol, std::initializer_list<int> g
   return made;
 }
 
-Status EventSocket::filter(std::uint32_t ownPort, Routes routes) {
-  constexpr std::uint32_t kType = offsetof(nlmsghdr, nlmsg_type);
-  constexpr std::uint32_t kPort = offsetof(nlmsghdr, nlmsg_pid);
-  constexpr std::uint32_t kDestinationLength = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_dst_len);
-  constexpr std::uint32_t kTable = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_table);
-  constexpr std::uint32_t kAll = 0xffffffff;
-  // BPF loads are in network order, the message is in host order: hence htons and htonl. Each announcement is one
-  // datagram, those of a transaction in nftables come with one port.
-  sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPort),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ownPort), 8, 0),
-      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kType),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 4),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kDestinationLength),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kTable),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_COMPAT, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, kAll),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-  };
-  if (routes == Routes::all) code[2] = BPF_STMT(BPF_RET | BPF_K, kAll);
-  const sock_fprog program{.len = static_cast<unsigned short>(std::size(code)), .filter = code};
-  if (::setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+Status EventSocket::attach(std::vector<sock_filter> program) {
+  const sock_fprog all{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
+  if (::setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &all, sizeof all) != 0)
     return failWith(errno, "netlink event filter");
   return {};
 }

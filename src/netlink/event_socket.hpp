@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
+#include <linux/filter.h>
 #include <vector>
 
 #include "wgsteer/result.hpp"
@@ -19,14 +20,8 @@ class EventSocket {
  public:
   static Result<EventSocket> open(int protocol, std::initializer_list<int> groups);
 
-  enum class Routes : std::uint8_t {
-    all,
-    /// And those in tables with ids over 255 (ours are): a feed of a million routes then costs this process nothing.
-    defaults,
-  };
-  /// Has the kernel drop what this process need not wake up for: announcements of what the request socket with port
-  /// `ownPort` has done itself, and other routes. Classic BPF (socket(7), SO_ATTACH_FILTER), 11 instructions.
-  Status filter(std::uint32_t ownPort, Routes routes);
+  /// Has the kernel drop what this process need not wake up for; in the place of the filter before, in one step.
+  Status attach(std::vector<sock_filter> program);
 
   /// Hands on all that is queued. `onOverrun` when events were lost.
   void drain(const std::function<void(const nlmsghdr*)>& onMessage, const std::function<void()>& onOverrun);

@@ -11,6 +11,7 @@
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/route_filter.hpp"
 #include "netlink/rtnl.hpp"
 #include "netlink/trace.hpp"
 
@@ -49,11 +50,10 @@ Status gone(Status outcome) {
 }
 
 /// What the kernel sends here although nobody wants it: the filter on the socket cannot tell our tables from other
-/// large numbers.
-bool concernsUs(const Event& event) {
-  const auto concerns = [](const Route& route) { return route.destination.isDefault() || isOurTable(route.table); };
-  if (const auto* added = std::get_if<RouteAdded>(&event)) return concerns(added->route);
-  if (const auto* gone = std::get_if<RouteGone>(&event)) return concerns(gone->route);
+/// large numbers, and looks at the first hop alone.
+bool concernsUs(const Event& event, const RouteInterest& interest) {
+  if (const auto* added = std::get_if<RouteAdded>(&event)) return interest.wants(added->route);
+  if (const auto* gone = std::get_if<RouteGone>(&event)) return interest.wants(gone->route);
   return true;
 }
 
@@ -123,8 +123,19 @@ Result<std::set<InterfaceAddress>> Rtnetlink::addresses() {
 Result<std::set<Route>> Rtnetlink::routes(Family family, std::optional<TableId> table,
                                           const std::function<bool(const Route&)>& keep) {
   std::set<Route> found;
-  const auto outcome = dumpUntilWhole([&] {
-    found.clear();
+  const auto outcome = eachRoute(
+      family, table, [&] { found.clear(); },
+      [&](Route&& route) {
+        if (keep(route)) found.insert(std::move(route));
+      });
+  if (!outcome) return std::unexpected(outcome.error());
+  return found;
+}
+
+Status Rtnetlink::eachRoute(Family family, std::optional<TableId> table, const std::function<void()>& restart,
+                            const std::function<void(Route&&)>& take) {
+  auto outcome = dumpUntilWhole([&] {
+    restart();
     Message message{RTM_GETROUTE, 0};
     message.extra<rtmsg>().rtm_family = static_cast<unsigned char>(addressFamily(family));
     if (table) message.u32(RTA_TABLE, table->value);
@@ -134,16 +145,15 @@ Result<std::set<Route>> Rtnetlink::routes(Family family, std::optional<TableId> 
           auto route = decodeRoute(answer);
           // Kernels before strict checking send all tables; those without IPv6 answer for IPv4 instead.
           const bool asked = route && route->family() == family && (!table || route->table == *table);
-          if (asked && keep(*route)) found.insert(std::move(*route));
+          if (asked) take(std::move(*route));
         },
         [&] {
           return std::string{ipCommand(family)} + " route show table " + (table ? std::to_string(table->value) : "all");
         });
   });
   // A table that was never used does not exist (ENOENT): it is empty.
-  if (!outcome && outcome.error().kind != ErrorKind::notThere && !isMissingFamily(outcome.error()))
-    return std::unexpected(outcome.error());
-  return found;
+  if (!outcome && (outcome.error().kind == ErrorKind::notThere || isMissingFamily(outcome.error()))) return {};
+  return outcome;
 }
 
 Result<std::set<Rule>> Rtnetlink::rules(Family family) {
@@ -260,10 +270,13 @@ Status Rtnetlink::subscribe() {
       NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
                       RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
   if (!events) return std::unexpected(events.error());
-  auto filtered = events->filter(requests_.portId(), EventSocket::Routes::defaults);
-  if (!filtered) return filtered;
   events_ = std::move(*events);
-  return {};
+  return listen(interest_);
+}
+
+Status Rtnetlink::listen(const RouteInterest& interest) {
+  interest_ = interest;
+  return events_ ? events_->attach(routeFilter(requests_.portId(), interest_)) : Status{};
 }
 
 void Rtnetlink::drain(const std::function<void(const Event&)>& sink) {
@@ -271,7 +284,7 @@ void Rtnetlink::drain(const std::function<void(const Event&)>& sink) {
   events_->drain(
       [&](const nlmsghdr* message) {
         const auto event = decodeEvent(message);
-        if (!event || !concernsUs(*event)) return;
+        if (!event || !concernsUs(*event, interest_)) return;
         if (trace_) trace_("heard " + trace(message));
         sink(*event);
       },

@@ -12,6 +12,7 @@
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/route.hpp"
+#include "wgsteer/core/route_interest.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/kernel.hpp"
 
@@ -29,6 +30,9 @@ class Rtnetlink {
   /// All tables, or one. `keep` decides what of a large table is worth remembering.
   Result<std::set<Route>> routes(Family family, std::optional<TableId> table,
                                  const std::function<bool(const Route&)>& keep);
+  /// Each route of all tables, or of one; `restart` before the first one, and again when the dump was interrupted.
+  Status eachRoute(Family family, std::optional<TableId> table, const std::function<void()>& restart,
+                   const std::function<void(Route&&)>& take);
   Result<std::set<Rule>> rules(Family family);
 
   /// Without `replace`, something with the same key is an error (alreadyThere).
@@ -53,8 +57,10 @@ class Rtnetlink {
   Result<Found> lookup(const Packet& packet);
 
   Status subscribe();
+  /// From here on nothing of a foreign route that is not wanted; before, of all that a plan may depend on.
+  Status listen(const RouteInterest& interest);
   int eventDescriptor() const { return events_ ? events_->descriptor() : -1; }
-  /// Everything that is queued, but for what we did ourselves, and for foreign routes that are no default routes.
+  /// Everything that is queued, but for what we did ourselves, and for foreign routes that are not wanted.
   void drain(const std::function<void(const Event&)>& sink);
 
   /// Has every request made (after its answer) and every announcement read told as a line, for debugging. Costs nothing
@@ -69,6 +75,7 @@ class Rtnetlink {
 
   RequestSocket requests_;
   std::optional<EventSocket> events_;
+  RouteInterest interest_;
   Trace trace_;
 };
 

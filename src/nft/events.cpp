@@ -11,6 +11,8 @@
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/route_filter.hpp"
+
 namespace wgsteer::nft {
 
 namespace {
@@ -40,7 +42,7 @@ Result<Events> Events::subscribe(std::uint32_t ownPort) {
   auto socket = netlink::EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
   if (!socket) return std::unexpected(socket.error());
   // A commit of 10 000 elements would otherwise wake us up to read 10 000 echoes.
-  auto filtered = socket->filter(ownPort, netlink::EventSocket::Routes::all);
+  auto filtered = socket->attach(netlink::ownPortFilter(ownPort));
   if (!filtered) return std::unexpected(filtered.error());
   return Events(std::move(*socket));
 }

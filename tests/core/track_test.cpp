@@ -246,16 +246,56 @@ TEST(TrackRoute, GoneCountsForAParkedOneToo) {
   EXPECT_TRUE(picture.world.parked.empty());
 }
 
-TEST(TrackRule, MattersToAPlanWhenItIsOurs) {
-  Rule made = kernelRule(Family::v4, 70, kMainTable);
+TEST(TrackRoute, SpecificOnesOfTheMainTableMatterAndAreNeverParked) {
+  Picture picture = steered();
+  const Route lan = route("10.50.0.0/16", kWan0, "192.0.2.7");
+  const Route lanV6 = route("2001:db8:50::/48", kWan0, "2001:db8:10::7");
+  for (const Route& made : {lan, lanV6}) {
+    EXPECT_TRUE(track(picture, RouteAdded{made}).relevant);
+    expectSilence(picture, RouteAdded{made});
+  }
+  track(picture, LinkChanged{down(picture.world.links.at(kWan0))});
+  EXPECT_FALSE(picture.world.routes.contains(lan));
+  EXPECT_TRUE(picture.world.routes.contains(lanV6)) << "announced one by one";
+  EXPECT_EQ(picture.world.parked, std::set<Route>{kDefault0});
+  EXPECT_TRUE(track(picture, RouteGone{lanV6}).relevant);
+  expectSilence(picture, RouteGone{lanV6});
+}
+
+TEST(TrackRoute, OneTooManyHasAllLookedAtOnce) {
+  Picture picture;
+  for (std::size_t i = 0; i < kMaxSpecificRoutes; ++i) {
+    Route made = route("10.0.0.0/32", kTunnel);
+    made.destination =
+        Prefix::host(Address::v4(10, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
+    EXPECT_TRUE(track(picture, RouteAdded{made}).relevant);
+  }
+  Route one = route("10.1.0.0/16", kTunnel);
+  one.protocol = 186;
+  const Tracked tracked = track(picture, RouteAdded{one});
+  EXPECT_TRUE(tracked.relevant && tracked.stale.rtnetlink);
+  EXPECT_TRUE(picture.world.tooManyRoutes);
+  EXPECT_FALSE(picture.world.routes.contains(one));
+  expectSilence(picture, RouteAdded{one});
+  const Route another = route("10.2.0.0/16", kTunnel);
+  EXPECT_TRUE(track(picture, RouteAdded{another}).stale.rtnetlink) << "not one of those that were left out";
+  expectSilence(picture, RouteAdded{another});
+  EXPECT_TRUE(track(picture, RouteAdded{kDefault0}).relevant) << "default routes always have room";
+  EXPECT_TRUE(track(picture, RouteAdded{route("2001:db8::/32", kTunnel)}).relevant) << "so has the other family";
+}
+
+TEST(TrackRule, OfOthersMattersToAPlanToo) {
+  Rule made = kernelRule(Family::v4, 70, TableId{kWanTableBase + 1});
   for (const std::uint8_t protocol : {kProtocol, std::uint8_t{3}}) {
     const bool mine = protocol == kProtocol;
     made.protocol = protocol;
     Picture picture;
-    EXPECT_EQ(track(picture, RuleAdded{made}).relevant, mine);
+    EXPECT_TRUE(track(picture, RuleAdded{made}).relevant);
     EXPECT_EQ((mine ? picture.observed.rules : picture.world.rules), std::set<Rule>{made});
     expectSilence(picture, RuleAdded{made});
-    EXPECT_EQ(track(picture, RuleGone{made}).relevant, mine);
+    const Tracked gone = track(picture, RuleGone{made});
+    EXPECT_TRUE(gone.relevant);
+    EXPECT_EQ(gone.damage, mine);
     EXPECT_TRUE(picture.observed.rules.empty() && picture.world.rules.empty());
     expectSilence(picture, RuleGone{made});
   }

@@ -86,28 +86,74 @@ TEST_F(LinuxKernelTest, OursIsByProtocolAndTable) {
   shell("ip route add default via 192.0.2.1 table 1464270849 metric 5 proto 87");
   shell("ip route add default via 192.0.2.1 table 1464270849 metric 6 proto static");
   shell("ip route add default via 192.0.2.1 metric 7 proto 87");
-  shell("ip rule add priority 4000 fwmark 1 lookup main protocol 87; ip rule add priority 4001 fwmark 1 lookup main");
+  shell(
+      "ip rule add priority 4000 fwmark 1 lookup 1464270849 protocol 87;"
+      "ip rule add priority 4001 fwmark 1 lookup 1464270849; ip rule add priority 4002 fwmark 1 lookup main protocol "
+      "87");
   const Picture picture = observe();
   ASSERT_EQ(picture.observed.routes.size(), 1U);
   EXPECT_EQ(picture.observed.routes.begin()->metric, 5U);
   ASSERT_EQ(picture.observed.rules.size(), 1U);
   EXPECT_EQ(picture.observed.rules.begin()->priority, 4000U);
   std::vector<std::uint32_t> metrics;
-  for (const Route& foreign : picture.world.routes)
-    if (foreign.family() == Family::v4) metrics.push_back(foreign.metric);
+  forEachDefault(picture.world.routes, Family::v4, [&](const Route& foreign) { metrics.push_back(foreign.metric); });
   std::ranges::sort(metrics);
   EXPECT_EQ(metrics, (std::vector<std::uint32_t>{6, 7, 10}));
-  EXPECT_TRUE(std::ranges::any_of(picture.world.rules, [](const Rule& foreign) { return foreign.priority == 4001; }));
+  for (const std::uint32_t priority : {4001U, 4002U})
+    EXPECT_TRUE(std::ranges::any_of(picture.world.rules, [&](const Rule& foreign) {
+      return foreign.priority == priority;
+    })) << priority;
 }
 
-TEST_F(LinuxKernelTest, OnlyDefaultsAreKeptUnlessAllAreAskedFor) {
-  shell("ip route add 198.51.100.0/24 dev wan0");
-  const Prefix destination = *Prefix::parse("198.51.100.0/24");
-  const auto hasIt = [&](const Picture& picture) {
-    return std::ranges::any_of(picture.world.routes, [&](const Route& one) { return one.destination == destination; });
-  };
-  EXPECT_FALSE(hasIt(observe()));
-  EXPECT_TRUE(hasIt(observe({.allRoutes = true})));
+bool leadsTo(const Picture& picture, const char* prefix) {
+  const Prefix destination = *Prefix::parse(prefix);
+  return std::ranges::any_of(picture.world.routes, [&](const Route& one) { return one.destination == destination; });
+}
+
+TEST_F(LinuxKernelTest, SpecificRoutesOfTheMainTableAreKept) {
+  shell("ip route add 198.51.100.0/24 dev wan0; ip route add 198.51.101.0/24 dev wan0 table 77");
+  EXPECT_TRUE(leadsTo(observe(), "192.0.2.0/24")) << "made by the kernel";
+  EXPECT_TRUE(leadsTo(observe(), "198.51.100.0/24"));
+  EXPECT_FALSE(leadsTo(observe(), "198.51.101.0/24"));
+  EXPECT_FALSE(leadsTo(observe(), "192.0.2.2/32")) << "of table local";
+  EXPECT_TRUE(leadsTo(observe({.allRoutes = true}), "198.51.101.0/24"));
+}
+
+TEST_F(LinuxKernelTest, WansAreGuessedFromDefaultRoutesUntilTheyAreSaid) {
+  wgsteer::test::addVethPair("lan0", "lan0p");
+  shell(
+      "ip address add 10.20.0.1/24 dev lan0; ip route add 10.30.0.0/16 via 10.20.0.7 proto ospf;"
+      "ip route add 10.40.0.0/16 via 192.0.2.1 proto bgp; ip route add 10.41.0.0/16 via 192.0.2.1 proto static");
+  const Picture guessed = observe();
+  EXPECT_EQ(guessed.world.interest.uplinks, std::set{wan0_});
+  EXPECT_TRUE(leadsTo(guessed, "10.30.0.0/16"));
+  EXPECT_FALSE(leadsTo(guessed, "10.40.0.0/16"));
+  EXPECT_TRUE(leadsTo(guessed, "10.41.0.0/16"));
+  const RouteInterest said{.uplinks = {indexOf("lan0")}};
+  ASSERT_TRUE(kernel_->listen(said));
+  const Picture known = observe();
+  EXPECT_EQ(known.world.interest, said);
+  EXPECT_FALSE(leadsTo(known, "10.30.0.0/16"));
+  EXPECT_TRUE(leadsTo(known, "10.40.0.0/16"));
+}
+
+TEST_F(LinuxKernelTest, AWholeFeedIsNotKept) {
+  wgsteer::test::addVethPair("lan0", "lan0p");
+  shell(
+      "ip address add 10.20.0.1/24 dev lan0; ip route add 10.30.0.0/16 via 10.20.0.7 proto ospf;"
+      "seq 0 9999 | awk '{ printf \"route add 100.64.%d.%d/32 via 192.0.2.1 proto bgp\\n\", $1 / 250, $1 % 250 + 1 }' |"
+      " ip -batch -");
+  const Picture picture = observe();
+  EXPECT_FALSE(picture.world.tooManyRoutes);
+  EXPECT_TRUE(leadsTo(picture, "10.30.0.0/16"));
+  EXPECT_LT(picture.world.routes.size(), 20U);
+  // The same feed by a device that is no WAN is more than can be kept.
+  ASSERT_TRUE(kernel_->listen({}));
+  const Picture flooded = observe();
+  EXPECT_TRUE(flooded.world.tooManyRoutes);
+  EXPECT_FALSE(leadsTo(flooded, "10.30.0.0/16")) << "learned as well";
+  EXPECT_TRUE(leadsTo(flooded, "10.20.0.0/24"));
+  EXPECT_LT(flooded.world.routes.size(), 20U);
 }
 
 TEST_F(LinuxKernelTest, AfterAFailureNothingThatCouldMisleadAPacket) {

@@ -101,13 +101,15 @@ TEST_F(RtnlEvents, OfRoutes) {
   EXPECT_EQ(gone[0].route, added[0].route);
 }
 
-TEST_F(RtnlEvents, ForeignRoutesThatAreNoDefaultsAreNotTold) {
+TEST_F(RtnlEvents, SpecificRoutesOfOthersTablesAreNotTold) {
   // The filter in the kernel cannot tell table 100000 from ours: that is ours to do.
-  EXPECT_EQ(
-      routesIn(after("ip route add 198.51.100.0/24 dev wan0; ip route add 198.51.100.0/24 dev wan0 table 100000;"
-                     "ip -6 route add 2001:db8:9::/48 dev wan0; ip -6 route add 2001:db8:9::/48 dev wan0 table 100000;"
-                     "ip route del 198.51.100.0/24 dev wan0; ip route del 198.51.100.0/24 dev wan0 table 100000")),
-      0U);
+  EXPECT_EQ(routesIn(after("ip route add 198.51.100.0/24 dev wan0 table 77;"
+                           "ip route add 198.51.100.0/24 dev wan0 table 100000;"
+                           "ip -6 route add 2001:db8:9::/48 dev wan0 table 77;"
+                           "ip -6 route add 2001:db8:9::/48 dev wan0 table 100000;"
+                           "ip route add local 198.51.100.7 dev wan0; ip route add throw 198.51.101.0/24;"
+                           "ip route del 198.51.100.0/24 dev wan0 table 77")),
+            0U);
   EXPECT_EQ(only<RouteAdded>(after("ip route add 198.51.100.0/24 dev wan0 table 1464270849;"
                                    "ip -6 route add 2001:db8:9::/48 dev wan0 table 1464270849"))
                 .size(),
@@ -115,6 +117,74 @@ TEST_F(RtnlEvents, ForeignRoutesThatAreNoDefaultsAreNotTold) {
   EXPECT_EQ(
       only<RouteAdded>(after("ip route add default dev wan0; ip -6 route add default dev wan0 table 100000")).size(),
       2U);
+}
+
+/// Specific routes of the main table, with who made them, and whether they are told of while wan0 is a WAN.
+struct SpecificCase {
+  const char* route;
+  bool told;
+};
+constexpr std::array kSpecificCases{
+    SpecificCase{"10.1.0.0/16 via 192.0.2.7 dev wan0 proto static", true},
+    SpecificCase{"10.2.0.0/16 via 192.0.2.7 dev wan0 proto kernel", true},
+    SpecificCase{"10.3.0.0/16 via 192.0.2.7 dev wan0 proto boot", true},
+    SpecificCase{"10.4.0.0/16 via 192.0.2.7 dev wan0 proto dhcp", true},
+    SpecificCase{"10.5.0.0/16 via 192.0.2.7 dev wan0 proto ra", true},
+    SpecificCase{"10.6.0.0/16 via 192.0.2.7 dev wan0 proto redirect", false},
+    SpecificCase{"10.7.0.0/16 via 192.0.2.7 dev wan0 proto bgp", false},
+    SpecificCase{"10.8.0.0/16 via inet6 fe80::7 dev wan0 proto bgp", false},
+    SpecificCase{"10.9.0.0/16 dev wan0 proto bgp", true},
+    SpecificCase{"10.10.0.0/16 via 10.20.0.7 dev lan0 proto ospf", true},
+    SpecificCase{"10.11.0.0/16 proto bgp nexthop via 192.0.2.7 dev wan0 nexthop via 192.0.2.8 dev wan0", false},
+    SpecificCase{"10.12.0.0/16 proto ospf nexthop via 10.20.0.7 dev lan0 nexthop via 10.20.0.8 dev lan0", true},
+    SpecificCase{"10.13.0.0/16 proto static nexthop via 192.0.2.7 dev wan0 nexthop via 192.0.2.8 dev wan0", true},
+    SpecificCase{"unreachable 10.14.0.0/16 proto static", true},
+    SpecificCase{"blackhole 10.15.0.0/16 proto bgp", true},
+    SpecificCase{"2001:db8:1::/48 via 2001:db8::7 dev wan0 proto static", true},
+    SpecificCase{"2001:db8:2::/48 via 2001:db8::7 dev wan0 proto bgp", false},
+    SpecificCase{"2001:db8:3::/48 via fe80::7 dev lan0 proto babel", true},
+    SpecificCase{"prohibit 2001:db8:4::/48 proto static", true},
+    SpecificCase{"2001:db8:5::/48 proto bgp nexthop via fe80::7 dev wan0 nexthop via fe80::8 dev wan0", false}};
+
+TEST_F(RtnlEvents, LearnedRoutesByAWanAreNotEvenQueued) {
+  wgsteer::test::addVethPair("lan0", "lan0p");
+  shell("ip address add 10.20.0.1/24 dev lan0; ip -6 address add 2001:db8::2/64 dev wan0 nodad");
+  // Others in between: the search among them is not by luck.
+  ASSERT_TRUE(kernel_->listen({.uplinks = {IfIndex{7000}, wan0_, IfIndex{8000}}}));
+  for (const SpecificCase& row : kSpecificCases) {
+    const std::string ip = std::string{row.route}.find("::") < 20 ? "ip -6 route " : "ip route ";
+    EXPECT_EQ(only<RouteAdded>(after(ip + "add " + row.route)).size(), row.told ? 1U : 0U) << row.route;
+    drained();
+    shell(ip + "del " + row.route);
+    const auto queued = queuedTypes();
+    EXPECT_EQ(std::ranges::count(queued, RTM_DELROUTE), row.told ? 1 : 0) << row.route;
+  }
+}
+
+TEST_F(RtnlEvents, WhatIsListenedForCanBeChanged) {
+  const std::string route = "10.7.0.0/16 via 192.0.2.7 dev wan0 proto bgp";
+  const auto told = [&] { return routesIn(after("ip route add " + route + "; ip route del " + route)); };
+  EXPECT_EQ(told(), 2U) << "no WAN is known yet";
+  ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}}));
+  EXPECT_EQ(told(), 0U);
+  ASSERT_TRUE(kernel_->listen({.uplinks = {}}));
+  EXPECT_EQ(told(), 2U);
+  ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}, .leftOut = RouteInterest::LeftOut::learned}));
+  EXPECT_EQ(told(), 0U);
+  EXPECT_EQ(routesIn(after("ip route add 10.7.0.0/16 via 192.0.2.7 proto static")), 1U);
+  ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}, .leftOut = RouteInterest::LeftOut::byUplinks}));
+  EXPECT_EQ(told(), 0U);
+  EXPECT_EQ(routesIn(after("ip route add 10.8.0.0/16 via 192.0.2.7 proto static")), 0U);
+  EXPECT_EQ(routesIn(after("ip route add 10.9.0.0/16 dev wan0 proto static")), 1U);
+}
+
+TEST_F(RtnlEvents, ThereIsRoomForMoreWansThanMarks) {
+  RouteInterest interest;
+  for (int index = 1; index <= 3000; ++index) interest.uplinks.insert(IfIndex{100000 + index});
+  interest.uplinks.insert(wan0_);
+  const Status done = kernel_->listen(interest);
+  ASSERT_TRUE(done) << done.error().toString();
+  EXPECT_EQ(routesIn(after("ip route add 10.7.0.0/16 via 192.0.2.7 dev wan0 proto bgp")), 0U);
 }
 
 TEST_F(RtnlEvents, OwnChangesAreNotTold) {

@@ -10,6 +10,7 @@ namespace wgsteer::test {
 
 Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions&) {
   Picture seen = real;
+  std::erase_if(seen.world.routes, [&](const Route& route) { return !real.world.interest.wants(route); });
   seen.observed.tunnelMarks.clear();
   for (const auto& [name, tunnel] : real.world.tunnels)
     if (numbers.isOurs(tunnel.fwmark)) seen.observed.tunnelMarks.emplace(name, tunnel.fwmark);
@@ -34,6 +35,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   }
   if (stale.rtnetlink) {
     picture.world.routes = seen.world.routes;
+    picture.world.interest = seen.world.interest;
     picture.world.rules = seen.world.rules;
     picture.observed.rules = seen.observed.rules;
   }
@@ -135,6 +137,11 @@ Status FakeKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& sin
   return {};
 }
 
+Status FakeKernel::listen(const RouteInterest& interest) {
+  real.world.interest = interest;
+  return {};
+}
+
 Status FakeKernel::subscribe() {
   subscribed_ = true;
   return {};
@@ -146,6 +153,10 @@ void FakeKernel::drain(const Sink& sink) {
 }
 
 void FakeKernel::announce(const Event& event) {
+  const auto* added = std::get_if<RouteAdded>(&event);
+  const auto* gone = std::get_if<RouteGone>(&event);
+  const Route* route = added != nullptr ? &added->route : gone != nullptr ? &gone->route : nullptr;
+  if (route != nullptr && !real.world.interest.wants(*route)) return;
   if (subscribed_) queue_.push_back(event);
 }
 

@@ -25,6 +25,7 @@ class FakeKernel : public Kernel {
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Result<HandshakesByWan> handshakes() override { return HandshakesByWan{}; }
+  Status listen(const RouteInterest& interest) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override { return {}; }
   void drain(const Sink& sink) override;

@@ -30,14 +30,15 @@ case_overrun() {
   comes_to_rest_on 1 'after the overrun'
 }
 
-case_route_feed() {
+# Thirty thousand routes of somebody else cost the daemon nothing.
+route_feed() { # what to say of each route -> in a table, by a protocol
   steered_tunnel_up
   local before after via
   via=$(router_ip route show default dev "${wan_device[0]}" | sed -n 's/.*via \([^ ]*\).*/\1/p' | sed -n 1p)
   if [[ $family == 4 ]]; then
-    seq 0 29999 | awk -v via="$via" '{ printf "route add 100.%d.%d.%d/32 via %s table 77\n", $1 / 65536 + 64, $1 / 256 % 256, $1 % 256, via }' >"$work/feed"
+    seq 0 29999 | awk -v via="$via" -v feed="$1" '{ printf "route add 100.%d.%d.%d/32 via %s %s\n", $1 / 65536 + 64, $1 / 256 % 256, $1 % 256, via, feed }' >"$work/feed"
   else
-    seq 0 29999 | awk -v via="$via" -v dev="${wan_device[0]}" '{ printf "route add 2001:db8:f00d::%x/128 via %s dev %s table 77\n", $1, via, dev }' >"$work/feed"
+    seq 0 29999 | awk -v via="$via" -v dev="${wan_device[0]}" -v feed="$1" '{ printf "route add 2001:db8:f00d::%x/128 via %s dev %s %s\n", $1, via, dev, feed }' >"$work/feed"
   fi
   before=$(daemon_ticks)
   router ip -"$family" -batch "$work/feed"
@@ -49,6 +50,11 @@ case_route_feed() {
   await_traffic 'traffic after the loss'
   steady_on 1 'failover beside the feed'
 }
+
+case_route_feed() { route_feed 'table 77'; }
+
+# Into the main table, as a border router learns them by its WANs.
+case_learned_feed() { route_feed 'proto bgp'; }
 
 case_storm_of_flaps() {
   steered_tunnel_up

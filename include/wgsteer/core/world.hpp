@@ -15,6 +15,7 @@
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/route.hpp"
+#include "wgsteer/core/route_interest.hpp"
 #include "wgsteer/core/shared_map.hpp"
 #include "wgsteer/core/sysctl.hpp"
 
@@ -105,8 +106,12 @@ struct Adopted {
 struct World {
   std::map<IfIndex, Link> links;
   std::set<InterfaceAddress> addresses;
-  /// Foreign routes. The daemon keeps default routes alone (all that a plan depends on); `explain` reads all.
+  /// Foreign routes. The daemon keeps what a plan depends on: default routes of all tables, and specific routes of the
+  /// main table; `explain` reads all.
   std::set<Route> routes;
+  RouteInterest interest;                                            ///< what of them is kept
+  bool tooManyRoutes = false;                                        ///< so many specific ones that not all are kept
+  RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;  ///< which are not, then
   /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules
@@ -141,6 +146,38 @@ struct World {
   }
   bool operator==(const World&) const = default;
 };
+
+/// Calls handle(route) for each default route of a family, without a look at all the others: a table's begin with it.
+template <class F>
+void forEachDefault(const std::set<Route>& routes, Family family, F&& handle) {
+  constexpr std::uint32_t kLastTable = 0xffffffff;
+  Route next;
+  next.destination = next.source = Prefix::any(family);
+  for (auto at = routes.lower_bound(next); at != routes.end();) {
+    if (at->destination == next.destination) {
+      handle(*at);
+      ++at;
+      continue;
+    }
+    const bool passed = next.destination < at->destination;
+    if (passed && at->table.value == kLastTable) return;
+    next.table.value = at->table.value + (passed ? 1 : 0);
+    at = routes.lower_bound(next);
+  }
+}
+
+/// Those that a replacement takes the place of: next to each other, for a key is what routes are ordered by first.
+inline auto routesWithKeyOf(const std::set<Route>& routes, const Route& route) {
+  Route lowest;
+  lowest.table = route.table;
+  lowest.destination = route.destination;
+  lowest.source = route.source;
+  lowest.metric = route.metric;
+  auto first = routes.lower_bound(lowest);
+  auto last = first;
+  while (last != routes.end() && last->key() == route.key()) ++last;
+  return std::ranges::subrange(first, last);
+}
 
 /// Whether packets sent to this device end in a tunnel: a WireGuard interface by its kind, or by its UAPI socket.
 inline bool isTunnel(const World& world, const Link& link) {

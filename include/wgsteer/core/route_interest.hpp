@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which foreign routes are worth knowing. A plan depends on default routes and on the specific routes of the main
+// table: LAN prefixes, static routes, what inside routers announce. It does not depend on the million of routes that
+// a border router has learned from its providers: all of them leave by a WAN, as the default route does.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "wgsteer/core/route.hpp"
+
+namespace wgsteer {
+
+/// Specific routes that are kept of each family. Beyond it those go that a routing protocol has learned.
+inline constexpr std::size_t kMaxSpecificRoutes = 4096;
+
+/// Whether a routing protocol has made it (BGP, OSPF, Babel ...), rather than the kernel, a person, a DHCP client or a
+/// router advertisement. src/netlink/route_filter.cpp says the same in BPF.
+bool isLearned(std::uint8_t protocol);
+
+/// Of the main table, and no default route: one that a plan may depend on by its type and origin.
+bool isSpecific(const Route& route);
+
+struct RouteInterest {
+  /// When there are too many: first those that were learned; then those as well that somebody has led by a WAN's
+  /// router.
+  enum class LeftOut : std::uint8_t { nothing, learned, byUplinks };
+
+  std::set<IfIndex> uplinks;  ///< devices of the WANs
+  LeftOut leftOut = LeftOut::nothing;
+
+  /// Default routes and all in our tables are wanted always.
+  bool wants(const Route& route) const;
+  bool operator==(const RouteInterest&) const = default;
+};
+
+/// Takes the foreign routes of a dump one by one, in whatever order they come, and keeps few however many there are.
+class RouteSieve {
+ public:
+  /// Without an interest, because nobody has said yet which the WANs are, narrow() has to follow.
+  explicit RouteSieve(std::optional<RouteInterest> interest) : interest_(std::move(interest)) {}
+
+  void take(Route&& route);
+  /// Of one family: a dump that was interrupted begins again.
+  void restart(Family family) { families_[std::to_underlying(family)] = {}; }
+
+  /// Devices that have a default route in any table: a guess which the WANs are.
+  std::set<IfIndex> devicesOfDefaults() const;
+  /// False when routes that are wanted may have been lost meanwhile: to be begun anew with this interest.
+  bool narrow(const RouteInterest& interest);
+
+  struct Kept {
+    std::set<Route> routes;
+    bool tooMany = false;  ///< not all that are wanted could be kept
+    RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;
+  };
+  /// No more than kMaxSpecificRoutes in a family, on-link ones before others.
+  Kept finish();
+
+ private:
+  enum class Rank : std::uint8_t { always, onLink, made, byUplink, learned };
+  struct Alike {
+    std::vector<Route> routes;
+    bool whole = true;  ///< false: there were more than there is room for
+  };
+  using OfFamily = std::array<Alike, 5>;
+  Rank rankOf(const Route& route) const;
+  static void finish(OfFamily& family, Kept& kept);
+
+  std::optional<RouteInterest> interest_;
+  std::array<OfFamily, 2> families_;
+};
+
+}  // namespace wgsteer

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/ours.hpp"
+
+#include "wgsteer/core/numbers.hpp"
+
+namespace wgsteer {
+
+bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTable(route.table); }
+
+bool isOurs(const Rule& rule) {
+  if (rule.protocol != kProtocol) return false;
+  switch (rule.action) {
+    case RuleAction::lookup:
+      return isOurTable(rule.table);
+    case RuleAction::goto_:
+      return rule.gotoPriority > rule.priority && rule.gotoPriority - rule.priority < kRuleBlockSize;
+    case RuleAction::nop:
+      return true;
+    case RuleAction::blackhole:
+    case RuleAction::unreachable:
+    case RuleAction::prohibit:
+      return rule.mark.mask != 0;
+    case RuleAction::other:
+      break;
+  }
+  return false;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/route_interest.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "wgsteer/core/numbers.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+// rtm_protocol, linux/rtnetlink.h.
+constexpr std::uint8_t kRedirect = 1;
+constexpr std::uint8_t kKernel = 2;
+constexpr std::uint8_t kBoot = 3;
+constexpr std::uint8_t kStatic = 4;
+constexpr std::uint8_t kRouterAdvertisement = 9;
+constexpr std::uint8_t kDhcp = 16;
+
+/// By a router out there. A multipath route always is: its hops are those of a protocol or of a person.
+bool leavesBy(const Route& route, const std::set<IfIndex>& uplinks) {
+  return std::ranges::any_of(route.hops, [&](const NextHop& hop) {
+    return (hop.gateway || route.hops.size() > 1) && uplinks.contains(hop.device);
+  });
+}
+
+}  // namespace
+
+bool isLearned(std::uint8_t protocol) {
+  return protocol != kKernel && protocol != kBoot && protocol != kStatic && protocol != kRouterAdvertisement &&
+         protocol != kDhcp;
+}
+
+bool isSpecific(const Route& route) {
+  if (route.table != kMainTable || route.destination.isDefault() || route.protocol == kRedirect) return false;
+  switch (route.type) {
+    case RouteType::unicast:
+    case RouteType::blackhole:
+    case RouteType::unreachable:
+    case RouteType::prohibit:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool RouteInterest::wants(const Route& route) const {
+  if (route.destination.isDefault() || isOurTable(route.table)) return true;
+  if (!isSpecific(route)) return false;
+  if (isLearned(route.protocol)) return leftOut == LeftOut::nothing && !leavesBy(route, uplinks);
+  const bool byHand = route.protocol == kBoot || route.protocol == kStatic;
+  return !byHand || leftOut != LeftOut::byUplinks || !leavesBy(route, uplinks);
+}
+
+RouteSieve::Rank RouteSieve::rankOf(const Route& route) const {
+  if (!isSpecific(route)) return Rank::always;
+  if (isLearned(route.protocol)) return Rank::learned;
+  const auto onLink = [](const NextHop& hop) { return !hop.gateway; };
+  if (!route.hops.empty() && std::ranges::all_of(route.hops, onLink)) return Rank::onLink;
+  return interest_ && leavesBy(route, interest_->uplinks) ? Rank::byUplink : Rank::made;
+}
+
+void RouteSieve::take(Route&& route) {
+  if (!interest_.value_or(RouteInterest{}).wants(route)) return;
+  const Rank rank = rankOf(route);
+  Alike& alike = families_[std::to_underlying(route.family())][std::to_underlying(rank)];
+  if (rank == Rank::always || alike.routes.size() < kMaxSpecificRoutes)
+    alike.routes.push_back(std::move(route));
+  else
+    alike.whole = false;
+}
+
+std::set<IfIndex> RouteSieve::devicesOfDefaults() const {
+  std::set<IfIndex> devices;
+  for (const OfFamily& family : families_)
+    for (const Route& route : family[std::to_underlying(Rank::always)].routes)
+      if (route.destination.isDefault())
+        for (const NextHop& hop : route.hops) devices.insert(hop.device);
+  return devices;
+}
+
+bool RouteSieve::narrow(const RouteInterest& interest) {
+  interest_ = interest;
+  for (const OfFamily& family : families_)
+    if (!std::ranges::all_of(family, &Alike::whole)) return false;
+  // Into the ranks that they have now.
+  for (OfFamily& family : std::exchange(families_, {}))
+    for (Alike& alike : family)
+      for (Route& route : alike.routes) take(std::move(route));
+  return true;
+}
+
+RouteSieve::Kept RouteSieve::finish() {
+  Kept kept;
+  for (OfFamily& family : families_) finish(family, kept);
+  return kept;
+}
+
+void RouteSieve::finish(OfFamily& family, Kept& kept) {
+  using LeftOut = RouteInterest::LeftOut;
+  std::size_t room = kMaxSpecificRoutes;
+  const auto of = [&](Rank rank) -> Alike& { return family[std::to_underlying(rank)]; };
+  const auto keep = [&](Rank rank) {
+    std::vector<Route>& routes = of(rank).routes;
+    const std::size_t count = rank == Rank::always ? routes.size() : std::min(routes.size(), room);
+    kept.tooMany |= count < routes.size() || !of(rank).whole;
+    std::move(routes.begin(), routes.begin() + static_cast<std::ptrdiff_t>(count),
+              std::inserter(kept.routes, kept.routes.end()));
+    if (rank != Rank::always) room -= count;
+  };
+  /// All or none, so that the kernel can be told which.
+  const auto keepOrLeaveOut = [&](Rank rank, LeftOut as) {
+    if (of(rank).whole && of(rank).routes.size() <= room) return keep(rank);
+    kept.tooMany = true;
+    kept.leftOut = std::max(kept.leftOut, as);
+  };
+  keep(Rank::always);
+  keep(Rank::onLink);
+  keep(Rank::made);
+  keepOrLeaveOut(Rank::byUplink, LeftOut::byUplinks);
+  keepOrLeaveOut(Rank::learned, LeftOut::learned);
+}
+
+}  // namespace wgsteer
