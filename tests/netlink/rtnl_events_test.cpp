@@ -171,7 +171,7 @@ TEST_F(RtnlEvents, WhatIsListenedForCanBeChanged) {
   EXPECT_EQ(told(), 2U);
   ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}, .leftOut = RouteInterest::LeftOut::learned}));
   EXPECT_EQ(told(), 0U);
-  EXPECT_EQ(routesIn(after("ip route add 10.7.0.0/16 via 192.0.2.7 proto static")), 1U);
+  EXPECT_EQ(routesIn(after("ip route add 10.6.0.0/16 via 192.0.2.7 proto static")), 1U);
   ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}, .leftOut = RouteInterest::LeftOut::byUplinks}));
   EXPECT_EQ(told(), 0U);
   EXPECT_EQ(routesIn(after("ip route add 10.8.0.0/16 via 192.0.2.7 proto static")), 0U);
