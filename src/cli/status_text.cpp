@@ -15,6 +15,7 @@ using Json = nlohmann::json;
 
 /// One of several that were equal, if it says so.
 std::string wanOf(const Json& peer) {
+  if (!peer.value("left_alone", Json(nullptr)).is_null()) return "(left alone)";
   if (!peer.contains("wan")) return "-";
   return text(peer.at("wan")) + (peer.value("balanced", false) ? " (balanced)" : "");
 }
@@ -88,6 +89,7 @@ std::string statusText(const Json& document) {
   std::string out = summary(document) + "\n" + wansText(document) + "\n" + tunnels(document) + stalled(document) +
                     latencies(document);
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";
+  for (const Json& note : document.value("notes", Json::array())) out += "note: " + text(note) + "\n";
   return out;
 }
 

@@ -42,7 +42,7 @@ void applyOp(NftTable& table, const NftOp& op) {
                  [&](const NftListenPort& listen) { put(table.listenPorts, listen.port, add); },
                  [&](const NftTunnel& tunnel) { put(table.tunnels, tunnel.device, add); },
                  [&](const NftForeignMark& foreign) { put(table.foreignMarks, foreign.mark, add); },
-                 [&](const NftOwnMark& own) { put(table.ownMarks, own.mark, add); },
+                 [&](const NftOwnMark& own) { putMapped(table.ownMarks, own.mark, own.keptOut, add); },
                  [&](const NftSysctl& changed) { put(table.changedSysctls, changed.sysctl, add); },
              },
              op.member);

@@ -134,7 +134,10 @@ std::string describeOp(const NftOp& op) {
           [&](const NftListenPort& listen) { return element(add, "listen_port", number(listen.port)); },
           [&](const NftTunnel& tunnel) { return element(add, "tunnel", quoted(tunnel.device)); },
           [&](const NftForeignMark& foreign) { return element(add, "foreign_mark", hex(foreign.mark.value)); },
-          [&](const NftOwnMark& own) { return element(add, "own_mark", hex(own.mark.value)); },
+          [&](const NftOwnMark& own) {
+            return element(add, "own_mark", hex(own.mark.value)) +
+                   (own.keptOut ? "; " + element(add, "kept_out", mapped(add, hex(own.mark.value), "goto tunnels")) : "");
+          },
           [&](const NftSysctl& changed) {
             return element(add, memoryOf(changed.sysctl.kind), quoted(changed.sysctl.device));
           },

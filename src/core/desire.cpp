@@ -128,8 +128,7 @@ class Desire {
     std::map<IfName, Verdicts> verdicts;
     for (const TunnelView& tunnel : steering_.tunnels) verdicts.emplace(tunnel.tunnel->name, addTunnel(tunnel));
     addEndpoints(std::move(verdicts));
-    for (const Rule& rule : state_.rules)
-      if (rule.mark.mask == numbers_.markMask) nft().ownMarks.insert(Mark{rule.mark.value});
+    addOwnMarks();
     addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
     if (world_.foreignTable) withoutTable();
@@ -204,7 +203,7 @@ class Desire {
     for (const auto& [index, link] : world_.links)
       if (isInside(link) && !isWan(link)) lans_.push_back(&link);
     for (const Route& route : world_.routes) {
-      if (!isSpecific(route) || isLinkLocalPrefix(route.destination) || route.destination.address().isMulticast()) continue;
+      if (!isDeliberate(route) || isLinkLocalPrefix(route.destination) || route.destination.address().isMulticast()) continue;
       const auto isInsideHere = [&](const Link& link) { return isInside(link); };
       if (!allHops(world_, route, isInsideHere) || maybeTheInternet(route)) continue;
       const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
@@ -357,6 +356,12 @@ class Desire {
     addWithGateways(std::move(*joined));
   }
 
+  void addOwnMarks() {
+    for (const Wan& wan : steering_.wans) nft().ownMarks.emplace(Mark{numbers_.mark(wan.slot).value}, true);
+    for (const PolicyView& policy : steering_.policies)
+      nft().ownMarks.emplace(Mark{numbers_.mark(policy.target.slot).value}, policy.lastResort != LastResort::main);
+  }
+
   /// A rule without a priority is put before ours by the kernel (fib_default_rule_pref), whatever mark it asks for:
   /// wg-quick's among them. Where one takes what carries our marks, that goes past it, and nothing else does.
   void addJump() {
@@ -370,7 +375,7 @@ class Desire {
       for (const Rule& rule : world_.rules) {
         if (rule.family != family || rule.priority == 0 || rule.priority >= before) continue;
         const bool takes = std::ranges::any_of(
-            nft().ownMarks, [&](Mark mark) { return takesEverythingWith(rule, mark); });
+            nft().ownMarks, [&](const auto& own) { return takesEverythingWith(rule, own.first); });
         if (takes) before = rule.priority;
       }
       if (before == first || before <= kJumpFloor) continue;
@@ -511,8 +516,8 @@ class Desire {
         if (const auto own = verdicts.find(name); own != verdicts.end()) addEndpoints(tunnel, own->second, book);
       for (const auto& [name, tunnel] : world_.tunnels)
         if (!verdicts.contains(name)) addEndpoints(tunnel, {}, book);
-      memory_.endpoints = std::move(book.endpoints);
       memory_.flows = book.takeFlows();
+      memory_.endpoints = std::move(book.endpoints);
       memory_.verdicts = std::move(verdicts);
       memory_.families = families_;
     }

@@ -110,7 +110,8 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
            [](const IfName& device) { return NftTunnel{device}; });
   diffSets(desired.foreignMarks, observed.foreignMarks, elementsGone, elementsNew,
            [](Mark mark) { return NftForeignMark{mark}; });
-  diffSets(desired.ownMarks, observed.ownMarks, elementsGone, elementsNew, [](Mark mark) { return NftOwnMark{mark}; });
+  diffMaps(desired.ownMarks, observed.ownMarks, elementsGone, elementsNew,
+           [](Mark mark, bool keptOut) { return NftOwnMark{mark, keptOut}; });
   diffSets(desired.changedSysctls, observed.changedSysctls, elementsGone, elementsNew,
            [](const Sysctl& sysctl) { return NftSysctl{sysctl}; });
 
@@ -154,7 +155,8 @@ NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
   // As long as a tunnel may have such a mark, what carries it is kept out of tunnels.
-  if (!op.add && std::holds_alternative<NftOwnMark>(op.member)) return NftStep::afterRoutes;
+  if (const auto* own = std::get_if<NftOwnMark>(&op.member); own != nullptr && !desired.ownMarks.contains(own->mark))
+    return NftStep::afterRoutes;
   if (std::holds_alternative<NftAddress>(op.member)) return op.add ? NftStep::beforeRoutes : NftStep::afterRoutes;
   if (const auto* source = std::get_if<NftSource>(&op.member)) {
     // A changed one is deleted and added, which is one step.
@@ -171,10 +173,15 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
     return steps;
   }
   if (!observed || observed->layout != desired->layout) {
+    NftTable first = desired->table;
+    // Tunnels may still have marks of the old table, until they are given theirs.
+    if (observed) first.ownMarks.insert(observed->table.ownMarks.begin(), observed->table.ownMarks.end());
     steps.main = NftTransaction{.deleteTable = observed.has_value(),
                                 .createTable = true,
                                 .layout = desired->layout,
-                                .ops = nftOps(desired->table, {})};
+                                .ops = nftOps(first, {})};
+    auto rest = nftOps(desired->table, first);
+    if (!rest.empty()) steps.afterRoutes = NftTransaction{.layout = desired->layout, .ops = std::move(rest)};
     return steps;
   }
   for (NftOp& op : nftOps(desired->table, observed->table)) {

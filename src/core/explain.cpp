@@ -195,8 +195,7 @@ std::optional<Address> sourceCorrected(const State& state, const Packet& packet,
                                        std::vector<WalkStep>& steps) {
   if (!state.nft || !state.nft->layout.intact || !packet.source) return packet.source;
   const NftTable& table = state.nft->table;
-  const bool ours = table.ownMarks.contains(Mark{packet.mark.value & state.nft->layout.markMask});
-  if (!ours && !table.foreignMarks.contains(packet.mark)) return packet.source;
+  if (!table.ownMarks.contains(packet.mark) && !table.foreignMarks.contains(packet.mark)) return packet.source;
   const auto right = table.sources.find({device, packet.destination.address.family()});
   if (right == table.sources.end() || table.addresses.contains({device, *packet.source})) return packet.source;
   steps.push_back({"nft source: " + packet.source->toString() + " is no address of " + device + ", source " +
@@ -208,7 +207,8 @@ std::optional<Address> sourceCorrected(const State& state, const Packet& packet,
 bool isDropped(const State& state, Mark mark, const IfName& tunnel) {
   if (!state.nft || !state.nft->layout.intact) return false;
   const NftTable& table = state.nft->table;
-  return table.tunnels.contains(tunnel) && table.ownMarks.contains(Mark{mark.value & state.nft->layout.markMask});
+  const auto own = table.ownMarks.find(Mark{mark.value & state.nft->layout.markMask});
+  return own != table.ownMarks.end() && own->second && table.tunnels.contains(tunnel);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ std::vector<Route> routesIntoTunnels(const World& world) {
   std::map<std::pair<IfIndex, Family>, std::uint32_t> shares;
   std::vector<Route> found;
   for (const Route& route : world.routes) {
-    if (!isSpecific(route) || !entersTunnel(world, route)) continue;
+    if (!isDeliberate(route) || !entersTunnel(world, route)) continue;
     auto& total = shares[{route.hops.front().device, route.family()}];
     total = saturatingAdd(total, share(route.destination));
     found.push_back(route);
@@ -78,7 +78,7 @@ std::optional<std::string> reachedThroughTunnel(const World& world, const std::v
     if (route.destination.contains(endpoint) && isBetter(route, best)) best = &route;
   if (best == nullptr) return std::nullopt;
   for (const Route& route : world.routes)
-    if (isSpecific(route) && route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
+    if (isDeliberate(route) && route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
   const Link* link = world.link(best->hops.front().device);
   const std::string by = best->destination.toString() + " dev " + link->name;
   if (link->name != tunnel.name) return by;

@@ -14,7 +14,7 @@
 namespace wgsteer {
 
 /// A route of the main table to somewhere in particular. Halves of a default (/1) are ways to write a default.
-inline bool isSpecific(const Route& route) {
+inline bool isDeliberate(const Route& route) {
   return route.table == kMainTable && route.destination.length() > 1 && route.type == RouteType::unicast &&
          !route.hops.empty();
 }

@@ -13,6 +13,8 @@ bool isOurs(const Rule& rule) {
     case RuleAction::lookup:
       return isOurTable(rule.table);
     case RuleAction::goto_:
+      // `not fwmark 0/MASK goto BLOCK`, from wherever a foreign rule stands that ours has to be before.
+      if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;
       return rule.gotoPriority > rule.priority && rule.gotoPriority - rule.priority < kRuleBlockSize;
     case RuleAction::nop:
       return true;

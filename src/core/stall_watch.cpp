@@ -130,7 +130,7 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
     const StallConfig asked{.stall = std::chrono::seconds{tunnel.stall}, .hold = std::chrono::seconds{tunnel.hold}};
     for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
       const Peer& peer = view.tunnel->peers[i];
-      if (!peer.endpoint) continue;
+      if (!peer.endpoint || view.leftAlone.contains(i)) continue;
       const PeerId id{view.tunnel->name, peer.publicKey};
       const auto known = before.find(id);
       const bool goesOn = known != before.end() && known->second.config == asked;

@@ -103,14 +103,15 @@ class Tracker {
   }
 
   Tracked operator()(const RuleAdded& event) {
-    std::set<Rule>& rules = isOurs(event.rule) ? observed_.rules : world_.rules;
-    return {.relevant = rules.insert(event.rule).second};
+    const bool ours = isOurs(event.rule);
+    const bool isNew = (ours ? observed_.rules : world_.rules).insert(event.rule).second;
+    return {.relevant = isNew, .stale = {.tunnels = isNew && !ours && claimsMark(event.rule)}};
   }
 
   Tracked operator()(const RuleGone& event) {
     const bool ours = isOurs(event.rule);
     const bool known = (ours ? observed_.rules : world_.rules).erase(event.rule) > 0;
-    return {.relevant = known, .damage = known && ours};
+    return {.relevant = known, .damage = known && ours, .stale = {.tunnels = known && !ours && claimsMark(event.rule)}};
   }
 
   Tracked operator()(const NftChanged&) { return {.relevant = true, .damage = true, .stale = {.nft = true}}; }
@@ -121,6 +122,9 @@ class Tracker {
   }
 
  private:
+  /// Whose a tunnel's fwmark is depends on the rules that name it.
+  static bool claimsMark(const Rule& rule) { return rule.mark.mask == 0xffffffff; }
+
   static bool sameIdentity(const InterfaceAddress& left, const InterfaceAddress& right) {
     return left.device == right.device && left.address == right.address && left.prefixLength == right.prefixLength;
   }

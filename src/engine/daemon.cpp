@@ -67,7 +67,10 @@ class Daemon {
  private:
   Engine::Observer observer() {
     Engine::Observer observer = journal_.observer();
-    observer.steered = [this](const Steering& steering) { history_.update(steering, os::wallClockSeconds()); };
+    observer.steered = [this](const Steering& steering) {
+      history_.update(steering, os::wallClockSeconds());
+      tellNews(steering);
+    };
     return observer;
   }
 
@@ -120,8 +123,17 @@ class Daemon {
     for (const Wan& wan : steering.wans) wans += (wans.empty() ? "" : ", ") + wan.name;
     log::info("steering " + std::to_string(steering.tunnels.size()) + " tunnels over " +
               (wans.empty() ? "no WAN yet" : wans));
-    for (const std::string& problem : steering.problems) log::warn(problem);
     os::serviceNotify("READY=1");
+  }
+
+  /// What cannot be steered as asked, or is left alone: told when it comes to be so, and again when it was not so between.
+  void tellNews(const Steering& steering) {
+    std::set<std::string> current;
+    for (const std::string& problem : steering.problems)
+      if (current.insert(problem).second && !told_.contains(problem)) log::warn(problem);
+    for (const std::string& note : steering.notes)
+      if (current.insert(note).second && !told_.contains(note)) log::info(note);
+    told_ = std::move(current);
   }
 
   void onWakeUp() {
@@ -296,6 +308,7 @@ class Daemon {
   Journal journal_{{.watched = [this] { return control_ && control_->watched(); },
                     .publish = [this](const nlohmann::json& document) { control_->publish(document); }}};
   WanHistory history_;
+  std::set<std::string> told_;
   Engine engine_;
   std::unique_ptr<NameFollower> names_;
   StallWatch stalls_;

@@ -2,6 +2,7 @@
 #include "kernel/linux_kernel.hpp"
 
 #include "wgsteer/core/ours.hpp"
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/overload.hpp"
 
 #include "kernel/sysctl_files.hpp"
@@ -41,9 +42,11 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
-  const auto outcome = inOrder([&] { return readLinks(picture.world); }, [&] { return readTunnels(picture, numbers); },
+  // Whose a tunnel's fwmark is depends on the rules, and which routes matter on the tunnels.
+  const auto outcome = inOrder([&] { return readLinks(picture.world); }, [&] { return readRules(picture); },
+                               [&] { return readTunnels(picture, numbers); },
                                [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); },
-                               [&] { return readRules(picture); }, [&] { return readNft(picture, numbers); });
+                               [&] { return readNft(picture, numbers); });
   if (!outcome) return std::unexpected(outcome.error());
   return picture;
 }
@@ -53,9 +56,9 @@ Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stal
     return [asked, step]() -> Status { return asked ? step() : Status{}; };
   };
   return inOrder(when(stale.rtnetlink || stale.links, [&] { return readLinks(picture.world); }),
+                 when(stale.rtnetlink, [&] { return readRules(picture); }),
                  when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
                  when(stale.rtnetlink, [&] { return readRoutes(picture); }),
-                 when(stale.rtnetlink, [&] { return readRules(picture); }),
                  when(stale.ownRoutes && !stale.rtnetlink, [&] { return readOwnRoutes(picture.observed); }),
                  when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }));
 }
@@ -170,7 +173,7 @@ Status LinuxKernel::readTunnels(Picture& picture, const Numbers& numbers) {
   if (!tunnels) return std::unexpected(tunnels.error());
   picture.observed.tunnelMarks.clear();
   for (const auto& [name, tunnel] : *tunnels)
-    if (numbers.isOurs(tunnel.fwmark)) picture.observed.tunnelMarks.emplace(name, tunnel.fwmark);
+    if (isOurMark(picture.world, numbers, tunnel.fwmark)) picture.observed.tunnelMarks.emplace(name, tunnel.fwmark);
   tunnels_ = *tunnels;
   picture.world.tunnels = std::move(*tunnels);
   return {};

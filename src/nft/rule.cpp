@@ -137,8 +137,9 @@ Rule& Rule::cameIn() { return loadMeta(NFT_META_IIF, NFT_REG_1).compare(NFT_CMP_
 Rule& Rule::markIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, false); }
 Rule& Rule::markNotIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, true); }
 
-Rule& Rule::markBitsNotIn(std::uint32_t mask, const char* set) {
-  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).lookup(set, true);
+/// A map, not a set: nft 1.0.6 prints a comparison of masked bits with a set in a way that it cannot read itself.
+Rule& Rule::goByMark(std::uint32_t mask, const char* map) {
+  return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).lookupInto(map, NFT_REG_VERDICT);
 }
 
 Rule& Rule::inputNotIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, true); }

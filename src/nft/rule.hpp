@@ -24,8 +24,8 @@ class Rule {
   Rule& hasMark(MarkMatch mark);     ///< meta mark & MASK == VALUE
   Rule& cameIn();                    ///< iif != 0: not sent by this host
   Rule& markIn(const char* set);                            ///< meta mark @set
-  Rule& markNotIn(const char* set);                         ///< meta mark != @set
-  Rule& markBitsNotIn(std::uint32_t mask, const char* set);  ///< meta mark & MASK != @set
+  Rule& markNotIn(const char* set);                    ///< meta mark != @set
+  Rule& goByMark(std::uint32_t mask, const char* map);  ///< meta mark & MASK vmap @map
   Rule& inputNotIn(const char* set);  ///< iifname != @set
   Rule& outputIn(const char* set);    ///< oifname @set
   /// iifname . ip daddr @set

@@ -55,6 +55,7 @@ const std::array<SetShape, kSetCount> kSets{{
     {SetId::tunnel, "tunnel", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::foreignMark, "foreign_mark", SetKind::set, type(mark), sizeof(std::uint32_t), ByteOrder::host},
     {SetId::ownMark, "own_mark", SetKind::set, type(mark), sizeof(std::uint32_t), ByteOrder::host},
+    {SetId::keptOut, "kept_out", SetKind::verdictMap, type(mark), sizeof(std::uint32_t), ByteOrder::host},
     {SetId::ignoreLinkdown4, "ignore_linkdown4", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::ignoreLinkdown6, "ignore_linkdown6", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
     {SetId::srcValidMark, "src_valid_mark", SetKind::set, type(ifName), kIfNameSize, ByteOrder::host},
@@ -82,12 +83,13 @@ namespace {
 /// are let go first.
 void leaveUnmarked(Chain& chain, const Numbers& numbers) {
   chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn("foreign_mark").thenReturn();
-  chain.rules.emplace_back().markBitsNotIn(numbers.markMask, "own_mark").markNotIn("foreign_mark").thenReturn();
 }
 
 Chain sourceChain(const Numbers& numbers) {
   Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, {}};
   leaveUnmarked(chain, numbers);
+  // As the socket has set it: nobody's chain comes before this one, and adds bits of its own.
+  chain.rules.emplace_back().markNotIn("own_mark").markNotIn("foreign_mark").thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   // A device that is no WAN is not in source4/6, and the rule breaks off.
   chain.rules.emplace_back().isFamily(Family::v4).sourceNotOf("address4", Family::v4).setSource("source4", Family::v4);
@@ -130,9 +132,9 @@ Chain arrivalChain(const char* name, std::int32_t priority) {
   chain.rules.emplace_back().notUdpReturn();
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
-        .isFamily(family)
         .isUdp()
         .destinationPortIn("listen_port")
+        .isFamily(family)
         .destinationOf(family == Family::v4 ? "address4" : "address6", family)
         .goByInput("arrival");
   return chain;
@@ -152,9 +154,15 @@ Chain sentChain(const Numbers& numbers) {
   Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, {}};
   leaveUnmarked(chain, numbers);
   chain.rules.emplace_back().notUdpReturn();
-  // Only when somebody has deleted our rule or routes, and until they are back.
-  chain.rules.emplace_back().anyOf(numbers.markMask).outputIn("tunnel").count().thenDrop();
   chain.rules.emplace_back().isWireGuard(kHandshakeInitiation).countByOutput("initiations");
+  chain.rules.emplace_back().goByMark(numbers.markMask, "kept_out");
+  return chain;
+}
+
+/// Something is dropped here only when somebody has deleted our rule or routes, and until they are back.
+Chain tunnelsChain() {
+  Chain chain{kTunnelsChain, {}, {}};
+  chain.rules.emplace_back().outputIn("tunnel").count().thenDrop();
   return chain;
 }
 
@@ -173,6 +181,8 @@ std::string numbered(std::string_view prefix, Slot slot) { return std::string(pr
 
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   std::vector<Chain> chains;
+  // First, for elements and rules lead there.
+  chains.push_back(tunnelsChain());
   chains.push_back(sourceChain(numbers));
   chains.push_back(outputChain(numbers));
   chains.push_back(remarkChain(numbers));
@@ -198,9 +208,11 @@ Chain policyChain(const Numbers& numbers, Slot slot) {
 }
 
 Chain wanChain(const Numbers& numbers, Slot slot) {
-  Chain chain{wanChainName(slot), {}, std::vector<Rule>(2)};
-  chain.rules[0].isWireGuard(kHandshakeResponse).countNamed(responsesCounter(slot));
-  chain.rules[1].stampMark(numbers.mark(slot));
+  Chain chain{wanChainName(slot), {}, std::vector<Rule>(3)};
+  // Of the two chains that lead here, the second finds nothing to do.
+  chain.rules[0].hasMark(numbers.mark(slot)).thenReturn();
+  chain.rules[1].isWireGuard(kHandshakeResponse).countNamed(responsesCounter(slot));
+  chain.rules[2].stampMark(numbers.mark(slot));
   return chain;
 }
 

@@ -10,6 +10,7 @@
 //   prerouting   filter prerouting -148   the same once more for packets whose mark somebody has cleared since
 //   sent         filter postrouting -150  drops what would enter a tunnel; counts handshake initiations per WAN
 //   postrouting  nat    postrouting 99    (with forwarding) hosts behind this one get an address of the WAN
+//   tunnels      where nothing that we mark may go
 //   policy_N     the mark of a policy, and its source;  wan_N: the mark of a WAN, and its count of handshake responses
 // clang-format on
 #pragma once
@@ -50,6 +51,7 @@ enum class SetId : std::uint8_t {
   tunnel,
   foreignMark,
   ownMark,
+  keptOut,
   ignoreLinkdown4,
   ignoreLinkdown6,
   srcValidMark,
@@ -75,7 +77,7 @@ struct SetShape {
 };
 
 /// By SetId.
-inline constexpr std::size_t kSetCount = 20;
+inline constexpr std::size_t kSetCount = 21;
 extern const std::array<SetShape, kSetCount> kSets;
 const SetShape& shapeOf(SetId id);
 /// NFT_SET_MAP and the like.
@@ -108,6 +110,8 @@ std::string responsesCounter(Slot slot);
 /// 5 from "policy_5" and "policy_"; nothing for anything that the functions above would not make.
 std::optional<Slot> slotFromName(std::string_view name, std::string_view prefix);
 
+/// Where the elements of `kept_out` lead.
+inline constexpr const char* kTunnelsChain = "tunnels";
 inline constexpr std::string_view kPolicyPrefix = "policy_";
 inline constexpr std::string_view kWanPrefix = "wan_";
 inline constexpr std::string_view kInitiationsPrefix = "initiations_";

@@ -122,7 +122,6 @@ Element elementOf(const NftListenPort& listen) {
 }
 
 Element elementOf(const NftForeignMark& foreign) { return markElement(SetId::foreignMark, foreign.mark); }
-Element elementOf(const NftOwnMark& own) { return markElement(SetId::ownMark, own.mark); }
 
 Status checkDevice(const IfName& device) {
   if (!device.empty() && device.size() <= kMaxIfNameLength) return {};
@@ -148,6 +147,13 @@ Status appendElements(const NftMember& member, std::vector<Element>& elements) {
             return checked(tunnel.device, [&] { elements.push_back(deviceElement(SetId::tunnel, tunnel.device)); });
           },
           [&](const NftPolicy&) { return Status{}; },
+          [&](const NftOwnMark& own) {
+            elements.push_back(markElement(SetId::ownMark, own.mark));
+            if (!own.keptOut) return Status{};
+            elements.push_back(markElement(SetId::keptOut, own.mark));
+            elements.back().value = GoTo{kTunnelsChain};
+            return Status{};
+          },
           [&](const NftSysctl& changed) {
             const Sysctl& sysctl = changed.sysctl;
             return checked(sysctl.device,
@@ -306,6 +312,7 @@ std::string keyText(const Element& element) {
       return std::to_string(portIn(element.key, 0));
     case SetId::foreignMark:
     case SetId::ownMark:
+    case SetId::keptOut:
     case SetId::policySource4:
     case SetId::policySource6:
       return hex(markIn(element.key).value);
@@ -415,8 +422,14 @@ bool Contents::take(const Element& element) {
       table.foreignMarks.insert(markIn(element.key));
       return true;
     case SetId::ownMark:
-      table.ownMarks.insert(markIn(element.key));
+      ownMarks.insert(markIn(element.key));
+      table.ownMarks.try_emplace(markIn(element.key), false);
       return true;
+    case SetId::keptOut: {
+      const auto* to = std::get_if<GoTo>(&element.value);
+      table.ownMarks.insert_or_assign(markIn(element.key), true);
+      return to != nullptr && to->chain == kTunnelsChain;
+    }
     default:
       break;
   }
@@ -425,6 +438,7 @@ bool Contents::take(const Element& element) {
 }
 
 bool Contents::consistent() const {
+  if (ownMarks.size() != table.ownMarks.size()) return false;
   if (wanSet.size() != table.wans.size() || initiations.size() != table.wans.size()) return false;
   std::set<Slot> slots;
   return std::ranges::all_of(table.wans, [&](const auto& wan) {

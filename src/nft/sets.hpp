@@ -62,10 +62,12 @@ std::optional<Element> decode(SetId set, nftnl_set_elem* element);
 /// As nft(8) spells it: `203.0.113.55 . 51820 : goto policy_1`.
 std::string toString(const Element& element);
 
-/// The contents of all sets put together again. `wan` and `initiations` say what `arrival` says, in other words.
+/// The contents of all sets put together again. `wan` and `initiations` say what `arrival` says, in other words;
+/// `kept_out` has no mark that `own_mark` has not.
 struct Contents {
   NftTable table;
   std::set<IfName> wanSet;
+  std::set<Mark> ownMarks;
   std::map<IfName, std::string> initiations;
 
   /// False when the element is none that this program makes.

@@ -191,14 +191,68 @@ TYPED_TEST(Contract, AddingWhatIsThereIsAnErrorAndDeletingWhatIsGoneIsNot) {
   EXPECT_EQ(failed.failed.front().status.error().kind, ErrorKind::notThere);
 }
 
-TYPED_TEST(Contract, NoMarkIsSetAfterAFailure) {
+TYPED_TEST(Contract, NoMarkIsSetWithoutItsRule) {
+  TypeParam kernel;
+  Rule rule;
+  rule.priority = 70;
+  rule.mark = Numbers{}.mark(Slot{15});
+  rule.table = Numbers{}.policyTable(Slot{15});
+  rule.protocol = kProtocol;
+  Plan plan{{SetTunnelMark{"wg0", Mark{0xf0000000}}}};
+  plan.heldBack = {AddRule{rule}};
+  const CommitReport report = kernel->commit(plan, {});
+  EXPECT_FALSE(report.ok());
+  EXPECT_EQ(report.done, 0U);
+  EXPECT_TRUE(report.failed.empty()) << "it was not even tried";
+}
+
+/// Each change of a plan in turn is held back, as after a refusal: what was made is what is there, nothing that relies on
+/// it is, and the next plan completes it. The model and the kernel agree, for both are held to the same.
+TYPED_TEST(Contract, WhateverIsHeldBackTheRestIsMadeAndTold) {
+  TypeParam kernel;
+  Choice choice{19};
+  const Picture empty = *kernel->observe({});
+  const State desired = randomDesire({}, empty.world, choice);
+  const Plan whole = diff(desired, empty.observed);
+  for (std::size_t victim = 0; victim < whole.changes.size(); ++victim) {
+    Plan plan = whole;
+    plan.heldBack = {plan.changes[victim]};
+    plan.changes.erase(plan.changes.begin() + static_cast<std::ptrdiff_t>(victim));
+    const CommitReport report = kernel->commit(plan, {});
+    ASSERT_TRUE(report.failed.empty()) << report.failed.front().status.error().toString();
+    ASSERT_FALSE(report.ok());
+    State told;
+    for (const Change& change : report.made) apply(told, change);
+    const State seen = kernel->observe({})->observed;
+    ASSERT_EQ(told, seen) << "without change " << victim;
+    ASSERT_TRUE(kernel->commit(diff(desired, seen), {}).ok()) << "without change " << victim;
+    ASSERT_EQ(kernel->observe({})->observed, desired);
+    ASSERT_TRUE(kernel->commit(diff(State{}, desired), {}).ok());
+  }
+}
+
+TYPED_TEST(Contract, AFailureCostsWhatReliesOnItAlone) {
   TypeParam kernel;
   Route nowhere = route("0.0.0.0/0", IfIndex{4242}, "10.10.0.1", 1);
   nowhere.table = TableId{kWanTableBase + 1};
   nowhere.protocol = kProtocol;
-  const CommitReport report = kernel->commit({{AddRoute{nowhere}, SetTunnelMark{"wg0", Mark{0xf0000000}}}}, {});
-  EXPECT_EQ(report.done, 0U);
-  EXPECT_EQ(report.failed.size(), 1U);
+  Route closing = route("0.0.0.0/0", IfIndex{}, "", kClosingMetric);
+  closing.hops.clear();
+  closing.type = RouteType::unreachable;
+  closing.table = nowhere.table;
+  closing.protocol = kProtocol;
+  Rule rule;
+  rule.priority = 70;
+  rule.mark = Numbers{}.mark(Slot{1});
+  rule.table = nowhere.table;
+  rule.inputInterface = "lo";
+  rule.protocol = kProtocol;
+  const CommitReport report = kernel->commit({{AddRoute{nowhere}, AddRoute{closing}, AddRule{rule}}}, {});
+  ASSERT_EQ(report.failed.size(), 1U);
+  EXPECT_EQ(report.made, (std::vector<Change>{AddRoute{closing}, AddRule{rule}}));
+  const State seen = kernel->observe({})->observed;
+  EXPECT_EQ(seen.rules, std::set<Rule>{rule});
+  ASSERT_TRUE(kernel->commit(diff(State{}, seen), {}).ok());
 }
 
 /// The model's answer is the kernel's: the walk of every marked packet, looked up for real.

@@ -428,12 +428,14 @@ TEST_F(EngineTest, AFailedChangeIsReportedAndTriedAgain) {
     std::size_t reported = 0;
     Engine::Observer observer;
     observer.failed = [&](const Change&, const Error&, const DeviceName&) { ++reported; };
-    Engine tried{fresh, {}, observer, [] { return std::chrono::seconds{1}; }};
+    std::chrono::nanoseconds clock = std::chrono::seconds{1};
+    Engine tried{fresh, {}, observer, [&] { return clock; }};
     fresh.failWrite(nth, ErrorKind::busy);
     ASSERT_TRUE(tried.start());
     const bool failed = reported > 0;
     EXPECT_EQ(tried.retryAfter().has_value(), failed);
     fresh.heal();
+    if (failed) clock += *tried.retryAfter();
     if (failed) tried.onRetry();
     EXPECT_FALSE(tried.retryAfter()) << "write " << nth;
     const Picture seen = *fresh.observe({});
@@ -441,45 +443,80 @@ TEST_F(EngineTest, AFailedChangeIsReportedAndTriedAgain) {
   }
 }
 
-/// What failed may have happened all the same, as when memory for the answer is short.
-TEST_F(EngineTest, AFailureIsLookedIntoAlsoWhenSomethingElseSucceedsFirst) {
+/// A refusal is its object's own: what else is to be done is done at once, and what was done is known.
+TEST_F(EngineTest, ARefusedTunnelDoesNotHoldUpAnybody) {
+  Tunnel other = kernel.real.world.tunnels.at("wg0");
+  other.name = "boring";
+  other.listenPort = 4000;
+  kernel.real.world.links.emplace(IfIndex{10}, link(IfIndex{10}, "boring", "tun"));
+  kernel.real.world.tunnels.edit().emplace("boring", other);
+  kernel.refuses = [](const Change& change) {
+    const auto* set = std::get_if<SetTunnelMark>(&change);
+    return set != nullptr && set->tunnel == "boring";
+  };
   ASSERT_TRUE(engine->start());
-  kernel.failWrite(0, ErrorKind::busy);
+  EXPECT_EQ(failures.size(), 1U);
+  const auto due = engine->retryAfter();
+  ASSERT_TRUE(due);
+  const auto writes = kernel.writes;
   kernel.carrier("wan0", false);
   engine->onEvents();
-  ASSERT_TRUE(engine->retryAfter());
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  EXPECT_GT(kernel.writes, writes);
+  EXPECT_EQ(failures.size(), 1U) << "it is not asked again for that";
+  EXPECT_EQ(engine->retryAfter(), due) << "nor put off";
+  State rest = wanted();
+  rest.tunnelMarks.erase("boring");
+  EXPECT_EQ(present(), rest);
   kernel.heal();
-  kernel.carrier("wan0", true);
-  engine->onEvents();
-  EXPECT_TRUE(engine->retryAfter()) << "only a fresh look can tell";
+  now += *due;
+  engine->onRetry();
+  EXPECT_EQ(present(), wanted());
+  EXPECT_FALSE(engine->retryAfter());
+}
+
+TEST_F(EngineTest, AWanWhoseRouteIsRefusedIsDoneWithoutInThatFamily) {
+  kernel.refuses = [](const Change& change) {
+    const auto* added = std::get_if<AddRoute>(&change);
+    return added != nullptr && added->route.destination.isDefault() && added->route.family() == Family::v4 &&
+           std::ranges::any_of(added->route.hops, [](const NextHop& hop) { return hop.device == kWan0; });
+  };
+  ASSERT_TRUE(engine->start());
+  EXPECT_EQ(wayOf(kServer4), "wan1");
+  const Steering steering = engine->steering();
+  EXPECT_EQ(steering.wans.front().whyNot(Family::v4), "the kernel refuses its default route: injected");
+  EXPECT_TRUE(steering.wans.front().eligible(Family::v6));
+  kernel.heal();
+  now += std::chrono::seconds{1};
+  engine->onRetry();
+  EXPECT_EQ(wayOf(kServer4), "wan0");
+  EXPECT_EQ(present(), wanted());
+}
+
+TEST_F(EngineTest, ARefusalIsTriedAgainMoreAndMoreRarely) {
+  kernel.refuses = [](const Change& change) { return std::holds_alternative<SetTunnelMark>(change); };
+  ASSERT_TRUE(engine->start());
+  const auto first = *engine->retryAfter();
+  now += first;
+  engine->onRetry();
+  EXPECT_EQ(engine->retryAfter(), 2 * first);
+  now += 2 * first;
+  kernel.heal();
   engine->onRetry();
   EXPECT_FALSE(engine->retryAfter());
   EXPECT_EQ(present(), wanted());
 }
 
-TEST_F(EngineTest, OnlyARetryThatFailsPutsOffTheNext) {
+TEST_F(EngineTest, WhatIsThereAlreadyIsLookedForAndDone) {
+  const State all = desire({}, kernel.real.world);
+  const Route& early = *std::ranges::find(all.routes, Family::v4, &Route::family);
   ASSERT_TRUE(engine->start());
-  bool up = true;
-  const auto failingEvent = [&] {
-    up = !up;
-    kernel.failWrite(0, ErrorKind::busy);
-    kernel.carrier("wan0", up);
-    engine->onEvents();
-  };
-  failingEvent();
-  ASSERT_TRUE(engine->retryAfter());
-  const auto first = *engine->retryAfter();
-  for (int i = 0; i < 6; ++i) failingEvent();
-  EXPECT_EQ(engine->retryAfter(), first) << "as if nothing else had failed";
-  kernel.failWrite(0, ErrorKind::busy);
-  engine->onRetry();
-  EXPECT_EQ(engine->retryAfter(), 2 * first);
-  kernel.heal();
-  engine->onRetry();
-  EXPECT_FALSE(engine->retryAfter());
+  kernel.real.observed.routes.erase(early);
+  kernel.announce(RouteGone{early, FakeKernel::kSomeone});
+  kernel.real.observed.routes.insert(early);
+  engine->onEvents();
   EXPECT_EQ(present(), wanted());
-  failingEvent();
-  EXPECT_EQ(engine->retryAfter(), first);
+  EXPECT_FALSE(engine->retryAfter());
 }
 
 TEST_F(EngineTest, KilledAfterAnyWriteTheNextStartConverges) {
@@ -510,8 +547,9 @@ TEST_F(EngineTest, FlushLeavesNothing) {
   const Picture before = *kernel.observe({});
   ASSERT_TRUE(engine->start());
   ASSERT_TRUE(engine->flush());
-  const Picture after = *kernel.observe({});
+  Picture after = *kernel.observe({});
   EXPECT_EQ(after.observed, State{});
+  after.world.interest = before.world.interest;  // what is listened for is no trace in the kernel
   EXPECT_EQ(after.world, before.world);
 }
 

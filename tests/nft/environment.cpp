@@ -58,9 +58,13 @@ NftState exampleState() {
   state.table.endpoints = {{*Endpoint::parse("203.0.113.55:51820"), Slot{15}},
                            {*Endpoint::parse("203.0.113.56:51820"), std::nullopt},
                            {*Endpoint::parse("[2001:db8:ffff::55]:443"), Slot{2}}};
+  state.table.flows = {{{*Endpoint::parse("203.0.113.55:51820"), 51820}, Slot{2}},
+                       {{*Endpoint::parse("203.0.113.55:51820"), 51821}, std::nullopt},
+                       {{*Endpoint::parse("[2001:db8:ffff::55]:443"), 51820}, Slot{15}}};
   state.table.listenPorts = {51820};
   state.table.tunnels = {"wg0"};
   state.table.foreignMarks = {Mark{0xca6c}};
+  state.table.ownMarks = {{Mark{0x10000000}, true}, {Mark{0x20000000}, false}, {Mark{0xf0000000}, true}};
   state.table.changedSysctls = {{SysctlKind::ignoreLinkdown4, "wan0"}, {SysctlKind::srcValidMark, "wan1"}};
   return state;
 }

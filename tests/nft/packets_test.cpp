@@ -176,13 +176,17 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
       }
     }
     state.table.listenPorts = {ownPort_};
+    for (const Slot slot : {kFirstWan, kSecondWan})
+      state.table.ownMarks.emplace(Mark{numbers_.mark(slot).value}, true);
     return state;
   }
 
   /// The peer is pinned to a WAN.
   NftState withEndpoint(int wan) const {
     NftState pinned = state();
-    pinned.table.endpoints.edit().emplace(peer(), wan == 0 ? kFirstWan : kSecondWan);
+    const Slot slot = wan == 0 ? kFirstWan : kSecondWan;
+    pinned.table.endpoints.edit().emplace(peer(), slot);
+    pinned.table.flows.edit().emplace(Flow{peer(), ownPort_}, slot);
     return pinned;
   }
 
@@ -299,6 +303,36 @@ TEST_P(NftPackets, WhatIsMarkedNeverLeavesByATunnel) {
   shell("ip route change default via 198.18.1.2; ip -6 route change default via 2001:db8:1::2");
   sendMessage(socket, peer(), 4);
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_})) << "not marked by us";
+}
+
+/// Of two tunnels to one server, each has its own way; so has a program that only happens to talk to the same server.
+TEST_P(NftPackets, AFlowIsToldFromOthersByItsPort) {
+  NftState shared = withEndpoint(1);
+  const auto other = static_cast<std::uint16_t>(ownPort_ + 1);
+  shared.table.flows.edit().emplace(Flow{peer(), other}, std::nullopt);
+  converge(shared);
+  const os::Fd first = udpSocket({any(), ownPort_});
+  sendMessage(first, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_}));
+  const os::Fd leftAlone = udpSocket({any(), other});
+  sendMessage(leftAlone, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), other}));
+  const auto third = static_cast<std::uint16_t>(ownPort_ + 2);
+  const os::Fd notWireGuard = udpSocket({any(), third});
+  sendMessage(notWireGuard, peer(), 0x40);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), third}));
+  sendMessage(notWireGuard, peer(), 1);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), third})) << "a tunnel whose port is not known yet";
+}
+
+TEST_P(NftPackets, AMarkThatOnlyLooksLikeOursIsLeftAlone) {
+  NftState loop = state();
+  loop.table.tunnels = {"wan0"};
+  converge(loop);
+  const os::Fd socket = udpSocket({own(1), ownPort_});
+  setMark(socket, 0x50000000);  // no rule has it: leaves by wan0
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_}));
 }
 
 TEST_P(NftPackets, AnEndpointGetsWayAndSourceOfItsPolicy) {
@@ -446,7 +480,9 @@ TEST_P(NftPackets, HandshakesAreCountedPerWan) {
 TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {
   shell(
       "nft add table inet probe; nft add chain inet probe input '{ type filter hook input priority 0; }'; "
-      "nft add counter inet probe marked; nft add rule inet probe input meta mark 0x20000000 counter name marked");
+      "nft add counter inet probe marked; nft add rule inet probe input meta mark 0x20000000 counter name marked; "
+      "nft add chain inet probe first '{ type filter hook prerouting priority -151; }'; nft add counter inet probe early; "
+      "nft add rule inet probe first meta mark 0x20000000 counter name early");
   const os::Fd socket = udpSocket({own(1), ownPort_});
   const Endpoint neighbouring{own(1), static_cast<std::uint16_t>(ownPort_ + 1)};
   const os::Fd other = udpSocket(neighbouring);
@@ -456,6 +492,29 @@ TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {
   ASSERT_TRUE(receivedFrom(other).has_value());
   const std::string marked = shell("nft list counter inet probe marked");
   EXPECT_NE(marked.find("packets 1 "), std::string::npos) << marked;
+  const std::string early = shell("nft list counter inet probe early");
+  EXPECT_NE(early.find("packets 1 "), std::string::npos) << "before reverse path filters at mangle: " << early;
+}
+
+/// Somebody else's packets may have the port of a tunnel.
+TEST_P(NftPackets, WhatIsOnlyForwardedGetsNoMark) {
+  shell(
+      "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; "
+      "nft add table inet probe; nft add chain inet probe forward '{ type filter hook forward priority 0; }'; "
+      "nft add counter inet probe seen; nft add counter inet probe marked; "
+      "nft add rule inet probe forward meta l4proto udp counter name seen; "
+      "nft add rule inet probe forward meta mark != 0 counter name marked; "
+      "ip route add 198.51.100.0/24 via 198.18.0.2; ip -6 route add 2001:db8:77::/48 via 2001:db8:0::2");
+  peer_.inside([] {
+    return shell("ip route add 198.51.100.0/24 via 198.18.1.1; ip -6 route add 2001:db8:77::/48 via 2001:db8:1::1");
+  });
+  const Endpoint behind{*Address::parse(GetParam() == Family::v4 ? "198.51.100.9" : "2001:db8:77::9"), ownPort_};
+  sendMessage(peerSocket_, behind, 4);
+  const auto packets = [&](const char* counter) {
+    return shell(std::string{"nft list counter inet probe "} + counter).find("packets 1 ") != std::string::npos;
+  };
+  EXPECT_TRUE(packets("seen"));
+  EXPECT_FALSE(packets("marked"));
 }
 
 }  // namespace wgsteer::nft::test

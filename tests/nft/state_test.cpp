@@ -69,6 +69,7 @@ class RandomState {
       std::optional<Slot> policy;
       if (!policies.empty() && !oneIn(4)) policy = policies[upTo(static_cast<unsigned>(policies.size()) - 1)];
       table.endpoints.edit().emplace(endpoint, policy);
+      if (oneIn(3)) table.flows.edit().emplace(Flow{endpoint, static_cast<std::uint16_t>(40000 + upTo(9))}, policy);
     }
   }
 

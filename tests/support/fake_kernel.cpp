@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/desire.hpp"
 
 namespace wgsteer::test {
 
@@ -13,7 +14,7 @@ Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions
   std::erase_if(seen.world.routes, [&](const Route& route) { return !real.world.interest.wants(route); });
   seen.observed.tunnelMarks.clear();
   for (const auto& [name, tunnel] : real.world.tunnels)
-    if (numbers.isOurs(tunnel.fwmark)) seen.observed.tunnelMarks.emplace(name, tunnel.fwmark);
+    if (isOurMark(real.world, numbers, tunnel.fwmark)) seen.observed.tunnelMarks.emplace(name, tunnel.fwmark);
   seen.observed.sysctls.clear();
   seen.world.adopted = {};
   if (seen.observed.nft) {

@@ -43,6 +43,7 @@ class FakeKernel : public Kernel {
   /// Nothing is announced, as in the kernel.
   void someoneSetsFwmark(const IfName& tunnel, Mark fwmark);
   void loseEvents();
+  void announce(const Event& event);
 
   /// The n-th write from now on (0: the next) fails.
   void failWrite(std::size_t nth, ErrorKind kind) { fault_ = Fault{nth, kind}; }
@@ -67,7 +68,6 @@ class FakeKernel : public Kernel {
     std::size_t after = 0;
     std::optional<ErrorKind> kind;  ///< none: dead from here on
   };
-  void announce(const Event& event);
   Status attempt(const Change& change, const Numbers& numbers);
   Status make(const Change& change, const Numbers& numbers);
   Status conflict(const Change& change) const;

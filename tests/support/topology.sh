@@ -280,9 +280,9 @@ isp_up() { # WAN
   ip link add "$isp" netns "${holder[server]}" type veth peer name core netns "${holder[$isp]}"
   in_host "$isp" ip -batch - <<ISP
 addr add ${wan_gateway4[$1]}/24 dev customer
-addr add ${wan_gateway6[$1]}/64 dev customer
+addr add ${wan_gateway6[$1]}/64 dev customer nodad
 addr add 100.64.$1.1/30 dev core
-addr add 2001:db8:f$1::1/64 dev core
+addr add 2001:db8:f$1::1/64 dev core nodad
 link set customer up
 link set core up
 route add 203.0.113.0/24 via 100.64.$1.2
@@ -290,7 +290,7 @@ route add 2001:db8:cafe::/64 via 2001:db8:f$1::2
 ISP
   in_host server ip -batch - <<SERVER
 addr add 100.64.$1.2/30 dev $isp
-addr add 2001:db8:f$1::2/64 dev $isp
+addr add 2001:db8:f$1::2/64 dev $isp nodad
 link set $isp up
 route add ${isp_prefix4[$1]} via 100.64.$1.1 src 203.0.113.55
 route add ${isp_prefix6[$1]} via 2001:db8:f$1::1 src 2001:db8:cafe::55
@@ -308,8 +308,8 @@ topology_up() {
   in_host server ip -batch - <<'SERVER'
 addr add 203.0.113.55/32 dev lo
 addr add 203.0.113.56/32 dev lo
-addr add 2001:db8:cafe::55/128 dev lo
-addr add 2001:db8:cafe::56/128 dev lo
+addr add 2001:db8:cafe::55/128 dev lo nodad
+addr add 2001:db8:cafe::56/128 dev lo nodad
 SERVER
   witness_ruleset | router nft -f -
   for wan in 0 1; do
@@ -353,12 +353,12 @@ topology_lan() {
   router ip link set "l$$" name lan0
   router ip -batch - <<'ROUTER'
 addr add 192.168.1.1/24 dev lan0
-addr add fd01::1/64 dev lan0
+addr add fd01::1/64 dev lan0 nodad
 link set lan0 up
 ROUTER
   in_host phone ip -batch - <<'PHONE'
 addr add 192.168.1.50/24 dev lan
-addr add fd01::50/64 dev lan
+addr add fd01::50/64 dev lan nodad
 link set lan up
 route add default via 192.168.1.1
 route add default via fd01::1
@@ -412,7 +412,7 @@ server_tunnel_up() {
     in_host server wg setconf wgs0 /dev/stdin
   in_host server ip -batch - <<'SERVER'
 addr add 10.99.0.1/24 dev wgs0
-addr add fd99::1/64 dev wgs0
+addr add fd99::1/64 dev wgs0 nodad
 link set wgs0 up
 SERVER
 }
@@ -425,7 +425,7 @@ tunnel_up() { # [COMMAND THAT SETS ROUTES]
   tunnel_pid=$started
   router ip -batch - <<ROUTER
 addr add 10.99.0.2/24 dev $tunnel_device
-addr add fd99::2/64 dev $tunnel_device
+addr add fd99::2/64 dev $tunnel_device nodad
 link set $tunnel_device up
 ROUTER
   [[ -z ${1:-} ]] || "$1"

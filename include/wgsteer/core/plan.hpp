@@ -93,6 +93,7 @@ struct NftForeignMark {
 };
 struct NftOwnMark {
   Mark mark;
+  bool keptOut = true;  ///< of tunnels
   bool operator==(const NftOwnMark&) const = default;
 };
 struct NftSysctl {

@@ -38,6 +38,7 @@ struct Flow {
 ///   set      tunnel          { type ifname }                                     where nothing that we mark may go
 ///   set      foreign_mark    { type mark }                                       fwmarks that belong to the user
 ///   set      own_mark        { type mark }                                       marks that mean one of our tables
+///   map      kept_out        { type mark : verdict }                             those that may enter no tunnel
 ///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
 ///   map      initiations     { type ifname : counter }                           counter "initiations_1"
 struct NftTable {
@@ -56,7 +57,9 @@ struct NftTable {
   std::set<std::uint16_t> listenPorts;
   std::set<IfName> tunnels;
   std::set<Mark> foreignMarks;
-  std::set<Mark> ownMarks;
+  /// Marks that mean one of our tables, and whether what carries them is kept out of tunnels: not where the last resort
+  /// is the main table, which may lead into one.
+  std::map<Mark, bool> ownMarks;
   std::set<Sysctl> changedSysctls;
 
   bool operator==(const NftTable&) const = default;

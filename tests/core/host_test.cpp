@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Hosts as they are: specific routes, tunnels in tunnels, marks and rules of others, families without a WAN.
+#include <algorithm>
+#include <gtest/gtest.h>
+
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/inspect.hpp"
+
+#include "support/worlds.hpp"
+
+namespace wgsteer {
+namespace {
+
+using namespace test;
+
+constexpr IfIndex kLan{4};
+constexpr IfIndex kOther{10};
+
+World withLan() {
+  World world = twoWans();
+  world.links.emplace(kLan, link(kLan, "lan0", "bridge"));
+  world.addresses.insert(address(kLan, "192.168.7.1/24"));
+  return world;
+}
+
+/// A second tunnel, to one endpoint.
+void addTunnel(World& world, const std::string& endpoint, const std::string& allowed = "10.97.0.0/24") {
+  world.links.emplace(kOther, link(kOther, "wg1", "wireguard"));
+  Tunnel made;
+  made.name = "wg1";
+  made.listenPort = 51821;
+  made.peers = {peer(2, endpoint)};
+  made.peers.front().allowedIps = {*Prefix::parse(allowed)};
+  world.tunnels.edit().emplace("wg1", made);
+}
+
+Walk walk(const World& world, const IfName& tunnel, const Config& config = {}) {
+  const State state = desire(config, world);
+  const Tunnel& own = world.tunnels.at(tunnel);
+  return explain(state, world, outerPacket(state, own, *own.peers.front().endpoint));
+}
+
+TEST(Inside, AStaticRouteBehindALanRouterIsKept) {
+  World world = withLan();
+  world.routes.insert(route("10.50.0.0/16", kLan, "192.168.7.254"));
+  addTunnel(world, "10.50.0.9:51820");
+  const Walk after = walk(world, "wg1");
+  EXPECT_EQ(after.device, "lan0");
+  EXPECT_EQ(after.gateway, Address::parse("192.168.7.254"));
+}
+
+TEST(Inside, APrefixIsFoundByItsRouteWhereTheAddressHasNone) {
+  World world = withLan();
+  world.addresses.erase(address(kLan, "192.168.7.1/24"));
+  InterfaceAddress own = address(kLan, "192.168.7.1/24");
+  own.noPrefixRoute = true;
+  world.addresses.insert(own);
+  world.routes.insert(route("192.168.7.0/24", kLan, "", 425));
+  addTunnel(world, "192.168.7.20:51820");
+  EXPECT_EQ(walk(world, "wg1").device, "lan0");
+}
+
+TEST(Inside, AHostRouteChoosesAWanForAsLongAsThatWorks) {
+  World world = twoWans();
+  world.routes.insert(route("203.0.113.55/32", kWan1, "198.51.100.1"));
+  EXPECT_EQ(walk(world, "wg0").device, "wan1");
+  world.wansDown = {{"wan1", "silent"}};
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+}
+
+TEST(Inside, AHostRouteOfNetifdChoosesNothing) {
+  World world = twoWans();
+  Route byNetifd = route("203.0.113.55/32", kWan1, "198.51.100.1");
+  byNetifd.protocol = 4;
+  world.routes.insert(byNetifd);
+  EXPECT_EQ(walk(world, "wg0").device, "wan1") << "somebody else's static route";
+  Config config;
+  config.netifd = true;
+  EXPECT_EQ(walk(world, "wg0", config).device, "wan0");
+}
+
+TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {
+  World world = twoWans();
+  world.routes.insert(route("10.60.0.0/16", kTunnel));
+  addTunnel(world, "10.60.0.9:51820");
+  const Steering steering = steer({}, world);
+  EXPECT_EQ(steering.tunnels.back().fwmark, FwmarkUse::none);
+  ASSERT_EQ(steering.notes.size(), 1U);
+  EXPECT_NE(steering.notes.front().find("10.60.0.0/16 dev wg0"), std::string::npos) << steering.notes.front();
+  const State state = desire({}, world);
+  EXPECT_FALSE(state.tunnelMarks.contains("wg1"));
+  EXPECT_TRUE(state.tunnelMarks.contains("wg0"));
+  EXPECT_FALSE(state.nft->table.endpoints.contains(*Endpoint::parse("10.60.0.9:51820")));
+}
+
+TEST(Nested, ATunnelThatCoversTheWorldInPiecesIsNoDecision) {
+  World world = twoWans();
+  for (const char* piece : {"0.0.0.0/2", "64.0.0.0/3", "96.0.0.0/4", "112.0.0.0/5", "120.0.0.0/6", "124.0.0.0/7",
+                            "126.0.0.0/8", "128.0.0.0/3", "160.0.0.0/5", "192.0.0.0/3"})
+    world.routes.insert(route(piece, kTunnel));
+  addTunnel(world, "203.0.113.99:51820");
+  EXPECT_EQ(walk(world, "wg1").device, "wan0");
+}
+
+TEST(Nested, AnotherPeerOfTheSameTunnelMayCarryOne) {
+  World world = twoWans();
+  world.routes.insert(route("10.60.0.0/16", kTunnel));
+  auto& peers = world.tunnels.edit().at("wg0").peers;
+  peers = {peer(1, "203.0.113.55:51820"), peer(2, "10.60.0.9:51820")};
+  peers[0].allowedIps = {*Prefix::parse("10.60.0.0/16")};
+  peers[1].allowedIps = {*Prefix::parse("10.61.0.0/16")};
+  const Steering steering = steer({}, world);
+  EXPECT_EQ(steering.tunnels.front().leftAlone.size(), 1U);
+  const State state = desire({}, world);
+  EXPECT_TRUE(state.tunnelMarks.empty()) << "its mark would be that of both";
+  EXPECT_EQ(state.nft->table.endpoints.at(kServer4), Slot{15});
+  peers[1].allowedIps = {*Prefix::parse("10.60.0.0/17")};
+  EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.empty()) << "a peer that carries itself is a loop";
+}
+
+TEST(Nested, WhoHasNamedWansMeansThem) {
+  World world = twoWans();
+  world.routes.insert(route("10.60.0.0/16", kTunnel));
+  addTunnel(world, "10.60.0.9:51820");
+  Config config = fiberAndLte();
+  config.policies = {policy("mobile", {{"lte", 1, 1}})};
+  config.tunnels = {tunnel("wg1", "mobile")};
+  EXPECT_EQ(walk(world, "wg1", config).device, "wan1");
+}
+
+TEST(Flows, TellTunnelsToOneServerApart) {
+  World world = twoWans();
+  addTunnel(world, "203.0.113.55:51820");
+  Config config = fiberAndLte();
+  config.policies = {policy("first", {{"fiber", 1, 1}}), policy("second", {{"lte", 1, 1}})};
+  config.tunnels = {tunnel("wg0", "first"), tunnel("wg1", "second")};
+  EXPECT_EQ(walk(world, "wg0", config).device, "wan0");
+  EXPECT_EQ(walk(world, "wg1", config).device, "wan1");
+  State state = desire(config, world);
+  const Flow first{kServer4, 51820};
+  const Flow second{kServer4, 51821};
+  EXPECT_EQ(state.nft->table.flows.at(first), Slot{1});
+  EXPECT_EQ(state.nft->table.flows.at(second), Slot{2});
+  state.tunnelMarks.clear();
+  const Packet unmarked{.destination = kServer4, .mark = {}, .source = {}, .sourcePort = 51821};
+  EXPECT_EQ(explain(state, world, unmarked).device, "wan1") << "also after its fwmark was reset";
+}
+
+TEST(Flows, OfADisabledTunnelAreLeftAlone) {
+  World world = twoWans();
+  addTunnel(world, "203.0.113.55:51820");
+  Config config;
+  config.tunnels = {tunnel("wg1", std::string{kDefaultPolicy})};
+  config.tunnels.front().enabled = false;
+  const State state = desire(config, world);
+  EXPECT_EQ(state.nft->table.flows.at({kServer4, 51821}), std::nullopt);
+}
+
+TEST(Families, WithoutAWanAreLeftAloneWhereSomethingElseLeadsOut) {
+  World world = twoWans();
+  std::erase_if(world.routes, [](const Route& each) { return each.family() == Family::v4; });
+  world.links.emplace(kOther, link(kOther, "clat", "tun"));
+  world.routes.insert(route("0.0.0.0/0", kOther, "", 2048));
+  world.routes.insert(route("10.0.0.0/8", kTunnel));
+  EXPECT_EQ(walk(world, "wg0").device, "clat");
+  EXPECT_EQ(steer({}, world).families, std::vector<Family>{Family::v6});
+  world.routes.insert(route("0.0.0.0/1", kTunnel));
+  world.routes.insert(route("128.0.0.0/1", kTunnel));
+  EXPECT_EQ(steer({}, world).families.size(), 2U) << "nothing is lost where the tunnel carries itself";
+  Config config;
+  config.wans = {wan("v6", "wan0", 1), wan("clat", "clat", 2)};
+  EXPECT_EQ(walk(world, "wg0", config).device, "clat") << "named, it is a WAN";
+}
+
+TEST(ForeignMarks, AreNotGivenOut) {
+  World world = twoWans();
+  Rule hash = kernelRule(Family::v4, 32765, TableId{77});
+  hash.invert = true;
+  hash.mark = {0xf36f1f6d, 0xffffffff};
+  world.rules.insert(hash);
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xf36f1f6d};
+  addTunnel(world, "203.0.113.99:51820");
+  const State state = desire({}, world);
+  EXPECT_EQ(state.tunnelMarks.at("wg1"), Mark{0xe0000000});
+  EXPECT_TRUE(state.nft->table.foreignMarks.contains(Mark{0xf36f1f6d}));
+  EXPECT_TRUE(conflicts({}, world, steer({}, world)).empty());
+}
+
+/// wg-quick takes any fwmark that it finds on its device for its own, and names it in rules.
+TEST(ForeignMarks, ThatWereOursAreTheirOwnersFromThenOn) {
+  World world = twoWans();
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xf0000000};
+  Rule quick = kernelRule(Family::v4, 69, TableId{0xf0000000});
+  quick.invert = true;
+  quick.mark = {0xf0000000, 0xffffffff};
+  world.rules.insert(quick);
+  const State state = desire({}, world);
+  EXPECT_FALSE(state.tunnelMarks.contains("wg0"));
+  EXPECT_TRUE(state.nft->table.foreignMarks.contains(Mark{0xf0000000}));
+  EXPECT_FALSE(state.nft->table.ownMarks.contains(Mark{0xf0000000}));
+}
+
+TEST(Jump, LeadsOurPacketsPastRulesThatTakeEverything) {
+  World world = twoWans();
+  Rule before = kernelRule(Family::v4, 11, TableId{1000});
+  before.invert = true;
+  before.mark = {911, 0xffffffff};
+  world.rules.insert(before);
+  world.routes.insert([] {
+    Route into = route("0.0.0.0/0", kTunnel);
+    into.table = TableId{1000};
+    return into;
+  }());
+  const State state = desire({}, world);
+  const auto jump = std::ranges::find(state.rules, RuleAction::goto_, &Rule::action);
+  ASSERT_NE(jump, state.rules.end());
+  EXPECT_EQ(jump->priority, 10U);
+  EXPECT_EQ(jump->gotoPriority, 70U);
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+  const Endpoint elsewhere{Address::v4(203, 0, 113, 77), 443};
+  EXPECT_EQ(explain(state, world, {.destination = elsewhere, .mark = Mark{0x100}, .source = {}}).device, "wg0")
+      << "nobody else's packets see it";
+}
+
+TEST(Jump, IsNotMadeForRulesAboutSomethingInParticular) {
+  World world = twoWans();
+  Rule before = kernelRule(Family::v4, 11, TableId{1000});
+  before.destination = Prefix::parse("10.0.0.0/8");
+  world.rules.insert(before);
+  const State state = desire({}, world);
+  EXPECT_EQ(std::ranges::find(state.rules, RuleAction::goto_, &Rule::action), state.rules.end());
+}
+
+TEST(Sources, OfTheRouteAreUsedWhereverTheirAddressIs) {
+  World world = twoWans();
+  world.links.emplace(IfIndex{1}, link(IfIndex{1}, "lo"));
+  world.links.at(IfIndex{1}).loopback = true;
+  world.addresses.insert(address(IfIndex{1}, "192.0.2.200/32"));
+  world.routes.erase(route("0.0.0.0/0", kWan0, "192.0.2.1", 10));
+  Route own = route("0.0.0.0/0", kWan0, "192.0.2.1", 10);
+  own.preferredSource = Address::parse("192.0.2.200");
+  world.routes.insert(own);
+  EXPECT_EQ(walk(world, "wg0").source, Address::parse("192.0.2.200"));
+}
+
+TEST(Sources, ThatAreNoAddressOfThisHostAreNotMirrored) {
+  World world = twoWans();
+  Route stale = route("0.0.0.0/0", kWan0, "192.0.2.1", 5);
+  stale.preferredSource = Address::parse("192.0.2.77");
+  world.routes.insert(stale);
+  for (const Route& each : desire({}, world).routes) EXPECT_NE(each.preferredSource, stale.preferredSource);
+}
+
+TEST(Sources, OfADelegatedPrefixAreTheLansAndNeverATunnels) {
+  World world = withLan();
+  std::erase_if(world.addresses, [](const InterfaceAddress& own) { return own.address.family() == Family::v6; });
+  world.addresses.insert(address(kLan, "2001:db8:a1:1::1/64"));
+  world.addresses.insert(address(kTunnel, "2001:db8:f:8000::2/128"));
+  world.routes.erase(route("::/0", kWan1, "2001:db8:20::1", 20));
+  world.tunnels.edit().at("wg0").peers = {peer(1, "[2001:db8:f::55]:51820")};
+  EXPECT_EQ(walk(world, "wg0").source, Address::parse("2001:db8:a1:1::1"));
+}
+
+TEST(Gateways, TwoOnOneDeviceAreTwoWans) {
+  World world = twoWans();
+  world.routes.insert(route("0.0.0.0/0", kWan0, "192.0.2.254", 15));
+  const Steering steering = steer({}, world);
+  ASSERT_EQ(steering.wans.size(), 3U);
+  const auto second = std::ranges::find(steering.wans, "wan0 via 192.0.2.254", &Wan::name);
+  ASSERT_NE(second, steering.wans.end());
+  EXPECT_EQ(second->slot, Slot{3});
+  const State state = desire({}, world);
+  EXPECT_EQ(state.nft->table.wans.size(), 2U) << "what comes in cannot be told apart";
+  World silent = world;
+  silent.stalled = {{{"wg0", key(1)}, {.wan = "wan0 via 192.0.2.254", .why = "no answer"}}};
+  const Walk diverted = walk(silent, "wg0");
+  EXPECT_EQ(diverted.gateway, Address::parse("192.0.2.254"));
+}
+
+TEST(Found, WansHaveTheirDefaultsInOtherTablesWhereMainHasNone) {
+  World world = twoWans();
+  std::erase_if(world.routes, [](const Route& each) { return each.destination.isDefault(); });
+  for (const auto& [device, gateway, table] :
+       {std::tuple{kWan0, "192.0.2.1", 201U}, std::tuple{kWan1, "198.51.100.1", 202U}}) {
+    Route own = route("0.0.0.0/0", device, gateway);
+    own.table = TableId{table};
+    world.routes.insert(own);
+  }
+  Rule marked = kernelRule(Family::v4, 100, TableId{202});
+  marked.mark = {0x1c0000, 0x7e0000};
+  world.rules.insert(marked);
+  world.rules.insert(kernelRule(Family::v4, 32767, TableId{201}));
+  EXPECT_EQ(walk(world, "wg0").device, "wan0") << "where an unmarked packet goes";
+}
+
+}  // namespace
+}  // namespace wgsteer

@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Hosts as they are: what was reached before wgsteer is reached after, by the same device, and nobody else's is touched.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+inner4_site=10.97.0.2 inner6_site=fd97::2
+
+# A tunnel `wgh` of the router to a peer on another host, which answers in it.
+site_up() { # HOST ADDRESS
+  wireguard_go "$1" site
+  tunnel_configuration "$kPhoneKey" "$kServicePort" "$kRouterKey" 10.97.0.1/32,fd97::1/128 |
+    in_host "$1" wg setconf site /dev/stdin
+  in_host "$1" ip -batch - <<SITE
+addr add $inner4_site/24 dev site
+addr add $inner6_site/64 dev site
+link set site up
+SITE
+  wireguard_go router wgh
+  tunnel_configuration "$kRouterKey" 0 "$kPhoneKey" 10.97.0.0/24,fd97::/64 "$(socket_address "$2" "$kServicePort")" |
+    router wg setconf wgh /dev/stdin
+  router ip -batch - <<'ROUTER'
+addr add 10.97.0.1/24 dev wgh
+addr add fd97::1/64 dev wgh
+link set wgh up
+ROUTER
+}
+
+site_answers() {
+  local site=$inner4_site
+  [[ $family == 4 ]] || site=$inner6_site
+  quietly router ping -n -c 1 -W 1 "$site"
+}
+
+# Begins its handshake anew, so that no source or route from before hides anything.
+site_forget() { # ADDRESS
+  local peer
+  peer=$(public_key "$kPhoneKey")
+  router wg set wgh peer "$peer" remove
+  router wg set wgh peer "$peer" endpoint "$(socket_address "$1" "$kServicePort")" allowed-ips 10.97.0.0/24,fd97::/64
+}
+
+reached_before_and_after() { # ADDRESS
+  await 20 'without wgsteer, the site answers' site_answers
+  daemon_start_and_converge
+  site_forget "$1"
+  await 20 'with wgsteer, the site answers' site_answers
+}
+
+# NetworkManager, dhcpcd and netifd with a metric write a LAN's prefix as a route, and its address with noprefixroute.
+case_lan_without_prefix_route() {
+  local lan=192.168.1.50
+  [[ $family == 4 ]] || lan=fd01::50
+  topology_up
+  topology_lan
+  router ip -batch - <<'ROUTER'
+addr del 192.168.1.1/24 dev lan0
+addr del fd01::1/64 dev lan0
+addr add 192.168.1.1/24 dev lan0 noprefixroute
+addr add fd01::1/64 dev lan0 noprefixroute
+route add 192.168.1.0/24 dev lan0 proto kernel scope link src 192.168.1.1 metric 425
+route add fd01::/64 dev lan0 proto kernel metric 425
+ROUTER
+  site_up phone "$lan"
+  reached_before_and_after "$lan"
+}
+
+# A site behind a router of the LAN; the route comes by hand, or by a routing protocol while the daemon runs.
+case_behind_a_router_of_the_lan() {
+  local site=10.50.0.9 prefix=10.50.0.0/16 via=192.168.1.50
+  [[ $family == 4 ]] || site=fd50::9 prefix=fd50::/32 via=fd01::50
+  topology_up
+  topology_lan
+  in_host phone ip -"$family" addr add "$site" dev lo
+  router_ip route add "$prefix" via "$via" proto static
+  site_up phone "$site"
+  reached_before_and_after "$site"
+  router_ip route del "$prefix"
+  router_ip route add "$prefix" via "$via" proto ospf metric 20
+  site_forget "$site"
+  await 20 'also by a route that was learned' site_answers
+}
+
+# A second tunnel whose server is reached through the first: not steered, and told.
+case_tunnel_in_a_tunnel() {
+  local site=10.60.0.9 prefix=10.60.0.0/16
+  [[ $family == 4 ]] || site=fd60::9 prefix=fd60::/32
+  topology_up
+  in_host server ip -"$family" addr add "$site" dev lo
+  tunnel_up
+  router_ip route add "$prefix" dev "$tunnel_device"
+  site_up server "$site"
+  reached_before_and_after "$site"
+  check 'told' has_line "wgh: peer .* is left alone: main reaches it through a tunnel" wgsteer check
+  equal 'its fwmark is its own' off "$(router wg show wgh fwmark)"
+}
+
+# A host route by hand chooses a WAN, as long as that works.
+case_host_route_chooses_a_wan() {
+  endpoint=203.0.113.56
+  [[ $family == 4 ]] || endpoint=2001:db8:cafe::56
+  topology_up
+  router_ip route add "$endpoint" via "${wan_gateway[1]}" dev wan1
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 1 'by the WAN of the host route'
+  wan_link_down 1
+  comes_to_rest_on 0 'that WAN is gone'
+}
+
+# VRF hosts and Cilium have `lookup local` elsewhere.
+case_local_table_is_not_asked_first() {
+  topology_up
+  router_ip rule add pref 32765 lookup local
+  router_ip rule del pref 0
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'steered'
+}
+
+server_sees() { in_host server wg show wgs0 endpoints; }
+
+# The public address is on lo, and the route says so; the WAN's own is of a transfer network.
+case_source_on_the_loopback_device() {
+  local service=192.0.2.200
+  [[ $family == 4 ]] || service=2001:db8:10::200
+  topology_up
+  router_ip addr add "$service" dev lo
+  in_host isp0 ip -"$family" route add "$service" via "${wan_address[0]}" dev customer
+  router_ip route replace default via "${wan_gateway[0]}" dev wan0 src "$service" metric 100
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  check 'the source of the route' has_line "[[:blank:]]\[?${service//./\\.}\]?:" server_sees
+  steady_on 0 'steered'
+  router_ip route replace default via "${wan_gateway[0]}" dev wan0 metric 100
+}
+
+two_wans() {
+  printf '[[wan]]\nname = "dsl1"\ndevice = "wan0"\n[[wan]]\nname = "dsl2"\ndevice = "wan1"\n'
+}
+
+# One server, one port, two tunnels, each by a line of its own: an endpoint does not tell them apart.
+case_two_tunnels_to_one_server() {
+  topology_up
+  { two_wans; printf '[[tunnel]]\ninterface = "wg0"\nuse_wan = ["dsl1"]\n[[tunnel]]\ninterface = "wgx"\nuse_wan = ["dsl2"]\n'; } \
+    >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  tunnel_up route_halves
+  in_host server wg set wgs0 peer "$(public_key "$kPhoneKey")" allowed-ips 10.96.0.2/32
+  wireguard_go router wgx
+  tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.96.0.0/24 "$(socket_address "$endpoint" "$kPort")" |
+    router wg setconf wgx /dev/stdin
+  router ip link set wgx up
+  daemon_start_and_converge
+  router wg set wgx peer "$(public_key "$kServerKey")" persistent-keepalive 1
+  tunnel_forget
+  traffic_start
+  await_handshake
+  counters_reset
+  await_traffic 'the first tunnel'
+  await 10 'by its own line' at_least 5 right 0
+  await 10 'and the second by its own' at_least 2 right 1
+  nothing_misrouted 'two tunnels'
+  check 'nobody has roamed' has_line "$(public_key "$kPhoneKey").*[[:blank:]]\[?${wan_address[1]//./\\.}" server_sees
+}
+
+# NixOS' firewall and older firewalld look for the way back at mangle, newer ones later; all with the mark.
+case_reverse_path_filters_of_nftables() {
+  local priority
+  steered_tunnel_up
+  for priority in mangle 'mangle + 10' 'filter + 10'; do
+    router nft -f - <<RULES
+table inet rpfilter {
+  chain filter {
+    type filter hook prerouting priority $priority; policy accept;
+    icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
+    fib saddr . mark . iif oif missing counter drop
+  }
+}
+RULES
+    await_traffic "a filter at $priority"
+    equal "dropped at $priority" 0 "$(router nft list table inet rpfilter | awk '$8 == "packets" || /packets/ { for (i = 1; i < NF; i++) if ($i == "packets") print $(i + 1) }')"
+    router nft delete table inet rpfilter
+  done
+}
+
+# UniFi, and networkd's RouteTable=: each WAN's default is in a table of its own, and main has none.
+case_defaults_that_are_not_in_main() {
+  topology_up
+  router_ip route flush default
+  router_ip route add default via "${wan_gateway[0]}" dev wan0 table 201
+  router_ip route add default via "${wan_gateway[1]}" dev wan1 table 202
+  router_ip rule add pref 32501 fwmark 0x1c0000/0x7e0000 lookup 202
+  router_ip rule add pref 32767 lookup 201
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'without a configuration'
+}
+
+# networkd's rules for a tunnel stand before ours and take everything that has another mark.
+case_foreign_rules_before_ours() {
+  tunnel_fwmark=911
+  topology_up
+  tunnel_up
+  router_ip route add default dev "$tunnel_device" table 1000
+  router_ip rule add pref 10 lookup main suppress_prefixlength 0
+  router_ip rule add pref 11 not fwmark 911 lookup 1000
+  in_host server wg set wgs0 peer "$(public_key "$kPhoneKey")" allowed-ips 10.96.0.2/32
+  wireguard_go router wgx
+  tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.96.0.0/24 "$(socket_address "$endpoint" "$kPort")" |
+    router wg setconf wgx /dev/stdin
+  router ip link set wgx up
+  daemon_start_and_converge
+  router wg set wgx peer "$(public_key "$kServerKey")" persistent-keepalive 1
+  traffic_start
+  await_handshake
+  await 10 'the second tunnel does not go into the first' \
+    has_line "$(public_key "$kPhoneKey").*[[:blank:]]\[?${wan_address[0]//./\\.}" server_sees
+  nothing_misrouted 'two tunnels'
+  router_ip rule del pref 10
+  router_ip rule del pref 11
+  await 5 'nothing stands before us any more' fails has_line goto router_ip rule show
+}
+
+# What one object cannot have, no other object pays for.
+
+case_read_only_sysctls() {
+  topology_up
+  router mount --bind /proc/sys /proc/sys
+  router mount -o remount,ro,bind /proc/sys
+  daemon_start
+  await 10 'rules are there' has_line 'proto 87' router_ip rule show
+  tunnel_up route_halves
+  await 5 'a tunnel that comes is protected' prints 0xf0000000 tunnel_mark
+  traffic_start
+  await_handshake
+  steady_on 0 'steered'
+  daemon_stop TERM
+  quietly wgsteer flush
+  equal 'rules that are left' '' "$(router_ip rule show | grep 'proto 87' || true)"
+}
+
+case_somebody_elses_table_of_our_name() {
+  steered_tunnel_up
+  router nft -f - <<'RULES'
+delete table inet wgsteer
+table inet wgsteer {
+  chain theirs { type filter hook input priority 0; }
+}
+RULES
+  await 5 'told' has_line 'table inet wgsteer is somebody else' wgsteer check
+  wireguard_go router wgx
+  router ip link set wgx up
+  await 5 'marks do not wait for the table' prints 0xf0000000 router wg show wgx fwmark
+  steady_on 0 'without a table'
+  check 'theirs stays' has_line 'chain theirs' router nft list table inet wgsteer
+  router nft delete table inet wgsteer
+  await 5 'ours is back' converged
+}
+
+run_cases "$@"
