@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Other people's netfilter chains, as a plain value: what their rules look at, and what they do to a packet. A rule is
+// a list of steps over registers, as in the kernel's nf_tables machine; a match or target of xtables is put into the
+// same words. What this program does not follow is there as "may match" or "may end here", never left out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer::firewall {
+
+using Bytes = std::vector<std::uint8_t>;
+
+/// Words of four bytes: the kernel's sixteen, and four more for what xtables does without registers.
+using Register = std::uint8_t;
+inline constexpr std::size_t kWordSize = 4;
+inline constexpr std::size_t kRegisters = 20;
+inline constexpr Register kScratch = 16;
+
+/// Integers are in the byte order of the kernel's registers: the host's, but for `etherType` and all of a payload.
+enum class Field : std::uint8_t {
+  mark,
+  connectionMark,
+  connectionState,
+  inputIndex,
+  outputIndex,
+  inputName,
+  outputName,
+  nfProtocol,
+  l4Protocol,
+  etherType,
+};
+
+/// Bits of Field::connectionState: NF_CT_STATE_BIT() in the kernel.
+inline constexpr std::uint32_t kEstablished = 1U << 1U;
+inline constexpr std::uint32_t kNew = 1U << 3U;
+
+struct LoadField {
+  Field field = Field::mark;
+  Register to = 0;
+  bool operator==(const LoadField&) const = default;
+};
+
+enum class Header : std::uint8_t { network, transport };
+
+struct LoadPayload {
+  Header header = Header::network;
+  std::uint32_t offset = 0;
+  std::uint32_t length = 0;
+  Register to = 0;
+  bool operator==(const LoadPayload&) const = default;
+};
+
+/// A question to the routing tables: the `fib` expression, the `rpfilter` and `addrtype` matches.
+struct LoadRoute {
+  enum class Result : std::uint8_t { index, name, type, present };
+  bool ofSource = true;  ///< else of the destination
+  bool withMark = false;
+  bool byInput = false;       ///< found only if it leads back by the device that the packet came in by
+  bool prefersInput = false;  ///< that device is tried first (rpfilter of IPv6)
+  Result result = Result::index;
+  Register to = 0;
+  bool operator==(const LoadRoute&) const = default;
+};
+
+struct LoadValue {
+  Bytes value;
+  Register to = 0;
+  bool operator==(const LoadValue&) const = default;
+};
+
+/// Loads what nobody can know, or what this program does not follow.
+struct LoadUnknown {
+  std::string what;
+  Register to = 0;
+  bool operator==(const LoadUnknown&) const = default;
+};
+
+/// to = (from & mask) ^ toggled
+struct MaskXor {
+  Register from = 0;
+  Register to = 0;
+  Bytes mask;
+  Bytes toggled;
+  bool operator==(const MaskXor&) const = default;
+};
+
+/// to = (one & oneMask) ^ (other & otherMask): what CONNMARK does between a packet and its connection.
+struct Combine {
+  Register to = 0;
+  Register one = 0;
+  std::uint32_t oneMask = 0;
+  Register other = 0;
+  std::uint32_t otherMask = 0;
+  bool operator==(const Combine&) const = default;
+};
+
+enum class Relation : std::uint8_t { equal, notEqual, less, lessOrEqual, greater, greaterOrEqual };
+
+struct Compare {
+  Register from = 0;
+  Relation relation = Relation::equal;
+  Bytes value;
+  bool operator==(const Compare&) const = default;
+};
+
+struct Within {
+  Register from = 0;
+  Bytes first;
+  Bytes last;
+  bool inverted = false;
+  bool operator==(const Within&) const = default;
+};
+
+struct Verdict {
+  enum class Kind : std::uint8_t {
+    accept,
+    drop,
+    reject,
+    jump,
+    goto_,
+    return_,
+    next,    ///< goes on with the next rule
+    mayEnd,  ///< a queue, a target that is not known
+  };
+  Kind kind = Kind::accept;
+  std::string chain;  ///< of jump and goto; of mayEnd: what it is
+  bool operator==(const Verdict&) const = default;
+};
+
+/// The elements of a small anonymous set, in the order of their keys.
+struct Set {
+  struct Element {
+    Bytes key;
+    bool endsInterval = false;  ///< this key is the first that no longer belongs to the one before
+    Bytes data;                 ///< of a map
+    std::optional<Verdict> verdict;
+  };
+  std::vector<Element> elements;
+  std::optional<Element> forOthers;  ///< the catch-all `*`
+  bool intervals = false;
+};
+
+struct Lookup {
+  std::string name;
+  Register from = 0;
+  std::optional<Register> to;  ///< of a map
+  bool verdicts = false;       ///< a map to verdicts
+  bool inverted = false;
+  std::shared_ptr<const Set> set;  ///< none: a named or a large one, whose elements nobody has asked for
+  bool operator==(const Lookup&) const = default;
+};
+
+struct StoreMark {
+  Register from = 0;
+  bool ofConnection = false;
+  bool operator==(const StoreMark&) const = default;
+};
+
+/// The packet is no longer tracked.
+struct Untrack {
+  bool operator==(const Untrack&) const = default;
+};
+
+/// A condition that is not followed.
+struct MayMatch {
+  std::string what;
+  bool operator==(const MayMatch&) const = default;
+};
+
+using Step = std::variant<LoadField, LoadPayload, LoadRoute, LoadValue, LoadUnknown, MaskXor, Combine, Compare, Within,
+                          Lookup, StoreMark, Untrack, MayMatch, Verdict>;
+
+struct Rule {
+  std::vector<Step> steps;
+};
+
+enum class TableFamily : std::uint8_t { ip, ip6, inet };
+enum class HookPoint : std::uint8_t { prerouting, input, forward, output, postrouting };
+
+struct Hook {
+  HookPoint point = HookPoint::output;
+  std::int32_t priority = 0;
+  bool routes = false;  ///< of type route: a changed mark makes the kernel route the packet again
+  bool accepts = true;  ///< by its policy
+};
+
+struct Chain {
+  TableFamily family = TableFamily::inet;
+  std::string table;
+  std::string name;
+  std::optional<Hook> hook;
+  std::vector<Rule> rules;
+};
+
+/// All chains but ours.
+struct Firewall {
+  std::vector<Chain> chains;
+  /// Tables of iptables-legacy, which nobody but itself can read: "ip filter".
+  std::vector<std::string> legacyTables;
+};
+
+/// "ip mangle", as nft has it.
+std::string nameOf(const Chain& chain);
+/// What the rule says, about as nft would put it: "oifname != "wg0" meta mark != 0x0000ca6c reject".
+std::string gist(const Rule& rule);
+
+}  // namespace wgsteer::firewall

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What other people's netfilter chains do to WireGuard's packets and to our probes: for the `check` verb.
+#pragma once
+
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/firewall.hpp"
+#include "wgsteer/core/inspect.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// `state` is what is (or will be) installed. `world` needs all routes if asksRoutes().
+std::vector<Finding> inspectFirewall(const firewall::Firewall& firewall, const Config& config, const World& world,
+                                     const Steering& steering, const State& state);
+/// Whether a chain or a filter of the kernel looks up where packets come from.
+bool asksRoutes(const firewall::Firewall& firewall, const World& world);
+
+/// Devices that may be tunnels which nobody can look into.
+std::vector<Finding> inspectUnknownTunnels(const World& world);
+
+}  // namespace wgsteer

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One rule and one packet, three-valued: a rule matches, does not, or may; a bit of a register is known or not.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/firewall.hpp"
+
+namespace wgsteer::firewall {
+
+/// A packet of a tunnel, or a probe of ours, as netfilter sees it. What is not there is not known.
+struct Sample {
+  Family family = Family::v4;
+  std::uint8_t protocol = 17;
+  std::optional<Address> source = std::nullopt;
+  std::optional<Address> destination = std::nullopt;
+  std::optional<std::uint16_t> sourcePort = std::nullopt;
+  std::optional<std::uint16_t> destinationPort = std::nullopt;
+  IfName device;  ///< that it leaves by, or has come in by
+  IfIndex deviceIndex = {};
+  bool incoming = false;
+  Mark mark = {};
+  std::uint32_t connectionState = kNew;
+  MarkMatch expected = {};  ///< the bits of the mark that lead it the right way, and what they have to be
+  /// The mark that our chains give it when it has none, as right as the other one.
+  std::optional<MarkMatch> again = std::nullopt;
+};
+
+/// A mark of which some bits may not be known.
+struct PartialMark {
+  std::uint32_t value = 0;
+  std::uint32_t known = 0xffffffff;
+  bool isKnown(std::uint32_t mask) const { return (known & mask) == mask; }
+  bool operator==(const PartialMark&) const = default;
+};
+
+/// Is there a route to an address (by the device that the packet came in by), for this mark?
+struct RouteQuestion {
+  LoadRoute load;
+  Address target;
+  std::optional<Address> other;  ///< the packet's other address
+  Mark mark;
+};
+/// Nothing: not known.
+using RouteOracle = std::function<std::optional<bool>(const RouteQuestion&, const Sample&)>;
+
+enum class Match : std::uint8_t { no, maybe, yes };
+
+struct RuleResult {
+  Match match = Match::yes;
+  std::optional<Verdict> verdict;
+  bool setsExpectedBits = false;  ///< of Sample::expected, for certain
+};
+
+class Machine {
+ public:
+  explicit Machine(RouteOracle oracle) : oracle_(std::move(oracle)) {}
+
+  void load(const Sample& sample);
+  void enter(HookPoint point, std::int32_t priority);
+  /// `certain`: that the packet gets as far as this rule.
+  RuleResult run(const Rule& rule, bool certain);
+
+  const Sample& sample() const { return sample_; }
+  PartialMark mark() const { return mark_; }
+  void setMark(PartialMark mark) { mark_ = mark; }
+  void forgetMark() { mark_.known = 0; }
+
+ private:
+  using Span = std::span<const std::uint8_t>;
+
+  void step(const LoadField& load, RuleResult& result);
+  void step(const LoadPayload& load, RuleResult& result);
+  void step(const LoadRoute& load, RuleResult& result);
+  void step(const LoadValue& load, RuleResult& result);
+  void step(const LoadUnknown& load, RuleResult& result);
+  void step(const MaskXor& change, RuleResult& result);
+  void step(const Combine& change, RuleResult& result);
+  void step(const Compare& test, RuleResult& result);
+  void step(const Within& test, RuleResult& result);
+  void step(const Lookup& lookup, RuleResult& result);
+  void step(const StoreMark& change, RuleResult& result);
+  void step(const Untrack& untrack, RuleResult& result);
+  void step(const MayMatch& test, RuleResult& result);
+  void step(const Verdict& verdict, RuleResult& result);
+
+  void storeRouteResult(const LoadRoute& load, std::optional<bool> found);
+  void take(const Lookup& lookup, const Set::Element& element, RuleResult& result);
+
+  void put(Register to, Span bytes);
+  void putUnknown(Register to, std::size_t size);
+  void putWord(Register to, std::uint32_t value, std::uint32_t known = 0xffffffff);
+  void putName(Register to, const IfName& name);
+  PartialMark word(Register from) const;
+  Match equals(Register from, Span value) const;
+  bool allKnown(Register from, std::size_t size) const;
+  Span at(Register from, std::size_t size) const;
+
+  static constexpr std::size_t kBytes = kRegisters * kWordSize;
+
+  RouteOracle oracle_;
+  Sample sample_;
+  HookPoint point_ = HookPoint::output;
+  PartialMark mark_;
+  PartialMark connectionMark_;
+  bool untracked_ = false;
+  bool afterConntrack_ = true;
+  bool certain_ = true;
+
+  std::array<std::uint8_t, kBytes> bytes_{};
+  std::array<std::uint8_t, kBytes> known_{};  ///< bits
+};
+
+}  // namespace wgsteer::firewall

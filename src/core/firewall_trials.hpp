@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The packets that other people's chains are tried with: those of the tunnels, their answers, and our own probes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/state.hpp"
+#include "wgsteer/core/world.hpp"
+
+#include "firewall_walk.hpp"
+
+namespace wgsteer::firewall {
+
+enum class Purpose : std::uint8_t {
+  sent,      ///< from a tunnel to its peer
+  answer,    ///< from a peer
+  arrival,   ///< from a peer that comes to us
+  probe,     ///< of a WAN
+  mayProbe,  ///< what a WAN would be probed with, or asked for names
+};
+
+struct Trial {
+  Sample sample;
+  Purpose purpose = Purpose::sent;
+  std::string what;  ///< "wg0's packets to 203.0.113.55:51820"
+  std::vector<OwnStamp> ours;
+};
+
+/// Some of each kind are enough: a tunnel's peers that go the same way are in the same case.
+std::vector<Trial> trials(const Config& config, const World& world, const Steering& steering, const State& state);
+
+}  // namespace wgsteer::firewall

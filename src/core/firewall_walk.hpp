@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The way of one packet through other people's chains, with ours in between. Only what happens for certain is told.
+#pragma once
+
+#include <array>
+#include <limits>
+#include <map>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "firewall_machine.hpp"
+
+namespace wgsteer::firewall {
+
+/// What one of our own chains does to the sample's mark: sets Sample::again, always or when there is none.
+struct OwnStamp {
+  std::int32_t priority = 0;
+  bool onlyWhenCleared = false;
+};
+
+struct Place {
+  const Chain* base = nullptr;
+  const Chain* chain = nullptr;
+  const Rule* rule = nullptr;  ///< none: the policy of the base chain
+  bool operator==(const Place&) const = default;
+};
+
+struct Happening {
+  enum class Kind : std::uint8_t {
+    rerouted,  ///< by another mark than the expected one
+    lost,      ///< the mark is not the expected one where it is still needed
+    dropped,
+    rejected,
+  };
+  Kind kind = Kind::dropped;
+  Place place;
+  bool operator==(const Happening&) const = default;
+};
+
+class Walker {
+ public:
+  /// `oursFirst`: where priorities are equal.
+  Walker(const Firewall& firewall, RouteOracle oracle, bool oursFirst);
+
+  /// `known`: the bits of its mark that are.
+  void begin(const Sample& sample, std::uint32_t known = 0xffffffff);
+  /// Through the chains of one hook, those with a priority from `first` to below `end`. False: it was dropped.
+  bool pass(HookPoint point, std::span<const OwnStamp> ours, std::int32_t first = kFirst, std::int32_t end = kLast);
+  /// Tells if the packet was routed by another mark than the expected one, or has one; and puts it right.
+  void inspectMark();
+  const std::vector<Happening>& happened() const { return happened_; }
+
+  static constexpr std::int32_t kFirst = std::numeric_limits<std::int32_t>::min();
+  static constexpr std::int32_t kLast = std::numeric_limits<std::int32_t>::max();
+
+ private:
+  struct End {
+    std::optional<bool> accepted;  ///< none: goes on in the calling chain
+    bool mayAccept = false;        ///< by a rule that may match
+  };
+  /// What is known on the way through one chain.
+  struct Progress {
+    const Chain& chain;
+    unsigned depth = 0;
+    bool certain = true;  ///< that the packet gets as far as the next rule
+    bool mayAccept = false;
+  };
+
+  void passBase(const Chain& base);
+  bool isGone() const;
+  void apply(const OwnStamp& own);
+  void put(MarkMatch right);
+  bool isWrong() const;
+  End walk(const Chain& chain, bool certain, unsigned depth);
+  std::optional<End> act(const Verdict& verdict, bool sure, const Rule& rule, Progress& progress);
+  std::optional<End> follow(const Verdict& verdict, bool sure, Progress& progress);
+  void loseTrack(Progress& progress);
+
+  Machine machine_;
+  bool oursFirst_;
+  std::map<std::tuple<TableFamily, std::string_view, std::string_view>, const Chain*> byName_;
+  std::array<std::vector<const Chain*>, 5> byHook_;
+  const Chain* base_ = nullptr;
+  Place lastSetter_;
+  std::optional<Place> misrouted_;  ///< who made the kernel route it anew, by a wrong mark
+  std::size_t rulesLeft_ = 0;
+  std::vector<Happening> happened_;
+};
+
+}  // namespace wgsteer::firewall
