@@ -18,12 +18,21 @@
 
 #include "netlink/wire.hpp"
 #include "nft/events.hpp"
+#include "nft/foreign_rule.hpp"
 #include "nft/observed_table.hpp"
 
 using namespace wgsteer;
 using namespace wgsteer::nft;
 
 namespace {
+
+/// As if it were somebody else's.
+void takeAsForeign(const nlmsghdr* message) {
+  const auto parts = netlink::partsOf<nfgenmsg>(message);
+  if (!parts) return;
+  const auto expressions = netlink::Attributes<NFTA_RULE_MAX>(parts->attributes).at(NFTA_RULE_EXPRESSIONS);
+  if (expressions) (void)firewall::gist(foreignRule(*expressions, firewall::TableFamily::ip6));
+}
 
 void take(const nlmsghdr* message, ObservedTable& observed, std::size_t& elements) {
   switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
@@ -35,6 +44,7 @@ void take(const nlmsghdr* message, ObservedTable& observed, std::size_t& element
       break;
     case NFT_MSG_NEWRULE:
       takeRule(message, observed);
+      takeAsForeign(message);
       break;
     case NFT_MSG_NEWSET:
       takeSet(message, observed);
