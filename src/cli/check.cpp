@@ -6,6 +6,7 @@
 #include "wgsteer/core/inspect.hpp"
 
 #include "cli/common.hpp"
+#include "cli/firewall_check.hpp"
 #include "cli/networkd_check.hpp"
 #include "cli/verbs.hpp"
 
@@ -48,6 +49,7 @@ int check(const Options& options) {
   const Steering steering = steer(host->config, world);
   auto findings = inspect(host->config, world, steering, desire(host->config, world, steering));
   std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
+  std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, &Finding::severity);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

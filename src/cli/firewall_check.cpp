@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/firewall_check.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "wgsteer/core/inspect_firewall.hpp"
+
+#include "config/file.hpp"
+#include "nft/foreign_chains.hpp"
+
+namespace wgsteer::cli {
+
+namespace {
+
+/// One table a line. The file is there when the kernel has legacy iptables, and is empty when nobody uses it.
+void takeLegacyTables(const char* file, const std::string& family, std::vector<std::string>& tables) {
+  const auto names = config::readFile(file);
+  if (!names) return;
+  for (std::size_t at = 0; at < names->size();) {
+    const std::size_t end = std::min(names->find('\n', at), names->size());
+    if (end > at) tables.push_back(family + names->substr(at, end - at));
+    at = end + 1;
+  }
+}
+
+Finding unread(const Error& error) {
+  return {Severity::advice, "the firewall could not be looked at: " + error.toString(),
+          "look at nft list ruleset yourself for rules that change or test marks, or run wgsteer check again"};
+}
+
+}  // namespace
+
+std::vector<Finding> inspectFirewall(const Host& host) {
+  std::vector<Finding> findings = inspectUnknownTunnels(host.picture.world);
+  auto firewall = nft::readForeignChains();
+  if (!firewall) {
+    findings.push_back(unread(firewall.error()));
+    firewall = firewall::Firewall{};
+  }
+  takeLegacyTables("/proc/net/ip_tables_names", "ip ", firewall->legacyTables);
+  takeLegacyTables("/proc/net/ip6_tables_names", "ip6 ", firewall->legacyTables);
+  World world = host.picture.world;
+  // A reverse path filter finds more than default routes, if there is one.
+  if (asksRoutes(*firewall, world)) {
+    const auto all = host.kernel->observe(host.config.numbers, {.allRoutes = true});
+    if (!all) findings.push_back(unread(all.error()));
+    if (all) world.routes = all->world.routes;
+  }
+  const Steering steering = steer(host.config, world);
+  std::ranges::move(
+      wgsteer::inspectFirewall(*firewall, host.config, world, steering, desire(host.config, world, steering)),
+      std::back_inserter(findings));
+  return findings;
+}
+
+}  // namespace wgsteer::cli
