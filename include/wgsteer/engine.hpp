@@ -96,7 +96,7 @@ class Engine {
   /// Subscribes, reads everything and converges. Fails when the kernel cannot be read, or with ErrorKind::refused when
   /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then. `wansDown` as with
   /// setWansDown(), known from the first plan on.
-  Status start(std::map<std::string, std::string> wansDown = {});
+  Status start(WansDown wansDown = {});
   /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
   /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody.
@@ -109,8 +109,8 @@ class Engine {
   /// Gives peers that have gone back to an address which their name no longer has their new endpoint again: packets
   /// that were still under way from the old one make WireGuard roam. To be called after onPoll().
   void followNames(std::int64_t wallClock);
-  /// WANs that are up but not to be used, by name, and why.
-  void setWansDown(std::map<std::string, std::string> down);
+  /// WANs that are up but not to be used, and why.
+  void setWansDown(WansDown down);
   /// Peers that do not answer go by the WANs, and to the addresses, that they are given here.
   void divert(StallOutcome outcome);
   /// When retryAfter() has passed: reads everything anew and converges.

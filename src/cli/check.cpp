@@ -8,7 +8,9 @@
 #include "cli/common.hpp"
 #include "cli/firewall_check.hpp"
 #include "cli/networkd_check.hpp"
+#include "cli/probe_check.hpp"
 #include "cli/verbs.hpp"
+#include "engine/control_client.hpp"
 
 namespace wgsteer::cli {
 
@@ -50,6 +52,8 @@ int check(const Options& options) {
   auto findings = inspect(host->config, world, steering, desire(host->config, world, steering));
   std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
+  if (const auto daemon = askDaemon("status"))
+    std::ranges::move(inspectProbes(daemon->at("status")), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, &Finding::severity);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

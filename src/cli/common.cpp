@@ -40,9 +40,13 @@ Result<Config> configOf(const Options& options) {
   if (!interfaces) return config;
   config->netifd = true;
   // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
-  if (config->wans.empty())
-    if (const auto mwan3 = config::readFile(config::kMwan3File))
-      config->wans = config::wansOf(*mwan3, config::loadNetwork(config::kNetworkFile).value_or(config::Network{}));
+  if (const auto mwan3 = config::readFile(config::kMwan3File)) {
+    const auto network = config::loadNetwork(config::kNetworkFile).value_or(config::Network{});
+    if (config->wans.empty())
+      config->wans = config::wansOf(*mwan3, network);
+    else
+      config::findIpv6Interfaces(config->wans, *mwan3, network);
+  }
   config::resolve(*config, config::readInterfaces(*interfaces));
   return config;
 }

@@ -2,6 +2,7 @@
 #include "cli/wan_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -25,7 +26,28 @@ std::string forHowLong(const Json& since, std::int64_t now) {
   return since.is_null() ? "-" : duration(std::max<std::int64_t>(now - since.get<std::int64_t>(), 0));
 }
 
-/// The gateway where it can be used; why not where that is not the WAN's own reason.
+constexpr std::array<std::pair<const char*, const char*>, 2> kFamilyNames{{{"ipv4", "IPv4"}, {"ipv6", "IPv6"}}};
+
+/// A family that the WAN has, and that is not used while the other one is.
+bool isDownAlone(const Json& wan, const Json& family) {
+  return wan.at("state") == "up" && family.value("offered", false) && !family.at("usable").get<bool>();
+}
+
+/// Why the WAN is as it is, and where one family is not, that one.
+std::string why(const Json& wan) {
+  std::string differing;
+  for (const auto& [key, name] : kFamilyNames) {
+    const Json& family = wan.at(key);
+    const bool down = isDownAlone(wan, family);
+    const bool blind = family.value("cannot_be_probed", false) && family.at("reason") != wan.at("reason");
+    if (down || blind)
+      differing +=
+          std::string{differing.empty() ? "" : "; "} + name + (down ? " down: " : " ") + text(family.at("reason"));
+  }
+  return differing.empty() ? text(wan.at("reason")) : differing;
+}
+
+/// The gateway where it can be used; why not where that is not said already.
 std::string wanFamily(const Json& wan, const Json& family, std::int64_t now) {
   if (family.at("usable").get<bool>())
     return family.at("gateway").is_null() ? "up" : "up via " + text(family.at("gateway"));
@@ -33,7 +55,18 @@ std::string wanFamily(const Json& wan, const Json& family, std::int64_t now) {
   const std::string lasting = family.at("since") == wan.at("since") || family.at("since").is_null()
                                   ? ""
                                   : " (" + forHowLong(family.at("since"), now) + ")";
-  return text(family.at("reason")) + lasting;
+  return (isDownAlone(wan, family) ? "down" : text(family.at("reason"))) + lasting;
+}
+
+/// Commands for what somebody should do about it.
+std::string fixes(const Json& document) {
+  std::string lines;
+  for (const Json& wan : document.at("wans"))
+    for (const auto& [key, name] : kFamilyNames)
+      if (const Json fix = wan.at(key).value("fix", Json{}); fix.is_string())
+        lines += "\n" + text(wan.at("name")) +
+                 " cannot be probed, so it counts as up; to let its probes out: " + text(fix) + "\n";
+  return lines;
 }
 
 std::string handshakes(const Json& counts) {
@@ -46,9 +79,10 @@ std::string targets(const Json& document) {
   for (const Json& wan : document.at("wans"))
     for (const Json& target : wan.at("targets"))
       rows.push_back({text(wan.at("name")), text(target.at("address")),
-                      target.at("loss_percent").is_null() ? "not yet"
-                      : target.at("answered").get<bool>() ? "answered"
-                                                          : "silent",
+                      target.value("refused", false)        ? "not let out"
+                      : target.at("loss_percent").is_null() ? "not yet"
+                      : target.at("answered").get<bool>()   ? "answered"
+                                                            : "silent",
                       withUnit(target.at("latency_ms"), "ms"), withUnit(target.at("loss_percent"), "%")});
   return rows.size() == 1 ? std::string{} : "\n" + table(rows);
 }
@@ -61,11 +95,11 @@ std::string wansText(const Json& document) {
       {"WAN", "DEVICE", "STATE", "FOR", "WHY", "IPV4", "IPV6", "LATENCY", "LOSS", "HANDSHAKES", "MARK"}};
   for (const Json& wan : document.at("wans"))
     rows.push_back({text(wan.at("name")), text(wan.at("device")), text(wan.at("state")),
-                    forHowLong(wan.at("since"), now), text(wan.at("reason")), wanFamily(wan, wan.at("ipv4"), now),
+                    forHowLong(wan.at("since"), now), why(wan), wanFamily(wan, wan.at("ipv4"), now),
                     wanFamily(wan, wan.at("ipv6"), now), withUnit(wan.at("latency_ms"), "ms"),
                     withUnit(wan.at("loss_percent"), "%"), handshakes(wan.at("handshakes")), text(wan.at("mark"))});
   if (rows.size() == 1) return "no WAN: nothing but tunnels has a default route\n";
-  return table(rows) + targets(document);
+  return table(rows) + targets(document) + fixes(document);
 }
 
 }  // namespace wgsteer::cli

@@ -272,7 +272,23 @@ std::vector<WanConfig> wansOf(std::string_view mwan3File, const Network& network
     wan.trackMethod = TrackMethod::mwan3;
     wan.trackIp.clear();
   }
+  findIpv6Interfaces(wans, mwan3File, network);
   return wans;
+}
+
+void findIpv6Interfaces(std::vector<WanConfig>& wans, std::string_view mwan3File, const Network& network) {
+  Problems ignored;
+  const Mwan3 mwan3 = readMwan3(mwan3File, ignored);
+  const auto names = importWans(mwan3, network, WanBy::interface, ignored).names;
+  for (WanConfig& wan : wans) {
+    if (wan.trackMethod != TrackMethod::mwan3) continue;
+    const std::string& own = wan.interface.empty() ? wan.name : wan.interface;
+    for (const Mwan3Interface& interface : mwan3.interfaces) {
+      const auto joined = names.find(interface.name);
+      const bool sameLink = joined != names.end() && joined->second == own && interface.name != own;
+      if (sameLink && interface.ipv6 && wan.ipv6Interface.empty()) wan.ipv6Interface = interface.name;
+    }
+  }
 }
 
 }  // namespace wgsteer::config

@@ -27,4 +27,7 @@ Import importMwan3(const Mwan3& mwan3, const Network& network, WanBy by, Problem
 /// tells which are tunnels. Their health is what mwan3 says of the interface.
 std::vector<WanConfig> wansOf(std::string_view mwan3File, const Network& network);
 
+/// Fills in WanConfig::ipv6Interface of WANs whose health is what mwan3 says: for it, wan and wan6 are two interfaces.
+void findIpv6Interfaces(std::vector<WanConfig>& wans, std::string_view mwan3File, const Network& network);
+
 }  // namespace wgsteer::config

@@ -27,7 +27,8 @@ std::uint32_t rankOf(const Mwan3& mwan3, const Mwan3Interface& interface) {
 }
 
 bool isSibling(const std::string& name, const std::string& other) {
-  return name == other + "6" || name == other + "_6" || name == other + "v6";
+  return std::ranges::any_of(kIpv6Suffixes,
+                             [&](std::string_view suffix) { return name == other + std::string{suffix}; });
 }
 
 class WanImporter {

@@ -23,12 +23,14 @@ std::string ofTargets(std::uint32_t count, std::uint32_t targets) {
 
 std::string ProbeReason::toString() const {
   if (rounds == 0) return "not probed yet";
+  if (blind()) return "cannot be probed";
   const std::string lasting = " for " + std::to_string(rounds) + (rounds == 1 ? " round" : " rounds");
   if (silent > 0 && poor > 0)
     return ofTargets(silent, targets) + " unanswered and " + std::to_string(poor) + " too slow or lossy" + lasting;
   if (silent > 0) return ofTargets(silent, targets) + " unanswered" + lasting;
   if (poor > 0) return ofTargets(poor, targets) + " too slow or lossy" + lasting;
-  return ofTargets(targets, targets) + (targets == 1 ? " answers" : " answer");
+  const std::uint32_t answering = targets - refused;
+  return ofTargets(answering, targets) + (targets == 1 ? " answers" : " answer");
 }
 
 ProbeScore::ProbeScore(const WanConfig& config, std::size_t targets)
@@ -57,9 +59,11 @@ void ProbeScore::reset(Instant now) {
 }
 
 bool ProbeScore::weigh(TargetAverage& average, const TargetRound& result) {
-  const double loss = result.sent == 0 ? 100.0 : 100.0 * (result.sent - result.answered) / result.sent;
+  const std::uint32_t sent = result.sent - result.refused;
+  const double loss = sent == 0 ? 100.0 : 100.0 * (sent - result.answered) / sent;
   blend(average.loss, loss, !average.measured);
   average.measured = true;
+  average.refused = false;
   average.answersNow = result.answered > 0;
   if (result.answered == 0) return false;
   blend(average.latency, result.latency, !average.answered);
@@ -76,12 +80,17 @@ Instant ProbeScore::round(std::span<const TargetRound> results, Instant now) {
   std::uint32_t well = 0;
   ProbeReason reason{.targets = reason_.targets};
   for (std::size_t i = 0; i < std::min(results.size(), averages_.size()); ++i) {
-    if (weigh(averages_[i], results[i]))
+    if (results[i].sent > 0 && results[i].refused == results[i].sent) {
+      averages_[i].refused = true;
+      averages_[i].answersNow = false;
+      ++reason.refused;
+    } else if (weigh(averages_[i], results[i])) {
       ++well;
-    else
+    } else {
       ++(results[i].answered == 0 ? reason.silent : reason.poor);
+    }
   }
-  const bool isGood = well >= reliability_;
+  const bool isGood = well >= std::min(reliability_, reason.targets - reason.refused);
   reason.rounds = isGood == lastGood_ && reason_.rounds > 0 ? reason_.rounds + 1 : 1;
   reason_ = reason;
   lastGood_ = isGood;

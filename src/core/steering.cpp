@@ -124,7 +124,7 @@ bool mayCountAgain(const World& world, const Route& route) {
 /// Fills in what the world says about the WAN's device.
 void look(const World& world, Wan& wan) {
   wan.link = world.linkNamed(wan.device);
-  if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second;
+  if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second.why;
   // Named as a WAN or not: nothing is ever sent into a tunnel.
   if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
   if (wan.link == nullptr) return;
@@ -336,7 +336,7 @@ void addSecondGateways(const Config& config, const World& world, std::vector<Wan
     const auto slot = slots.next();
     if (!slot) continue;  // the first gateway is used, as if there were no other
     wan.slot = *slot;
-    if (const auto down = world.wansDown.find(name); down != world.wansDown.end()) wan.down = down->second;
+    if (const auto down = world.wansDown.find(name); down != world.wansDown.end()) wan.down = down->second.why;
     wans.push_back(std::move(wan));
   }
 }
@@ -559,6 +559,12 @@ bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
 bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
 
 std::string Wan::whyNot(Family family) const {
+  std::string lacking = lacks(family);
+  if (!lacking.empty() || !down.contains(family)) return lacking;
+  return down.at(family);
+}
+
+std::string Wan::lacks(Family family) const {
   if (link == nullptr) return "no such device";
   if (!link->up) return "link down";
   if (!link->carrier) return "no carrier";
@@ -566,7 +572,7 @@ std::string Wan::whyNot(Family family) const {
   if (const auto refusal = refused.find(family); refusal != refused.end())
     return "the kernel refuses its default route: " + refusal->second;
   if (sourceless.contains(family)) return "no address";
-  return down;
+  return {};
 }
 
 bool looksLikeServer(const Tunnel& tunnel) {

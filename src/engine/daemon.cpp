@@ -70,6 +70,7 @@ class Daemon {
     observer.steered = [this](const Steering& steering) {
       history_.update(steering, os::wallClockSeconds());
       tellNews(steering);
+      wans_.look(steering);
     };
     return observer;
   }
@@ -113,7 +114,7 @@ class Daemon {
 
   Status watchWans() {
     auto watched = wans_.watch(engine_.config(), engine_.steering());
-    wans_.linksChanged(engine_.picture().world);
+    wans_.actOnLook();
     return watched;
   }
 
@@ -142,7 +143,7 @@ class Daemon {
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
     if (reloadDue_) (void)reload();  // it is told in the log
-    noticeLinks();
+    wans_.actOnLook();
     noticeNetwork();
     publishNames();
     armRetry();
@@ -159,10 +160,6 @@ class Daemon {
     engine_.followNames(wallClock);
     engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
     poll_.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
-  }
-
-  void noticeLinks() {
-    if (kernelReady_ || carrierDue_) wans_.linksChanged(engine_.picture().world);
   }
 
   /// What was changed for a world that changed may be the way to a name server.
@@ -313,11 +310,11 @@ class Daemon {
   std::unique_ptr<NameFollower> names_;
   StallWatch stalls_;
   WanOverrides overrides_;
-  WanMonitor wans_{
-      loop_,
-      overrides_.all(),
-      {.changed = [this](const std::map<std::string, std::string>& down) { engine_.setWansDown(down); },
-       .verdict = [this](const std::string& name, const WanVerdict& verdict) { journal_.wan(name, verdict); }}};
+  WanMonitor wans_{loop_,
+                   overrides_.all(),
+                   {.changed = [this](const WansDown& down) { engine_.setWansDown(down); },
+                    .verdict = [this](const std::string& name, const WanVerdicts& before,
+                                      const WanVerdicts& now) { journal_.wan(name, before, now); }}};
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
   std::optional<std::chrono::nanoseconds> armedRetry_;

@@ -55,7 +55,7 @@ void Engine::wake(Trigger trigger) {
   heard_.clear();
 }
 
-Status Engine::start(std::map<std::string, std::string> wansDown) {
+Status Engine::start(WansDown wansDown) {
   wake(Trigger::start);
   if (auto subscribed = kernel_.subscribe(); !subscribed) return subscribed;
   auto seen = kernel_.observe(config_.numbers);
@@ -197,7 +197,7 @@ void Engine::followNames(std::int64_t wallClock) {
   if (!picture_.world.named.empty() && refusals_.empty() && !lookAt_) moveEndpoints(steering(), wallClock);
 }
 
-void Engine::setWansDown(std::map<std::string, std::string> down) {
+void Engine::setWansDown(WansDown down) {
   wake(Trigger::health);
   if (down == picture_.world.wansDown) return;
   picture_.world.wansDown = std::move(down);

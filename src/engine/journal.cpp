@@ -22,6 +22,10 @@ std::string nameOf(const InUse& use) {
 
 std::string nameOf(const PeerId& peer) { return peer.tunnel + ": peer " + peer.key.toString(); }
 
+const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
+
+const char* stateOf(const WanVerdict& verdict) { return verdict.usable ? "up" : "down"; }
+
 /// The program behind a netlink port: a process's first socket has its process id, further ones have random numbers.
 std::string culprit(const Event& event) {
   std::uint32_t port = 0;
@@ -101,17 +105,22 @@ void Journal::stalled(const StallNews& news) {
 }
 
 /// The same line for the log and for `monitor`.
-void Journal::tell(const char* kind, const std::string& line, Json details) {
-  log::info(line);
+void Journal::tell(const char* kind, const std::string& line, Json details, LogLevel level) {
+  (level == LogLevel::warn ? log::warn : log::info)(line);
   details["text"] = line;
   publish(kind, std::move(details));
 }
 
-void Journal::wan(const std::string& name, const WanVerdict& verdict) {
-  const bool byHand = verdict.by == WanVerdict::By::hand;
-  const char* state = !verdict.usable ? "down" : byHand ? "up" : "up again";
-  tell("wan", "WAN " + name + " is " + state + (verdict.reason.empty() ? "" : ": " + verdict.reason),
-       {{"name", name}, {"state", verdict.usable ? "up" : "down"}, {"reason", verdict.reason}});
+/// "state" and "reason" are the WAN's as a whole: it is up while it is in one family.
+void Journal::wan(const std::string& name, const WanVerdicts& before, const WanVerdicts& now) {
+  const Family family = now.at(Family::v4).usable || !now.at(Family::v6).usable ? Family::v4 : Family::v6;
+  Json details{{"name", name}, {"state", stateOf(now.at(family))}, {"reason", now.at(family).reason}};
+  bool blind = false;
+  for (const auto& [each, verdict] : now) {
+    details[keyOf(each)] = {{"state", stateOf(verdict)}, {"reason", verdict.reason}};
+    blind |= verdict.by == WanVerdict::By::blind && before.at(each).by != verdict.by;
+  }
+  tell("wan", "WAN " + name + describe(before, now), std::move(details), blind ? LogLevel::warn : LogLevel::info);
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {

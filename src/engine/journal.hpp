@@ -27,7 +27,7 @@ class Journal {
   /// Refers to this journal, which must outlive it.
   Engine::Observer observer();
   /// A WAN that people should hear of.
-  void wan(const std::string& name, const WanVerdict& verdict);
+  void wan(const std::string& name, const WanVerdicts& before, const WanVerdicts& now);
 
  private:
   void occasion(const Occasion& occasion, const DeviceName& names);
@@ -35,7 +35,7 @@ class Journal {
   void endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                      const Endpoint& now);
   void stalled(const StallNews& news);
-  void tell(const char* kind, const std::string& line, nlohmann::json details);
+  void tell(const char* kind, const std::string& line, nlohmann::json details, LogLevel level = LogLevel::info);
   void fight(const Event& last, const DeviceName& names);
   void fail(const std::string& line);
   void publish(const char* kind, nlohmann::json what);

@@ -90,6 +90,10 @@ void addWans(std::string& out, const Json& wans) {
   for (const Json& wan : wans)
     for (const char* family : kFamilyKeys)
       up.sample(with(of(wan), "family", family), memberOf(memberOf(wan, family), "usable"));
+  Metric refused{out, "wgsteer_wan_probes_refused", "gauge", "Whether this host itself does not let probes out."};
+  for (const Json& wan : wans)
+    for (const char* family : kFamilyKeys)
+      refused.sample(with(of(wan), "family", family), memberOf(memberOf(wan, family), "cannot_be_probed"));
   Metric since{out, "wgsteer_wan_state_change_timestamp_seconds", "gauge", "When the WAN went up or down."};
   for (const Json& wan : wans) since.sample(of(wan), memberOf(wan, "since"));
   Metric byHand{out, "wgsteer_wan_by_hand", "gauge", "Whether `wgsteer wan` decides about the WAN."};

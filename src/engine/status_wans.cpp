@@ -35,6 +35,7 @@ Json targetDocument(const ProbedTarget& target) {
   const TargetAverage& average = target.average;
   return {{"address", target.address},
           {"answered", average.answersNow},
+          {"refused", average.refused},
           {"latency_ms", average.answered ? Json(rounded(average.latency)) : Json(nullptr)},
           {"loss_percent", average.measured ? Json(rounded(average.loss)) : Json(nullptr)}};
 }
@@ -59,31 +60,52 @@ void addTargets(Json& document, const std::vector<ProbedTarget>* targets) {
 /// verdict's words are those of now, the steering's those of when the WAN went down.
 std::string reasonFor(const Wan& wan, Family family, const WanVerdict* verdict) {
   const std::string why = wan.whyNot(family);
-  const bool byVerdict = why.empty() || why == wan.down;
+  const bool byVerdict = wan.lacks(family).empty();
   return byVerdict && verdict != nullptr && verdict->usable == why.empty() ? verdict->reason : why;
 }
 
-std::string reasonOf(const Wan& wan, const WanVerdict* verdict) {
+const WanVerdict* verdictIn(const WanVerdicts* verdicts, Family family) {
+  return verdicts == nullptr ? nullptr : &verdicts->at(family);
+}
+
+std::string reasonOf(const Wan& wan, const WanVerdicts* verdicts) {
   for (const Family family : kFamilies)
-    if (wan.eligible(family)) return reasonFor(wan, family, verdict);
+    if (wan.eligible(family)) return reasonFor(wan, family, verdictIn(verdicts, family));
   // A family that this WAN never had says less than one that was lost.
   for (const Family family : kFamilies)
-    if (wan.defaults.contains(family)) return reasonFor(wan, family, verdict);
-  return reasonFor(wan, Family::v4, verdict);
+    if (wan.defaults.contains(family)) return reasonFor(wan, family, verdictIn(verdicts, family));
+  return reasonFor(wan, Family::v4, verdictIn(verdicts, Family::v4));
+}
+
+Json familyDocument(const Wan& wan, Family family, const WanVerdict* verdict, const WanHistory::Times* times) {
+  const auto source = wan.source.find(family);
+  const bool usable = wan.eligible(family);
+  const bool blind = verdict != nullptr && verdict->by == WanVerdict::By::blind && wan.lacks(family).empty();
+  return {{"usable", usable},
+          {"offered", wan.lacks(family).empty()},
+          {"state", usable ? "up" : "down"},
+          {"why", wan.whyNot(family)},
+          {"reason", reasonFor(wan, family, verdict)},
+          {"cannot_be_probed", blind},
+          {"fix", blind ? Json(verdict->fix) : Json(nullptr)},
+          {"since", times == nullptr ? Json(nullptr) : Json(times->sinceInFamily[std::to_underlying(family)])},
+          {"gateway", gatewayOf(wan, family)},
+          {"source", source == wan.source.end() ? Json(nullptr) : Json(source->second.toString())},
+          {"metric", wan.metric.at(family)}};
 }
 
 }  // namespace
 
 Json wanDocument(const Wan& wan, const Numbers& numbers, const WanFacts* facts) {
   const auto* times = found(facts == nullptr ? nullptr : &facts->times, wan.name);
-  const auto* verdict = found(facts == nullptr ? nullptr : &facts->verdicts, wan.name);
+  const auto* verdicts = found(facts == nullptr ? nullptr : &facts->verdicts, wan.name);
   const auto* handshakes = found(facts == nullptr ? nullptr : &facts->handshakes, wan.slot);
   const bool up = wan.eligible(Family::v4) || wan.eligible(Family::v6);
   Json document{{"name", wan.name},
                 {"device", wan.device},
                 {"state", up ? "up" : "down"},
-                {"reason", reasonOf(wan, verdict)},
-                {"by_hand", verdict != nullptr && verdict->by == WanVerdict::By::hand},
+                {"reason", reasonOf(wan, verdicts)},
+                {"by_hand", verdicts != nullptr && verdicts->at(Family::v4).by == WanVerdict::By::hand},
                 {"since", times == nullptr ? Json(nullptr) : Json(times->since)},
                 {"mark", hex(numbers.mark(wan.slot).value)},
                 {"table", numbers.wanTable(wan.slot).value},
@@ -92,19 +114,8 @@ Json wanDocument(const Wan& wan, const Numbers& numbers, const WanFacts* facts) 
                                ? Json(nullptr)
                                : Json{{"initiations", handshakes->initiations}, {"responses", handshakes->responses}};
   addTargets(document, found(facts == nullptr ? nullptr : &facts->targets, wan.name));
-  for (const Family family : kFamilies) {
-    const auto source = wan.source.find(family);
-    const bool usable = wan.eligible(family);
-    document[keyOf(family)] = {
-        {"usable", usable},
-        {"state", usable ? "up" : "down"},
-        {"why", wan.whyNot(family)},
-        {"reason", reasonFor(wan, family, verdict)},
-        {"since", times == nullptr ? Json(nullptr) : Json(times->sinceInFamily[std::to_underlying(family)])},
-        {"gateway", gatewayOf(wan, family)},
-        {"source", source == wan.source.end() ? Json(nullptr) : Json(source->second.toString())},
-        {"metric", wan.metric.at(family)}};
-  }
+  for (const Family family : kFamilies)
+    document[keyOf(family)] = familyDocument(wan, family, verdictIn(verdicts, family), times);
   return document;
 }
 

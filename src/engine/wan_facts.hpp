@@ -12,15 +12,9 @@
 #include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/health.hpp"
 
-namespace wgsteer {
+#include "engine/wan_verdict.hpp"
 
-/// What a WAN is held for, and why.
-struct WanVerdict {
-  enum class By : std::uint8_t { link, hand, probes, flapping, mwan3 };
-  bool usable = true;
-  By by = By::link;    ///< link: nobody says anything beyond that
-  std::string reason;  ///< empty with By::link
-};
+namespace wgsteer {
 
 struct ProbedTarget {
   std::string address;
@@ -51,7 +45,7 @@ class WanHistory {
 /// All by the WAN's name.
 struct WanFacts {
   std::map<std::string, WanHistory::Times> times;
-  std::map<std::string, WanVerdict> verdicts;
+  std::map<std::string, WanVerdicts> verdicts;
   std::map<std::string, std::vector<ProbedTarget>> targets;
   HandshakesByWan handshakes;
 };

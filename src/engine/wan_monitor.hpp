@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tells which WANs are up but not to be used: by hand, by probes of our own, or by what mwan3 says.
+// Tells which WANs are up but not to be used, each family for itself: by hand, by probes of our own, or by what mwan3
+// says. A family that nobody judges follows the other one.
 //
-// Threading: one thread, that of the loop. Failure: a probe that cannot be sent counts as not answered; why is said
-// once in the log.
+// Threading: one thread, that of the loop. Failure: a probe that cannot be sent counts as not answered, unless it is
+// this host that does not let it out; why is said once in the log.
 #pragma once
 
 #include <functional>
@@ -30,10 +31,10 @@ namespace wgsteer {
 class WanMonitor {
  public:
   struct Told {
-    /// Of every change: WANs that are not to be used, by name, and why.
-    std::function<void(const std::map<std::string, std::string>& down)> changed;
+    /// Of every change: WANs that are not to be used, and why.
+    std::function<void(const WansDown& down)> changed;
     /// Of each WAN that changed, once, after `changed`: for people.
-    std::function<void(const std::string& name, const WanVerdict& verdict)> verdict;
+    std::function<void(const std::string& name, const WanVerdicts& before, const WanVerdicts& now)> verdict;
   };
 
   /// `byHand` counts more than all else; overridesChanged() is to be called when it has changed.
@@ -45,33 +46,49 @@ class WanMonitor {
 
   /// Watches the WANs of this configuration from now on; each with its own mark, as the steering has it.
   Status watch(const Config& config, const Steering& steering);
-  /// A WAN without a link is not asked, and is trusted anew when its link is back, as mwan3 does at ifup.
-  void linksChanged(const World& world);
+  /// What WANs have by themselves. May be told while a plan is made: actOnLook() acts.
+  void look(const Steering& steering);
+  /// A WAN without a link is not asked, and is trusted anew when its link is back, as mwan3 does at ifup. A family that
+  /// has no default route or address is not asked either, if the other one is.
+  void actOnLook();
   void overridesChanged() { decide(); }
 
   /// By name, of WANs of the configuration and of those decided about by hand.
-  const std::map<std::string, WanVerdict>& verdicts() const { return verdicts_; }
+  const std::map<std::string, WanVerdicts>& verdicts() const { return verdicts_; }
   /// What probes have measured, by the WAN's name.
   std::map<std::string, std::vector<ProbedTarget>> targets() const;
 
  private:
-  struct Probed {
-    WanConfig config;
+  /// The targets of one family, and what they say.
+  struct Judge {
+    WanConfig config;  ///< with those targets alone
+    Family family;
+    bool alone;  ///< the other family has no targets: this one's verdict is that of both
     health::Prober prober;
     ProbeScore score;
     Damper damper;
     os::Timer next;
     Instant started{};
     bool linked = false;
+    bool asking = false;
     std::string trouble{};  ///< said last
   };
+  struct Seen {
+    bool linked = false;
+    FamilyMap<bool> offers;  ///< lacks nothing in this family
+    bool operator==(const Seen&) const = default;
+  };
 
-  Status add(const WanConfig& wan, Mark mark);
-  void begin(Probed& wan);
-  void finish(Probed& wan);
-  WanVerdict probedVerdict(const Probed& wan) const;
-  WanVerdict verdictOf(const std::string& name) const;
-  std::map<std::string, WanVerdict> verdictsNow() const;
+  Status add(const WanConfig& wan, Family family);
+  void begin(Judge& judge);
+  void finish(Judge& judge);
+  bool offers(const std::string& wan, Family family) const;
+  const Judge* judgeOf(const std::string& wan, Family family) const;
+  WanVerdict verdictOf(const Judge& judge) const;
+  WanVerdict mwan3Verdict(const WanConfig& wan, Family family) const;
+  WanVerdict verdictOf(const std::string& name, Family family) const;
+  std::map<std::string, WanVerdicts> verdictsNow() const;
+  WansDown downNow(const std::map<std::string, WanVerdicts>& before) const;
   void decide();
   void clear();
 
@@ -80,10 +97,13 @@ class WanMonitor {
   Told told_;
   std::vector<WanConfig> wans_;
   std::map<std::string, Mark> marks_;  ///< of the WANs, by name
-  std::vector<std::unique_ptr<Probed>> probed_;
+  std::uint32_t markMask_ = 0;
+  std::map<std::string, Seen> seen_;  ///< of the WANs, by name
+  bool looked_ = false;               ///< since actOnLook()
+  std::vector<std::unique_ptr<Judge>> judges_;
   std::optional<health::Mwan3Watch> mwan3_;
-  std::map<std::string, WanVerdict> verdicts_;
-  std::map<std::string, std::string> down_;  ///< as told last: why each went down
+  std::map<std::string, WanVerdicts> verdicts_;
+  WansDown down_;  ///< as told last: why each went down
 };
 
 }  // namespace wgsteer

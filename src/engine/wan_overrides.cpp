@@ -98,8 +98,8 @@ Status WanOverrides::set(const std::string& wan, const std::optional<WanOverride
   return save();
 }
 
-std::map<std::string, std::string> WanOverrides::down() const {
-  std::map<std::string, std::string> down;
+WansDown WanOverrides::down() const {
+  WansDown down;
   for (const auto& [name, wan] : all_)
     if (!wan.up) down.emplace(name, wan.toString());
   return down;

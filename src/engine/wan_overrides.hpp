@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
 
 namespace wgsteer {
@@ -38,8 +39,8 @@ class WanOverrides {
   /// says why it will be forgotten.
   Status set(const std::string& wan, const std::optional<WanOverride>& decision, const std::function<void()>& act);
   const ByName& all() const { return all_; }
-  /// WANs that are not to be used, and why: what World::wansDown is before anything has been probed.
-  std::map<std::string, std::string> down() const;
+  /// WANs that are not to be used, in either family: what World::wansDown is before anything has been probed.
+  WansDown down() const;
 
  private:
   Status save() const;

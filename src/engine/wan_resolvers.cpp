@@ -33,9 +33,16 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
     if (wan.eligible(Family::v4) || wan.eligible(Family::v6)) usable.push_back(&wan);
   std::ranges::stable_sort(usable, {}, [](const Wan* wan) { return bestMetric(*wan); });
   std::vector<WanServers> ways;
-  for (const Wan* wan : usable)
-    if (auto servers = serversOf(config, *wan, files); !servers.empty())
+  for (const Wan* wan : usable) {
+    auto servers = serversOf(config, *wan, files);
+    // Those of a family that is dead would only be waited for.
+    std::erase_if(servers, [&](const std::string& text) {
+      const auto server = Address::parse(text);
+      return server && !wan->eligible(server->family());
+    });
+    if (!servers.empty())
       ways.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});
+  }
   return ways;
 }
 

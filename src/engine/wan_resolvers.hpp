@@ -33,8 +33,8 @@ struct WanServers {
   bool operator==(const WanServers&) const = default;
 };
 
-/// The eligible WANs that name servers are known of, by metric: its `dns` option, else what other programs say of its
-/// link.
+/// The eligible WANs that name servers of an eligible family are known of, by metric: its `dns` option, else what other
+/// programs say of its link.
 std::vector<WanServers> serversOfWans(const Config& config, const Steering& steering,
                                       const config::LinkServerFiles& files = {});
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 
@@ -51,7 +50,7 @@ Status DnsProbe::ask(std::size_t question, const ProbeTarget& target, int epoll)
   const std::vector<std::uint8_t> query = dnsQuery(asked.id);
   // Connected: the kernel drops what comes from elsewhere.
   if (connect(fd->get(), to.get(), to.length) != 0 || send(fd->get(), query.data(), query.size(), MSG_NOSIGNAL) < 0)
-    return fail(ErrorKind::io, "send to " + target.address.toString() + ": " + std::strerror(errno), errno);
+    return notSent(target);
   asked.fd = std::move(*fd);
   return watchFor(epoll, asked.fd.get(), EPOLLIN, question);
 }

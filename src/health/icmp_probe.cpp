@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
@@ -105,7 +104,7 @@ Status IcmpProbe::ask(std::size_t question, const ProbeTarget& target, int epoll
   const std::vector<std::uint8_t> message = request(family, question, asked.nonce);
   const SocketAddress to = toSocketAddress({target.address, 0}, options_.device);
   if (sendto(of(family).fd.get(), message.data(), message.size(), MSG_NOSIGNAL, to.get(), to.length) < 0)
-    return fail(ErrorKind::io, "send to " + target.address.toString() + ": " + std::strerror(errno), errno);
+    return notSent(target);
   return {};
 }
 

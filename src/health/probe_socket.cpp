@@ -29,18 +29,21 @@ bool set(int descriptor, int level, int option, int value) {
 
 }  // namespace
 
+std::optional<ProbeTarget> parseTarget(const std::string& text) {
+  // The address first: 2620:fe::fe:53 is one as a whole.
+  if (const auto address = Address::parse(text)) return ProbeTarget{*address, 0};
+  if (const auto endpoint = Endpoint::parse(text)) return ProbeTarget{endpoint->address, endpoint->port};
+  return std::nullopt;
+}
+
 std::vector<ProbeTarget> probeTargets(const WanConfig& wan) {
   const std::uint16_t port = wan.trackMethod == TrackMethod::dns   ? kDnsPort
                              : wan.trackMethod == TrackMethod::tcp ? kTcpPort
                                                                    : 0;
   std::vector<ProbeTarget> targets;
-  for (const std::string& text : wan.trackIp) {
-    // The address first: 2620:fe::fe:53 is one as a whole.
-    if (const auto address = Address::parse(text))
-      targets.push_back({*address, port});
-    else if (const auto endpoint = Endpoint::parse(text))
-      targets.push_back({endpoint->address, endpoint->port});
-  }
+  for (const std::string& text : wan.trackIp)
+    if (const auto target = parseTarget(text))
+      targets.push_back({target->address, target->port == 0 ? port : target->port});
   return targets;
 }
 
@@ -100,6 +103,12 @@ bool isFrom(const SocketAddress& from, const Address& address) {
   const bool sameFamily = from.storage.ss_family == (address.family() == Family::v4 ? AF_INET : AF_INET6);
   const auto wanted = address.bytes();
   return sameFamily && std::equal(wanted.begin(), wanted.end(), bytes.begin());
+}
+
+std::unexpected<Error> notSent(const ProbeTarget& target) {
+  const int code = errno;
+  return fail(code == EPERM || code == EACCES ? ErrorKind::refused : ErrorKind::io,
+              "send to " + target.address.toString() + ": " + std::strerror(code), code);
 }
 
 Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question) {

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <sys/socket.h>
 #include <vector>
 
@@ -22,6 +24,8 @@ struct ProbeTarget {
   bool operator==(const ProbeTarget&) const = default;
 };
 
+/// A target as a validated configuration has it, without the method's port unless it names one.
+std::optional<ProbeTarget> parseTarget(const std::string& text);
 /// The targets of a validated configuration, in its order, with the method's port unless they name one.
 std::vector<ProbeTarget> probeTargets(const WanConfig& wan);
 
@@ -36,6 +40,7 @@ struct ProbeOptions {
 struct Reply {
   std::size_t question = 0;
   bool answered = false;  ///< false: it never will be
+  bool refused = false;   ///< this host did not let it out
 };
 
 /// Non-blocking, bound to the device, with its mark and time to live. Bound means the device that has the name now.
@@ -51,6 +56,10 @@ struct SocketAddress {
 SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device);
 /// Whether it is this address, whatever the port.
 bool isFrom(const SocketAddress& from, const Address& address);
+
+/// Why a question could not be sent. ErrorKind::refused: not let out by this host, by a firewall (EPERM) or a route or
+/// rule of type prohibit (EACCES). Our own closing routes are `unreachable`, and say that the WAN has no gateway.
+std::unexpected<Error> notSent(const ProbeTarget& target);
 
 /// Says which question by its number when the descriptor is ready. Closing removes it.
 Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question);

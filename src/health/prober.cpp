@@ -68,6 +68,7 @@ void Prober::askAll() {
     const Status sent =
         std::visit([&](auto& probe) { return probe.ask(number, targets_[target], epoll_.get()); }, *probe_);
     question.open = sent.has_value();
+    question.refused = !sent && sent.error().kind == ErrorKind::refused;
     if (!sent) trouble_ = sent.error().what;
   }
   ++waves_;
@@ -112,6 +113,9 @@ void Prober::collect(std::size_t question) {
     asked.open = false;
     asked.latency = now - asked.asked;
     asked.answered = reply.answered && asked.latency <= timeout_;
+    asked.refused = reply.refused;
+    if (reply.refused)
+      trouble_ = "send to " + targets_[reply.question % targets_.size()].address.toString() + ": refused by this host";
   }
 }
 
@@ -120,6 +124,7 @@ std::vector<TargetRound> Prober::finish() {
   for (std::size_t number = 0; number < questions_.size(); ++number) {
     TargetRound& result = results[number % targets_.size()];
     ++result.sent;
+    if (questions_[number].refused) ++result.refused;
     if (!questions_[number].answered) continue;
     ++result.answered;
     result.latency += inMilliseconds(questions_[number].latency);

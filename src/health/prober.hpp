@@ -2,7 +2,8 @@
 // Rounds of probes over one WAN, whether or not it is in use: bound to its device, with its mark.
 //
 // Sockets live for one round. So a device that vanished and came back, which has another index then, is found again by
-// its name, and an answer to an earlier round finds nobody. Whatever cannot be sent counts as not answered.
+// its name, and an answer to an earlier round finds nobody. Whatever cannot be sent counts as not answered, but what
+// this host does not let out counts as that.
 //
 // Threading: one thread. Everything is behind one descriptor, for the caller's loop.
 #pragma once
@@ -47,6 +48,7 @@ class Prober {
   struct Question {
     bool open = false;
     bool answered = false;
+    bool refused = false;
     Instant asked{};
     Instant latency{};
   };

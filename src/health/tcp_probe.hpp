@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A TCP connection. Accepted or refused are both answers: the kernel believes either only with our random sequence
-// number in it. Unreachable, from a router on the way, is none. Nothing is sent over a connection, and it is reset at
-// once.
+// number in it. Unreachable, from a router on the way, is none; refused by this host itself, which looks like a refusal
+// from afar but for the address that says so, is not even a question. Nothing is sent over a connection, and it is
+// reset at once.
 #pragma once
 
 #include <vector>
@@ -17,8 +18,12 @@ class TcpProbe {
   void collect(std::size_t question, std::vector<Reply>& replies);
 
  private:
+  struct Asked {
+    os::Fd fd;
+    SocketAddress source;
+  };
   ProbeOptions options_;
-  std::vector<os::Fd> asked_;
+  std::vector<Asked> asked_;
 };
 
 }  // namespace wgsteer::health

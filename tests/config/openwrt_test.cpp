@@ -262,6 +262,27 @@ TEST(ImportMwan3, WansAloneComeInTheOrderOfTheirMetrics) {
   EXPECT_TRUE(wansOf("config interface wan\noption enabled 0\n", {}).empty());
 }
 
+TEST(ImportMwan3, KeepsWanAndWan6Apart) {
+  const auto wans = wansOf(sample("mwan3"), readNetwork(sample("network")));
+  ASSERT_EQ(wans.size(), 2U);
+  EXPECT_EQ(wans[0].ipv6Interface, "") << "it has none";
+  EXPECT_EQ(wans[1].ipv6Interface, "wan6");
+  // One of another name, which only the network's file tells to be the same link; and WANs that are configured.
+  const std::string mwan3 =
+      "config interface fiber\noption enabled 1\nconfig interface modern\noption enabled 1\noption family ipv6\n"
+      "config interface off\noption family ipv6\nconfig interface lte\noption enabled 1\n";
+  const auto network = readNetwork(
+      "config interface fiber\noption proto pppoe\nconfig interface modern\noption proto dhcpv6\noption device @fiber\n"
+      "config interface off\noption proto dhcpv6\noption device @lte\n");
+  std::vector<WanConfig> configured{{.name = "a", .interface = "fiber", .trackMethod = TrackMethod::mwan3},
+                                    {.name = "lte", .trackMethod = TrackMethod::mwan3},
+                                    {.name = "b", .interface = "fiber", .trackMethod = TrackMethod::icmp}};
+  findIpv6Interfaces(configured, mwan3, network);
+  EXPECT_EQ(configured[0].ipv6Interface, "modern");
+  EXPECT_EQ(configured[1].ipv6Interface, "") << "disabled in mwan3";
+  EXPECT_EQ(configured[2].ipv6Interface, "") << "has probes of its own";
+}
+
 /// The indented blocks of a page that are configurations.
 std::vector<std::string> examplesOf(const char* page) {
   std::ifstream file{page};

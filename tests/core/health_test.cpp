@@ -19,6 +19,7 @@ WanConfig config() {
 
 constexpr TargetRound kAnswer{1, 1, 20};
 constexpr TargetRound kSilence{1, 0, 0};
+constexpr TargetRound kRefused{1, 0, 0, 1};
 
 /// One letter a round: what is given, and what comes of it.
 struct ScoreCase {
@@ -99,6 +100,52 @@ TEST(ProbeScore, ReliabilityCountsTargets) {
   EXPECT_EQ(score.health(), Health::up);
   score.round(std::array{kAnswer, kSilence, kSilence}, {});
   EXPECT_EQ(score.health(), Health::down);
+}
+
+TEST(ProbeScore, ReliabilityNeverAsksForMoreThanThereAre) {
+  WanConfig two = once();
+  two.reliability = 2;
+  ProbeScore score{two, 1};
+  score.round(std::array{kAnswer}, {});
+  EXPECT_EQ(score.health(), Health::up);
+  score.round(std::array{kSilence}, {});
+  EXPECT_EQ(score.health(), Health::down);
+}
+
+TEST(ProbeScore, WhatThisHostDoesNotLetOutSaysNothing) {
+  WanConfig two = once();
+  two.reliability = 2;
+  ProbeScore score{two, 2};
+  score.round(std::array{kRefused, kAnswer}, {});
+  EXPECT_EQ(score.health(), Health::up) << "all that could be asked have answered";
+  EXPECT_EQ(score.reason().toString(), "1 of 2 targets answer");
+  EXPECT_TRUE(score.averages()[0].refused);
+  EXPECT_FALSE(score.averages()[0].measured);
+  score.round(std::array{kRefused, kSilence}, {});
+  EXPECT_EQ(score.health(), Health::down);
+  EXPECT_EQ(score.reason().toString(), "1 of 2 targets unanswered for 1 round");
+  EXPECT_FALSE(score.reason().blind());
+  score.round(std::array{TargetRound{4, 2, 20, 2}, kAnswer}, {});
+  EXPECT_EQ(score.health(), Health::up);
+  EXPECT_FALSE(score.averages()[0].refused);
+  EXPECT_DOUBLE_EQ(score.averages()[0].loss, 0) << "nothing of what went out is lost";
+}
+
+TEST(ProbeScore, AWanThatCannotBeProbedIsToBeUsed) {
+  ProbeScore fresh{config(), 1};
+  for (int i = 0; i < 10; ++i) fresh.round(std::array{kRefused}, {});
+  EXPECT_NE(fresh.health(), Health::down);
+  EXPECT_TRUE(fresh.reason().blind());
+  EXPECT_EQ(fresh.reason().toString(), "cannot be probed");
+  ProbeScore dead{config(), 1};
+  for (int i = 0; i < 3; ++i) dead.round(std::array{kSilence}, {});
+  ASSERT_EQ(dead.health(), Health::down);
+  dead.round(std::array{kRefused}, {});
+  EXPECT_EQ(dead.health(), Health::down) << "a firewall that is loaded anew tells nothing either";
+  dead.round(std::array{kRefused}, {});
+  EXPECT_EQ(dead.health(), Health::up);
+  dead.round(std::array{kSilence}, {});
+  EXPECT_FALSE(dead.reason().blind());
 }
 
 TEST(ProbeScore, MissingResultsAreSilence) {

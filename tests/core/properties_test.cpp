@@ -66,6 +66,27 @@ TEST(Properties, APlanLeadsToWhatIsDesired) {
   }
 }
 
+std::vector<Route> routesOf(const State& state, Family family) {
+  std::vector<Route> routes;
+  for (const Route& route : state.routes)
+    if (route.family() == family) routes.push_back(route);
+  return routes;
+}
+
+TEST(Properties, ADeadFamilyTakesNothingOfTheOtherOffItsWan) {
+  for (const auto seed : test::seeds(1500)) {
+    const Case made = caseOf(seed);
+    for (const Family dead : kFamilies) {
+      const Family alive = dead == Family::v4 ? Family::v6 : Family::v4;
+      World world = made.world;
+      for (const Wan& wan : steer(made.config, made.world).wans) world.wansDown[wan.name].why[dead] = "silent";
+      const State state = desire(made.config, world);
+      ASSERT_EQ(routesOf(state, alive), routesOf(made.desired, alive)) << "seed " << seed;
+      ASSERT_EQ(state.rules, made.desired.rules) << "seed " << seed;
+    }
+  }
+}
+
 TEST(Properties, NothingIsToBeDoneTwice) {
   for (const auto seed : test::seeds(1500)) {
     const Case made = caseOf(seed);

@@ -154,6 +154,18 @@ TEST(Eligibility, HasAReasonWhenThereIsNone) {
   EXPECT_EQ(why([](World& world) { world.routes.clear(); }), "no default route");
 }
 
+TEST(Eligibility, OfOneFamilyIsNotThatOfTheOther) {
+  World world = twoWans();
+  world.wansDown["fiber"].why[Family::v4] = "silent";
+  const Steering steering = steer(fiberAndLte(), world);
+  EXPECT_EQ(wanNamed(steering, "fiber").whyNot(Family::v4), "silent");
+  EXPECT_EQ(wanNamed(steering, "fiber").lacks(Family::v4), "") << "its own it has";
+  EXPECT_TRUE(wanNamed(steering, "fiber").eligible(Family::v6));
+  EXPECT_TRUE(wanNamed(steering, "lte").eligible(Family::v4));
+  world.links.at(kWan0).carrier = false;
+  EXPECT_EQ(wanNamed(steer(fiberAndLte(), world), "fiber").whyNot(Family::v4), "no carrier");
+}
+
 TEST(Eligibility, EndsWithTheLastAddressWhileAnotherWanHasOne) {
   World world = twoWans();
   world.addresses.erase(address(kWan0, "2001:db8:10::10/64"));

@@ -20,7 +20,7 @@ Json statusOf(const std::string& wan) {
              {"latency_ms", 12.5},
              {"loss_percent", nullptr},
              {"handshakes", {{"initiations", 4}, {"responses", 3}}},
-             {"ipv4", {{"usable", true}}},
+             {"ipv4", {{"usable", true}, {"cannot_be_probed", true}}},
              {"ipv6", {{"usable", false}}}}}},
           {"policies", {{{"name", "default"}, {"ipv4", wan}, {"ipv6", ""}}}},
           {"tunnels",
@@ -43,6 +43,7 @@ TEST(Metrics, AreInBaseUnits) {
   EXPECT_TRUE(has(text, "wgsteer_wan_latency_seconds{wan=\"fiber\",device=\"eth0\"} 0.0125")) << text;
   EXPECT_TRUE(has(text, "wgsteer_wan_up{wan=\"fiber\",device=\"eth0\",family=\"ipv4\"} 1"));
   EXPECT_TRUE(has(text, "wgsteer_wan_up{wan=\"fiber\",device=\"eth0\",family=\"ipv6\"} 0"));
+  EXPECT_TRUE(has(text, "wgsteer_wan_probes_refused{wan=\"fiber\",device=\"eth0\",family=\"ipv4\"} 1"));
   EXPECT_TRUE(has(text, "wgsteer_wan_handshake_initiations_total{wan=\"fiber\",device=\"eth0\"} 4"));
   EXPECT_TRUE(has(text, "wgsteer_peer_received_bytes_total{interface=\"wg0\",public_key=\"K=\"} 5000000000"));
 }

@@ -50,7 +50,7 @@ TEST_F(Overrides, AreRememberedUntilTakenBack) {
   ASSERT_TRUE(now.set("l\"t\ne", WanOverride{.up = true, .reason = "\xff"}, kNoAct)) << "any bytes";
   EXPECT_EQ(afterRestart().at("fiber"), kMaintenance);
   EXPECT_TRUE(afterRestart().at("l\"t\ne").up);
-  EXPECT_EQ(now.down(), (std::map<std::string, std::string>{{"fiber", "by hand: maintenance"}}));
+  EXPECT_EQ(now.down(), (WansDown{{"fiber", "by hand: maintenance"}}));
   ASSERT_TRUE(now.set("fiber", std::nullopt, kNoAct));
   EXPECT_EQ(afterRestart().size(), 1U);
   ASSERT_TRUE(now.set("l\"t\ne", std::nullopt, kNoAct));

@@ -57,5 +57,13 @@ TEST_F(WanServersTest, OfAWanThatIsNotUsableAreNotAsked) {
   EXPECT_TRUE(servers().empty());
 }
 
+TEST_F(WanServersTest, OfAFamilyThatIsNotUsableAreNotAsked) {
+  config_.wans[0].dns = {"9.9.9.9", "2620:fe::fe"};
+  world_.wansDown["fiber"].why[Family::v4] = "silent";
+  ASSERT_FALSE(servers().empty());
+  EXPECT_EQ(servers()[0].wan, "fiber");
+  EXPECT_EQ(servers()[0].servers, std::vector<std::string>{"2620:fe::fe"});
+}
+
 }  // namespace
 }  // namespace wgsteer

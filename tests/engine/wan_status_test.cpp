@@ -67,8 +67,8 @@ TEST_F(WanStatus, AWanThatWentAwayIsNewWhenItReturns) {
 
 TEST_F(WanStatus, TheLinkSaysMoreThanProbes) {
   world.wansDown = {{"wan0", "1 of 1 target unanswered for 3 rounds"}};
-  facts.verdicts["wan0"] = {
-      .usable = false, .by = WanVerdict::By::probes, .reason = "1 of 1 target unanswered for 9 rounds"};
+  facts.verdicts["wan0"] =
+      inBoth({.usable = false, .by = WanVerdict::By::probes, .reason = "1 of 1 target unanswered for 9 rounds"});
   EXPECT_EQ(document("wan0").at("reason"), "1 of 1 target unanswered for 9 rounds") << "as it is now";
   for (auto& [index, link] : world.links)
     if (link.name == "wan0") link.carrier = false;
@@ -77,11 +77,82 @@ TEST_F(WanStatus, TheLinkSaysMoreThanProbes) {
 
 TEST_F(WanStatus, SaysWhyAWanIsUp) {
   EXPECT_EQ(document("wan0").at("reason"), "");
-  facts.verdicts["wan0"] = {.usable = true, .by = WanVerdict::By::hand, .reason = "by hand: probes lie"};
+  facts.verdicts["wan0"] = inBoth({.usable = true, .by = WanVerdict::By::hand, .reason = "by hand: probes lie"});
   const auto up = document("wan0");
   EXPECT_EQ(up.at("reason"), "by hand: probes lie");
   EXPECT_EQ(up.at("by_hand"), true);
   EXPECT_EQ(up.at("ipv4").at("why"), "") << "nothing keeps it from being used";
+}
+
+TEST_F(WanStatus, HasEachFamilysVerdict) {
+  document("wan0", 100);
+  world.wansDown["wan0"].why[Family::v4] = "1 of 1 target unanswered for 3 rounds";
+  facts.verdicts["wan0"] = {
+      {Family::v4, {.usable = false, .by = WanVerdict::By::probes, .reason = "1 of 1 target unanswered for 4 rounds"}},
+      {Family::v6, {.usable = true, .by = WanVerdict::By::probes, .reason = "1 of 1 target answers"}}};
+  const auto half = document("wan0", 200);
+  EXPECT_EQ(half.at("state"), "up");
+  EXPECT_EQ(half.at("reason"), "1 of 1 target answers");
+  EXPECT_EQ(half.at("since"), 100);
+  EXPECT_EQ(half.at("ipv4").at("state"), "down");
+  EXPECT_EQ(half.at("ipv4").at("offered"), true);
+  EXPECT_EQ(half.at("ipv4").at("reason"), "1 of 1 target unanswered for 4 rounds");
+  EXPECT_EQ(half.at("ipv4").at("since"), 200);
+  EXPECT_EQ(half.at("ipv6").at("state"), "up");
+  EXPECT_EQ(half.at("ipv6").at("since"), 100);
+}
+
+TEST_F(WanStatus, SaysWhatLetsProbesOut) {
+  EXPECT_EQ(document("wan0").at("ipv4").at("cannot_be_probed"), false);
+  EXPECT_EQ(document("wan0").at("ipv4").at("fix"), nullptr);
+  facts.verdicts["wan0"] = inBoth({});
+  facts.verdicts["wan0"][Family::v4] = {
+      .by = WanVerdict::By::blind, .reason = "cannot be probed: refused", .fix = "iptables -I"};
+  const auto wan = document("wan0");
+  EXPECT_EQ(wan.at("state"), "up");
+  EXPECT_EQ(wan.at("reason"), "cannot be probed: refused");
+  EXPECT_EQ(wan.at("ipv4").at("cannot_be_probed"), true);
+  EXPECT_EQ(wan.at("ipv4").at("fix"), "iptables -I");
+  EXPECT_EQ(wan.at("ipv6").at("fix"), nullptr);
+  std::erase_if(world.routes, [](const Route& route) { return route.family() == Family::v4; });
+  EXPECT_EQ(document("wan0").at("ipv4").at("cannot_be_probed"), false) << "there is nothing to be probed";
+}
+
+WanVerdict said(WanVerdict::By by, bool usable, const std::string& reason) {
+  return {.usable = usable, .by = by, .reason = reason, .fix = by == WanVerdict::By::blind ? "iptables -I" : ""};
+}
+
+TEST(WanVerdicts, AreToldByFamilyWhereTheyDiffer) {
+  using By = WanVerdict::By;
+  const WanVerdict up = said(By::probes, true, "1 of 1 target answers");
+  const WanVerdict down = said(By::probes, false, "1 of 1 target unanswered for 3 rounds");
+  const WanVerdict more = said(By::probes, false, "2 of 2 targets unanswered for 3 rounds");
+  const WanVerdict blind = said(By::blind, true, "cannot be probed: refused");
+  const auto told = [](const WanVerdicts& before, const WanVerdicts& now) { return describe(before, now); };
+  const WanVerdicts v4Down{{Family::v4, down}, {Family::v6, up}};
+  EXPECT_EQ(told(inBoth(up), inBoth(down)), " is down: 1 of 1 target unanswered for 3 rounds");
+  EXPECT_EQ(told(inBoth(down), inBoth(up)), " is up again: 1 of 1 target answers");
+  EXPECT_EQ(told(inBoth(up), v4Down), ": IPv4 is down: 1 of 1 target unanswered for 3 rounds");
+  EXPECT_EQ(told(v4Down, inBoth(up)), " is up again: 1 of 1 target answers");
+  EXPECT_EQ(told(v4Down, {{Family::v4, down}, {Family::v6, more}}),
+            " is down: IPv4: 1 of 1 target unanswered for 3 rounds; IPv6: 2 of 2 targets unanswered for 3 rounds");
+  EXPECT_EQ(told(inBoth(down), v4Down), ": IPv6 is up again: 1 of 1 target answers");
+  EXPECT_EQ(told(inBoth(up), inBoth(said(By::hand, false, "by hand"))), " is down: by hand");
+  EXPECT_EQ(told(inBoth(up), inBoth(said(By::hand, true, "by hand"))), " is up: by hand");
+  EXPECT_EQ(told(inBoth({}), {{Family::v4, blind}, {Family::v6, {}}}),
+            ": IPv4 cannot be probed: refused; it counts as up, and handshakes tell; to let its probes out: "
+            "iptables -I");
+  EXPECT_EQ(told(inBoth(blind), inBoth(up)), " can be probed again: 1 of 1 target answers");
+}
+
+TEST(WanVerdicts, AreNewsWhenSomethingIsDifferentForPeople) {
+  using By = WanVerdict::By;
+  const WanVerdict up = said(By::probes, true, "1 of 1 target answers");
+  EXPECT_FALSE(isNews({}, up)) << "as everybody thought";
+  EXPECT_FALSE(isNews(said(By::probes, false, "for 3 rounds"), said(By::probes, false, "for 4 rounds")));
+  EXPECT_TRUE(isNews(up, said(By::blind, true, "cannot be probed")));
+  EXPECT_FALSE(isNews(said(By::blind, true, "a"), said(By::blind, true, "b")));
+  EXPECT_TRUE(isNews(said(By::hand, false, "by hand: a"), said(By::hand, false, "by hand: b")));
 }
 
 TEST_F(WanStatus, HasWhatProbesMeasured) {
@@ -96,10 +167,10 @@ TEST_F(WanStatus, HasWhatProbesMeasured) {
   };
   const auto wan = document("wan0");
   EXPECT_EQ(wan.at("targets"), nlohmann::json::parse(R"([
-    {"address": "9.9.9.9", "latency_ms": 12.35, "loss_percent": 10.0, "answered": true},
-    {"address": "1.1.1.1", "latency_ms": 20.0, "loss_percent": 50.0, "answered": false},
-    {"address": "8.8.8.8", "latency_ms": null, "loss_percent": 100.0, "answered": false},
-    {"address": "4.4.4.4", "latency_ms": null, "loss_percent": null, "answered": false}])"));
+    {"address": "9.9.9.9", "latency_ms": 12.35, "loss_percent": 10.0, "answered": true, "refused": false},
+    {"address": "1.1.1.1", "latency_ms": 20.0, "loss_percent": 50.0, "answered": false, "refused": false},
+    {"address": "8.8.8.8", "latency_ms": null, "loss_percent": 100.0, "answered": false, "refused": false},
+    {"address": "4.4.4.4", "latency_ms": null, "loss_percent": null, "answered": false, "refused": false}])"));
   EXPECT_EQ(wan.at("latency_ms"), 16.17) << "of those that ever answered";
   EXPECT_EQ(wan.at("loss_percent"), 53.33) << "of those that have been asked";
 }

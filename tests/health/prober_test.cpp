@@ -162,6 +162,86 @@ TEST_F(Probes, WhatCannotBeSentIsLostAtOnce) {
   }
 }
 
+std::string refused(const std::vector<TargetRound>& results) {
+  std::string text;
+  for (const TargetRound& result : results)
+    text += (text.empty() ? "" : " ") + std::to_string(result.refused) + "/" + std::to_string(result.sent);
+  return text;
+}
+
+constexpr std::array kMethods{TrackMethod::icmp, TrackMethod::dns, TrackMethod::tcp};
+
+/// What wg-quick(8) has as its kill switch, for both families.
+void killSwitch(const char* how) {
+  for (const char* tool : {"iptables", "ip6tables"})
+    wgsteer::test::shell(std::string{tool} + " -" + how +
+                         " OUTPUT ! -o wg0 -m mark ! --mark 0xca6c -m addrtype ! --dst-type LOCAL -j REJECT");
+}
+
+TEST_F(Probes, WhatAKillSwitchRejectsIsRefusedByThisHost) {
+  peer_->addWan("wan0", 10);
+  // Each by an answer that is there: nobody would take a refusal of ours for one of theirs.
+  for (const bool pingSockets : {true, false}) {
+    allowPingSockets(pingSockets);
+    for (const TrackMethod method : kMethods) {
+      killSwitch("I");
+      Prober probes = prober(wan(method, {"192.0.2.1", "2001:db8:2::1"}, 3));
+      const auto results = probeOnce(probes);
+      EXPECT_EQ(answered(results), "0/1 0/1") << std::to_underlying(method);
+      EXPECT_EQ(refused(results), "1/1 1/1") << std::to_underlying(method) << probes.trouble();
+      EXPECT_NE(probes.trouble(), "");
+      killSwitch("D");
+      EXPECT_EQ(refused(probeOnce(probes)), "0/1 0/1") << "not refused any more";
+    }
+  }
+}
+
+TEST_F(Probes, WhatAProhibitRouteStopsIsRefusedByThisHost) {
+  peer_->addWan("wan0", 10);
+  wgsteer::test::shell("ip rule add pref 5 prohibit; ip -6 rule add pref 5 prohibit");
+  for (const TrackMethod method : kMethods) {
+    Prober probes = prober(wan(method, {"192.0.2.1", "2001:db8:2::1"}, 60));
+    EXPECT_EQ(refused(probeOnce(probes)), "1/1 1/1") << std::to_underlying(method);
+  }
+  wgsteer::test::shell("ip rule del pref 5; ip -6 rule del pref 5");
+}
+
+TEST_F(Probes, WhatOurOwnClosedTablesStopIsNotRefused) {
+  peer_->addWan("wan0", 10);
+  wgsteer::test::shell("ip rule add pref 5 unreachable; ip -6 rule add pref 5 unreachable");
+  for (const TrackMethod method : kMethods) {
+    Prober probes = prober(wan(method, {"192.0.2.1", "2001:db8:2::1"}, 60));
+    const auto results = probeOnce(probes);
+    EXPECT_EQ(refused(results), "0/1 0/1") << std::to_underlying(method);
+    EXPECT_EQ(answered(results), "0/1 0/1");
+  }
+  wgsteer::test::shell("ip rule del pref 5; ip -6 rule del pref 5");
+}
+
+TEST_F(Probes, AGatewayThatIsNotThereIsNoRefusalThoughThisHostSaysIt) {
+  peer_->addWan("wan0", 10);
+  // Nobody has these addresses: after three requests for a neighbour the kernel sends "unreachable" in our own name.
+  Prober probes = prober(wan(TrackMethod::tcp, {"192.0.2.99", "2001:db8:2::99"}, 6));
+  const auto results = probeOnce(probes);
+  EXPECT_EQ(refused(results), "0/1 0/1") << probes.trouble();
+  EXPECT_EQ(answered(results), "0/1 0/1");
+}
+
+TEST_F(Probes, WhatOthersRejectIsNoRefusalOfOurs) {
+  peer_->addWan("wan0", 10);
+  drop(
+      "meta nfproto ipv4 reject with icmp admin-prohibited; add rule inet t in tcp dport 443 reject with icmpx "
+      "admin-prohibited");
+  for (const TrackMethod method : kMethods) {
+    Prober probes = prober(wan(method, {"192.0.2.1"}, 1));
+    EXPECT_EQ(refused(probeOnce(probes)), "0/1") << std::to_underlying(method);
+  }
+  Prober v6 = prober(wan(TrackMethod::tcp, {"2001:db8:2::1"}, 1));
+  const auto results = probeOnce(v6);
+  EXPECT_EQ(refused(results), "0/1");
+  EXPECT_EQ(answered(results), "0/1");
+}
+
 TEST_F(Probes, ARoundUnderWayIsGivenUp) {
   peer_->addWan("wan0", 10);
   drop("icmp type echo-request drop");

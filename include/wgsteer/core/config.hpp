@@ -4,9 +4,11 @@
 // protected.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "wgsteer/core/ids.hpp"
@@ -23,10 +25,14 @@ enum class Role : std::uint8_t { automatic, client, server };
 /// Identifier, sequence and a nonce have to fit in the payload of an echo request.
 inline constexpr std::uint32_t kMinProbeSize = 16;
 
+/// How OpenWrt's users and netifd itself call the interface that has the IPv6 of `wan`: wan6, wan_6, wanv6.
+inline constexpr std::array<std::string_view, 3> kIpv6Suffixes{"6", "_6", "v6"};
+
 struct WanConfig {
   std::string name;
   IfName device;                      ///< empty: its interface has none at the moment
   std::string interface;              ///< netifd's name that stands for the device; empty unless on OpenWrt
+  std::string ipv6Interface;          ///< mwan3's name for the IPv6 of this link; empty: the interface's with a suffix
   std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
   std::vector<std::string> dns;       ///< addresses of its name servers; empty: what is known of the link
@@ -38,7 +44,7 @@ struct WanConfig {
   std::uint32_t down = 5;                  ///< bad rounds in a row that make it down
   std::uint32_t up = 5;                    ///< good rounds in a row that make it up again
   std::uint32_t count = 1;                 ///< questions to each target in a round
-  std::uint32_t reliability = 1;           ///< targets that must answer for a round to be good
+  std::uint32_t reliability = 1;           ///< targets of a family that must answer for a round to be good
   std::uint32_t size = 56;                 ///< bytes of payload, ICMP
   std::uint32_t maxTtl = 60;               ///< time to live, hop limit
   std::optional<double> failureInterval;   ///< seconds, while going down; unless set, interval

@@ -25,15 +25,17 @@ struct Wan {
   const Link* link = nullptr;  ///< none: the device is not there
   /// Another gateway on the device of a WAN that stands before it: what comes in cannot be told apart.
   bool secondary = false;
-  std::string down;            ///< why it is taken down; empty: it is not
+  FamilyMap<std::string> down;  ///< why it is not to be used, in families in which it could be
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   FamilyMap<std::vector<Route>> defaults;
-  FamilyMap<Address> source;  ///< preferred source address
+  FamilyMap<Address> source;       ///< preferred source address
   FamilyMap<std::string> refused;  ///< what the kernel said when it refused the default route in our tables
   /// Without an address to send from, while another WAN has one.
   std::set<Family> sourceless;
-  /// Link up with carrier, gateway known, not down, and an address to send from (if any WAN has one).
+  /// Lacks nothing and is not down.
   bool eligible(Family family) const;
+  /// What it lacks by itself: a link, carrier, a gateway, an address to send from (if any WAN has one); empty: nothing.
+  std::string lacks(Family family) const;
   /// Why not, in a user's words; empty when eligible.
   std::string whyNot(Family family) const;
 };

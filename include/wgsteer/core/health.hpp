@@ -33,7 +33,8 @@ enum class Health : std::uint8_t {
 struct TargetRound {
   std::uint32_t sent = 0;
   std::uint32_t answered = 0;
-  double latency = 0;  ///< milliseconds, mean of those answered
+  double latency = 0;         ///< milliseconds, mean of those answered
+  std::uint32_t refused = 0;  ///< questions that this host did not let out: they say nothing of the WAN
   bool operator==(const TargetRound&) const = default;
 };
 
@@ -44,23 +45,30 @@ struct TargetAverage {
   bool measured = false;    ///< false: no round yet
   bool answered = false;    ///< whether latency has ever been measured
   bool answersNow = false;  ///< anything in the last round
+  bool refused = false;     ///< this host let no question out in the last round
   bool poor = false;        ///< beyond a failure threshold and not yet within both recovery thresholds
 };
 
 /// Why a WAN has the health that it has.
 struct ProbeReason {
   std::uint32_t targets = 0;
-  std::uint32_t silent = 0;  ///< targets without any answer in the last round
-  std::uint32_t poor = 0;    ///< targets that answered, but too late or too seldom
-  std::uint32_t rounds = 0;  ///< so many rounds in a row were as good or as bad as the last
+  std::uint32_t silent = 0;   ///< targets without any answer in the last round
+  std::uint32_t poor = 0;     ///< targets that answered, but too late or too seldom
+  std::uint32_t refused = 0;  ///< targets that this host does not let us ask
+  std::uint32_t rounds = 0;   ///< so many rounds in a row were as good or as bad as the last
   bool operator==(const ProbeReason&) const = default;
-  /// "2 of 3 targets unanswered for 3 rounds", "3 of 3 targets answer", "not probed yet".
+  /// Nobody could be asked.
+  bool blind() const { return refused > 0 && refused == targets; }
+  /// "2 of 3 targets unanswered for 3 rounds", "3 of 3 targets answer", "not probed yet", "cannot be probed".
   std::string toString() const;
 };
 
 /// mwan3track's score. It starts at down + up. A round is good when at least `reliability` targets are; a bad one takes
 /// one off, and at `up` the WAN is down and the score 0; a good one adds one, and at `up` the WAN is up and the score
 /// full again. So it takes `down` bad or `up` good rounds in a row.
+///
+/// A target that this host lets no question out to says nothing; the others judge, all of them if `reliability` wants
+/// more than there are. When nobody can be asked, the round counts as good: such a WAN is to be used.
 ///
 /// Different from mwan3 with check_quality: thresholds are held against averages, not single rounds; a target between
 /// them stays what it was, where mwan3 takes it for failed.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "wgsteer/core/address.hpp"
+#include "wgsteer/core/family_map.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/route_interest.hpp"
@@ -95,6 +96,18 @@ struct Stalled {
   bool operator==(const Stalled&) const = default;
 };
 
+/// Why a WAN that is there is not to be used, in the families in which it is not: unhealthy, or disabled by hand.
+struct WanDown {
+  FamilyMap<std::string> why;
+
+  WanDown() = default;
+  /// For one reason in both families.
+  WanDown(const std::string& reason) : why{{Family::v4, reason}, {Family::v6, reason}} {}
+  WanDown(const char* reason) : WanDown(std::string{reason}) {}
+  bool operator==(const WanDown&) const = default;
+};
+using WansDown = std::map<std::string, WanDown>;  ///< by name
+
 /// What earlier runs of ours have left in the kernel that a plan must go on from: which WAN has which number, and which
 /// sysctls were turned on by us. Read from the nft table; empty on a fresh machine.
 struct Adopted {
@@ -118,7 +131,7 @@ struct World {
   SharedMap<IfName, Tunnel> tunnels;
   SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
   std::map<PeerId, Stalled> stalled;
-  std::map<std::string, std::string> wansDown;  ///< by name: unhealthy, or disabled by hand; and why
+  WansDown wansDown;
   /// Default routes of WANs that the kernel refuses to take into our tables, by the WAN's number, and why.
   std::map<std::pair<Slot, Family>, std::string> refusedRoutes;
   /// Somebody else has a `table inet wgsteer`: there is none of ours, for as long as that is so.

@@ -66,6 +66,17 @@ test('status: one family only', async () => {
   equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: fiber\nIPv6: NONE', 'WAN in use');
 });
 
+test('status: probes that are not let out', async () => {
+  const status = copy(given.up);
+  const fix = 'iptables -I OUTPUT -m mark --mark 0x10000000/0xf0000000 -j ACCEPT';
+  Object.assign(status.wans[0].ipv4, { cannot_be_probed: true, fix });
+  await statusPage(status);
+  equal(cells('wgsteer-wans', 0)[1], 'UP', 'state');
+  equal(cells('wgsteer-wans', 0)[2].split('\n')[1],
+    'cannot be probed: this router does not let the probes out. To let them out: ' + fix, 'IPv4');
+  equal(cells('wgsteer-wans', 0)[3].includes('cannot be probed'), false, 'IPv6');
+});
+
 test('status: nobody answers', async () => {
   const silence = [ 'There is no answer from wgsteer. Is it installed, and is its service running?' ];
   await statusPage(4);

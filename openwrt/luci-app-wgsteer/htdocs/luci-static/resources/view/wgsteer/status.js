@@ -63,6 +63,7 @@ function family(state) {
 	return lines([
 		[ state.usable ? badge('success', _('usable')) : badge('', _('not usable')) ],
 		state.usable ? null : state.why,
+		state.cannot_be_probed ? _('cannot be probed: this router does not let the probes out. To let them out: %s').format(state.fix) : null,
 		state.gateway ? _('by gateway %s').format(state.gateway) : null,
 		state.source ? _('from %s').format(state.source) : null
 	]);
