@@ -69,10 +69,11 @@ IcmpProbe::IcmpProbe(const ProbeOptions& options) : options_(options) {
 Status IcmpProbe::open(Family family, std::size_t question, int epoll) {
   const int protocol = family == Family::v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6);
   Socket made;
-  auto fd = openProbeSocket(family, SOCK_DGRAM, protocol, options_);
-  if (!fd && (fd.error().code == EACCES || fd.error().code == EPROTONOSUPPORT)) {
-    made.raw = true;
-    fd = openProbeSocket(family, SOCK_RAW, protocol, options_);
+  made.raw = family == Family::v6;
+  auto fd = openProbeSocket(family, made.raw ? SOCK_RAW : SOCK_DGRAM, protocol, options_);
+  if (!fd && (fd.error().code == EACCES || fd.error().code == EPERM || fd.error().code == EPROTONOSUPPORT)) {
+    made.raw = !made.raw;
+    fd = openProbeSocket(family, made.raw ? SOCK_RAW : SOCK_DGRAM, protocol, options_);
   }
   if (!fd) return std::unexpected(std::move(fd.error()));
   made.fd = std::move(*fd);

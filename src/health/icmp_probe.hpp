@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Echo requests (RFC 792, RFC 4443 section 4). By ping sockets where the host lets us have them
-// (net.ipv4.ping_group_range), else by raw ones.
+// Echo requests (RFC 792, RFC 4443 section 4). IPv4: by ping sockets where the host lets us have them
+// (net.ipv4.ping_group_range), else by raw ones. IPv6: the other way round, for its ping sockets do not say that a
+// packet was not let out (icmpv6_push_pending_frames as of Linux 6.18).
 #pragma once
 
 #include <array>
@@ -29,6 +30,8 @@ class IcmpProbe {
   Status ask(std::size_t question, const ProbeTarget& target, int epoll);
   /// What came for the socket that the question was asked by.
   void collect(std::size_t question, std::vector<Reply>& replies);
+  /// All that was refused is known from ask().
+  bool wasRefused(std::size_t) const { return false; }
 
  private:
   using Nonce = std::array<std::uint8_t, kMinProbeSize>;

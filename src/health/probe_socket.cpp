@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <ifaddrs.h>
+#include <linux/errqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string>
@@ -25,6 +28,38 @@ std::unexpected<Error> failed(const std::string& what) {
 
 bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
+}
+
+/// Types and codes of RFC 792, 1812 and 4443 for what firewalls forbid. Not "unreachable": the kernel says that by
+/// itself, in our name, of a gateway that does not answer (ipv4_link_failure, ip6_link_failure).
+bool isRefusal(const sock_extended_err& said) {
+  constexpr std::array<std::uint8_t, 5> kCodes4{2, 3, 9, 10, 13};
+  constexpr std::array<std::uint8_t, 3> kCodes6{1, 4, 5};
+  constexpr std::uint8_t kUnreachable4 = 3;
+  constexpr std::uint8_t kUnreachable6 = 1;
+  if (said.ee_origin == SO_EE_ORIGIN_ICMP)
+    return said.ee_type == kUnreachable4 && std::ranges::find(kCodes4, said.ee_code) != kCodes4.end();
+  return said.ee_origin == SO_EE_ORIGIN_ICMP6 && said.ee_type == kUnreachable6 &&
+         std::ranges::find(kCodes6, said.ee_code) != kCodes6.end();
+}
+
+/// Compares addresses alone.
+bool sameHost(const sockaddr* left, const sockaddr* right) {
+  if (right == nullptr || left->sa_family != right->sa_family) return false;
+  const bool v4 = left->sa_family == AF_INET;
+  const std::size_t at = v4 ? offsetof(sockaddr_in, sin_addr) : offsetof(sockaddr_in6, sin6_addr);
+  return std::memcmp(reinterpret_cast<const char*>(left) + at, reinterpret_cast<const char*>(right) + at,
+                     v4 ? sizeof(in_addr) : sizeof(in6_addr)) == 0;
+}
+
+bool isOfThisHost(const sockaddr* address) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* each = all; each != nullptr && !found; each = each->ifa_next)
+    found = sameHost(address, each->ifa_addr);
+  freeifaddrs(all);
+  return found;
 }
 
 }  // namespace
@@ -89,6 +124,14 @@ SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device) {
   return made;
 }
 
+std::uint16_t portOf(const SocketAddress& address) {
+  in_port_t port = 0;
+  const std::size_t at =
+      address.storage.ss_family == AF_INET ? offsetof(sockaddr_in, sin_port) : offsetof(sockaddr_in6, sin6_port);
+  std::memcpy(&port, reinterpret_cast<const char*>(&address.storage) + at, sizeof port);
+  return ntohs(port);
+}
+
 bool isFrom(const SocketAddress& from, const Address& address) {
   std::array<std::uint8_t, 16> bytes{};
   if (from.storage.ss_family == AF_INET) {
@@ -109,6 +152,28 @@ std::unexpected<Error> notSent(const ProbeTarget& target) {
   const int code = errno;
   return fail(code == EPERM || code == EACCES ? ErrorKind::refused : ErrorKind::io,
               "send to " + target.address.toString() + ": " + std::strerror(code), code);
+}
+
+void keepErrors(int descriptor, Family family) {
+  const bool v4 = family == Family::v4;
+  set(descriptor, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+}
+
+IcmpSaid takeError(int descriptor) {
+  alignas(cmsghdr) std::array<char, 512> control{};
+  msghdr message{};
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  if (recvmsg(descriptor, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return IcmpSaid::nothing;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    const bool v4 = part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR;
+    const bool v6 = part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_RECVERR;
+    const std::size_t offender = v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    if ((!v4 && !v6) || part->cmsg_len < CMSG_LEN(sizeof(sock_extended_err) + offender)) continue;
+    const auto* said = reinterpret_cast<const sock_extended_err*>(CMSG_DATA(part));
+    if (isRefusal(*said) && isOfThisHost(SO_EE_OFFENDER(said))) return IcmpSaid::refusal;
+  }
+  return IcmpSaid::something;
 }
 
 Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question) {

@@ -54,12 +54,23 @@ struct SocketAddress {
   sockaddr* get();
 };
 SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device);
+std::uint16_t portOf(const SocketAddress& address);
 /// Whether it is this address, whatever the port.
 bool isFrom(const SocketAddress& from, const Address& address);
 
 /// Why a question could not be sent. ErrorKind::refused: not let out by this host, by a firewall (EPERM) or a route or
 /// rule of type prohibit (EACCES). Our own closing routes are `unreachable`, and say that the WAN has no gateway.
 std::unexpected<Error> notSent(const ProbeTarget& target);
+
+/// Has the kernel keep what ICMP says of the socket's packets; TCP does so since Linux 5.8.
+void keepErrors(int descriptor, Family family);
+
+enum class IcmpSaid : std::uint8_t {
+  nothing,
+  something,
+  refusal,  ///< by a firewall of this host
+};
+IcmpSaid takeError(int descriptor);
 
 /// Says which question by its number when the descriptor is ready. Closing removes it.
 Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question);

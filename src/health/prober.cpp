@@ -113,15 +113,20 @@ void Prober::collect(std::size_t question) {
     asked.open = false;
     asked.latency = now - asked.asked;
     asked.answered = reply.answered && asked.latency <= timeout_;
-    asked.refused = reply.refused;
-    if (reply.refused)
-      trouble_ = "send to " + targets_[reply.question % targets_.size()].address.toString() + ": refused by this host";
+    if (reply.refused) noteRefusal(reply.question);
   }
+}
+
+void Prober::noteRefusal(std::size_t question) {
+  questions_[question].refused = true;
+  trouble_ = "send to " + targets_[question % targets_.size()].address.toString() + ": refused by this host";
 }
 
 std::vector<TargetRound> Prober::finish() {
   std::vector<TargetRound> results(targets_.size());
   for (std::size_t number = 0; number < questions_.size(); ++number) {
+    if (questions_[number].open && std::visit([&](const auto& probe) { return probe.wasRefused(number); }, *probe_))
+      noteRefusal(number);
     TargetRound& result = results[number % targets_.size()];
     ++result.sent;
     if (questions_[number].refused) ++result.refused;

@@ -60,6 +60,7 @@ class Prober {
   void collect(std::size_t question);
   void arm(Instant now);
   bool over(Instant now) const;
+  void noteRefusal(std::size_t question);
   std::vector<TargetRound> finish();
 
   TrackMethod method_;

@@ -16,11 +16,15 @@ class TcpProbe {
   explicit TcpProbe(const ProbeOptions& options) : options_(options) {}
   Status ask(std::size_t question, const ProbeTarget& target, int epoll);
   void collect(std::size_t question, std::vector<Reply>& replies);
+  /// Whether a question without an answer was not even let out. TCP does not tell what it is refused, and of IPv6's
+  /// errors none that this host sends reaches a socket that is bound to a device (Linux 6.18). So the same is tried by
+  /// a raw socket, which hears of it; it has no checksum, and if it does get out, whoever gets it drops it.
+  bool wasRefused(std::size_t question) const;
 
  private:
   struct Asked {
     os::Fd fd;
-    SocketAddress source;
+    ProbeTarget target{};
   };
   ProbeOptions options_;
   std::vector<Asked> asked_;
