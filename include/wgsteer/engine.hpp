@@ -161,6 +161,7 @@ class Engine {
   bool lookInto(const CommitReport& report);
   void tell(const Plan& plan, const Committed& committed);
   bool reread(const Stale& stale);
+  void tellTunnelTroubles(const std::map<IfName, std::string>& before) const;
   bool resync();
   Result<Picture> lookAnew();
   std::vector<Move> noteMoves(const Steering& steering);

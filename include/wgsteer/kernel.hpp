@@ -52,7 +52,8 @@ class Kernel {
   virtual CommitReport commit(const Plan& plan, const Numbers& numbers) = 0;
 
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.
-  /// Sessions are not touched.
+  /// Sessions are not touched. A process in user space is asked, but not waited for: one that hangs must not hold up
+  /// the others' failover.
   virtual Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
 
   /// Where WireGuard reaches a peer from now on; the session goes on. No error when the peer is gone.

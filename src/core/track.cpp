@@ -32,8 +32,10 @@ class Tracker {
     world_.links.insert_or_assign(link.index, link);
     if (wentDown) loseRoutes(link.index, Family::v4, true);
     Tracked tracked{.relevant = true, .carrier = carrier};
-    // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet.
-    tracked.stale.tunnels = isNew || renamed || (isTunnel(world_, link) && link.up);
+    // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet: in user space it is one
+    // when it has a socket.
+    const bool mayBeTunnel = isTunnel(world_, link) || link.kind == "tun";
+    tracked.stale.tunnels = isNew || renamed || (mayBeTunnel && link.up);
     // What the kernel has really taken away with the link is read from our own tables, a handful of routes.
     tracked.stale.ownRoutes = wentDown;
     return tracked;
@@ -48,6 +50,7 @@ class Tracker {
     std::erase_if(observed_.sysctls, [&](const Sysctl& sysctl) { return sysctl.device == name; });
     world_.links.erase(known);
     world_.tunnels.edit().erase(name);
+    world_.tunnelTroubles.erase(name);
     observed_.tunnelMarks.erase(name);
     return {.relevant = true, .stale = {.ownRoutes = true}};
   }

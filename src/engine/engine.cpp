@@ -62,6 +62,7 @@ Status Engine::start(WansDown wansDown) {
   if (!seen) return std::unexpected(seen.error());
   picture_ = std::move(*seen);
   picture_.world.wansDown = std::move(wansDown);
+  tellTunnelTroubles({});
   if (auto clear = refuseConflicts(config_); !clear) return clear;
   const auto marked = picture_.observed.tunnelMarks;
   converge();
@@ -157,11 +158,14 @@ void Engine::onPoll() {
   if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
+  const auto troublesBefore = picture_.world.tunnelTroubles;
   if (!reread({.tunnels = true})) return;
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (sameForPlans(*before, *picture_.world.tunnels)) {
     before.inPlace() = *std::exchange(picture_.world.tunnels, before);
-    if (markedBefore == picture_.observed.tunnelMarks && !endpointsMoved) return;
+    if (markedBefore == picture_.observed.tunnelMarks && troublesBefore == picture_.world.tunnelTroubles &&
+        !endpointsMoved)
+      return;
   }
   ++statistics_.wakeUps;
   converge();
@@ -378,13 +382,24 @@ void Engine::scheduleLook() {
 
 bool Engine::reread(const Stale& stale) {
   const Adopted past = picture_.world.adopted;
+  const auto troubles = picture_.world.tunnelTroubles;
   if (stale.rtnetlink) ++statistics_.resyncs;
   const auto done = kernel_.refresh(picture_, config_.numbers, stale);
   if (!picture_.observed.nft) picture_.world.adopted = past;
+  tellTunnelTroubles(troubles);
   if (done) return true;
   if (observer_.trouble) observer_.trouble(done.error());
   scheduleLook();
   return false;
+}
+
+/// One device's own: nothing else is held up by it, and it is looked at again at each poll.
+void Engine::tellTunnelTroubles(const std::map<IfName, std::string>& before) const {
+  if (!observer_.trouble) return;
+  for (const auto& [tunnel, why] : picture_.world.tunnelTroubles) {
+    const auto known = before.find(tunnel);
+    if (known == before.end() || known->second != why) observer_.trouble(Error{ErrorKind::busy, 0, why, {}});
+  }
 }
 
 /// The kernel, and what we alone know: gateways of links that went down, health, and our past as long as there is no
@@ -406,7 +421,9 @@ bool Engine::resync() {
   ++statistics_.resyncs;
   auto seen = lookAnew();
   if (seen) {
+    const auto troubles = std::move(picture_.world.tunnelTroubles);
     picture_ = std::move(*seen);
+    tellTunnelTroubles(troubles);
     strayed_ = true;
     return true;
   }

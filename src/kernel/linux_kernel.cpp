@@ -169,13 +169,14 @@ Status LinuxKernel::readRules(Picture& picture) {
 }
 
 Status LinuxKernel::readTunnels(Picture& picture, const Numbers& numbers) {
-  auto tunnels = wireguard_.observe(picture.world.links);
-  if (!tunnels) return std::unexpected(tunnels.error());
+  auto seen = wireguard_.observe(picture.world.links);
+  if (!seen) return std::unexpected(seen.error());
   picture.observed.tunnelMarks.clear();
-  for (const auto& [name, tunnel] : *tunnels)
+  for (const auto& [name, tunnel] : seen->tunnels)
     if (isOurMark(picture.world, numbers, tunnel.fwmark)) picture.observed.tunnelMarks.emplace(name, tunnel.fwmark);
-  tunnels_ = *tunnels;
-  picture.world.tunnels = std::move(*tunnels);
+  tunnels_ = seen->tunnels;
+  picture.world.tunnels = std::move(seen->tunnels);
+  picture.world.tunnelTroubles = std::move(seen->troubles);
   return {};
 }
 
@@ -249,12 +250,13 @@ Status LinuxKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& si
 }
 
 Status LinuxKernel::subscribe() {
-  return inOrder([&] { return rtnetlink_.subscribe(); }, [&] { return nft_->subscribe(); });
+  return inOrder([&] { return rtnetlink_.subscribe(); }, [&] { return nft_->subscribe(); },
+                 [&] { return wireguard_.subscribe(); });
 }
 
 std::vector<int> LinuxKernel::descriptors() const {
   std::vector<int> all;
-  for (const int descriptor : {rtnetlink_.eventDescriptor(), nft_->eventDescriptor()})
+  for (const int descriptor : {rtnetlink_.eventDescriptor(), nft_->eventDescriptor(), wireguard_.descriptor()})
     if (descriptor >= 0) all.push_back(descriptor);
   return all;
 }
@@ -262,6 +264,7 @@ std::vector<int> LinuxKernel::descriptors() const {
 void LinuxKernel::drain(const Sink& sink) {
   rtnetlink_.drain(sink);
   if (nft_->drain()) sink(NftChanged{nft_->lastActor()});
+  if (wireguard_.drain()) sink(TunnelsChanged{});
 }
 
 }  // namespace wgsteer::kernel

@@ -1,46 +1,103 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "netlink/wireguard.hpp"
 
-#include <optional>
+#include <utility>
+
+#include "os/timer.hpp"
 
 namespace wgsteer::netlink {
 
 namespace {
 
-/// Errors of one device that the others must not suffer from: what was last known of it serves on.
-bool isItsOwn(const Error& error, TunnelBackend backend) {
-  if (error.kind == ErrorKind::busy) return true;
-  return backend == TunnelBackend::userspace &&
-         (error.kind == ErrorKind::malformed || error.kind == ErrorKind::refused);
+constexpr std::chrono::milliseconds kMoment{1500};
+
+bool isInKernel(const Link& link) { return link.kind == "wireguard" || link.kind == "amneziawg"; }
+/// Implementations in user space are tun devices.
+bool mayBeTunnel(const Link& link) { return isInKernel(link) || link.kind == "tun"; }
+
+TunnelBackend backendOf(const Link& link) {
+  return isInKernel(link) ? TunnelBackend::kernel : TunnelBackend::userspace;
+}
+
+/// Not of one device, but of us: the kernel tells this process nothing of any.
+bool isEverybodys(const Error& error, TunnelBackend backend) {
+  return backend == TunnelBackend::kernel && (error.kind == ErrorKind::refused || error.kind == ErrorKind::io);
 }
 
 }  // namespace
 
-Result<std::map<IfName, Tunnel>> WireGuard::observe(const std::map<IfIndex, Link>& links) {
-  std::map<IfName, Tunnel> tunnels;
-  std::map<IfName, std::string> kinds;
+std::map<IfName, Result<Tunnel>> WireGuard::ask(const std::map<IfIndex, Link>& links) {
+  std::map<IfName, IfIndex> inUserSpace;
+  kinds_.clear();
   for (const auto& [index, link] : links) {
-    const bool inKernel = link.kind == "wireguard" || link.kind == "amneziawg";
-    // Implementations in user space are tun devices.
-    if (!inKernel && link.kind != "tun") continue;
-    if (inKernel) kinds.emplace(link.name, link.kind);
-    auto tunnel = inKernel ? genl_.read(link.name, link.kind) : uapi_.read(link.name);
-    if (tunnel) {
-      tunnels.emplace(link.name, std::move(*tunnel));
-      continue;
-    }
-    const Error& error = tunnel.error();
-    if (error.kind == ErrorKind::notThere) continue;
-    const auto backend = inKernel ? TunnelBackend::kernel : TunnelBackend::userspace;
-    const auto known = last_.find(link.name);
-    const bool usable = known != last_.end() && known->second.backend == backend;
-    // The kernel knows what it does not tell us now: ask again rather than leave that tunnel without protection.
-    if (!isItsOwn(error, backend) || (inKernel && !usable)) return std::unexpected(error);
-    if (usable) tunnels.emplace(link.name, known->second);
+    if (isInKernel(link)) kinds_.emplace(link.name, link.kind);
+    if (link.kind == "tun") inUserSpace.emplace(link.name, index);
   }
-  last_ = tunnels;
-  kinds_ = std::move(kinds);
-  return tunnels;
+  auto answers = uapi_.read(inUserSpace);
+  for (const auto& [name, kind] : kinds_) answers.insert_or_assign(name, genl_.read(name, kind));
+  return answers;
+}
+
+/// Of this device: another one of its name is another tunnel.
+const WireGuard::Known* WireGuard::lastKnown(const Link& link) const {
+  const auto known = last_.find(link.name);
+  if (known == last_.end() || known->second.link != link.index || known->second.tunnel.backend != backendOf(link))
+    return nullptr;
+  return &known->second;
+}
+
+/// What the device is by this answer; none: no tunnel, or one of which nothing is known.
+std::optional<WireGuard::Known> WireGuard::told(const Link& link, const Result<Tunnel>& answer, Seen& seen) const {
+  if (answer) return Known{link.index, *answer, std::nullopt};
+  const Known* known = lastKnown(link);
+  const ErrorKind kind = answer.error().kind;
+  if (kind == ErrorKind::notThere && (known == nullptr || isInKernel(link))) return std::nullopt;
+  const auto now = os::monotonicNow();
+  const auto since = known != nullptr && known->silentSince ? *known->silentSince : now;
+  // A process that ends loses its socket a moment before its device, and any may be busy for a moment.
+  const bool passing = known != nullptr && (kind == ErrorKind::notThere || kind == ErrorKind::busy);
+  if (!passing || now - since >= kMoment) seen.troubles.insert_or_assign(link.name, answer.error().toString());
+  if (known == nullptr) return std::nullopt;
+  return Known{link.index, known->tunnel, since};
+}
+
+Result<WireGuard::Seen> WireGuard::observe(const std::map<IfIndex, Link>& links) {
+  const auto answers = ask(links);
+  Seen seen{.tunnels = {}, .troubles = uapi_.refusals()};
+  std::map<IfName, Known> known;
+  for (const auto& [index, link] : links) {
+    const auto answer = answers.find(link.name);
+    if (!mayBeTunnel(link) || answer == answers.end()) continue;
+    if (!answer->second && isEverybodys(answer->second.error(), backendOf(link)))
+      return std::unexpected(answer->second.error());
+    auto now = told(link, answer->second, seen);
+    if (!now) continue;
+    seen.tunnels.emplace(link.name, now->tunnel);
+    known.emplace(link.name, std::move(*now));
+  }
+  last_ = std::move(known);
+  expect(links, seen);
+  return seen;
+}
+
+void WireGuard::expect(const std::map<IfIndex, Link>& links, const Seen& seen) {
+  if (!again_) return;
+  std::map<IfName, Unready> unready;
+  for (const auto& [index, link] : links) {
+    if (!mayBeTunnel(link)) continue;
+    const auto tunnel = seen.tunnels.find(link.name);
+    const bool read = tunnel != seen.tunnels.end();
+    if (read && !tunnel->second.peers.empty()) continue;
+    unready.emplace(link.name, Unready{index, link.up, read, uapi_.socketOf(link.name)});
+  }
+  again_->expect(unready, uapi_.pending());
+}
+
+Status WireGuard::subscribe() {
+  auto again = LookAgain::create();
+  if (!again) return std::unexpected(again.error());
+  again_ = std::move(*again);
+  return {};
 }
 
 Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
@@ -49,7 +106,7 @@ Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
                     ? uapi_.setFwmark(tunnel.name, fwmark)
                     : genl_.setFwmark(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, fwmark);
   // What was last known must not be what it was before.
-  if (const auto known = last_.find(tunnel.name); done && known != last_.end()) known->second.fwmark = fwmark;
+  if (const auto known = last_.find(tunnel.name); done && known != last_.end()) known->second.tunnel.fwmark = fwmark;
   return done;
 }
 

@@ -4,14 +4,18 @@
 // wiped.
 #pragma once
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
 
+#include "netlink/look_again.hpp"
 #include "netlink/wireguard_genl.hpp"
 #include "netlink/wireguard_uapi.hpp"
 
@@ -19,12 +23,18 @@ namespace wgsteer::netlink {
 
 class WireGuard {
  public:
-  /// Where user-space implementations listen; another one in tests.
-  explicit WireGuard(std::string uapiDirectory = kUapiDirectory) : uapi_(std::move(uapiDirectory)) {}
+  WireGuard() = default;
+  /// Where user-space implementations listen, in tests.
+  explicit WireGuard(std::vector<std::string> uapiFolders) : uapi_(std::move(uapiFolders)) {}
 
-  /// All tunnels among the links. One that vanishes meanwhile is not among them. One whose process does not answer, or
-  /// answers nonsense, is what it was last time, and nothing if it never answered: it must not hide the others.
-  Result<std::map<IfName, Tunnel>> observe(const std::map<IfIndex, Link>& links);
+  struct Seen {
+    std::map<IfName, Tunnel> tunnels;
+    std::map<IfName, std::string> troubles;  ///< see World::tunnelTroubles
+  };
+  /// All tunnels among the links. One that does not answer, refuses, or answers nonsense, is what it was last time, and
+  /// in trouble: the others do not suffer from it. One in user space ends with its device, for without its socket it
+  /// sends as before. Fails only when the kernel tells us nothing at all.
+  Result<Seen> observe(const std::map<IfIndex, Link>& links);
   Status setFwmark(const Tunnel& tunnel, Mark fwmark);
   /// The session goes on. A peer that is not there (any more) is no error, and is not made.
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint);
@@ -32,10 +42,28 @@ class WireGuard {
   /// what it is; for others see WireGuardUapi.
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers);
 
+  /// From here on, descriptor() is readable when tunnels are to be looked at again.
+  Status subscribe();
+  /// Below 0 before subscribe().
+  int descriptor() const { return again_ ? again_->descriptor() : -1; }
+  /// Whether another look is due.
+  bool drain() { return again_ && again_->drain(); }
+
  private:
+  struct Known {
+    IfIndex link;
+    Tunnel tunnel;
+    std::optional<std::chrono::nanoseconds> silentSince;  ///< the first of the looks that it missed
+  };
+  std::map<IfName, Result<Tunnel>> ask(const std::map<IfIndex, Link>& links);
+  const Known* lastKnown(const Link& link) const;
+  std::optional<Known> told(const Link& link, const Result<Tunnel>& answer, Seen& seen) const;
+  void expect(const std::map<IfIndex, Link>& links, const Seen& seen);
+
   WireGuardGenl genl_;
   WireGuardUapi uapi_;
-  std::map<IfName, Tunnel> last_;
+  std::optional<LookAgain> again_;
+  std::map<IfName, Known> last_;
   std::map<IfName, std::string> kinds_;  ///< of the kernel's tunnels seen last: each kind has a family of its own
 };
 

@@ -103,9 +103,11 @@ TEST(TrackLink, ThatMayBeATunnelIsAskedWhetherItIs) {
   noCarrier.carrier = false;
   Link otherTunnel = link(kTunnel, "wg0", "wireguard");
   otherTunnel.pointToPoint = true;
-  for (const Row& row : {Row{"new", link(IfIndex{20}, "wg1", "wireguard"), true}, Row{"renamed", renamed, true},
-                         Row{"a tunnel that is up", otherTunnel, true}, Row{"a WAN", noCarrier, false},
-                         Row{"a tunnel that went down", down(link(kTunnel, "wg0", "wireguard")), false}}) {
+  for (const Row& row :
+       {Row{"new", link(IfIndex{20}, "wg1", "wireguard"), true}, Row{"renamed", renamed, true},
+        Row{"a tunnel that is up", otherTunnel, true}, Row{"a tun device that is up", link(kWan1, "wan1", "tun"), true},
+        Row{"a WAN", noCarrier, false},
+        Row{"a tunnel that went down", down(link(kTunnel, "wg0", "wireguard")), false}}) {
     Picture picture = steered();
     EXPECT_EQ(track(picture, LinkChanged{row.link}).stale.tunnels, row.asked) << row.name;
     EXPECT_EQ(*picture.world.link(row.link.index), row.link) << row.name;
@@ -131,7 +133,9 @@ TEST(TrackLink, GoneTakesAllThatWasOnIt) {
 TEST(TrackLink, GoneTakesTheTunnelAndItsMark) {
   Picture picture = steered();
   ASSERT_TRUE(picture.observed.tunnelMarks.contains("wg0"));
+  picture.world.tunnelTroubles = {{"wg0", "wg show wg0: its process does not answer"}};
   track(picture, LinkGone{kTunnel});
+  EXPECT_TRUE(picture.world.tunnelTroubles.empty());
   EXPECT_TRUE(picture.world.tunnels.empty());
   EXPECT_TRUE(picture.observed.tunnelMarks.empty());
 }

@@ -28,6 +28,7 @@ class EngineTest : public testing::Test {
       if (family == Family::v4) moves.push_back(tunnel + " " + use.wan + " " + why);
     };
     observer.failed = [this](const Change&, const Error& error, const DeviceName&) { failures.push_back(error.what); };
+    observer.trouble = [this](const Error& error) { troubles.push_back(error.what); };
     observer.fight = [this](const Event& last, const DeviceName& names) { fights.push_back(describe(last, names)); };
     observer.occasion = [this](const Occasion& occasion, const DeviceName&) {
       occasions.emplace_back(occasion.trigger, occasion.plan.changes.size());
@@ -48,6 +49,7 @@ class EngineTest : public testing::Test {
   std::unique_ptr<Engine> engine;
   std::vector<std::string> moves;
   std::vector<std::string> failures;
+  std::vector<std::string> troubles;
   std::vector<std::string> fights;
   std::vector<std::pair<Trigger, std::size_t>> occasions;
   std::chrono::nanoseconds now = std::chrono::hours{1};
@@ -402,6 +404,21 @@ TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
   EXPECT_EQ(wayOf(kServer4), "wan0") << "the endpoint map has to mark it meanwhile";
   engine->onPoll();
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0xf0000000);
+}
+
+TEST_F(EngineTest, TroubleWithOneTunnelIsToldOnceAndHoldsUpNothing) {
+  ASSERT_TRUE(engine->start());
+  EXPECT_EQ(troubles, std::vector<std::string>{});
+  kernel.real.world.tunnelTroubles = {{"wg7", "wg show wg7: its process does not answer"}};
+  kernel.someoneSetsFwmark("wg0", {});
+  engine->onPoll();
+  EXPECT_EQ(present(), wanted());
+  engine->onPoll();
+  EXPECT_EQ(troubles, std::vector<std::string>{"wg show wg7: its process does not answer"});
+  EXPECT_EQ(engine->retryAfter(), std::nullopt);
+  kernel.real.world.tunnelTroubles.clear();
+  engine->onPoll();
+  EXPECT_EQ(engine->picture().world.tunnelTroubles.size(), 0U);
 }
 
 TEST_F(EngineTest, AFwmarkOfTheUsersIsLeftAlone) {

@@ -6,14 +6,14 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "netlink/wireguard_uapi.hpp"
+#include "netlink/uapi_text.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   const auto tunnel = wgsteer::netlink::parseUapi(text, "fuzz");
   if (!tunnel) {
-    // A number is the most that an error takes over from the answer.
-    constexpr std::size_t kLongest = 80;
+    // A number, and what it means, is the most that an error takes over from the answer.
+    constexpr std::size_t kLongest = 120;
     if (tunnel.error().what.empty() || tunnel.error().what.size() > kLongest) std::abort();
     return 0;
   }

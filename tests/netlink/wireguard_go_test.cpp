@@ -109,11 +109,11 @@ class RealWireGuardGo : public ::testing::Test {
   }
   Tunnel observed(WireGuard& wireGuard) const {
     const auto begin = os::monotonicNow();
-    const auto tunnels = wireGuard.observe(links());
+    const auto seen = wireGuard.observe(links());
     EXPECT_LT(os::monotonicNow() - begin, kTooLong);
-    EXPECT_TRUE(tunnels) << tunnels.error().toString();
-    EXPECT_TRUE(tunnels && tunnels->contains("wg0"));
-    return tunnels && tunnels->contains("wg0") ? tunnels->at("wg0") : Tunnel{};
+    EXPECT_TRUE(seen) << seen.error().toString();
+    EXPECT_TRUE(seen && seen->tunnels.contains("wg0"));
+    return seen && seen->tunnels.contains("wg0") ? seen->tunnels.at("wg0") : Tunnel{};
   }
 
   WireGuardGo process_{"wg0"};
@@ -171,15 +171,31 @@ TEST_F(RealWireGuardGo, ThatHangsIsWhatItWasUntilItGoesOn) {
   EXPECT_EQ(marked.error().kind, ErrorKind::busy);
   process_.resume();
   EXPECT_EQ(observed(wireGuard_).listenPort, before.listenPort);
+  // What it was asked to do meanwhile, it does as soon as it can.
+  EXPECT_TRUE(
+      shell("for i in $(seq 100); do wg show wg0 fwmark | grep -qx 0x1 && echo done && break; sleep 0.02; done") ==
+      "done\n");
+}
+
+TEST_F(RealWireGuardGo, IsUnstuckWithoutWaitingAlsoWhileItHangs) {
+  const Tunnel before = observed(wireGuard_);
+  ASSERT_TRUE(wireGuard_.setFwmark(before, Mark{0xf0000000}));
+  process_.suspend();
+  const auto begin = os::monotonicNow();
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(wireGuard_.unstick(before, Mark{0xf0000000}, Numbers{}));
+  EXPECT_LT(os::monotonicNow() - begin, 20 * WireGuardUapi::kPatience);
+  process_.resume();
+  EXPECT_EQ(shell("wg show wg0 fwmark"), "0xf0000000\n");
 }
 
 TEST_F(RealWireGuardGo, ThatWasKilledIsNoTunnelThoughItsSocketStays) {
   observed(wireGuard_);
   process_.kill();
   EXPECT_EQ(::access("/var/run/wireguard/wg0.sock", F_OK), 0);
-  const auto tunnels = wireGuard_.observe(links());
-  ASSERT_TRUE(tunnels) << tunnels.error().toString();
-  EXPECT_TRUE(tunnels->empty());
+  const auto seen = wireGuard_.observe(links());
+  ASSERT_TRUE(seen) << seen.error().toString();
+  EXPECT_TRUE(seen->tunnels.empty());
+  EXPECT_TRUE(seen->troubles.empty());
 }
 
 /// Why this cannot run here; empty if it can, and then the namespaces are made.

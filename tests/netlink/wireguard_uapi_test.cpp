@@ -2,12 +2,20 @@
 // The text that user-space implementations answer with, and how they misbehave.
 #include "netlink/wireguard_uapi.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
+#include <vector>
 
 #include "netlink/secret_scan.hpp"
 #include "netlink/uapi_server.hpp"
@@ -122,22 +130,23 @@ constexpr auto kTooLong = std::chrono::seconds{5};  // ten times our patience, o
 
 class UapiSocket : public ::testing::Test {
  protected:
-  ErrorKind readError() const {
+  Result<Tunnel> read() { return uapi_.read({{"wg0", {2}}}).at("wg0"); }
+  ErrorKind readError() {
     const auto begin = os::monotonicNow();
-    const auto tunnel = uapi_.read("wg0");
+    const auto tunnel = read();
     EXPECT_LT(os::monotonicNow() - begin, kTooLong);
     EXPECT_FALSE(tunnel);
     return tunnel ? ErrorKind::config : tunnel.error().kind;
   }
   SocketFolder folder_;
-  WireGuardUapi uapi_{folder_.path()};
+  WireGuardUapi uapi_{{folder_.path()}};
 };
 
 TEST_F(UapiSocket, ReadsWhatIsAnsweredToGet) {
   const TalkingServer server{folder_, "wg0", [](const std::string& request) {
                                return request == "get=1\n\n" ? "listen_port=7\nerrno=0\n\n" : "errno=22\n\n";
                              }};
-  const auto tunnel = uapi_.read("wg0");
+  const auto tunnel = read();
   ASSERT_TRUE(tunnel) << tunnel.error().what;
   EXPECT_EQ(tunnel->listenPort, 7);
   EXPECT_EQ(tunnel->name, "wg0");
@@ -152,7 +161,7 @@ TEST_F(UapiSocket, TakesAnAnswerOfThousandsOfPeers) {
                                }
                                return text + "errno=0\n\n";
                              }};
-  const auto tunnel = uapi_.read("wg0");
+  const auto tunnel = read();
   ASSERT_TRUE(tunnel) << tunnel.error().what;
   EXPECT_EQ(tunnel->peers.size(), 20000U);
 }
@@ -237,6 +246,164 @@ TEST_F(UapiSocket, AMarkForAProcessThatHangsOrIsGoneIsAnError) {
   EXPECT_EQ(late.error().kind, ErrorKind::busy);
 }
 
+TEST_F(UapiSocket, ARefusalSaysWhatWasRefusedAndWhy) {
+  const TalkingServer server{folder_, "wg0", [](const std::string&) { return "errno=-1\n\n"; }};
+  const auto told = read();
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error().what, "wg wg0: its process refuses: errno -1 (Operation not permitted)");
+  const auto done = uapi_.setFwmark("wg0", Mark{1});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().what, "wg set wg0 fwmark 0x1: its process refuses: errno -1 (Operation not permitted)");
+  EXPECT_EQ(uapi_.refusals().at("wg0"), done.error().what);
+}
+
+TEST_F(UapiSocket, IsLookedForInEachFolder) {
+  const SocketFolder other;
+  WireGuardUapi uapi{{folder_.path(), other.path()}};
+  {
+    // A socket that has outlived its process does not hide one that answers in the other folder.
+    const DeafServer gone{folder_, "wg0"};
+  }
+  const TalkingServer amnezia{other, "wg0", [](const std::string& request) {
+                                return request == "get=1\n\n" ? "listen_port=7\nerrno=0\n\n" : "errno=0\n\n";
+                              }};
+  const auto answers = uapi.read({{"wg0", {2}}});
+  ASSERT_TRUE(answers.at("wg0")) << answers.at("wg0").error().what;
+  EXPECT_EQ(answers.at("wg0")->listenPort, 7);
+  EXPECT_TRUE(uapi.setFwmark("wg0", Mark{1}));
+}
+
+TEST_F(UapiSocket, AnotherUsersSocketIsRefusedWithItsOwner) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else";
+  const DeafServer server{folder_, "wg0"};
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+  ASSERT_EQ(::chmod((folder_.path() + "/wg0.sock").c_str(), 0700), 0);
+  ASSERT_EQ(::chown((folder_.path() + "/wg0.sock").c_str(), 1234, 1234), 0);
+  ASSERT_EQ(::seteuid(4711), 0);
+  const auto told = read();
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error().kind, ErrorKind::refused);
+  EXPECT_NE(told.error().what.find("user 1234"), std::string::npos) << told.error().what;
+}
+
+/// A process that hangs, and goes on when it is told to.
+class Hanging : public UapiSocket {
+ protected:
+  static constexpr int kMany = 6;
+  static std::map<IfName, IfIndex> devices(int count) {
+    std::map<IfName, IfIndex> all;
+    for (int i = 0; i < count; ++i) all.emplace("hang" + std::to_string(i), IfIndex{i + 2});
+    return all;
+  }
+  static bool isCalled(const DeafServer& server) {
+    pollfd wait{.fd = server.descriptor(), .events = POLLIN, .revents = 0};
+    return ::poll(&wait, 1, 0) == 1;
+  }
+  /// Takes one conversation that is waiting, and answers it.
+  static std::string serveOne(const DeafServer& server, const std::string& answer) {
+    if (!isCalled(server)) return "nobody calls";
+    const os::Fd connection{::accept4(server.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+    std::array<char, 512> request{};
+    const ssize_t size = ::recv(connection.get(), request.data(), request.size(), 0);
+    EXPECT_EQ(::send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(answer.size()));
+    return size > 0 ? std::string(request.data(), static_cast<std::size_t>(size)) : std::string{};
+  }
+  template <class Action>
+  static std::chrono::nanoseconds timeOf(Action&& action) {
+    const auto begin = os::monotonicNow();
+    action();
+    return os::monotonicNow() - begin;
+  }
+};
+
+TEST_F(Hanging, AllAreWaitedForTogetherAndOnlyOnce) {
+  std::vector<std::unique_ptr<DeafServer>> servers;
+  for (const auto& [device, link] : devices(kMany)) servers.push_back(std::make_unique<DeafServer>(folder_, device));
+  EXPECT_LT(timeOf([&] { uapi_.read(devices(kMany)); }), 2 * WireGuardUapi::kFirstPatience);
+  // From here on they cost nothing: ten times, to tell it from a machine that is busy.
+  EXPECT_LT(timeOf([&] {
+              for (int i = 0; i < 10; ++i) uapi_.read(devices(kMany));
+            }),
+            10 * WireGuardUapi::kPatience);
+  EXPECT_EQ(uapi_.pending().size(), kMany);
+}
+
+TEST_F(Hanging, DoesNotHoldUpWhatIsSet) {
+  const DeafServer server{folder_, "wg0"};
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  const auto took = timeOf([&] {
+    for (std::uint32_t i = 1; i <= 10; ++i) {
+      const auto marked = uapi_.setFwmark("wg0", Mark{i});
+      ASSERT_FALSE(marked);
+      EXPECT_EQ(marked.error().kind, ErrorKind::busy);
+      EXPECT_TRUE(uapi_.unstick("wg0", Mark{i}, std::nullopt, 7));
+    }
+  });
+  EXPECT_LT(took, 10 * WireGuardUapi::kPatience);
+}
+
+TEST_F(Hanging, IsReadAgainAsSoonAsItGoesOn) {
+  const DeafServer server{folder_, "wg0"};
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  ASSERT_EQ(uapi_.pending().size(), 1U);
+  EXPECT_EQ(serveOne(server, "listen_port=7\nerrno=0\n\n"), "get=1\n\n");
+  const auto told = read();
+  ASSERT_TRUE(told) << told.error().what;
+  EXPECT_EQ(told->listenPort, 7);
+  EXPECT_TRUE(uapi_.pending().empty());
+  // It was asked once for all the looks that it missed.
+  EXPECT_FALSE(isCalled(server));
+}
+
+TEST_F(Hanging, IsUnstuckOnceWhenItGoesOnWithWhatWasLastAsked) {
+  const DeafServer server{folder_, "wg0"};
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "get=1\n\n");
+  EXPECT_TRUE(read());
+  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x10}, Mark{0x11}, 7));
+  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x20}, Mark{0x21}, 7));
+  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x30}, Mark{0x31}, 7));
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=17\nfwmark=16\n\n");
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=49\nfwmark=48\n\n");
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "get=1\n\n");
+}
+
+TEST_F(Hanging, AnUnstickThatIsDueDoesNotBringAnOldMarkBack) {
+  const DeafServer server{folder_, "wg0"};
+  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x10}, Mark{0x11}, 7));
+  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x10}, Mark{0x11}, 7));
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=17\nfwmark=16\n\n");
+  EXPECT_FALSE(uapi_.setFwmark("wg0", Mark{0x40}));
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=64\n\n");
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  EXPECT_EQ(serveOne(server, "errno=0\n\n"), "get=1\n\n");
+}
+
+TEST_F(Hanging, ARefusedUnstickIsKnownAfterTheNextLook) {
+  const DeafServer server{folder_, "wg0"};
+  EXPECT_TRUE(uapi_.unstick("wg0", Mark{1}, std::nullopt, 7));
+  EXPECT_EQ(serveOne(server, "errno=1\n\n"), "set=1\nlisten_port=7\n\n");
+  EXPECT_EQ(readError(), ErrorKind::busy);
+  EXPECT_EQ(uapi_.refusals().at("wg0"),
+            "wg set wg0 (cached sources): its process refuses: errno 1 (Operation not permitted)");
+}
+
+TEST_F(Hanging, AnotherProcessInItsPlaceIsAskedAtOnce) {
+  {
+    const DeafServer server{folder_, "wg0"};
+    EXPECT_EQ(readError(), ErrorKind::busy);
+    std::filesystem::rename(folder_.path() + "/wg0.sock", folder_.path() + "/old");
+    const TalkingServer another{folder_, "wg0", [](const std::string&) { return "listen_port=9\nerrno=0\n\n"; }};
+    const auto told = read();
+    ASSERT_TRUE(told) << told.error().what;
+    EXPECT_EQ(told->listenPort, 9);
+  }
+}
+
 TEST_F(UapiSocket, NoKeyStaysInMemory) {
   // Large enough for the buffer to grow: each of its former places must be wiped, too. No other test has these digits.
   const TalkingServer server{folder_, "wg0", [](const std::string&) {
@@ -247,7 +414,7 @@ TEST_F(UapiSocket, NoKeyStaysInMemory) {
                              }};
   const Secret privateKey = Secret::repeated('d', 2 * PublicKey::kSize);
   const Secret presharedKey = Secret::repeated('f', 2 * PublicKey::kSize);
-  const auto tunnel = uapi_.read("wg0");
+  const auto tunnel = read();
   ASSERT_TRUE(tunnel) << tunnel.error().what;
   ASSERT_EQ(tunnel->peers.size(), 3000U);
   EXPECT_FALSE(privateKey.isInMemory());

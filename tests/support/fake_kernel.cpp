@@ -43,6 +43,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   if (stale.rtnetlink || stale.ownRoutes) picture.observed.routes = seen.observed.routes;
   if (stale.rtnetlink || stale.tunnels) {
     picture.world.tunnels = seen.world.tunnels;
+    picture.world.tunnelTroubles = seen.world.tunnelTroubles;
     picture.observed.tunnelMarks = seen.observed.tunnelMarks;
   }
   if (stale.rtnetlink || stale.links || stale.nft) {

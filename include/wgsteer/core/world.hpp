@@ -129,6 +129,9 @@ struct World {
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules
   SharedMap<IfName, Tunnel> tunnels;
+  /// Tunnels that cannot be read or set now, and why: another user's socket, a process that hangs or refuses. What was
+  /// last known of such a tunnel is still in `tunnels`; one that has never been read is not.
+  std::map<IfName, std::string> tunnelTroubles;
   SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
   std::map<PeerId, Stalled> stalled;
   WansDown wansDown;
@@ -192,9 +195,11 @@ inline auto routesWithKeyOf(const std::set<Route>& routes, const Route& route) {
   return std::ranges::subrange(first, last);
 }
 
-/// Whether packets sent to this device end in a tunnel: a WireGuard interface by its kind, or by its UAPI socket.
+/// Whether packets sent to this device end in a tunnel: a WireGuard interface by its kind, or by its UAPI socket, also
+/// when that cannot be read.
 inline bool isTunnel(const World& world, const Link& link) {
-  return link.kind == "wireguard" || link.kind == "amneziawg" || world.tunnels.contains(link.name);
+  return link.kind == "wireguard" || link.kind == "amneziawg" || world.tunnels.contains(link.name) ||
+         world.tunnelTroubles.contains(link.name);
 }
 
 }  // namespace wgsteer

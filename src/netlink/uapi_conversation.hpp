@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One request to the process of a user-space WireGuard, and its answer as far as it has come. Nothing here waits, so a
+// process that hangs costs nobody time: its answer is taken whenever it comes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "wgsteer/result.hpp"
+
+#include "os/fd.hpp"
+
+namespace wgsteer::netlink {
+
+/// A buffer that is wiped whenever it is given up, also when it grows: its contents are keys.
+class SecretText {
+ public:
+  SecretText() = default;
+  SecretText(const SecretText&) = delete;
+  SecretText& operator=(const SecretText&) = delete;
+  ~SecretText();
+
+  void append(const char* part, std::size_t size);
+  std::string_view view() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+/// A socket file as it is now; another one under the same path is another process's.
+struct UapiSocket {
+  std::string path;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool operator==(const UapiSocket&) const = default;
+};
+
+/// None: there is no socket under this path, or its folder may not be searched.
+std::optional<UapiSocket> uapiSocketAt(std::string path);
+
+class UapiConversation {
+ public:
+  enum class State : std::uint8_t { underWay, answered, failed };
+
+  /// Connects and sends. notThere when nobody listens any more, refused when the socket is another user's, busy when
+  /// the process has not taken earlier ones for long.
+  static Result<std::unique_ptr<UapiConversation>> begin(const UapiSocket& socket, std::string_view request,
+                                                         const std::string& what);
+
+  /// Takes what has come meanwhile.
+  State advance();
+  State state() const { return state_; }
+  /// Complete when answered.
+  std::string_view answer() const { return answer_.view(); }
+  int descriptor() const { return fd_.get(); }
+  const UapiSocket& socket() const { return socket_; }
+  std::chrono::nanoseconds begun() const { return begun_; }
+
+ private:
+  UapiConversation(os::Fd fd, UapiSocket socket);
+
+  os::Fd fd_;
+  UapiSocket socket_;
+  std::chrono::nanoseconds begun_;
+  SecretText answer_;
+  State state_ = State::underWay;
+};
+
+/// Advances them until none is under way, or the deadline has passed.
+void await(const std::vector<UapiConversation*>& conversations, std::chrono::nanoseconds deadline);
+
+}  // namespace wgsteer::netlink

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The text of https://www.wireguard.com/xplatform/.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "wgsteer/core/world.hpp"
+#include "wgsteer/result.hpp"
+
+namespace wgsteer::netlink {
+
+/// The answer to "get=1". Lines with keys other than public ones are passed over; unknown lines are, too.
+Result<Tunnel> parseUapi(std::string_view answer, const IfName& device);
+
+/// The answer to "set=1". `what` was to be done.
+Status parseUapiOutcome(std::string_view answer, const std::string& what);
+
+}  // namespace wgsteer::netlink
