@@ -88,6 +88,8 @@ std::string latencies(const Json& document) {
 std::string statusText(const Json& document) {
   std::string out = summary(document) + "\n" + wansText(document) + "\n" + tunnels(document) + stalled(document) +
                     latencies(document);
+  const Json troubles = document.value("tunnel_troubles", Json::object());
+  for (const auto& [tunnel, why] : troubles.items()) out += "trouble with " + tunnel + ": " + text(why) + "\n";
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";
   for (const Json& note : document.value("notes", Json::array())) out += "note: " + text(note) + "\n";
   return out;

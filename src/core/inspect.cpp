@@ -2,6 +2,7 @@
 #include "wgsteer/core/inspect.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "wgsteer/core/describe.hpp"
@@ -46,9 +47,11 @@ class Inspector {
           "bring an uplink up, or name one in a [[wan]] section");
     for (const std::string& problem : steering_.problems) add(Severity::problem, problem, "see wgsteer.toml(5)");
     for (const TunnelConfig& tunnel : config_.tunnels)
-      if (tunnel.enabled && !world_.tunnels.contains(tunnel.interface))
+      if (tunnel.enabled && !world_.tunnels.contains(tunnel.interface) &&
+          !world_.tunnelTroubles.contains(tunnel.interface))
         add(Severity::advice, "tunnel " + tunnel.interface + " of the configuration is not there",
             "it is steered as soon as it is");
+    std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));
     for (const auto& [name, tunnel] : world_.tunnels)
       for (const Peer& peer : tunnel.peers)
         if (peer.endpoint) inspectPeer(planned, tunnel, *peer.endpoint);
@@ -60,7 +63,8 @@ class Inspector {
     findings_.push_back({severity, std::move(what), std::move(fix)});
   }
 
-  /// Who compares the whole word means one value, whose number we leave to him; who compares some of our bits means many.
+  /// Who compares the whole word means one value, whose number we leave to him; who compares some of our bits means
+  /// many.
   void inspectMarks(const Rule& rule) {
     const std::uint32_t shared = rule.mark.mask & numbers_.markMask;
     if (shared == 0 || rule.mark.mask == 0xffffffff) return;
@@ -84,10 +88,14 @@ class Inspector {
       if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
         add(Severity::advice, "a foreign rule is inside our block of priorities: " + ruleText(rule),
             "set rule_priority in [globals] if it gets in the way");
-      const bool takes = rule.priority > 0 && rule.priority < base && std::ranges::any_of(planned.rules, [&](const Rule& own) {
-        return own.family == rule.family && own.mark.mask == numbers_.markMask && own.action == RuleAction::lookup &&
-               takesEverythingWith(rule, Mark{own.mark.value});
-      });
+      const bool takes = rule.priority > 0 && rule.priority < base &&
+                         std::ranges::any_of(
+                             planned.rules,
+                             [&](const Rule& own) {
+                               return own.family == rule.family && own.mark.mask == numbers_.markMask &&
+                                      own.action == RuleAction::lookup &&
+                                      takesEverythingWith(rule, Mark{own.mark.value});
+                             });
       if (takes && !jumped(rule))
         add(Severity::problem, "a rule that takes our packets comes before ours: " + ruleText(rule),
             "give that rule a priority above " + std::to_string(base + kRuleBlockSize));
@@ -168,14 +176,16 @@ class Inspector {
       add(Severity::problem, who + " is reached through tunnel " + after.device + ": a loop", look);
     else if (after.outcome != Outcome::device && after.outcome != Outcome::local && wasReached)
       add(Severity::problem,
-          who + " is reached by " + before.device + " without wgsteer, and not at all with it: no WAN of its policy can be used",
-          "wgsteer status shows why; set last_resort = \"main\" for its policy, or name " + before.device + " as a [[wan]]");
+          who + " is reached by " + before.device +
+              " without wgsteer, and not at all with it: no WAN of its policy can be used",
+          "wgsteer status shows why; set last_resort = \"main\" for its policy, or name " + before.device +
+              " as a [[wan]]");
     else if (after.outcome == Outcome::unreachable || after.outcome == Outcome::noRoute)
       add(Severity::problem, who + " cannot be reached: no WAN of its policy can be used now",
           "wgsteer status shows why");
     else if (wasReached && after.device != before.device && !isWan(before.device))
-      add(Severity::problem, who + " is reached by " + before.device + " without wgsteer, and by " + after.device + " with it",
-          look);
+      add(Severity::problem,
+          who + " is reached by " + before.device + " without wgsteer, and by " + after.device + " with it", look);
   }
 
   bool isWan(const IfName& device) const {

@@ -151,6 +151,7 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
                 {"wans", Json::array()},
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},
+                {"tunnel_troubles", picture.world.tunnelTroubles},
                 {"problems", steering.problems},
                 {"notes", steering.notes}};
   for (const Wan& wan : steering.wans)

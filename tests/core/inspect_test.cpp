@@ -128,6 +128,25 @@ TEST(InspectTables, AreOursAlone) {
                   "metric 0 proto 3"});
 }
 
+TEST(InspectTunnels, ThatCannotBeReadAreAProblemAndNotMissing) {
+  World world = twoWans();
+  world.tunnelTroubles = {{"wg7", "wg show wg7: its process does not answer"}};
+  Config config;
+  config.tunnels.push_back({.interface = "wg7"});
+  const auto findings = steered(world, config);
+  EXPECT_EQ(lines(findings), Lines{"problem: wg show wg7: its process does not answer"});
+  EXPECT_NE(findings.at(0).fix, "");
+}
+
+TEST(InspectWans, ThatAreTunnelsNobodyCanReadAreAConflict) {
+  World world = twoWans();
+  world.tunnelTroubles = {{"wan1", "wg show wan1: its process does not answer"}};
+  Config config;
+  config.wans = {{.name = "first", .device = "wan0"}, {.name = "second", .device = "wan1"}};
+  const auto all = lines(steered(world, config));
+  EXPECT_NE(std::ranges::find(all, "conflict: WAN second (wan1) is a tunnel"), all.end());
+}
+
 TEST(InspectWans, AreMissedWhenThereAreNone) {
   World world = twoWans();
   std::erase_if(world.routes, [](const Route& own) { return own.destination.isDefault(); });

@@ -31,4 +31,7 @@ std::vector<Finding> conflicts(const Config& config, const World& world, const S
 /// `planned` is what is installed once everything is as it is to be.
 std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned);
 
+/// Of these, tunnels that cannot be read or set.
+std::vector<Finding> inspectTunnels(const World& world);
+
 }  // namespace wgsteer

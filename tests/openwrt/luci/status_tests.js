@@ -100,6 +100,8 @@ test('status: messages', async () => {
   equal(problem, 'no mark is left for WAN eth7', 'problem');
   await becomes({ ...given.up, pending: 1 });
   equal(text('.alert-message'), [ '1 change is not in the kernel yet.' ], 'one');
+  await becomes({ ...given.up, tunnel_troubles: { wg1: 'wg show wg1: its process does not answer' } });
+  equal(text('.alert-message'), [ 'wg show wg1: its process does not answer' ], 'trouble');
 });
 
 test('status: what probes measured', async () => {

@@ -149,6 +149,7 @@ function messages(status) {
 	if (status.pending > 0)
 		all.push(message('notice', N_(status.pending, '%d change is not in the kernel yet.',
 			'%d changes are not in the kernel yet.').format(status.pending)));
+	all.push(...Object.values(status.tunnel_troubles || {}).map(why => message('warning', why)));
 	return all.concat((status.problems || []).map(problem => message('warning', problem)));
 }
 
