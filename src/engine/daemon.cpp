@@ -8,6 +8,8 @@
 #include <string>
 #include <unistd.h>
 
+#include "wgsteer/core/uapi_folders.hpp"
+
 #include "engine/control_server.hpp"
 #include "engine/journal.hpp"
 #include "engine/name_follower.hpp"
@@ -25,9 +27,6 @@
 namespace wgsteer {
 
 namespace {
-
-/// Where user-space implementations of WireGuard put their sockets; a tunnel is one as soon as its socket is there.
-constexpr const char* kUapiDirectory = "/var/run/wireguard";
 
 /// Tunnels announce nothing, so they are read each second; where that is much work, at most for a twentieth of a
 /// processor. Work, not time that went by: a look during which this process was stopped would be the last for long.
@@ -79,11 +78,9 @@ class Daemon {
     for (const int descriptor : kernel_.descriptors())
       if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
     const std::pair<int, os::EventLoop::Handler> others[] = {
-        {poll_.descriptor(), [this] { onPollTimer(); }},
-        {retry_.descriptor(), [this] { onRetryTimer(); }},
-        {carrier_.descriptor(), [this] { onCarrierTimer(); }},
-        {signals_.descriptor(), [this] { onSignals(); }},
-        {uapi_.descriptor(), [this] { pollDue_ |= uapi_.drain(); }},
+        {poll_.descriptor(), [this] { onPollTimer(); }},       {retry_.descriptor(), [this] { onRetryTimer(); }},
+        {carrier_.descriptor(), [this] { onCarrierTimer(); }}, {signals_.descriptor(), [this] { onSignals(); }},
+        {uapi_.descriptor(), [this] { onUapiFolders(); }},
     };
     for (const auto& [descriptor, handler] : others)
       if (auto done = loop_.watch(descriptor, handler); !done) return done;
@@ -91,6 +88,7 @@ class Daemon {
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
     poll_.arm(kPollPeriod);
+    watchUapiFolders();
     if (auto followed = followNames(); !followed) return followed;
     if (auto watched = watchWans(); !watched) return watched;
     if (!control_) return {};
@@ -195,7 +193,26 @@ class Daemon {
 
   void onPollTimer() {
     poll_.acknowledge();
-    uapi_.renew();
+    watchUapiFolders();
+    pollDue_ = true;
+  }
+
+  /// Those that are there; more may come up with the first tunnel.
+  void watchUapiFolders() {
+    uapiParent_ = uapi_.add(kUapiParent);
+    for (const char* folder : kUapiFolders) uapi_.add(folder);
+  }
+
+  /// A tunnel in user space is one as soon as its socket is there. Much else comes and goes beside the folders.
+  void onUapiFolders() {
+    bool concerns = false;
+    uapi_.drain([&](int folder, std::string_view name) {
+      concerns |= folder != uapiParent_ || std::ranges::any_of(kUapiFolders, [&](const char* known) {
+                    return std::string_view{known}.ends_with("/" + std::string{name});
+                  });
+    });
+    if (!concerns) return;
+    watchUapiFolders();
     pollDue_ = true;
   }
 
@@ -301,6 +318,7 @@ class Daemon {
   os::Timer carrier_;
   os::Signals signals_;
   os::DirectoryWatch uapi_;
+  int uapiParent_ = -1;
   std::optional<ControlServer> control_;
   Journal journal_{{.watched = [this] { return control_ && control_->watched(); },
                     .publish = [this](const nlohmann::json& document) { control_->publish(document); }}};
@@ -354,7 +372,7 @@ Status runDaemon(Kernel& kernel, const LoadConfig& load) {
   if (!retry) return std::unexpected(retry.error());
   auto carrier = os::Timer::create();
   if (!carrier) return std::unexpected(carrier.error());
-  auto uapi = os::DirectoryWatch::create(kUapiDirectory);
+  auto uapi = os::DirectoryWatch::create();
   if (!uapi) return std::unexpected(uapi.error());
   Daemon daemon{kernel,
                 load,
