@@ -26,8 +26,8 @@ own_names_shown() {
 runs_with_no_more_than_it_needs() {
   local status
   status=/proc/$(of_service MainPID)/status
-  # CAP_NET_ADMIN (12) and CAP_NET_RAW (13).
-  equal 'capabilities' 0000000000003000 "$(awk '$1 == "CapBnd:" { print $2 }' "$status")"
+  # CAP_DAC_OVERRIDE (1), CAP_NET_ADMIN (12) and CAP_NET_RAW (13).
+  equal 'capabilities' 0000000000003002 "$(awk '$1 == "CapBnd:" { print $2 }' "$status")"
   equal 'system calls are filtered' 2 "$(awk '$1 == "Seccomp:" { print $2 }' "$status")"
   equal 'settings of WANs can be written' 1 "$(</proc/sys/net/ipv4/conf/wan0/ignore_routes_with_linkdown)"
   equal 'programs that fight with it can be named' systemd "$(nsenter --mount --target "$(of_service MainPID)" \
