@@ -640,7 +640,7 @@ diagnostics() {
   echo '    --- links, addresses'
   router ip addr show
   echo '    --- wg, nft'
-  router wg show all
+  router timeout 5 wg show all  # the process of a tunnel may hang
   router nft list ruleset
   in_host isp0 nft list counters
   in_host isp1 nft list counters

@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Processes of user-space WireGuard that hang, are another user's, listen elsewhere, or come up late: what is their own
+# trouble stays theirs, and a tunnel is protected as soon as it can be known.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+readonly kUnit=${BASH_SOURCE[0]%/*}/../../src/packaging/systemd/wgsteer.service.in
+
+# ---- Processes that hang --------------------------------------------------------------------------------------------
+
+others=()
+others_up() { # COUNT
+  local i
+  for ((i = 0; i < $1; i++)); do
+    wireguard_go router "other$i"
+    others+=("$started")
+  done
+}
+
+all_stopped() { # -> whether the others do nothing any more
+  local pid
+  for pid in "${others[@]}"; do
+    [[ $(awk '{ print $3 }' "/proc/$pid/stat") == T ]] || return 1
+  done
+}
+
+others_hang() {
+  kill -STOP "${others[@]}"
+  await 5 'the others have stopped' all_stopped
+}
+
+rule_there() { has_line "^70:.*proto 87" router_ip rule show; }
+
+# Milliseconds until a rule that was deleted is back, of the slowest of so many.
+slowest_repair() { # COUNT
+  local i since slowest=0
+  for ((i = 0; i < $1; i++)); do
+    router_ip rule del priority 70
+    since=$(now_ms)
+    await 30 'the rule is back' rule_there
+    since=$(($(now_ms) - since))
+    ((since <= slowest)) || slowest=$since
+    read -rt 0.$((RANDOM % 4 + 1)) -u "$never" || true
+  done
+  echo "$slowest"
+}
+
+trouble_with() { has_line "^trouble with $1: .*does not answer" wgsteer status; } # TUNNEL
+
+case_processes_that_hang() {
+  steered_tunnel_up
+  others_up 4
+  others_hang
+  await 5 'status says so' trouble_with other3
+  equal 'check finds each' 4 "$(wgsteer check | grep -c 'problem: wg show other.: its process does not answer')"
+  local slowest
+  slowest=$(slowest_repair 8)
+  note "the slowest of 8 repairs took $slowest ms"
+  # One of them alone would cost half a second, if it were waited for.
+  ((slowest < 400)) || fail "a repair took $slowest ms"
+  steady_on 0 'beside processes that hang'
+  wan_link_down 0
+  await_traffic 'traffic by the second WAN'
+  comes_to_rest_on 1 'failover beside processes that hang'
+  kill -CONT "${others[@]}"
+  await 5 'they are read again' fails trouble_with other3
+}
+
+# The tunnel itself hangs while its WAN goes: it is where it belongs as soon as it goes on, and is protected all the time.
+case_hangs_during_failover() {
+  steered_tunnel_up
+  local mark
+  mark=$(tunnel_mark)
+  others=("$tunnel_pid")
+  others_hang
+  await 5 'status says so' trouble_with "$tunnel_device"
+  wan_link_down 0
+  await 5 'the failover is told' grep -q 'leaves by wan1' "$daemon_log"
+  check 'its endpoint is still steered to' has_line "$endpoint . $kPort" router nft list map inet wgsteer "endpoint$family"
+  kill -CONT "$tunnel_pid"
+  await_traffic 'traffic by the second WAN'
+  comes_to_rest_on 1 'after it went on'
+  equal 'the fwmark' "$mark" "$(tunnel_mark)"
+}
+
+case_ends_beside_processes_that_hang() {
+  steered_tunnel_up
+  others_up 4
+  others_hang
+  await 5 'status says so' trouble_with other0
+  local since
+  since=$(now_ms)
+  daemon_stop TERM
+  since=$(($(now_ms) - since))
+  ((since < 500)) || fail "it took $since ms to end"
+  # Nothing is known of them now. They may be waited for once, together.
+  daemon_start_and_converge
+  await_traffic 'traffic after the start'
+  nothing_misrouted 'since the start'
+}
+
+# ---- Another user's process ------------------------------------------------------------------------------------------
+
+# A node of our own, for that of the machine may be root's alone.
+tun_for_everybody() {
+  mknod -m 666 "$work/tun" c 10 200 && router mount --bind "$work/tun" /dev/net/tun
+}
+
+another_users_tunnel_up() {
+  router chmod 777 /run/wireguard
+  start_in_host router "$work/another.log" setpriv --reuid 1234 --regid 1234 --clear-groups \
+    --inh-caps -all,+net_admin --ambient-caps -all,+net_admin wireguard-go -f another
+  await 10 'the socket of another user' router test -S /run/wireguard/another.sock
+  equal 'its owner' 1234 "$(router stat -c %u /run/wireguard/another.sock)"
+}
+
+daemon_start_with() { # CAPABILITY...
+  daemon_log=$work/daemon.log
+  start_in_host router "$daemon_log" setpriv --bounding-set "-all$(printf ',+%s' "$@")" --no-new-privs "$WGSTEER" run
+  daemon_pid=$started
+}
+
+another_is_steered() { router wg show another fwmark | grep -q '^0x[1-9a-f]0000000$'; }
+
+case_another_users_socket() {
+  topology_up
+  tun_for_everybody || skip 'no device node can be made here'
+  tunnel_up route_halves
+  another_users_tunnel_up
+  daemon_start_with net_admin net_raw
+  await 10 'the daemon has converged' converged
+  check 'told' grep -q "another.sock: Permission denied: the socket is user 1234's" "$daemon_log"
+  check 'status says so' has_line '^trouble with another: .*user 1234' wgsteer status
+  check 'not steered' fails another_is_steered
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'beside a tunnel that cannot be read'
+  local mark
+  mark=$(tunnel_mark)
+  router wg set "$tunnel_device" fwmark 0
+  await 5 'the fwmark is back' prints "$mark" tunnel_mark
+}
+
+case_another_users_socket_that_comes_later() {
+  topology_up
+  tun_for_everybody || skip 'no device node can be made here'
+  tunnel_up route_halves
+  daemon_start_with net_admin net_raw
+  await 10 'the daemon has converged' converged
+  another_users_tunnel_up
+  await 5 'told' grep -q "another.sock: Permission denied" "$daemon_log"
+  tunnel_forget
+  traffic_start
+  await_handshake
+  tunnel_down
+  tunnel_up route_halves
+  await_handshake
+  steady_on 0 'a tunnel that was made anew beside one that cannot be read'
+}
+
+case_another_users_socket_with_what_the_unit_has() {
+  topology_up
+  tun_for_everybody || skip 'no device node can be made here'
+  another_users_tunnel_up
+  local capabilities
+  read -ra capabilities <<<"$(sed -n 's/^CapabilityBoundingSet=//p' "$kUnit" | tr '[:upper:]' '[:lower:]' | sed 's/cap_//g')"
+  daemon_start_with "${capabilities[@]}"
+  await 10 'it is steered' another_is_steered
+}
+
+# ---- Where sockets are, and when --------------------------------------------------------------------------------------
+
+# As amneziawg-go has it, in a folder that comes up while the daemon runs.
+case_socket_in_the_other_folder() {
+  topology_up
+  daemon_start
+  await 10 'the daemon answers' quietly wgsteer status
+  tunnel_up route_halves
+  router mkdir /run/amneziawg
+  router mv "/run/wireguard/$tunnel_device.sock" /run/amneziawg/
+  router rmdir /run/wireguard
+  await 5 'it is in status' has_line "^$tunnel_device .*client" wgsteer status
+  daemon_stop TERM
+  daemon_start
+  traffic_start
+  await_traffic 'traffic of a tunnel in the other folder' 30
+  steady_on 0 'in the other folder'
+  router mkdir /run/wireguard
+  router mv "/run/amneziawg/$tunnel_device.sock" /run/wireguard/
+  steady_on 0 'back in its own'
+}
+
+# The folder is not there when the daemon starts.
+case_folder_that_comes_later() {
+  topology_up
+  router rmdir /run/wireguard
+  daemon_start
+  await 10 'the daemon answers' quietly wgsteer status
+  local since
+  wireguard_go router "$tunnel_device"
+  since=$(now_ms)
+  await 5 'it has a mark' has_line '^0x' tunnel_mark
+  note "marked $(($(now_ms) - since)) ms after its socket was there"
+}
+
+made_anew() { # COMMAND-THAT-SETS-IT-UP
+  stop_process "$tunnel_pid"
+  await 5 "$tunnel_device is gone" fails router ip link show "$tunnel_device"
+  "$1"
+}
+
+# As wg-quick does it.
+configured_first() {
+  wireguard_go router "$tunnel_device"
+  tunnel_pid=$started
+  tunnel_setconf
+  router ip -batch - <<ROUTER
+addr add 10.99.0.2/24 dev $tunnel_device
+addr add fd99::2/64 dev $tunnel_device
+link set $tunnel_device up
+ROUTER
+  route_halves
+}
+
+# Traffic is in it before it has a peer.
+routed_first() { tunnel_up route_halves; }
+
+# The daemon sees a device long before it has a socket.
+socket_last() {
+  kill -STOP "$daemon_pid"
+  wireguard_go router "$tunnel_device"
+  tunnel_pid=$started
+  tunnel_setconf
+  router mv "/run/wireguard/$tunnel_device.sock" /run/aside
+  kill -CONT "$daemon_pid"
+  router ip link set "$tunnel_device" up
+  await 5 'the daemon has seen the link' quietly wgsteer status
+  router mv /run/aside "/run/wireguard/$tunnel_device.sock"
+  await 1 'it has a mark' has_line '^0x' tunnel_mark
+  router ip -batch - <<ROUTER
+addr add 10.99.0.2/24 dev $tunnel_device
+addr add fd99::2/64 dev $tunnel_device
+ROUTER
+  route_halves
+}
+
+# Made anew in traffic, again and again: what gets lost in the tunnel itself is counted, and it is alive afterwards.
+anew_in_traffic() { # TIMES COMMAND-THAT-SETS-IT-UP MOST-LOOPED
+  local i before worst=0 all=0 seen
+  topology_up
+  tunnel_up route_halves
+  daemon_start_and_converge
+  traffic_start
+  await_handshake
+  for ((i = 0; i < $1; i++)); do
+    before=$(looped)
+    made_anew "$2"
+    await 20 "a handshake, time $i" handshake_done
+    seen=$(($(looped) - before))
+    all=$((all + seen))
+    ((seen <= worst)) || worst=$seen
+  done
+  note "$all packets went into the tunnel itself in $1 times, at most $worst at once"
+  ((worst <= $3)) || fail "$worst packets went into the tunnel itself"
+  steady_on 0 'after all of them'
+}
+case_made_anew_configured_first() { anew_in_traffic 20 configured_first 0; }
+case_made_anew_routed_first() { anew_in_traffic 20 routed_first 100; }
+case_made_anew_with_its_socket_last() { anew_in_traffic 5 socket_last 0; }
+
+run_cases "$@"
