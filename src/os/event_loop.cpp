@@ -17,16 +17,31 @@ Result<EventLoop> EventLoop::create() {
 Status EventLoop::watch(int descriptor, Handler onReadable) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = descriptor;
+  event.data.u64 = nextTicket_;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0)
     return fail(ErrorKind::io, std::string{"epoll_ctl add: "} + std::strerror(errno), errno);
-  handlers_[descriptor] = std::move(onReadable);
+  // What had this number before has been closed, or epoll would have refused.
+  if (const auto before = tickets_.find(descriptor); before != tickets_.end()) handlers_.erase(before->second);
+  tickets_[descriptor] = nextTicket_;
+  handlers_[nextTicket_++] = std::make_shared<const Handler>(std::move(onReadable));
   return {};
 }
 
 void EventLoop::unwatch(int descriptor) {
+  const auto known = tickets_.find(descriptor);
+  if (known == tickets_.end()) return;
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
-  handlers_.erase(descriptor);
+  handlers_.erase(known->second);
+  tickets_.erase(known);
+}
+
+void EventLoop::runHandler(Ticket ticket) {
+  // An earlier handler of this round may have unwatched it.
+  const auto known = handlers_.find(ticket);
+  if (known == handlers_.end()) return;
+  // Held, for a handler may unwatch itself.
+  const auto handler = known->second;
+  (*handler)();
 }
 
 Status EventLoop::run() {
@@ -38,14 +53,8 @@ Status EventLoop::run() {
       if (errno == EINTR) continue;
       return fail(ErrorKind::io, std::string{"epoll_wait: "} + std::strerror(errno), errno);
     }
-    for (int i = 0; i < count; ++i) {
-      // An earlier handler of this round may have unwatched it; a copy, for a handler may unwatch itself.
-      const auto known = handlers_.find(ready[static_cast<std::size_t>(i)].data.fd);
-      if (known == handlers_.end()) continue;
-      const Handler handler = known->second;
-      handler();
-    }
-    if (afterEach_) afterEach_();
+    for (int i = 0; i < count; ++i) runHandler(ready[static_cast<std::size_t>(i)].data.u64);
+    if (const auto after = afterEach_; after && *after) (*after)();
   }
   return {};
 }

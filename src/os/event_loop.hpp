@@ -2,11 +2,16 @@
 // One epoll loop. A wake-up runs the handler of every ready descriptor and then, once, what is to be done after all of
 // them: so events that come together are planned for together, without any delay.
 //
+// A handler may unwatch and close any descriptor, its own as well, and watch others: a number that is used again within
+// the round is another watch, which hears nothing of what was meant for the one before it.
+//
 // Threading: one thread. Ownership: descriptors stay their owners'; unwatch before closing.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 
 #include "wgsteer/result.hpp"
 
@@ -21,19 +26,25 @@ class EventLoop {
   static Result<EventLoop> create();
 
   Status watch(int descriptor, Handler onReadable);
+  /// One that is not watched is nothing to complain about.
   void unwatch(int descriptor);
-  void afterEach(Handler handler) { afterEach_ = std::move(handler); }
+  void afterEach(Handler handler) { afterEach_ = std::make_shared<const Handler>(std::move(handler)); }
 
   /// Until stop(); an error only if epoll itself fails.
   Status run();
   void stop() { running_ = false; }
 
  private:
+  using Ticket = std::uint64_t;
+
   explicit EventLoop(Fd epoll) : epoll_(std::move(epoll)) {}
+  void runHandler(Ticket ticket);
 
   Fd epoll_;
-  std::map<int, Handler> handlers_;
-  Handler afterEach_;
+  Ticket nextTicket_ = 0;
+  std::map<int, Ticket> tickets_;  ///< by descriptor
+  std::map<Ticket, std::shared_ptr<const Handler>> handlers_;
+  std::shared_ptr<const Handler> afterEach_;
   bool running_ = false;
 };
 

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "os/replace_file.hpp"
 
+#include <array>
 #include <cerrno>
+#include <climits>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
+#include <optional>
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/fd.hpp"
@@ -13,28 +21,100 @@ namespace wgsteer::os {
 
 namespace {
 
+/// How long somebody who reads slowly is waited for.
+constexpr int kPatienceMs = 2000;
+constexpr int kMaxLinks = 8;
+constexpr int kMaxNames = 16;
+
 std::unexpected<Error> failed(const std::string& what) {
   return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
 }
 
-/// To the disk, under a name that nobody reads.
-Status writeNew(const std::string& file, const std::string& text) {
-  const Fd opened{open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)};
-  if (!opened) return failed(file);
-  for (std::size_t written = 0; written < text.size();) {
-    const ssize_t size = write(opened.get(), text.data() + written, text.size() - written);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return failed(file);
-    written += static_cast<std::size_t>(size);
+/// A name that nobody else can have foreseen.
+std::string freshName(const std::string& file) {
+  std::uint64_t number = 0;
+  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof number)) {
+    timespec now{};  // early at boot; O_EXCL holds in any case
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    number = static_cast<std::uint64_t>(now.tv_nsec) << 20U ^ static_cast<std::uint64_t>(getpid());
   }
-  if (fsync(opened.get()) != 0) return failed(file);
+  std::array<char, 20> text{};
+  std::snprintf(text.data(), text.size(), ".%016llx", static_cast<unsigned long long>(number));
+  return file + text.data();
+}
+
+Fd createBeside(const std::string& file, std::string& name) {
+  for (int i = 0; i < kMaxNames; ++i) {
+    name = freshName(file);
+    Fd made{open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644)};
+    if (made || errno != EEXIST) return made;
+  }
+  return Fd{};
+}
+
+bool becomesWritable(int descriptor) {
+  pollfd ready{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  errno = ETIMEDOUT;
+  return poll(&ready, 1, kPatienceMs) == 1;
+}
+
+Status writeAll(int descriptor, std::string_view text, const std::string& file) {
+  while (!text.empty()) {
+    const ssize_t size = write(descriptor, text.data(), text.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == EAGAIN && becomesWritable(descriptor)) continue;
+    if (size < 0) return failed(file);
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
   return {};
+}
+
+Status writeBeside(const std::string& file, std::string_view text, std::string& fresh) {
+  const Fd made = createBeside(file, fresh);
+  if (!made) {
+    const int code = errno;
+    fresh.clear();
+    return fail(ErrorKind::io, file + ": " + std::strerror(code), code);
+  }
+  if (auto written = writeAll(made.get(), text, file); !written) return written;
+  return fsync(made.get()) == 0 ? Status{} : Status{failed(file)};
+}
+
+Status renameOver(const std::string& file, std::string_view text) {
+  std::string fresh;
+  Status done = writeBeside(file, text, fresh);
+  if (done && rename(fresh.c_str(), file.c_str()) != 0) done = failed(file);
+  if (!done) {
+    if (!fresh.empty()) unlink(fresh.c_str());
+    return done;
+  }
+  return syncFolder(folderOf(file));
+}
+
+Status writeInPlace(const std::string& file, std::string_view text) {
+  const Fd opened{open(file.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+  if (!opened) return failed(file);
+  return writeAll(opened.get(), text, file);
+}
+
+/// Where a link leads; nothing for what is no link.
+Result<std::optional<std::string>> linkedFrom(const std::string& file) {
+  struct stat about{};
+  if (lstat(file.c_str(), &about) != 0 || !S_ISLNK(about.st_mode)) return std::nullopt;
+  if (about.st_uid != 0 && about.st_uid != geteuid())
+    return fail(ErrorKind::io, file + ": a link that is another user's is not followed", EACCES);
+  std::array<char, PATH_MAX> text{};
+  const ssize_t size = readlink(file.c_str(), text.data(), text.size());
+  if (size < 0) return failed(file);
+  const std::string target{text.data(), static_cast<std::size_t>(size)};
+  return target.starts_with('/') ? target : folderOf(file) + "/" + target;
 }
 
 }  // namespace
 
 std::string folderOf(const std::string& file) {
   const auto slash = file.rfind('/');
+  if (slash == 0) return "/";
   return slash == std::string::npos ? "." : file.substr(0, slash);
 }
 
@@ -44,14 +124,19 @@ Status syncFolder(const std::string& folder) {
   return {};
 }
 
-Status replaceFile(const std::string& file, const std::string& text) {
-  const std::string fresh = file + ".new";
-  if (const Status written = writeNew(fresh, text); !written) {
-    unlink(fresh.c_str());
-    return written;
+Status replaceFile(const std::string& file, std::string_view text) {
+  std::string target = file;
+  for (int i = 0; i < kMaxLinks; ++i) {
+    struct stat about{};
+    // /dev/stdout and the like lead to what has no path.
+    const bool isFile = stat(target.c_str(), &about) != 0 || S_ISREG(about.st_mode);
+    auto linked = linkedFrom(target);
+    if (!linked) return std::unexpected(linked.error());
+    if (!isFile) return writeInPlace(target, text);
+    if (!*linked) return renameOver(target, text);
+    target = **linked;
   }
-  if (rename(fresh.c_str(), file.c_str()) != 0) return failed(file);
-  return syncFolder(folderOf(file));
+  return fail(ErrorKind::io, file + ": " + std::strerror(ELOOP), ELOOP);
 }
 
 }  // namespace wgsteer::os

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A file that is whole at any moment, for whoever reads it and after a power cut: written beside, then renamed.
+//
+// In a folder that may be somebody else's: what lies there, or is put there meanwhile, neither stops us nor is written
+// to in the file's place.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "wgsteer/result.hpp"
 
 namespace wgsteer::os {
 
-/// Mode 0644, in a folder that is there. After an error (ErrorKind::io: a full disk, no right) the old one is as it
-/// was. Always by the same name for what is written beside, FILE.new: what a killed process left is written over by the
-/// next.
-Status replaceFile(const std::string& file, const std::string& text);
+/// Mode 0644, in a folder that is there. Links are followed if they are root's or ours. A device, a FIFO or a socket is
+/// no file to be replaced: it is written to, if somebody takes that soon. After an error (ErrorKind::io: a full disk,
+/// no right) the old file is as it was.
+Status replaceFile(const std::string& file, std::string_view text);
 
 /// Of "/a/b": "/a".
 std::string folderOf(const std::string& file);
