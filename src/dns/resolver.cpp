@@ -6,9 +6,11 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <fcntl.h>
 #include <map>
 #include <netdb.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "dns/combine.hpp"
@@ -28,6 +30,30 @@ constexpr int kTypeAaaa = 28;
 constexpr std::size_t kMaxInFlight = 64;
 /// A file has no time to live: it is looked at again within a minute.
 constexpr std::uint32_t kHostsFileTtl = 60;
+constexpr const char* kHostsFile = "/etc/hosts";
+
+/// A file that c-ares is to read, which it does with fopen(3): a FIFO would stop the daemon. So it is opened here, and
+/// c-ares given what was found to be a regular file, whatever has that name meanwhile.
+class Readable {
+ public:
+  explicit Readable(const std::string& file) : fd_(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
+    struct stat about{};
+    isMissing_ = !fd_ && (errno == ENOENT || errno == ENOTDIR);
+    if (!fd_ && !isMissing_) trouble_ = file + ": " + std::strerror(errno);
+    if (!fd_ || (fstat(fd_.get(), &about) == 0 && S_ISREG(about.st_mode))) return;
+    trouble_ = file + ": is not a regular file, so it is not read";
+    fd_.reset();
+  }
+  explicit operator bool() const { return static_cast<bool>(fd_); }
+  const std::string& trouble() const { return trouble_; }
+  /// Valid as long as this object.
+  std::string path() const { return fd_ ? "/proc/self/fd/" + std::to_string(fd_.get()) : "/dev/null"; }
+
+ private:
+  os::Fd fd_;
+  bool isMissing_ = false;
+  std::string trouble_;
+};
 
 struct ChannelDeleter {
   void operator()(ares_channeldata* channel) const { ares_destroy(channel); }
@@ -43,6 +69,8 @@ struct Request {
 };
 
 std::optional<Records> hostsFileEntry(ares_channel channel, const std::string& name, Family family) {
+  // The name of the file is c-ares' own.
+  if (!Readable{kHostsFile}) return std::nullopt;
   hostent* entry = nullptr;
   const int status = ares_gethostbyname_file(channel, name.c_str(), family == Family::v4 ? AF_INET : AF_INET6, &entry);
   if (status != ARES_SUCCESS) return std::nullopt;
@@ -86,7 +114,9 @@ class Resolver::Impl {
   Status reload();
   void resolve(std::string name, Families families, Callback callback);
   void process();
+  void close() { closed_ = true; }
   int descriptor() const { return epoll_.get(); }
+  const std::string& trouble() const { return trouble_; }
 
  private:
   /// What c-ares hands back with an answer.
@@ -115,7 +145,9 @@ class Resolver::Impl {
   std::deque<Request> waiting_;
   std::vector<std::uint64_t> finished_;  // not yet delivered
   std::uint64_t nextRequest_ = 0;
+  std::string trouble_;
   bool dropping_ = false;
+  bool closed_ = false;  ///< its owner has gone, in a callback
 };
 
 Status Resolver::Impl::start() {
@@ -133,14 +165,21 @@ Status Resolver::Impl::start() {
 Result<Channel> Resolver::Impl::open() {
   ares_options settings{};
   settings.flags = ARES_FLAG_NOALIASES;
+  // Only for functions that are not used here; without it the files that have it would be read.
+  std::string lookups = "b";
+  settings.lookups = lookups.data();
+  const Readable file{options_.resolvConf};
+  trouble_ = file.trouble();
+  std::string path = file.path();
   settings.timeout = static_cast<int>(options_.timeout.count());
   settings.tries = kTries;
-  settings.resolvconf_path = options_.resolvConf.data();
+  settings.resolvconf_path = path.data();
   settings.sock_state_cb = [](void* self, ares_socket_t descriptor, int readable, int writable) {
     static_cast<Impl*>(self)->onSocket(descriptor, readable != 0, writable != 0);
   };
   settings.sock_state_cb_data = this;
-  int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB;
+  int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB |
+              ARES_OPT_LOOKUPS;
 #ifdef ARES_OPT_QUERY_CACHE
   // Later versions keep answers, but who asks before the time wants to know it anew.
   settings.qcache_max_ttl = 0;
@@ -266,14 +305,17 @@ void Resolver::Impl::process() {
   // Which also looks after what has timed out.
   ares_process_fd(channel_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
   deliver();
-  armTimer();
+  if (!closed_) armTimer();
 }
 
 void Resolver::Impl::deliver() {
   std::vector<Request> done;
   for (const std::uint64_t id : std::exchange(finished_, {})) done.push_back(std::move(requests_.extract(id).mapped()));
   for (; !waiting_.empty() && requests_.size() < kMaxInFlight; waiting_.pop_front()) begin(std::move(waiting_.front()));
-  for (const Request& request : done) request.callback(combine(request.results, options_.isOwn));
+  for (const Request& request : done) {
+    if (closed_) return;
+    request.callback(combine(request.results, options_.isOwn));
+  }
 }
 
 void Resolver::Impl::armTimer() {
@@ -286,10 +328,17 @@ void Resolver::Impl::armTimer() {
   timer_.arm(seconds{left.tv_sec} + microseconds{left.tv_usec} + milliseconds{1});
 }
 
-Resolver::Resolver(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Resolver::Resolver(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Resolver::Resolver(Resolver&&) noexcept = default;
-Resolver& Resolver::operator=(Resolver&&) noexcept = default;
-Resolver::~Resolver() = default;
+Resolver& Resolver::operator=(Resolver&& other) noexcept {
+  if (this == &other) return *this;
+  if (impl_) impl_->close();
+  impl_ = std::move(other.impl_);
+  return *this;
+}
+Resolver::~Resolver() {
+  if (impl_) impl_->close();
+}
 
 Result<Resolver> Resolver::create(ResolverOptions options) {
   static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
@@ -298,7 +347,7 @@ Result<Resolver> Resolver::create(ResolverOptions options) {
   if (!epoll) return fail(ErrorKind::io, std::string{"epoll_create1: "} + std::strerror(errno), errno);
   auto timer = os::Timer::create();
   if (!timer) return std::unexpected(timer.error());
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(epoll), std::move(*timer));
+  auto impl = std::make_shared<Impl>(std::move(options), std::move(epoll), std::move(*timer));
   if (const Status started = impl->start(); !started) return std::unexpected(started.error());
   return Resolver{std::move(impl)};
 }
@@ -308,6 +357,10 @@ void Resolver::resolve(std::string name, Families families, Callback callback) {
 }
 Status Resolver::reload() { return impl_->reload(); }
 int Resolver::descriptor() const { return impl_->descriptor(); }
-void Resolver::process() { impl_->process(); }
+const std::string& Resolver::trouble() const { return impl_->trouble(); }
+void Resolver::process() {
+  const auto held = impl_;
+  held->process();
+}
 
 }  // namespace wgsteer::dns

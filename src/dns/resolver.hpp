@@ -66,14 +66,17 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
   Resolver(Resolver&&) noexcept;
   Resolver& operator=(Resolver&&) noexcept;
-  ~Resolver();  ///< calls nobody any more
+  ~Resolver();  ///< calls nobody any more, also from within a callback
 
   /// Calls back from process(), exactly once. /etc/hosts first, as getaddrinfo(3) does, then DNS. Search domains are
-  /// for names without a dot. The callback may ask again or reload, but not destroy the resolver.
+  /// for names without a dot. The callback may ask again, reload, and destroy the resolver.
   void resolve(std::string name, Families families, Callback callback);
   /// resolv.conf has been replaced, or the network has changed: what is being asked is asked anew. If it cannot be
   /// read, all stays as it was.
   Status reload();
+
+  /// What is wrong with resolv.conf, so that it is not read; empty if nothing. The servers are this host then.
+  const std::string& trouble() const;
 
   /// Readable when process() has something to do.
   int descriptor() const;
@@ -81,8 +84,8 @@ class Resolver {
 
  private:
   class Impl;
-  explicit Resolver(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Resolver(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  ///< held by process() as well
 };
 
 }  // namespace wgsteer::dns

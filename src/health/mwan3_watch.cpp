@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "health/mwan3_watch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/epoll.h>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -33,33 +34,30 @@ Health healthOf(std::string_view word) {
   return Health::unknown;
 }
 
-bool add(int epoll, int descriptor) {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
-}
-
 }  // namespace
 
-Result<Mwan3Watch> Mwan3Watch::create(std::string base, Changed changed) {
-  os::Fd epoll{epoll_create1(EPOLL_CLOEXEC)};
-  auto watch = os::DirectoryWatch::create();
-  if (!watch) return std::unexpected(std::move(watch.error()));
+Result<std::unique_ptr<Mwan3Watch>> Mwan3Watch::create(os::EventLoop& loop, os::DirectoryWatches& directories,
+                                                       std::string base, Changed changed) {
   auto retry = os::Timer::create();
   if (!retry) return std::unexpected(std::move(retry.error()));
-  if (!epoll || !add(epoll.get(), watch->descriptor()) || !add(epoll.get(), retry->descriptor()))
-    return fail(ErrorKind::io, std::string{"epoll for mwan3's state: "} + std::strerror(errno), errno);
-  Mwan3Watch made{std::move(base), std::move(changed), std::move(epoll), std::move(*watch), std::move(*retry)};
-  made.watchAll();
-  made.states_ = made.read();
+  std::unique_ptr<Mwan3Watch> made{
+      new Mwan3Watch{loop, directories, std::move(base), std::move(changed), std::move(*retry)}};
+  const auto onRetry = [watch = made.get()] {
+    watch->retry_.acknowledge();
+    watch->refresh();
+  };
+  if (auto watched = loop.watch(made->retry_.descriptor(), onRetry); !watched) return std::unexpected(watched.error());
+  made->watchAll();
+  made->states_ = made->read();
   return made;
 }
 
-Mwan3Watch::Mwan3Watch(std::string base, Changed changed, os::Fd epoll, os::DirectoryWatch watch, os::Timer retry)
-    : base_(std::move(base)),
-      changed_(std::move(changed)),
-      epoll_(std::move(epoll)),
-      watch_(std::move(watch)),
+Mwan3Watch::Mwan3Watch(os::EventLoop& loop, os::DirectoryWatches& directories, std::string base, Changed changed,
+                       os::Timer retry)
+    : loop_(loop),
+      directories_(directories),
+      base_(std::move(base)),
+      changed_(std::make_shared<const Changed>(std::move(changed))),
       retry_(std::move(retry)) {}
 
 Health Mwan3Watch::of(const std::string& interface) const {
@@ -67,47 +65,53 @@ Health Mwan3Watch::of(const std::string& interface) const {
   return known == states_.end() ? Health::unknown : known->second;
 }
 
+bool Mwan3Watch::watchFolder(const std::string& folder, std::function<bool(const std::string& name)> matters) {
+  watches_.push_back(
+      directories_.add(folder, [this, matters = std::move(matters)](const Names& names) { onChange(names, matters); }));
+  return watches_.back().isWatched();
+}
+
 void Mwan3Watch::watchAll() {
+  // Ends after the new ones are there: what happens meanwhile is told to these.
+  const auto before = std::exchange(watches_, {});
+  const auto all = [](const std::string&) { return true; };
   // From above downwards: what appears meanwhile is seen by the watch of its parent.
-  std::filesystem::path folder{base_};
-  baseNumber_ = watch_.add(base_);
-  for (int number = baseNumber_; number < 0 && folder.has_relative_path();) {
+  bool watched = watchFolder(
+      base_, [](const std::string& name) { return name.empty() || name == "mwan3" || name == "mwan3track"; });
+  for (std::filesystem::path folder{base_}; !watched && folder.has_relative_path();) {
     folder = folder.parent_path();
-    number = watch_.add(folder.string());
+    watched = watchFolder(folder.string(), all);
   }
-  watch_.add(base_ + "/mwan3");
-  watch_.add(base_ + "/mwan3/iface_state");
+  watchFolder(base_ + "/mwan3", all);
+  watchFolder(base_ + "/mwan3/iface_state", all);
   const std::string track = base_ + "/mwan3track";
-  watch_.add(track);
-  trackNumbers_.clear();
+  watchFolder(track, all);
+  // The rest in there is rewritten every turn.
   for (const std::string& interface : namesIn(track))
-    if (const int number = watch_.add(track + "/" + interface); number >= 0) trackNumbers_.insert(number);
+    watchFolder(track + "/" + interface, [](const std::string& name) { return name.empty() || name == "STATUS"; });
 }
 
-bool Mwan3Watch::matters(int directory, const std::string& name) const {
-  if (name.empty()) return true;
-  if (directory == baseNumber_) return name == "mwan3" || name == "mwan3track";
-  // The rest is rewritten every turn.
-  return !trackNumbers_.contains(directory) || name == "STATUS";
-}
-
-void Mwan3Watch::ready() {
-  bool again = false;
-  watch_.drain([&](int directory, std::string_view name) { again |= matters(directory, std::string{name}); });
-  retry_.acknowledge();
-  if (again || empty_) refresh();
+void Mwan3Watch::onChange(const Names& names, const std::function<bool(const std::string& name)>& matters) {
+  if (std::ranges::any_of(names, matters)) refresh();
 }
 
 void Mwan3Watch::refresh() {
   watchAll();
   const States before = std::exchange(states_, read());
+  const States now = states_;
   std::set<std::string> names;
   for (const auto& [name, health] : before) names.insert(name);
-  for (const auto& [name, health] : states_) names.insert(name);
+  for (const auto& [name, health] : now) names.insert(name);
+  const auto healthIn = [](const States& states, const std::string& name) {
+    const auto known = states.find(name);
+    return known == states.end() ? Health::unknown : known->second;
+  };
+  // Nothing of this object is touched from here on, for it may be destroyed by whoever is told.
+  const std::weak_ptr<const Changed> changed = changed_;
   for (const std::string& name : names) {
-    const auto known = before.find(name);
-    const Health was = known == before.end() ? Health::unknown : known->second;
-    if (const Health is = of(name); is != was) changed_(name, is);
+    const Health is = healthIn(now, name);
+    if (is == healthIn(before, name)) continue;
+    if (const auto tell = changed.lock()) (*tell)(name, is);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <set>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "dns/fixture.hpp"
 #include "support/netns.hpp"
@@ -182,6 +184,57 @@ TEST_F(Asking, ACallbackMayAskAgainAndReload) {
   asker.resolve("vpn.example.com", Families::both, again);
   runUntil(asker, [&] { return left == 0; });
   EXPECT_EQ(left, 0);
+}
+
+/// Names that DNS cannot have: their failures are all there before the first is told.
+void askAtOnce(Resolver& resolver, int count, const Resolver::Callback& callback) {
+  for (int i = 0; i < count; ++i) resolver.resolve("a..b", Families::v4, callback);
+}
+
+TEST_F(Asking, ACallbackMayEndTheResolver) {
+  std::optional<Resolver> asker{resolver()};
+  int calls = 0;
+  const std::string text(100, 'x');
+  askAtOnce(*asker, 5, [&, text](const ResolveResult&) {
+    ++calls;
+    loop_.unwatch(asker->descriptor());
+    asker.reset();
+    EXPECT_EQ(text, std::string(100, 'x')) << "it runs on";
+    loop_.stop();
+  });
+  ASSERT_TRUE(loop_.watch(asker->descriptor(), [&] { asker->process(); }));
+  ASSERT_TRUE(loop_.run());
+  EXPECT_EQ(calls, 1) << "nobody is called any more";
+}
+
+TEST_F(Asking, ACallbackMayReplaceTheResolver) {
+  const FakeServer server{loop_, "127.0.0.1", always};
+  Resolver asker = resolver();
+  int calls = 0;
+  askAtOnce(asker, 5, [&](const ResolveResult&) {
+    ++calls;
+    loop_.unwatch(asker.descriptor());
+    asker = resolver();
+    loop_.stop();
+  });
+  ASSERT_TRUE(loop_.watch(asker.descriptor(), [&] { asker.process(); }));
+  ASSERT_TRUE(loop_.run());
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(ask(asker, "vpn.example.com")) << "the new one works";
+}
+
+TEST_F(Asking, AResolvConfThatIsNoFileIsSaidAndNotReadUntilItIsOne) {
+  const FakeServer server{loop_, "127.0.0.1", always};
+  const std::string file = folder_ + "/resolv.conf";
+  ASSERT_EQ(unlink(file.c_str()), 0);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  Resolver asker = resolver();
+  EXPECT_NE(asker.trouble().find("resolv.conf: is not a regular file"), std::string::npos) << asker.trouble();
+  EXPECT_TRUE(ask(asker, "vpn.example.com")) << "this host is asked";
+  ASSERT_EQ(unlink(file.c_str()), 0);
+  write("resolv.conf", "nameserver 127.0.0.1\n");
+  ASSERT_TRUE(asker.reload());
+  EXPECT_EQ(asker.trouble(), "");
 }
 
 TEST_F(Asking, AResolverThatGoesCallsNobody) {

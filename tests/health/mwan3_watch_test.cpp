@@ -2,11 +2,16 @@
 // Files as mwan3's shell scripts write them, in a folder of the test.
 #include "health/mwan3_watch.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <gtest/gtest.h>
-#include <poll.h>
+#include <memory>
+#include <sys/stat.h>
+
+#include "os/timer.hpp"
 
 namespace wgsteer::health {
 namespace {
@@ -25,10 +30,13 @@ class Mwan3 : public ::testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   void start() {
-    auto made = Mwan3Watch::create(
-        base_.string(), [this](const std::string& interface, Health now) { changes_.emplace_back(interface, now); });
+    auto made =
+        Mwan3Watch::create(loop_, directories_, base_.string(), [this](const std::string& interface, Health now) {
+          changes_.emplace_back(interface, now);
+          if (onChange_) onChange_();
+        });
     ASSERT_TRUE(made) << made.error().what;
-    watch_.emplace(std::move(*made));
+    watch_ = std::move(*made);
   }
   /// As `echo WORD > FILE`, in folders that are made if need be.
   void say(const fs::path& file, const std::string& word) {
@@ -39,24 +47,47 @@ class Mwan3 : public ::testing::Test {
   void track(const std::string& interface, const std::string& word) {
     say("mwan3track/" + interface + "/STATUS", word);
   }
-  /// Until the watch says so; false after ten seconds.
-  bool becomes(const std::string& interface, Health wanted) {
-    constexpr int kPatience = 10000;
-    while (watch_->of(interface) != wanted) {
-      pollfd ready{.fd = watch_->descriptor(), .events = POLLIN, .revents = 0};
-      if (::poll(&ready, 1, kPatience) != 1) return false;
-      watch_->ready();
+  /// Runs the loop until `done`; false after ten seconds, or `patience`.
+  bool runUntil(const std::function<bool()>& done, std::chrono::milliseconds patience = std::chrono::seconds{10}) {
+    auto limit = std::move(*os::Timer::create());
+    limit.arm(patience);
+    bool late = false;
+    EXPECT_TRUE(loop_.watch(limit.descriptor(), [&] {
+      late = true;
+      loop_.stop();
+    }));
+    loop_.afterEach([&] {
+      if (done()) loop_.stop();
+    });
+    if (!done()) {
+      EXPECT_TRUE(loop_.run());
     }
-    return true;
+    loop_.unwatch(limit.descriptor());
+    return !late;
+  }
+  bool becomes(const std::string& interface, Health wanted) {
+    return runUntil([&] { return watch_->of(interface) == wanted; });
+  }
+  /// What has been queued so far is heard.
+  void catchUp() {
+    fs::create_directory(root_ / "marker");
+    bool seen = false;
+    const auto marker = directories_.add((root_ / "marker").string(), [&](const auto&) { seen = true; });
+    std::ofstream{root_ / "marker/file"};
+    EXPECT_TRUE(runUntil([&] { return seen; }));
+    fs::remove_all(root_ / "marker");
   }
   bool nothingToDo() {
-    pollfd ready{.fd = watch_->descriptor(), .events = POLLIN, .revents = 0};
-    return ::poll(&ready, 1, 0) == 0;
+    catchUp();
+    return !runUntil([rounds = 0]() mutable { return ++rounds > 1; }, std::chrono::milliseconds{100});
   }
 
   fs::path root_;
   fs::path base_;
-  std::optional<Mwan3Watch> watch_;
+  os::EventLoop loop_{std::move(*os::EventLoop::create())};
+  os::DirectoryWatches directories_{loop_};
+  std::unique_ptr<Mwan3Watch> watch_;
+  std::function<void()> onChange_;
   std::vector<std::pair<std::string, Health>> changes_;
 };
 
@@ -152,7 +183,6 @@ TEST_F(Mwan3, AFileThatStaysEmptyIsGivenUp) {
   start();
   std::ofstream{base_ / "mwan3/iface_state/wan"};
   EXPECT_TRUE(becomes("wan", Health::unknown));
-  watch_->ready();
   EXPECT_TRUE(nothingToDo()) << "no longer tried";
 }
 
@@ -162,18 +192,42 @@ TEST_F(Mwan3, IgnoresWhatIsWrittenEachTurn) {
   start();
   for (const char* file : {"SCORE", "TURN", "TIME", "LOST", "TRACK_9.9.9.9"})
     say("mwan3track/wan/" + std::string{file}, "1");
-  watch_->ready();
+  catchUp();
   state("wan", "offline");
   EXPECT_TRUE(becomes("wan", Health::down));
   EXPECT_EQ(changes_.size(), 1U);
+}
+
+TEST_F(Mwan3, WhoeverIsToldMayEndIt) {
+  for (const char* name : {"a", "b", "c"}) state(name, "online");
+  start();
+  onChange_ = [this] { watch_.reset(); };
+  for (const char* name : {"a", "b", "c"}) state(name, "offline");
+  EXPECT_TRUE(runUntil([&] { return !changes_.empty(); }));
+  EXPECT_EQ(changes_.size(), 1U) << "and is told no more";
+  state("a", "online");
+  catchUp();
+  EXPECT_EQ(changes_.size(), 1U);
+}
+
+TEST_F(Mwan3, WhoeverIsToldMayReplaceIt) {
+  state("a", "online");
+  start();
+  onChange_ = [this] { start(); };
+  state("a", "offline");
+  EXPECT_TRUE(becomes("a", Health::down));
+  onChange_ = {};
+  state("a", "online");
+  EXPECT_TRUE(becomes("a", Health::up));
 }
 
 TEST_F(Mwan3, OddFilesAreNoVerdict) {
   fs::create_directories(base_ / "mwan3/iface_state/folder");
   state("long", std::string(100, 'x'));
   state("nonsense", "onlin");
+  ASSERT_EQ(mkfifo((base_ / "mwan3/iface_state/fifo").c_str(), 0600), 0);
   start();
-  for (const char* name : {"folder", "long", "nonsense"}) EXPECT_EQ(watch_->of(name), Health::unknown) << name;
+  for (const char* name : {"folder", "long", "nonsense", "fifo"}) EXPECT_EQ(watch_->of(name), Health::unknown) << name;
 }
 
 }  // namespace
