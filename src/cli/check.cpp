@@ -33,11 +33,12 @@ const char* colourOf(Severity severity) {
   return severity == Severity::advice ? "\033[33m" : "\033[31m";
 }
 
-void printText(const std::vector<Finding>& findings) {
+void printFindings(const std::vector<Finding>& findings) {
   const char* reset = colourWanted() ? "\033[0m" : "";
   for (const Finding& finding : findings) {
-    std::printf("%s%s%s: %s\n", colourOf(finding.severity), nameOf(finding.severity), reset, finding.what.c_str());
-    if (!finding.fix.empty()) std::printf("    fix: %s\n", finding.fix.c_str());
+    std::printf("%s%s%s: ", colourOf(finding.severity), nameOf(finding.severity), reset);
+    printText(finding.what + "\n");
+    if (!finding.fix.empty()) printText("    fix: " + finding.fix + "\n");
   }
   if (findings.empty()) std::puts("nothing stands in the way");
 }
@@ -61,7 +62,7 @@ int check(const Options& options) {
       list.push_back({{"severity", nameOf(finding.severity)}, {"what", finding.what}, {"fix", finding.fix}});
     print({{"findings", std::move(list)}});
   } else {
-    printText(findings);
+    printFindings(findings);
   }
   const bool serious = std::ranges::any_of(findings, [](const Finding& f) { return f.severity != Severity::advice; });
   return serious ? kSomethingFound : kOk;

@@ -17,6 +17,7 @@
 #include "engine/status.hpp"
 #include "engine/wan_overrides.hpp"
 #include "kernel/linux_kernel.hpp"
+#include "log/printable.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::cli {
@@ -71,7 +72,8 @@ Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe) {
 }
 
 int report(std::string_view verb, const Error& error) {
-  std::fprintf(stderr, "wgsteer %.*s: %s\n", static_cast<int>(verb.size()), verb.data(), error.toString().c_str());
+  std::fprintf(stderr, "wgsteer %.*s: %s\n", static_cast<int>(verb.size()), verb.data(),
+               log::printableLines(error.toString()).c_str());
   if (error.kind == ErrorKind::refused && geteuid() != 0) std::fputs("wgsteer needs root, or CAP_NET_ADMIN\n", stderr);
   return kError;
 }
@@ -80,6 +82,8 @@ void print(const nlohmann::json& document) {
   // Names of devices may be any bytes: they are shown replaced rather than refused.
   std::printf("%s\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
+
+void printText(std::string_view text) { std::fputs(log::printableLines(text).c_str(), stdout); }
 
 bool colourWanted() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
 

@@ -53,16 +53,16 @@ std::string verdict(const Walk& walk) {
   return {};
 }
 
-void printText(const Question& question, const Walk& walk) {
+void printWalk(const Question& question, const Walk& walk) {
   const Packet& packet = question.packet;
-  std::printf("to %s mark %s%s%s\n",
-              packet.destination.port == 0 ? packet.destination.address.toString().c_str()
-                                           : packet.destination.toString().c_str(),
-              hex(packet.mark.value).c_str(), question.who.empty() ? "" : ", ", question.who.c_str());
-  for (const WalkStep& step : walk.steps) std::printf("  %s %s\n", step.matched ? "*" : " ", step.text.c_str());
+  printText("to " +
+            (packet.destination.port == 0 ? packet.destination.address.toString() : packet.destination.toString()) +
+            " mark " + hex(packet.mark.value) + (question.who.empty() ? "" : ", " + question.who) + "\n");
+  for (const WalkStep& step : walk.steps) printText((step.matched ? "  * " : "    ") + step.text + "\n");
   const bool loop = walk.outcome == Outcome::loop;
-  const char* colour = !colourWanted() ? "" : loop ? "\033[31m" : "\033[32m";
-  std::printf("%s%s%s\n", colour, verdict(walk).c_str(), colourWanted() ? "\033[0m" : "");
+  std::fputs(!colourWanted() ? "" : loop ? "\033[31m" : "\033[32m", stdout);
+  printText(verdict(walk));
+  std::fputs(colourWanted() ? "\033[0m\n" : "\n", stdout);
 }
 
 void printJson(const Question& question, const Walk& walk) {
@@ -104,7 +104,7 @@ int explain(const Options& options) {
   if (options.json)
     printJson(question, walk);
   else
-    printText(question, walk);
+    printWalk(question, walk);
   return walk.outcome == Outcome::device || walk.outcome == Outcome::local ? kOk : kSomethingFound;
 }
 

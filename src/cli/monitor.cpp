@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
@@ -55,11 +56,11 @@ std::string textOf(const Json& document) {
 }  // namespace
 
 int monitor(const Options& options) {
-  const auto followed = followDaemon([&](const Json& document) {
+  const auto followed = followDaemon(STDOUT_FILENO, [&](const Json& document) {
     if (options.json)
       print(document);
     else
-      std::puts((timeText(document.value("time", std::int64_t{0})) + textOf(document)).c_str());
+      printText(timeText(document.value("time", std::int64_t{0})) + textOf(document) + "\n");
     return std::fflush(stdout) == 0;
   });
   return followed ? kOk : report("monitor", followed.error());

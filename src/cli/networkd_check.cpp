@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
+
+#include "config/file.hpp"
 
 namespace wgsteer::cli {
 
@@ -24,12 +25,13 @@ bool runs() {
 }
 
 bool says(const fs::path& file, const std::string& key) {
-  const auto close = [](std::FILE* opened) { std::fclose(opened); };
-  const std::unique_ptr<std::FILE, decltype(close)> opened{std::fopen(file.c_str(), "re"), close};
-  if (!opened) return false;
-  std::array<char, 1024> buffer{};
-  while (std::fgets(buffer.data(), buffer.size(), opened.get()) != nullptr) {
-    std::string line = buffer.data();
+  const auto text = config::readFile(file.string());
+  if (!text) return false;
+  std::string_view left = *text;
+  while (!left.empty()) {
+    const auto end = std::min(left.find('\n'), left.size() - 1);
+    std::string line{left.substr(0, end + 1)};
+    left.remove_prefix(end + 1);
     std::erase_if(line,
                   [](char letter) { return letter == ' ' || letter == '\t' || letter == '\n' || letter == '\r'; });
     if (line == key + "=no" || line == key + "=false" || line == key + "=0") return true;

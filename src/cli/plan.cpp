@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "wgsteer/core/describe.hpp"
@@ -47,7 +46,7 @@ int plan(const Options& options) {
   if (options.json)
     print({{"changes", *lines}});
   else
-    for (const std::string& line : *lines) std::printf("%s\n", line.c_str());
+    for (const std::string& line : *lines) printText(line + "\n");
   return lines->empty() ? kOk : kSomethingFound;
 }
 

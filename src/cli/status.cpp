@@ -15,8 +15,7 @@ void show(const nlohmann::json& document, const Options& options) {
   if (options.json)
     print(document);
   else
-    std::fputs(statusText(document).c_str(), stdout);
-  std::fflush(stdout);
+    printText(statusText(document));
 }
 
 Status watch(const Options& options) {
@@ -26,6 +25,7 @@ Status watch(const Options& options) {
                           [&](const nlohmann::json& document) {
                             if (redraw) std::fputs("\033[H\033[2J", stdout);
                             show(document, options);
+                            return std::fflush(stdout) == 0;
                           },
                       .ticks = redraw});
 }

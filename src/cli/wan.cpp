@@ -5,6 +5,7 @@
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "engine/control_client.hpp"
+#include "log/printable.hpp"
 
 namespace wgsteer::cli {
 
@@ -18,7 +19,7 @@ int wan(const Options& options) {
   const auto reply = askDaemon("wan", {{"name", name}, {"use", use}, {"reason", options.reason}});
   if (!reply) return report("wan", reply.error());
   if (reply->contains("warning"))
-    std::fprintf(stderr, "wgsteer wan: %s\n", reply->value("warning", std::string{}).c_str());
+    std::fprintf(stderr, "wgsteer wan: %s\n", log::printable(reply->value("warning", std::string{})).c_str());
   return kOk;
 }
 

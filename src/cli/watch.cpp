@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <poll.h>
+#include <unistd.h>
 
 #include "engine/control_client.hpp"
 #include "os/signals.hpp"
@@ -44,9 +45,9 @@ class Watch {
       if (os::monotonicNow() >= fetchAt()) {
         if (auto fetched = fetch(); !fetched) return fetched;
       } else if (watched_.ticks) {
-        watched_.show(aged(document_, os::wallClockSeconds()));
+        over_ = !watched_.show(aged(document_, os::wallClockSeconds()));
       }
-      if (wait()) return {};
+      if (over_ || wait()) return {};
     }
   }
 
@@ -71,20 +72,22 @@ class Watch {
     auto document = watched_.fetch();
     if (!document) return std::unexpected(document.error());
     document_ = std::move(*document);
-    watched_.show(document_);
+    over_ = !watched_.show(document_);
     return {};
   }
 
-  /// True when interrupted.
+  /// True when interrupted, or nobody reads any more.
   bool wait() {
     const nanoseconds now = os::monotonicNow();
     const nanoseconds until = watched_.ticks ? std::min(fetchAt(), now + kTick) : fetchAt();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, nanoseconds{0}));
     // Nothing more is heard of what is to be fetched anyway.
     const int told = subscription_ && !changed_ ? subscription_->descriptor() : -1;
-    std::array<pollfd, 2> ready{
-        {{.fd = interrupted_, .events = POLLIN, .revents = 0}, {.fd = told, .events = POLLIN, .revents = 0}}};
-    if (::poll(ready.data(), ready.size(), static_cast<int>(left.count())) > 0 && ready[0].revents != 0) return true;
+    std::array<pollfd, 3> ready{{{.fd = interrupted_, .events = POLLIN, .revents = 0},
+                                 {.fd = told, .events = POLLIN, .revents = 0},
+                                 {.fd = STDOUT_FILENO, .events = 0, .revents = 0}}};
+    if (::poll(ready.data(), ready.size(), static_cast<int>(left.count())) <= 0) return false;
+    if (ready[0].revents != 0 || ready[2].revents != 0) return true;
     if (ready[1].revents == 0) return false;
     changed_ = true;
     if (!subscription_->drain()) subscription_.reset();
@@ -96,6 +99,7 @@ class Watch {
   std::optional<Subscription> subscription_;
   std::optional<nanoseconds> fetchedAt_;
   bool changed_ = false;
+  bool over_ = false;  ///< nobody takes what is shown
   Json document_;
 };
 

@@ -5,12 +5,13 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <poll.h>
 #include <string>
 #include <sys/time.h>
 #include <unistd.h>
 #include <vector>
 
-#include "engine/control_access.hpp"
+#include "engine/control_name.hpp"
 #include "engine/control_socket.hpp"
 
 namespace wgsteer {
@@ -19,19 +20,11 @@ namespace {
 
 constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
 
-Result<os::Fd> connectToDaemon() {
-  os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  if (!socket) return fail(ErrorKind::io, std::string{"control socket: "} + std::strerror(errno), errno);
-  setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-  const ControlAddress name = controlAddress();
-  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) != 0) {
-    if (errno == ECONNREFUSED || errno == ENOENT) return fail(ErrorKind::notThere, "wgsteer does not run", errno);
-    return fail(ErrorKind::busy, std::string{"control socket @wgsteer: "} + std::strerror(errno), errno);
-  }
-  // Anybody may take an abstract name before the daemon does.
-  if (!isOwnPeer(socket.get()))
-    return fail(ErrorKind::notThere, "control socket @wgsteer is held by somebody else than root");
+Result<os::Fd> connectPatiently() {
+  auto socket = connectToDaemon();
+  if (!socket) return socket;
+  setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+  setsockopt(socket->get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
   return socket;
 }
 
@@ -81,14 +74,14 @@ Result<nlohmann::json> askDaemon(std::string_view request) { return askDaemon(re
 
 Result<nlohmann::json> askDaemon(std::string_view request, nlohmann::json members) {
   members["request"] = request;
-  auto socket = connectToDaemon();
+  auto socket = connectPatiently();
   if (!socket) return std::unexpected(socket.error());
   std::string received;
   return ask(socket->get(), std::move(members), received);
 }
 
 Result<Subscription> Subscription::open() {
-  auto socket = connectToDaemon();
+  auto socket = connectPatiently();
   if (!socket) return std::unexpected(socket.error());
   std::string received;
   if (const auto reply = ask(socket->get(), {{"request", "monitor"}}, received); !reply)
@@ -106,19 +99,31 @@ Status Subscription::drain() {
   }
 }
 
-Status followDaemon(const std::function<bool(const nlohmann::json&)>& take) {
-  auto socket = connectToDaemon();
+namespace {
+
+/// False when whoever is told has gone, which no write says before there is something to write.
+bool awaitNews(int socket, int listener) {
+  std::array<pollfd, 2> ready{
+      {{.fd = socket, .events = POLLIN, .revents = 0}, {.fd = listener, .events = 0, .revents = 0}}};
+  while (::poll(ready.data(), ready.size(), -1) < 0 && errno == EINTR) {
+  }
+  return ready[1].revents == 0;
+}
+
+}  // namespace
+
+Status followDaemon(int listener, const std::function<bool(const nlohmann::json&)>& take) {
+  auto socket = connectPatiently();
   if (!socket) return std::unexpected(socket.error());
   std::string received;
   if (const auto reply = ask(socket->get(), {{"request", "monitor"}}, received); !reply)
     return std::unexpected(reply.error());
-  const timeval forEver{};
-  setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &forEver, sizeof forEver);
-  while (true) {
+  while (!received.empty() || awaitNews(socket->get(), listener)) {
     const auto document = receive(socket->get(), received);
     if (!document) return std::unexpected(document.error());
     if (!take(*document)) return {};
   }
+  return {};
 }
 
 }  // namespace wgsteer

@@ -31,8 +31,8 @@ class Subscription {
   os::Fd socket_;
 };
 
-/// Hands on what the daemon tells its watchers, a document at a time, until `take` returns false (no error) or the
-/// daemon leaves (ErrorKind::notThere).
-Status followDaemon(const std::function<bool(const nlohmann::json&)>& take);
+/// Hands on what the daemon tells its watchers, a document at a time, until `take` returns false or nobody reads what
+/// is written to the descriptor `listener` any more (no error), or the daemon leaves (ErrorKind::notThere).
+Status followDaemon(int listener, const std::function<bool(const nlohmann::json&)>& take);
 
 }  // namespace wgsteer

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <cstdlib>
 #include <memory>
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "log/line_writer.hpp"
 #include "log/log.hpp"
+#include "log/printable.hpp"
 
 namespace wgsteer::log {
 
@@ -22,6 +25,35 @@ class JournalLevel : public spdlog::custom_flag_formatter {
     destination.append(prefix, prefix + sizeof prefix);
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JournalLevel>(); }
+};
+
+/// Does not wait for whoever reads.
+class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    writer_.write(formatted(message), [this](const std::string& text) {
+      return formatted(spdlog::details::log_msg{"wgsteer", spdlog::level::warn, text});
+    });
+  }
+  void flush_() override {}
+
+ private:
+  std::string formatted(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t buffer;
+    formatter_->format(message, buffer);
+    std::string line{buffer.data(), buffer.size()};
+    // The formatter says which part of it the pattern wants in colour: none where there is no terminal.
+    if (message.color_range_end <= message.color_range_start) return line;
+    line.insert(message.color_range_end, "\033[m");
+    return line.insert(message.color_range_start, colourOf(message.level));
+  }
+  static const char* colourOf(spdlog::level::level_enum level) {
+    if (level == spdlog::level::debug) return "\033[36m";
+    if (level == spdlog::level::info) return "\033[32m";
+    return level == spdlog::level::warn ? "\033[33m\033[1m" : "\033[31m\033[1m";
+  }
+
+  LineWriter writer_{STDERR_FILENO};
 };
 
 spdlog::level::level_enum toSpdlog(LogLevel level) {
@@ -50,10 +82,14 @@ std::unique_ptr<spdlog::formatter> formatter() {
   return made;
 }
 
+void write(spdlog::level::level_enum level, std::string_view line) {
+  spdlog::default_logger_raw()->log(level, printable(line));
+}
+
 }  // namespace
 
 void open(LogLevel level) {
-  auto logger = std::make_shared<spdlog::logger>("wgsteer", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
+  auto logger = std::make_shared<spdlog::logger>("wgsteer", std::make_shared<StderrSink>());
   logger->set_formatter(formatter());
   logger->set_level(toSpdlog(level));
   spdlog::set_default_logger(std::move(logger));
@@ -62,9 +98,9 @@ void open(LogLevel level) {
 void setLevel(LogLevel level) { spdlog::default_logger_raw()->set_level(toSpdlog(level)); }
 bool enabled(LogLevel level) { return spdlog::default_logger_raw()->should_log(toSpdlog(level)); }
 
-void error(std::string_view line) { spdlog::default_logger_raw()->log(spdlog::level::err, line); }
-void warn(std::string_view line) { spdlog::default_logger_raw()->log(spdlog::level::warn, line); }
-void info(std::string_view line) { spdlog::default_logger_raw()->log(spdlog::level::info, line); }
-void debug(std::string_view line) { spdlog::default_logger_raw()->log(spdlog::level::debug, line); }
+void error(std::string_view line) { write(spdlog::level::err, line); }
+void warn(std::string_view line) { write(spdlog::level::warn, line); }
+void info(std::string_view line) { write(spdlog::level::info, line); }
+void debug(std::string_view line) { write(spdlog::level::debug, line); }
 
 }  // namespace wgsteer::log
