@@ -3,7 +3,7 @@
 // name goes with the process. One JSON object a line in each direction:
 //   {"version":1,"request":"status"}   ->   {"version":1,"ok":true,"status":{...}}
 //   {"version":1,"request":"reload"}   ->   {"version":1,"ok":false,"error":"wgsteer.toml:3: ..."}
-// Who may ask: control_access.hpp.
+// Who may ask: control_access.hpp. When the name is a stranger's: control_name.hpp.
 #pragma once
 
 #include <cstddef>
@@ -22,12 +22,13 @@ struct ControlAddress {
   socklen_t length = 0;
 };
 
-inline ControlAddress controlAddress() {
+/// `name`: kControlName, or what control_name.hpp makes of it.
+inline ControlAddress controlAddress(std::string_view name = kControlName) {
   ControlAddress made;
   made.address.sun_family = AF_UNIX;
   // The leading zero byte makes it abstract.
-  kControlName.copy(made.address.sun_path + 1, kControlName.size());
-  made.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + kControlName.size());
+  const std::size_t length = name.copy(made.address.sun_path + 1, sizeof made.address.sun_path - 1);
+  made.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
   return made;
 }
 

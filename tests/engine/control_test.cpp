@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The control socket under clients that mean no good: nobody of them is to hurt the others, or the daemon.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -32,8 +33,8 @@ constexpr gid_t kGroup = 4711;
 
 class Client {
  public:
-  Client() : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const ControlAddress name = controlAddress();
+  explicit Client(std::string_view as = kControlName) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const ControlAddress name = controlAddress(as);
     EXPECT_EQ(connect(socket_.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length), 0);
     // Longer than anything here may take: whoever waits for it fails.
     const timeval patience{.tv_sec = 10, .tv_usec = 0};
@@ -60,6 +61,8 @@ class Client {
     return poll(&answer, 1, static_cast<int>(within.count())) == 1;
   }
 
+  bool readNoMore() { return shutdown(socket_.get(), SHUT_RD) == 0; }
+
   /// Without reading anything meanwhile.
   bool isLetGo() {
     pollfd hangUp{.fd = socket_.get(), .events = 0, .revents = 0};
@@ -83,8 +86,10 @@ class ControlTest : public test::OwnNetwork {
     ASSERT_TRUE(loop);
     loop_ = std::make_unique<os::EventLoop>(std::move(*loop));
     ASSERT_TRUE(loop_->watch(wanted_.get(), [this] { onWanted(); }));
-    ASSERT_TRUE(server_->serve(
-        *loop_, [this](const nlohmann::json&) { return nlohmann::json{{"ok", true}, {"status", answer_}}; }));
+    ASSERT_TRUE(server_->serve(*loop_, [this](const nlohmann::json&) {
+      if (onRequest_) onRequest_();
+      return nlohmann::json{{"ok", true}, {"status", answer_}};
+    }));
     loop_->afterEach([this] { ++rounds_; });
     thread_ = std::thread{[this] { EXPECT_TRUE(loop_->run()); }};
   }
@@ -111,6 +116,8 @@ class ControlTest : public test::OwnNetwork {
   }
 
   std::string answer_ = "as it is";
+  std::function<void()> onRequest_;
+  os::Fd stranger_;
   std::unique_ptr<ControlServer> server_;
   std::atomic<unsigned> rounds_ = 0;
 
@@ -206,14 +213,72 @@ TEST_F(ControlTest, ARequestMayComeInPiecesAndSeveralAtOnce) {
   for (int i = 0; i < 3; ++i) EXPECT_NE(client.line().find("as it is"), std::string::npos);
 }
 
-TEST_F(ControlTest, SilentClientsAreLetGoAndMakeRoom) {
+TEST_F(ControlTest, SilentClientsAreLetGo) {
   serve({.clients = 4, .silence = 200ms});
   std::vector<Client> silent(4);
-  Client late;
-  EXPECT_NE(late.line().find("too many clients"), std::string::npos);
   // Bytes alone are no request.
   for (Client& client : silent) client.say("{");
   for (Client& client : silent) EXPECT_TRUE(client.isLetGo());
+  EXPECT_TRUE(answers());
+}
+
+TEST_F(ControlTest, RootAlwaysGetsInAndWhoeverWasSilentForLongestMakesRoom) {
+  serve({.clients = 4, .silence = 60s});
+  Client watcher;
+  ASSERT_TRUE(watcher.say(kMonitor));
+  EXPECT_NE(watcher.line().find("\"ok\":true"), std::string::npos);
+  std::vector<Client> silent(3);
+  for (Client& client : silent) {
+    ASSERT_TRUE(client.say(kStatus));
+    EXPECT_NE(client.line().find("as it is"), std::string::npos);
+  }
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(answers());
+  EXPECT_TRUE(silent[0].isLetGo());
+  inLoop([this] { server_->publish({{"event", "something"}}); });
+  EXPECT_NE(watcher.line().find("something"), std::string::npos) << "who watches stays";
+}
+
+TEST_F(ControlTest, WhereAllWatchTheFirstMakesRoomForRoot) {
+  serve({.clients = 2, .silence = 60s});
+  std::vector<Client> watchers(2);
+  for (Client& client : watchers) {
+    ASSERT_TRUE(client.say(kMonitor));
+    EXPECT_NE(client.line().find("\"ok\":true"), std::string::npos);
+  }
+  EXPECT_TRUE(answers());
+  EXPECT_TRUE(watchers[0].isLetGo());
+}
+
+TEST_F(ControlTest, TheGroupDoesNotDriveAnybodyOut) {
+  serve({.clients = 2, .silence = 60s}, ControlAccess{kGroup});
+  std::vector<Client> silent(2);
+  EXPECT_NE(toldAs(kNobody, kGroup, {}).find("too many clients"), std::string::npos);
+  for (Client& client : silent) {
+    ASSERT_TRUE(client.say(kStatus));
+    EXPECT_NE(client.line().find("as it is"), std::string::npos);
+  }
+}
+
+/// A watcher that reads no more asks for something that is told to the watchers: it is let go while it is served.
+TEST_F(ControlTest, ARequestMayLetItsOwnClientGo) {
+  onRequest_ = [this] {
+    server_->publish({{"event", "something"}});
+    // Whoever takes the next descriptor would get the reply.
+    stranger_ = os::Fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  };
+  serve();
+  for (int i = 0; i < 20; ++i) {
+    Client client;
+    ASSERT_TRUE(client.say(kMonitor));
+    EXPECT_NE(client.line().find("\"ok\":true"), std::string::npos);
+    ASSERT_TRUE(client.readNoMore());
+    client.say(kStatus + kStatus + std::string(300, 'x'));
+    EXPECT_TRUE(client.isLetGo());
+  }
+  std::uint64_t written = 0;
+  inLoop(
+      [&] { EXPECT_LT(read(stranger_.get(), &written, sizeof written), 0) << "a reply went to a foreign descriptor"; });
+  onRequest_ = {};
   EXPECT_TRUE(answers());
 }
 
@@ -287,33 +352,86 @@ TEST_F(ControlTest, ASecondDaemonIsRefused) {
   EXPECT_EQ(second.error().kind, ErrorKind::alreadyThere);
 }
 
-/// Holds the name until the end of the test, as a user who is nobody.
-TEST_F(ControlTest, AStrangerUnderTheNameIsNoDaemon) {
-  std::array<int, 2> ready{};
-  std::array<int, 2> over{};
-  ASSERT_EQ(pipe(ready.data()), 0);
-  ASSERT_EQ(pipe(over.data()), 0);
-  const pid_t stranger = fork();
-  if (stranger == 0) {
-    close(over[1]);
-    const os::Fd held{socket(AF_UNIX, SOCK_STREAM, 0)};
-    const ControlAddress name = controlAddress();
+/// Holds the name as long as it lives, as a user who is nobody.
+class Squatter {
+ public:
+  explicit Squatter(const std::string& as) {
+    EXPECT_EQ(pipe(ready_.data()), 0);
+    EXPECT_EQ(pipe(over_.data()), 0);
+    process_ = fork();
+    if (process_ == 0) {
+      close(over_[1]);
+      const os::Fd held{socket(AF_UNIX, SOCK_STREAM, 0)};
+      const ControlAddress name = controlAddress(as);
+      char byte = 0;
+      if (setuid(kNobody) != 0 ||
+          bind(held.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) != 0 ||
+          listen(held.get(), 4) != 0 || write(ready_[1], &byte, 1) != 1)
+        _exit(1);
+      _exit(read(over_[0], &byte, 1) == 0 ? 0 : 1);
+    }
     char byte = 0;
-    if (setuid(kNobody) != 0 || bind(held.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length) != 0 ||
-        listen(held.get(), 4) != 0 || write(ready[1], &byte, 1) != 1)
-      _exit(1);
-    _exit(read(over[0], &byte, 1) == 0 ? 0 : 1);
+    EXPECT_EQ(read(ready_[0], &byte, 1), 1);
   }
-  char byte = 0;
-  ASSERT_EQ(read(ready[0], &byte, 1), 1);
-  const auto server = ControlServer::open(ControlAccess{});
-  ASSERT_FALSE(server);
-  EXPECT_EQ(server.error().kind, ErrorKind::refused);
+  ~Squatter() {
+    for (const int each : {ready_[0], ready_[1], over_[0], over_[1]}) close(each);
+    EXPECT_EQ(waitpid(process_, nullptr, 0), process_);
+  }
+  Squatter(const Squatter&) = delete;
+  Squatter& operator=(const Squatter&) = delete;
+
+ private:
+  std::array<int, 2> ready_{};
+  std::array<int, 2> over_{};
+  pid_t process_ = -1;
+};
+
+TEST_F(ControlTest, UnderAStrangersNameThereIsNoDaemon) {
+  const Squatter squatter{std::string{kControlName}};
   const auto reply = askDaemon("status");
   ASSERT_FALSE(reply);
   EXPECT_EQ(reply.error().kind, ErrorKind::notThere) << "so what the kernel has is looked at";
-  for (const int each : {ready[0], ready[1], over[0], over[1]}) close(each);
-  EXPECT_EQ(waitpid(stranger, nullptr, 0), stranger);
+}
+
+TEST_F(ControlTest, WhereAStrangerHasTheNameItServesUnderAnother) {
+  const Squatter squatter{std::string{kControlName}};
+  const Squatter other{"wgsteer.0123456789abcdef"};
+  serve();
+  EXPECT_FALSE(server_->isUnderOwnName());
+  EXPECT_TRUE(answers()) << "found all the same";
+  const auto second = ControlServer::open(ControlAccess{});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::alreadyThere);
+}
+
+TEST_F(ControlTest, ItTakesItsNameWhenTheStrangerHasLeft) {
+  auto squatter = std::make_unique<Squatter>(std::string{kControlName});
+  serve();
+  Client before{server_->name()};
+  inLoop([this] { EXPECT_FALSE(server_->takeOwnName()); });
+  EXPECT_TRUE(answers());
+  squatter.reset();
+  const auto second = ControlServer::open(ControlAccess{});
+  ASSERT_FALSE(second) << "the name is free, but a daemon runs";
+  EXPECT_EQ(second.error().kind, ErrorKind::alreadyThere);
+  inLoop([this] {
+    EXPECT_TRUE(server_->takeOwnName());
+    EXPECT_FALSE(server_->takeOwnName()) << "once";
+    EXPECT_EQ(server_->name(), kControlName);
+  });
+  EXPECT_TRUE(answers());
+  ASSERT_TRUE(before.say(kStatus)) << "clients stay";
+  EXPECT_NE(before.line().find("as it is"), std::string::npos);
+  EXPECT_FALSE(ControlServer::open(ControlAccess{}));
+}
+
+TEST_F(ControlTest, ADaemonThatLetsNobodyInForAMomentIsStillOne) {
+  const auto listener = listenUnderOwnName(4);
+  ASSERT_TRUE(listener);
+  Client waiting;
+  const auto late = ControlServer::open(ControlAccess{});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().kind, ErrorKind::alreadyThere);
 }
 
 }  // namespace

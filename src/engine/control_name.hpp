@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Under which abstract name a daemon listens, and that it is the only one in its network namespace.
+//
+// Anybody may bind an abstract name, so @wgsteer may be held by a stranger. A daemon then listens as
+// @wgsteer.NUMBER, which nobody can have foreseen, and is found by its owner: of all such names that /proc/net/unix
+// lists, one whose listener is root (SO_PEERCRED) is a daemon, and nobody else can pretend to be.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wgsteer/result.hpp"
+
+#include "os/fd.hpp"
+
+namespace wgsteer {
+
+struct ControlListener {
+  os::Fd socket;
+  bool underOwnName = true;  ///< @wgsteer; otherwise a stranger has that
+  std::string name;          ///< without the '@'
+};
+
+/// ErrorKind::alreadyThere when another daemon runs in this network namespace; io otherwise.
+Result<ControlListener> listenAsDaemon(int backlog);
+
+/// @wgsteer, without a look at others: for a daemon that listens already. An error while somebody has it.
+Result<ControlListener> listenUnderOwnName(int backlog);
+
+/// A connection to the daemon, blocking. ErrorKind::notThere when none runs; busy: it takes no more clients.
+Result<os::Fd> connectToDaemon();
+
+}  // namespace wgsteer
