@@ -18,7 +18,7 @@
 #include "engine/wan_monitor.hpp"
 #include "engine/wan_request.hpp"
 #include "log/log.hpp"
-#include "os/directory_watch.hpp"
+#include "os/directory_watches.hpp"
 #include "os/event_loop.hpp"
 #include "os/service_notify.hpp"
 #include "os/signals.hpp"
@@ -37,7 +37,7 @@ constexpr int kPollShare = 20;
 class Daemon {
  public:
   Daemon(Kernel& kernel, const LoadConfig& load, Config config, os::EventLoop loop, os::Timer poll, os::Timer retry,
-         os::Timer carrier, os::Signals signals, os::DirectoryWatch uapi, std::optional<ControlServer> control)
+         os::Timer carrier, os::Signals signals, ControlServer control)
       : kernel_(kernel),
         load_(load),
         loop_(std::move(loop)),
@@ -45,7 +45,6 @@ class Daemon {
         retry_(std::move(retry)),
         carrier_(std::move(carrier)),
         signals_(std::move(signals)),
-        uapi_(std::move(uapi)),
         control_(std::move(control)),
         engine_(kernel, std::move(config), observer(), os::monotonicNow) {}
 
@@ -78,9 +77,10 @@ class Daemon {
     for (const int descriptor : kernel_.descriptors())
       if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
     const std::pair<int, os::EventLoop::Handler> others[] = {
-        {poll_.descriptor(), [this] { onPollTimer(); }},       {retry_.descriptor(), [this] { onRetryTimer(); }},
-        {carrier_.descriptor(), [this] { onCarrierTimer(); }}, {signals_.descriptor(), [this] { onSignals(); }},
-        {uapi_.descriptor(), [this] { onUapiFolders(); }},
+        {poll_.descriptor(), [this] { onPollTimer(); }},
+        {retry_.descriptor(), [this] { onRetryTimer(); }},
+        {carrier_.descriptor(), [this] { onCarrierTimer(); }},
+        {signals_.descriptor(), [this] { onSignals(); }},
     };
     for (const auto& [descriptor, handler] : others)
       if (auto done = loop_.watch(descriptor, handler); !done) return done;
@@ -90,14 +90,13 @@ class Daemon {
     poll_.arm(kPollPeriod);
     watchUapiFolders();
     if (auto followed = followNames(); !followed) return followed;
-    if (auto watched = watchWans(); !watched) return watched;
-    if (!control_) return {};
-    return control_->serve(loop_, [this](const nlohmann::json& request) { return answer(request); });
+    watchWans();
+    return control_.serve(loop_, [this](const nlohmann::json& request) { return answer(request); });
   }
 
   Status followNames() {
     auto follower = NameFollower::create(
-        loop_,
+        loop_, directories_,
         {.changed =
              [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClockSeconds()); },
          .isOwn = [this](const Address& address) { return isOwn(engine_.picture().world, address); },
@@ -110,10 +109,24 @@ class Daemon {
     return {};
   }
 
-  Status watchWans() {
-    auto watched = wans_.watch(engine_.config(), engine_.steering());
+  void watchWans() {
+    wans_.watch(engine_.config(), engine_.steering());
     wans_.actOnLook();
-    return watched;
+  }
+
+  /// What could not be had is tried for again: descriptors, inotify, the name of the control socket.
+  void retryWhatIsMissing() {
+    directories_.renew();
+    if (directories_.trouble() != inotifyTrouble_) {
+      inotifyTrouble_ = directories_.trouble();
+      if (inotifyTrouble_.empty())
+        log::info("inotify works again");
+      else
+        log::warn(inotifyTrouble_ + ": files are looked at every few seconds until it works");
+    }
+    names_->retry();
+    wans_.retry();
+    if (control_.takeOwnName()) log::info("control socket @wgsteer is free again, and ours");
   }
 
   void announce() {
@@ -193,27 +206,23 @@ class Daemon {
 
   void onPollTimer() {
     poll_.acknowledge();
-    watchUapiFolders();
+    retryWhatIsMissing();
+    journal_.catchUp();
     pollDue_ = true;
   }
 
-  /// Those that are there; more may come up with the first tunnel.
+  /// A tunnel in user space is one as soon as its socket is there; the folders may come up with the first tunnel.
   void watchUapiFolders() {
-    uapiParent_ = uapi_.add(kUapiParent);
-    for (const char* folder : kUapiFolders) uapi_.add(folder);
-  }
-
-  /// A tunnel in user space is one as soon as its socket is there. Much else comes and goes beside the folders.
-  void onUapiFolders() {
-    bool concerns = false;
-    uapi_.drain([&](int folder, std::string_view name) {
-      concerns |= folder != uapiParent_ || std::ranges::any_of(kUapiFolders, [&](const char* known) {
-                    return std::string_view{known}.ends_with("/" + std::string{name});
-                  });
-    });
-    if (!concerns) return;
-    watchUapiFolders();
-    pollDue_ = true;
+    for (const char* folder : kUapiFolders)
+      uapi_.push_back(directories_.add(folder, [this](const auto&) { pollDue_ = true; }));
+    uapi_.push_back(directories_.add(kUapiParent, [this](const os::DirectoryWatches::Names& names) {
+      const bool concerns = std::ranges::any_of(kUapiFolders, [&](std::string_view folder) {
+        return names.contains(std::string{folder.substr(folder.rfind('/') + 1)});
+      });
+      if (!concerns) return;
+      directories_.renew();
+      pollDue_ = true;
+    }));
   }
 
   void onRetryTimer() {
@@ -251,7 +260,8 @@ class Daemon {
     if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
     log::setLevel(level);
     names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
-    return watchWans();
+    watchWans();
+    return {};
   }
 
   nlohmann::json answer(const nlohmann::json& whole) {
@@ -317,11 +327,12 @@ class Daemon {
   os::Timer retry_;
   os::Timer carrier_;
   os::Signals signals_;
-  os::DirectoryWatch uapi_;
-  int uapiParent_ = -1;
-  std::optional<ControlServer> control_;
-  Journal journal_{{.watched = [this] { return control_ && control_->watched(); },
-                    .publish = [this](const nlohmann::json& document) { control_->publish(document); }}};
+  os::DirectoryWatches directories_{loop_};
+  std::string inotifyTrouble_;
+  std::vector<os::DirectoryWatches::Watch> uapi_;
+  ControlServer control_;
+  Journal journal_{{.watched = [this] { return control_.watched(); },
+                    .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   WanHistory history_;
   std::set<std::string> told_;
   Engine engine_;
@@ -329,6 +340,7 @@ class Daemon {
   StallWatch stalls_;
   WanOverrides overrides_;
   WanMonitor wans_{loop_,
+                   directories_,
                    overrides_.all(),
                    {.changed = [this](const WansDown& down) { engine_.setWansDown(down); },
                     .verdict = [this](const std::string& name, const WanVerdicts& before,
@@ -345,23 +357,17 @@ class Daemon {
   bool reloadDue_ = false;
 };
 
-/// None when a stranger holds its name: traffic must not depend on who came first.
-Result<std::optional<ControlServer>> openControl() {
-  auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));
-  if (control) return std::optional{std::move(*control)};
-  if (control.error().kind != ErrorKind::refused) return std::unexpected(control.error());
-  log::warn(control.error().what + ": going on without it, so `wgsteer status` looks at the kernel alone");
-  return std::nullopt;
-}
-
 }  // namespace
 
 Status runDaemon(Kernel& kernel, const LoadConfig& load) {
   auto config = load();
   if (!config) return std::unexpected(config.error());
   log::setLevel(config->logLevel);
-  auto control = openControl();
+  auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));
   if (!control) return std::unexpected(control.error());
+  if (!control->isUnderOwnName())
+    log::warn("control socket @wgsteer is held by somebody else than root: this daemon is @" + control->name() +
+              " until it is free");
   auto signals = os::Signals::create({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return std::unexpected(signals.error());
   auto loop = os::EventLoop::create();
@@ -372,8 +378,6 @@ Status runDaemon(Kernel& kernel, const LoadConfig& load) {
   if (!retry) return std::unexpected(retry.error());
   auto carrier = os::Timer::create();
   if (!carrier) return std::unexpected(carrier.error());
-  auto uapi = os::DirectoryWatch::create();
-  if (!uapi) return std::unexpected(uapi.error());
   Daemon daemon{kernel,
                 load,
                 std::move(*config),
@@ -382,7 +386,6 @@ Status runDaemon(Kernel& kernel, const LoadConfig& load) {
                 std::move(*retry),
                 std::move(*carrier),
                 std::move(*signals),
-                std::move(*uapi),
                 std::move(*control)};
   return daemon.run();
 }

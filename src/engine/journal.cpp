@@ -65,8 +65,11 @@ void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
     for (const std::string& line : describe(occasion.plan, names)) log::debug("- " + line);
   }
   if (changes > 0 && occasion.failed == 0)
-    log::info("applied " + std::to_string(changes) + (changes == 1 ? " change" : " changes") + " in " +
-              std::to_string(took) + " us (" + std::string{kTriggerNames[std::to_underlying(occasion.trigger)]} + ")");
+    throttle_.offer("applied",
+                    "applied " + std::to_string(changes) + (changes == 1 ? " change" : " changes") + " in " +
+                        std::to_string(took) + " us (" +
+                        std::string{kTriggerNames[std::to_underlying(occasion.trigger)]} + ")",
+                    os::monotonicNow(), log::info);
   if (!watchers_.watched || !watchers_.watched()) return;
   Json heard = Json::array();
   for (const Event& event : occasion.heard) heard.push_back(describe(event, names));
@@ -79,7 +82,7 @@ void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
 
 void Journal::moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now,
                     const std::string& why) {
-  tell("moved",
+  tell("moved", tunnel + " " + nameOf(family),
        tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
            (why.empty() ? "" : ": " + why),
        {{"tunnel", tunnel}, {"family", nameOf(family)}, {"from", nameOf(before)}, {"to", nameOf(now)}, {"why", why}});
@@ -88,7 +91,7 @@ void Journal::moved(const std::string& tunnel, Family family, const InUse& befor
 void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                             const Endpoint& now) {
   const std::string from = before ? before->toString() : "none";
-  tell("endpoint", nameOf(peer) + " is at " + now.toString() + " (" + named.host + "), before at " + from,
+  tell("endpoint", nameOf(peer), nameOf(peer) + " is at " + now.toString() + " (" + named.host + "), before at " + from,
        {{"tunnel", peer.tunnel},
         {"peer", peer.key.toString()},
         {"host", named.host},
@@ -97,7 +100,7 @@ void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const st
 }
 
 void Journal::stalled(const StallNews& news) {
-  tell("stalled", nameOf(news.peer) + ": " + describe(news),
+  tell("stalled", nameOf(news.peer), nameOf(news.peer) + ": " + describe(news),
        {{"tunnel", news.peer.tunnel},
         {"peer", news.peer.key.toString()},
         {"wan", news.wan},
@@ -105,8 +108,9 @@ void Journal::stalled(const StallNews& news) {
 }
 
 /// The same line for the log and for `monitor`.
-void Journal::tell(const char* kind, const std::string& line, Json details, LogLevel level) {
-  (level == LogLevel::warn ? log::warn : log::info)(line);
+void Journal::tell(const char* kind, const std::string& subject, const std::string& line, Json details, LogLevel level) {
+  throttle_.offer(std::string{kind} + " " + subject, line, os::monotonicNow(),
+                  level == LogLevel::warn ? log::warn : log::info);
   details["text"] = line;
   publish(kind, std::move(details));
 }
@@ -120,22 +124,24 @@ void Journal::wan(const std::string& name, const WanVerdicts& before, const WanV
     details[keyOf(each)] = {{"state", stateOf(verdict)}, {"reason", verdict.reason}};
     blind |= verdict.by == WanVerdict::By::blind && before.at(each).by != verdict.by;
   }
-  tell("wan", "WAN " + name + describe(before, now), std::move(details), blind ? LogLevel::warn : LogLevel::info);
+  tell("wan", name, "WAN " + name + describe(before, now), std::move(details), blind ? LogLevel::warn : LogLevel::info);
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {
   const std::string line =
       "somebody takes away what is ours again and again; it is put back more slowly from now on. The last: " +
       describe(last, names) + culprit(last);
-  log::warn(line);
+  throttle_.offer("fight", line, os::monotonicNow(), log::warn);
   publish("fight", line);
 }
 
 void Journal::fail(const std::string& line) {
   if (!said_.insert(line).second) return;
-  log::error(line);
+  throttle_.offer("error " + line, line, os::monotonicNow(), log::error);
   publish("error", line);
 }
+
+void Journal::catchUp() { throttle_.catchUp(os::monotonicNow()); }
 
 void Journal::publish(const char* kind, Json what) {
   if (!watchers_.watched || !watchers_.watched()) return;

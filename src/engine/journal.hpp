@@ -2,6 +2,7 @@
 // Tells people what the engine does: lines in the log, and documents for those who watch (`wgsteer monitor`).
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <set>
@@ -9,6 +10,7 @@
 
 #include "wgsteer/engine.hpp"
 
+#include "engine/throttle.hpp"
 #include "engine/wan_facts.hpp"
 
 namespace wgsteer {
@@ -28,6 +30,8 @@ class Journal {
   Engine::Observer observer();
   /// A WAN that people should hear of.
   void wan(const std::string& name, const WanVerdicts& before, const WanVerdicts& now);
+  /// To be called now and then: the last of many lines that came too fast.
+  void catchUp();
 
  private:
   void occasion(const Occasion& occasion, const DeviceName& names);
@@ -35,12 +39,18 @@ class Journal {
   void endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                      const Endpoint& now);
   void stalled(const StallNews& news);
-  void tell(const char* kind, const std::string& line, nlohmann::json details, LogLevel level = LogLevel::info);
+  void tell(const char* kind, const std::string& subject, const std::string& line, nlohmann::json details,
+            LogLevel level = LogLevel::info);
   void fight(const Event& last, const DeviceName& names);
   void fail(const std::string& line);
   void publish(const char* kind, nlohmann::json what);
 
+  /// One subject more often than that is no news. Who watches is told all the same.
+  static constexpr int kBurst = 10;
+  static constexpr std::chrono::seconds kRefill{2};
+
   Watchers watchers_;
+  Throttle throttle_{kBurst, kRefill};
   std::set<std::string> said_;  ///< failures are said once until something works, however often they are tried again
 };
 

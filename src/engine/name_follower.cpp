@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <random>
-#include <set>
+#include <utility>
 
 #include "log/log.hpp"
 #include "os/replace_file.hpp"
@@ -30,40 +30,33 @@ std::pair<std::string, std::uint16_t> splitEndpoint(const std::string& text) {
 
 }  // namespace
 
-Result<std::unique_ptr<NameFollower>> NameFollower::create(os::EventLoop& loop, Surroundings surroundings) {
+Result<std::unique_ptr<NameFollower>> NameFollower::create(os::EventLoop& loop, os::DirectoryWatches& directories,
+                                                           Surroundings surroundings) {
   auto timer = os::Timer::create();
   if (!timer) return std::unexpected(timer.error());
-  std::unique_ptr<NameFollower> made{new NameFollower{loop, std::move(surroundings), std::move(*timer)}};
-  if (auto watched = made->watchFiles(); !watched) return std::unexpected(watched.error());
+  std::unique_ptr<NameFollower> made{new NameFollower{loop, directories, std::move(surroundings), std::move(*timer)}};
+  const auto onTimer = [follower = made.get()] {
+    follower->timer_.acknowledge();
+    follower->askWhatIsDue();
+  };
+  if (auto watched = loop.watch(made->timer_.descriptor(), onTimer); !watched) return std::unexpected(watched.error());
+  made->watchFiles();
   return made;
 }
 
-Status NameFollower::watchFiles() {
-  auto done = loop_.watch(timer_.descriptor(), [this] {
-    timer_.acknowledge();
-    askWhatIsDue();
-  });
-  if (!done) return done;
+NameFollower::~NameFollower() {
+  loop_.unwatch(timer_.descriptor());
+  if (resolver_) loop_.unwatch(resolver_->descriptor());
+}
+
+void NameFollower::watchFiles() {
   std::vector<std::string> folders = surroundings_.folders.networkd;
   folders.push_back(surroundings_.folders.wgQuick);
   folders.push_back(os::folderOf(surroundings_.folders.netifd));
-  for (const std::string& folder : folders) {
-    auto watch = os::DirectoryWatch::create(folder);
-    if (!watch) return std::unexpected(watch.error());
-    watches_.push_back(std::move(*watch));
-  }
-  for (os::DirectoryWatch& watch : watches_) {
-    const auto onChange = [this, &watch] {
-      if (watch.drain()) follow(config_, mark_);
-    };
-    if (auto watched = loop_.watch(watch.descriptor(), onChange); !watched) return watched;
-  }
-  auto watch = os::DirectoryWatch::create(os::folderOf(surroundings_.resolvConf));
-  if (!watch) return std::unexpected(watch.error());
-  resolvWatch_ = std::move(*watch);
-  return loop_.watch(resolvWatch_->descriptor(), [this] {
-    if (resolvWatch_->drain()) networkChanged(mark_);
-  });
+  for (const std::string& folder : folders)
+    watches_.push_back(directories_.add(folder, [this](const auto&) { follow(Config{config_}, mark_); }));
+  watches_.push_back(
+      directories_.add(os::folderOf(surroundings_.resolvConf), [this](const auto&) { networkChanged(mark_); }));
 }
 
 Status NameFollower::openResolver(Mark mark) {
@@ -80,15 +73,29 @@ Status NameFollower::openResolver(Mark mark) {
   mark_ = mark;
   // What the other one was asked, it will not answer any more.
   for (auto& [host, name] : names_) name.asking = false;
-  return loop_.watch(resolver_->descriptor(), [this] {
+  auto watched = loop_.watch(resolver_->descriptor(), [this] {
     resolver_->process();
     askWhatIsDue();
   });
+  if (!watched) resolver_.reset();
+  return watched;
+}
+
+void NameFollower::noteResolver(const Status& done) {
+  if (!done) return say("resolver", "host names: " + done.error().toString());
+  if (resolver_ && !resolver_->trouble().empty()) return say("resolver", "host names: " + resolver_->trouble());
+  said_.erase("resolver");
+}
+
+void NameFollower::retry() {
+  if (resolver_) return;
+  noteResolver(openResolver(mark_));
+  askWhatIsDue();
 }
 
 void NameFollower::follow(const Config& config, Mark mark) {
   config_ = config;
-  if (auto opened = openResolver(mark); !opened) say("resolver", "host names: " + opened.error().toString());
+  noteResolver(openResolver(mark));
   readSources();
   askWhatIsDue();
   unpublished_ = true;
@@ -99,7 +106,6 @@ void NameFollower::follow(const Config& config, Mark mark) {
 /// counts until it is right again.
 void NameFollower::readSources() {
   const auto before = std::exchange(targets_, {});
-  for (os::DirectoryWatch& watch : watches_) watch.renew();
   const config::HostNames found = config::readHostNames(surroundings_.folders);
   for (const Error& error : found.errors) {
     say(error.what, error.toString());
@@ -117,14 +123,16 @@ void NameFollower::readSources() {
   std::set<std::string> wanted;
   for (const auto& [peer, target] : targets_)
     if (!target.numeric) wanted.insert(target.host);
-  std::erase_if(names_, [&](const auto& known) { return !wanted.contains(known.first); });
+  const auto unwanted = [&](const auto& known) { return !wanted.contains(known.first); };
+  std::erase_if(names_, unwanted);
+  std::erase_if(noted_, unwanted);
   for (const std::string& host : wanted) names_.try_emplace(host);
 }
 
 void NameFollower::networkChanged(Mark mark) {
-  if (auto opened = openResolver(mark); !opened) say("resolver", "host names: " + opened.error().toString());
-  if (!resolver_ || names_.empty()) return;
-  if (auto reloaded = resolver_->reload(); !reloaded) say("resolver", "host names: " + reloaded.error().toString());
+  const Status opened = openResolver(mark);
+  if (!resolver_ || names_.empty()) return noteResolver(opened);
+  noteResolver(resolver_->reload());
   for (auto& [host, name] : names_)
     if (name.failures > 0) askSoon(name, os::monotonicNow());
   askWhatIsDue();
@@ -160,7 +168,7 @@ void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& r
     return;
   }
   said_.erase(host);
-  for (const std::string& note : result->notes) log::warn(host + ": " + note);
+  sayNotes(host, result->notes);
   const AddressChanges changes = noteAnswer(name, result->name, now, randomNumber());
   if (!changes.added.empty() || !changes.removed.empty()) log::info(host + " is " + joined(name.current()));
   unpublished_ = true;
@@ -199,6 +207,13 @@ void NameFollower::armTimer() {
     timer_.arm(std::max<std::chrono::nanoseconds>(*next - os::monotonicNow(), std::chrono::milliseconds{1}));
   else
     timer_.disarm();
+}
+
+/// A family that is refused is asked for again and again: only what is new is said.
+void NameFollower::sayNotes(const std::string& host, const std::vector<std::string>& notes) {
+  const std::set<std::string> before = std::exchange(noted_[host], {notes.begin(), notes.end()});
+  for (const std::string& note : noted_[host])
+    if (!before.contains(note)) log::warn(host + ": " + note);
 }
 
 void NameFollower::say(const std::string& subject, const std::string& line) {

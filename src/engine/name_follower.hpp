@@ -9,7 +9,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/refresh.hpp"
@@ -19,7 +21,7 @@
 #include "config/host_names.hpp"
 #include "dns/resolver.hpp"
 #include "engine/wan_resolvers.hpp"
-#include "os/directory_watch.hpp"
+#include "os/directory_watches.hpp"
 #include "os/event_loop.hpp"
 #include "os/timer.hpp"
 
@@ -39,9 +41,11 @@ class NameFollower {
     std::chrono::milliseconds timeout{2000};  ///< as dns::ResolverOptions has it
   };
 
-  static Result<std::unique_ptr<NameFollower>> create(os::EventLoop& loop, Surroundings surroundings);
+  static Result<std::unique_ptr<NameFollower>> create(os::EventLoop& loop, os::DirectoryWatches& directories,
+                                                      Surroundings surroundings);
   NameFollower(const NameFollower&) = delete;
   NameFollower& operator=(const NameFollower&) = delete;
+  ~NameFollower();
 
   /// Reads the files anew and follows what is in them and in the configuration. Queries leave with `mark`, so that they
   /// go by a physical WAN also while the tunnel that waits for them has the default route.
@@ -52,6 +56,8 @@ class NameFollower {
   /// Tells what names have come to since the last time, if that is something else. To be called when a round of the
   /// loop is over: a thousand answers that come together are planned for together.
   void publish();
+  /// To be called now and then: a resolver that could not be opened is tried again.
+  void retry();
   /// Names that are still waited for; one that has failed once is not.
   std::vector<std::string> unanswered() const;
 
@@ -63,17 +69,20 @@ class NameFollower {
     std::string file;  ///< empty: our own configuration
   };
 
-  NameFollower(os::EventLoop& loop, Surroundings surroundings, os::Timer timer)
+  NameFollower(os::EventLoop& loop, os::DirectoryWatches& directories, Surroundings surroundings, os::Timer timer)
       : loop_(loop),
         surroundings_(std::move(surroundings)),
         timer_(std::move(timer)),
+        directories_(directories),
         wanResolvers_(
             loop,
             {.servers = surroundings_.wanServers, .isOwn = surroundings_.isOwn, .timeout = surroundings_.timeout}) {}
-  Status watchFiles();
+  void watchFiles();
   Status openResolver(Mark mark);
   void readSources();
   void say(const std::string& subject, const std::string& line);
+  void sayNotes(const std::string& host, const std::vector<std::string>& notes);
+  void noteResolver(const Status& done);
   void askWhatIsDue();
   void ask(const std::string& host);
   void onAnswer(const std::string& host, const dns::ResolveResult& result);
@@ -82,8 +91,8 @@ class NameFollower {
   os::EventLoop& loop_;
   Surroundings surroundings_;
   os::Timer timer_;
-  std::vector<os::DirectoryWatch> watches_;
-  std::optional<os::DirectoryWatch> resolvWatch_;
+  os::DirectoryWatches& directories_;
+  std::vector<os::DirectoryWatches::Watch> watches_;
   std::optional<dns::Resolver> resolver_;
   WanResolvers wanResolvers_;
   Mark mark_;
@@ -92,7 +101,8 @@ class NameFollower {
   std::map<std::string, FollowedName> names_;
   std::map<PeerId, NamedPeer> published_;
   bool unpublished_ = false;
-  std::map<std::string, std::string> said_;  ///< what was last said of a name or a file: once is enough
+  std::map<std::string, std::string> said_;             ///< what was last said of a name or a file: once is enough
+  std::map<std::string, std::set<std::string>> noted_;  ///< the same of what came with a name's last answer
 };
 
 }  // namespace wgsteer

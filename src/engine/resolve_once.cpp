@@ -5,6 +5,7 @@
 
 #include "engine/name_follower.hpp"
 #include "log/log.hpp"
+#include "os/directory_watches.hpp"
 #include "os/event_loop.hpp"
 #include "os/timer.hpp"
 
@@ -26,12 +27,14 @@ Result<std::map<PeerId, NamedPeer>> resolveOnce(const Config& config, const Worl
     return std::unexpected(watched.error());
   const Steering steering = steer(config, world);
   std::map<PeerId, NamedPeer> resolved;
+  os::DirectoryWatches directories{*loop};
   auto follower =
-      NameFollower::create(*loop, {.changed = [&](std::map<PeerId, NamedPeer> named) { resolved = std::move(named); },
-                                   .isOwn = [&](const Address& address) { return isOwn(world, address); },
-                                   .wanServers = [&] { return serversOfWans(config, steering); },
-                                   .folders = {},
-                                   .timeout = kTimeout});
+      NameFollower::create(*loop, directories,
+                           {.changed = [&](std::map<PeerId, NamedPeer> named) { resolved = std::move(named); },
+                            .isOwn = [&](const Address& address) { return isOwn(world, address); },
+                            .wanServers = [&] { return serversOfWans(config, steering); },
+                            .folders = {},
+                            .timeout = kTimeout});
   if (!follower) return std::unexpected(follower.error());
   (*follower)->follow(config, queryMark(config, steering));
   loop->afterEach([&] {

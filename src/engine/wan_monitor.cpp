@@ -2,6 +2,7 @@
 #include "engine/wan_monitor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "log/log.hpp"
 
@@ -50,50 +51,79 @@ void WanMonitor::clear() {
     loop_.unwatch(judge->next.descriptor());
   }
   judges_.clear();
-  if (mwan3_) loop_.unwatch(mwan3_->descriptor());
   mwan3_.reset();
+  missing_.clear();
 }
 
-Status WanMonitor::watch(const Config& config, const Steering& steering) {
+void WanMonitor::watch(const Config& config, const Steering& steering) {
   look(steering);
   std::map<std::string, Mark> marks;
   for (const Wan& wan : steering.wans) marks.emplace(wan.name, Mark{config.numbers.mark(wan.slot).value});
-  if (config.wans == wans_ && marks == marks_ && config.numbers.markMask == markMask_) return {};
+  if (config.wans == wans_ && marks == marks_ && config.numbers.markMask == markMask_) return;
   clear();
   wans_ = config.wans;
   marks_ = std::move(marks);
   markMask_ = config.numbers.markMask;
   looked_ = true;
+  addMissing();
+  decide();
+}
+
+void WanMonitor::retry() {
+  if (missing_.empty()) return;
+  addMissing();
+  looked_ = true;
+  actOnLook();
+}
+
+void WanMonitor::addMissing() {
   for (const WanConfig& wan : wans_) {
     if (!isProbed(wan) || !marks_.contains(wan.name)) continue;
-    for (const Family family : kFamilies)
-      if (auto added = add(wan, family); !added) return added;
+    for (const Family family : kFamilies) {
+      if (judgeOf(wan.name, family) != nullptr || withTargetsOf(family, wan).trackIp.empty()) continue;
+      say("probes of WAN " + wan.name + (family == Family::v4 ? " (IPv4)" : " (IPv6)"), add(wan, family));
+    }
   }
-  if (std::ranges::find(wans_, TrackMethod::mwan3, &WanConfig::trackMethod) != wans_.end()) {
-    auto opened = health::Mwan3Watch::create(kRunDirectory, [this](const std::string&, Health) { decide(); });
-    if (!opened) return std::unexpected(opened.error());
-    mwan3_ = std::move(*opened);
-    if (auto watched = loop_.watch(mwan3_->descriptor(), [this] { mwan3_->ready(); }); !watched) return watched;
+  if (!mwan3_ && std::ranges::find(wans_, TrackMethod::mwan3, &WanConfig::trackMethod) != wans_.end())
+    say("mwan3's state", addMwan3());
+}
+
+void WanMonitor::say(const std::string& subject, const Status& done) {
+  if (done) {
+    if (missing_.erase(subject) > 0) log::info(subject + ": they are watched now");
+    return;
   }
-  decide();
+  std::string& said = missing_[subject];
+  if (std::exchange(said, done.error().toString()) != said)
+    log::warn(subject + ": " + said + "; the link alone counts until they can be watched");
+}
+
+Status WanMonitor::addMwan3() {
+  auto opened =
+      health::Mwan3Watch::create(loop_, directories_, kRunDirectory, [this](const std::string&, Health) { decide(); });
+  if (!opened) return std::unexpected(opened.error());
+  mwan3_ = std::move(*opened);
   return {};
 }
 
 Status WanMonitor::add(const WanConfig& wan, Family family) {
   WanConfig config = withTargetsOf(family, wan);
-  if (config.trackIp.empty()) return {};
   auto prober = health::Prober::create(config, marks_.at(wan.name));
   if (!prober) return std::unexpected(prober.error());
   auto timer = os::Timer::create();
   if (!timer) return std::unexpected(timer.error());
   const bool alone = withTargetsOf(other(family), wan).trackIp.empty();
   ProbeScore score{config, prober->targets()};
-  judges_.push_back(std::make_unique<Judge>(
-      Judge{std::move(config), family, alone, std::move(*prober), std::move(score), Damper{}, std::move(*timer)}));
-  Judge& added = *judges_.back();
-  if (auto watched = loop_.watch(added.prober.descriptor(), [this, &added] { finish(added); }); !watched)
+  const auto added = std::make_shared<Judge>(
+      Judge{std::move(config), family, alone, std::move(*prober), std::move(score), Damper{}, std::move(*timer)});
+  if (auto watched = loop_.watch(added->prober.descriptor(), [this, added] { finish(*added); }); !watched)
     return watched;
-  return loop_.watch(added.next.descriptor(), [this, &added] { begin(added); });
+  if (auto watched = loop_.watch(added->next.descriptor(), [this, added] { begin(*added); }); !watched) {
+    loop_.unwatch(added->prober.descriptor());
+    return watched;
+  }
+  judges_.push_back(added);
+  return {};
 }
 
 void WanMonitor::begin(Judge& judge) {
@@ -103,6 +133,7 @@ void WanMonitor::begin(Judge& judge) {
   finish(judge);
 }
 
+/// What is decided may end this very judge, so that comes last.
 void WanMonitor::finish(Judge& judge) {
   const auto results = judge.prober.ready();
   if (!results) return;
@@ -136,7 +167,8 @@ bool WanMonitor::offers(const std::string& wan, Family family) const {
 
 void WanMonitor::actOnLook() {
   if (!std::exchange(looked_, false)) return;
-  for (const auto& judge : judges_) {
+  const auto all = judges_;
+  for (const auto& judge : all) {
     const auto seen = seen_.find(judge->config.name);
     const bool linked = seen != seen_.end() && seen->second.linked;
     if (linked != std::exchange(judge->linked, linked)) {
@@ -239,15 +271,17 @@ WansDown WanMonitor::downNow(const std::map<std::string, WanVerdicts>& before) c
 
 void WanMonitor::decide() {
   const auto before = std::exchange(verdicts_, verdictsNow());
+  const auto now = verdicts_;
   if (WansDown down = downNow(before); down != down_) {
     down_ = std::move(down);
-    told_.changed(down_);
+    // Whoever is told may make another decision.
+    told_.changed(WansDown{down_});
   }
-  for (const auto& [name, now] : verdicts_)
-    if (const WanVerdicts was = verdictsIn(before, name); isNews(was, now)) told_.verdict(name, was, now);
+  for (const auto& [name, is] : now)
+    if (const WanVerdicts was = verdictsIn(before, name); isNews(was, is)) told_.verdict(name, was, is);
   // Somebody who decided about a WAN that is no longer ours has taken it back.
   for (const auto& [name, was] : before)
-    if (!verdicts_.contains(name) && isNews(was, inBoth({}))) told_.verdict(name, was, inBoth({}));
+    if (!now.contains(name) && isNews(was, inBoth({}))) told_.verdict(name, was, inBoth({}));
 }
 
 }  // namespace wgsteer

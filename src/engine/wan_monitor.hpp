@@ -3,13 +3,13 @@
 // says. A family that nobody judges follows the other one.
 //
 // Threading: one thread, that of the loop. Failure: a probe that cannot be sent counts as not answered, unless it is
-// this host that does not let it out; why is said once in the log.
+// this host that does not let it out; a WAN that cannot be watched (no descriptor is left) is used until it can. Why is
+// said once in the log.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +23,7 @@
 #include "engine/wan_overrides.hpp"
 #include "health/mwan3_watch.hpp"
 #include "health/prober.hpp"
+#include "os/directory_watches.hpp"
 #include "os/event_loop.hpp"
 #include "os/timer.hpp"
 
@@ -38,14 +39,16 @@ class WanMonitor {
   };
 
   /// `byHand` counts more than all else; overridesChanged() is to be called when it has changed.
-  WanMonitor(os::EventLoop& loop, const WanOverrides::ByName& byHand, Told told)
-      : loop_(loop), byHand_(byHand), told_(std::move(told)) {}
+  WanMonitor(os::EventLoop& loop, os::DirectoryWatches& directories, const WanOverrides::ByName& byHand, Told told)
+      : loop_(loop), directories_(directories), byHand_(byHand), told_(std::move(told)) {}
   WanMonitor(const WanMonitor&) = delete;
   WanMonitor& operator=(const WanMonitor&) = delete;
   ~WanMonitor() { clear(); }
 
   /// Watches the WANs of this configuration from now on; each with its own mark, as the steering has it.
-  Status watch(const Config& config, const Steering& steering);
+  void watch(const Config& config, const Steering& steering);
+  /// To be called now and then: what could not be watched is tried again.
+  void retry();
   /// What WANs have by themselves. May be told while a plan is made: actOnLook() acts.
   void look(const Steering& steering);
   /// A WAN without a link is not asked, and is trusted anew when its link is back, as mwan3 does at ifup. A family that
@@ -79,7 +82,10 @@ class WanMonitor {
     bool operator==(const Seen&) const = default;
   };
 
+  void addMissing();
   Status add(const WanConfig& wan, Family family);
+  Status addMwan3();
+  void say(const std::string& subject, const Status& done);
   void begin(Judge& judge);
   void finish(Judge& judge);
   bool offers(const std::string& wan, Family family) const;
@@ -93,6 +99,7 @@ class WanMonitor {
   void clear();
 
   os::EventLoop& loop_;
+  os::DirectoryWatches& directories_;
   const WanOverrides::ByName& byHand_;
   Told told_;
   std::vector<WanConfig> wans_;
@@ -100,8 +107,9 @@ class WanMonitor {
   std::uint32_t markMask_ = 0;
   std::map<std::string, Seen> seen_;  ///< of the WANs, by name
   bool looked_ = false;               ///< since actOnLook()
-  std::vector<std::unique_ptr<Judge>> judges_;
-  std::optional<health::Mwan3Watch> mwan3_;
+  std::vector<std::shared_ptr<Judge>> judges_;  ///< a handler that ends one holds it for as long as it runs
+  std::unique_ptr<health::Mwan3Watch> mwan3_;
+  std::map<std::string, std::string> missing_;  ///< what could not be watched, and why, as said last
   std::map<std::string, WanVerdicts> verdicts_;
   WansDown down_;  ///< as told last: why each went down
 };

@@ -2,6 +2,7 @@
 #include "engine/wan_resolvers.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "log/log.hpp"
 #include "os/timer.hpp"
@@ -109,16 +110,26 @@ void WanResolvers::renew() {
 }
 
 void WanResolvers::open(const WanServers& way, std::vector<std::unique_ptr<Line>>& to) {
+  auto opened = openLine(way);
+  if (opened) {
+    said_.erase(way.wan);
+    return to.push_back(std::move(*opened));
+  }
+  const std::string line = "name servers of WAN " + way.wan + ": " + opened.error().toString();
+  if (std::exchange(said_[way.wan], line) != line) log::warn(line);
+}
+
+Result<std::unique_ptr<WanResolvers::Line>> WanResolvers::openLine(const WanServers& way) {
   auto opened = dns::Resolver::create({.servers = way.servers,
                                        .mark = way.mark,
                                        .device = way.device,
                                        .isOwn = surroundings_.isOwn,
                                        .timeout = surroundings_.timeout});
-  if (!opened) return log::warn("name servers of WAN " + way.wan + ": " + opened.error().toString());
+  if (!opened) return std::unexpected(opened.error());
   auto line = std::make_unique<Line>(Line{way, std::move(*opened)});
   auto watched = loop_.watch(line->resolver.descriptor(), [resolver = &line->resolver] { resolver->process(); });
-  if (!watched) return log::warn("name servers of WAN " + way.wan + ": " + watched.error().toString());
-  to.push_back(std::move(line));
+  if (!watched) return std::unexpected(watched.error());
+  return line;
 }
 
 }  // namespace wgsteer

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,6 +83,7 @@ class WanResolvers {
 
   void renew();
   void open(const WanServers& way, std::vector<std::unique_ptr<Line>>& to);
+  Result<std::unique_ptr<Line>> openLine(const WanServers& way);
   void askNext(const std::shared_ptr<Question>& question);
   static void finish(const Question& question, const dns::ResolveResult& result);
 
@@ -90,6 +92,7 @@ class WanResolvers {
   std::vector<std::unique_ptr<Line>> lines_;    ///< in the order that they are asked
   std::vector<std::unique_ptr<Line>> retired_;  ///< of WANs that have other servers now, or none
   std::optional<Instant> renewed_;
+  std::map<std::string, std::string> said_;  ///< of a WAN whose servers cannot be asked: once is enough
 };
 
 }  // namespace wgsteer
