@@ -79,6 +79,8 @@ class Mwan3 : public ::testing::Test {
   }
   bool nothingToDo() {
     catchUp();
+    // The end of the marker itself is heard.
+    runUntil([] { return false; }, std::chrono::milliseconds{100});
     return !runUntil([rounds = 0]() mutable { return ++rounds > 1; }, std::chrono::milliseconds{100});
   }
 
