@@ -86,6 +86,8 @@ class Engine {
     /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
+    /// The kernel was looked at anew; what was found that events had not told, empty when there was nothing.
+    std::function<void(const std::string& untold, std::chrono::nanoseconds took)> looked;
     /// After each plan: the WANs and tunnels that it was made from.
     std::function<void(const Steering&)> steered;
   };
@@ -99,7 +101,8 @@ class Engine {
   Status start(WansDown wansDown = {});
   /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
-  /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody.
+  /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody. Once a minute, when nothing
+  /// else happens, also all that is announced, for some of it is not.
   void onPoll();
   /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
   void onCarrierCheck();
@@ -154,6 +157,9 @@ class Engine {
   void digest(const Source& source);
   bool mayRepair();
   bool isWan(const Event& event) const;
+  void pollTunnels();
+  bool timeToLook() const;
+  void lookAround();
   void converge();
   bool convergeOnce();
   bool attend(const Steering& steering);
@@ -195,6 +201,10 @@ class Engine {
   static constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
   std::chrono::nanoseconds backOff_ = kFirstRetry;  ///< before the look that is due, or the next
   std::chrono::nanoseconds wokenAt_{};
+  std::chrono::nanoseconds heardAt_{};   ///< the last event that mattered
+  std::chrono::nanoseconds lookedAt_{};  ///< everything was read
+  static constexpr std::chrono::nanoseconds kLookPeriod = std::chrono::seconds{60};
+  std::chrono::nanoseconds lookPeriod_ = kLookPeriod;
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;
   TokenBucket repairs_;

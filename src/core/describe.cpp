@@ -59,7 +59,7 @@ std::string selectors(const Rule& rule) {
 std::string action(const Rule& rule) {
   switch (rule.action) {
     case RuleAction::lookup:
-      return " lookup " + tableName(rule.table);
+      return " lookup " + (rule.l3mdev ? "[l3mdev-table]" : tableName(rule.table));
     case RuleAction::goto_:
       return " goto " + number(rule.gotoPriority);
     case RuleAction::nop:
@@ -174,6 +174,9 @@ std::string describe(const Route& route, const DeviceName& names) {
   if (route.linkScope) text += " scope link";
   if (route.preferredSource) text += " src " + route.preferredSource->toString();
   text += " metric " + number(route.metric) + " proto " + number(route.protocol);
+  const RouteMetrics& metrics = route.metrics;
+  if (metrics.mtu != 0) text += std::string{" mtu "} + (metrics.mtuLocked ? "lock " : "") + number(metrics.mtu);
+  if (metrics.advmss != 0) text += " advmss " + number(metrics.advmss);
   if (route.hops.size() < 2) return text;
   for (const NextHop& hop : route.hops) {
     text += " nexthop" + describeHop(hop, route.family(), names) + " weight " + number(hop.weight);
@@ -185,6 +188,7 @@ std::string describe(const Route& route, const DeviceName& names) {
 std::string describe(const Rule& rule) {
   std::string text = "priority " + number(rule.priority) + selectors(rule) + action(rule);
   if (rule.suppressPrefixLength >= 0) text += " suppress_prefixlength " + std::to_string(rule.suppressPrefixLength);
+  if (rule.suppressGroup >= 0) text += " suppress_ifgroup " + std::to_string(rule.suppressGroup);
   if (rule.protocol != 0) text += " proto " + number(rule.protocol);
   return text;
 }

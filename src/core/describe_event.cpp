@@ -47,6 +47,8 @@ std::string describe(const Event& event, const DeviceName& names) {
             return "sysctls changed: " + (changed.device.value == 0 ? "all" : names(changed.device));
           },
           [](const TunnelsChanged&) { return std::string{"tunnels changed"}; },
+          [](const NexthopChanged& changed) { return "nexthop id " + std::to_string(changed.id) + " changed"; },
+          [](const NexthopGone& gone) { return "nexthop id " + std::to_string(gone.id) + " deleted"; },
           [](const Overrun&) { return std::string{"events were lost, everything is read again"}; },
       },
       event);

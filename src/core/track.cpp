@@ -2,14 +2,21 @@
 #include "wgsteer/core/track.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+#include <vector>
 
+#include "wgsteer/core/nexthops.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/ours.hpp"
 
 namespace wgsteer {
 
 namespace {
+
+bool leavesBy(const Route& route, IfIndex device) {
+  return std::ranges::find(route.hops, device, &NextHop::device) != route.hops.end();
+}
 
 /// A route that leaves by nothing but this device.
 bool onlyBy(const Route& route, IfIndex device) {
@@ -30,7 +37,8 @@ class Tracker {
     const bool renamed = !isNew && known->second.name != link.name;
     const bool carrier = isNew || known->second.carrier != link.carrier;
     world_.links.insert_or_assign(link.index, link);
-    if (wentDown) loseRoutes(link.index, Family::v4, true);
+    if (!isNew && (!link.up || (carrier && !link.carrier))) removeNexthopsOf(world_, link.index, true);
+    if (wentDown) loseIpv4(link.index);
     Tracked tracked{.relevant = true, .carrier = carrier};
     // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet: in user space it is one
     // when it has a socket.
@@ -45,7 +53,8 @@ class Tracker {
     const auto known = world_.links.find(event.index);
     if (known == world_.links.end()) return {};
     const IfName name = known->second.name;
-    for (const Family family : kFamilies) loseRoutes(event.index, family, false);
+    removeNexthopsOf(world_, event.index, false);
+    loseAll(event.index);
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return own.device == event.index; });
     std::erase_if(observed_.sysctls, [&](const Sysctl& sysctl) { return sysctl.device == name; });
     world_.links.erase(known);
@@ -72,30 +81,32 @@ class Tracker {
     const bool last = std::ranges::none_of(world_.addresses, [&](const InterfaceAddress& own) {
       return own.device == gone.device && own.address.family() == family;
     });
-    if (last && family == Family::v4) loseRoutes(gone.device, family, true);
-    // Routes with this preferred source go as well, silently in IPv4 (fib_sync_down_addr).
-    std::erase_if(world_.routes, [&](const Route& route) { return route.preferredSource == gone.address; });
-    std::erase_if(world_.parked, [&](const Route& route) { return route.preferredSource == gone.address; });
+    if (last && family == Family::v4) loseIpv4(gone.device);
+    loseSource(gone.address);
     return {.relevant = true, .stale = {.ownRoutes = true}};
   }
 
   Tracked operator()(const RouteAdded& event) {
-    const Route& route = event.route;
+    Route route = event.route;
+    resolve(world_.nexthops, route);
     std::set<Route>& routes = isOurs(route) ? observed_.routes : world_.routes;
     if (event.replaced) {
       const auto before = routesWithKeyOf(routes, route);
       routes.erase(before.begin(), before.end());
     }
     if (isSpecific(route) && isOneTooMany(route)) return haveTooMany(route);
-    const bool isNew = routes.insert(route).second;
+    const auto [known, isNew] = routes.insert(route);
+    // The same way, but by another object.
+    if (known->nexthop.value != route.nexthop.value) routes.insert(routes.erase(known), route);
     if (!isOurs(route)) unpark(route);
     return {.relevant = isNew};
   }
 
   Tracked operator()(const RouteGone& event) {
     const bool ours = isOurs(event.route);
-    const auto erased = ours ? observed_.routes.erase(event.route)
-                             : world_.routes.erase(event.route) + world_.parked.erase(event.route);
+    const auto erased =
+        ours ? observed_.routes.erase(event.route)
+             : world_.routes.erase(event.route) + world_.parked.erase(event.route) + eraseByObject(event.route);
     const bool damage = ours && event.port != 0;
     if (erased > 0) return {.relevant = true, .damage = damage};
     // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the truth.
@@ -120,6 +131,10 @@ class Tracker {
   Tracked operator()(const NftChanged&) { return {.relevant = true, .damage = true, .stale = {.nft = true}}; }
   Tracked operator()(const SysctlsChanged&) { return {.relevant = true, .stale = {.links = true}}; }
   Tracked operator()(const TunnelsChanged&) { return {.relevant = true, .stale = {.tunnels = true}}; }
+  Tracked operator()(const NexthopChanged& event) {
+    return {.relevant = changeNexthop(world_, event.id, event.nexthop)};
+  }
+  Tracked operator()(const NexthopGone& event) { return {.relevant = removeNexthop(world_, event.id)}; }
   Tracked operator()(const Overrun&) {
     return {.relevant = true, .stale = {.rtnetlink = true, .links = true, .nft = true, .tunnels = true}};
   }
@@ -150,18 +165,85 @@ class Tracker {
     return {.relevant = true, .stale = {.rtnetlink = true}};
   }
 
-  /// Forgets routes that the kernel drops with a device's link or last address. Foreign defaults are parked when the
-  /// device remains, for nobody may tell us when it is back (`ip link set up` restores none of them).
-  void loseRoutes(IfIndex device, Family family, bool park) {
-    const auto lost = [&](const Route& route) { return route.family() == family && onlyBy(route, device); };
-    if (park) {
-      for (const Route& route : world_.routes)
-        if (lost(route) && route.destination.isDefault()) world_.parked.insert(route);
-    } else {
-      std::erase_if(world_.parked, lost);
-    }
+  /// A route that says by which object it goes, but whose hops were other ones when it was last told of.
+  std::size_t eraseByObject(const Route& route) {
+    if (route.nexthop.value == 0) return 0;
+    const auto [first, last] = routesWithKeyOf(world_.routes, route);
+    const auto same =
+        std::find_if(first, last, [&](const Route& known) { return known.nexthop.value == route.nexthop.value; });
+    if (same == last) return 0;
+    world_.routes.erase(same);
+    return 1;
+  }
+
+  /// A hop that IPv4 has marked dead (fib_sync_down_dev); it lives again with its link or address.
+  bool isDead(const NextHop& hop) const {
+    const Link* link = world_.link(hop.device);
+    if (link == nullptr || !link->up) return true;
+    return hop.gateway && !hop.onlink && std::ranges::none_of(world_.addressesOf(hop.device), [](const auto& own) {
+             return own.address.family() == Family::v4;
+           });
+  }
+
+  /// Forgets IPv4 routes that the kernel drops with a device's link or last address: those that have no other hop that
+  /// lives. Foreign defaults are parked, for nobody may tell us when they could be back (`ip link set up` restores none
+  /// of them).
+  void loseIpv4(IfIndex device) {
+    const auto lost = [&](const Route& route) {
+      return route.family() == Family::v4 && leavesBy(route, device) &&
+             std::ranges::all_of(route.hops, [&](const NextHop& hop) { return hop.device == device || isDead(hop); });
+    };
+    for (const Route& route : world_.routes)
+      if (route.destination.isDefault() && lost(route)) world_.parked.insert(route);
     std::erase_if(world_.routes, lost);
     std::erase_if(observed_.routes, lost);
+  }
+
+  /// Forgets what is by a device that is gone. IPv4 drops a whole route for one hop; what is left of a default route is
+  /// parked. IPv6 goes on with the other hops, and says so.
+  void loseAll(IfIndex device) {
+    takeApart(observed_.routes, device);
+    takeApart(world_.parked, device, &world_.parked);
+    takeApart(world_.routes, device, &world_.parked);
+  }
+
+  /// Routes by a device that is gone: what is left of IPv4 default routes goes to `parked`, if that is wanted.
+  static void takeApart(std::set<Route>& routes, IfIndex device, std::set<Route>* parked = nullptr) {
+    std::vector<Route> apart;
+    for (auto at = routes.begin(); at != routes.end();) {
+      const auto next = std::next(at);
+      if (leavesBy(*at, device)) apart.push_back(std::move(routes.extract(at).value()));
+      at = next;
+    }
+    for (Route& route : apart) {
+      std::erase_if(route.hops, [&](const NextHop& hop) { return hop.device == device; });
+      if (route.hops.empty()) continue;
+      if (route.hops.size() == 1) route.hops.front().weight = 1;
+      if (route.family() == Family::v6)
+        routes.insert(std::move(route));
+      else if (parked != nullptr && route.destination.isDefault())
+        parked->insert(std::move(route));
+    }
+  }
+
+  /// Routes that prefer an address that this host does not have any more, silently: IPv4 drops those of the main table
+  /// (fib_sync_down_addr) and leaves the others as they are; in IPv6 they all stay, without it (rt6_remove_prefsrc).
+  void loseSource(const Address& address) {
+    const auto& own = world_.addresses;
+    if (std::ranges::find(own, address, &InterfaceAddress::address) != own.end()) return;
+    const auto prefers = [&](const Route& route) { return route.preferredSource == address; };
+    const bool v4 = address.family() == Family::v4;
+    std::erase_if(world_.parked, prefers);
+    std::vector<Route> freed;
+    std::erase_if(world_.routes, [&](const Route& route) {
+      if (!prefers(route) || (v4 && route.table != kMainTable)) return false;
+      if (!v4) freed.push_back(route);
+      return true;
+    });
+    for (Route& route : freed) {
+      route.preferredSource.reset();
+      world_.routes.insert(std::move(route));
+    }
   }
 
   /// A default route of the device that is really there makes the parked ones history.

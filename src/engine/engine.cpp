@@ -61,6 +61,7 @@ Status Engine::start(WansDown wansDown) {
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return std::unexpected(seen.error());
   picture_ = std::move(*seen);
+  lookedAt_ = wokenAt_;
   picture_.world.wansDown = std::move(wansDown);
   tellTunnelTroubles({});
   if (auto clear = refuseConflicts(config_); !clear) return clear;
@@ -127,6 +128,7 @@ void Engine::digest(const Source& source) {
     onlyDamage = onlyDamage && tracked.damage;
   });
   if (!all.relevant) return;
+  heardAt_ = wokenAt_;
   ++statistics_.wakeUps;
   strayed_ |= all.stale.rtnetlink;
   if (all.carrier) carrierWatchedUntil_ = wokenAt_ + kCarrierWatch;
@@ -153,6 +155,11 @@ bool Engine::mayRepair() {
 }
 
 void Engine::onPoll() {
+  pollTunnels();
+  lookAround();
+}
+
+void Engine::pollTunnels() {
   wake(Trigger::tunnel);
   unstickLateOnes();
   if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());

@@ -52,6 +52,7 @@ Engine::Observer Journal::observer() {
       .stalled = [this](const StallNews& news) { stalled(news); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
+      .looked = [](const std::string& untold, std::chrono::nanoseconds took) { looked(untold, took); },
       .steered = {},
   };
 }
@@ -133,6 +134,14 @@ void Journal::fight(const Event& last, const DeviceName& names) {
       describe(last, names) + culprit(last);
   throttle_.offer("fight", line, os::monotonicNow(), log::warn);
   publish("fight", line);
+}
+
+void Journal::looked(const std::string& untold, std::chrono::nanoseconds took) {
+  const auto micros = std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  if (!untold.empty())
+    log::info("looked at the kernel anew, found what it had not told: " + untold);
+  else if (log::enabled(LogLevel::debug))
+    log::debug("looked at the kernel anew in " + micros + " us, nothing that it had not told");
 }
 
 void Journal::fail(const std::string& line) {

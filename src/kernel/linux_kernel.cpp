@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/linux_kernel.hpp"
 
-#include "wgsteer/core/ours.hpp"
 #include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/nexthops.hpp"
+#include "wgsteer/core/ours.hpp"
 #include "wgsteer/core/overload.hpp"
 
 #include "kernel/sysctl_files.hpp"
@@ -55,11 +56,12 @@ Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stal
   const auto when = [](bool asked, auto step) {
     return [asked, step]() -> Status { return asked ? step() : Status{}; };
   };
-  return inOrder(when(stale.rtnetlink || stale.links, [&] { return readLinks(picture.world); }),
-                 when(stale.rtnetlink, [&] { return readRules(picture); }),
+  const bool network = stale.rtnetlink || stale.network;
+  return inOrder(when(network || stale.links, [&] { return readLinks(picture.world); }),
+                 when(network, [&] { return readRules(picture); }),
                  when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
-                 when(stale.rtnetlink, [&] { return readRoutes(picture); }),
-                 when(stale.ownRoutes && !stale.rtnetlink, [&] { return readOwnRoutes(picture.observed); }),
+                 when(network, [&] { return readRoutes(picture); }),
+                 when(stale.ownRoutes && !network, [&] { return readOwnRoutes(picture.observed); }),
                  when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }));
 }
 
@@ -77,16 +79,27 @@ Status LinuxKernel::readLinks(World& world) {
 }
 
 Status LinuxKernel::readAllRoutes(Picture& picture) {
+  if (auto done = readNexthops(picture.world); !done) return done;
   for (const Family family : kFamilies) {
     auto routes = rtnetlink_.routes(family, std::nullopt, [](const Route&) { return true; });
     if (!routes) return std::unexpected(routes.error());
-    for (const Route& route : *routes) (isOurs(route) ? picture.observed.routes : picture.world.routes).insert(route);
+    for (Route route : *routes) {
+      resolve(picture.world.nexthops, route);
+      (isOurs(route) ? picture.observed.routes : picture.world.routes).insert(std::move(route));
+    }
   }
   return {};
 }
 
+Status LinuxKernel::readNexthops(World& world) {
+  auto nexthops = rtnetlink_.nexthops();
+  if (!nexthops) return std::unexpected(nexthops.error());
+  world.nexthops = std::move(*nexthops);
+  return {};
+}
+
 /// One look at everything: half a second for a million routes, for the kernel cannot filter by the prefix's length.
-Status LinuxKernel::sift(RouteSieve& sieve, std::set<Route>& ours) {
+Status LinuxKernel::sift(const World& world, RouteSieve& sieve, std::set<Route>& ours) {
   ours.clear();
   for (const Family family : kFamilies) {
     const auto begin = [&] {
@@ -94,6 +107,7 @@ Status LinuxKernel::sift(RouteSieve& sieve, std::set<Route>& ours) {
       std::erase_if(ours, [&](const Route& route) { return route.family() == family; });
     };
     const auto take = [&](Route&& route) {
+      resolve(world.nexthops, route);
       if (isOurs(route))
         ours.insert(std::move(route));
       else
@@ -115,17 +129,18 @@ RouteInterest LinuxKernel::guessedInterest(const RouteSieve& sieve, const World&
 }
 
 Status LinuxKernel::readRoutes(Picture& picture) {
+  if (auto done = readNexthops(picture.world); !done) return done;
   auto asked = interest_;
   // They may have become few enough again.
   if (asked) asked->leftOut = RouteInterest::LeftOut::nothing;
   RouteSieve sieve{asked};
   std::set<Route> ours;
-  if (auto done = sift(sieve, ours); !done) return done;
+  if (auto done = sift(picture.world, sieve, ours); !done) return done;
   if (!interest_) {
     const RouteInterest guess = guessedInterest(sieve, picture.world);
     if (auto done = listen(guess); !done) return done;
     const bool lost = !sieve.narrow(guess);
-    if (auto done = lost ? sift(sieve, ours) : Status{}; !done) return done;
+    if (auto done = lost ? sift(picture.world, sieve, ours) : Status{}; !done) return done;
   }
   auto kept = sieve.finish();
   picture.world.interest = *interest_;

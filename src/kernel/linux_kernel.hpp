@@ -47,7 +47,8 @@ class LinuxKernel : public Kernel {
   Status readLinks(World& world);
   Status readRoutes(Picture& picture);
   Status readAllRoutes(Picture& picture);
-  Status sift(RouteSieve& sieve, std::set<Route>& ours);
+  Status readNexthops(World& world);
+  Status sift(const World& world, RouteSieve& sieve, std::set<Route>& ours);
   RouteInterest guessedInterest(const RouteSieve& sieve, const World& world) const;
   Status readOwnRoutes(State& observed);
   Status readRules(Picture& picture);

@@ -26,10 +26,15 @@ Result<EventSocket> EventSocket::open(int protocol, std::initializer_list<int> g
   if (::bind(socket, reinterpret_cast<const sockaddr*>(&self), sizeof self) != 0)
     return failWith(errno, "netlink event socket");
   for (const int group : groups)
-    if (::setsockopt(socket, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
-      return failWith(errno, "netlink group " + std::to_string(group));
+    if (auto joined = made.join(group); !joined) return std::unexpected(joined.error());
   made.input_.resize(kInputSize);
   return made;
+}
+
+Status EventSocket::join(int group) {
+  if (::setsockopt(socket_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+    return failWith(errno, "netlink group " + std::to_string(group));
+  return {};
 }
 
 Status EventSocket::attach(std::vector<sock_filter> program) {

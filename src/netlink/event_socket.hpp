@@ -20,6 +20,8 @@ class EventSocket {
  public:
   static Result<EventSocket> open(int protocol, std::initializer_list<int> groups);
 
+  Status join(int group);
+
   /// Has the kernel drop what this process need not wake up for; in the place of the filter before, in one step.
   Status attach(std::vector<sock_filter> program);
 

@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
 #include "wgsteer/core/describe.hpp"
@@ -156,6 +157,24 @@ Status Rtnetlink::eachRoute(Family family, std::optional<TableId> table, const s
   return outcome;
 }
 
+Result<std::map<std::uint32_t, Nexthop>> Rtnetlink::nexthops() {
+  std::map<std::uint32_t, Nexthop> found;
+  const auto outcome = dumpUntilWhole([&] {
+    found.clear();
+    Message message{RTM_GETNEXTHOP, 0};
+    message.extra<nhmsg>();
+    return requests_.dump(
+        message,
+        [&](const nlmsghdr* answer) {
+          if (auto nexthop = decodeNexthop(answer)) found.insert_or_assign(nexthop->first, std::move(nexthop->second));
+        },
+        [] { return std::string{"ip nexthop show"}; });
+  });
+  // Before 5.3 there are none.
+  if (!outcome && !isMissingFamily(outcome.error())) return std::unexpected(outcome.error());
+  return found;
+}
+
 Result<std::set<Rule>> Rtnetlink::rules(Family family) {
   std::set<Rule> found;
   const auto outcome = dumpUntilWhole([&] {
@@ -254,7 +273,7 @@ Result<Rtnetlink::Found> Rtnetlink::lookup(const Packet& packet) {
         if (!parts) return;
         const Attributes<RTA_VIA> attributes{parts->attributes};
         found = {.device = IfIndex{attributes.integer<std::int32_t>(RTA_OIF).value_or(0)},
-                 .gateway = gatewayIn(attributes, family),
+                 .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA), family),
                  .source = attributes.address(RTA_PREFSRC, family)};
       },
       [&] {
@@ -270,6 +289,8 @@ Status Rtnetlink::subscribe() {
       NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
                       RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
   if (!events) return std::unexpected(events.error());
+  // Unknown before 5.3.
+  (void)events->join(RTNLGRP_NEXTHOP);
   events_ = std::move(*events);
   return listen(interest_);
 }
@@ -309,6 +330,12 @@ std::optional<Event> decodeEvent(const nlmsghdr* message) {
       return decodeRouteAdded(message);
     case RTM_DELROUTE:
       if (auto route = decodeRoute(message)) return RouteGone{std::move(*route), message->nlmsg_pid};
+      break;
+    case RTM_NEWNEXTHOP:
+      if (auto nexthop = decodeNexthop(message)) return NexthopChanged{nexthop->first, std::move(nexthop->second)};
+      break;
+    case RTM_DELNEXTHOP:
+      if (const auto nexthop = decodeNexthop(message)) return NexthopGone{nexthop->first};
       break;
     case RTM_NEWRULE:
       if (auto rule = decodeRule(message)) return RuleAdded{std::move(*rule)};

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -33,6 +34,8 @@ class Rtnetlink {
   /// Each route of all tables, or of one; `restart` before the first one, and again when the dump was interrupted.
   Status eachRoute(Family family, std::optional<TableId> table, const std::function<void()>& restart,
                    const std::function<void(Route&&)>& take);
+  /// By id; empty on kernels that have no such objects.
+  Result<std::map<std::uint32_t, Nexthop>> nexthops();
   Result<std::set<Rule>> rules(Family family);
 
   /// Without `replace`, something with the same key is an error (alreadyThere).

@@ -7,6 +7,7 @@
 
 #include <linux/rtnetlink.h>
 #include <optional>
+#include <utility>
 
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/world.hpp"
@@ -27,7 +28,9 @@ std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message);
 std::optional<Route> decodeRoute(const nlmsghdr* message);
 void encodeRoute(Message& message, const Route& route);
 /// RTA_GATEWAY, or RTA_VIA for a gateway of the other family.
-std::optional<Address> gatewayIn(const Attributes<RTA_VIA>& attributes, Family family);
+std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via, Family family);
+/// RTM_NEWNEXTHOP, RTM_DELNEXTHOP: id and object. Nothing for those of forwarding databases.
+std::optional<std::pair<std::uint32_t, Nexthop>> decodeNexthop(const nlmsghdr* message);
 /// RTM_NEWRULE, RTM_DELRULE. The whole selector is written always: a deletion with less of it removes another rule.
 std::optional<Rule> decodeRule(const nlmsghdr* message);
 void encodeRule(Message& message, const Rule& rule);

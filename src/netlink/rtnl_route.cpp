@@ -8,6 +8,9 @@ namespace wgsteer::netlink {
 
 namespace {
 
+/// RTA_NH_ID of linux/rtnetlink.h since 5.3.
+constexpr std::size_t kNexthopId = 30;
+
 RouteType typeOf(std::uint8_t type) {
   switch (type) {
     case RTN_UNICAST:
@@ -55,7 +58,7 @@ std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
     if (header.rtnh_len < sizeof header || header.rtnh_len > bytes.size()) break;
     const Attributes<RTA_VIA> attributes{bytes.subspan(sizeof header, header.rtnh_len - sizeof header)};
     hops.push_back({.device = IfIndex{header.rtnh_ifindex},
-                    .gateway = gatewayIn(attributes, family),
+                    .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA), family),
                     .onlink = (header.rtnh_flags & RTNH_F_ONLINK) != 0,
                     .weight = static_cast<std::uint16_t>(header.rtnh_hops + 1)});
     bytes = bytes.subspan(std::min(aligned(header.rtnh_len), bytes.size()));
@@ -63,7 +66,7 @@ std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
   return hops;
 }
 
-std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<RTA_VIA>& multi,
+std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<kNexthopId>& multi,
                             const Attributes<RTA_TABLE>& attributes, Family family) {
   if (const auto multipath = attributes.at(RTA_MULTIPATH)) {
     auto hops = multipathHops(*multipath, family);
@@ -73,7 +76,7 @@ std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<RTA_VIA>& mult
   const auto device = attributes.integer<std::int32_t>(RTA_OIF);
   if (!device) return {};
   return {NextHop{.device = IfIndex{*device},
-                  .gateway = gatewayIn(multi, family),
+                  .gateway = gatewayIn(multi.at(RTA_GATEWAY), multi.at(RTA_VIA), family),
                   .onlink = (header.rtm_flags & RTNH_F_ONLINK) != 0,
                   .weight = 1}};
 }
@@ -104,6 +107,24 @@ void putMultipath(Message& message, const Route& route) {
   mnl_attr_nest_end(message.header(), nest);
 }
 
+RouteMetrics metricsIn(Bytes nest) {
+  const Attributes<RTAX_ADVMSS> attributes{nest};
+  RouteMetrics metrics;
+  metrics.mtu = attributes.u32(RTAX_MTU);
+  metrics.mtuLocked = metrics.mtu != 0 && (attributes.u32(RTAX_LOCK) & 1U << RTAX_MTU) != 0;
+  metrics.advmss = attributes.u32(RTAX_ADVMSS);
+  return metrics;
+}
+
+void putMetrics(Message& message, const RouteMetrics& metrics) {
+  if (metrics == RouteMetrics{}) return;
+  nlattr* nest = mnl_attr_nest_start(message.header(), RTA_METRICS);
+  if (metrics.mtuLocked) message.u32(RTAX_LOCK, 1U << RTAX_MTU);
+  if (metrics.mtu != 0) message.u32(RTAX_MTU, metrics.mtu);
+  if (metrics.advmss != 0) message.u32(RTAX_ADVMSS, metrics.advmss);
+  mnl_attr_nest_end(message.header(), nest);
+}
+
 /// Nothing when there is a length and no address, or one that makes no sense.
 std::optional<Prefix> prefixIn(const Attributes<RTA_TABLE>& attributes, std::size_t type, Family family,
                                std::uint8_t length) {
@@ -116,10 +137,9 @@ std::optional<Prefix> prefixIn(const Attributes<RTA_TABLE>& attributes, std::siz
 
 }  // namespace
 
-std::optional<Address> gatewayIn(const Attributes<RTA_VIA>& attributes, Family family) {
-  if (const auto gateway = attributes.address(RTA_GATEWAY, family)) return gateway;
+std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via, Family family) {
+  if (gateway && gateway->size() == bitsOf(family) / 8U) return Address::fromBytes(*gateway);
   // struct rtvia: family, address.
-  const auto via = attributes.at(RTA_VIA);
   if (!via || via->size() < sizeof(std::uint16_t)) return std::nullopt;
   const auto viaFamily = familyOf(readInteger<std::uint16_t>(*via).value_or(0));
   const Bytes address = via->subspan(sizeof(std::uint16_t));
@@ -133,8 +153,10 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   const rtmsg& header = parts->header;
   const auto family = familyOf(header.rtm_family);
   if (!family || (header.rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
+  // For packets of one type of service alone, which none of ours has: no way, whatever the prefix.
+  if (header.rtm_tos != 0) return std::nullopt;
   const Attributes<RTA_TABLE> attributes{parts->attributes};
-  const Attributes<RTA_VIA> gateways{parts->attributes};
+  const Attributes<kNexthopId> gateways{parts->attributes};
 
   Route route;
   route.table = TableId{attributes.u32(RTA_TABLE, header.rtm_table)};
@@ -151,6 +173,8 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   route.preferredSource = attributes.address(RTA_PREFSRC, *family);
   route.linkScope = *family == Family::v4 && route.type == RouteType::unicast && header.rtm_scope == RT_SCOPE_LINK;
   route.protocol = header.rtm_protocol;
+  if (const auto metrics = attributes.at(RTA_METRICS)) route.metrics = metricsIn(*metrics);
+  route.nexthop.value = gateways.u32(kNexthopId);
   return route;
 }
 
@@ -169,6 +193,7 @@ void encodeRoute(Message& message, const Route& route) {
   if (!route.destination.isDefault()) message.bytes(RTA_DST, route.destination.address().bytes());
   if (!route.source.isDefault()) message.bytes(RTA_SRC, route.source.address().bytes());
   message.u32(RTA_PRIORITY, route.metric);
+  putMetrics(message, route.metrics);
   if (route.preferredSource) message.bytes(RTA_PREFSRC, route.preferredSource->bytes());
   if (route.hops.size() > 1) {
     putMultipath(message, route);

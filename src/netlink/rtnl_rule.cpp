@@ -119,6 +119,9 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
   rule.table = TableId{attributes.u32(FRA_TABLE, header.table)};
   if (rule.action != RuleAction::lookup) rule.table = TableId{0};
   rule.suppressPrefixLength = static_cast<std::int32_t>(attributes.u32(FRA_SUPPRESS_PREFIXLEN, 0xffffffff));
+  const std::uint32_t group = attributes.u32(FRA_SUPPRESS_IFGROUP, 0xffffffff);
+  rule.suppressGroup = group == 0xffffffff ? -1 : std::int64_t{group};
+  rule.l3mdev = attributes.integer<std::uint8_t>(FRA_L3MDEV).value_or(0) != 0;
   rule.gotoPriority = attributes.u32(FRA_GOTO);
   rule.ipProtocol = attributes.integer<std::uint8_t>(FRA_IP_PROTO).value_or(0);
   rule.sourcePort = portsIn(attributes, FRA_SPORT_RANGE);
@@ -151,6 +154,8 @@ void encodeRule(Message& message, const Rule& rule) {
   }
   if (rule.suppressPrefixLength >= 0)
     message.u32(FRA_SUPPRESS_PREFIXLEN, static_cast<std::uint32_t>(rule.suppressPrefixLength));
+  if (rule.suppressGroup >= 0) message.u32(FRA_SUPPRESS_IFGROUP, static_cast<std::uint32_t>(rule.suppressGroup));
+  if (rule.l3mdev) message.u8(FRA_L3MDEV, 1);
   if (rule.ipProtocol != 0) message.u8(FRA_IP_PROTO, rule.ipProtocol);
   putPorts(message, FRA_SPORT_RANGE, rule.sourcePort);
   putPorts(message, FRA_DPORT_RANGE, rule.destinationPort);

@@ -26,6 +26,7 @@ constexpr std::array kTypeNames{
     TypeName{RTM_NEWROUTE, "RTM_NEWROUTE"},     TypeName{RTM_DELROUTE, "RTM_DELROUTE"},
     TypeName{RTM_GETROUTE, "RTM_GETROUTE"},     TypeName{RTM_NEWRULE, "RTM_NEWRULE"},
     TypeName{RTM_DELRULE, "RTM_DELRULE"},       TypeName{RTM_GETRULE, "RTM_GETRULE"},
+    TypeName{RTM_NEWNEXTHOP, "RTM_NEWNEXTHOP"}, TypeName{RTM_DELNEXTHOP, "RTM_DELNEXTHOP"},
     TypeName{RTM_NEWNETCONF, "RTM_NEWNETCONF"},
 };
 

@@ -30,17 +30,19 @@ Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions
 
 Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale& stale) {
   const Picture seen = *observe(numbers);
-  if (stale.rtnetlink || stale.links) {
+  const bool network = stale.rtnetlink || stale.network;
+  if (network || stale.links) {
     picture.world.links = seen.world.links;
     picture.world.addresses = seen.world.addresses;
   }
-  if (stale.rtnetlink) {
+  if (network) {
     picture.world.routes = seen.world.routes;
     picture.world.interest = seen.world.interest;
+    picture.world.nexthops = seen.world.nexthops;
     picture.world.rules = seen.world.rules;
     picture.observed.rules = seen.observed.rules;
   }
-  if (stale.rtnetlink || stale.ownRoutes) picture.observed.routes = seen.observed.routes;
+  if (network || stale.ownRoutes) picture.observed.routes = seen.observed.routes;
   if (stale.rtnetlink || stale.tunnels) {
     picture.world.tunnels = seen.world.tunnels;
     picture.world.tunnelTroubles = seen.world.tunnelTroubles;

@@ -50,11 +50,19 @@ struct SysctlsChanged {
 };
 /// A WireGuard device appeared, vanished or was found changed by a poll.
 struct TunnelsChanged {};
+/// A nexthop object is new, or another one than it was.
+struct NexthopChanged {
+  std::uint32_t id = 0;
+  Nexthop nexthop;
+};
+struct NexthopGone {
+  std::uint32_t id = 0;
+};
 /// Events were lost (ENOBUFS, truncation): everything has to be read anew.
 struct Overrun {};
 
 using Event = std::variant<LinkChanged, LinkGone, AddressAdded, AddressGone, RouteAdded, RouteGone, RuleAdded, RuleGone,
-                           NftChanged, SysctlsChanged, TunnelsChanged, Overrun>;
+                           NftChanged, SysctlsChanged, TunnelsChanged, NexthopChanged, NexthopGone, Overrun>;
 
 /// Why the engine looked at the world: by these, reaction times are counted.
 enum class Trigger : std::uint8_t {
@@ -78,8 +86,9 @@ inline constexpr std::array<std::string_view, 13> kTriggerNames{"start",  "link"
 
 inline Trigger triggerOf(const Event& event) {
   constexpr std::array<Trigger, std::variant_size_v<Event>> kTriggers{
-      Trigger::link, Trigger::link, Trigger::address, Trigger::address, Trigger::route,  Trigger::route,
-      Trigger::rule, Trigger::rule, Trigger::nft,     Trigger::sysctl,  Trigger::tunnel, Trigger::overrun};
+      Trigger::link,   Trigger::link,  Trigger::address, Trigger::address, Trigger::route,
+      Trigger::route,  Trigger::rule,  Trigger::rule,    Trigger::nft,     Trigger::sysctl,
+      Trigger::tunnel, Trigger::route, Trigger::route,   Trigger::overrun};
   return kTriggers[event.index()];
 }
 

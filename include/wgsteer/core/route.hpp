@@ -27,6 +27,24 @@ struct NextHop {
   auto operator<=>(const NextHop&) const = default;
 };
 
+/// The nexthop object, ip-nexthop(8), that a route has its hops from; 0: they are its own. Where packets go is said by
+/// the hops alone, so routes are compared without it.
+struct NexthopId {
+  std::uint32_t value = 0;
+  friend constexpr bool operator==(const NexthopId&, const NexthopId&) { return true; }
+  friend constexpr std::strong_ordering operator<=>(const NexthopId&, const NexthopId&) {
+    return std::strong_ordering::equal;
+  }
+};
+
+/// RTA_METRICS, those that a path needs to be right: an MTU that is locked is not lowered by what routers say.
+struct RouteMetrics {
+  std::uint32_t mtu = 0;  ///< 0: the device's
+  bool mtuLocked = false;
+  std::uint32_t advmss = 0;  ///< 0: by the MTU
+  auto operator<=>(const RouteMetrics&) const = default;
+};
+
 struct Route {
   TableId table;
   Prefix destination;
@@ -37,11 +55,26 @@ struct Route {
   std::optional<Address> preferredSource;  ///< RTA_PREFSRC
   bool linkScope = false;                  ///< on-link (RT_SCOPE_LINK); always false in IPv6, which has no scopes
   std::uint8_t protocol = 0;
+  RouteMetrics metrics{};
+  NexthopId nexthop{};
 
   Family family() const { return destination.family(); }
   /// What the kernel takes for "the same route" in a replace.
   auto key() const { return std::tie(table, destination, source, metric); }
   auto operator<=>(const Route&) const = default;
+};
+
+/// A nexthop object: hops of its own, or a group of others.
+struct Nexthop {
+  struct Member {
+    std::uint32_t id = 0;
+    std::uint16_t weight = 1;
+    auto operator<=>(const Member&) const = default;
+  };
+  std::vector<NextHop> hops;  ///< one at most; none in a group and in a blackhole
+  std::vector<Member> members;
+  bool blackhole = false;
+  bool operator==(const Nexthop&) const = default;
 };
 
 enum class RuleAction : std::uint8_t { lookup, goto_, nop, blackhole, unreachable, prohibit, other };
@@ -64,11 +97,13 @@ struct Rule {
   RuleAction action = RuleAction::lookup;
   TableId table;
   std::int32_t suppressPrefixLength = -1;
+  std::int64_t suppressGroup = -1;  ///< devices of this group (ip-link(8)); with it otherSelector is set
+  bool l3mdev = false;              ///< looks up the table of the VRF; with it otherSelector is set
   std::uint32_t gotoPriority = 0;
   std::uint8_t ipProtocol = 0;  ///< 0: any
   std::optional<PortRange> sourcePort;
   std::optional<PortRange> destinationPort;
-  bool otherSelector = false;  ///< tos, uid range, l3mdev, tunnel id ...: present, not understood
+  bool otherSelector = false;  ///< tos, uid range, l3mdev, tunnel id ...: whom it is for is not understood here
   std::uint8_t protocol = 0;
 
   auto operator<=>(const Rule&) const = default;

@@ -11,14 +11,16 @@ namespace wgsteer {
 
 /// Parts of the kernel that have to be read again, because an event says that they changed but not how.
 struct Stale {
-  bool rtnetlink = false;  ///< links, addresses, routes, rules
+  bool rtnetlink = false;  ///< links, addresses, routes, rules, and what depends on them
+  bool network = false;    ///< the same without what depends on them (tunnels, nft)
   bool ownRoutes = false;  ///< our tables alone
   bool links = false;      ///< for their switches
   bool nft = false;
   bool tunnels = false;
-  bool any() const { return rtnetlink || ownRoutes || links || nft || tunnels; }
+  bool any() const { return rtnetlink || network || ownRoutes || links || nft || tunnels; }
   Stale& operator|=(const Stale& other) {
     rtnetlink |= other.rtnetlink;
+    network |= other.network;
     ownRoutes |= other.ownRoutes;
     links |= other.links;
     nft |= other.nft;
@@ -41,7 +43,8 @@ struct Tracked {
 };
 
 /// The kernel (6.18 and before) removes IPv4 routes without a word when their link goes down, their device vanishes or
-/// the last address goes: that is modelled here. Routes of the main table that went this way are parked.
+/// the last address goes, and routes of both families with their nexthop object: that is modelled here. Default routes
+/// that went with their link or device are parked.
 Tracked track(Picture& picture, const Event& event);
 
 /// Takes over what a plan has done, once all of it is done: `reached` is the state that it was made for.

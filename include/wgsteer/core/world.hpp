@@ -125,6 +125,7 @@ struct World {
   RouteInterest interest;                                            ///< what of them is kept
   bool tooManyRoutes = false;                                        ///< so many specific ones that not all are kept
   RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;  ///< which are not, then
+  std::map<std::uint32_t, Nexthop> nexthops;                         ///< objects that routes may have their hops from
   /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
   std::set<Route> parked;
   std::set<Rule> rules;  ///< foreign rules

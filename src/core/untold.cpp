@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/untold.hpp"
+
+#include <set>
+
+#include "wgsteer/core/describe.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+template <class T, class Describe>
+std::string firstDifference(const std::set<T>& told, const std::set<T>& seen, Describe&& text) {
+  if (told == seen) return {};
+  for (const T& one : seen)
+    if (!told.contains(one)) return text(one) + " is there";
+  for (const T& one : told)
+    if (!seen.contains(one)) return text(one) + " is gone";
+  return {};
+}
+
+}  // namespace
+
+std::string untold(const Picture& told, const Picture& seen) {
+  const DeviceName names = deviceNames(seen.world);
+  const auto route = [&](const Route& one) {
+    return std::string{ipCommand(one.family())} + " route " + describe(one, names);
+  };
+  const auto rule = [](const Rule& one) { return std::string{ipCommand(one.family)} + " rule " + describe(one); };
+  const auto address = [&](const InterfaceAddress& own) {
+    return "address " + own.address.toString() + " dev " + names(own.device);
+  };
+  for (std::string text : {firstDifference(told.world.addresses, seen.world.addresses, address),
+                           firstDifference(told.world.routes, seen.world.routes, route),
+                           firstDifference(told.observed.routes, seen.observed.routes, route),
+                           firstDifference(told.world.rules, seen.world.rules, rule),
+                           firstDifference(told.observed.rules, seen.observed.rules, rule)})
+    if (!text.empty()) return text;
+  for (const auto& [index, link] : seen.world.links)
+    if (const Link* known = told.world.link(index); known == nullptr || *known != link)
+      return "link " + link.name + " is another one";
+  if (told.world.links.size() != seen.world.links.size()) return "a link is gone";
+  return told.world.nexthops == seen.world.nexthops ? "" : "a nexthop object is another one";
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A slow full look at rtnetlink's state, for whatever nobody announces and nobody has modelled.
+#include <algorithm>
+
+#include "wgsteer/core/untold.hpp"
+#include "wgsteer/engine.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// Where a look takes long (a million routes: half a second), it is made more rarely: no more than 2 % of the time.
+constexpr int kLookShare = 50;
+/// While there are events, there are others soon.
+constexpr std::chrono::nanoseconds kAtRest = std::chrono::seconds{3};
+
+}  // namespace
+
+bool Engine::timeToLook() const {
+  const auto now = now_();
+  return !retryAfter_ && now - lookedAt_ >= lookPeriod_ && now - heardAt_ >= kAtRest;
+}
+
+void Engine::lookAround() {
+  if (!timeToLook()) return;
+  // What is queued has been told.
+  onEvents();
+  const std::size_t told = statistics_.wakeUps;
+  const auto begun = now_();
+  Picture seen;
+  const Status done = kernel_.refresh(seen, config_.numbers, {.network = true});
+  const auto took = now_() - begun;
+  lookedAt_ = begun + took;
+  lookPeriod_ = std::max(kLookPeriod, took * kLookShare);
+  if (!done) {
+    if (observer_.trouble) observer_.trouble(done.error());
+    return;
+  }
+  // Told meanwhile: what was seen may be older by now.
+  onEvents();
+  if (statistics_.wakeUps != told) return;
+  const std::string difference = untold(picture_, seen);
+  if (observer_.looked) observer_.looked(difference, took);
+  if (difference.empty()) return;
+  wake(Trigger::overrun);
+  ++statistics_.wakeUps;
+  if (reread({.rtnetlink = true})) converge();
+}
+
+}  // namespace wgsteer
