@@ -28,28 +28,53 @@ bool isType(std::string_view text) {
 
 constexpr std::size_t kKeyRoom = 64;
 
+constexpr std::string_view kLineEnds{"\n\0", 2};
+
+/// What libuci sees of a text with NUL in it: it reads with fgets(3) into a buffer that doubles from 32 bytes on, and
+/// goes by strlen(3). The next line, or what did not fit into the buffer, follows where the NUL was; a line ends with
+/// the NUL if nothing was read before it.
+std::string asLibuciReads(std::string_view text) {
+  std::string seen;
+  seen.reserve(text.size() + 1);
+  std::size_t room = 32;
+  while (!text.empty()) {
+    for (std::size_t filled = 0; !text.empty(); room *= 2) {
+      std::string_view chunk = text.substr(0, room - filled - 1);
+      if (const auto end = chunk.find('\n'); end != std::string_view::npos) chunk = chunk.substr(0, end + 1);
+      text.remove_prefix(chunk.size());
+      const std::string_view visible = chunk.substr(0, chunk.find('\0'));
+      seen += visible;
+      filled += visible.size();
+      if (visible.empty()) seen += '\0';
+      if (visible.empty() || visible.ends_with('\n')) break;
+    }
+  }
+  return seen;
+}
+
 /// Words of the text. A line ends where the physical one does, unless a quotation or a backslash goes on to the next.
 class Words {
  public:
-  explicit Words(std::string_view text) : text_(text) {}
+  explicit Words(std::string_view text) : text_(text), plain_(text.find('\0') == std::string_view::npos) {}
 
   bool atEnd() const { return end_ == text_.size(); }
   unsigned line() const { return line_; }
 
   void nextLine() {
     pos_ = end_;
-    const auto newLine = text_.find('\n', pos_);
+    const auto newLine = plain_ ? text_.find('\n', pos_) : text_.find_first_of(kLineEnds, pos_);
     end_ = newLine == std::string_view::npos ? text_.size() : newLine + 1;
     // At the end of the text there is no further line.
     if (pos_ < end_) ++line_;
     cut_ = false;
   }
 
-  /// What is left of the line, up to a NUL: nobody sees what is behind one.
+  /// What is left of the line, without the NUL that it may end with.
   std::string_view rest() const {
     if (cut_) return {};
-    const std::string_view left = text_.substr(pos_, end_ - pos_);
-    return left.substr(0, left.find('\0'));
+    std::string_view left = text_.substr(pos_, end_ - pos_);
+    if (left.ends_with('\0')) left.remove_suffix(1);
+    return left;
   }
 
   void skipBlanks() {
@@ -141,6 +166,7 @@ class Words {
   }
 
   std::string_view text_;
+  bool plain_;  ///< without NUL
   std::size_t pos_ = 0;
   std::size_t end_ = 0;
   unsigned line_ = 0;
@@ -150,7 +176,13 @@ class Words {
 class UciReader {
  public:
   UciReader(std::string_view text, Problems& problems, std::span<const std::string_view> wanted)
-      : words_(text), problems_(problems), wanted_(wanted) {}
+      : flattened_(text.find('\0') == std::string_view::npos ? std::string{} : asLibuciReads(text)),
+        words_(flattened_.empty() ? text : flattened_),
+        problems_(problems),
+        wanted_(wanted) {}
+  ~UciReader() { wipe(flattened_); }
+  UciReader(const UciReader&) = delete;
+  UciReader& operator=(const UciReader&) = delete;
 
   Sections run() {
     while (!words_.atEnd()) {
@@ -181,6 +213,7 @@ class UciReader {
   Option& add(std::string name, bool list);
   std::string keyOf(const std::string& name) const { return std::to_string(*current_) + ' ' + name; }
 
+  std::string flattened_;  ///< of a text with NUL in it
   Words words_;
   Problems& problems_;
   std::span<const std::string_view> wanted_;  ///< all if empty

@@ -55,7 +55,12 @@ constexpr std::array kGood{
     Case{"config a\nlist l 1; list l 2\nlist l 3 ; list l 4\n", "a{l=[1|3|4];}", ""},
     Case{"config a\noption x a;b c\noption y \\a;option z b\n", "a{x=a;y=a;z=b;}", ""},
     Case{"# one \\\nconfig a\n", "a{}", ""},
-    Case{"config a\noption x y\0z\noption v w\n"sv, "a{x=y;v=w;}", ""},
+    // Up to a NUL, and then the next line follows.
+    Case{"config a\noption x y\0z\noption v w\noption k l\n"sv, "a{x=yoption;k=l;}",
+         "f:2: too many arguments; blanks in a value need quotation marks around it\n"
+         "f:2: invalid command, allowed: config, option, list"},
+    Case{"config a\noption x y \0z\n#\noption v w\n"sv, "a{x=y;v=w;}", ""},
+    Case{"config a\n\0option x y\noption v w\n"sv, "a{v=w;}", ""},
     // A lone carriage return is a blank.
     Case{"config a\roption\roption\n", "a 'option'{}",
          "f:1: too many arguments; blanks in a value need quotation marks around it"},
