@@ -41,8 +41,8 @@ Result<Config> configOf(const Options& options) {
   if (!interfaces) return config;
   config->netifd = true;
   // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
-  if (const auto mwan3 = config::readFile(config::kMwan3File)) {
-    const auto network = config::loadNetwork(config::kNetworkFile).value_or(config::Network{});
+  if (const auto mwan3 = config::readFile(config::mwan3File())) {
+    const auto network = config::loadNetwork(config::networkFile()).value_or(config::Network{});
     if (config->wans.empty())
       config->wans = config::wansOf(*mwan3, network);
     else

@@ -12,9 +12,9 @@ namespace wgsteer::cli {
 namespace {
 
 /// Without it there are no tunnels to steer, but WANs there are still.
-Result<config::Network> networkOf(const Options& options) {
+Result<config::Network> networkOf(const Options& options, const std::string& file) {
   const bool named = !options.networkFile.empty();
-  auto network = config::loadNetwork(named ? options.networkFile : config::kNetworkFile);
+  auto network = config::loadNetwork(file);
   if (!network && !named && network.error().kind == ErrorKind::notThere) return config::Network{};
   return network;
 }
@@ -40,10 +40,11 @@ int import(const Options& options) {
 #else
   const bool toUci = options.to != "toml";
 #endif
-  const std::string file = options.arguments.size() > 1 ? options.arguments[1] : config::kMwan3File;
+  const std::string file = options.arguments.size() > 1 ? options.arguments[1] : config::mwan3File();
   const auto text = config::readFile(file);
   if (!text) return report("import", text.error());
-  const auto network = networkOf(options);
+  const std::string networkFile = options.networkFile.empty() ? config::networkFile() : options.networkFile;
+  const auto network = networkOf(options, networkFile);
   if (!network) return report("import", network.error());
 
   config::Problems notes;
@@ -51,7 +52,7 @@ int import(const Options& options) {
   const auto by = toUci ? config::WanBy::interface : config::WanBy::device;
   const config::Import import = config::importMwan3(mwan3, *network, by, std::move(notes));
   say(import.notes, file);
-  say(import.networkNotes, options.networkFile.empty() ? config::kNetworkFile : options.networkFile);
+  say(import.networkNotes, networkFile);
   std::printf("# Made from %s by wgsteer import mwan3. Of its %zu rules, %zu are about WireGuard's own packets.\n\n",
               file.c_str(), mwan3.rules.size(), import.pinned);
   std::fputs((toUci ? config::toUci(import.sections) : config::toToml(import.sections)).c_str(), stdout);

@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "config/sections.hpp"
+#include "config/uci_path.hpp"
 
 namespace wgsteer::config {
 
-inline constexpr const char* kMwan3File = "/etc/config/mwan3";
+/// /etc/config/mwan3, or what stands for it.
+inline std::string mwan3File() { return firstThere(uciFiles("mwan3")); }
 
 /// mwan3 gives longer names to no chain and no set, and does without the rule or policy.
 inline constexpr std::size_t kMaxMwan3Name = 15;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/netdev.hpp"
 
-#include <optional>
 #include <string>
 
 #include "config/values.hpp"
@@ -11,47 +10,6 @@ namespace wgsteer::config {
 namespace {
 
 bool isComment(std::string_view line) { return line.starts_with('#') || line.starts_with(';'); }
-
-/// The file as a whole: what is read of [NetDev], and of every [WireGuardPeer].
-class Reader {
- public:
-  explicit Reader(Problems& problems) : problems_(problems) {}
-  std::vector<PeerEndpoint> read(std::string_view text);
-
- private:
-  void beginSection(std::string_view name, unsigned line);
-  void take(std::string_view key, std::string_view value, unsigned line);
-  bool wanted(std::string_view key) const;
-  void finishPeer() {
-    if (peer_) peer_->finish(peers_, peerProblems_);
-    peer_.reset();
-  }
-
-  Problems& problems_;
-  Problems peerProblems_;  // count only if the device is WireGuard
-  std::vector<PeerEndpoint> peers_;
-  std::optional<PeerSection> peer_;
-  bool inNetDev_ = false;
-  std::string kind_;
-  Value name_;
-};
-
-void Reader::beginSection(std::string_view name, unsigned line) {
-  finishPeer();
-  inNetDev_ = name == "[NetDev]";
-  if (name == "[WireGuardPeer]") peer_.emplace(line);
-}
-
-bool Reader::wanted(std::string_view key) const {
-  return (inNetDev_ && (key == "Name" || key == "Kind")) || (peer_ && (key == "PublicKey" || key == "Endpoint"));
-}
-
-void Reader::take(std::string_view key, std::string_view value, unsigned line) {
-  if (key == "Name") name_ = {ValueType::untyped, std::string{trimmed(value)}, line};
-  if (key == "Kind") kind_ = trimmed(value);
-  if (key == "PublicKey") peer_->setPublicKey(value, line);
-  if (key == "Endpoint") peer_->setEndpoint(value, line);
-}
 
 /// Takes the backslash off a line that goes on in the next one.
 bool takeBackslash(std::string_view& line) {
@@ -74,8 +32,41 @@ unsigned takeContinuation(std::string_view& text, std::string* value) {
   return taken;
 }
 
-std::vector<PeerEndpoint> Reader::read(std::string_view text) {
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+}  // namespace
+
+void NetdevReader::finishPeer() {
+  const std::size_t before = device_.peers.size();
+  if (peer_) peer_->finish(device_.peers, problems());
+  peer_.reset();
+  for (std::size_t i = before; i < device_.peers.size(); ++i) device_.peers[i].file = device_.problems.back().first;
+}
+
+void NetdevReader::beginSection(std::string_view name, unsigned line) {
+  finishPeer();
+  inNetDev_ = name == "[NetDev]";
+  if (name == "[WireGuardPeer]") peer_.emplace(line);
+}
+
+bool NetdevReader::wanted(std::string_view key) const {
+  return (inNetDev_ && (key == "Name" || key == "Kind")) || (peer_ && (key == "PublicKey" || key == "Endpoint"));
+}
+
+void NetdevReader::take(std::string_view key, std::string_view value, unsigned line) {
+  value = trimmed(value);
+  if (key == "Name") {
+    name_ = {ValueType::untyped, std::string{value}, line};
+    nameFile_ = device_.problems.size() - 1;
+  }
+  // networkd keeps the first kind, of names and keys the last, and takes an empty endpoint for none.
+  if (key == "Kind" && kind_.empty()) kind_ = value;
+  if (key == "PublicKey") peer_->setPublicKey(value, line);
+  if (key == "Endpoint" && !value.empty()) peer_->setEndpoint(value, line);
+}
+
+void NetdevReader::add(std::string_view text, const std::string& file) {
+  device_.problems.emplace_back(file, Problems{});
+  inNetDev_ = false;
+  skipByteOrderMark(text);
   for (unsigned line = 1; !text.empty(); ++line) {
     const unsigned start = line;
     std::string_view content = takeLine(text);
@@ -92,19 +83,28 @@ std::vector<PeerEndpoint> Reader::read(std::string_view text) {
     if (copied) take(key, value, start);
   }
   finishPeer();
-  if (kind_ != "wireguard") return {};
-  const auto name = parseIfName(name_);
-  if (!name) {
-    problems_.add(name_.line, "Name", name.error());
-    return {};
-  }
-  problems_.append(peerProblems_);
-  for (PeerEndpoint& each : peers_) each.tunnel = *name;
-  return std::move(peers_);
 }
 
-}  // namespace
+Netdev NetdevReader::finish() {
+  if (kind_ != "wireguard") return {};
+  const auto name = parseIfName(name_);
+  if (name) {
+    device_.name = *name;
+    for (PeerEndpoint& each : device_.peers) each.tunnel = *name;
+  } else {
+    device_.peers.clear();
+    device_.problems[nameFile_].second = {};
+    device_.problems[nameFile_].second.add(name_.line, "Name", name.error());
+  }
+  return std::move(device_);
+}
 
-std::vector<PeerEndpoint> readNetdev(std::string_view text, Problems& problems) { return Reader{problems}.read(text); }
+std::vector<PeerEndpoint> readNetdev(std::string_view text, Problems& problems) {
+  NetdevReader reader;
+  reader.add(text, {});
+  Netdev device = reader.finish();
+  for (const auto& [file, wrong] : device.problems) problems.append(wrong);
+  return std::move(device.peers);
+}
 
 }  // namespace wgsteer::config

@@ -11,10 +11,12 @@
 
 #include "config/interfaces.hpp"
 #include "config/peer_endpoint.hpp"
+#include "config/uci_path.hpp"
 
 namespace wgsteer::config {
 
-inline constexpr const char* kNetworkFile = "/etc/config/network";
+/// /etc/config/network, or what stands for it.
+inline std::string networkFile() { return firstThere(uciFiles("network")); }
 
 /// `config wireguard_wg0`. A host name exists only here: the kernel keeps addresses.
 struct NetifdPeer {

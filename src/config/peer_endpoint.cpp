@@ -47,11 +47,15 @@ void PeerSection::finish(std::vector<PeerEndpoint>& peers, Problems& problems) c
   peers.push_back(std::move(peer));
 }
 
-std::string PeerSection::strip(std::string_view value) {
-  std::string text{value};
-  std::erase_if(text, [](char letter) { return kBlanks.find(letter) != std::string_view::npos; });
-  return text;
+void PeerSection::setPublicKey(std::string_view value, unsigned line) {
+  publicKey_ = {ValueType::untyped, std::string{trimmed(value)}, line};
 }
+
+void PeerSection::setEndpoint(std::string_view value, unsigned line) {
+  endpoint_ = {ValueType::untyped, std::string{trimmed(value)}, line};
+}
+
+bool isBlank(char letter) { return kBlanks.find(letter) != std::string_view::npos; }
 
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(kBlanks);
@@ -61,6 +65,11 @@ std::string_view trimmed(std::string_view text) {
 
 bool sameIgnoringCase(std::string_view left, std::string_view right) {
   return std::ranges::equal(left, right, {}, lower, lower);
+}
+
+void skipByteOrderMark(std::string_view& text) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
 }
 
 std::string_view takeLine(std::string_view& text) {

@@ -28,23 +28,26 @@ struct PeerEndpoint {
 class PeerSection {
  public:
   explicit PeerSection(unsigned line) : line_(line) {}
-  void setPublicKey(std::string_view value, unsigned line) { publicKey_ = {ValueType::untyped, strip(value), line}; }
-  void setEndpoint(std::string_view value, unsigned line) { endpoint_ = {ValueType::untyped, strip(value), line}; }
+  void setPublicKey(std::string_view value, unsigned line);
+  void setEndpoint(std::string_view value, unsigned line);
   /// Adds the peer if it has an endpoint. What is wrong goes to `problems`, which repeat no value: it may be a private
   /// key in the wrong place.
   void finish(std::vector<PeerEndpoint>& peers, Problems& problems) const;
 
  private:
-  static std::string strip(std::string_view value);
   unsigned line_;
   Value publicKey_;
   Value endpoint_;
 };
 
+/// As isspace() in the C locale.
+bool isBlank(char letter);
 /// Without blanks at either end.
 std::string_view trimmed(std::string_view text);
 /// ASCII alone, whatever the locale.
 bool sameIgnoringCase(std::string_view left, std::string_view right);
+/// Takes the mark that some editors put at the beginning of UTF-8 off the text.
+void skipByteOrderMark(std::string_view& text);
 /// Takes the first line off the text, without its line break (LF or CR LF).
 std::string_view takeLine(std::string_view& text);
 

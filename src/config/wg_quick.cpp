@@ -3,8 +3,29 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
 namespace wgsteer::config {
+
+namespace {
+
+/// wg(8) drops every blank before it looks at a line. Lines that hold other keys are not copied for that.
+bool reads(std::string_view text, std::string_view wanted) {
+  for (const char letter : text) {
+    if (isBlank(letter)) continue;
+    if (wanted.empty() || !sameIgnoringCase({&letter, 1}, wanted.substr(0, 1))) return false;
+    wanted.remove_prefix(1);
+  }
+  return wanted.empty();
+}
+
+std::string withoutBlanks(std::string_view text) {
+  std::string left{text};
+  std::erase_if(left, isBlank);
+  return left;
+}
+
+}  // namespace
 
 std::vector<PeerEndpoint> readWgQuick(std::string_view text, const IfName& tunnel, Problems& problems) {
   std::vector<PeerEndpoint> peers;
@@ -13,19 +34,21 @@ std::vector<PeerEndpoint> readWgQuick(std::string_view text, const IfName& tunne
     if (peer) peer->finish(peers, problems);
     peer.reset();
   };
+  skipByteOrderMark(text);
   for (unsigned line = 1; !text.empty(); ++line) {
-    const std::string_view content = trimmed(takeLine(text));
+    const std::string_view content = takeLine(text);
     const std::string_view statement = trimmed(content.substr(0, content.find('#')));
     if (statement.starts_with('[')) {
       finish();
-      if (sameIgnoringCase(statement, "[Peer]")) peer.emplace(line);
+      if (reads(statement, "[Peer]")) peer.emplace(line);
       continue;
     }
     const auto equals = statement.find('=');
     if (!peer || equals == std::string_view::npos) continue;
-    const std::string_view key = trimmed(statement.substr(0, equals));
-    if (sameIgnoringCase(key, "PublicKey")) peer->setPublicKey(statement.substr(equals + 1), line);
-    if (sameIgnoringCase(key, "Endpoint")) peer->setEndpoint(statement.substr(equals + 1), line);
+    const std::string_view key = statement.substr(0, equals);
+    const std::string_view value = statement.substr(equals + 1);
+    if (reads(key, "PublicKey")) peer->setPublicKey(withoutBlanks(value), line);
+    if (reads(key, "Endpoint")) peer->setEndpoint(withoutBlanks(value), line);
   }
   finish();
   for (PeerEndpoint& each : peers) each.tunnel = tunnel;

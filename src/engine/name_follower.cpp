@@ -40,7 +40,7 @@ Result<std::unique_ptr<NameFollower>> NameFollower::create(os::EventLoop& loop, 
     follower->askWhatIsDue();
   };
   if (auto watched = loop.watch(made->timer_.descriptor(), onTimer); !watched) return std::unexpected(watched.error());
-  made->watchFiles();
+  made->watchResolvConf();
   return made;
 }
 
@@ -49,14 +49,9 @@ NameFollower::~NameFollower() {
   if (resolver_) loop_.unwatch(resolver_->descriptor());
 }
 
-void NameFollower::watchFiles() {
-  std::vector<std::string> folders = surroundings_.folders.networkd;
-  folders.push_back(surroundings_.folders.wgQuick);
-  folders.push_back(os::folderOf(surroundings_.folders.netifd));
-  for (const std::string& folder : folders)
-    watches_.push_back(directories_.add(folder, [this](const auto&) { follow(Config{config_}, mark_); }));
-  watches_.push_back(
-      directories_.add(os::folderOf(surroundings_.resolvConf), [this](const auto&) { networkChanged(mark_); }));
+void NameFollower::watchResolvConf() {
+  resolvConf_ =
+      directories_.add(os::folderOf(surroundings_.resolvConf), [this](const auto&) { networkChanged(mark_); });
 }
 
 Status NameFollower::openResolver(Mark mark) {
@@ -102,13 +97,38 @@ void NameFollower::follow(const Config& config, Mark mark) {
   publish();
 }
 
+/// These from now on. True if one is watched that was not before: it may have changed in between.
+bool NameFollower::watchSources(const std::set<std::string>& folders) {
+  std::erase_if(sources_, [&](const auto& known) { return !folders.contains(known.first); });
+  bool more = false;
+  for (const std::string& folder : folders) {
+    if (sources_.contains(folder)) continue;
+    sources_.emplace(folder, directories_.add(folder, [this](const auto&) { follow(Config{config_}, mark_); }));
+    more = true;
+  }
+  return more;
+}
+
+/// What changes while it is read is read again: a folder is watched before its files count.
+config::HostNames NameFollower::readFiles() {
+  constexpr int kAttempts = 3;  // a folder, its drop-ins, what their links stand for
+  config::HostNames found;
+  for (int i = 0; i < kAttempts; ++i) {
+    found = config::readHostNames(surroundings_.folders);
+    if (!watchSources(found.folders)) break;
+  }
+  return found;
+}
+
 /// Our own configuration has the last word. What is wrong in a file is said once, and what that file said before
 /// counts until it is right again.
 void NameFollower::readSources() {
   const auto before = std::exchange(targets_, {});
-  const config::HostNames found = config::readHostNames(surroundings_.folders);
+  const config::HostNames found = readFiles();
+  const auto saidBefore = std::exchange(saidOfFiles_, {});
   for (const Error& error : found.errors) {
-    say(error.what, error.toString());
+    if (saidOfFiles_.insert(error.toString()).second && !saidBefore.contains(error.toString()))
+      log::warn(error.toString());
     for (const auto& [peer, target] : before)
       if (!target.file.empty() && error.what.starts_with(target.file)) targets_.emplace(peer, target);
   }

@@ -77,8 +77,10 @@ class NameFollower {
         wanResolvers_(
             loop,
             {.servers = surroundings_.wanServers, .isOwn = surroundings_.isOwn, .timeout = surroundings_.timeout}) {}
-  void watchFiles();
+  void watchResolvConf();
+  bool watchSources(const std::set<std::string>& folders);
   Status openResolver(Mark mark);
+  config::HostNames readFiles();
   void readSources();
   void say(const std::string& subject, const std::string& line);
   void sayNotes(const std::string& host, const std::vector<std::string>& notes);
@@ -92,7 +94,8 @@ class NameFollower {
   Surroundings surroundings_;
   os::Timer timer_;
   os::DirectoryWatches& directories_;
-  std::vector<os::DirectoryWatches::Watch> watches_;
+  std::map<std::string, os::DirectoryWatches::Watch> sources_;  ///< folders of files that name peers
+  os::DirectoryWatches::Watch resolvConf_;
   std::optional<dns::Resolver> resolver_;
   WanResolvers wanResolvers_;
   Mark mark_;
@@ -101,7 +104,8 @@ class NameFollower {
   std::map<std::string, FollowedName> names_;
   std::map<PeerId, NamedPeer> published_;
   bool unpublished_ = false;
-  std::map<std::string, std::string> said_;             ///< what was last said of a name or a file: once is enough
+  std::map<std::string, std::string> said_;             ///< what was last said of a name: once is enough
+  std::set<std::string> saidOfFiles_;                   ///< what is wrong with files at the moment
   std::map<std::string, std::set<std::string>> noted_;  ///< the same of what came with a name's last answer
 };
 

@@ -3,12 +3,14 @@
 #include "config/host_names.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <random>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/file.hpp"
@@ -27,8 +29,10 @@ class Folders : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "host_names.XXXXXX";
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     root_ = pattern;
-    folders_ = {
-        .wgQuick = root_ / "wireguard", .networkd = {root_ / "etc", root_ / "run"}, .netifd = root_ / "config/network"};
+    folders_ = {.wgQuick = {root_ / "wireguard", root_ / "amneziawg"},
+                .networkd = {root_ / "etc", root_ / "run"},
+                .networkManager = {root_ / "nm-run", root_ / "nm-etc"},
+                .netifd = {root_ / "run-uci/network", root_ / "config/network"}};
   }
   void TearDown() override { fs::remove_all(root_); }
 
@@ -54,6 +58,11 @@ std::string quick(char peer, const std::string& endpoint) {
 std::string netdev(const std::string& name, char peer, const std::string& endpoint) {
   return "[NetDev]\nKind=wireguard\nName=" + name + "\n[WireGuardPeer]\nPublicKey=" + keyText(peer) +
          "\nEndpoint=" + endpoint + "\n";
+}
+
+std::string profile(const std::string& uuid, const std::string& name, char peer, const std::string& endpoint) {
+  return "[connection]\nuuid=" + uuid + "\ntype=wireguard\ninterface-name=" + name + "\n[wireguard-peer." +
+         keyText(peer) + "]\nendpoint=" + endpoint + "\n";
 }
 
 using Hosts = std::vector<std::string>;
@@ -84,6 +93,126 @@ TEST_F(Folders, AFileOfTheSameNameInALaterFolderDoesNotCount) {
   fs::create_symlink("/dev/null", root_ / "etc/c.netdev");
   EXPECT_EQ(hosts(), (Hosts{"wg0 etc.example", "wg1 b.example"}));
   EXPECT_TRUE(read().errors.empty());
+}
+
+TEST_F(Folders, AnEmptyFileMasksAsWellAndAHiddenOneIsNone) {
+  write("etc/a.netdev", "");
+  write("run/a.netdev", netdev("wg0", 'a', "masked.example:1"));
+  write("run/a.netdev.d/peer.conf", netdev("wg0", 'b', "masked.example:1"));
+  write("run/.b.netdev", netdev("wg1", 'a', "hidden.example:1"));
+  EXPECT_EQ(hosts(), Hosts{});
+  EXPECT_TRUE(read().errors.empty());
+}
+
+TEST_F(Folders, DropInsOfAllFoldersBelongToTheDevice) {
+  write("run/a.netdev", netdev("wg0", 'a', "main.example:1"));
+  write("etc/a.netdev.d/20-peer.conf", "[WireGuardPeer]\nPublicKey=" + keyText('b') + "\nEndpoint=second.example:1\n");
+  write("run/a.netdev.d/10-peer.conf", "[WireGuardPeer]\nPublicKey=" + keyText('c') + "\nEndpoint=first.example:1\n");
+  // Hidden by the one of the same name in etc, which comes first.
+  write("run/a.netdev.d/20-peer.conf", "[WireGuardPeer]\nPublicKey=" + keyText('d') + "\nEndpoint=hidden.example:1\n");
+  write("etc/a.netdev.d/peer.network", "[WireGuardPeer]\nEndpoint=no.example:1\n");
+  write("etc/nobodys.netdev.d/peer.conf", netdev("wg9", 'e', "no.example:1"));
+  EXPECT_EQ(hosts(), (Hosts{"wg0 main.example", "wg0 first.example", "wg0 second.example"}));
+  const HostNames all = read();
+  EXPECT_TRUE(all.errors.empty());
+  EXPECT_EQ(all.peers[2].file, root_ / "etc/a.netdev.d/20-peer.conf");
+  EXPECT_EQ(all.peers[2].line, 3U);
+  EXPECT_TRUE(all.folders.contains(root_ / "etc/a.netdev.d"));
+  EXPECT_TRUE(all.folders.contains(root_ / "run/a.netdev.d"));
+}
+
+TEST_F(Folders, ADropInMayNameTheDeviceAndAWrongOneIsSaid) {
+  write("etc/a.netdev", "[WireGuardPeer]\nPublicKey=" + keyText('a') + "\nEndpoint=a.example:1\n");
+  write("etc/a.netdev.d/1.conf", "[NetDev]\nKind=wireguard\nName=old\n");
+  write("etc/a.netdev.d/2.conf", "[NetDev]\nKind=bridge\nName=wg0\n[WireGuardPeer]\nEndpoint=b.example:1\n");
+  fs::create_symlink("nowhere", root_ / "etc/a.netdev.d/3.conf");
+  fs::create_symlink("/dev/null", root_ / "etc/a.netdev.d/4.conf");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 a.example"}));
+  const HostNames all = read();
+  ASSERT_EQ(all.errors.size(), 2U);
+  EXPECT_NE(all.errors[0].what.find("3.conf: cannot be read"), std::string::npos) << all.errors[0].what;
+  EXPECT_TRUE(all.errors[1].what.starts_with(std::string{root_ / "etc/a.netdev.d/2.conf"} + ":4: PublicKey: "))
+      << all.errors[1].what;
+}
+
+TEST_F(Folders, OfTwoFilesOfOneDeviceNetworkdTakesTheFirstByName) {
+  write("etc/80-b.netdev", netdev("wg0", 'a', "second.example:1"));
+  write("run/10-a.netdev", netdev("wg0", 'a', "first.example:1"));
+  EXPECT_EQ(hosts(), (Hosts{"wg0 first.example"}));
+  ASSERT_EQ(read().errors.size(), 1U);
+  EXPECT_NE(read().errors[0].what.find("80-b.netdev: networkd takes the first"), std::string::npos);
+}
+
+TEST_F(Folders, OfNetworkManagerGoByUuid) {
+  write("nm-run/x.nmconnection", profile("00000000-0000-0000-0000-00000000000a", "wg0", 'a', "run.example:1"));
+  write("nm-etc/y.nmconnection", profile("00000000-0000-0000-0000-00000000000A", "wg0", 'b', "etc.example:1"));
+  write("nm-etc/no uuid", profile("", "wg1", 'c', "old.example:1"));
+  write("nm-etc/backup~", profile("", "wg2", 'c', "no.example:1"));
+  write("nm-etc/z.nmconnection.AbC123", profile("", "wg2", 'c', "no.example:1"));
+  write("nm-etc/.hidden.nmconnection", profile("", "wg2", 'c', "no.example:1"));
+  EXPECT_EQ(hosts(), (Hosts{"wg0 run.example", "wg1 old.example"}));
+  EXPECT_TRUE(read().errors.empty());
+  fs::create_symlink("/dev/null", root_ / "nm-run/00000000-0000-0000-0000-00000000000a.nmmeta");
+  EXPECT_EQ(hosts(), (Hosts{"wg1 old.example"}));
+}
+
+TEST_F(Folders, OfOneUuidInOneFolderTheNewestCounts) {
+  write("nm-etc/a.nmconnection", profile("u", "wg0", 'a', "new.example:1"));
+  write("nm-etc/b.nmconnection", profile("u", "wg0", 'a', "old.example:1"));
+  fs::last_write_time(root_ / "nm-etc/b.nmconnection",
+                      fs::last_write_time(root_ / "nm-etc/a.nmconnection") - std::chrono::hours{1});
+  EXPECT_EQ(hosts(), (Hosts{"wg0 new.example"}));
+}
+
+TEST_F(Folders, ProfilesThatContradictEachOtherAreLeftAlone) {
+  write("nm-etc/a.nmconnection", profile("a", "wg0", 'a', "here.example:1"));
+  write("nm-etc/b.nmconnection", profile("b", "wg0", 'a', "there.example:1") + "[wireguard-peer." + keyText('b') +
+                                     "]\nendpoint=other.example:1\n");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 other.example"}));
+  ASSERT_EQ(read().errors.size(), 1U);
+  EXPECT_NE(read().errors[0].what.find("neither is followed"), std::string::npos) << read().errors[0].what;
+}
+
+TEST_F(Folders, AFileInRunStandsForNetifdsOwn) {
+  const std::string tunnel =
+      "config interface wg0\n\toption proto wireguard\nconfig wireguard_wg0\n\toption public_key " + keyText('a') +
+      "\n\toption endpoint_host ";
+  write("config/network", tunnel + "etc.example\n");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 etc.example"}));
+  write("run-uci/network", tunnel + "run.example\n");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 run.example"}));
+  EXPECT_TRUE(read().folders.contains(root_ / "run-uci"));
+  fs::remove(root_ / "run-uci/network");
+  EXPECT_EQ(hosts(), (Hosts{"wg0 etc.example"}));
+}
+
+TEST(UciPath, WhatIsInRunComesFirst) {
+  EXPECT_EQ(uciFiles("mwan3"), (std::vector<std::string>{"/var/run/uci/mwan3", "/etc/config/mwan3"}));
+  EXPECT_EQ(firstThere({"/no/such/file", "/", "/tmp"}), "/");
+  EXPECT_EQ(firstThere({"/no/such/file", "/nor/this"}), "/nor/this");
+}
+
+TEST_F(Folders, WhatLinksStandForIsWatchedWhereItIs) {
+  write("elsewhere/wg0.conf", quick('a', "a.example:1"));
+  fs::create_directories(root_ / "wireguard");
+  fs::create_symlink(root_ / "elsewhere/wg0.conf", root_ / "wireguard/wg0.conf");
+  fs::create_symlink(root_ / "later/wg1.conf", root_ / "wireguard/wg1.conf");
+  const HostNames all = read();
+  EXPECT_TRUE(all.folders.contains(root_ / "wireguard"));
+  EXPECT_TRUE(all.folders.contains(fs::canonical(root_) / "elsewhere"));
+  EXPECT_TRUE(all.folders.contains(fs::canonical(root_) / "later"));
+  EXPECT_EQ(all.errors.size(), 1U);
+}
+
+TEST_F(Folders, AFifoIsNeverWaitedFor) {
+  write("wireguard/wg1.conf", quick('a', "one.example:1"));
+  ASSERT_EQ(::mkfifo((root_ / "wireguard/wg0.conf").c_str(), 0600), 0);
+  fs::create_directories(root_ / "etc");
+  ASSERT_EQ(::mkfifo((root_ / "etc/a.netdev").c_str(), 0600), 0);
+  EXPECT_EQ(hosts(), (Hosts{"wg1 one.example"}));
+  ASSERT_EQ(read().errors.size(), 2U);
+  for (const Error& error : read().errors)
+    EXPECT_NE(error.what.find("is not a regular file"), std::string::npos) << error.what;
 }
 
 TEST_F(Folders, ABrokenFileIsOneErrorAndTheOthersCount) {
@@ -190,6 +319,14 @@ TEST_F(Folders, NoPrivateKeyStaysInMemory) {
   wipe(text);
   ASSERT_FALSE(secret.isInMemory());
   EXPECT_EQ(hosts(), (Hosts{"wg0 a.example"}));
+  EXPECT_FALSE(secret.isInMemory());
+  // The same bytes where the other programs look: none of the readers keeps them.
+  fs::create_directories(root_ / "nm-etc");
+  fs::create_directories(root_ / "etc/a.netdev.d");
+  write("etc/a.netdev", netdev("wg1", 'b', "b.example:1"));
+  for (const char* path : {"nm-etc/p.nmconnection", "etc/a.netdev.d/k.conf"})
+    fs::copy_file(root_ / "wireguard/wg0.conf", root_ / path);
+  EXPECT_EQ(hosts(), (Hosts{"wg0 a.example", "wg1 b.example"}));
   EXPECT_FALSE(secret.isInMemory());
 }
 

@@ -70,11 +70,16 @@ TEST(Netdev, MindsTheCaseAndACommentAtTheEndOfALineIsNone) {
             "50-wg0.netdev:6: Endpoint: is not host:port or [IPv6]:port with a port of 1..65535");
 }
 
-TEST(Netdev, AnEmptyAssignmentTakesTheEndpointBack) {
+TEST(Netdev, AnEmptyAssignmentIsNone) {
   const ReadFile file =
       read(kDevice + "[WireGuardPeer]\nPublicKey=" + keyText('a') + "\nEndpoint=a.example:1\nEndpoint=\n");
-  EXPECT_TRUE(file.peers.empty());
+  EXPECT_EQ(file.peers.size(), 1U);
   EXPECT_EQ(file.problems, "");
+}
+
+TEST(Netdev, BlanksInAValueAreNotDropped) {
+  const ReadFile file = read(kDevice + "[WireGuardPeer]\nPublicKey=" + keyText('a') + "\nEndpoint=a. example:1\n");
+  EXPECT_TRUE(file.peers.empty());
 }
 
 TEST(Netdev, SaysWhatIsWrongAndUsesTheRest) {

@@ -62,6 +62,15 @@ TEST(WgQuick, IsAsTolerantAsTheToolItself) {
   EXPECT_EQ(file.peers[0].line, 6U);
 }
 
+TEST(WgQuick, BlanksAreDroppedWhereverTheyStand) {
+  const ReadFile file = read("\xef\xbb\xbf[ P eer ]\nEnd\tPoint = vpn. example.com\v:51820\nPublic Key = " +
+                             keyText('a').insert(20, " ") + "\nJc = 4\nAdvancedSecurity = on\n");
+  EXPECT_EQ(file.problems, "");
+  ASSERT_EQ(file.peers.size(), 1U);
+  EXPECT_EQ(shown(file.peers[0]), "vpn.example.com 51820");
+  EXPECT_EQ(file.peers[0].peer, key('a'));
+}
+
 TEST(WgQuick, AnyBytesInACommentAndLinesOfAnyLength) {
   const ReadFile file = read("# B\xfcro\n[Peer]\nAllowedIPs = " + std::string(100000, '1') +
                              "\nPublicKey = " + keyText('a') + "\nEndpoint = vpn.example.com:51820\n");

@@ -108,6 +108,46 @@ case_wg_quick_file_that_comes_later() {
   steady_on 0 'from a file of wg-quick'
 }
 
+# Neither folder is there when the daemon starts.
+case_files_of_others_that_come_and_go() {
+  topology_up
+  router cp -a /etc "$work/etc"
+  rm -rf "$work/etc/systemd/network" "$work/etc/NetworkManager"
+  mkdir -p "$work/etc/wireguard"
+  router mount --bind "$work/etc" /etc
+  name_server_up
+  tunnel_without_endpoint_up
+  daemon_start_and_converge
+
+  local folder=$work/etc/systemd/network
+  mkdir -p "$folder"
+  printf '[NetDev]\nName=%s\nKind=wireguard\n' "$tunnel_device" >"$folder/50-tunnel.netdev"
+  mkdir "$folder/50-tunnel.netdev.d"
+  printf '[WireGuardPeer]\nPublicKey=%s\nEndpoint=%s:%s\n' "$(public_key "$kServerKey")" "$kName" "$kPort" \
+    >"$folder/50-tunnel.netdev.d/peer.conf"
+  await 10 'the endpoint is set' endpoint_is "$endpoint"
+
+  rm "$folder/50-tunnel.netdev.d/peer.conf"
+  await 10 'nobody names the host any more' fails names_the_host
+  check 'the endpoint stays' endpoint_is "$endpoint"
+
+  folder=$work/etc/NetworkManager/system-connections
+  mkdir -p "$folder"
+  name_means "$(other_endpoint)"
+  ln -s ../profile "$folder/tunnel.nmconnection"
+  await 10 'a link to nothing is complained about' grep -qF 'tunnel.nmconnection: cannot be read' "$daemon_log"
+  printf '[connection]\ntype=wireguard\ninterface-name=%s\n[wireguard]\nprivate-key=%s\n[wireguard-peer.%s]\nendpoint=%s\n' \
+    "$tunnel_device" "$kRouterKey" "$(public_key "$kServerKey")" "$kName:$kPort" >"$folder/../profile"
+  await 10 'the name is followed' endpoint_is "$(other_endpoint)"
+  equal 'told once' 1 "$(grep -cF 'tunnel.nmconnection: cannot be read' "$daemon_log")"
+  check 'no key in the log' fails grep -qF "$kRouterKey" "$daemon_log"
+  traffic_start
+  await_handshake
+  steady_on 0 'from a profile of NetworkManager'
+}
+
+names_the_host() { has_line "\"host\": *\"$kName\"" wgsteer status --json; }
+
 # One of a name's addresses falls silent, behind both WANs: the other one is taken.
 address_falls_silent() { # ADDRESS...
   local address silent another
