@@ -8,6 +8,7 @@
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "config/import_policies.hpp"
 #include "config/import_wans.hpp"
 #include "config/mwan3_rules.hpp"
 #include "config/text.hpp"
@@ -37,7 +38,7 @@ class Importer {
 
   Import run() {
     for (const Mwan3Rule& rule : mwan3_.rules) {
-      judge(rule, mwan3_, import_.notes);
+      judge(rule, mwan3_, network_, import_.notes);
       pin(rule);
     }
     for (const NetifdInterface& tunnel : network_.interfaces)
@@ -61,7 +62,6 @@ class Importer {
   /// Our policy for one of mwan3's; empty if it has to be the default one.
   std::string policyFor(const Mwan3Rule& rule);
   bool definePolicy(const Mwan3Policy& policy);
-  std::vector<std::string> membersOf(const Mwan3Policy& policy);
   void tunnelSections(const NetifdInterface& tunnel);
   void peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin);
   void lookAtNetwork();
@@ -89,6 +89,7 @@ bool hasHalves(const NetifdInterface& tunnel) {
 }
 
 void Importer::pin(const Mwan3Rule& rule) {
+  const bool others = namesSource(rule);
   bool about = false;
   for (const NetifdInterface& tunnel : network_.interfaces) {
     if (!tunnel.isTunnel() || tunnel.disabled) continue;
@@ -96,17 +97,19 @@ void Importer::pin(const Mwan3Rule& rule) {
     for (const NetifdPeer& peer : tunnel.peers) {
       if (peer.disabled || !isForEndpoint(rule, peer)) continue;
       matches = true;
-      pinTo(rule, tunnel, peerPins_[&peer]);
+      if (!others) pinTo(rule, tunnel, peerPins_[&peer]);
     }
     if (!matches && isForAnswers(rule, tunnel)) {
       matches = true;
-      pinTo(rule, tunnel, tunnelPins_[&tunnel]);
+      if (!others) pinTo(rule, tunnel, tunnelPins_[&tunnel]);
     }
-    if (matches && hasHalves(tunnel))
+    if (matches && !others && hasHalves(tunnel))
       note(rule, "mwan3 never comes to this rule: " + tunnel.name +
                      "'s routes 0.0.0.0/1 and 128.0.0.0/1 count as connected networks, and these come first");
     about = about || matches;
   }
+  if (about && others)
+    return note(rule, "names where packets come from, so it is not about the tunnel's own; not taken over");
   if (about) ++import_.pinned;
 }
 
@@ -133,7 +136,7 @@ std::string Importer::policyFor(const Mwan3Rule& rule) {
 }
 
 bool Importer::definePolicy(const Mwan3Policy& policy) {
-  const auto members = membersOf(policy);
+  const auto members = importMembers(policy, mwan3_, wans_.names, import_.notes);
   if (members.empty()) {
     import_.notes.add(policy.line, "use_member",
                       "policy " + quoted(policy.name) + " has no member that is a WAN; here all WANs are used instead");
@@ -146,38 +149,6 @@ bool Importer::definePolicy(const Mwan3Policy& policy) {
   if (policy.lastResort == "default") section.options.push_back(single("last_resort", "main"));
   policies_.push_back(std::move(section));
   return true;
-}
-
-std::vector<std::string> Importer::membersOf(const Mwan3Policy& policy) {
-  constexpr std::uint32_t kMaxMwan3Metric = 256;
-  std::vector<const Mwan3Member*> members;
-  std::set<std::string> taken;
-  for (const std::string& name : policy.members) {
-    const Mwan3Member* member = mwan3_.member(name);
-    const auto skip = [&](unsigned line, const std::string& why) {
-      import_.notes.add(line, "use_member", "policy " + quoted(policy.name) + ": member " + quoted(name) + " " + why);
-    };
-    if (member == nullptr) {
-      skip(policy.line, "is not defined");
-      continue;
-    }
-    const auto wan = wans_.names.find(member->interface);
-    if (wan == wans_.names.end())
-      skip(member->line, "has interface " + quoted(member->interface) + ", which is no WAN that is enabled");
-    else if (member->metric > kMaxMwan3Metric)
-      skip(member->line, "has a metric over 256: mwan3 passes it over");
-    else if (member->weight == 0)
-      skip(member->line, "has weight 0: mwan3 never chooses it beside others");
-    else if (taken.insert(wan->second).second)
-      members.push_back(member);
-  }
-  std::ranges::stable_sort(members, {}, &Mwan3Member::metric);
-  if (members.size() == 1) return {wans_.names.at(members.front()->interface)};
-  std::vector<std::string> texts;
-  for (const Mwan3Member* member : members)
-    texts.push_back(wans_.names.at(member->interface) + ":" + std::to_string(std::max(member->metric, kMinMetric)) +
-                    ":" + std::to_string(std::min(member->weight, kMaxWeight)));
-  return texts;
 }
 
 void Importer::tunnelSections(const NetifdInterface& tunnel) {

@@ -19,10 +19,10 @@ Option single(std::string name, std::string text, unsigned line) {
 }
 
 /// Where mwan3 prefers it: the lowest metric that any member gives it.
-std::uint32_t rankOf(const Mwan3& mwan3, const Mwan3Interface& interface) {
-  std::uint32_t best = std::numeric_limits<std::uint32_t>::max();
+std::int64_t rankOf(const Mwan3& mwan3, const Mwan3Interface& interface) {
+  std::int64_t best = std::numeric_limits<std::int64_t>::max();
   for (const Mwan3Member& member : mwan3.members)
-    if (member.interface == interface.name) best = std::min(best, member.metric);
+    if (member.interface == interface.name && member.metric) best = std::min(best, *member.metric);
   return best;
 }
 
@@ -41,20 +41,44 @@ class WanImporter {
     for (const Mwan3Interface& interface : mwan3_.interfaces)
       if (mayBeWan(interface)) usable.push_back(&interface);
     // IPv4 first: an IPv6 interface of the same device joins it.
-    std::ranges::stable_sort(usable, {}, &Mwan3Interface::ipv6);
-    std::vector<const Mwan3Interface*> leaders;
-    for (const Mwan3Interface* interface : usable) {
-      const auto other = std::ranges::find_if(leaders, [&](const auto* each) { return sameDevice(*interface, *each); });
-      const bool joins = other != leaders.end();
-      wans_.names.emplace(interface->name, joins ? (*other)->name : interface->name);
-      if (!joins) leaders.push_back(interface);
-    }
-    std::ranges::stable_sort(leaders, {}, [this](const auto* each) { return rankOf(mwan3_, *each); });
-    for (const Mwan3Interface* leader : leaders) wans_.sections.push_back(wanOf(*leader));
+    std::ranges::stable_sort(usable, {}, [this](const auto* each) { return isIPv6(*each); });
+    for (const Mwan3Interface* interface : usable) place(*interface);
+    std::ranges::stable_sort(lines_, {}, [this](const Line& line) { return rankOf(mwan3_, *line.leader); });
+    for (const Line& line : lines_) wans_.sections.push_back(wanOf(*line.leader));
     return std::move(wans_);
   }
 
  private:
+  /// What becomes one WAN.
+  struct Line {
+    const Mwan3Interface* leader = nullptr;
+    bool hasIPv6 = false;
+  };
+
+  void place(const Mwan3Interface& interface) {
+    const bool ipv6 = isIPv6(interface);
+    const auto line =
+        std::ranges::find_if(lines_, [&](const Line& each) { return sameDevice(interface, *each.leader); });
+    if (line == lines_.end()) {
+      wans_.names.emplace(interface.name, interface.name);
+      lines_.push_back({&interface, ipv6});
+      return;
+    }
+    // Two gateways behind one device: what tells them apart is no option of ours.
+    if (!ipv6 || line->hasIPv6)
+      return notes_.add(interface.line, {},
+                        "interface " + quoted(interface.name) + " cannot be told from " + quoted(line->leader->name) +
+                            ", which is on the same device: not taken over, neither as a WAN nor with its tracking");
+    line->hasIPv6 = true;
+    wans_.names.emplace(interface.name, line->leader->name);
+  }
+
+  /// What mwan3 is told, or what netifd makes of it: there is nothing but IPv6 behind DHCPv6.
+  bool isIPv6(const Mwan3Interface& interface) const {
+    const NetifdInterface* known = network_.find(interface.name);
+    return interface.ipv6 || (known != nullptr && known->proto == "dhcpv6");
+  }
+
   bool mayBeWan(const Mwan3Interface& interface) {
     if (!interface.enabled) return false;
     if (!parseName({ValueType::text, interface.name, 0})) {
@@ -76,7 +100,7 @@ class WanImporter {
   }
 
   bool sameDevice(const Mwan3Interface& interface, const Mwan3Interface& other) const {
-    if (interface.ipv6 && isSibling(interface.name, other.name)) return true;
+    if (isIPv6(interface) && isSibling(interface.name, other.name)) return true;
     const std::string device = deviceOf(interface);
     return !device.empty() && device == deviceOf(other);
   }
@@ -133,12 +157,10 @@ class WanImporter {
                                                        "recovery_latency",
                                                        "failure_loss",
                                                        "recovery_loss"};
-    const bool shared = std::ranges::find(kShared, option.name) != kShared.end();
-    if (!shared || findSection("wan")->find(option.name) == nullptr) return;
+    const OptionSchema* schema = findSection("wan")->find(option.name);
+    if (schema == nullptr || std::ranges::find(kShared, option.name) == kShared.end()) return;
     Problems wrong;
-    checkSections({{.type = "globals", .name = {}, .line = 0, .options = {}},
-                   {.type = "wan", .name = "x", .line = 0, .options = {single("device", "x", 0), option}}},
-                  wrong);
+    checkOption(*schema, option, wrong);
     if (!wrong.empty()) return notes_.add(option.line, option.name, "has a value that is not taken over");
     if (option.name == "reliability") {
       const auto wanted = parseInteger(option.values.front(), 1, 100);
@@ -163,6 +185,7 @@ class WanImporter {
   WanBy by_;
   Problems& notes_;
   Interfaces devices_;
+  std::vector<Line> lines_;
   ImportedWans wans_;
 };
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "config/peer_endpoint.hpp"
 #include "config/text.hpp"
 #include "config/uci.hpp"
 #include "config/values.hpp"
@@ -13,11 +14,22 @@ namespace wgsteer::config {
 
 namespace {
 
-std::optional<std::uint32_t> number(std::string_view text, int base = 10) {
-  std::uint32_t value = 0;
+template <class T>
+std::optional<T> number(std::string_view text, int base = 10) {
+  T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+std::optional<std::int64_t> decimal(std::string_view text) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  return number<std::int64_t>(text);
+}
+
+std::optional<std::int64_t> shellNumber(std::string_view text) {
+  if (text.starts_with("0x") || text.starts_with("0X")) return number<std::int64_t>(text.substr(2), 16);
+  return text.size() > 1 && text.starts_with('0') ? number<std::int64_t>(text, 8) : decimal(text);
 }
 
 /// Options of one section as mwan3's shell functions give them.
@@ -40,14 +52,12 @@ class Mwan3Section {
     return text;
   }
 
-  std::uint32_t getNumber(std::string_view name, std::uint32_t otherwise) const {
-    const Option* option = section_.find(name);
-    const std::string text = get(name);
-    if (option == nullptr) return otherwise;
-    const auto value = number(text);
-    if (!value) notes_.add(option->line, std::string{name}, quoted(text) + " is not a number" + where());
-    return value.value_or(otherwise);
+  /// As test(1) compares it: decimal, perhaps with a sign.
+  std::optional<std::int64_t> getMetric() const {
+    return getNumber("metric", [](std::string_view text) -> std::optional<std::int64_t> { return decimal(text); });
   }
+  /// As the shell adds it up: decimal, 0x or octal; a word is 0 to it.
+  std::int64_t getWeight() const { return getNumber("weight", shellNumber).value_or(0); }
 
   bool isSet(std::string_view name) const {
     const Option* option = section_.find(name);
@@ -73,6 +83,16 @@ class Mwan3Section {
   }
 
  private:
+  template <class Parse>
+  std::optional<std::int64_t> getNumber(std::string_view name, const Parse& parse) const {
+    const Option* option = section_.find(name);
+    if (option == nullptr) return 1;
+    const std::string text = get(name);
+    const auto value = parse(trimmed(text));
+    if (!value) notes_.add(option->line, std::string{name}, quoted(text) + " is not a number" + where());
+    return value;
+  }
+
   std::string where() const { return section_.name ? " (" + section_.type + " " + quoted(*section_.name) + ")" : ""; }
 
   const Section& section_;
@@ -98,8 +118,8 @@ Mwan3Member memberOf(const Section& section, Problems& notes) {
   const Mwan3Section from{section, notes};
   return {.name = from.name(),
           .interface = from.get("interface"),
-          .metric = from.getNumber("metric", 1),
-          .weight = from.getNumber("weight", 1),
+          .metric = from.getMetric(),
+          .weight = from.getWeight(),
           .line = from.line()};
 }
 
@@ -133,7 +153,7 @@ std::uint32_t maskOf(const Section& section, std::uint32_t otherwise) {
   if (value == nullptr) return otherwise;
   const std::string_view text = value->text;
   const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
-  return (hexadecimal ? number(text.substr(2), 16) : number(text)).value_or(otherwise);
+  return (hexadecimal ? number<std::uint32_t>(text.substr(2), 16) : number<std::uint32_t>(text)).value_or(otherwise);
 }
 
 template <class T>

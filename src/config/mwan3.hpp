@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,8 @@ struct Mwan3Interface {
 struct Mwan3Member {
   std::string name;
   std::string interface;
-  std::uint32_t metric = 1;
-  std::uint32_t weight = 1;
+  std::optional<std::int64_t> metric = 1;  ///< nothing: no number, so that mwan3 passes the member over
+  std::int64_t weight = 1;
   unsigned line = 0;
 };
 

@@ -9,7 +9,7 @@ namespace wgsteer::config {
 
 /// Everything about the rule that is not as its author thought: each with its line. All of them were seen in mwan3
 /// 2.11.16 and 2.12.2, which hands the options to iptables-restore, all rules of a family in one batch.
-void judge(const Mwan3Rule& rule, const Mwan3& mwan3, Problems& notes);
+void judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, Problems& notes);
 
 /// How messages call it: "rule 'wg_endpoint'".
 std::string called(const Mwan3Rule& rule);
@@ -19,5 +19,8 @@ bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer);
 
 /// It is about UDP from the port that the tunnel listens on: answers of a server.
 bool isForAnswers(const Mwan3Rule& rule, const NetifdInterface& tunnel);
+
+/// It is for what comes from some hosts or by some interface, which the router's own packets do not.
+bool namesSource(const Mwan3Rule& rule);
 
 }  // namespace wgsteer::config

@@ -122,6 +122,8 @@ std::string wrongWith(const OptionSchema& schema, const Value& value) {
   return {};
 }
 
+}  // namespace
+
 void checkOption(const OptionSchema& schema, const Option& option, Problems& problems) {
   const bool takesList = schema.type == addresses || schema.type == trackIps || schema.type == members;
   if (option.list && !takesList) {
@@ -133,6 +135,8 @@ void checkOption(const OptionSchema& schema, const Option& option, Problems& pro
     if (std::string what = wrongWith(schema, value); !what.empty())
       problems.add(value.line, option.name, std::move(what));
 }
+
+namespace {
 
 template <class Range>
 std::vector<std::string> namesOf(const Range& schemas, auto member) {

@@ -59,6 +59,9 @@ struct SectionName {
 };
 SectionName nameOf(const Section& section);
 
+/// Types and ranges of one option.
+void checkOption(const OptionSchema& schema, const Option& option, Problems& problems);
+
 /// Everything that can be said of sections one by one: unknown, missing or repeated options, types, ranges.
 void checkSections(const Sections& sections, Problems& problems);
 
