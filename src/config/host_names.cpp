@@ -134,9 +134,12 @@ void Collector::device(const std::string& name, const fs::path& path) {
     if (!isMasked(dropInPath)) files.push_back(dropInPath);
 
   NetdevReader reader;
+  bool whole = true;
   for (const fs::path& file : files) {
-    auto text = textOf(file);
-    if (!text && file == path) return;
+    // Whose device a drop-in is of is not known then; what it said before stays.
+    if (!whole) all_.errors.push_back({ErrorKind::config, 0, file.string() + ": does not count without " + name, {}});
+    auto text = whole ? textOf(file) : std::nullopt;
+    whole = whole && (text || file != path);
     if (!text) continue;
     reader.add(*text, file);
     wipe(*text);

@@ -135,6 +135,15 @@ TEST_F(Folders, ADropInMayNameTheDeviceAndAWrongOneIsSaid) {
       << all.errors[1].what;
 }
 
+TEST_F(Folders, WithoutTheFileItselfDropInsAreErrorsSoThatWhatTheySaidStays) {
+  fs::create_directories(root_ / "etc/a.netdev");
+  write("etc/a.netdev.d/1.conf", netdev("wg0", 'a', "a.example:1"));
+  EXPECT_EQ(hosts(), Hosts{});
+  const HostNames all = read();
+  ASSERT_EQ(all.errors.size(), 2U);
+  EXPECT_TRUE(all.errors[1].what.starts_with(std::string{root_ / "etc/a.netdev.d/1.conf"})) << all.errors[1].what;
+}
+
 TEST_F(Folders, OfTwoFilesOfOneDeviceNetworkdTakesTheFirstByName) {
   write("etc/80-b.netdev", netdev("wg0", 'a', "second.example:1"));
   write("run/10-a.netdev", netdev("wg0", 'a', "first.example:1"));
