@@ -36,6 +36,7 @@ class Tracker {
     const bool wentDown = !isNew && known->second.up && !link.up;
     const bool renamed = !isNew && known->second.name != link.name;
     const bool carrier = isNew || known->second.carrier != link.carrier;
+    if (renamed) rename(known->second.name, link.name);
     world_.links.insert_or_assign(link.index, link);
     if (!isNew && (!link.up || (carrier && !link.carrier))) removeNexthopsOf(world_, link.index, true);
     if (wentDown) loseIpv4(link.index);
@@ -140,6 +141,21 @@ class Tracker {
   }
 
  private:
+  /// What we know of our own past goes by names: a sysctl that we turned on would be the administrator's under another
+  /// one, and stay on for ever.
+  void rename(const IfName& before, const IfName& now) {
+    for (auto* sysctls : {&world_.adopted.sysctls, &observed_.sysctls}) {
+      std::set<Sysctl> renamed;
+      for (const Sysctl& sysctl : *sysctls)
+        renamed.insert({sysctl.kind, sysctl.device == before ? now : sysctl.device});
+      *sysctls = std::move(renamed);
+    }
+    auto slot = world_.adopted.wanSlots.extract(before);
+    if (slot.empty()) return;
+    slot.key() = now;
+    world_.adopted.wanSlots.insert(std::move(slot));
+  }
+
   /// Whose a tunnel's fwmark is depends on the rules that name it.
   static bool claimsMark(const Rule& rule) { return rule.mark.mask == 0xffffffff; }
 

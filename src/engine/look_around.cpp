@@ -18,7 +18,7 @@ constexpr std::chrono::nanoseconds kAtRest = std::chrono::seconds{3};
 
 bool Engine::timeToLook() const {
   const auto now = now_();
-  return !retryAfter_ && now - lookedAt_ >= lookPeriod_ && now - heardAt_ >= kAtRest;
+  return !lookAt_ && now - lookedAt_ >= lookPeriod_ && now - heardAt_ >= kAtRest;
 }
 
 void Engine::lookAround() {

@@ -134,11 +134,21 @@ TEST(Properties, PeersThatStayAsTheyWereAreNotPlannedAgain) {
   }
 }
 
+bool isLeftAlone(const Steering& steering, const Tunnel& tunnel, const Endpoint& endpoint) {
+  return std::ranges::any_of(steering.tunnels, [&](const TunnelView& view) {
+    return view.tunnel->name == tunnel.name && std::ranges::any_of(view.leftAlone, [&](const auto& peer) {
+             return tunnel.peers[peer.first].endpoint == endpoint;
+           });
+  });
+}
+
 TEST(Properties, APeersPacketNeverGoesFromTheRightWayIntoATunnel) {
   for (const auto seed : test::seeds(600)) {
     const Case made = caseOf(seed);
     if (made.desired == State{}) continue;  // nothing to steer over
+    const Steering steering = steer(made.config, made.world);
     forEachPeer(made.world, [&](const Tunnel& tunnel, const Endpoint& endpoint) {
+      if (isLeftAlone(steering, tunnel, endpoint)) return;
       State state = made.before;
       bool safe = !loops(made, state, tunnel, endpoint);
       for (const Change& change : made.plan.changes) {
@@ -153,6 +163,36 @@ TEST(Properties, APeersPacketNeverGoesFromTheRightWayIntoATunnel) {
                         << text(made);
     });
   }
+}
+
+bool isWan(const Steering& steering, const IfName& device) {
+  return std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.device == device; });
+}
+
+/// What was reached before is reached after; and what was not reached by a WAN goes where it went.
+TEST(Properties, WhatWasReachedOutsideATunnelIsNotReachedWorse) {
+  std::size_t judged = 0;
+  for (const auto seed : test::seeds(1500)) {
+    test::Random random{seed};
+    const World world = test::randomWorld(random);
+    const Steering steering = steer({}, world);
+    const State state = desire({}, world, steering);
+    if (state == State{}) continue;
+    forEachPeer(world, [&](const Tunnel& tunnel, const Endpoint& endpoint) {
+      const Packet bare{.destination = endpoint, .mark = tunnel.fwmark, .source = {}, .sourcePort = tunnel.listenPort};
+      const Walk before = explain({}, world, bare);
+      if (before.outcome != Outcome::device) return;
+      ++judged;
+      const Walk after = explain(state, world, outerPacket(state, tunnel, endpoint));
+      ASSERT_EQ(after.outcome, Outcome::device)
+          << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString() << " by " << before.device;
+      if (isWan(steering, before.device) && isWan(steering, after.device)) return;
+      ASSERT_EQ(after.device, before.device)
+          << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString();
+      ASSERT_EQ(after.gateway, before.gateway) << "seed " << seed;
+    });
+  }
+  EXPECT_GT(judged, 200U);
 }
 
 TEST(Properties, NoForeignRuleOrRouteIsEverTouched) {

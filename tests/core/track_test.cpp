@@ -346,5 +346,23 @@ TEST(Settle, GivesBackMarksAndSwitches) {
   EXPECT_EQ(picture.world.adopted.wanSlots.size(), 2U) << "numbers outlive a table that somebody flushed";
 }
 
+TEST(TrackLinks, ADeviceThatIsRenamedTakesWhatWeDidToItAlong) {
+  Picture picture;
+  picture.world = twoWans();
+  const State state = desire({}, picture.world);
+  settle(picture, diff(state, {}), state);
+  Link renamed = picture.world.links.at(kWan0);
+  const auto slot = picture.world.adopted.wanSlots.at("wan0");
+  renamed.name = "fiber";
+  EXPECT_TRUE(track(picture, LinkChanged{renamed}).relevant);
+  EXPECT_EQ(picture.world.adopted.wanSlots.at("fiber"), slot);
+  const Plan plan = diff(desire({}, picture.world), picture.observed);
+  for (const Change& change : plan.changes) EXPECT_FALSE(std::holds_alternative<SetSysctl>(change));
+  apply(picture.observed, plan);
+  EXPECT_TRUE(picture.observed.nft->table.changedSysctls.contains({SysctlKind::ignoreLinkdown4, "fiber"}));
+  const Plan flushed = diff(State{}, picture.observed);
+  EXPECT_EQ(std::ranges::count(flushed.changes, Change{SetSysctl{{SysctlKind::ignoreLinkdown4, "fiber"}, false}}), 1);
+}
+
 }  // namespace
 }  // namespace wgsteer

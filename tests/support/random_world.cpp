@@ -41,6 +41,7 @@ class Builder {
     const unsigned tunnels = random_.number(4);
     for (unsigned i = 0; i < tunnels; ++i) addTunnel("wg" + std::to_string(i), 90 + i);
     addForeignRules();
+    addSpecificRoutes();
     return std::move(world_);
   }
 
@@ -156,6 +157,24 @@ class Builder {
     rule = kernelRule(Family::v6, 1300, TableId{52});
     rule.protocol = 0;
     world_.rules.insert(rule);
+  }
+
+  /// Static routes behind LANs, host routes by WANs, routes into tunnels, and a `lookup local` that is not the first.
+  void addSpecificRoutes() {
+    for (const auto& [index, link] : world_.links) {
+      if (!link.up || !random_.chance(30)) continue;
+      const Family family = random_.chance(50) ? Family::v4 : Family::v6;
+      const std::uint8_t length = family == Family::v4 ? 24 : 64;
+      const Prefix prefix{addressAt(family, 200, 0), random_.chance(50) ? length : static_cast<std::uint8_t>(length - 8)};
+      const bool direct = world_.tunnels.contains(link.name);
+      const auto gateway = direct ? std::nullopt : std::optional{addressAt(family, 50, 254)};
+      world_.routes.insert(foreignRoute(prefix, index, gateway, random_.number(3)));
+    }
+    if (!random_.chance(20)) return;
+    for (const Family family : kFamilies) {
+      world_.rules.erase(kernelRule(family, 0, kLocalTable));
+      world_.rules.insert(kernelRule(family, 32765, kLocalTable));
+    }
   }
 
   Random& random_;
