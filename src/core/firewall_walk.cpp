@@ -2,6 +2,7 @@
 #include "firewall_walk.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace wgsteer::firewall {
@@ -73,6 +74,12 @@ void Walker::passBase(const Chain& base) {
     happened_.push_back({Happening::Kind::dropped, {&base, &base, nullptr}});
   if (!base.hook->routes || machine_.mark() == before) return;
   misrouted_ = isWrong() ? std::optional{lastSetter_} : std::nullopt;
+}
+
+bool Walker::isGone() const {
+  return std::ranges::any_of(happened_, [](const Happening& one) {
+    return one.kind == Happening::Kind::dropped || one.kind == Happening::Kind::rejected;
+  });
 }
 
 /// For certain, and somebody has made it so.

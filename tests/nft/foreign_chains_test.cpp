@@ -400,11 +400,6 @@ TEST_F(NftForeignChains, OfFirewalldAreFine) {
   expect({"IPv4", load, {}, world});
   world.tunnels.edit().at("wg0").peers = {peer(1, "[2001:db8:cafe::55]:51820")};
   expect({"IPv6", load, {}, world});
-  expect({"a server's port is closed",
-          load,
-          {"advice: table inet firewalld, chain filter_INPUT (input, priority 10): \"reject\" rejects what new peers "
-           "send"},
-          server()});
   // As firewalld had it before it looked with the mark.
   expect(
       {"without the mark",
