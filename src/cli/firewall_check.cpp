@@ -32,7 +32,7 @@ Finding unread(const Error& error) {
 }  // namespace
 
 std::vector<Finding> inspectFirewall(const Host& host) {
-  std::vector<Finding> findings = inspectUnknownTunnels(host.picture.world);
+  std::vector<Finding> findings = inspectUnknownTunnels(host.picture.world, steer(host.config, host.picture.world));
   auto firewall = nft::readForeignChains();
   if (!firewall) {
     findings.push_back(unread(firewall.error()));

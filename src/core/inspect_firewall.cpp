@@ -312,14 +312,16 @@ bool asksRoutes(const Firewall& firewall, const World& world) {
                              [&](const Chain& chain) { return strict || std::ranges::any_of(chain.rules, asks); });
 }
 
-std::vector<Finding> inspectUnknownTunnels(const World& world) {
+std::vector<Finding> inspectUnknownTunnels(const World& world, const Steering& steering) {
   std::vector<Finding> findings;
   for (const auto& [index, link] : world.links) {
     const bool hasDefault = std::ranges::any_of(world.routes, [&, own = index](const Route& route) {
       const bool wide = route.destination.length() <= 1 && route.type == RouteType::unicast;
       return wide && leadsTo(route, own);
     });
-    if (link.kind != "tun" || !link.pointToPoint || !hasDefault || world.tunnels.contains(link.name)) continue;
+    const bool known = world.tunnels.contains(link.name) || world.tunnelTroubles.contains(link.name) ||
+                       std::ranges::find(steering.wans, link.name, &Wan::device) != steering.wans.end();
+    if (link.kind != "tun" || !link.pointToPoint || !hasDefault || known) continue;
     findings.push_back({Severity::advice,
                         link.name + " is a TUN device with a default route that answers on no WireGuard socket",
                         "if it is a WireGuard in user space, see that its socket is in /var/run/wireguard and that "

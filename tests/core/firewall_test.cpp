@@ -210,18 +210,23 @@ TEST(FirewallLegacy, IsNamedWithTheCommandThatShowsIt) {
 }
 
 TEST(UnknownTunnels, AreTunDevicesWithADefaultRoute) {
+  const auto told = [](const World& of) { return inspectUnknownTunnels(of, steer({}, of)); };
   World world = twoWans();
   Link tun = link(IfIndex{12}, "tun0", "tun");
   tun.pointToPoint = true;
   world.links.emplace(tun.index, tun);
-  EXPECT_TRUE(inspectUnknownTunnels(world).empty()) << "without a default route";
+  EXPECT_TRUE(told(world).empty()) << "without a default route";
   world.routes.insert(route("0.0.0.0/0", tun.index));
-  ASSERT_EQ(inspectUnknownTunnels(world).size(), 1U);
-  EXPECT_EQ(inspectUnknownTunnels(world)[0].what,
-            "tun0 is a TUN device with a default route that answers on no WireGuard socket");
-  EXPECT_EQ(inspectUnknownTunnels(world)[0].severity, Severity::advice);
-  world.tunnels.edit().emplace("tun0", Tunnel{.name = "tun0", .peers = {}});
-  EXPECT_TRUE(inspectUnknownTunnels(world).empty()) << "it is one that we know";
+  ASSERT_EQ(told(world).size(), 1U);
+  EXPECT_EQ(told(world)[0].what, "tun0 is a TUN device with a default route that answers on no WireGuard socket");
+  EXPECT_EQ(told(world)[0].severity, Severity::advice);
+  Tunnel known;
+  known.name = "tun0";
+  world.tunnels.edit().emplace("tun0", known);
+  EXPECT_TRUE(told(world).empty()) << "it is one that we know";
+  world.tunnels.edit().erase("tun0");
+  world.tunnelTroubles.emplace("tun0", "tun0 does not answer");
+  EXPECT_TRUE(told(world).empty()) << "its trouble is told";
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ std::vector<Finding> inspectFirewall(const firewall::Firewall& firewall, const C
 /// Whether a chain or a filter of the kernel looks up where packets come from.
 bool asksRoutes(const firewall::Firewall& firewall, const World& world);
 
-/// Devices that may be tunnels which nobody can look into.
-std::vector<Finding> inspectUnknownTunnels(const World& world);
+/// Devices that may be tunnels which nobody can look into, WANs excepted (464XLAT).
+std::vector<Finding> inspectUnknownTunnels(const World& world, const Steering& steering);
 
 }  // namespace wgsteer
