@@ -75,7 +75,7 @@ held.listen(1)
 print("holds", flush=True)
 time.sleep(1000)'
   squatter=$started
-  await 5 'the name is taken' grep -q holds "$work/squatter"
+  await 20 'the name is taken' grep -q holds "$work/squatter"
 }
 
 case_a_stranger_has_the_name() {
@@ -102,7 +102,7 @@ held = [socket.socket(socket.AF_UNIX) for _ in range(40)]
 for each in held: each.connect("\0wgsteer")
 print("there", flush=True)
 time.sleep(1000)'
-  await 5 'they are there' grep -q there "$work/silent"
+  await 20 'they are there' grep -q there "$work/silent"
   check 'root gets in' has_line 'wgsteer runs' wgsteer status
 }
 
