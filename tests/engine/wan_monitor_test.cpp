@@ -31,28 +31,30 @@ class Monitoring : public test::OwnNetwork {
   void watch(const std::vector<std::string>& names) {
     const Config config = configOf(names);
     Steering steering;
-    for (const WanConfig& wan : config.wans) steering.wans.push_back({.name = wan.name, .device = wan.device});
+    for (const WanConfig& wan : config.wans) {
+      steering.wans.push_back({.name = wan.name, .device = wan.device});
+      steering.wans.back().link = &link_;
+    }
     monitor_.watch(config, steering);
   }
-  static World linked() {
-    World world;
-    world.links[IfIndex{7}] = Link{.index = IfIndex{7}, .name = kDevice, .up = true, .carrier = true};
-    return world;
-  }
+  static bool usable(const WanVerdicts& verdicts) { return verdicts.at(Family::v4).usable; }
+
+  const Link link_{.index = IfIndex{7}, .name = kDevice, .up = true, .carrier = true};
 
   os::EventLoop loop_{std::move(*os::EventLoop::create())};
   os::DirectoryWatches directories_{loop_};
   WanOverrides::ByName byHand_;
   std::function<void()> onChange_;
   std::vector<std::string> told_;
-  WanMonitor monitor_{loop_,
-                      directories_,
-                      byHand_,
-                      {.changed =
-                           [this](const auto&) {
-                             if (onChange_) onChange_();
-                           },
-                       .verdict = [this](const std::string& name, const WanVerdict&) { told_.push_back(name); }}};
+  WanMonitor monitor_{
+      loop_,
+      directories_,
+      byHand_,
+      {.changed =
+           [this](const auto&) {
+             if (onChange_) onChange_();
+           },
+       .verdict = [this](const std::string& name, const WanVerdicts&, const WanVerdicts&) { told_.push_back(name); }}};
 };
 
 TEST_F(Monitoring, WhoeverIsToldMayHaveOthersWatched) {
@@ -61,18 +63,18 @@ TEST_F(Monitoring, WhoeverIsToldMayHaveOthersWatched) {
   onChange_ = [&] {
     if (++changes == 1) watch({"b", "d"});
   };
-  monitor_.linksChanged(linked());
+  monitor_.actOnLook();
   EXPECT_GE(changes, 1);
-  monitor_.linksChanged(linked());
+  monitor_.actOnLook();
   EXPECT_TRUE(monitor_.verdicts().contains("d"));
   EXPECT_FALSE(monitor_.verdicts().contains("a"));
-  EXPECT_FALSE(monitor_.verdicts().at("d").usable) << "and they are";
+  EXPECT_FALSE(usable(monitor_.verdicts().at("d"))) << "and they are";
 }
 
 TEST_F(Monitoring, AnEndedWansTimerTellsNobody) {
   watch({"a"});
-  monitor_.linksChanged(linked());
-  EXPECT_FALSE(monitor_.verdicts().at("a").usable);
+  monitor_.actOnLook();
+  EXPECT_FALSE(usable(monitor_.verdicts().at("a")));
   onChange_ = [this] { watch({}); };
   byHand_["a"] = {.up = true, .reason = {}};
   monitor_.overridesChanged();
@@ -86,11 +88,11 @@ TEST_F(Monitoring, WhatCannotBeWatchedIsUsedAndTriedAgain) {
   const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest.get()) + 1, .rlim_max = before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
   watch({"a"});
-  monitor_.retry(linked());
-  EXPECT_TRUE(monitor_.verdicts().at("a").usable);
+  monitor_.retry();
+  EXPECT_TRUE(usable(monitor_.verdicts().at("a")));
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  monitor_.retry(linked());
-  EXPECT_FALSE(monitor_.verdicts().at("a").usable) << "it is probed now";
+  monitor_.retry();
+  EXPECT_FALSE(usable(monitor_.verdicts().at("a"))) << "it is probed now";
 }
 
 }  // namespace
