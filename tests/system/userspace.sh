@@ -55,7 +55,7 @@ case_processes_that_hang() {
   others_up 4
   others_hang
   await 5 'status says so' trouble_with other3
-  equal 'check finds each' 4 "$(wgsteer check | grep -c 'problem: wg show other.: its process does not answer')"
+  equal 'check finds each' 4 "$({ wgsteer check || true; } | grep -c 'problem: wg show other.: its process does not answer')"
   local slowest
   slowest=$(slowest_repair 8)
   note "the slowest of 8 repairs took $slowest ms"
