@@ -82,33 +82,31 @@ bool CommitGuard::allowsMark(Slot slot, std::optional<Family> family) const {
 }
 
 bool CommitGuard::allows(const Change& change) const {
-  return std::visit(Overload{
-                        [](const AddRoute&) { return true; },
-                        [this](const AddRule& added) {
-                          return !openTables_.contains({added.rule.family, added.rule.table});
-                        },
-                        [this](const SetTunnelMark& set) {
-                          const auto slot = slotOf(numbers_, set.mark);
-                          return !slot || allowsMark(*slot, std::nullopt);
-                        },
-                        // Without its record it would be taken for the administrator's own, and stay on for ever.
-                        [this](const SetSysctl& set) { return !set.on || !(noTable_ || unrecorded_.contains(set.sysctl)); },
-                        [this](const NftTransaction& transaction) {
-                          if (transaction.createTable) return true;
-                          return transaction.deleteTable ? stillOn_.empty() : !noTable_;
-                        },
-                        // Packets with that mark are still being made, or nothing has taken the rule's place.
-                        [this](const DeleteRule& deleted) {
-                          return !staleTable_ && !notGivenBack_.contains(Mark{deleted.rule.mark.value}) &&
-                                 !ruleless_.contains({deleted.rule.family, deleted.rule.mark});
-                        },
-                        // Below an open route there is still the closing one; below that one there is the main table.
-                        [this](const DeleteRoute& deleted) {
-                          return !closesTable(deleted.route) ||
-                                 !stillLedTo_.contains({deleted.route.family(), deleted.route.table});
-                        },
-                    },
-                    change);
+  return std::visit(
+      Overload{
+          [](const AddRoute&) { return true; },
+          [this](const AddRule& added) { return !openTables_.contains({added.rule.family, added.rule.table}); },
+          [this](const SetTunnelMark& set) {
+            const auto slot = slotOf(numbers_, set.mark);
+            return !slot || allowsMark(*slot, std::nullopt);
+          },
+          // Without its record it would be taken for the administrator's own, and stay on for ever.
+          [this](const SetSysctl& set) { return !set.on || !(noTable_ || unrecorded_.contains(set.sysctl)); },
+          [this](const NftTransaction& transaction) {
+            if (transaction.createTable) return true;
+            return transaction.deleteTable ? stillOn_.empty() : !noTable_;
+          },
+          // Packets with that mark are still being made, or nothing has taken the rule's place.
+          [this](const DeleteRule& deleted) {
+            return !staleTable_ && !notGivenBack_.contains(Mark{deleted.rule.mark.value}) &&
+                   !ruleless_.contains({deleted.rule.family, deleted.rule.mark});
+          },
+          // Below an open route there is still the closing one; below that one there is the main table.
+          [this](const DeleteRoute& deleted) {
+            return !closesTable(deleted.route) || !stillLedTo_.contains({deleted.route.family(), deleted.route.table});
+          },
+      },
+      change);
 }
 
 bool CommitGuard::allowsOp(const NftOp& op) const {
@@ -119,7 +117,8 @@ bool CommitGuard::allowsOp(const NftOp& op) const {
 
 NftTransaction CommitGuard::allowedPart(const NftTransaction& transaction, std::vector<NftOp>& withheld) const {
   NftTransaction part = transaction;
-  const auto kept = std::stable_partition(part.ops.begin(), part.ops.end(), [this](const NftOp& op) { return allowsOp(op); });
+  const auto kept =
+      std::stable_partition(part.ops.begin(), part.ops.end(), [this](const NftOp& op) { return allowsOp(op); });
   withheld.assign(kept, part.ops.end());
   part.ops.erase(kept, part.ops.end());
   return part;

@@ -126,8 +126,8 @@ std::string describeOp(const NftOp& op) {
           },
           [&](const NftFlow& flow) {
             const Endpoint& endpoint = flow.flow.endpoint;
-            const std::string key = endpoint.address.toString() + " . " + number(endpoint.port) + " . " +
-                                    number(flow.flow.sourcePort);
+            const std::string key =
+                endpoint.address.toString() + " . " + number(endpoint.port) + " . " + number(flow.flow.sourcePort);
             const std::string verdict = flow.policy ? "goto policy_" + number(flow.policy->value) : "return";
             return element(add, "flow" + std::string{suffix(endpoint.address.family())}, mapped(add, key, verdict));
           },
@@ -136,7 +136,8 @@ std::string describeOp(const NftOp& op) {
           [&](const NftForeignMark& foreign) { return element(add, "foreign_mark", hex(foreign.mark.value)); },
           [&](const NftOwnMark& own) {
             return element(add, "own_mark", hex(own.mark.value)) +
-                   (own.keptOut ? "; " + element(add, "kept_out", mapped(add, hex(own.mark.value), "goto tunnels")) : "");
+                   (own.keptOut ? "; " + element(add, "kept_out", mapped(add, hex(own.mark.value), "goto tunnels"))
+                                : "");
           },
           [&](const NftSysctl& changed) {
             return element(add, memoryOf(changed.sysctl.kind), quoted(changed.sysctl.device));

@@ -36,10 +36,10 @@ Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint
   return route;
 }
 
-/// A gateway is marked onlink: the kernel then takes our word for it instead of looking it up through all rules, and the
-/// order in which address and route arrive is no matter. Not so in IPv6 (6.18, ip6_route_check_nh_onlink): there it is
-/// looked up in main all the same, and refused where a tunnel's routes have it; without the flag it is looked up in the
-/// route's own table, where onLinkRoute() has put it.
+/// A gateway is marked onlink: the kernel then takes our word for it instead of looking it up through all rules, and
+/// the order in which address and route arrive is no matter. Not so in IPv6 (6.18, ip6_route_check_nh_onlink): there it
+/// is looked up in main all the same, and refused where a tunnel's routes have it; without the flag it is looked up in
+/// the route's own table, where onLinkRoute() has put it.
 bool wantsOnlink(const NextHop& hop) {
   return hop.gateway && (hop.gateway->family() == Family::v4 || hop.gateway->isLinkLocal());
 }
@@ -63,8 +63,9 @@ Route mirrored(const World& world, const Route& original, TableId table, std::ui
   return route;
 }
 
-/// Endpoints and flows of all tunnels. An endpoint does not tell a tunnel from another one that goes to the same server:
-/// where two have one in common, or a peer has a way of its own, packets are told apart by the port that they come from.
+/// Endpoints and flows of all tunnels. An endpoint does not tell a tunnel from another one that goes to the same
+/// server: where two have one in common, or a peer has a way of its own, packets are told apart by the port that they
+/// come from.
 class EndpointBook {
  public:
   std::map<Endpoint, std::optional<Slot>> endpoints;
@@ -203,7 +204,8 @@ class Desire {
     for (const auto& [index, link] : world_.links)
       if (isInside(link) && !isWan(link)) lans_.push_back(&link);
     for (const Route& route : world_.routes) {
-      if (!isDeliberate(route) || isLinkLocalPrefix(route.destination) || route.destination.address().isMulticast()) continue;
+      if (!isDeliberate(route) || isLinkLocalPrefix(route.destination) || route.destination.address().isMulticast())
+        continue;
       const auto isInsideHere = [&](const Link& link) { return isInside(link); };
       if (!allHops(world_, route, isInsideHere) || maybeTheInternet(route)) continue;
       const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
@@ -243,33 +245,42 @@ class Desire {
       if (wan.link != nullptr && wan.link->up && !members.contains(i)) addOnLink(*wan.link, family, table, kLanMetric);
     }
     for (const Route* route : byRouters_)
-      if (route->family() == family) addGatewayed(*route, table, kLanMetric);
+      if (route->family() == family) addGatewayed(*route, table, metricAsInMain(*route));
   }
 
   /// A route with gateways, and in IPv6 where these are.
-  void addGatewayed(const Route& route, TableId table, std::uint32_t metric) { addWithGateways(mirrored(world_, route, table, metric)); }
+  void addGatewayed(const Route& route, TableId table, std::uint32_t metric) {
+    addWithGateways(mirrored(world_, route, table, metric));
+  }
 
   void addWithGateways(Route route) {
     for (const NextHop& hop : route.hops) {
       if (!hop.gateway || hop.onlink || hop.gateway->family() != Family::v6 || route.family() != Family::v6) continue;
       const Prefix host = Prefix::host(*hop.gateway);
       const bool known = std::ranges::any_of(state_.routes, [&](const Route& there) {
-        return there.table == route.table && there.destination.contains(*hop.gateway) && !there.destination.isDefault() &&
-               there.hops.size() == 1 && there.hops.front() == NextHop{.device = hop.device, .gateway = {}};
+        return there.table == route.table && there.destination.contains(*hop.gateway) &&
+               !there.destination.isDefault() && there.hops.size() == 1 &&
+               there.hops.front() == NextHop{.device = hop.device, .gateway = {}};
       });
       if (!known) addRoute(onLinkRoute(route.table, host, hop.device, route.metric));
     }
     addRoute(std::move(route));
   }
 
+  /// One more, so that 0 has a place: the order among routes to one destination is main's.
+  static std::uint32_t metricAsInMain(const Route& route) { return std::min(route.metric, kLanMetric - 0x1000) + 1; }
+
   /// Routes of main that choose a WAN for somebody in particular, as long as that WAN can be used. They go before
   /// metrics. netifd's host routes to endpoints are none: it makes one for each, by a WAN chosen once and for ever.
   void addRoutesBy(const Wan& wan, Family family, TableId table, bool evenUnusable) {
-    if (wan.link == nullptr || wan.secondary || (!evenUnusable && !wan.eligible(family))) return;
+    if (wan.link == nullptr || wan.secondary) return;
+    // Not asked: whether it has a default route or an address as well.
+    const bool works = wan.link->up && wan.link->carrier && !wan.down.contains(family);
+    if (!works && !evenUnusable) return;
     for (const Route* route : byWans_) {
       const auto isThis = [&](const Link& link) { return &link == wan.link; };
       if (route->family() != family || !allHops(world_, *route, isThis) || isNetifdsHostRoute(*route)) continue;
-      addGatewayed(*route, table, std::min(route->metric, kLanMetric - 0x1000) + 1);
+      addGatewayed(*route, table, metricAsInMain(*route));
     }
   }
 
@@ -374,8 +385,8 @@ class Desire {
       std::uint32_t before = first;
       for (const Rule& rule : world_.rules) {
         if (rule.family != family || rule.priority == 0 || rule.priority >= before) continue;
-        const bool takes = std::ranges::any_of(
-            nft().ownMarks, [&](const auto& own) { return takesEverythingWith(rule, own.first); });
+        const bool takes =
+            std::ranges::any_of(nft().ownMarks, [&](const auto& own) { return takesEverythingWith(rule, own.first); });
         if (takes) before = rule.priority;
       }
       if (before == first || before <= kJumpFloor) continue;
@@ -404,7 +415,8 @@ class Desire {
     nft().wans.emplace(wan.device, wan.slot);
     if (wan.link == nullptr) return;
     for (const InterfaceAddress& own : world_.addresses)
-      if (!own.tentative && (own.device == wan.link->index || isNeutral(own))) nft().addresses.emplace(wan.device, own.address);
+      if (!own.tentative && (own.device == wan.link->index || isNeutral(own)))
+        nft().addresses.emplace(wan.device, own.address);
     for (const auto& [family, address] : wan.source) {
       nft().addresses.emplace(wan.device, address);  // not always one of its own
       nft().sources.emplace(std::pair{wan.device, family}, address);
@@ -558,8 +570,8 @@ class Desire {
 
   bool canBeSteered(const Endpoint& endpoint) const {
     const Address& address = endpoint.address;
-    return isSteered(address.family()) && endpoint.port != 0 && !address.isUnspecified() && !address.isLoopback() && !address.isLinkLocal() &&
-           !address.isMulticast();
+    return isSteered(address.family()) && endpoint.port != 0 && !address.isUnspecified() && !address.isLoopback() &&
+           !address.isLinkLocal() && !address.isMulticast();
   }
 
   const Config& config_;

@@ -176,10 +176,8 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
     NftTable first = desired->table;
     // Tunnels may still have marks of the old table, until they are given theirs.
     if (observed) first.ownMarks.insert(observed->table.ownMarks.begin(), observed->table.ownMarks.end());
-    steps.main = NftTransaction{.deleteTable = observed.has_value(),
-                                .createTable = true,
-                                .layout = desired->layout,
-                                .ops = nftOps(first, {})};
+    steps.main = NftTransaction{
+        .deleteTable = observed.has_value(), .createTable = true, .layout = desired->layout, .ops = nftOps(first, {})};
     auto rest = nftOps(desired->table, first);
     if (!rest.empty()) steps.afterRoutes = NftTransaction{.layout = desired->layout, .ops = std::move(rest)};
     return steps;

@@ -32,7 +32,8 @@ bool allHops(const World& world, const Route& route, Is is) {
 /// space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything and is deliberate about nothing.
 std::vector<Route> routesIntoTunnels(const World& world);
 
-/// Whether main sends the whole Internet into tunnels by routes that are longer than a default's, halves of it or pieces.
+/// Whether main sends the whole Internet into tunnels by routes that are longer than a default's, halves of it or
+/// pieces.
 bool tunnelHasTheWorld(const World& world, Family family);
 
 /// The tunnel that main leads a peer's packets into on purpose, and by which route; none if it does not. A peer of the

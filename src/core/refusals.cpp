@@ -52,7 +52,8 @@ void Refusals::learn(const Plan& plan, const CommitReport& report, Time now) {
     const Refusal* known = find(result.change);
     const Time delay = known == nullptr ? kFirstDelay : std::min(2 * known->delay, kLongestDelay);
     const Error& error = result.status.error();
-    current.push_back({result.change, error.kind, error.kernelSays.empty() ? error.what : error.kernelSays, delay, now + delay});
+    current.push_back(
+        {result.change, error.kind, error.kernelSays.empty() ? error.what : error.kernelSays, delay, now + delay});
   }
   for (Refusal& known : refused_) {
     if (std::ranges::find(plan.heldBack, known.change) != plan.heldBack.end()) current.push_back(std::move(known));

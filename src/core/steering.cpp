@@ -58,8 +58,8 @@ bool isOfTunnel(const World& world, const InterfaceAddress& own) {
 }
 
 /// Whether a default route of this WAN names an address that another device has: by its `src`, wherever that address is
-/// (lo, a bridge), or by the delegated prefix that it is for (`from`), of which the WAN itself has no address (netifd and
-/// dhcpcd, with a LAN behind). A tunnel's address is never meant.
+/// (lo, a bridge), or by the delegated prefix that it is for (`from`), of which the WAN itself has no address (netifd
+/// and dhcpcd, with a LAN behind). A tunnel's address is never meant.
 bool namesSource(const World& world, const std::vector<Route>& defaults, const InterfaceAddress& own) {
   return !isOfTunnel(world, own) && std::ranges::any_of(defaults, [&](const Route& route) {
     return route.preferredSource == own.address || (!route.source.isDefault() && route.source.contains(own.address));
@@ -91,12 +91,13 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
   return chosen->address;
 }
 
-/// A WAN with a link-local address alone, and the delegated prefix on a LAN: what leaves has an address of that LAN. Left
-/// to itself, the kernel takes the address that is most like the destination's, a tunnel's as well.
+/// A WAN with a link-local address alone, and the delegated prefix on a LAN: what leaves has an address of that LAN.
+/// Left to itself, the kernel takes the address that is most like the destination's, a tunnel's as well.
 std::optional<Address> sourceBehind(const World& world, const std::vector<Wan>& wans) {
   const InterfaceAddress* chosen = nullptr;
   const auto isOfWan = [&](const InterfaceAddress& own) {
-    return std::ranges::any_of(wans, [&](const Wan& wan) { return wan.link != nullptr && wan.link->index == own.device; });
+    return std::ranges::any_of(wans,
+                               [&](const Wan& wan) { return wan.link != nullptr && wan.link->index == own.device; });
   };
   const auto rank = [](const InterfaceAddress& own) {
     return std::tuple{own.deprecated, own.address.isUniqueLocal(), own.temporary};
@@ -209,8 +210,8 @@ std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const std::set<Slot>
   return slot;
 }
 
-/// Where an unmarked packet would come upon this default route: the main table's before all others, which count only when
-/// main has none (UniFi, networkd's RouteTable=), and of these the one that a rule for all packets leads to.
+/// Where an unmarked packet would come upon this default route: the main table's before all others, which count only
+/// when main has none (UniFi, networkd's RouteTable=), and of these the one that a rule for all packets leads to.
 std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
   if (route.table == kMainTable) return 0;
   std::optional<std::uint32_t> best;
@@ -287,8 +288,8 @@ void rankFoundWans(const World& world, std::vector<Wan>& wans) {
   }
 }
 
-/// Takes default routes by another gateway than the first out of a WAN's. Not those of router advertisements: the kernel
-/// itself finds out which of the routers is there.
+/// Takes default routes by another gateway than the first out of a WAN's. Not those of router advertisements: the
+/// kernel itself finds out which of the routers is there.
 std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
   constexpr std::uint8_t kByKernel = 2;
   constexpr std::uint8_t kByRouterAdvertisement = 9;
@@ -297,8 +298,8 @@ std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
   std::vector<Route> others;
   std::erase_if(routes, [&](const Route& route) {
     const auto& gateway = route.hops.front().gateway;
-    const bool advertised = route.protocol == kByRouterAdvertisement ||
-                            (route.family() == Family::v6 && route.protocol == kByKernel);
+    const bool advertised =
+        route.protocol == kByRouterAdvertisement || (route.family() == Family::v6 && route.protocol == kByKernel);
     if (!first || !gateway || gateway == first || route.hops.size() > 1 || route.table != table ||
         !route.source.isDefault() || advertised)
       return false;
@@ -308,8 +309,8 @@ std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
   return others;
 }
 
-/// A second gateway on one device (two routers in one subnet) is a WAN of its own, as long as there is a route by it: it
-/// has a table, but nothing that comes in by it can be told from what comes in by the first.
+/// A second gateway on one device (two routers in one subnet) is a WAN of its own, as long as there is a route by it:
+/// it has a table, but nothing that comes in by it can be told from what comes in by the first.
 void addSecondGateways(const Config& config, const World& world, std::vector<Wan>& wans) {
   std::map<std::string, Wan> seconds;
   for (Wan& wan : wans)
@@ -552,8 +553,8 @@ std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
 
 bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
   return numbers.isOurs(mark) && std::ranges::none_of(world.rules, [&](const Rule& rule) {
-    return rule.mark == MarkMatch{mark.value, 0xffffffff};
-  });
+           return rule.mark == MarkMatch{mark.value, 0xffffffff};
+         });
 }
 
 bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
@@ -635,8 +636,8 @@ void PlanMemory::recall(const Config& config, const World& world) {
 
 namespace {
 
-/// A family is left alone in which there is no WAN, but main leads to the Internet by something else that is no tunnel: a
-/// translator of IPv4 over IPv6 (464XLAT), a router in the LAN. Closing it would cut off what was reached before.
+/// A family is left alone in which there is no WAN, but main leads to the Internet by something else that is no tunnel:
+/// a translator of IPv4 over IPv6 (464XLAT), a router in the LAN. Closing it would cut off what was reached before.
 bool isSteered(const World& world, const Steering& steering, Family family) {
   if (std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); })) return true;
   if (tunnelHasTheWorld(world, family)) return true;
@@ -652,16 +653,16 @@ bool isSteered(const World& world, const Steering& steering, Family family) {
 void noteFamilies(const World& world, Steering& steering) {
   for (const Family family : kFamilies) {
     // A kernel that was started without IPv6 refuses its rules.
-    const bool exists = family == Family::v4 || std::ranges::any_of(world.links, [](const auto& entry) {
-                          return entry.second.hasIpv6;
-                        });
+    const bool exists = family == Family::v4 ||
+                        std::ranges::any_of(world.links, [](const auto& entry) { return entry.second.hasIpv6; });
     if (!exists) continue;
     if (isSteered(world, steering, family))
       steering.families.push_back(family);
     else if (!steering.wans.empty())
-      steering.notes.push_back(std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
-                               " is left alone: no WAN has a default route of it, but another device has; name that one "
-                               "in a [[wan]] section to steer by it");
+      steering.notes.push_back(
+          std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
+          " is left alone: no WAN has a default route of it, but another device has; name that one "
+          "in a [[wan]] section to steer by it");
   }
 }
 

@@ -34,6 +34,7 @@ class Tracker {
     if (known != world_.links.end() && known->second == link) return {};
     const bool isNew = known == world_.links.end();
     const bool wentDown = !isNew && known->second.up && !link.up;
+    const bool mayBeNewTunnel = !isNew && link.kind == "tun" && (known->second.kind != "tun" || !known->second.up);
     const bool renamed = !isNew && known->second.name != link.name;
     const bool carrier = isNew || known->second.carrier != link.carrier;
     if (renamed) rename(known->second.name, link.name);
@@ -42,9 +43,8 @@ class Tracker {
     if (wentDown) loseIpv4(link.index);
     Tracked tracked{.relevant = true, .carrier = carrier};
     // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet: in user space it is one
-    // when it has a socket.
-    const bool mayBeTunnel = isTunnel(world_, link) || link.kind == "tun";
-    tracked.stale.tunnels = isNew || renamed || (mayBeTunnel && link.up);
+    // when it has a socket. Not at every change: a TAP may be a WAN, whose failover would wait for tunnels to be read.
+    tracked.stale.tunnels = isNew || renamed || ((mayBeNewTunnel || isTunnel(world_, link)) && link.up);
     // What the kernel has really taken away with the link is read from our own tables, a handful of routes.
     tracked.stale.ownRoutes = wentDown;
     return tracked;
@@ -144,16 +144,9 @@ class Tracker {
   /// What we know of our own past goes by names: a sysctl that we turned on would be the administrator's under another
   /// one, and stay on for ever.
   void rename(const IfName& before, const IfName& now) {
-    for (auto* sysctls : {&world_.adopted.sysctls, &observed_.sysctls}) {
-      std::set<Sysctl> renamed;
-      for (const Sysctl& sysctl : *sysctls)
-        renamed.insert({sysctl.kind, sysctl.device == before ? now : sysctl.device});
-      *sysctls = std::move(renamed);
-    }
-    auto slot = world_.adopted.wanSlots.extract(before);
-    if (slot.empty()) return;
-    slot.key() = now;
-    world_.adopted.wanSlots.insert(std::move(slot));
+    world_.renamed[before] = now;
+    if (observed_.nft) adopt(world_, observed_.nft->table);
+    observed_.sysctls = underPresentNames(world_, observed_.sysctls);
   }
 
   /// Whose a tunnel's fwmark is depends on the rules that name it.
@@ -293,9 +286,33 @@ void settleSysctl(World& world, const SetSysctl& set) {
 
 }  // namespace
 
+std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls) {
+  std::set<Sysctl> present;
+  for (const Sysctl& sysctl : sysctls) {
+    const auto renamed = world.renamed.find(sysctl.device);
+    present.insert({sysctl.kind, renamed == world.renamed.end() ? sysctl.device : renamed->second});
+  }
+  return present;
+}
+
+void adopt(World& world, const NftTable& table) {
+  world.adopted = {.wanSlots = table.wans, .sysctls = underPresentNames(world, table.changedSysctls)};
+  for (const auto& [before, now] : world.renamed) {
+    auto slot = world.adopted.wanSlots.extract(before);
+    if (slot.empty()) continue;
+    slot.key() = now;
+    world.adopted.wanSlots.insert(std::move(slot));
+  }
+}
+
 Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{picture}, event); }
 
 namespace {
+
+bool hasName(const NftTable& table, const IfName& device) {
+  return table.wans.contains(device) ||
+         std::ranges::find(table.changedSysctls, device, &Sysctl::device) != table.changedSysctls.end();
+}
 
 /// What follows from changes for the world, once they are in the observed state.
 void settleWorld(Picture& picture, const std::vector<Change>& made) {
@@ -305,8 +322,9 @@ void settleWorld(Picture& picture, const std::vector<Change>& made) {
   }
   // Without a table of ours (somebody flushed the ruleset), what we know of our past is kept in mind until it is back.
   if (!picture.observed.nft) return;
-  picture.world.adopted.wanSlots = picture.observed.nft->table.wans;
-  picture.world.adopted.sysctls = picture.observed.nft->table.changedSysctls;
+  const NftTable& table = picture.observed.nft->table;
+  std::erase_if(picture.world.renamed, [&](const auto& names) { return !hasName(table, names.first); });
+  adopt(picture.world, table);
 }
 
 }  // namespace

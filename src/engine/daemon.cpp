@@ -138,7 +138,8 @@ class Daemon {
     os::serviceNotify("READY=1");
   }
 
-  /// What cannot be steered as asked, or is left alone: told when it comes to be so, and again when it was not so between.
+  /// What cannot be steered as asked, or is left alone: told when it comes to be so, and again when it was not so
+  /// between.
   void tellNews(const Steering& steering) {
     std::set<std::string> current;
     for (const std::string& problem : steering.problems)

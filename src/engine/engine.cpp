@@ -309,8 +309,8 @@ bool Engine::convergeOnce() {
   return lookInto(committed.report) || otherRoutes;
 }
 
-/// Has the kernel tell of those foreign routes alone that a plan may depend on, which are others when the WANs are. True
-/// when there are other routes to plan with.
+/// Has the kernel tell of those foreign routes alone that a plan may depend on, which are others when the WANs are.
+/// True when there are other routes to plan with.
 bool Engine::attend(const Steering& steering) {
   World& world = picture_.world;
   RouteInterest interest{.uplinks = {}, .leftOut = world.leftOut};
@@ -377,8 +377,8 @@ void Engine::tell(const Plan& plan, const Committed& committed) {
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
-/// What could not be read is read again, more and more rarely while that fails as well; what else fails meanwhile does not
-/// put it off.
+/// What could not be read is read again, more and more rarely while that fails as well; what else fails meanwhile does
+/// not put it off.
 void Engine::scheduleLook() {
   if (trigger_ == Trigger::retry)
     backOff_ = std::min(backOff_ * 2, kLongestRetry);
@@ -417,6 +417,8 @@ Result<Picture> Engine::lookAnew() {
   World& world = seen->world;
   world.parked = picture_.world.parked;
   world.refusedRoutes = picture_.world.refusedRoutes;
+  world.renamed = picture_.world.renamed;
+  if (seen->observed.nft) adopt(world, seen->observed.nft->table);
   world.named = picture_.world.named;
   world.wansDown = picture_.world.wansDown;
   world.stalled = picture_.world.stalled;

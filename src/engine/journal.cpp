@@ -109,7 +109,8 @@ void Journal::stalled(const StallNews& news) {
 }
 
 /// The same line for the log and for `monitor`.
-void Journal::tell(const char* kind, const std::string& subject, const std::string& line, Json details, LogLevel level) {
+void Journal::tell(const char* kind, const std::string& subject, const std::string& line, Json details,
+                   LogLevel level) {
   throttle_.offer(std::string{kind} + " " + subject, line, os::monotonicNow(),
                   level == LogLevel::warn ? log::warn : log::info);
   details["text"] = line;

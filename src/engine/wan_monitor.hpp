@@ -105,8 +105,8 @@ class WanMonitor {
   std::vector<WanConfig> wans_;
   std::map<std::string, Mark> marks_;  ///< of the WANs, by name
   std::uint32_t markMask_ = 0;
-  std::map<std::string, Seen> seen_;  ///< of the WANs, by name
-  bool looked_ = false;               ///< since actOnLook()
+  std::map<std::string, Seen> seen_;            ///< of the WANs, by name
+  bool looked_ = false;                         ///< since actOnLook()
   std::vector<std::shared_ptr<Judge>> judges_;  ///< a handler that ends one holds it for as long as it runs
   std::unique_ptr<health::Mwan3Watch> mwan3_;
   std::map<std::string, std::string> missing_;  ///< what could not be watched, and why, as said last

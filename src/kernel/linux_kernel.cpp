@@ -16,7 +16,7 @@ namespace {
 std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
   std::set<Sysctl> on;
   if (!picture.observed.nft) return on;
-  for (const Sysctl& sysctl : picture.observed.nft->table.changedSysctls) {
+  for (const Sysctl& sysctl : underPresentNames(picture.world, picture.observed.nft->table.changedSysctls)) {
     const Link* link = picture.world.linkNamed(sysctl.device);
     if (link != nullptr && link->sysctls.contains(sysctl.kind)) on.insert(sysctl);
   }
@@ -201,11 +201,7 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   picture.observed.nft = std::move(found->ours);
   picture.world.foreignTable = found->foreign;
   picture.observed.sysctls = sysctlsThatAreOn(picture);
-  picture.world.adopted = {};
-  if (picture.observed.nft) {
-    picture.world.adopted.wanSlots = picture.observed.nft->table.wans;
-    picture.world.adopted.sysctls = picture.observed.nft->table.changedSysctls;
-  }
+  adopt(picture.world, picture.observed.nft ? picture.observed.nft->table : NftTable{});
   return {};
 }
 

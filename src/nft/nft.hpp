@@ -17,8 +17,8 @@
 
 #include "channel.hpp"
 #include "events.hpp"
-#include "snapshot.hpp"
 #include "os/fd.hpp"
+#include "snapshot.hpp"
 
 namespace wgsteer::nft {
 

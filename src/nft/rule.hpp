@@ -17,17 +17,17 @@ class Rule {
  public:
   Rule() : rule_(newRule()) {}
 
-  Rule& isUdp();                     ///< meta l4proto udp
-  Rule& isFamily(Family family);     ///< meta nfproto ipv4
-  Rule& noneOf(std::uint32_t mask);  ///< meta mark & MASK == 0
-  Rule& anyOf(std::uint32_t mask);   ///< meta mark & MASK != 0
-  Rule& hasMark(MarkMatch mark);     ///< meta mark & MASK == VALUE
-  Rule& cameIn();                    ///< iif != 0: not sent by this host
-  Rule& markIn(const char* set);                            ///< meta mark @set
-  Rule& markNotIn(const char* set);                    ///< meta mark != @set
+  Rule& isUdp();                                        ///< meta l4proto udp
+  Rule& isFamily(Family family);                        ///< meta nfproto ipv4
+  Rule& noneOf(std::uint32_t mask);                     ///< meta mark & MASK == 0
+  Rule& anyOf(std::uint32_t mask);                      ///< meta mark & MASK != 0
+  Rule& hasMark(MarkMatch mark);                        ///< meta mark & MASK == VALUE
+  Rule& cameIn();                                       ///< iif != 0: not sent by this host
+  Rule& markIn(const char* set);                        ///< meta mark @set
+  Rule& markNotIn(const char* set);                     ///< meta mark != @set
   Rule& goByMark(std::uint32_t mask, const char* map);  ///< meta mark & MASK vmap @map
-  Rule& inputNotIn(const char* set);  ///< iifname != @set
-  Rule& outputIn(const char* set);    ///< oifname @set
+  Rule& inputNotIn(const char* set);                    ///< iifname != @set
+  Rule& outputIn(const char* set);                      ///< oifname @set
   /// iifname . ip daddr @set
   Rule& destinationOf(const char* set, Family family);
   /// oifname . ip saddr != @set

@@ -79,8 +79,8 @@ std::uint32_t setFlags(const SetShape& shape) {
 
 namespace {
 
-/// Packets that are marked neither by us nor by the owner of a tunnel are not WireGuard's. Most have no mark at all, and
-/// are let go first.
+/// Packets that are marked neither by us nor by the owner of a tunnel are not WireGuard's. Most have no mark at all,
+/// and are let go first.
 void leaveUnmarked(Chain& chain, const Numbers& numbers) {
   chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn("foreign_mark").thenReturn();
 }
@@ -97,8 +97,8 @@ Chain sourceChain(const Numbers& numbers) {
   return chain;
 }
 
-/// A peer with a way of its own whatever the mark; any other only without one, and if it looks like WireGuard: what other
-/// programs send to the same server is theirs.
+/// A peer with a way of its own whatever the mark; any other only without one, and if it looks like WireGuard: what
+/// other programs send to the same server is theirs.
 void goByPeers(Chain& chain, const Numbers& numbers) {
   chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByFlow("flow4", Family::v4);
   chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByFlow("flow6", Family::v6);

@@ -288,9 +288,8 @@ Flow flowIn(const Bytes& key, Family family) {
 }
 
 Family familyOf(SetId set) {
-  const bool v6 =
-      set == SetId::address6 || set == SetId::source6 || set == SetId::policySource6 || set == SetId::endpoint6 ||
-      set == SetId::flow6;
+  const bool v6 = set == SetId::address6 || set == SetId::source6 || set == SetId::policySource6 ||
+                  set == SetId::endpoint6 || set == SetId::flow6;
   return v6 ? Family::v6 : Family::v4;
 }
 

@@ -206,8 +206,8 @@ TYPED_TEST(Contract, NoMarkIsSetWithoutItsRule) {
   EXPECT_TRUE(report.failed.empty()) << "it was not even tried";
 }
 
-/// Each change of a plan in turn is held back, as after a refusal: what was made is what is there, nothing that relies on
-/// it is, and the next plan completes it. The model and the kernel agree, for both are held to the same.
+/// Each change of a plan in turn is held back, as after a refusal: what was made is what is there, nothing that relies
+/// on it is, and the next plan completes it. The model and the kernel agree, for both are held to the same.
 TYPED_TEST(Contract, WhateverIsHeldBackTheRestIsMadeAndTold) {
   TypeParam kernel;
   Choice choice{19};

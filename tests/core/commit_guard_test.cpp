@@ -69,9 +69,8 @@ TEST_F(Guard, ATableThatIsNotClosedHasNoRuleAndItsMarkIsNotGiven) {
            added->route.family() == Family::v4;
   };
   attempt(plan, state, refuses);
-  EXPECT_TRUE(std::ranges::none_of(state.rules, [&](const Rule& rule) {
-    return rule.family == Family::v4 && rule.table == policyTable;
-  }));
+  EXPECT_TRUE(std::ranges::none_of(
+      state.rules, [&](const Rule& rule) { return rule.family == Family::v4 && rule.table == policyTable; }));
   EXPECT_TRUE(state.tunnelMarks.empty());
   ASSERT_TRUE(state.nft);
   EXPECT_TRUE(state.nft->table.endpoints.empty()) << "an element would give the mark as well";
@@ -134,10 +133,11 @@ TEST_F(Guard, WhatWillPassByItselfIsNotTakenApart) {
 
 TEST_F(Guard, ATunnelThatKeepsItsMarkKeepsTheRuleForIt) {
   state = desired;
-  const CommitReport report = attempt(diff({}, desired), state,
-                                      [](const Change& change) { return std::holds_alternative<SetTunnelMark>(change); });
+  const CommitReport report = attempt(
+      diff({}, desired), state, [](const Change& change) { return std::holds_alternative<SetTunnelMark>(change); });
   EXPECT_FALSE(report.ok());
-  EXPECT_EQ(std::ranges::count(state.rules, Mark{0xf0000000}, [](const Rule& rule) { return Mark{rule.mark.value}; }), 2);
+  EXPECT_EQ(std::ranges::count(state.rules, Mark{0xf0000000}, [](const Rule& rule) { return Mark{rule.mark.value}; }),
+            2);
   EXPECT_TRUE(std::ranges::any_of(state.routes, [](const Route& route) {
     return route.metric == kClosingMetric && route.table == TableId{kPolicyTableBase + 15};
   })) << "below it is the main table";

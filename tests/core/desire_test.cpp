@@ -68,9 +68,10 @@ TEST(Desire, HasNoIpv6RulesOnAKernelWithoutIpv6) {
 TEST(Tables, OfAWanHaveItsPrefixesItsDefaultAndAClosingRoute) {
   const World world = twoWans();
   const State state = desire({}, world);
-  EXPECT_EQ(table(state, world, kFirstWan, Family::v4),
-            (Lines{"default via 192.0.2.1 dev wan0 onlink metric 1", "unreachable default metric 4294967295",
-                   "192.0.2.0/24 dev wan0 scope link metric 1", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
+  EXPECT_EQ(
+      table(state, world, kFirstWan, Family::v4),
+      (Lines{"default via 192.0.2.1 dev wan0 onlink metric 1", "unreachable default metric 4294967295",
+             "192.0.2.0/24 dev wan0 scope link metric 1", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
   EXPECT_EQ(table(state, world, kFirstWan, Family::v6),
             (Lines{"default via 2001:db8:10::1 dev wan0 metric 1", "unreachable default metric 4294967295",
                    "2001:db8:10::/64 dev wan0 metric 1", "2001:db8:20::/64 dev wan1 metric 4294967280"}));
@@ -103,7 +104,8 @@ TEST(Tables, OfAWanWhoseLinkIsDownAreClosedAndEmpty) {
   World world = twoWans();
   world.links.at(kWan0).up = world.links.at(kWan0).carrier = false;
   const State state = desire(fiberAndLte(), world);
-  EXPECT_EQ(table(state, world, kFirstWan, Family::v4), (Lines{"unreachable default metric 4294967295", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
+  EXPECT_EQ(table(state, world, kFirstWan, Family::v4),
+            (Lines{"unreachable default metric 4294967295", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
 }
 
 TEST(Tables, WithTheLastResortMainAreNotClosed) {
@@ -113,8 +115,8 @@ TEST(Tables, WithTheLastResortMainAreNotClosed) {
   const State state = desire(config, world);
   EXPECT_EQ(
       table(state, world, TableId{kPolicyTableBase + 14}, Family::v4),
-      (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1",
-             "192.0.2.0/24 dev wan0 scope link metric 4294967280", "198.51.100.0/24 dev wan1 scope link metric 1"}));
+      (Lines{"default via 198.51.100.1 dev wan1 onlink metric 1", "192.0.2.0/24 dev wan0 scope link metric 4294967280",
+             "198.51.100.0/24 dev wan1 scope link metric 1"}));
 }
 
 TEST(Tables, HaveTheLansButNeverATunnel) {
@@ -130,7 +132,8 @@ TEST(Tables, HaveTheLansButNeverATunnel) {
     const Lines lines = table(state, world, id, Family::v4);
     for (const char* lan : {"10.50.0.0/24 dev lan0", "10.51.0.0/24 dev lan1", "10.52.0.0/24 dev tun0"})
       EXPECT_TRUE(std::ranges::count(lines, lan + std::string{" scope link metric 4294967280"}) == 1) << lan;
-    EXPECT_FALSE(std::ranges::any_of(lines, [](const std::string& line) { return line.find("wg0") != std::string::npos; }));
+    EXPECT_FALSE(
+        std::ranges::any_of(lines, [](const std::string& line) { return line.find("wg0") != std::string::npos; }));
   }
 }
 
@@ -160,9 +163,10 @@ TEST(Tables, OfAPointToPointWanHaveNoGateway) {
   own.peer = *Address::parse("100.64.0.1");
   world.addresses.insert(own);
   const State state = desire({}, world);
-  EXPECT_EQ(table(state, world, kFirstWan, Family::v4),
-            (Lines{"default dev wan0 scope link metric 1", "unreachable default metric 4294967295",
-                   "100.64.0.1 dev wan0 scope link metric 1", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
+  EXPECT_EQ(
+      table(state, world, kFirstWan, Family::v4),
+      (Lines{"default dev wan0 scope link metric 1", "unreachable default metric 4294967295",
+             "100.64.0.1 dev wan0 scope link metric 1", "198.51.100.0/24 dev wan1 scope link metric 4294967280"}));
 }
 
 TEST(Tables, HaveSourceSpecificDefaultsAndOneForLookupsWithoutASource) {

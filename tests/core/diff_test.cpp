@@ -229,7 +229,8 @@ TEST(DiffMarks, SetsWhatIsMissingAndGivesBackWhatIsNotOursAnyMore) {
   State observed;
   observed.tunnelMarks = {{"wg1", Mark{0x20000000}}, {"wg2", Mark{0x10000000}}, {"wg3", Mark{0x10000000}}};
   EXPECT_EQ(diff(desired, observed).changes,
-            (std::vector<Change>{SetTunnelMark{"wg0", Mark{0x10000000}}, SetTunnelMark{"wg1", Mark{0x10000000}, Mark{0x20000000}},
+            (std::vector<Change>{SetTunnelMark{"wg0", Mark{0x10000000}},
+                                 SetTunnelMark{"wg1", Mark{0x10000000}, Mark{0x20000000}},
                                  SetTunnelMark{"wg3", Mark{0}, Mark{0x10000000}}}));
 }
 

@@ -53,7 +53,7 @@ class Carrier : public test::OwnNetwork {
     }
     Config config;
     config.wans = {{.name = "first", .device = "tap0"}, {.name = "second", .device = "tap1"}};
-    config.policies = {{.name = "both", .members = {{.wan = "first"}, {.wan = "second"}}}};
+    config.policies = {{.name = "both", .members = {{.wan = "first", .metric = 1}, {.wan = "second", .metric = 2}}}};
     auto opened = kernel::LinuxKernel::open();
     ASSERT_TRUE(opened) << opened.error().toString();
     kernel_ = std::move(*opened);

@@ -176,8 +176,7 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
       }
     }
     state.table.listenPorts = {ownPort_};
-    for (const Slot slot : {kFirstWan, kSecondWan})
-      state.table.ownMarks.emplace(Mark{numbers_.mark(slot).value}, true);
+    for (const Slot slot : {kFirstWan, kSecondWan}) state.table.ownMarks.emplace(Mark{numbers_.mark(slot).value}, true);
     return state;
   }
 
@@ -481,7 +480,8 @@ TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {
   shell(
       "nft add table inet probe; nft add chain inet probe input '{ type filter hook input priority 0; }'; "
       "nft add counter inet probe marked; nft add rule inet probe input meta mark 0x20000000 counter name marked; "
-      "nft add chain inet probe first '{ type filter hook prerouting priority -151; }'; nft add counter inet probe early; "
+      "nft add chain inet probe first '{ type filter hook prerouting priority -151; }'; nft add counter inet probe "
+      "early; "
       "nft add rule inet probe first meta mark 0x20000000 counter name early");
   const os::Fd socket = udpSocket({own(1), ownPort_});
   const Endpoint neighbouring{own(1), static_cast<std::uint16_t>(ownPort_ + 1)};

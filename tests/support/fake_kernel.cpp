@@ -18,8 +18,7 @@ Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions
   seen.observed.sysctls.clear();
   seen.world.adopted = {};
   if (seen.observed.nft) {
-    seen.world.adopted.wanSlots = seen.observed.nft->table.wans;
-    seen.world.adopted.sysctls = seen.observed.nft->table.changedSysctls;
+    adopt(seen.world, seen.observed.nft->table);
     for (const Sysctl& sysctl : seen.observed.nft->table.changedSysctls) {
       const Link* link = real.world.linkNamed(sysctl.device);
       if (link != nullptr && link->sysctls.contains(sysctl.kind)) seen.observed.sysctls.insert(sysctl);

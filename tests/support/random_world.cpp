@@ -66,6 +66,11 @@ class Builder {
     own.deprecated = random_.chance(5);
     own.tentative = family == Family::v6 && random_.chance(5);
     world_.addresses.insert(own);
+    if (!link.up) return;
+    Route connected =
+        foreignRoute(Prefix{own.address, own.prefixLength}, link.index, {}, family == Family::v4 ? 0 : 256);
+    connected.protocol = 2;
+    world_.routes.insert(connected);
   }
 
   void addUplink(const std::string& name, unsigned network, unsigned position) {
@@ -165,7 +170,8 @@ class Builder {
       if (!link.up || !random_.chance(30)) continue;
       const Family family = random_.chance(50) ? Family::v4 : Family::v6;
       const std::uint8_t length = family == Family::v4 ? 24 : 64;
-      const Prefix prefix{addressAt(family, 200, 0), random_.chance(50) ? length : static_cast<std::uint8_t>(length - 8)};
+      const Prefix prefix{addressAt(family, 200, 0),
+                          random_.chance(50) ? length : static_cast<std::uint8_t>(length - 8)};
       const bool direct = world_.tunnels.contains(link.name);
       const auto gateway = direct ? std::nullopt : std::optional{addressAt(family, 50, 254)};
       world_.routes.insert(foreignRoute(prefix, index, gateway, random_.number(3)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What may still be done after a change has failed. A failure costs what relies on it and nothing else: a mark relies on
-// its rule and on the route that closes its table, the memory of a sysctl on the sysctl, everybody else goes on.
+// What may still be done after a change has failed. A failure costs what relies on it and nothing else: a mark relies
+// on its rule and on the route that closes its table, the memory of a sysctl on the sysctl, everybody else goes on.
 //
 // Both kernels, the real one and the fake one of the tests, carry plans out with this.
 #pragma once

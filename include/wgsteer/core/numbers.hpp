@@ -11,8 +11,8 @@
 //     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
 //     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         All but 75 have `iif lo`: they are for what is made here. Others' packets, and what comes in for this host with
-//         a mark (rp_filter's look-up excepted), are nobody's business of ours, wherever `lookup local` stands.
+//         All but 75 have `iif lo`: they are for what is made here. Others' packets, and what comes in for this host
+//         with a mark (rp_filter's look-up excepted), are nobody's business of ours, wherever `lookup local` stands.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 
@@ -39,8 +39,8 @@ inline constexpr std::uint32_t kServerReplyOffset = 0;
 inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
-/// A rule of somebody else's that comes before ours and takes our packets is jumped over, by a goto right before it. Not
-/// below this priority: wg-quick needs two free ones, in their order, or its user loses the LAN.
+/// A rule of somebody else's that comes before ours and takes our packets is jumped over, by a goto right before it.
+/// Not below this priority: wg-quick needs two free ones, in their order, or its user loses the LAN.
 inline constexpr std::uint32_t kJumpFloor = 4;
 /// Size of the block of priorities counted from the base.
 inline constexpr std::uint32_t kRuleBlockSize = 40;

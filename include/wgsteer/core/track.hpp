@@ -47,6 +47,11 @@ struct Tracked {
 /// that went with their link or device are parked.
 Tracked track(Picture& picture, const Event& event);
 
+/// Sysctls that we turned on, by the names that their devices have now.
+std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls);
+/// What our table says of our past, in the same way.
+void adopt(World& world, const NftTable& table);
+
 /// Takes over what a plan has done, once all of it is done: `reached` is the state that it was made for.
 void settle(Picture& picture, const Plan& plan, State reached);
 /// The same for a plan of which only these changes were made.

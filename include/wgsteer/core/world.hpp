@@ -143,6 +143,8 @@ struct World {
   std::uint8_t rpFilterAll = 0;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
   Adopted adopted;
+  /// Devices that were renamed while we ran, by the name that our table still has them by.
+  std::map<IfName, IfName> renamed;
 
   const Link* link(IfIndex index) const {
     const auto found = links.find(index);
