@@ -92,14 +92,16 @@ class Collector {
 
   void addAnswer(const Tunnel& tunnel, const Sample& sent) {
     const auto wan = std::ranges::find(steering_.wans, sent.device, &Wan::device);
-    if (wan == steering_.wans.end() || !sent.sourcePort) return;
+    if (wan == steering_.wans.end() || !sent.destination || !sent.destinationPort) return;
+    const Endpoint peer{*sent.destination, *sent.destinationPort};
     Sample sample = sent;
-    std::swap(sample.source, sample.destination);
-    std::swap(sample.sourcePort, sample.destinationPort);
+    sample.source = sent.destination;
+    sample.sourcePort = sent.destinationPort;
+    sample.destination = sent.source;
+    sample.destinationPort = sent.sourcePort;
     sample.connectionState = kEstablished;
     addIncoming(sample, *wan, Purpose::answer,
-                "what " + Endpoint{*sample.source, *sample.sourcePort}.toString() + " answers " + tunnel.name + " by " +
-                    wan->device);
+                "what " + peer.toString() + " answers " + tunnel.name + " by " + wan->device);
   }
 
   void addArrival(const Tunnel& tunnel, const Wan& wan, Family family) {

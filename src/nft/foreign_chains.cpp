@@ -20,6 +20,7 @@
 #include "foreign_rule.hpp"
 #include "netlink/wire.hpp"
 #include "observed_table.hpp"
+#include "snapshot.hpp"
 
 namespace wgsteer::nft {
 
@@ -237,15 +238,6 @@ class Reader {
 
   Channel& channel_;
 };
-
-Result<std::uint32_t> generation(Channel& channel) {
-  std::uint32_t id = 0;
-  const Status status = channel.get(
-      NFT_MSG_GETGEN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { id = generationOf(message); },
-      "nft generation");
-  if (!status) return std::unexpected(status.error());
-  return id;
-}
 
 }  // namespace
 

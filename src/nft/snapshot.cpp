@@ -15,15 +15,6 @@ constexpr const char* kTable = kNftTable.data();
 /// within a fraction of a millisecond, is not worth waiting for.
 constexpr int kMaxAttempts = 20;
 
-Result<std::uint32_t> generation(Channel& channel) {
-  std::uint32_t id = 0;
-  const Status status = channel.get(
-      NFT_MSG_GETGEN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { id = generationOf(message); },
-      "nft generation");
-  if (!status) return std::unexpected(status.error());
-  return id;
-}
-
 Status readChains(Channel& channel, ObservedTable& observed) {
   // The kernel has no filter by table for chains.
   return channel.dump(
@@ -91,6 +82,15 @@ Result<std::optional<ObservedTable>> readConsistently(Channel& channel) {
 }
 
 }  // namespace
+
+Result<std::uint32_t> generation(Channel& channel) {
+  std::uint32_t id = 0;
+  const Status status = channel.get(
+      NFT_MSG_GETGEN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { id = generationOf(message); },
+      "nft generation");
+  if (!status) return std::unexpected(status.error());
+  return id;
+}
 
 Result<std::optional<TableIdentity>> findTable(Channel& channel) {
   std::optional<TableIdentity> identity;

@@ -2,6 +2,7 @@
 // What the kernel has under the name of our table, read from one generation of the ruleset.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "wgsteer/core/numbers.hpp"
@@ -18,6 +19,9 @@ struct TableLook {
   std::optional<NftState> ours;
   bool foreign = false;  ///< there is one that somebody else has made
 };
+
+/// Changes with every commit to the ruleset, anybody's.
+Result<std::uint32_t> generation(Channel& channel);
 
 /// Nothing when there is no table of our name.
 Result<std::optional<TableIdentity>> findTable(Channel& channel);

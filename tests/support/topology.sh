@@ -476,6 +476,23 @@ tunnel_forget() {
     allowed-ips 0.0.0.0/0,::/0
 }
 
+# A second tunnel of the router, `wgx`, to the same server, with a keepalive each second; as the server sees it, it is told
+# from the first by its key.
+second_tunnel_up() {
+  in_host server wg set wgs0 peer "$(public_key "$kPhoneKey")" allowed-ips 10.96.0.2/32
+  wireguard_go router wgx
+  tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.96.0.0/24 "$(socket_address "$endpoint" "$kPort")" |
+    router wg setconf wgx /dev/stdin
+  router ip link set wgx up
+  router wg set wgx peer "$(public_key "$kServerKey")" persistent-keepalive 1
+}
+
+server_sees() { in_host server wg show wgs0 endpoints; }
+
+second_leaves_by() { # WAN
+  has_line "$(public_key "$kPhoneKey").*[[:blank:]]\[?${wan_address[$1]//./\\.}" server_sees
+}
+
 # ---- Traffic --------------------------------------------------------------------------------------------------------
 
 # Packets through the tunnel, 50 a second, until traffic_stop.
