@@ -39,16 +39,6 @@ constexpr std::array kProtocols{
     std::pair{"udplite"sv, 136},   std::pair{"hip"sv, 139},
 };
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const auto end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 /// strtoul(3) with base 0: 51820, 0xca6c, 0145154.
 std::optional<std::uint32_t> number(std::string_view text, std::uint32_t most) {
   if (text.starts_with('+')) text.remove_prefix(1);

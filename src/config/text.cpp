@@ -51,6 +51,16 @@ std::size_t editDistance(std::string_view left, std::string_view right) {
 
 }  // namespace
 
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const auto end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::string printable(std::string_view text) {
   std::string shown;
   for (const char letter : text) {

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Helpers for messages about text that a user wrote.
+// Helpers for text that a user wrote, and messages about it.
 #pragma once
 
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wgsteer::config {
+
+/// The parts between the separators, empty ones included; one part where there is none. They view `text`.
+std::vector<std::string_view> split(std::string_view text, char separator);
 
 /// In single quotes, cut when long, control characters replaced: safe for a log line and a terminal.
 std::string quoted(std::string_view text);

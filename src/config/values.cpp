@@ -61,16 +61,6 @@ std::optional<T> number(std::string_view text, int base = 10) {
 bool isAsciiLetter(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'); }
 bool isDigit(char letter) { return letter >= '0' && letter <= '9'; }
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const auto end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 }  // namespace
 
 bool isHostName(std::string_view host) {
