@@ -168,6 +168,7 @@ bool WanMonitor::offers(const std::string& wan, Family family) const {
 void WanMonitor::actOnLook() {
   if (!std::exchange(looked_, false)) return;
   const auto all = judges_;
+  std::vector<Judge*> fresh;
   for (const auto& judge : all) {
     const auto seen = seen_.find(judge->config.name);
     const bool linked = seen != seen_.end() && seen->second.linked;
@@ -181,8 +182,10 @@ void WanMonitor::actOnLook() {
     if (asking == std::exchange(judge->asking, asking)) continue;
     judge->prober.cancel();
     judge->next.disarm();
-    if (asking) begin(*judge);
+    if (asking) fresh.push_back(judge.get());
   }
+  // A round may be over at once; no family is to follow another that it is about to be asked beside.
+  for (Judge* judge : fresh) begin(*judge);
   decide();
 }
 
