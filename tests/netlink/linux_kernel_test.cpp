@@ -31,7 +31,8 @@ class LinuxKernelTest : public wgsteer::test::OwnNetwork {
   Picture observe(const ObserveOptions& options = {}) {
     auto picture = kernel_->observe(numbers_, options);
     EXPECT_TRUE(picture) << picture.error().toString();
-    return picture.value_or(Picture{});
+    if (!picture) return {};
+    return std::move(*picture);
   }
   Route route() const {
     Route route;

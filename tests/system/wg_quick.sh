@@ -67,6 +67,8 @@ case_up_while_the_daemon_runs() {
   daemon_start_and_converge
   tunnel_works 'started again'
   daemon_stop TERM
+  # Without us it leaves by wg-quick's full tunnel, as it would have before.
+  router ip link del wgx
   quietly wgsteer flush
   tunnel_works 'after flush'
   quick down
