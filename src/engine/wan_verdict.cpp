@@ -27,7 +27,9 @@ bool saySame(const WanVerdict& left, const WanVerdict& right) {
 
 bool isNews(const WanVerdict& before, const WanVerdict& now) {
   const auto either = [&](WanVerdict::By by) { return before.by == by || now.by == by; };
-  return before.usable != now.usable || (either(WanVerdict::By::blind) && before.by != now.by) ||
+  // A family that followed the other one gets a command of its own.
+  return before.usable != now.usable ||
+         (either(WanVerdict::By::blind) && (before.by != now.by || before.fix != now.fix)) ||
          (either(WanVerdict::By::hand) && (before.by != now.by || before.reason != now.reason));
 }
 
