@@ -64,7 +64,7 @@ case_fwmark_reset_after_a_hung_tunnel() {
   mark=$(tunnel_mark)
   kill -STOP "$tunnel_pid"
   local noticed=yes
-  holds_within 5 grep -q "$tunnel_device.*no whole answer" "$daemon_log" || noticed=no
+  holds_within 5 grep -q "wg show $tunnel_device: its process does not answer" "$daemon_log" || noticed=no
   kill -CONT "$tunnel_pid"
   equal 'it was noticed that the tunnel does not answer' yes "$noticed"
   router wg set "$tunnel_device" fwmark 0
