@@ -44,16 +44,16 @@ bool TcpProbe::wasRefused(std::size_t question) const {
   const auto raw = openProbeSocket(asked.target.address.family(), SOCK_RAW, IPPROTO_TCP, options_);
   SocketAddress source;
   if (!raw || getsockname(asked.fd.get(), source.get(), &source.length) != 0) return false;
-  constexpr std::uint8_t kHeaderWords = 5;
+  constexpr std::uint8_t kHeaderBytes = 20;
   constexpr std::uint8_t kSyn = 0x02;
-  std::array<std::uint8_t, kHeaderWords * 4> segment{};
+  std::array<std::uint8_t, kHeaderBytes> segment{};
   const std::uint16_t from = portOf(source);
   fillRandom(std::span{segment}.subspan(4, 4));
   segment[0] = static_cast<std::uint8_t>(from >> 8);
   segment[1] = static_cast<std::uint8_t>(from & 0xff);
   segment[2] = static_cast<std::uint8_t>(asked.target.port >> 8);
   segment[3] = static_cast<std::uint8_t>(asked.target.port & 0xff);
-  segment[12] = kHeaderWords << 4;
+  segment[12] = kHeaderBytes / 4 << 4;
   segment[13] = kSyn;
   const SocketAddress to = toSocketAddress({asked.target.address, 0}, options_.device);
   return sendto(raw->get(), segment.data(), segment.size(), MSG_NOSIGNAL, to.get(), to.length) < 0 &&

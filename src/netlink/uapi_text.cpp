@@ -25,8 +25,9 @@ std::optional<T> number(std::string_view text) {
 /// The number has either sign, by implementation, and some are nobody's errno.
 std::string refusal(int code) {
   const bool known = code > -kErrnoEnd && code < kErrnoEnd && code != 0;
-  return "its process refuses: errno " + std::to_string(code) +
-         (known ? std::string{" ("} + std::strerror(std::abs(code)) + ")" : "");
+  std::string text = "its process refuses: errno " + std::to_string(code);
+  if (known) text += std::string{" ("} + std::strerror(std::abs(code)) + ")";
+  return text;
 }
 
 /// Puts one line of a peer's section into the peer.
