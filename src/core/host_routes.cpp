@@ -34,17 +34,16 @@ bool isBetter(const Route& route, const Route* than) {
 }
 
 /// The peer that the tunnel would send a packet to: by the longest of the allowed IPs (cryptokey routing).
-const Peer* carrierOf(const Tunnel& tunnel, const Address& destination) {
+const Peer* carrierOf(const Tunnel& tunnel, const Address& destination, int longerThan) {
   const Peer* best = nullptr;
-  int length = -1;
+  int length = longerThan;
   for (const Peer& peer : tunnel.peers)
     for (const Prefix& allowed : peer.allowedIps)
       if (allowed.contains(destination) && static_cast<int>(allowed.length()) > length) {
         best = &peer;
         length = allowed.length();
       }
-  // A default is no decision about this destination.
-  return length > 1 ? best : nullptr;
+  return best;
 }
 
 }  // namespace
@@ -71,8 +70,8 @@ std::vector<Route> routesIntoTunnels(const World& world) {
   return found;
 }
 
-std::optional<std::string> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
-                                                const Tunnel& tunnel, const Peer& peer, const Address& endpoint) {
+std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
+                                            const Tunnel& tunnel, const Peer& peer, const Address& endpoint) {
   const Route* best = nullptr;
   for (const Route& route : intoTunnels)
     if (route.destination.contains(endpoint) && isBetter(route, best)) best = &route;
@@ -81,10 +80,14 @@ std::optional<std::string> reachedThroughTunnel(const World& world, const std::v
     if (isDeliberate(route) && route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
   const Link* link = world.link(best->hops.front().device);
   const std::string by = best->destination.toString() + " dev " + link->name;
-  if (link->name != tunnel.name) return by;
-  const Peer* carrier = carrierOf(tunnel, endpoint);
+  if (link->name != tunnel.name) {
+    const auto other = world.tunnels.find(link->name);
+    return Nesting{by, other == world.tunnels.end() ? nullptr : carrierOf(other->second, endpoint, -1)};
+  }
+  // A default, or a half of one, is no decision about this destination.
+  const Peer* carrier = carrierOf(tunnel, endpoint, 1);
   if (carrier == nullptr || carrier->publicKey == peer.publicKey) return std::nullopt;
-  return by + ", peer " + carrier->publicKey.toString();
+  return Nesting{by + ", peer " + carrier->publicKey.toString(), carrier};
 }
 
 }  // namespace wgsteer

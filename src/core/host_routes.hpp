@@ -36,9 +36,15 @@ std::vector<Route> routesIntoTunnels(const World& world);
 /// pieces.
 bool tunnelHasTheWorld(const World& world, Family family);
 
-/// The tunnel that main leads a peer's packets into on purpose, and by which route; none if it does not. A peer of the
-/// same tunnel counts when its allowed IPs have the endpoint, and not the peer's own.
-std::optional<std::string> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
-                                                const Tunnel& tunnel, const Peer& peer, const Address& endpoint);
+/// A peer whose packets main leads into a tunnel on purpose.
+struct Nesting {
+  std::string by;                 ///< the route, and the peer if it is the same tunnel's
+  const Peer* carrier = nullptr;  ///< whose allowed IPs have the endpoint, in the world; null: nobody's
+};
+
+/// None if main does not lead them into one. A peer of the same tunnel counts when its allowed IPs have the endpoint,
+/// and not the peer's own.
+std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
+                                            const Tunnel& tunnel, const Peer& peer, const Address& endpoint);
 
 }  // namespace wgsteer

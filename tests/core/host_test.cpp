@@ -94,6 +94,19 @@ TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {
   EXPECT_FALSE(state.nft->table.endpoints.contains(*Endpoint::parse("10.60.0.9:51820")));
 }
 
+TEST(Nested, TwoTunnelsThroughEachOtherAreMeantByNobody) {
+  World world = twoWans();
+  addTunnel(world, "10.60.0.9:51820", "0.0.0.0/0");
+  auto& tunnels = world.tunnels.edit();
+  tunnels.at("wg0").peers.front().allowedIps = {*Prefix::parse("0.0.0.0/0")};
+  const std::string first = tunnels.at("wg0").peers.front().endpoint->address.toString();
+  world.routes.insert(route("10.60.0.9/32", kTunnel));
+  world.routes.insert(route(first + "/32", kOther));
+  for (const TunnelView& view : steer({}, world).tunnels) EXPECT_EQ(view.fwmark, FwmarkUse::ours);
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+  EXPECT_EQ(walk(world, "wg1").device, "wan0");
+}
+
 TEST(Nested, ATunnelThatCoversTheWorldInPiecesIsNoDecision) {
   World world = twoWans();
   for (const char* piece : {"0.0.0.0/2", "64.0.0.0/3", "96.0.0.0/4", "112.0.0.0/5", "120.0.0.0/6", "124.0.0.0/7",
