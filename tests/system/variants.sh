@@ -27,7 +27,7 @@ case_fwmark_of_the_user() {
   await_handshake
   steady_on 0 'fwmark of the user'
   equal 'the fwmark' 0xca6c "$(tunnel_mark)"
-  check 'its rule' has_line '^80:.*fwmark 0xca6c lookup .*proto 87' router_ip rule show
+  check 'its rule' has_line '^80:.*fwmark 0xca6c iif lo lookup .*proto 87' router_ip rule show
 }
 
 case_other_names() {

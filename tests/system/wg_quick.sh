@@ -49,7 +49,7 @@ tunnel_works() { # WHAT
   await_handshake
   steady_on 0 "$1"
   traffic_stop
-  check "$1: the LAN" lan_is_reached
+  await 5 "$1: the LAN" lan_is_reached
 }
 
 case_up_while_the_daemon_runs() {
