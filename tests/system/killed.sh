@@ -20,8 +20,8 @@ strace_works() { quietly strace -qq -o /dev/null true; }
 # What the next start has to mend, without any harm to packets meanwhile: things missing and things too many.
 damaged() {
   router nft flush map inet wgsteer "endpoint$family"
-  router_ip route replace unreachable default metric 77 table 1464270080 proto 87
-  router_ip rule add priority 75 fwmark 0x70000000/0xf0000000 lookup 1464270080 protocol 87 2>/dev/null || true
+  router_ip route replace unreachable default metric 77 table 1464270855 proto 87
+  router_ip rule add priority 75 fwmark 0x70000000/0xf0000000 lookup 1464270855 protocol 87 2>/dev/null || true
 }
 
 case_at_every_message() {
