@@ -2,6 +2,9 @@
 #include "core/host_routes.hpp"
 
 #include <map>
+#include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace wgsteer {
@@ -70,6 +73,16 @@ std::vector<Route> routesIntoTunnels(const World& world) {
   return found;
 }
 
+namespace {
+
+/// A peer whose packets main leads into a tunnel on purpose.
+struct Nesting {
+  std::string by;                 ///< the route, and the peer if it is the same tunnel's
+  const Peer* carrier = nullptr;  ///< whose allowed IPs have the endpoint, in the world; null: nobody's
+};
+
+/// None if main does not lead them into one. A peer of the same tunnel counts when its allowed IPs have the endpoint,
+/// and not the peer's own.
 std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
                                             const Tunnel& tunnel, const Peer& peer, const Address& endpoint) {
   const Route* best = nullptr;
@@ -88,6 +101,41 @@ std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vecto
   const Peer* carrier = carrierOf(tunnel, endpoint, 1);
   if (carrier == nullptr || carrier->publicKey == peer.publicKey) return std::nullopt;
   return Nesting{by + ", peer " + carrier->publicKey.toString(), carrier};
+}
+
+/// Carried by itself in the end: two tunnels through each other. Nothing was reached so, and nobody meant it.
+bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
+  std::set<const Peer*> seen;
+  const Peer* carrier = peer;
+  while (carrier != nullptr && seen.insert(carrier).second) {
+    const auto next = nested.find(carrier);
+    carrier = next == nested.end() ? nullptr : next->second.carrier;
+  }
+  return carrier == peer;
+}
+
+}  // namespace
+
+std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
+                                                                 const std::vector<Route>& intoTunnels) {
+  std::map<const Peer*, Nesting> all;
+  for (const auto& [name, tunnel] : world.tunnels)
+    for (const Peer& peer : tunnel.peers) {
+      const auto consider = [&](const Address& address) {
+        if (auto found = reachedThroughTunnel(world, intoTunnels, tunnel, peer, address))
+          all.emplace(&peer, std::move(*found));
+      };
+      if (peer.endpoint) consider(peer.endpoint->address);
+      if (const auto named = world.named.find({name, peer.publicKey}); named != world.named.end())
+        for (const Address& address : named->second.current) consider(address);
+    }
+  std::map<IfName, std::map<std::size_t, std::string>> nested;
+  for (const auto& [name, tunnel] : world.tunnels)
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      const auto found = all.find(&tunnel.peers[i]);
+      if (found != all.end() && !goesRound(all, found->first)) nested[name].emplace(i, found->second.by);
+    }
+  return nested;
 }
 
 }  // namespace wgsteer

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <algorithm>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,15 +36,9 @@ std::vector<Route> routesIntoTunnels(const World& world);
 /// pieces.
 bool tunnelHasTheWorld(const World& world, Family family);
 
-/// A peer whose packets main leads into a tunnel on purpose.
-struct Nesting {
-  std::string by;                 ///< the route, and the peer if it is the same tunnel's
-  const Peer* carrier = nullptr;  ///< whose allowed IPs have the endpoint, in the world; null: nobody's
-};
-
-/// None if main does not lead them into one. A peer of the same tunnel counts when its allowed IPs have the endpoint,
-/// and not the peer's own.
-std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
-                                            const Tunnel& tunnel, const Peer& peer, const Address& endpoint);
+/// The peers, by their places in their tunnels, whose packets main leads into a tunnel on purpose, and by what.
+/// Whatever else has led there before: a peer of which one address is reached so is left alone whole.
+std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
+                                                                 const std::vector<Route>& intoTunnels);
 
 }  // namespace wgsteer

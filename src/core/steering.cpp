@@ -592,40 +592,6 @@ bool looksLikeServer(const Tunnel& tunnel) {
 
 namespace {
 
-/// Carried by itself in the end: two tunnels through each other. Nothing was reached so, and nobody meant it.
-bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
-  std::set<const Peer*> seen;
-  const Peer* carrier = peer;
-  while (carrier != nullptr && seen.insert(carrier).second) {
-    const auto next = nested.find(carrier);
-    carrier = next == nested.end() ? nullptr : next->second.carrier;
-  }
-  return carrier == peer;
-}
-
-/// Whatever else has led there before: a peer of which one address is reached through a tunnel is left alone whole.
-std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
-                                                                 const std::vector<Route>& intoTunnels) {
-  std::map<const Peer*, Nesting> all;
-  for (const auto& [name, tunnel] : world.tunnels)
-    for (const Peer& peer : tunnel.peers) {
-      const auto consider = [&](const Address& address) {
-        if (auto found = reachedThroughTunnel(world, intoTunnels, tunnel, peer, address))
-          all.emplace(&peer, std::move(*found));
-      };
-      if (peer.endpoint) consider(peer.endpoint->address);
-      if (const auto named = world.named.find({name, peer.publicKey}); named != world.named.end())
-        for (const Address& address : named->second.current) consider(address);
-    }
-  std::map<IfName, std::map<std::size_t, std::string>> nested;
-  for (const auto& [name, tunnel] : world.tunnels)
-    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      const auto found = all.find(&tunnel.peers[i]);
-      if (found != all.end() && !goesRound(all, found->first)) nested[name].emplace(i, found->second.by);
-    }
-  return nested;
-}
-
 std::map<IfName, std::map<std::size_t, std::string>> pinnedPeers(const Config& config, const World& world) {
   std::map<IfName, std::map<std::size_t, std::string>> pinned;
   for (const PeerConfig& own : config.peers) {
