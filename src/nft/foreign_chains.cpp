@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "foreign_chains.hpp"
 
-#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.
@@ -72,12 +71,6 @@ std::optional<HookPoint> hookPoint(std::uint32_t number) {
   return static_cast<HookPoint>(number);
 }
 
-template <std::size_t Max>
-std::uint32_t number(const Attributes<Max>& attributes, std::size_t type, std::uint32_t otherwise = 0) {
-  const auto value = attributes.template integer<std::uint32_t>(type);
-  return value ? ntohl(*value) : otherwise;
-}
-
 bool isOurs(std::uint8_t family, std::string_view table) { return family == NFPROTO_INET && table == kNftTable; }
 
 /// All families at once, unless one is named.
@@ -136,11 +129,6 @@ void takeSetFacts(const nlmsghdr* message, Ruleset& ruleset) {
   const Attributes<NFTA_SET_DESC_MAX> description(set.at(NFTA_SET_DESC).value_or(Raw{}));
   ruleset.sets[{parts->header.nfgen_family, set.text(NFTA_SET_TABLE), set.text(NFTA_SET_NAME)}] = {
       .flags = number(set, NFTA_SET_FLAGS), .size = number(description, NFTA_SET_DESC_SIZE)};
-}
-
-firewall::Bytes valueIn(std::optional<Raw> data) {
-  const auto value = data ? Attributes<NFTA_DATA_MAX>(*data).at(NFTA_DATA_VALUE) : std::nullopt;
-  return value ? firewall::Bytes{value->begin(), value->end()} : firewall::Bytes{};
 }
 
 void takeElement(Raw bytes, Set& set) {

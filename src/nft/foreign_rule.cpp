@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "foreign_rule.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
@@ -26,23 +25,12 @@ using Steps = std::vector<Step>;
 /// More than any expression has.
 using Fields = Attributes<16>;
 
-std::uint32_t number(const Fields& fields, std::size_t type, std::uint32_t otherwise = 0) {
-  const auto bytes = fields.integer<std::uint32_t>(type);
-  return bytes ? ntohl(*bytes) : otherwise;
-}
-
 /// The kernel's number of a register of data, as a word of ours.
 std::optional<Register> registerOf(const Fields& fields, std::size_t type) {
   const std::uint32_t kernels = number(fields, type);
   if (kernels >= NFT_REG_1 && kernels <= NFT_REG_4) return static_cast<Register>((kernels - NFT_REG_1) * 4);
   if (kernels >= NFT_REG32_00 && kernels <= NFT_REG32_15) return static_cast<Register>(kernels - NFT_REG32_00);
   return std::nullopt;
-}
-
-Bytes dataOf(const Fields& fields, std::size_t type) {
-  const auto nested = fields.at(type);
-  const auto value = nested ? Attributes<NFTA_DATA_MAX>(*nested).at(NFTA_DATA_VALUE) : std::nullopt;
-  return value ? Bytes{value->begin(), value->end()} : Bytes{};
 }
 
 /// Whatever it has loaded, and wherever: it is not known, nor whether it broke the rule off.
@@ -136,7 +124,7 @@ void fib(const Fields& fields, Steps& steps) {
 
 void immediate(const Fields& fields, Steps& steps) {
   if (const auto to = registerOf(fields, NFTA_IMMEDIATE_DREG))
-    return void(steps.emplace_back(LoadValue{dataOf(fields, NFTA_IMMEDIATE_DATA), *to}));
+    return void(steps.emplace_back(LoadValue{valueIn(fields.at(NFTA_IMMEDIATE_DATA)), *to}));
   const auto nested = fields.at(NFTA_IMMEDIATE_DATA);
   const auto verdict = nested ? Attributes<NFTA_DATA_MAX>(*nested).at(NFTA_DATA_VERDICT) : std::nullopt;
   const auto known = verdict ? foreignVerdict(*verdict) : std::nullopt;
@@ -146,8 +134,8 @@ void immediate(const Fields& fields, Steps& steps) {
 void bitwise(const Fields& fields, Steps& steps) {
   const auto from = registerOf(fields, NFTA_BITWISE_SREG);
   const auto to = registerOf(fields, NFTA_BITWISE_DREG);
-  Bytes mask = dataOf(fields, NFTA_BITWISE_MASK);
-  Bytes toggled = dataOf(fields, NFTA_BITWISE_XOR);
+  Bytes mask = valueIn(fields.at(NFTA_BITWISE_MASK));
+  Bytes toggled = valueIn(fields.at(NFTA_BITWISE_XOR));
   if (number(fields, NFTA_BITWISE_OP) != NFT_BITWISE_BOOL || !from || !to || mask.size() != toggled.size())
     return loadUnknown("bits", to, steps);
   steps.emplace_back(MaskXor{*from, *to, std::move(mask), std::move(toggled)});
@@ -159,13 +147,13 @@ void compare(const Fields& fields, Steps& steps) {
   const auto from = registerOf(fields, NFTA_CMP_SREG);
   const std::uint32_t relation = number(fields, NFTA_CMP_OP);
   if (!from || relation >= kRelations.size()) return notFollowed("cmp", steps);
-  steps.emplace_back(Compare{*from, kRelations.at(relation), dataOf(fields, NFTA_CMP_DATA)});
+  steps.emplace_back(Compare{*from, kRelations.at(relation), valueIn(fields.at(NFTA_CMP_DATA))});
 }
 
 void range(const Fields& fields, Steps& steps) {
   const auto from = registerOf(fields, NFTA_RANGE_SREG);
   if (!from) return notFollowed("range", steps);
-  steps.emplace_back(Within{*from, dataOf(fields, NFTA_RANGE_FROM_DATA), dataOf(fields, NFTA_RANGE_TO_DATA),
+  steps.emplace_back(Within{*from, valueIn(fields.at(NFTA_RANGE_FROM_DATA)), valueIn(fields.at(NFTA_RANGE_TO_DATA)),
                             number(fields, NFTA_RANGE_OP) == NFT_RANGE_NEQ});
 }
 
@@ -198,11 +186,6 @@ void object(const Fields& fields, Steps& steps) {
 constexpr std::array<std::string_view, 6> kWithoutEffect{"counter", "log", "last", "dup", "flow_offload", "ct_timeout"};
 constexpr std::array<std::string_view, 3> kTranslations{"nat", "masq", "redir"};
 
-template <class List>
-bool isOneOf(std::string_view name, const List& list) {
-  return std::ranges::find(list, name) != list.end();
-}
-
 void expression(const std::string& name, const Fields& fields, TableFamily family, Steps& steps) {
   using Handler = void (*)(const Fields&, Steps&);
   static constexpr std::array<std::pair<std::string_view, Handler>, 10> kHandlers{{{"meta", meta},
@@ -228,6 +211,11 @@ void expression(const std::string& name, const Fields& fields, TableFamily famil
 }
 
 }  // namespace
+
+firewall::Bytes valueIn(std::optional<Raw> data) {
+  const auto value = data ? Attributes<NFTA_DATA_MAX>(*data).at(NFTA_DATA_VALUE) : std::nullopt;
+  return value ? firewall::Bytes{value->begin(), value->end()} : firewall::Bytes{};
+}
 
 std::optional<Verdict> foreignVerdict(Raw attributes) {
   using enum Verdict::Kind;

@@ -3,7 +3,10 @@
 // the bytes but their length. Not by libnftnl, which gives up a whole rule for one expression that it does not know.
 #pragma once
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "wgsteer/core/firewall.hpp"
@@ -12,6 +15,20 @@
 
 namespace wgsteer::nft {
 
+/// nf_tables' integers are in network byte order.
+template <std::size_t Max>
+std::uint32_t number(const netlink::Attributes<Max>& attributes, std::size_t type, std::uint32_t otherwise = 0) {
+  const auto value = attributes.template integer<std::uint32_t>(type);
+  return value ? ntohl(*value) : otherwise;
+}
+
+template <class List>
+bool isOneOf(std::string_view name, const List& list) {
+  return std::ranges::find(list, name) != list.end();
+}
+
+/// The bytes of NFTA_DATA_VALUE, none where there is none.
+firewall::Bytes valueIn(std::optional<netlink::Bytes> data);
 /// NFTA_RULE_EXPRESSIONS.
 firewall::Rule foreignRule(netlink::Bytes expressions, firewall::TableFamily family);
 /// NFTA_DATA_VERDICT.

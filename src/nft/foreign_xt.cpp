@@ -167,11 +167,6 @@ constexpr std::array<std::string_view, 15> kGoOn{"LOG",   "NFLOG", "TCPMSS",   "
                                                  "TRACE", "AUDIT", "TEE",      "SECMARK",  "CONNSECMARK"};
 constexpr std::array<std::string_view, 5> kTranslations{"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"};
 
-template <class List>
-bool isOneOf(std::string_view name, const List& list) {
-  return std::ranges::find(list, name) != list.end();
-}
-
 }  // namespace
 
 void appendMatch(const XtExtension& match, TableFamily family, Steps& steps) {
