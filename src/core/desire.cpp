@@ -7,6 +7,7 @@
 #include "wgsteer/core/follow.hpp"
 
 #include "core/foreign_rules.hpp"
+#include "core/foreign_ways.hpp"
 #include "core/host_routes.hpp"
 
 namespace wgsteer {
@@ -50,6 +51,7 @@ Route mirrored(const World& world, const Route& original, TableId table, std::ui
   Route route = original;
   route.table = table;
   route.metric = metric;
+  route.order = 0;
   route.protocol = kProtocol;
   const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
   route.linkScope = direct && route.family() == Family::v4;
@@ -129,7 +131,9 @@ class Desire {
     std::map<IfName, Verdicts> verdicts;
     for (const TunnelView& tunnel : steering_.tunnels) verdicts.emplace(tunnel.tunnel->name, addTunnel(tunnel));
     addEndpoints(std::move(verdicts));
+    addTunnelNetworks();
     addOwnMarks();
+    addForeignWays();
     addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
     if (world_.foreignTable) withoutTable();
@@ -198,16 +202,19 @@ class Desire {
 
   static bool isLinkLocalPrefix(const Prefix& prefix) { return prefix.address().isLinkLocal(); }
 
-  /// Sorts main's specific routes: prefixes on links, routes by routers inside, and routes by WANs. Routes into tunnels
-  /// are for no packet of a tunnel, but for those of peers that are left alone anyway.
+  /// Sorts main's specific routes: prefixes on links, routes by routers inside, and routes by WANs; also the halves
+  /// that somebody writes for a default by a router. Routes into tunnels are for no packet of a tunnel, but for those
+  /// of peers that are left alone anyway.
   void noteInside() {
     for (const auto& [index, link] : world_.links)
       if (isInside(link) && !isWan(link)) lans_.push_back(&link);
     for (const Route& route : world_.routes) {
-      if (!isDeliberate(route) || isLinkLocalPrefix(route.destination) || route.destination.address().isMulticast())
+      if (route.table != kMainTable || route.type != RouteType::unicast || route.hops.empty() ||
+          route.destination.isDefault() || isLinkLocalPrefix(route.destination) ||
+          route.destination.address().isMulticast())
         continue;
       const auto isInsideHere = [&](const Link& link) { return isInside(link); };
-      if (!allHops(world_, route, isInsideHere) || maybeTheInternet(route)) continue;
+      if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
       const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
       if (direct && route.hops.size() == 1)
         onLink_[{route.hops.front().device, route.family()}].insert(route.destination);
@@ -219,15 +226,6 @@ class Desire {
     const auto better = [](const Route* left, const Route* right) { return left->metric < right->metric; };
     std::ranges::stable_sort(byWans_, better);
     std::ranges::stable_sort(byRouters_, better);
-  }
-
-  /// A tun that no tunnel answers for may be a WireGuard that we cannot see: short prefixes by it may be the whole
-  /// Internet in pieces.
-  bool maybeTheInternet(const Route& route) const {
-    constexpr std::uint8_t kShortest4 = 8;
-    constexpr std::uint8_t kShortest6 = 16;
-    if (route.destination.length() >= (route.family() == Family::v4 ? kShortest4 : kShortest6)) return false;
-    return !allHops(world_, route, [](const Link& link) { return link.kind != "tun"; });
   }
 
   /// A device that something may be on.
@@ -373,6 +371,36 @@ class Desire {
       nft().ownMarks.emplace(Mark{numbers_.mark(policy.target.slot).value}, policy.lastResort != LastResort::main);
   }
 
+  /// Between the rules for replies and those for marks. Packets of others pass by: for them nothing changes, whatever
+  /// comes before these ways where they were made.
+  void addForeignWays() {
+    for (const Family family : families_) {
+      std::uint32_t priority = numbers_.foreignWaysPriority();
+      std::optional<std::uint32_t> original;
+      for (std::size_t i = 0; i < steering_.ways.rules.size(); ++i) {
+        Rule rule = steering_.ways.rules[i];
+        if (rule.family != family) continue;
+        if (!original) addPassBy(family, priority);
+        // Of one priority the kernel's order is that of insertion, so beyond the last one there is none to rely on.
+        if (original != steering_.ways.originals[i].priority && priority + 1 < numbers_.markPriority()) ++priority;
+        original = steering_.ways.originals[i].priority;
+        rule.priority = priority;
+        state_.rules.insert(stamped(std::move(rule)));
+      }
+    }
+  }
+
+  void addPassBy(Family family, std::uint32_t priority) {
+    Rule rule;
+    rule.family = family;
+    rule.priority = priority;
+    rule.mark = {0, numbers_.markMask};
+    rule.action = RuleAction::goto_;
+    rule.gotoPriority = numbers_.markPriority();
+    rule.protocol = kProtocol;
+    state_.rules.insert(std::move(rule));
+  }
+
   /// A rule without a priority is put before ours by the kernel (fib_default_rule_pref), whatever mark it asks for:
   /// wg-quick's among them. Where one takes what carries our marks, that goes past it, and nothing else does.
   void addJump() {
@@ -505,8 +533,9 @@ class Desire {
     // Which policy the socket's own mark leads to, before any nft rule.
     std::size_t bySocket = view.policy;
     if (view.fwmark == FwmarkUse::foreign) {
-      bySocket = foreignMarks_.emplace(tunnel.fwmark, view.policy).first->second;
-      addForeignMark(tunnel.fwmark, steering_.policies[bySocket]);
+      if (tunnel.fwmark != view.ownersMark) state_.tunnelMarks.emplace(tunnel.name, view.ownersMark);
+      bySocket = foreignMarks_.emplace(view.ownersMark, view.policy).first->second;
+      addForeignMark(view.ownersMark, steering_.policies[bySocket]);
     }
     nft().tunnels.insert(tunnel.name);
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
@@ -519,6 +548,43 @@ class Desire {
     const bool everybody = view.fwmark == FwmarkUse::none || bySocket != view.policy;
     for (std::size_t i = 0; everybody && i < tunnel.peers.size(); ++i) verdicts.others.emplace(i, usual);
     return verdicts;
+  }
+
+  /// A tunnel's own mark is also on what its user sends past it (split tunnels, SO_MARK): that reaches the networks
+  /// behind other tunnels as before, and does not go out in clear. Where an endpoint is in such a network, no table of
+  /// ours leads there: a peer that is reached so is left alone, and any other must not be.
+  void addTunnelNetworks() {
+    std::size_t count = 0;
+    for (const auto& [mark, policy] : foreignMarks_)
+      for (const Route& route : memory_.intoTunnels) {
+        if (!isSteered(route.family()) || hasEndpoint(route.destination) || ++count > kMaxForeignWays) continue;
+        Rule rule;
+        rule.family = route.family();
+        rule.priority = numbers_.tunnelNetworksPriority();
+        rule.destination = route.destination;
+        rule.mark = {mark.value, 0xffffffff};
+        rule.table = kMainTable;
+        rule.suppressPrefixLength = 1;
+        state_.rules.insert(stamped(std::move(rule)));
+      }
+  }
+
+  /// A rule that looks up a table of somebody else's.
+  static Rule stamped(Rule rule) {
+    rule.inputInterface = "lo";
+    rule.suppressGroup = kWayGroup;
+    rule.otherSelector = true;
+    rule.protocol = kProtocol;
+    return rule;
+  }
+
+  bool hasEndpoint(const Prefix& prefix) const {
+    const auto has = [&](const Endpoint& endpoint) { return prefix.contains(endpoint.address); };
+    for (const auto& [name, tunnel] : world_.tunnels)
+      for (const Peer& peer : tunnel.peers)
+        if (peer.endpoint && has(*peer.endpoint)) return true;
+    return std::ranges::any_of(world_.named,
+                               [&](const auto& named) { return std::ranges::any_of(endpointsOf(named.second), has); });
   }
 
   void addEndpoints(std::map<IfName, Verdicts> verdicts) {
@@ -591,7 +657,7 @@ class Desire {
 }  // namespace
 
 State desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory) {
-  if (steering.wans.empty()) return {};
+  if (steering.wans.empty() || steering.policies.empty()) return {};
   memory.recall(config, world);
   return Desire{config, world, steering, memory}.build();
 }

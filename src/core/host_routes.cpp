@@ -51,6 +51,13 @@ const Peer* carrierOf(const Tunnel& tunnel, const Address& destination, int long
 
 }  // namespace
 
+bool maybeTheInternet(const World& world, const Route& route) {
+  constexpr std::uint8_t kShortest4 = 8;
+  constexpr std::uint8_t kShortest6 = 16;
+  if (route.destination.length() >= (route.family() == Family::v4 ? kShortest4 : kShortest6)) return false;
+  return !allHops(world, route, [](const Link& link) { return link.kind != "tun"; });
+}
+
 bool tunnelHasTheWorld(const World& world, Family family) {
   std::uint32_t total = 0;
   for (const Route& route : world.routes)

@@ -13,7 +13,7 @@
 
 namespace wgsteer {
 
-/// A route of the main table to somewhere in particular. Halves of a default (/1) are ways to write a default.
+/// A route of the main table to somewhere in particular. Halves of a default (/1) are a way to write a default.
 inline bool isDeliberate(const Route& route) {
   return route.table == kMainTable && route.destination.length() > 1 && route.type == RouteType::unicast &&
          !route.hops.empty();
@@ -27,6 +27,10 @@ bool allHops(const World& world, const Route& route, Is is) {
     return link != nullptr && is(*link);
   });
 }
+
+/// A tun that no tunnel answers for may be a WireGuard that we cannot see: short prefixes by it may be the whole
+/// Internet in pieces.
+bool maybeTheInternet(const World& world, const Route& route);
 
 /// Specific routes into tunnels that are no way to the Internet. A tunnel whose routes cover half of a family's address
 /// space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything and is deliberate about nothing.

@@ -146,7 +146,10 @@ class Inspector {
           "WAN " + name + " is not used for " + std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
               ": the kernel refuses its default route: " + why,
           "ip route show default dev " + wan.device + " shows the route; it is tried again now and then");
-    if (!wan.eligible(Family::v4) && !wan.eligible(Family::v6))
+    if (wan.deaf)
+      add(Severity::problem, "WAN " + name + " is in a VRF: no answer that comes in by it reaches a tunnel",
+          "sysctl -w net.ipv4.udp_l3mdev_accept=1 (it is for both families)");
+    else if (!wan.eligible(Family::v4) && !wan.eligible(Family::v6))
       add(Severity::advice, "WAN " + name + " cannot be used now: " + wan.whyNot(Family::v4), "");
     const bool strict = std::max(wan.link->rpFilter, world_.rpFilterAll) == 1;
     const bool lenient = world_.sysctlsAll.contains(SysctlKind::srcValidMark) ||

@@ -11,7 +11,7 @@ bool isOurs(const Rule& rule) {
   if (rule.protocol != kProtocol) return false;
   switch (rule.action) {
     case RuleAction::lookup:
-      return isOurTable(rule.table);
+      return isOurTable(rule.table) || rule.suppressGroup == kWayGroup;
     case RuleAction::goto_:
       // `not fwmark 0/MASK goto BLOCK`, from wherever a foreign rule stands that ours has to be before.
       if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;

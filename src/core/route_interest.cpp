@@ -34,7 +34,8 @@ bool isLearned(std::uint8_t protocol) {
 }
 
 bool isSpecific(const Route& route) {
-  if (route.table != kMainTable || route.destination.isDefault() || route.protocol == kRedirect) return false;
+  if (route.table == kLocalTable || isOurTable(route.table)) return false;
+  if (route.destination.isDefault() || route.protocol == kRedirect) return false;
   switch (route.type) {
     case RouteType::unicast:
     case RouteType::blackhole:
@@ -46,9 +47,17 @@ bool isSpecific(const Route& route) {
   }
 }
 
+std::set<TableId> tablesOf(const std::set<Rule>& rules) {
+  std::set<TableId> tables;
+  for (const Rule& rule : rules)
+    if (rule.action == RuleAction::lookup && rule.table != kMainTable && rule.table != kLocalTable)
+      tables.insert(rule.table);
+  return tables;
+}
+
 bool RouteInterest::wants(const Route& route) const {
   if (route.destination.isDefault() || isOurTable(route.table)) return true;
-  if (!isSpecific(route)) return false;
+  if (!isSpecific(route) || (route.table != kMainTable && !tables.contains(route.table))) return false;
   if (isLearned(route.protocol)) return leftOut == LeftOut::nothing && !leavesBy(route, uplinks);
   const bool byHand = route.protocol == kBoot || route.protocol == kStatic;
   return !byHand || leftOut != LeftOut::byUplinks || !leavesBy(route, uplinks);
@@ -63,7 +72,7 @@ RouteSieve::Rank RouteSieve::rankOf(const Route& route) const {
 }
 
 void RouteSieve::take(Route&& route) {
-  if (!interest_.value_or(RouteInterest{}).wants(route)) return;
+  if (!interest_.value_or(RouteInterest{.uplinks = {}, .tables = tables_}).wants(route)) return;
   const Rank rank = rankOf(route);
   Alike& alike = families_[std::to_underlying(route.family())][std::to_underlying(rank)];
   if (rank == Rank::always || alike.routes.size() < kMaxSpecificRoutes)

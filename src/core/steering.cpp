@@ -8,10 +8,12 @@
 #include <string_view>
 #include <tuple>
 
+#include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/follow.hpp"
 #include "wgsteer/core/rendezvous.hpp"
 
+#include "core/foreign_ways.hpp"
 #include "core/host_routes.hpp"
 
 namespace wgsteer {
@@ -43,7 +45,9 @@ std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Fam
     if (auto part = byDevice(route, device)) found.push_back(std::move(*part));
   });
   std::ranges::stable_sort(found, [](const Route& left, const Route& right) {
-    const auto rank = [](const Route& route) { return std::tuple{route.table != kMainTable, route.metric}; };
+    const auto rank = [](const Route& route) {
+      return std::tuple{route.table != kMainTable, route.metric, route.order};
+    };
     return rank(left) < rank(right);
   });
   return found;
@@ -130,6 +134,7 @@ void look(const World& world, Wan& wan) {
   // Named as a WAN or not: nothing is ever sent into a tunnel.
   if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
   if (wan.link == nullptr) return;
+  wan.deaf = wan.link->inVrf && !world.udpHearsVrfs;
   for (const Family family : kFamilies) {
     auto defaults = defaultsOf(world.routes, wan.link->index, family);
     if (defaults.empty()) {
@@ -143,6 +148,18 @@ void look(const World& world, Wan& wan) {
   }
 }
 
+/// A WAN that main prefers to all others and that has no address of its own: the prefix that a LAN has is delegated by
+/// it, as far as anybody here can tell, and main sends what has an address of it that way.
+bool takesSourceFromInside(const World& world, const std::vector<Wan>& wans, const Wan& wan, Family family) {
+  if (family != Family::v6 || !wan.eligible(family)) return false;
+  const bool preferred = std::ranges::none_of(wans, [&](const Wan& other) {
+    return &other != &wan && other.eligible(family) && other.metric.at(family) < wan.metric.at(family);
+  });
+  if (!preferred) return false;
+  const auto behind = sourceBehind(world, wans);
+  return behind && !behind->isUniqueLocal();
+}
+
 /// What leaves by a WAN that has no address has whatever source the kernel finds on this host, another WAN's as well,
 /// which that provider drops. Better than no way at all, but not than another. IPv6 comes to this whenever an address
 /// is replaced, for its default routes outlive the last address (IPv4's do not).
@@ -152,7 +169,7 @@ void passOverSourceless(const World& world, std::vector<Wan>& wans) {
     const bool any = std::ranges::any_of(wans, hasSource);
     for (Wan& wan : wans) {
       if (wan.source.contains(family)) continue;
-      if (any)
+      if (any && !takesSourceFromInside(world, wans, wan, family))
         wan.sourceless.insert(family);
       else if (family == Family::v6 && wan.defaults.contains(family))
         if (const auto behind = sourceBehind(world, wans)) wan.source[family] = *behind;
@@ -273,16 +290,16 @@ std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, st
 /// equal there (two router advertisements) come one after the other, for nobody has asked for balancing.
 void rankFoundWans(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {
-    std::vector<std::tuple<std::uint32_t, std::uint32_t, Slot, Wan*>> order;
+    std::vector<std::tuple<std::uint32_t, std::uint32_t, std::int8_t, Slot, Wan*>> order;
     for (Wan& wan : wans) {
       const auto known = wan.defaults.find(family);
       if (known == wan.defaults.end()) continue;
       const Route& best = known->second.front();
-      order.emplace_back(tableRank(world, best).value_or(kLanMetric), best.metric, wan.slot, &wan);
+      order.emplace_back(tableRank(world, best).value_or(kLanMetric), best.metric, best.order, wan.slot, &wan);
     }
     std::ranges::sort(order);
     std::uint32_t last = 0;
-    for (const auto& [table, metric, slot, wan] : order) {
+    for (const auto& [table, metric, preference, slot, wan] : order) {
       last = std::max(table == 0 ? std::min(metric, kLanMetric - 0x1000) + 1 : 1, last + 1);
       wan->metric[family] = last;
     }
@@ -387,6 +404,8 @@ class PolicyBook {
         floor_(static_cast<std::uint8_t>(
             steering.wans.empty() ? 0 : std::ranges::max(steering.wans, {}, &Wan::slot).slot.value)) {
     add(PolicyConfig{.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable}, false);
+    // It is the first, which all others fall back to.
+    if (steering_.policies.empty()) return;
     for (const PolicyConfig& policy : config.policies) add(policy, false);
   }
 
@@ -515,8 +534,20 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
   }
 }
 
-TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, PolicyBook& book,
-                  PlanMemory& memory) {
+/// Peers that main leads through a tunnel on purpose; and all, if a rule of the owner's leads the tunnel's own mark by
+/// something else than a WAN.
+std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const ForeignWays& ways, PlanMemory& memory) {
+  std::map<std::size_t, std::string> alone;
+  for (const auto& [peer, by] : memory.nested[view.tunnel->name])
+    alone.emplace(peer, "main reaches it through a tunnel (" + by + ")");
+  const Rule* own = view.ownersMark.value == 0 ? nullptr : wayOf(ways, view.ownersMark);
+  for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
+    alone.insert_or_assign(i, std::string{ipCommand(own->family)} + " rule " + describe(*own) + " leads its own mark");
+  return alone;
+}
+
+TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const ForeignWays& ways,
+                  PolicyBook& book, PlanMemory& memory) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
 
@@ -524,16 +555,20 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   view.tunnel = &tunnel;
   view.server = isServer(asked.role, world, tunnel, memory);
   view.policy = book.find(asked.policy, view.server);
+  const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel.fwmark);
+  const auto lost = world.ownersMarks.find(tunnel.name);
+  view.ownersMark = !ours ? tunnel.fwmark : lost != world.ownersMarks.end() ? lost->second : Mark{};
   // Who has named WANs for a tunnel or peer means these.
-  if (asked.policy == kDefaultPolicy) view.leftAlone = memory.nested[tunnel.name];
+  if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, ways, memory);
   if (const auto pinned = memory.pinned.find(tunnel.name); pinned != memory.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
       const std::size_t policy = book.find(name, view.server);
       if (policy != view.policy) view.peerPolicy.emplace(peer, policy);
       view.leftAlone.erase(peer);
     }
-  const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel.fwmark);
-  view.fwmark = !view.leftAlone.empty() ? FwmarkUse::none : ours ? FwmarkUse::ours : FwmarkUse::foreign;
+  view.fwmark = !view.leftAlone.empty()      ? FwmarkUse::none
+                : view.ownersMark.value != 0 ? FwmarkUse::foreign
+                                             : FwmarkUse::ours;
   return view;
 }
 
@@ -548,14 +583,17 @@ std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
   for (const Rule& rule : world.rules)
     if (rule.mark.mask == 0xffffffff) take(rule.mark.value);
   for (const auto& [name, tunnel] : world.tunnels)
-    if (!numbers.isOurs(tunnel.fwmark)) take(tunnel.fwmark.value);
+    if (!isOurMark(world, numbers, tunnel.fwmark)) take(tunnel.fwmark.value);
   return slots;
 }
 
 bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
-  return numbers.isOurs(mark) && std::ranges::none_of(world.rules, [&](const Rule& rule) {
-           return rule.mark == MarkMatch{mark.value, 0xffffffff};
-         });
+  return (numbers.isOurs(mark) || world.formerMarks.contains(mark)) && !isNamedByRule(world, mark);
+}
+
+bool isNamedByRule(const World& world, Mark mark) {
+  return std::ranges::any_of(world.rules,
+                             [&](const Rule& rule) { return rule.mark == MarkMatch{mark.value, 0xffffffff}; });
 }
 
 bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
@@ -573,6 +611,7 @@ std::string Wan::lacks(Family family) const {
   if (!defaults.contains(family)) return "no default route";
   if (const auto refusal = refused.find(family); refusal != refused.end())
     return "the kernel refuses its default route: " + refusal->second;
+  if (deaf) return "in a VRF, and net.ipv4.udp_l3mdev_accept is 0";
   if (sourceless.contains(family)) return "no address";
   return {};
 }
@@ -650,10 +689,20 @@ void noteFamilies(const World& world, Steering& steering) {
   }
 }
 
+void noteWays(Steering& steering) {
+  for (const Rule& rule : steering.ways.originals)
+    if (rule.table != kMainTable)
+      steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
+                               " is heeded: what it leads to is no WAN");
+  if (steering.ways.tooMany)
+    steering.problems.push_back("rules of others lead to more than " + std::to_string(kMaxForeignWays) +
+                                " places that are no WANs: the later ones are not heeded");
+}
+
 void noteLeftAlone(const TunnelView& view, Steering& steering) {
   for (const auto& [peer, by] : view.leftAlone)
     steering.notes.push_back(view.tunnel->name + ": peer " + view.tunnel->peers[peer].publicKey.toString() +
-                             " is left alone: main reaches it through a tunnel (" + by + ")");
+                             " is left alone: " + by);
 }
 
 }  // namespace
@@ -670,11 +719,18 @@ Steering steer(const Config& config, const World& world, PlanMemory& memory) {
                                       : configuredWans(config, world, steering.problems);
   passOverSourceless(world, steering.wans);
   noteFamilies(world, steering);
+  steering.ways = foreignWays(world, config.numbers, steering.wans);
+  noteWays(steering);
   PolicyBook book{config, world, steering};
+  if (steering.policies.empty()) {
+    steering.problems.push_back("nothing is steered: others use all marks in mark_mask " +
+                                hex(config.numbers.markMask) + ", so that none is left for a policy");
+    return steering;
+  }
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, book, memory));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.ways, book, memory));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);

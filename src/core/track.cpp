@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/nexthops.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/ours.hpp"
@@ -61,6 +62,7 @@ class Tracker {
     world_.links.erase(known);
     world_.tunnels.edit().erase(name);
     world_.tunnelTroubles.erase(name);
+    world_.ownersMarks.erase(name);
     observed_.tunnelMarks.erase(name);
     return {.relevant = true, .stale = {.ownRoutes = true}};
   }
@@ -268,8 +270,12 @@ class Tracker {
   State& observed_;
 };
 
-void settleMark(World& world, const SetTunnelMark& set) {
+void settleMark(Picture& picture, const SetTunnelMark& set) {
+  World& world = picture.world;
   if (world.tunnels.contains(set.tunnel)) world.tunnels.edit().at(set.tunnel).fwmark = set.mark;
+  // One that was given back is not ours to take away again.
+  const auto owners = world.ownersMarks.find(set.tunnel);
+  if (owners != world.ownersMarks.end() && owners->second == set.mark) picture.observed.tunnelMarks.erase(set.tunnel);
 }
 
 /// Not every switch that is written is announced (src_valid_mark is not); and one that we took back, but still thought
@@ -305,6 +311,25 @@ void adopt(World& world, const NftTable& table) {
   }
 }
 
+void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> tunnels) {
+  World& world = picture.world;
+  world.tunnels = std::move(tunnels);
+  world.formerMarks.clear();
+  for (const Rule& rule : picture.observed.rules)
+    if (rule.mark.mask != numbers.markMask && rule.mark.mask != 0xffffffff && rule.mark.value != 0)
+      world.formerMarks.insert(Mark{rule.mark.value});
+  picture.observed.tunnelMarks.clear();
+  for (const auto& [name, tunnel] : world.tunnels) {
+    if (isOurMark(world, numbers, tunnel.fwmark))
+      picture.observed.tunnelMarks.emplace(name, tunnel.fwmark);
+    else if (tunnel.fwmark.value != 0)
+      world.ownersMarks.insert_or_assign(name, tunnel.fwmark);
+  }
+  std::erase_if(world.ownersMarks, [&](const auto& owners) {
+    return !world.tunnels.contains(owners.first) || !isNamedByRule(world, owners.second);
+  });
+}
+
 Tracked track(Picture& picture, const Event& event) { return std::visit(Tracker{picture}, event); }
 
 namespace {
@@ -317,7 +342,7 @@ bool hasName(const NftTable& table, const IfName& device) {
 /// What follows from changes for the world, once they are in the observed state.
 void settleWorld(Picture& picture, const std::vector<Change>& made) {
   for (const Change& change : made) {
-    if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture.world, *set);
+    if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture, *set);
     if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);
   }
   // Without a table of ours (somebody flushed the ruleset), what we know of our past is kept in mind until it is back.

@@ -313,7 +313,7 @@ bool Engine::convergeOnce() {
 /// True when there are other routes to plan with.
 bool Engine::attend(const Steering& steering) {
   World& world = picture_.world;
-  RouteInterest interest{.uplinks = {}, .leftOut = world.leftOut};
+  RouteInterest interest{.uplinks = {}, .tables = tablesOf(world.rules), .leftOut = world.leftOut};
   for (const Wan& wan : steering.wans)
     if (wan.link != nullptr) interest.uplinks.insert(wan.link->index);
   if (interest == world.interest) return false;
@@ -322,9 +322,10 @@ bool Engine::attend(const Steering& steering) {
     scheduleLook();
     return false;
   }
-  // Of a device that was a WAN and is none any more, nobody has told what a routing protocol sends there.
+  // Of a device that was a WAN and is none any more, nobody has told what a routing protocol sends there; of a table
+  // that no rule looked up, nobody has told anything.
   const bool more =
-      interest.leftOut < world.interest.leftOut ||
+      interest.leftOut < world.interest.leftOut || !std::ranges::includes(world.interest.tables, interest.tables) ||
       std::ranges::any_of(
           world.interest.uplinks,
           [&](IfIndex device) { return world.link(device) != nullptr && !interest.uplinks.contains(device); });
@@ -409,20 +410,13 @@ void Engine::tellTunnelTroubles(const std::map<IfName, std::string>& before) con
   }
 }
 
-/// The kernel, and what we alone know: gateways of links that went down, health, and our past as long as there is no
-/// table.
+/// The kernel, and what we alone know.
 Result<Picture> Engine::lookAnew() {
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return seen;
-  World& world = seen->world;
-  world.parked = picture_.world.parked;
-  world.refusedRoutes = picture_.world.refusedRoutes;
-  world.renamed = picture_.world.renamed;
-  if (seen->observed.nft) adopt(world, seen->observed.nft->table);
-  world.named = picture_.world.named;
-  world.wansDown = picture_.world.wansDown;
-  world.stalled = picture_.world.stalled;
-  if (!seen->observed.nft) world.adopted = picture_.world.adopted;
+  static_cast<Knowledge&>(seen->world) = picture_.world;
+  if (seen->observed.nft) adopt(seen->world, seen->observed.nft->table);
+  takeTunnels(*seen, config_.numbers, seen->world.tunnels);
   return seen;
 }
 

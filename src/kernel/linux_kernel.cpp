@@ -72,9 +72,10 @@ Status LinuxKernel::readLinks(World& world) {
   if (!addresses) return std::unexpected(addresses.error());
   world.links = std::move(*links);
   world.addresses = std::move(*addresses);
-  world.rpFilterAll = static_cast<std::uint8_t>(readForAll("ipv4", "rp_filter"));
+  world.rpFilterAll = static_cast<std::uint8_t>(readNumber("ipv4/conf/all/rp_filter"));
+  world.udpHearsVrfs = readNumber("ipv4/udp_l3mdev_accept") != 0;
   world.sysctlsAll.clear();
-  if (readForAll("ipv4", "src_valid_mark") != 0) world.sysctlsAll.insert(SysctlKind::srcValidMark);
+  if (readNumber("ipv4/conf/all/src_valid_mark") != 0) world.sysctlsAll.insert(SysctlKind::srcValidMark);
   return {};
 }
 
@@ -120,7 +121,7 @@ Status LinuxKernel::sift(const World& world, RouteSieve& sieve, std::set<Route>&
 
 /// Before the first plan: devices with a default route of their own are WANs, unless they are tunnels.
 RouteInterest LinuxKernel::guessedInterest(const RouteSieve& sieve, const World& world) const {
-  RouteInterest guess{.uplinks = sieve.devicesOfDefaults()};
+  RouteInterest guess{.uplinks = sieve.devicesOfDefaults(), .tables = tablesOf(world.rules)};
   std::erase_if(guess.uplinks, [&](IfIndex device) {
     const Link* link = world.link(device);
     return link != nullptr && isTunnel(world, *link);
@@ -133,7 +134,7 @@ Status LinuxKernel::readRoutes(Picture& picture) {
   auto asked = interest_;
   // They may have become few enough again.
   if (asked) asked->leftOut = RouteInterest::LeftOut::nothing;
-  RouteSieve sieve{asked};
+  RouteSieve sieve{asked, tablesOf(picture.world.rules)};
   std::set<Route> ours;
   if (auto done = sift(picture.world, sieve, ours); !done) return done;
   if (!interest_) {
@@ -186,11 +187,8 @@ Status LinuxKernel::readRules(Picture& picture) {
 Status LinuxKernel::readTunnels(Picture& picture, const Numbers& numbers) {
   auto seen = wireguard_.observe(picture.world.links);
   if (!seen) return std::unexpected(seen.error());
-  picture.observed.tunnelMarks.clear();
-  for (const auto& [name, tunnel] : seen->tunnels)
-    if (isOurMark(picture.world, numbers, tunnel.fwmark)) picture.observed.tunnelMarks.emplace(name, tunnel.fwmark);
   tunnels_ = seen->tunnels;
-  picture.world.tunnels = std::move(seen->tunnels);
+  takeTunnels(picture, numbers, std::move(seen->tunnels));
   picture.world.tunnelTroubles = std::move(seen->troubles);
   return {};
 }

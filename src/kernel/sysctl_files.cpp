@@ -31,9 +31,8 @@ Status writeSysctl(const Sysctl& sysctl, bool on) {
   return netlink::failWith(errno, "sysctl -w " + sysctl.name() + "=" + value);
 }
 
-unsigned readForAll(const std::string& family, const std::string& name) {
-  const std::string path = "/proc/sys/net/" + family + "/conf/all/" + name;
-  const os::Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+unsigned readNumber(const std::string& path) {
+  const os::Fd file{::open(("/proc/sys/net/" + path).c_str(), O_RDONLY | O_CLOEXEC)};
   std::array<char, 16> text{};
   if (!file) return 0;
   const ssize_t size = ::read(file.get(), text.data(), text.size());

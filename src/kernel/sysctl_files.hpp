@@ -11,7 +11,7 @@ namespace wgsteer::kernel {
 
 /// notThere when the device has gone.
 Status writeSysctl(const Sysctl& sysctl, bool on);
-/// A number under /proc/sys/net/ipv4/conf/all or /proc/sys/net/ipv6/conf/all; 0 when it cannot be read.
-unsigned readForAll(const std::string& family, const std::string& name);
+/// A number under /proc/sys/net, by its path from there; 0 when it cannot be read.
+unsigned readNumber(const std::string& path);
 
 }  // namespace wgsteer::kernel

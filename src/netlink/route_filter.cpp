@@ -62,7 +62,7 @@ constexpr unsigned kCompare = 47;
 
 /// BPF loads are in network order, the message is in host order: hence htons and htonl. Each announcement is one
 /// datagram.
-std::array<sock_filter, kCompare> head(std::uint32_t ownPort, RouteInterest::LeftOut leftOut) {
+std::array<sock_filter, kCompare> head(std::uint32_t ownPort, RouteInterest::LeftOut leftOut, bool otherTables) {
   const unsigned byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
   const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kByGateway : kDrop;
   return {
@@ -77,8 +77,8 @@ std::array<sock_filter, kCompare> head(std::uint32_t ownPort, RouteInterest::Lef
       /*  6 */ Line{6}.ifEqual(0, kAccept, 7),
       /*  7 */ load(BPF_B, kTable),
       /*  8 */ Line{8}.ifEqual(RT_TABLE_COMPAT, kAccept, 9),
-      /*  9 */ Line{9}.ifEqual(RT_TABLE_MAIN, 10, kDrop),
-      // A specific one of the main table: by whom?
+      /*  9 */ otherTables ? Line{9}.ifEqual(RT_TABLE_LOCAL, kDrop, 10) : Line{9}.ifEqual(RT_TABLE_MAIN, 10, kDrop),
+      // A specific one of the main table, or of one that a rule of somebody's looks up: by whom?
       /* 10 */ load(BPF_B, kProtocolField),
       /* 11 */ Line{11}.ifEqual(RTPROT_REDIRECT, kDrop, 12),
       /* 12 */ Line{12}.ifEqual(RTPROT_KERNEL, kAccept, 13),
@@ -129,7 +129,7 @@ constexpr std::size_t kMaxUplinks = (BPF_MAXINSNS - kCompare - 1) / 2;
 }  // namespace
 
 std::vector<sock_filter> routeFilter(std::uint32_t ownPort, const RouteInterest& interest) {
-  const auto first = head(ownPort, interest.leftOut);
+  const auto first = head(ownPort, interest.leftOut, !interest.tables.empty());
   std::vector<sock_filter> program{first.begin(), first.end()};
   // From 47 on, A is the device that the route leaves by: the next instruction for one of the WANs, else the one
   // after it.

@@ -69,8 +69,11 @@ std::optional<Link> decodeLink(const nlmsghdr* message) {
   link.loopback = (parts->header.ifi_flags & kLoopback) != 0;
   link.pointToPoint = (parts->header.ifi_flags & kPointToPoint) != 0;
   link.hasIpv6 = false;
-  if (const auto info = attributes.at(IFLA_LINKINFO))
-    link.kind = Attributes<IFLA_INFO_KIND>{*info}.text(IFLA_INFO_KIND);
+  if (const auto info = attributes.at(IFLA_LINKINFO)) {
+    const Attributes<IFLA_INFO_SLAVE_KIND> kinds{*info};
+    link.kind = kinds.text(IFLA_INFO_KIND);
+    link.inVrf = kinds.text(IFLA_INFO_SLAVE_KIND) == "vrf";
+  }
   if (const auto spec = attributes.at(IFLA_AF_SPEC)) {
     const Attributes<AF_INET6> families{*spec};
     if (const auto inet = families.at(AF_INET)) readIpv4Switches(*inet, link);

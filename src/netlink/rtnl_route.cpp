@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
+#include <linux/icmpv6.h>
 #include <linux/rtnetlink.h>
 
 #include "netlink/rtnl.hpp"
@@ -147,6 +148,12 @@ std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std:
   return Address::fromBytes(address.first(bitsOf(*viaFamily) / 8U));
 }
 
+/// RFC 4191, 2.1; what is reserved is medium.
+std::int8_t orderOf(std::uint8_t routerPreference) {
+  if (routerPreference == ICMPV6_ROUTER_PREF_HIGH) return -1;
+  return routerPreference == ICMPV6_ROUTER_PREF_LOW ? 1 : 0;
+}
+
 std::optional<Route> decodeRoute(const nlmsghdr* message) {
   const auto parts = partsOf<rtmsg>(message);
   if (!parts) return std::nullopt;
@@ -171,6 +178,7 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   if (route.type == RouteType::unicast || route.type == RouteType::local)
     route.hops = hopsOf(header, gateways, attributes, *family);
   route.preferredSource = attributes.address(RTA_PREFSRC, *family);
+  route.order = orderOf(gateways.integer<std::uint8_t>(RTA_PREF).value_or(ICMPV6_ROUTER_PREF_MEDIUM));
   route.linkScope = *family == Family::v4 && route.type == RouteType::unicast && header.rtm_scope == RT_SCOPE_LINK;
   route.protocol = header.rtm_protocol;
   if (const auto metrics = attributes.at(RTA_METRICS)) route.metrics = metricsIn(*metrics);

@@ -337,6 +337,38 @@ TEST(Settle, LeavesNothingToDo) {
   EXPECT_EQ(picture.world.adopted.sysctls, picture.observed.nft->table.changedSysctls);
 }
 
+/// `wg syncconf` resets a mark and leaves the rules of wg-quick(8), which looks for its rules by the mark.
+TEST(Settle, AMarkThatItsOwnersRuleNamesIsGivenBackToIt) {
+  Picture picture = steered();
+  const auto reads = [&](std::uint32_t mark) {
+    SharedMap<IfName, Tunnel> tunnels = picture.world.tunnels;
+    tunnels.edit().at("wg0").fwmark = Mark{mark};
+    takeTunnels(picture, {}, tunnels);
+  };
+  const auto steers = [&] {
+    const State desired = desire({}, picture.world);
+    settle(picture, diff(desired, picture.observed), desired);
+    return picture.world.tunnels.at("wg0").fwmark;
+  };
+  Rule owners;
+  owners.mark = {0xca6c, 0xffffffff};
+  owners.invert = true;
+  owners.table = TableId{0xca6c};
+  owners.priority = 32764;
+  picture.world.rules.insert(owners);
+
+  reads(0xca6c);
+  EXPECT_EQ(steers(), Mark{0xca6c});
+  reads(0);
+  EXPECT_EQ(steers(), Mark{0xca6c});
+  EXPECT_TRUE(picture.observed.tunnelMarks.empty()) << "it would be taken back with ours";
+  EXPECT_TRUE(diff(desire({}, picture.world), picture.observed).empty());
+
+  picture.world.rules.erase(owners);
+  reads(0);
+  EXPECT_EQ(steers(), Mark{0xf0000000}) << "nobody asks for the owner's any more";
+}
+
 TEST(Settle, GivesBackMarksAndSwitches) {
   Picture picture = steered();
   settle(picture, diff({}, picture.observed), {});

@@ -12,9 +12,7 @@ namespace wgsteer::test {
 Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions&) {
   Picture seen = real;
   std::erase_if(seen.world.routes, [&](const Route& route) { return !real.world.interest.wants(route); });
-  seen.observed.tunnelMarks.clear();
-  for (const auto& [name, tunnel] : real.world.tunnels)
-    if (isOurMark(real.world, numbers, tunnel.fwmark)) seen.observed.tunnelMarks.emplace(name, tunnel.fwmark);
+  takeTunnels(seen, numbers, real.world.tunnels);
   seen.observed.sysctls.clear();
   seen.world.adopted = {};
   if (seen.observed.nft) {
@@ -43,9 +41,8 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   }
   if (network || stale.ownRoutes) picture.observed.routes = seen.observed.routes;
   if (stale.rtnetlink || stale.tunnels) {
-    picture.world.tunnels = seen.world.tunnels;
+    takeTunnels(picture, numbers, seen.world.tunnels);
     picture.world.tunnelTroubles = seen.world.tunnelTroubles;
-    picture.observed.tunnelMarks = seen.observed.tunnelMarks;
   }
   if (stale.rtnetlink || stale.links || stale.nft) {
     picture.observed.nft = seen.observed.nft;

@@ -20,12 +20,12 @@ cache=${WGSTEER_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wgsteer-vm}
 kernel_metapackage=linux-image-cloud-amd64
 
 # What a test script may call besides busybox. Taken from the host with the libraries that ldd names.
-guest_tools=(bash ip nft ping wg)
+guest_tools=(bash ip nft ping wg wg-quick)
 
 # Loaded at boot with what they depend on, in this order, since asking for them one by one through request_module costs
 # an exec of modprobe each, in the middle of a measurement. One that a kernel has built in is skipped.
 guest_modules=(
-  wireguard veth dummy tun
+  wireguard veth dummy tun vrf
   nf_tables nf_conntrack nf_nat nft_chain_nat nft_ct nft_fib_inet nft_hash nft_limit nft_masq nft_nat nft_numgen
   nft_objref nft_reject_inet
 )
@@ -53,6 +53,7 @@ check_host() {
   host_tool nft nftables
   host_tool ping iputils-ping
   host_tool wg wireguard-tools
+  host_tool wg-quick wireguard-tools
   if ldd "$(command -v busybox)" >/dev/null 2>&1; then
     unavailable "busybox is dynamically linked: install busybox-static"
   fi

@@ -32,6 +32,7 @@ struct Wan {
   FamilyMap<std::string> refused;  ///< what the kernel said when it refused the default route in our tables
   /// Without an address to send from, while another WAN has one.
   std::set<Family> sourceless;
+  bool deaf = false;  ///< what comes in by it reaches no socket of WireGuard's: in a VRF, and the sysctl is off
   /// Lacks nothing and is not down.
   bool eligible(Family family) const;
   /// What it lacks by itself: a link, carrier, a gateway, an address to send from (if any WAN has one); empty: nothing.
@@ -66,7 +67,7 @@ struct PolicyView {
 /// By what the packets of a tunnel are steered.
 enum class FwmarkUse : std::uint8_t {
   ours,     ///< its fwmark is the mark of its policy
-  foreign,  ///< its fwmark is the user's, and a rule of ours gives that a meaning
+  foreign,  ///< its fwmark is the owner's, and a rule of ours gives that a meaning
   none,     ///< its fwmark is left as it is: nftables marks packets to single peers, others are left alone
 };
 
@@ -75,12 +76,13 @@ struct TunnelView {
   bool server = false;
   std::size_t policy = 0;  ///< index into Steering::policies
   FwmarkUse fwmark = FwmarkUse::ours;
+  Mark ownersMark;  ///< 0: none; which it has, or had until somebody reset it and left the owner's rule
   /// Peers with a policy that is not the tunnel's: by their index in the tunnel, an index into policies.
   std::map<std::size_t, std::size_t> peerPolicy;
   /// Peers that are given to one WAN where otherwise the policy's own table would choose, for balance or because they
   /// do not answer by another: by their index in the tunnel, an index into Steering::wans.
   std::map<std::size_t, std::size_t> peerWan;
-  /// Peers that are reached on purpose by something that is no WAN: by their index, and by what.
+  /// Peers that are reached on purpose by something that is no WAN: by their index, and how, in a user's words.
   std::map<std::size_t, std::string> leftAlone;
 
   std::size_t policyOf(std::size_t peer) const {
@@ -93,12 +95,22 @@ struct TunnelView {
   }
 };
 
+/// What other people's rules lead, before main has its say, to something that is neither a tunnel nor one of our WANs
+/// (src/core/foreign_ways.hpp).
+struct ForeignWays {
+  /// As somebody else made them, but for what of a mark is ours, and for defaults that are none of theirs. In order.
+  std::vector<Rule> rules;
+  std::vector<Rule> originals;  ///< of each of these
+  bool tooMany = false;
+};
+
 /// The plan's intermediate result, which `status` and `check` show as well.
 struct Steering {
   std::vector<Wan> wans;
   std::vector<PolicyView> policies;
   std::vector<TunnelView> tunnels;
-  std::vector<Family> families;       ///< in which anything is steered at all
+  std::vector<Family> families;  ///< in which anything is steered at all
+  ForeignWays ways;
   std::vector<std::string> problems;  ///< what could not be steered as asked, in a user's words
   std::vector<std::string> notes;     ///< what is left alone, or goes another way than one might expect, and why
 };
@@ -143,6 +155,8 @@ std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers);
 /// Whether a tunnel's fwmark is one that we set. One that somebody else's rule names is its owner's, also if we set it
 /// first: wg-quick takes whatever it finds for its own.
 bool isOurMark(const World& world, const Numbers& numbers, Mark mark);
+/// Whether somebody else's rule names exactly this mark.
+bool isNamedByRule(const World& world, Mark mark);
 
 /// What the role `automatic` means for a tunnel: see docs/how-it-works.md. It is taken for a server when a peer of
 /// it has no endpoint, or all its peers are single addresses; never when a peer has a default route or a keepalive.

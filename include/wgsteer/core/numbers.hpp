@@ -36,6 +36,8 @@ inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
 /// numbers its own from 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
 inline constexpr std::uint32_t kDefaultRulePriority = 60;
 inline constexpr std::uint32_t kServerReplyOffset = 0;
+/// Where other people's rules are said again, in nine steps: see docs/how-it-works.md.
+inline constexpr std::uint32_t kForeignWaysOffset = 1;
 inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
@@ -44,6 +46,10 @@ inline constexpr std::uint32_t kForeignMarkOffset = 20;
 inline constexpr std::uint32_t kJumpFloor = 4;
 /// Size of the block of priorities counted from the base.
 inline constexpr std::uint32_t kRuleBlockSize = 40;
+
+/// `suppress_ifgroup` of rules of ours that look up somebody else's table: a group that no device is in, so it does
+/// nothing but say whose the rule is.
+inline constexpr std::int64_t kWayGroup = 0x57470000;
 
 /// "WG" in ASCII. mwan3 flushes tables 1..60 (with a wide mask 252) and pbr counts upward from 256.
 inline constexpr std::uint32_t kWanTableBase = 0x57470000;
@@ -91,8 +97,10 @@ struct Numbers {
   constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }
+  constexpr std::uint32_t foreignWaysPriority() const { return rulePriority + kForeignWaysOffset; }
   constexpr std::uint32_t markPriority() const { return rulePriority + kMarkOffset; }
   constexpr std::uint32_t forwardedPriority() const { return rulePriority + kForwardedOffset; }
+  constexpr std::uint32_t tunnelNetworksPriority() const { return foreignMarkPriority() - 1; }
   constexpr std::uint32_t foreignMarkPriority() const { return rulePriority + kForeignMarkOffset; }
   /// Whether a device's fwmark is one that we set: our bits only, and not none.
   constexpr bool isOurs(Mark mark) const { return mark.value != 0 && (mark.value & ~markMask) == 0; }
@@ -114,6 +122,7 @@ constexpr bool isOurTable(TableId table) {
 static_assert((kDefaultMarkMask & (0x3f00U | 0xfc00U | 0x00ff0000U)) == 0, "disjoint from mwan3, pbr, Tailscale");
 static_assert(validMarkMask(kDefaultMarkMask));
 static_assert(kDefaultRulePriority + kRuleBlockSize <= 100, "below NetBird's 105");
+static_assert(kServerReplyOffset < kForeignWaysOffset && kForeignWaysOffset < kMarkOffset);
 static_assert(kServerReplyOffset < kMarkOffset, "below the fwmark rules, server replies would do nothing");
 
 }  // namespace wgsteer

@@ -10,8 +10,8 @@ namespace wgsteer {
 bool isOurs(const Route& route);
 
 /// Our protocol, and a rule as we make them: it looks up one of our tables, at whatever priority (rule_priority may
-/// have been another one); or it jumps within one block of ours, is what such a jump leads to, or ends the way of
-/// packets by their mark.
+/// have been another one), or another table with a stamp of ours; or it jumps within one block of ours, is what such a
+/// jump leads to, or ends the way of packets by their mark.
 bool isOurs(const Rule& rule);
 
 }  // namespace wgsteer

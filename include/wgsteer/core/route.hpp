@@ -53,7 +53,9 @@ struct Route {
   RouteType type = RouteType::unicast;
   std::vector<NextHop> hops;               ///< empty for all but unicast and local; several: multipath
   std::optional<Address> preferredSource;  ///< RTA_PREFSRC
-  bool linkScope = false;                  ///< on-link (RT_SCOPE_LINK); always false in IPv6, which has no scopes
+  /// What a router advertisement says of itself (RFC 4191, RTA_PREF): 0 medium, less is preferred.
+  std::int8_t order = 0;
+  bool linkScope = false;  ///< on-link (RT_SCOPE_LINK); always false in IPv6, which has no scopes
   std::uint8_t protocol = 0;
   RouteMetrics metrics{};
   NexthopId nexthop{};

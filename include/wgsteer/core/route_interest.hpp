@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which foreign routes are worth knowing. A plan depends on default routes and on the specific routes of the main
-// table: LAN prefixes, static routes, what inside routers announce. It does not depend on the million of routes that
-// a border router has learned from its providers: all of them leave by a WAN, as the default route does.
+// table, and of tables that other people's rules look up: LAN prefixes, static routes, what inside routers announce. It
+// does not depend on the million of routes that a border router has learned from its providers: all of them leave by a
+// WAN, as the default route does.
 #pragma once
 
 #include <array>
@@ -23,15 +24,18 @@ inline constexpr std::size_t kMaxSpecificRoutes = 4096;
 /// router advertisement. src/netlink/route_filter.cpp says the same in BPF.
 bool isLearned(std::uint8_t protocol);
 
-/// Of the main table, and no default route: one that a plan may depend on by its type and origin.
+/// Somebody else's, and no default route: one that a plan may depend on by its type and origin.
 bool isSpecific(const Route& route);
+/// Tables other than main that rules look up.
+std::set<TableId> tablesOf(const std::set<Rule>& rules);
 
 struct RouteInterest {
   /// When there are too many: first those that were learned; then those as well that somebody has led by a WAN's
   /// router.
   enum class LeftOut : std::uint8_t { nothing, learned, byUplinks };
 
-  std::set<IfIndex> uplinks;  ///< devices of the WANs
+  std::set<IfIndex> uplinks;   ///< devices of the WANs
+  std::set<TableId> tables{};  ///< whose specific routes are wanted, beside main's
   LeftOut leftOut = LeftOut::nothing;
 
   /// Default routes and all in our tables are wanted always.
@@ -42,8 +46,12 @@ struct RouteInterest {
 /// Takes the foreign routes of a dump one by one, in whatever order they come, and keeps few however many there are.
 class RouteSieve {
  public:
-  /// Without an interest, because nobody has said yet which the WANs are, narrow() has to follow.
-  explicit RouteSieve(std::optional<RouteInterest> interest) : interest_(std::move(interest)) {}
+  /// Of main and these tables. Without an interest, because nobody has said yet which the WANs are, narrow() has to
+  /// follow.
+  explicit RouteSieve(std::optional<RouteInterest> interest, std::set<TableId> tables = {})
+      : interest_(std::move(interest)), tables_(std::move(tables)) {
+    if (interest_) interest_->tables = tables_;
+  }
 
   void take(Route&& route);
   /// Of one family: a dump that was interrupted begins again.
@@ -73,6 +81,7 @@ class RouteSieve {
   static void finish(OfFamily& family, Kept& kept);
 
   std::optional<RouteInterest> interest_;
+  std::set<TableId> tables_;
   std::array<OfFamily, 2> families_;
 };
 

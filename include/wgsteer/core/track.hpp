@@ -3,6 +3,7 @@
 #pragma once
 
 #include "wgsteer/core/event.hpp"
+#include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/state.hpp"
 #include "wgsteer/core/world.hpp"
@@ -51,6 +52,10 @@ Tracked track(Picture& picture, const Event& event);
 std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls);
 /// What our table says of our past, in the same way.
 void adopt(World& world, const NftTable& table);
+
+/// The tunnels as they were just read, against the rules of `picture`: which of their marks are ours, and which are
+/// their owners'.
+void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> tunnels);
 
 /// Takes over what a plan has done, once all of it is done: `reached` is the state that it was made for.
 void settle(Picture& picture, const Plan& plan, State reached);

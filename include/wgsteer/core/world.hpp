@@ -30,6 +30,7 @@ struct Link {
   bool carrier = false;  ///< IFF_LOWER_UP
   bool loopback = false;
   bool pointToPoint = false;
+  bool inVrf = false;   ///< IFLA_INFO_SLAVE_KIND is "vrf"
   bool hasIpv6 = true;  ///< false: no IPv6 on this device (module absent), so it has no IPv6 switches either
   /// From IFLA_AF_SPEC. rp_filter and src_valid_mark are the device's own values; "all" is in World.
   std::uint8_t rpFilter = 0;
@@ -116,7 +117,28 @@ struct Adopted {
   bool operator==(const Adopted&) const = default;
 };
 
-struct World {
+/// What nobody else can tell: decided or learned while we ran. A fresh look at the kernel leaves it as it is.
+struct Knowledge {
+  /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
+  std::set<Route> parked;
+  SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
+  std::map<PeerId, Stalled> stalled;
+  WansDown wansDown;
+  /// Default routes of WANs that the kernel refuses to take into our tables, by the WAN's number, and why.
+  std::map<std::pair<Slot, Family>, std::string> refusedRoutes;
+  Adopted adopted;  ///< as the nft table says, while there is one
+  /// Devices that were renamed while we ran, by the name that our table still has them by.
+  std::map<IfName, IfName> renamed;
+  /// Marks that rules of ours of another mark_mask give a meaning: ours as well, until these rules are gone.
+  std::set<Mark> formerMarks;
+  /// The fwmark that a tunnel's owner gave it, and that a rule of the owner's still names. `wg setconf` and `wg
+  /// syncconf` reset it and leave the rule: without it wg-quick(8) does not find its own rules when it takes the tunnel
+  /// down.
+  std::map<IfName, Mark> ownersMarks;
+  bool operator==(const Knowledge&) const = default;
+};
+
+struct World : Knowledge {
   std::map<IfIndex, Link> links;
   std::set<InterfaceAddress> addresses;
   /// Foreign routes. The daemon keeps what a plan depends on: default routes of all tables, and specific routes of the
@@ -126,25 +148,19 @@ struct World {
   bool tooManyRoutes = false;                                        ///< so many specific ones that not all are kept
   RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;  ///< which are not, then
   std::map<std::uint32_t, Nexthop> nexthops;                         ///< objects that routes may have their hops from
-  /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
-  std::set<Route> parked;
-  std::set<Rule> rules;  ///< foreign rules
+  std::set<Rule> rules;                                              ///< foreign rules
   SharedMap<IfName, Tunnel> tunnels;
   /// Tunnels that cannot be read or set now, and why: another user's socket, a process that hangs or refuses. What was
   /// last known of such a tunnel is still in `tunnels`; one that has never been read is not.
   std::map<IfName, std::string> tunnelTroubles;
-  SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
-  std::map<PeerId, Stalled> stalled;
-  WansDown wansDown;
-  /// Default routes of WANs that the kernel refuses to take into our tables, by the WAN's number, and why.
-  std::map<std::pair<Slot, Family>, std::string> refusedRoutes;
   /// Somebody else has a `table inet wgsteer`: there is none of ours, for as long as that is so.
   bool foreignTable = false;
   std::uint8_t rpFilterAll = 0;
+  /// net.ipv4.udp_l3mdev_accept, which is for both families: whether a UDP socket that is bound to nothing, as each of
+  /// WireGuard's is, hears what comes in by a device of a VRF (Documentation/networking/vrf.rst; dropped on 6.1 if
+  /// not).
+  bool udpHearsVrfs = false;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
-  Adopted adopted;
-  /// Devices that were renamed while we ran, by the name that our table still has them by.
-  std::map<IfName, IfName> renamed;
 
   const Link* link(IfIndex index) const {
     const auto found = links.find(index);

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/foreign_ways.hpp"
+
+#include <algorithm>
+#include <map>
+#include <ranges>
+#include <tuple>
+
+#include "core/host_routes.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+constexpr std::uint8_t kUdp = 17;
+
+class Finder {
+ public:
+  Finder(const World& world, const Numbers& numbers, const std::vector<Wan>& wans)
+      : world_(world), numbers_(numbers), wans_(wans) {}
+
+  ForeignWays find() {
+    for (const Family family : kFamilies) {
+      const std::size_t first = ways_.rules.size();
+      for (const Rule& rule : world_.rules) {
+        if (rule.family != family) continue;
+        if (isMainForAll(rule)) break;
+        take(rule);
+      }
+      dropTrailingMain(first);
+    }
+    return std::move(ways_);
+  }
+
+ private:
+  static bool isMain(const Rule& rule) { return rule.action == RuleAction::lookup && rule.table == kMainTable; }
+
+  static bool hasSelector(const Rule& rule) {
+    return rule.source || rule.destination || rule.mark.mask != 0 || rule.sourcePort || rule.destinationPort ||
+           rule.ipProtocol != 0;
+  }
+
+  /// What comes after it is asked only where main has nothing.
+  static bool isMainForAll(const Rule& rule) {
+    return isMain(rule) && !hasSelector(rule) && !rule.invert && rule.inputInterface.empty() &&
+           rule.outputInterface.empty() && !rule.otherSelector && rule.suppressPrefixLength < 0;
+  }
+
+  /// Whether it may be about packets of a WireGuard socket that carry one of our marks.
+  bool mayBeForOurs(const Rule& rule) const {
+    if (rule.action != RuleAction::lookup || rule.table == kLocalTable || rule.invert || rule.otherSelector)
+      return false;
+    if (!rule.outputInterface.empty() || !(rule.inputInterface.empty() || rule.inputInterface == "lo")) return false;
+    if (rule.ipProtocol != 0 && rule.ipProtocol != kUdp) return false;
+    if (rule.source && coversWan(*rule.source)) return false;
+    if (rule.mark.mask == 0) return true;
+    // Bits of ours that it names are 0 in every packet that it means.
+    return (rule.mark.value & numbers_.markMask) == 0 && (rule.mark.value & ~numbers_.markMask) != 0;
+  }
+
+  /// A WAN's own address has a rule of ours, which fails over with the rest.
+  bool coversWan(const Prefix& prefix) const {
+    return std::ranges::any_of(wans_, [&](const Wan& wan) {
+      return wan.link != nullptr && std::ranges::any_of(world_.addressesOf(wan.link->index),
+                                                        [&](const auto& own) { return prefix.contains(own.address); });
+    });
+  }
+
+  void take(const Rule& rule) {
+    if (!mayBeForOurs(rule)) return;
+    Rule own = rule;
+    own.mark.mask &= ~numbers_.markMask;
+    own.inputInterface = "lo";
+    if (isMain(rule)) {
+      // A half of a default is a way to write one; in pieces that are smaller, there is no telling.
+      if (rule.suppressPrefixLength < 0 || tunnelHasTheWorld(world_, rule.family)) return;
+      own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
+    } else {
+      const auto leads = whatItLeadsTo(rule);
+      if (leads == Leads::nowhere) return;
+      if (leads == Leads::toSome) own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
+    }
+    if (ways_.rules.size() == kMaxForeignWays) {
+      ways_.tooMany = true;
+      return;
+    }
+    ways_.rules.push_back(std::move(own));
+    ways_.originals.push_back(rule);
+  }
+
+  /// Before another table's default, main's specific routes have their say; after it our own tables say the same.
+  void dropTrailingMain(std::size_t first) {
+    while (ways_.rules.size() > first && isMain(ways_.rules.back())) {
+      ways_.rules.pop_back();
+      ways_.originals.pop_back();
+    }
+  }
+
+  enum class Leads : std::uint8_t { nowhere, toSome, toAll };
+
+  /// Routes are in the order of their tables, then of their destinations.
+  auto routesFrom(TableId table, const Prefix& destination) const {
+    Route lowest;
+    lowest.table = table;
+    lowest.destination = destination;
+    lowest.source = Prefix::any(destination.family());
+    return std::ranges::subrange(world_.routes.lower_bound(lowest), world_.routes.end());
+  }
+
+  /// One table may have hundreds of rules, for an address each.
+  Leads whatItLeadsTo(const Rule& rule) {
+    const auto [known, fresh] = leads_.try_emplace({rule.table, rule.family, rule.suppressPrefixLength});
+    if (fresh) known->second = look(rule);
+    return known->second;
+  }
+
+  Leads look(const Rule& rule) const {
+    Leads leads = Leads::nowhere;
+    for (const Route& route : routesFrom(rule.table, Prefix::any(rule.family))) {
+      if (route.table != rule.table) break;
+      if (route.family() != rule.family || route.type != RouteType::unicast) continue;
+      if (static_cast<std::int32_t>(route.destination.length()) <= rule.suppressPrefixLength) continue;
+      if (route.destination.length() <= 1) {
+        if (isUplinkOfItsOwn(route)) return Leads::toAll;
+      } else if (isSomewhereElse(route)) {
+        leads = Leads::toSome;
+      }
+    }
+    return leads;
+  }
+
+  bool isWan(const Link& link) const {
+    return std::ranges::any_of(wans_, [&](const Wan& wan) { return wan.link == &link; });
+  }
+
+  /// A tun may be somebody's tunnel, for which a default is what a full tunnel is.
+  bool isUplinkOfItsOwn(const Route& route) const {
+    return !route.hops.empty() && allHops(world_, route, [&](const Link& link) {
+      return link.up && !link.loopback && link.kind != "tun" && !isTunnel(world_, link) && !isWan(link);
+    });
+  }
+
+  /// Not what main has as well: that is in our tables.
+  bool isSomewhereElse(const Route& route) const {
+    if (route.hops.empty() || route.destination.address().isLinkLocal() || route.destination.address().isMulticast())
+      return false;
+    if (!allHops(world_, route,
+                 [&](const Link& link) { return link.up && !link.loopback && !isTunnel(world_, link); }) ||
+        maybeTheInternet(world_, route))
+      return false;
+    for (const Route& other : routesFrom(kMainTable, route.destination)) {
+      if (other.table != kMainTable || other.destination != route.destination) break;
+      if (other.hops == route.hops) return false;
+    }
+    return true;
+  }
+
+  const World& world_;
+  const Numbers& numbers_;
+  const std::vector<Wan>& wans_;
+  ForeignWays ways_;
+  std::map<std::tuple<TableId, Family, std::int32_t>, Leads> leads_;
+};
+
+}  // namespace
+
+ForeignWays foreignWays(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
+  return Finder{world, numbers, wans}.find();
+}
+
+const Rule* wayOf(const ForeignWays& ways, Mark mark) {
+  for (const Rule& original : ways.originals)
+    if (original.mark.mask != 0 && original.mark.matches(mark) && !original.source && !original.destination)
+      return &original;
+  return nullptr;
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
+#
+# The real wg-quick(8) with a full tunnel on kernel WireGuard, in every order with the daemon. It takes any fwmark that its
+# device has for its own choice, makes rules that name it, and a table of that number; its rules have no priority, so
+# the kernel puts them before ours when ours were there first.
+
+quick_configuration() {
+  local address=10.99.0.2/24
+  [[ $family == 4 ]] || address=fd99::2/64
+  sed "/PrivateKey/a Address = $address" <(client_configuration "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)")
+}
+
+quick() { # up|down
+  router wg-quick "$1" wg0 >>"$case_results/wg-quick.log" 2>&1 ||
+    fail "wg-quick $1: $(tail -n 3 "$case_results/wg-quick.log")"
+}
+
+quick_topology() {
+  mkdir -p /etc/wireguard
+  quick_configuration >/etc/wireguard/wg0.conf
+  chmod 600 /etc/wireguard/wg0.conf
+  server_tunnel_up wgs0 "$kServerKey" 51820 "$kRouterKey" "$inner_router" "$inner_server"
+  foreign_before=$(foreign_rules)
+}
+
+foreign_rules() {
+  router ip rule show | grep -v 'proto 87'
+  router ip -6 rule show | grep -v 'proto 87'
+}
+
+tunnel_works() { # WHAT
+  traffic_start
+  await "$1: the handshake" 30 handshake_done wg0
+  steady_on 0 "$1"
+  traffic_stop
+}
+
+second_tunnel_answers() { router ping -q -c 1 -W 1 "$inner_second_server" >/dev/null; }
+
+nothing_stands_in_the_way() { # WHAT
+  wgsteer check >"$case_results/check" 2>&1 || fail "$1: check: $(<"$case_results/check")"
+}
+
+# The boot order of the package: the daemon is there before any tunnel.
+case_up_while_the_daemon_runs() {
+  quick_topology
+  daemon_start_and_converge
+  quick up
+  await_converged
+  tunnel_works 'wg-quick after the daemon'
+  second_tunnel_up
+  await 'the second tunnel answers' 30 second_tunnel_answers
+  counters_reset
+  check 'the second tunnel goes on' second_tunnel_answers
+  nothing_misrouted 'both tunnels'
+  nothing_stands_in_the_way 'both tunnels'
+  daemon_kill KILL
+  daemon_start_and_converge
+  tunnel_works 'started again after kill -9'
+  check 'the second tunnel, started again' second_tunnel_answers
+  daemon_kill TERM
+  tunnel_works 'without the daemon'
+  ip -n router link del wg1
+  wgsteer flush >/dev/null
+  tunnel_works 'after flush'
+  quick down
+  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  equal 'what is left of ours' '' "$(own_state)"
+}
+
+case_up_before_the_daemon() {
+  quick_topology
+  quick up
+  daemon_start_and_converge
+  tunnel_works 'the daemon after wg-quick'
+  wan_link_down 0
+  traffic_start
+  await_traffic 'failover' 20
+  check 'by the other WAN' at_least 1 sent 1 4 "${wan_address[1]}"
+  traffic_stop
+  wan_link_up 0
+  await 'the better WAN has its route' 20 prints 1 routes_of_wan0
+  quick down
+  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  await_converged
+  quick up
+  await_converged
+  tunnel_works 'up again'
+  quick down
+  equal 'rules that are left in the end' "$foreign_before" "$(foreign_rules)"
+}
+
+routes_of_wan0() { router_ip route show default dev wan0 | wc -l; }
+
+# What people do to change a tunnel that is up: the file has no FwMark, so wg takes the mark back to none.
+case_syncconf_forgets_the_mark() {
+  quick_topology
+  quick up
+  daemon_start_and_converge
+  tunnel_works 'before'
+  counters_reset
+  router wg-quick strip wg0 >"$case_results/stripped"
+  router wg syncconf wg0 "$case_results/stripped"
+  traffic_start
+  await_traffic 'traffic after syncconf' 30
+  nothing_misrouted 'after syncconf'
+  traffic_stop
+  await 'wg0 has its mark back' 10 prints 0xca6c tunnel_mark wg0
+  tunnel_works 'with its own mark again'
+  quick down
+  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+}
+
+# Ten times up and down; neither wg-quick's rules nor ours may creep towards priority 0.
+case_up_and_down_again_and_again() {
+  local round lowest
+  quick_topology
+  daemon_start_and_converge
+  for round in {1..10}; do
+    quick up
+    await_converged
+    quick down
+    await_converged
+  done
+  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  quick up
+  await_converged
+  lowest=$(router_ip rule show | sed -n '2s/:.*//p')
+  check "the first rule is at $lowest" test "$lowest" -ge 60
+  tunnel_works 'in the end'
+}
+
+# Whoever removes the package stops the daemon and takes its state back, in whatever order with wg-quick.
+case_flush_with_the_tunnel_up() {
+  quick_topology
+  daemon_start_and_converge
+  quick up
+  await_converged
+  tunnel_works 'before'
+  daemon_kill TERM
+  quick down
+  wgsteer flush >/dev/null
+  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  equal 'what is left of ours' '' "$(own_state)"
+  quick up
+  tunnel_works 'wg-quick alone'
+  quick down
+  equal 'rules that are left in the end' "$foreign_before" "$(foreign_rules)"
+}
