@@ -145,6 +145,9 @@ show() { # FAMILY
 }
 
 topology_trap
+# Before minutes of building.
+unfit=$(machine_unfit)
+[[ -z $unfit ]] || skip "this machine cannot show it: $unfit"
 [[ -n ${WGSTEER:-} ]] || build_wgsteer
 for version in 4 6; do
   show "$version"

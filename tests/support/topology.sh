@@ -258,15 +258,21 @@ RULES
 # ---- Topology -------------------------------------------------------------------------------------------------------
 
 requirement_missing() { # -> prints what keeps the topology from being built
-  ((EUID == 0)) || { echo 'needs root'; return; }
   local tool
+  machine_unfit
   for tool in ip nft wg wireguard-go ping sysctl nsenter unshare setpriv; do
     command -v "$tool" >/dev/null || { echo "no $tool on this machine"; return; }
   done
+}
+
+machine_unfit() { # -> what no package would cure; that of tools that are not there yet is left out
+  ((EUID == 0)) || { echo 'needs root'; return; }
   [[ -c /dev/net/tun ]] || { echo 'no /dev/net/tun'; return; }
   unshare --net --mount true 2>/dev/null || { echo 'namespaces may not be made here'; return; }
-  unshare --net nft add table inet probe 2>/dev/null || { echo 'the kernel has no nf_tables'; return; }
-  unshare --net ip link add probe type veth peer name peer 2>/dev/null || echo 'the kernel has no veth'
+  ! command -v nft >/dev/null || unshare --net nft add table inet probe 2>/dev/null ||
+    { echo 'the kernel has no nf_tables'; return; }
+  ! command -v ip >/dev/null || unshare --net ip link add probe type veth peer name peer 2>/dev/null ||
+    echo 'the kernel has no veth'
 }
 
 isp_up() { # WAN
