@@ -78,10 +78,17 @@ int report(std::string_view verb, const Error& error) {
   return kError;
 }
 
-void print(const nlohmann::json& document) {
+namespace {
+
+void print(const nlohmann::json& document, int indent) {
   // Names of devices may be any bytes: they are shown replaced rather than refused.
-  std::printf("%s\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  std::printf("%s\n", document.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
+
+}  // namespace
+
+void print(const nlohmann::json& document) { print(document, 2); }
+void printLine(const nlohmann::json& document) { print(document, -1); }
 
 void printText(std::string_view text) { std::fputs(log::printableLines(text).c_str(), stdout); }
 

@@ -34,6 +34,8 @@ Result<nlohmann::json> currentStatus(const Options& options);
 /// "wgsteer VERB: what", on stderr; returns kError.
 int report(std::string_view verb, const Error& error);
 void print(const nlohmann::json& document);
+/// One of several, on a line of its own.
+void printLine(const nlohmann::json& document);
 /// Text for people, on stdout, which may have names in it that others gave: nothing in it is obeyed by a terminal.
 void printText(std::string_view text);
 /// Colour only on a terminal, and not when NO_COLOR asks for none.

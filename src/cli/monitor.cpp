@@ -58,7 +58,7 @@ std::string textOf(const Json& document) {
 int monitor(const Options& options) {
   const auto followed = followDaemon(STDOUT_FILENO, [&](const Json& document) {
     if (options.json)
-      print(document);
+      printLine(document);
     else
       printText(timeText(document.value("time", std::int64_t{0})) + textOf(document) + "\n");
     return std::fflush(stdout) == 0;

@@ -13,7 +13,7 @@ namespace {
 
 void show(const nlohmann::json& document, const Options& options) {
   if (options.json)
-    print(document);
+    options.watch ? printLine(document) : print(document);
   else
     printText(statusText(document));
 }

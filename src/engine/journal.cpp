@@ -20,6 +20,11 @@ std::string nameOf(const InUse& use) {
   return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
 }
 
+Json documentOf(const InUse& use) {
+  return {{"wan", use.wan.empty() ? Json(nullptr) : Json(use.wan)},
+          {"source", use.source ? Json(use.source->toString()) : Json(nullptr)}};
+}
+
 std::string nameOf(const PeerId& peer) { return peer.tunnel + ": peer " + peer.key.toString(); }
 
 const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
@@ -86,7 +91,11 @@ void Journal::moved(const std::string& tunnel, Family family, const InUse& befor
   tell("moved", tunnel + " " + nameOf(family),
        tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
            (why.empty() ? "" : ": " + why),
-       {{"tunnel", tunnel}, {"family", nameOf(family)}, {"from", nameOf(before)}, {"to", nameOf(now)}, {"why", why}});
+       {{"tunnel", tunnel},
+        {"family", nameOf(family)},
+        {"from", documentOf(before)},
+        {"to", documentOf(now)},
+        {"why", why}});
 }
 
 void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,

@@ -138,17 +138,17 @@ case_watch_follows() {
   await 1 'the change is shown before the next regular look' grep -q 'by hand: maintenance' "$work/watch"
   check 'at once, not again and again' test "$(screens)" -le $((before + 3))
   daemon_stop TERM
-  await 3 'it goes on without a daemon' has_line 'null' last_daemon
+  await 3 'it goes on without a daemon' prints '"daemon":null' last_daemon
   daemon_start_and_converge
-  await 3 'and with it again' has_line '\{' last_daemon
+  await 3 'and with it again' prints '"daemon":{' last_daemon
   wgsteer wan wan0 auto
   await 2 'and is told again' fails has_line 'by hand' last_reasons
   equal 'ends when asked' 0 "$(stop_code "$watch")"
 }
 
-# Of the last screen.
-last_daemon() { grep '"daemon":' "$work/watch" | tail -n 1; }
-last_reasons() { grep '"reason":' "$work/watch" | tail -n 6; }
+# Of the last screen, which is a line.
+last_daemon() { tail -n 1 "$work/watch" | grep -o '"daemon":\(null\|{\)'; }
+last_reasons() { tail -n 1 "$work/watch" | grep -o '"reason":[^,}]*'; }
 
 stop_code() { # PID -> its exit status after SIGTERM... which is 0 when it no longer exists as well
   stop_process "$1" TERM && echo 0

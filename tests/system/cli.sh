@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The command line as a person, a script and a service manager meet it.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+# From the kernel's event on.
+case_monitor_has_a_document_a_line() {
+  steered_tunnel_up
+  start_in_host router "$work/monitor" "$WGSTEER" monitor --json
+  local monitor=$started
+  await 5 'it watches' has_line ' ESTAB .*@wgsteer' router ss -xH
+  wan_link_down 0
+  await 5 'the tunnel has moved' grep -q '"moved"' "$work/monitor"
+  stop_process "$monitor"
+  equal 'lines, and what has moved' "$tunnel_device wan0 wan1" "$(python3 -c '
+import json, sys
+documents = [json.loads(line) for line in sys.stdin]
+moved = [d["moved"] for d in documents if "moved" in d][0]
+print(moved["tunnel"], moved["from"]["wan"], moved["to"]["wan"])' <"$work/monitor")"
+}
+
+run_cases "$@"
