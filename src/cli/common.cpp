@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <sys/ioctl.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -91,6 +92,13 @@ void print(const nlohmann::json& document) { print(document, 2); }
 void printLine(const nlohmann::json& document) { print(document, -1); }
 
 void printText(std::string_view text) { std::fputs(log::printableLines(text).c_str(), stdout); }
+
+std::size_t outputWidth() {
+  constexpr std::size_t kUntold = 80;  // a serial console
+  if (isatty(STDOUT_FILENO) == 0) return 0;
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUntold;
+}
 
 bool colourWanted() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
 

@@ -2,6 +2,7 @@
 // What several verbs need: the configuration, a look at the kernel, printing.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string_view>
@@ -38,6 +39,8 @@ void print(const nlohmann::json& document);
 void printLine(const nlohmann::json& document);
 /// Text for people, on stdout, which may have names in it that others gave: nothing in it is obeyed by a terminal.
 void printText(std::string_view text);
+/// Characters in a line of the terminal that stdout is; 0: it is none, and a line has room for all.
+std::size_t outputWidth();
 /// Colour only on a terminal, and not when NO_COLOR asks for none.
 bool colourWanted();
 

@@ -15,7 +15,7 @@ void show(const nlohmann::json& document, const Options& options) {
   if (options.json)
     options.watch ? printLine(document) : print(document);
   else
-    printText(statusText(document));
+    printText(statusText(document, outputWidth()));
 }
 
 Status watch(const Options& options) {

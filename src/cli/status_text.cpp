@@ -27,7 +27,7 @@ std::string leavesBy(const Json& peer) {
   return path == "loop" ? "LOOP: " + text(peer.at("device")) : path;
 }
 
-std::string tunnels(const Json& document) {
+std::string tunnels(const Json& document, std::size_t width) {
   std::vector<Row> rows{{"TUNNEL", "ROLE", "PEER", "ENDPOINT", "POLICY", "WAN", "LEAVES BY", "SOURCE", "HANDSHAKE"}};
   for (const Json& tunnel : document.at("tunnels")) {
     if (tunnel.at("peers").empty())
@@ -42,7 +42,7 @@ std::string tunnels(const Json& document) {
                       age.is_null() ? "never" : duration(age.get<std::int64_t>()) + " ago"});
     }
   }
-  return rows.size() == 1 ? "no tunnel\n" : table(rows);
+  return rows.size() == 1 ? "no tunnel\n" : table(rows, width);
 }
 
 /// Peers that do not answer by their usual way.
@@ -73,21 +73,21 @@ std::string summary(const Json& document) {
 }
 
 /// How fast we were: from hearing of something to the last change made for it.
-std::string latencies(const Json& document) {
+std::string latencies(const Json& document, std::size_t width) {
   const Json& daemon = document.at("daemon");
   if (daemon.is_null() || daemon.at("applied_us").empty()) return {};
   std::vector<Row> rows{{"APPLIED FOR", "TIMES", "P50 US", "P99 US", "MAX US"}};
   for (const auto& [kind, figures] : daemon.at("applied_us").items())
     rows.push_back({kind, figures.at("count").dump(), figures.at("p50").dump(), figures.at("p99").dump(),
                     figures.at("max").dump()});
-  return "\n" + table(rows);
+  return "\n" + table(rows, width);
 }
 
 }  // namespace
 
-std::string statusText(const Json& document) {
-  std::string out = summary(document) + "\n" + wansText(document) + "\n" + tunnels(document) + stalled(document) +
-                    latencies(document);
+std::string statusText(const Json& document, std::size_t width) {
+  std::string out = summary(document) + "\n" + wansText(document, width) + "\n" + tunnels(document, width) +
+                    stalled(document) + latencies(document, width);
   const Json troubles = document.value("tunnel_troubles", Json::object());
   for (const auto& [tunnel, why] : troubles.items()) out += "trouble with " + tunnel + ": " + text(why) + "\n";
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";

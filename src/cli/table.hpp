@@ -2,6 +2,7 @@
 // Text in columns.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -11,8 +12,10 @@ namespace wgsteer::cli {
 
 using Row = std::vector<std::string>;
 
-/// All rows have as many cells as the first, which has the headings.
-std::string table(const std::vector<Row>& rows);
+/// All rows have as many cells as the first, which has the headings. In lines of at most `width` characters (0: however
+/// long): columns that do not fit are told below each row, a heading and its value at a time, those with "-" not at
+/// all.
+std::string table(const std::vector<Row>& rows, std::size_t width);
 
 /// "-" for null and for empty strings.
 std::string text(const nlohmann::json& value);

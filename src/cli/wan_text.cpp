@@ -74,7 +74,7 @@ std::string handshakes(const Json& counts) {
   return counts.at("initiations").dump() + " / " + counts.at("responses").dump();
 }
 
-std::string targets(const Json& document) {
+std::string targets(const Json& document, std::size_t width) {
   std::vector<Row> rows{{"WAN", "TARGET", "LAST ROUND", "LATENCY", "LOSS"}};
   for (const Json& wan : document.at("wans"))
     for (const Json& target : wan.at("targets"))
@@ -84,12 +84,12 @@ std::string targets(const Json& document) {
                       : target.at("answered").get<bool>()   ? "answered"
                                                             : "silent",
                       withUnit(target.at("latency_ms"), "ms"), withUnit(target.at("loss_percent"), "%")});
-  return rows.size() == 1 ? std::string{} : "\n" + table(rows);
+  return rows.size() == 1 ? std::string{} : "\n" + table(rows, width);
 }
 
 }  // namespace
 
-std::string wansText(const Json& document) {
+std::string wansText(const Json& document, std::size_t width) {
   const auto now = document.at("time").get<std::int64_t>();
   std::vector<Row> rows{
       {"WAN", "DEVICE", "STATE", "FOR", "WHY", "IPV4", "IPV6", "LATENCY", "LOSS", "HANDSHAKES", "MARK"}};
@@ -99,7 +99,7 @@ std::string wansText(const Json& document) {
                     wanFamily(wan, wan.at("ipv6"), now), withUnit(wan.at("latency_ms"), "ms"),
                     withUnit(wan.at("loss_percent"), "%"), handshakes(wan.at("handshakes")), text(wan.at("mark"))});
   if (rows.size() == 1) return "no WAN: nothing but tunnels has a default route\n";
-  return table(rows) + targets(document) + fixes(document);
+  return table(rows, width) + targets(document, width) + fixes(document);
 }
 
 }  // namespace wgsteer::cli

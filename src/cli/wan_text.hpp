@@ -2,11 +2,12 @@
 // The WANs of `wgsteer status`, for people.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace wgsteer::cli {
 
-std::string wansText(const nlohmann::json& document);
+std::string wansText(const nlohmann::json& document, std::size_t width);
 
 }  // namespace wgsteer::cli

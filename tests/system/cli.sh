@@ -22,4 +22,17 @@ moved = [d["moved"] for d in documents if "moved" in d][0]
 print(moved["tunnel"], moved["from"]["wan"], moved["to"]["wan"])' <"$work/monitor")"
 }
 
+lines_over() { # COLUMNS -> lines of status on such a terminal that are longer, in characters
+  router script -qec "stty cols $1; NO_COLOR=1 '$WGSTEER' status" /dev/null </dev/null | tr -d '\r' |
+    python3 -c 'import sys; print(*[l for l in sys.stdin.buffer.read().decode().splitlines() if len(l) > int(sys.argv[1])], sep="\n")' "$1"
+}
+
+case_status_on_a_terminal() {
+  steered_tunnel_up
+  wgsteer wan wan0 down --reason 'größere Störung'
+  equal 'at 80 columns' '' "$(lines_over 80)"
+  equal 'at 60' '' "$(lines_over 60)"
+  check 'one row a line where nobody looks' has_line '^wan1 .* up .* 0x20000000$' wgsteer status
+}
+
 run_cases "$@"
