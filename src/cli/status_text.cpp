@@ -63,8 +63,9 @@ std::string summary(const Json& document) {
   const Json& daemon = document.at("daemon");
   std::string line = daemon.is_null() ? "wgsteer does not run" : "wgsteer runs, pid " + daemon.at("pid").dump();
   const auto pending = document.at("pending").get<std::size_t>();
-  line +=
-      pending == 0 ? "; the kernel is as planned" : "; " + std::to_string(pending) + " changes are due (wgsteer plan)";
+  line += pending == 0   ? "; the kernel is as planned"
+          : pending == 1 ? "; 1 change is due (wgsteer plan)"
+                         : "; " + std::to_string(pending) + " changes are due (wgsteer plan)";
   if (!daemon.is_null())
     line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
             daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", fights " +

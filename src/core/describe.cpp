@@ -219,6 +219,18 @@ std::vector<std::string> describe(const Change& change, const DeviceName& names)
       change);
 }
 
+std::size_t lineCount(const Change& change) {
+  const auto* transaction = std::get_if<NftTransaction>(&change);
+  if (transaction == nullptr) return 1;
+  return transaction->ops.size() + (transaction->deleteTable ? 1 : 0) + (transaction->createTable ? 1 : 0);
+}
+
+std::size_t lineCount(const std::vector<Change>& changes) {
+  std::size_t lines = 0;
+  for (const Change& change : changes) lines += lineCount(change);
+  return lines;
+}
+
 std::vector<std::string> describe(const Plan& plan, const DeviceName& names) {
   std::vector<std::string> lines;
   for (const Change& change : plan.changes)

@@ -35,6 +35,12 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
   });
 }
 
+std::size_t failuresOf(const CommitReport& report) {
+  std::size_t lines = 0;
+  for (const ChangeResult& result : report.failed) lines += lineCount(result.change);
+  return lines;
+}
+
 bool opensAWay(const Change& change) {
   const auto* added = std::get_if<AddRoute>(&change);
   return added != nullptr && added->route.destination.isDefault() && added->route.type == RouteType::unicast;
@@ -339,8 +345,8 @@ Engine::Committed Engine::commit(const Plan& plan, State desired) {
   if (!plan.empty()) {
     report = kernel_.commit(plan, config_.numbers);
     ++statistics_.plans;
-    statistics_.changes += report.done;
-    statistics_.failures += report.failed.size();
+    statistics_.changes += lineCount(report.ok() ? plan.changes : report.made);
+    statistics_.failures += failuresOf(report);
   } else {
     report.complete = plan.heldBack.empty();
   }
@@ -373,7 +379,8 @@ bool Engine::lookInto(const CommitReport& report) {
 void Engine::tell(const Plan& plan, const Committed& committed) {
   const DeviceName names = deviceNames(picture_.world);
   const auto& failed = committed.report.failed;
-  if (observer_.occasion) observer_.occasion({trigger_, heard_, plan, failed.size(), committed.took}, names);
+  if (observer_.occasion)
+    observer_.occasion({trigger_, heard_, plan, failuresOf(committed.report), committed.took}, names);
   if (observer_.failed)
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }

@@ -147,7 +147,7 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
   Json document{{"version", kStatusVersion},
                 {"time", now},
                 {"daemon", daemonDocument(daemon)},
-                {"pending", diff(desire(config, picture.world, steering), picture.observed).changes.size()},
+                {"pending", lineCount(diff(desire(config, picture.world, steering), picture.observed).changes)},
                 {"wans", Json::array()},
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},

@@ -13,7 +13,9 @@ using Lines = std::vector<std::string>;
 
 Lines lines(const Change& change) {
   const World world = twoWans();
-  return describe(change, deviceNames(world));
+  const Lines all = describe(change, deviceNames(world));
+  EXPECT_EQ(lineCount(change), all.size()) << "what is counted is what is told";
+  return all;
 }
 
 Route ours(const std::string& destination, const std::string& gateway) {

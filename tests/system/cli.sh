@@ -22,6 +22,19 @@ moved = [d["moved"] for d in documents if "moved" in d][0]
 print(moved["tunnel"], moved["from"]["wan"], moved["to"]["wan"])' <"$work/monitor")"
 }
 
+# plan, the log, monitor and status count the same thing: lines of plan.
+case_changes_are_counted_as_they_are_printed() {
+  topology_up
+  tunnel_up route_halves
+  local lines
+  lines=$({ wgsteer plan || true; } | wc -l)
+  check 'there is something to do' test "$lines" -gt 20
+  check 'status before' has_line "; $lines changes are due" wgsteer status
+  daemon_start_and_converge
+  check 'the log' grep -q "applied $lines changes in" "$daemon_log"
+  check 'status after' has_line "^events .*, changes $lines," wgsteer status
+}
+
 lines_over() { # COLUMNS -> lines of status on such a terminal that are longer, in characters
   router script -qec "stty cols $1; NO_COLOR=1 '$WGSTEER' status" /dev/null </dev/null | tr -d '\r' |
     python3 -c 'import sys; print(*[l for l in sys.stdin.buffer.read().decode().splitlines() if len(l) > int(sys.argv[1])], sep="\n")' "$1"

@@ -2,6 +2,7 @@
 // Changes and objects in the spelling of `ip`, `nft`, `wg` and `sysctl`, so that a line can be pasted into a shell.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -25,5 +26,9 @@ std::string describe(const Event& event, const DeviceName& names);
 /// One line a change; an nft transaction gives one line for each of its parts.
 std::vector<std::string> describe(const Change& change, const DeviceName& names);
 std::vector<std::string> describe(const Plan& plan, const DeviceName& names);
+
+/// How many lines that is: wherever a number of changes is told, it is this one.
+std::size_t lineCount(const Change& change);
+std::size_t lineCount(const std::vector<Change>& changes);
 
 }  // namespace wgsteer
