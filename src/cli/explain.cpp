@@ -13,7 +13,7 @@ namespace {
 
 struct Question {
   Packet packet;
-  std::string who;  ///< whose packet it is, if a peer's
+  std::optional<PeerId> peer;  ///< whose packet it is, if a tunnel's own
 };
 
 std::optional<Endpoint> parseDestination(const std::string& text) {
@@ -28,15 +28,15 @@ Question asPeer(const Picture& picture, const Endpoint& destination) {
     for (const Peer& peer : tunnel.peers) {
       if (!peer.endpoint || peer.endpoint->address != destination.address) continue;
       if (destination.port != 0 && destination.port != peer.endpoint->port) continue;
-      return {outerPacket(picture.observed, tunnel, *peer.endpoint),
-              "peer " + peer.publicKey.toString() + " of " + name};
+      return {outerPacket(picture.observed, tunnel, *peer.endpoint), PeerId{name, peer.publicKey}};
     }
-  return {{.destination = destination, .mark = {}, .source = {}}, ""};
+  return {{.destination = destination, .mark = {}, .source = {}, .outer = false}, {}};
 }
 
-std::string verdict(const Walk& walk) {
+std::string verdict(const Walk& walk, bool intoTunnel) {
   switch (walk.outcome) {
     case Outcome::device:
+      if (intoTunnel) return "goes into tunnel " + walk.device + ": it is no peer's endpoint";
       return "leaves by " + walk.device + (walk.gateway ? " via " + walk.gateway->toString() : "") +
              (walk.source ? " from " + walk.source->toString() : "");
     case Outcome::loop:
@@ -53,31 +53,33 @@ std::string verdict(const Walk& walk) {
   return {};
 }
 
-void printWalk(const Question& question, const Walk& walk) {
+void printWalk(const Question& question, const Walk& walk, const std::string& verdict) {
   const Packet& packet = question.packet;
   printText("to " +
             (packet.destination.port == 0 ? packet.destination.address.toString() : packet.destination.toString()) +
-            " mark " + hex(packet.mark.value) + (question.who.empty() ? "" : ", " + question.who) + "\n");
+            " mark " + hex(packet.mark.value) +
+            (question.peer ? ", peer " + question.peer->key.toString() + " of " + question.peer->tunnel : "") + "\n");
   for (const WalkStep& step : walk.steps) printText((step.matched ? "  * " : "    ") + step.text + "\n");
   const bool loop = walk.outcome == Outcome::loop;
   std::fputs(!colourWanted() ? "" : loop ? "\033[31m" : "\033[32m", stdout);
-  printText(verdict(walk));
+  printText(verdict);
   std::fputs(colourWanted() ? "\033[0m\n" : "\n", stdout);
 }
 
-void printJson(const Question& question, const Walk& walk) {
+void printJson(const Question& question, const Walk& walk, const std::string& verdict) {
   using Json = nlohmann::json;
   Json steps = Json::array();
   for (const WalkStep& step : walk.steps) steps.push_back({{"text", step.text}, {"matched", step.matched}});
   print({{"destination", question.packet.destination.toString()},
          {"mark", hex(walk.mark.value)},
-         {"peer", question.who},
+         {"tunnel", question.peer ? Json(question.peer->tunnel) : Json(nullptr)},
+         {"public_key", question.peer ? Json(question.peer->key.toString()) : Json(nullptr)},
          {"steps", std::move(steps)},
          {"loop", walk.outcome == Outcome::loop},
          {"device", walk.device},
          {"gateway", walk.gateway ? Json(walk.gateway->toString()) : Json(nullptr)},
          {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)},
-         {"verdict", verdict(walk)}});
+         {"verdict", verdict}});
 }
 
 }  // namespace
@@ -99,12 +101,17 @@ int explain(const Options& options) {
 
   Question question = asPeer(host->picture, *destination);
   if (options.mark) question.packet.mark = Mark{*options.mark};
+  // With a mark of ours it is asked about as a tunnel's own.
+  if ((question.packet.mark.value & host->config.numbers.markMask) != 0) question.packet.outer = true;
   if (source) question.packet.source = source;
   const Walk walk = wgsteer::explain(host->picture.observed, host->picture.world, question.packet);
+  const World& world = host->picture.world;
+  const Link* link = world.linkNamed(walk.device);
+  const std::string said = verdict(walk, link != nullptr && isTunnel(world, *link));
   if (options.json)
-    printJson(question, walk);
+    printJson(question, walk, said);
   else
-    printWalk(question, walk);
+    printWalk(question, walk, said);
   return walk.outcome == Outcome::device || walk.outcome == Outcome::local ? kOk : kSomethingFound;
 }
 

@@ -238,8 +238,10 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   walk.device = simulator.names()(found.hop->device);
   walk.gateway = found.hop->gateway;
   if (link == nullptr || !isTunnel(world, *link)) return walk;
-  walk.outcome = Outcome::loop;
-  if (!isDropped(state, walk.mark, link->name)) return walk;
+  if (!isDropped(state, walk.mark, link->name)) {
+    walk.outcome = packet.outer ? Outcome::loop : Outcome::device;
+    return walk;
+  }
   walk.outcome = Outcome::dropped;
   walk.steps.push_back({"nft sent: a marked packet into a tunnel, dropped", true});
   return walk;

@@ -53,6 +53,26 @@ TEST(Explain, FindsTheLoopThatNobodyPrevents) {
   EXPECT_EQ(walk.source, Address::parse("10.9.0.2")) << "the tunnel's own";
 }
 
+TEST(Explain, IsNoLoopForWhatTunnelsAreThereToCarry) {
+  Packet carried = kPacket;
+  carried.outer = false;
+  const Walk walk = walked(twoWans(), carried);
+  EXPECT_EQ(walk.outcome, Outcome::device);
+  EXPECT_EQ(walk.device, "wg0");
+}
+
+TEST(Explain, SaysThatAMarkedPacketIsKeptOutOfATunnelWhosever) {
+  const World world = twoWans();
+  State state = desire({}, world);
+  // The rules are gone, the table is not.
+  state.rules.clear();
+  Packet packet = outerPacket(state, world.tunnels.at("wg0"), kServer4);
+  for (const bool outer : {true, false}) {
+    packet.outer = outer;
+    EXPECT_EQ(explain(state, world, packet).outcome, Outcome::dropped) << outer;
+  }
+}
+
 TEST(Explain, FollowsTheTunnelsMarkToAWanAndItsAddress) {
   const World world = twoWans();
   const State state = desire({}, world);

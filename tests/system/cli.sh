@@ -6,6 +6,23 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
+case_explain_of_somebody_else() {
+  local other=198.18.0.1
+  [[ $family == 4 ]] || other=2001:db8:18::1
+  steered_tunnel_up
+  equal 'what the tunnel carries' 0 "$(code_of wgsteer explain "$other")"
+  check 'goes into it' grep -q "^goes into tunnel $tunnel_device: it is no peer's endpoint" "$work/out"
+  daemon_stop TERM
+  quietly wgsteer flush
+  equal 'the endpoint' 2 "$(code_of wgsteer explain "$endpoint")"
+  check 'loops' grep -q '^LOOP: ends in tunnel' "$work/out"
+  equal 'as JSON' 2 "$(code_of wgsteer explain --json "$endpoint")"
+  equal 'with fields' "$tunnel_device $(public_key "$kServerKey") True" "$(python3 -c '
+import json, sys
+walk = json.load(sys.stdin)
+print(walk["tunnel"], walk["public_key"], walk["loop"])' <"$work/out")"
+}
+
 # From the kernel's event on.
 case_monitor_has_a_document_a_line() {
   steered_tunnel_up

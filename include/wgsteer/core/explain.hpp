@@ -18,11 +18,12 @@ struct Packet {
   Mark mark;
   std::optional<Address> source;
   std::uint16_t sourcePort = 0;  ///< by which flows of one tunnel are told from another's; 0: not known
+  bool outer = true;             ///< a tunnel's own, which must not end in one; others are carried by tunnels
 };
 
 enum class Outcome : std::uint8_t {
-  device,       ///< leaves by a device that is no tunnel
-  loop,         ///< ends in a tunnel
+  device,       ///< leaves by a device; by a tunnel only if it is no tunnel's own
+  loop,         ///< a tunnel's own, and ends in a tunnel
   dropped,      ///< would end in a tunnel, which the table's `sent` chain keeps it from
   unreachable,  ///< an unreachable, blackhole or prohibit route or rule
   noRoute,      ///< no rule or route matched
