@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/common.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -72,10 +73,16 @@ Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe) {
   return Host{std::move(*kernel), std::move(*config), std::move(*picture)};
 }
 
+/// Netlink's answer to whoever may look but not touch, or not even look. What a daemon refuses has no errno.
+bool lacksRight(const Error& error) { return error.kind == ErrorKind::refused && error.code == EPERM; }
+
 int report(std::string_view verb, const Error& error) {
   std::fprintf(stderr, "wgsteer %.*s: %s\n", static_cast<int>(verb.size()), verb.data(),
                log::printableLines(error.toString()).c_str());
-  if (error.kind == ErrorKind::refused && geteuid() != 0) std::fputs("wgsteer needs root, or CAP_NET_ADMIN\n", stderr);
+  if (lacksRight(error))
+    std::fprintf(stderr, "it needs CAP_NET_ADMIN: %s\n",
+                 geteuid() != 0 ? "run it as root"
+                                : "root has not got it here, in a container it has to be given (--cap-add=NET_ADMIN)");
   return kError;
 }
 

@@ -32,6 +32,9 @@ Result<std::unique_ptr<Kernel>> openKernel();
 /// The status document: from the daemon when it runs, from the kernel when it does not.
 Result<nlohmann::json> currentStatus(const Options& options);
 
+/// The kernel does not let this process change the network.
+bool lacksRight(const Error& error);
+
 /// "wgsteer VERB: what", on stderr; returns kError.
 int report(std::string_view verb, const Error& error);
 void print(const nlohmann::json& document);

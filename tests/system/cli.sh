@@ -6,6 +6,22 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
+as_root_without() { router setpriv --bounding-set "-$1" "$WGSTEER" "${@:2}"; } # CAPABILITY VERB...
+
+case_root_without_the_capability_is_told() {
+  steered_tunnel_up
+  : >"$work/empty.toml"
+  local verb
+  for verb in check 'explain 8.8.8.8' "plan -c $work/empty.toml"; do
+    # shellcheck disable=SC2086
+    equal "$verb" 1 "$(code_of as_root_without net_admin $verb)"
+    check "$verb says so" grep -q 'it needs CAP_NET_ADMIN: root has not got it here' "$work/err"
+  done
+  equal 'what the daemon refuses is another thing' 1 "$(code_of as_root_without net_admin wan nosuch down)"
+  check 'the WAN' grep -q 'no such WAN' "$work/err"
+  equal 'and no capability' '' "$(grep CAP_ "$work/err" || true)"
+}
+
 case_explain_of_somebody_else() {
   local other=198.18.0.1
   [[ $family == 4 ]] || other=2001:db8:18::1
