@@ -10,6 +10,7 @@
 
 #include "wgsteer/core/uapi_folders.hpp"
 
+#include "engine/control_name.hpp"
 #include "engine/control_server.hpp"
 #include "engine/journal.hpp"
 #include "engine/name_follower.hpp"
@@ -392,12 +393,18 @@ Status runDaemon(Kernel& kernel, const LoadConfig& load) {
 }
 
 Status runOnce(Kernel& kernel, const LoadConfig& load) {
+  if (const auto daemon = connectToDaemon(); daemon || daemon.error().kind == ErrorKind::busy)
+    return fail(ErrorKind::alreadyThere,
+                "wgsteer runs already in this network namespace, and does all that --once would: wgsteer reload has it "
+                "read its configuration again");
   auto config = load();
   if (!config) return std::unexpected(config.error());
   log::setLevel(config->logLevel);
   Journal journal;
   Engine engine{kernel, std::move(*config), journal.observer(), os::monotonicNow};
-  if (auto started = engine.start(); !started) return started;
+  WanOverrides byHand;
+  if (const auto loaded = byHand.load(); !loaded) log::error(loaded.error().toString());
+  if (auto started = engine.start(byHand.down()); !started) return started;
   auto resolved = resolveOnce(engine.config(), engine.picture().world);
   if (!resolved) return std::unexpected(resolved.error());
   engine.setNamed(std::move(*resolved), os::wallClockSeconds());

@@ -18,7 +18,8 @@ using LoadConfig = std::function<Result<Config>()>;
 /// Runs until SIGTERM or SIGINT. Fails if it cannot start; later troubles are logged and tried again.
 Status runDaemon(Kernel& kernel, const LoadConfig& load);
 
-/// Converges once and returns: `run --once`.
+/// Converges once, by the decisions made by hand, and returns: `run --once`. ErrorKind::alreadyThere while a daemon
+/// runs, which knows more than can be seen at once.
 Status runOnce(Kernel& kernel, const LoadConfig& load);
 
 }  // namespace wgsteer

@@ -6,8 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 #include "os/fd.hpp"
@@ -69,11 +71,14 @@ std::string textOf(const WanOverrides::ByName& all) {
 
 }  // namespace
 
-std::string WanOverrides::defaultFile() {
+std::string WanOverrides::defaultFile(const std::string& serviceFolder) {
   // systemd.exec(5): several folders are separated by colons; the first is ours.
   const char* given = std::getenv("STATE_DIRECTORY");
   const std::string folder = given == nullptr ? "" : std::string{given, std::strcspn(given, ":")};
-  return (folder.empty() ? "/var/run/wgsteer" : folder) + "/wans";
+  if (!folder.empty()) return folder + "/wans";
+  std::error_code ignored;
+  const bool isService = std::filesystem::is_directory(serviceFolder, ignored);
+  return (isService ? serviceFolder : "/var/run/wgsteer") + "/wans";
 }
 
 Status WanOverrides::load() {

@@ -116,11 +116,12 @@ TEST_F(Overrides, ADiskThatIsFullIsSaidAndTheDecisionKept) {
 
 TEST(OverridesFile, IsWhereSystemdSays) {
   ::unsetenv("STATE_DIRECTORY");
-  EXPECT_EQ(WanOverrides::defaultFile(), "/var/run/wgsteer/wans");
+  EXPECT_EQ(WanOverrides::defaultFile("/nowhere"), "/var/run/wgsteer/wans");
   ::setenv("STATE_DIRECTORY", "", 1);
-  EXPECT_EQ(WanOverrides::defaultFile(), "/var/run/wgsteer/wans");
+  EXPECT_EQ(WanOverrides::defaultFile("/nowhere"), "/var/run/wgsteer/wans");
+  EXPECT_EQ(WanOverrides::defaultFile("/tmp"), "/tmp/wans") << "the service's, for who is not told";
   ::setenv("STATE_DIRECTORY", "/var/lib/wgsteer:/elsewhere", 1);
-  EXPECT_EQ(WanOverrides::defaultFile(), "/var/lib/wgsteer/wans");
+  EXPECT_EQ(WanOverrides::defaultFile("/tmp"), "/var/lib/wgsteer/wans");
   ::unsetenv("STATE_DIRECTORY");
 }
 

@@ -155,6 +155,9 @@ socket_address() { # ADDRESS PORT -> as wg(8) wants it
 
 # ---- Hosts ----------------------------------------------------------------------------------------------------------
 
+# Decisions about WANs lie in the host's own /run, also where the machine has wgsteer's service.
+export STATE_DIRECTORY=/var/run/wgsteer
+
 declare -A holder=()
 processes=()
 work=''

@@ -8,6 +8,20 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 as_root_without() { router setpriv --bounding-set "-$1" "$WGSTEER" "${@:2}"; } # CAPABILITY VERB...
 
+case_once_beside_a_daemon_is_refused() {
+  local before
+  steered_tunnel_up
+  wgsteer wan wan0 down
+  await 5 'the other WAN' only_by 1
+  before=$(own_state)
+  equal 'refused' 1 "$(code_of wgsteer run --once)"
+  check 'which is said' grep -q 'runs already' "$work/err"
+  equal 'nothing has changed' "$before" "$(own_state)"
+  daemon_stop KILL
+  equal 'without it' 0 "$(code_of wgsteer run --once)"
+  equal 'what was decided by hand holds' "$before" "$(own_state)"
+}
+
 case_root_without_the_capability_is_told() {
   steered_tunnel_up
   : >"$work/empty.toml"
