@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "wgsteer/core/describe.hpp"
 
@@ -7,6 +9,7 @@
 #include "cli/verbs.hpp"
 #include "engine/control_client.hpp"
 #include "log/log.hpp"
+#include "log/printable.hpp"
 
 namespace wgsteer::cli {
 
@@ -30,15 +33,31 @@ Status flushKernel(const Options& options) {
   return fail(ErrorKind::io, describe(first.change, names).front() + ": " + first.status.error().toString());
 }
 
+/// The daemon has left, and who started it leaves it at that, or does not.
+void sayHowToComeBack(const nlohmann::json& reply) {
+  const std::string unit = log::printable(reply.value("unit", std::string{}));
+  if (!unit.empty())
+    std::printf(
+        "all of it is removed, and %s has ended; systemctl start %s has it back, as the next boot does unless the "
+        "service is disabled\n",
+        unit.c_str(), unit.c_str());
+  else if (reply.value("manager", std::string{}) == "procd")
+    std::puts("all of it is removed, but procd starts the daemon again: /etc/init.d/wgsteer stop ends and flushes it");
+  else
+    std::puts("all of it is removed, and the daemon has ended; wgsteer run has it back");
+}
+
 }  // namespace
 
 int flush(const Options& options) {
   log::open(options.verbose ? LogLevel::debug : LogLevel::warn);
   const auto asked = askDaemon("flush");
   if (!asked && asked.error().kind != ErrorKind::notThere) return report("flush", asked.error());
-  // Also after a daemon has done it: what it did not know of goes as well.
+  // Also after a daemon has done it: what it did not know of goes as well. Members of the group can but ask.
   const Status done = flushKernel(options);
-  return done ? kOk : report("flush", done.error());
+  if (!done && !(asked && lacksRight(done.error()))) return report("flush", done.error());
+  if (asked) sayHowToComeBack(*asked);
+  return kOk;
 }
 
 }  // namespace wgsteer::cli

@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
             {"wan", "NAME up|down|auto", "use a WAN or not, whatever probes say, until auto; remembered over a restart",
              "r", wan},
             {"reload", "", "make the daemon read its configuration again", "", reload},
-            {"flush", "", "remove everything of ours from the kernel; a daemon that runs leaves", "cv", flush},
+            {"flush", "", "remove everything of ours from the kernel; a daemon that runs ends", "cv", flush},
             {"version", "", "print the version", "j", version},
         }));
   } catch (const std::exception& error) {

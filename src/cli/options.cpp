@@ -42,7 +42,8 @@ void printOverview(std::FILE* out, const std::vector<Verb>& verbs) {
   for (const Verb& verb : verbs) std::fprintf(out, "  %-8s %-18s %s\n", verb.name, verb.arguments, verb.summary);
   std::fputs(
       "\nwgsteer VERB --help tells a verb's options; wgsteer(8) tells everything.\n"
-      "Exit status: 0 ok, 1 error, 2 there is something to change or a problem was found, 64 usage.\n",
+      "Exit status: 0 ok, 1 error, 2 there is something to change or a problem was found, 64 usage; of run, 3 it was "
+      "flushed.\n",
       out);
 }
 

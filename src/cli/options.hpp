@@ -9,11 +9,12 @@
 
 namespace wgsteer::cli {
 
-// Exit codes, the same for all verbs.
+// Exit codes.
 inline constexpr int kOk = 0;
 inline constexpr int kError = 1;
 inline constexpr int kSomethingFound = 2;  ///< there is something to change, or a problem was found
-inline constexpr int kUsage = 64;          ///< EX_USAGE of sysexits.h
+inline constexpr int kFlushed = 3;  ///< of `run` alone: it is not to be started again (RestartPreventExitStatus=)
+inline constexpr int kUsage = 64;   ///< EX_USAGE of sysexits.h
 
 #ifdef WGSTEER_TOML
 #define WGSTEER_CONFIG_FILE "/etc/wgsteer/wgsteer.toml"

@@ -6,6 +6,21 @@
 
 namespace wgsteer::cli {
 
+namespace {
+
+int convergeOnce(Kernel& kernel, const LoadConfig& load) {
+  const Status done = wgsteer::runOnce(kernel, load);
+  return done ? kOk : report("run", done.error());
+}
+
+int stay(Kernel& kernel, const LoadConfig& load) {
+  const auto ended = wgsteer::runDaemon(kernel, load);
+  if (!ended) return report("run", ended.error());
+  return *ended == Ended::flushed ? kFlushed : kOk;
+}
+
+}  // namespace
+
 int run(const Options& options) {
   log::open(options.verbose ? LogLevel::debug : LogLevel::info);
   const LoadConfig load = [&options]() -> Result<Config> {
@@ -15,8 +30,7 @@ int run(const Options& options) {
   };
   auto kernel = openKernel();
   if (!kernel) return report("run", kernel.error());
-  const Status done = options.once ? runOnce(**kernel, load) : runDaemon(**kernel, load);
-  return done ? kOk : report("run", done.error());
+  return options.once ? convergeOnce(**kernel, load) : stay(**kernel, load);
 }
 
 }  // namespace wgsteer::cli

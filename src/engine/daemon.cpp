@@ -21,6 +21,7 @@
 #include "log/log.hpp"
 #include "os/directory_watches.hpp"
 #include "os/event_loop.hpp"
+#include "os/service_manager.hpp"
 #include "os/service_notify.hpp"
 #include "os/signals.hpp"
 #include "os/timer.hpp"
@@ -49,18 +50,20 @@ class Daemon {
         control_(std::move(control)),
         engine_(kernel, std::move(config), observer(), os::monotonicNow) {}
 
-  Status run() {
+  Result<Ended> run() {
     // Before anything else: a WAN that somebody has disabled is not used for a moment.
     if (const auto loaded = overrides_.load(); !loaded) log::error(loaded.error().toString());
-    if (auto started = engine_.start(overrides_.down()); !started) return started;
-    if (auto wired = wire(); !wired) return wired;
+    if (auto started = engine_.start(overrides_.down()); !started) return std::unexpected(started.error());
+    if (auto wired = wire(); !wired) return std::unexpected(wired.error());
     announce();
-    auto ended = loop_.run();
+    const auto ended = loop_.run();
     os::serviceNotify("STOPPING=1");
+    if (flushed_) return Ended::flushed;
     if (engine_.config().onExit == OnExit::flush) {
-      if (auto flushed = engine_.flush(); !flushed) return flushed;
+      if (auto flushed = engine_.flush(); !flushed) return std::unexpected(flushed.error());
     }
-    return ended;
+    if (!ended) return std::unexpected(ended.error());
+    return Ended::stopped;
   }
 
  private:
@@ -151,6 +154,8 @@ class Daemon {
   }
 
   void onWakeUp() {
+    // It would put back what has just been removed.
+    if (flushed_) return;
     if (kernelReady_) engine_.onEvents();
     if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
@@ -267,6 +272,7 @@ class Daemon {
   }
 
   nlohmann::json answer(const nlohmann::json& whole) {
+    if (flushed_) return {{"error", "wgsteer has been flushed, and leaves"}};
     const std::string request = whole.at("request");
     if (request == "status")
       return {{"ok", true},
@@ -307,9 +313,12 @@ class Daemon {
   /// While the daemon lives, it would put back what is removed: so it leaves as well.
   nlohmann::json flushAndStop() {
     log::info("flushing, as asked on the control socket");
+    flushed_ = true;
     loop_.stop();
-    if (const auto flushed = engine_.flush(); !flushed) return {{"error", flushed.error().toString()}};
-    return {{"ok", true}};
+    if (const auto flushed = engine_.flush(); !flushed)
+      return {{"error", flushed.error().toString() + "; the daemon leaves, to flush again is to try what is left"}};
+    const os::ServiceManager by = os::serviceManager();
+    return {{"ok", true}, {"manager", by.name}, {"unit", by.unit}};
   }
 
   DaemonFacts facts() {
@@ -357,11 +366,12 @@ class Daemon {
   bool carrierDue_ = false;
   bool carrierArmed_ = false;
   bool reloadDue_ = false;
+  bool flushed_ = false;
 };
 
 }  // namespace
 
-Status runDaemon(Kernel& kernel, const LoadConfig& load) {
+Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
   auto config = load();
   if (!config) return std::unexpected(config.error());
   log::setLevel(config->logLevel);

@@ -2,6 +2,7 @@
 // The engine in its surroundings: loop, timers, signals, control socket, log, service manager.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -15,8 +16,13 @@ namespace wgsteer {
 /// Reads the configuration; called at start and for every reload.
 using LoadConfig = std::function<Result<Config>()>;
 
-/// Runs until SIGTERM or SIGINT. Fails if it cannot start; later troubles are logged and tried again.
-Status runDaemon(Kernel& kernel, const LoadConfig& load);
+enum class Ended : std::uint8_t {
+  stopped,  ///< by a signal
+  flushed,  ///< as asked on the control socket: nothing of ours is to come back by itself
+};
+
+/// Runs until SIGTERM, SIGINT or `flush`. Fails if it cannot start; later troubles are logged and tried again.
+Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load);
 
 /// Converges once, by the decisions made by hand, and returns: `run --once`. ErrorKind::alreadyThere while a daemon
 /// runs, which knows more than can be seen at once.

@@ -6,7 +6,48 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
+readonly kNobody=65534 kGroupId=64123
+
+# The daemon looks for its group when it starts.
+group_exists() {
+  { cat /etc/group && echo "wgsteer:x:$kGroupId:"; } >"$work/group"
+  router mount --bind "$work/group" /etc/group
+}
+
+as_member() { router setpriv --reuid "$kNobody" --regid "$kNobody" --groups "$kGroupId" "$WGSTEER" "$@"; }
 as_root_without() { router setpriv --bounding-set "-$1" "$WGSTEER" "${@:2}"; } # CAPABILITY VERB...
+
+has_ended() { ! kill -0 "$daemon_pid" 2>/dev/null; }
+
+flushed_by() { # COMMAND...
+  local before code=0
+  before=$(kernel_state)
+  daemon_start_and_converge
+  equal 'exit status' 0 "$(code_of "$@" flush)"
+  equal 'nothing is said to be wrong' '' "$(<"$work/err")"
+  check 'how to come back' grep -q 'wgsteer run has it back' "$work/out"
+  await 5 'the daemon ends' has_ended
+  wait "$daemon_pid" || code=$?
+  equal 'and says why to whoever would start it again' 3 "$code"
+  equal 'the kernel is as before' "$before" "$(kernel_state)"
+}
+
+case_flush_ends_the_daemon_for_good() {
+  topology_up
+  tunnel_up route_halves
+  group_exists
+  flushed_by wgsteer
+  flushed_by as_member
+  daemon_start_and_converge
+  local code=0
+  kill -TERM "$daemon_pid"
+  wait "$daemon_pid" || code=$?
+  equal 'but not of one that was only stopped' 0 "$code"
+  equal 'flush with nobody to ask' 0 "$(code_of wgsteer flush)"
+  equal 'has nothing to say' '' "$(<"$work/out")"
+  equal 'as somebody who may not' 1 "$(code_of as_member flush)"
+  check 'which is said' grep -q 'CAP_NET_ADMIN: run it as root' "$work/err"
+}
 
 case_once_beside_a_daemon_is_refused() {
   local before

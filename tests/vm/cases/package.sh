@@ -92,13 +92,41 @@ case_installed_upgraded_hung_removed() {
   unbroken 'hung'
   equal 'ours after the watchdog' "$installed" "$(own_state)"
 
-  note 'removed'
   traffic_stop
+  flushed_for_good "$before" "$installed"
+  decided_by_hand
+
+  note 'removed'
   dpkg_quietly --remove wgsteer
   daemon_pid=''
   equal 'all as it was before' "$before" "$(kernel_state)"
   dpkg_quietly --purge wgsteer
   equal 'files left' '' "$(ls -d /etc/iproute2/rt_*.d/wgsteer* /var/lib/wgsteer /etc/systemd/system/*/wgsteer* 2>/dev/null || true)"
+}
+
+is_down() { [[ $(of_service ActiveState)/$(of_service SubState) == inactive/dead ]]; }
+
+# Neither failed nor about to be started again, which would be activating/auto-restart.
+flushed_for_good() { # STATE-BEFORE STATE-INSTALLED
+  note 'flushed'
+  equal 'what is said' "all of it is removed, and wgsteer.service has ended; systemctl start wgsteer.service has it back, \
+as the next boot does unless the service is disabled" "$(wgsteer flush)"
+  await 'the service is down' 10 is_down
+  equal 'as it should be' success/3 "$(of_service Result)/$(of_service ExecMainStatus)"
+  equal 'nothing of ours' "$1" "$(kernel_state)"
+  systemctl start wgsteer.service
+  daemon_pid=$(of_service MainPID)
+  await_converged
+  equal 'ours again' "$2" "$(own_state)"
+}
+
+# The service's decisions are everybody's.
+decided_by_hand() {
+  wgsteer wan wan1 down --reason maintenance
+  systemctl stop wgsteer.service
+  wgsteer status | grep -q 'by hand: maintenance' || fail "without the service: $(wgsteer status)"
+  systemctl start wgsteer.service
+  wgsteer wan wan1 auto
 }
 
 started_anew() {
