@@ -27,11 +27,13 @@ done
   { cat "$work/cpack.log" && fail 'cpack'; }
 package=$(echo "$work"/out/*.deb)
 echo "$(basename "$package"), $(($(stat -c %s "$package") / 1024)) KiB"
+(cd "$work" && cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/again" >/dev/null)
+cmp "$package" "$work/again/$(basename "$package")" || fail 'made again, it is another file'
 lintian --allow-root --fail-on error "$package" || fail 'lintian'
 dpkg-deb --extract "$package" "$work/root"
 
 expected=(usr/sbin/wgsteer usr/lib/systemd/system/wgsteer.service usr/lib/systemd/networkd.conf.d/50-wgsteer.conf
-  usr/lib/sysctl.d/50-wgsteer.conf etc/iproute2/rt_tables.d/wgsteer.conf etc/iproute2/rt_protos.d/wgsteer.conf
+  etc/iproute2/rt_tables.d/wgsteer.conf etc/iproute2/rt_protos.d/wgsteer.conf
   usr/share/bash-completion/completions/wgsteer usr/share/zsh/vendor-completions/_wgsteer usr/share/man/man8/wgsteer.8.gz
   usr/share/man/man5/wgsteer.toml.5.gz usr/share/doc/wgsteer/wgsteer.toml usr/share/doc/wgsteer/copyright
   usr/share/doc/wgsteer/changelog.gz usr/share/doc/wgsteer/CHANGELOG.md.gz)
@@ -40,6 +42,9 @@ diff <(printf '%s\n' "${expected[@]}" | sort) <(cd "$work/root" && find . -type 
   fail 'there is more in it'
 "$work/root/usr/sbin/wgsteer" version || fail 'the program'
 dpkg-deb --field "$package" Depends | grep -q 'libmnl0' || fail 'its libraries are not among its dependencies'
+
+# wireguard-tools recommends a kernel.
+dpkg-deb --field "$package" Depends Recommends | grep -q wireguard-tools && fail 'it would bring wireguard-tools'
 
 # ---- systemd ----------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 # For the scripts that are sourced after this file.
 # shellcheck disable=SC2034
 readonly kBuildPackages=(
-  g++ cmake ninja-build pkg-config ccache
+  g++ cmake ninja-build pkg-config ccache file
   libc-ares-dev libmnl-dev libnftnl-dev libspdlog-dev libfmt-dev libtomlplusplus-dev nlohmann-json3-dev
 )
 readonly kDemoPackages=(wireguard-go wireguard-tools nftables iproute2 iputils-ping procps util-linux)

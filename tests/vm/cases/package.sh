@@ -97,11 +97,22 @@ case_installed_upgraded_hung_removed() {
   decided_by_hand
 
   note 'removed'
+  mkdir -p /etc/wgsteer
+  : >/etc/wgsteer/wgsteer.toml
+  : >/etc/wgsteer/notes
   dpkg_quietly --remove wgsteer
   daemon_pid=''
   equal 'all as it was before' "$before" "$(kernel_state)"
   dpkg_quietly --purge wgsteer
-  equal 'files left' '' "$(ls -d /etc/iproute2/rt_*.d/wgsteer* /var/lib/wgsteer /etc/systemd/system/*/wgsteer* 2>/dev/null || true)"
+  equal 'files left' /etc/wgsteer/notes "$(ls -d /etc/iproute2/rt_*.d/wgsteer* /etc/wgsteer/* /var/lib/wgsteer \
+    /etc/systemd/system/*/wgsteer* 2>/dev/null || true)"
+  equal 'its group' '' "$(getent group wgsteer || true)"
+
+  note 'where there is a group already'
+  groupadd --system wgsteer
+  dpkg_quietly --install /test/next.deb
+  dpkg_quietly --purge wgsteer
+  getent group wgsteer >/dev/null || fail 'somebody else'"'"'s group has gone'
 }
 
 is_down() { [[ $(of_service ActiveState)/$(of_service SubState) == inactive/dead ]]; }
