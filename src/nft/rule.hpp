@@ -41,7 +41,8 @@ class Rule {
   Rule& goByFlow(const char* map, Family family);      ///< ip daddr . udp dport . udp sport vmap @map
   Rule& goByInput(const char* map);                    ///< iifname vmap @map
   Rule& isWireGuard(std::uint8_t messageType);         ///< @th,64,32 0x01000000
-  Rule& notWireGuard();                                ///< @th,64,32 & 0xf8ffffff != 0
+  Rule& typeOfNoWireGuard();                           ///< @th,64,8 > 7
+  Rule& reservedOfNoWireGuard();                       ///< @th,72,24 != 0
   Rule& notUdpReturn();                                ///< meta l4proto != udp return
   Rule& thenReturn();
   Rule& thenDrop();

@@ -104,7 +104,8 @@ void goByPeers(Chain& chain, const Numbers& numbers) {
   chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByFlow("flow6", Family::v6);
   chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
   chain.rules.emplace_back().markIn("foreign_mark").thenReturn();
-  chain.rules.emplace_back().notWireGuard().thenReturn();
+  chain.rules.emplace_back().typeOfNoWireGuard().thenReturn();
+  chain.rules.emplace_back().reservedOfNoWireGuard().thenReturn();
   chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByEndpoint("endpoint4", Family::v4);
   chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByEndpoint("endpoint6", Family::v6);
 }
