@@ -194,7 +194,8 @@ class Reader {
     const auto [flags, size] = found->second;
     // Intervals of concatenations have no order.
     const bool ordered = (flags & NFT_SET_INTERVAL) == 0 || (flags & NFT_SET_CONCAT) == 0;
-    return (flags & NFT_SET_ANONYMOUS) != 0 && ordered && size > 0 && size <= kMaxElements;
+    // Without a size, as nft 1.1 makes them, it turns out when they are read.
+    return (flags & NFT_SET_ANONYMOUS) != 0 && ordered && size <= kMaxElements;
   }
 
   Status readElements(const Id& id, bool intervals, Lookup& lookup) {
@@ -211,10 +212,12 @@ class Reader {
           const auto parts = netlink::partsOf<nfgenmsg>(message);
           const Attributes<NFTA_SET_ELEM_LIST_MAX> list(parts ? parts->attributes : Raw{});
           if (const auto elements = list.at(NFTA_SET_ELEM_LIST_ELEMENTS))
-            forEachAttribute(*elements, [&](std::uint16_t, Raw element) { takeElement(element, set); });
+            forEachAttribute(*elements, [&](std::uint16_t, Raw element) {
+              if (set.elements.size() <= kMaxElements) takeElement(element, set);
+            });
         },
         "nft list set");
-    if (!status) return status;
+    if (!status || set.elements.size() > kMaxElements) return status;
     // Where one interval ends and the next begins, the beginning counts.
     std::ranges::sort(set.elements, [](const Set::Element& one, const Set::Element& other) {
       return std::tuple{std::cref(one.key).get(), !one.endsInterval} <
