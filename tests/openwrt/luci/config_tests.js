@@ -29,6 +29,43 @@ test('configuration: sections and options are those of the daemon', async () => 
     equal(section.children.map(option => option.option).sort(), Object.keys(given.schema[section.sectiontype]).sort(), section.sectiontype);
 });
 
+// By name: an option that is nowhere to be edited is nowhere to be missed.
+const kEdited = {
+  wan: [ 'name', 'interface', 'device', 'metric', 'weight', 'dns', 'track_method', 'track_ip', 'reliability', 'count', 'interval',
+    'timeout', 'down', 'up', 'failure_interval', 'keep_failure_interval', 'recovery_interval', 'size', 'max_ttl', 'check_quality',
+    'failure_latency', 'recovery_latency', 'failure_loss', 'recovery_loss' ],
+  policy: [ 'name', 'use_wan', 'last_resort' ],
+  tunnel: [ 'interface', 'use_policy', 'use_wan', 'role', 'stall', 'hold', 'enabled', 'update_endpoint', 'balance' ],
+  peer: [ 'tunnel', 'public_key', 'endpoint', 'use_policy', 'use_wan' ]
+};
+const kColumns = {
+  wan: [ 'interface', 'device', 'metric', 'weight' ],
+  policy: [ 'use_wan' ],
+  tunnel: [ 'use_policy', 'use_wan', 'enabled' ],
+  peer: [ 'public_key', 'use_policy', 'use_wan' ]
+};
+
+test('configuration: every option is in the dialogue', async () => {
+  const map = await configPage(given.base);
+  equal([ ...Object.keys(kEdited), 'globals' ].sort(), Object.keys(given.schema).sort(), 'sections with a dialogue, and the one without');
+  for (const [ type, names ] of Object.entries(kEdited)) {
+    equal([ ...names ].sort(), Object.keys(given.schema[type]).sort(), type + ' as the daemon has it');
+    const section = sectionOf(map, type);
+    equal(section instanceof GridSection, true, type + ' has a dialogue');
+    for (const name of names) {
+      const { modalonly } = optionOf(section, name);
+      // false would be the table alone.
+      equal([ null, true ].includes(modalonly), true, `${type}.${name} with modalonly ${modalonly}`);
+      equal(modalonly === null, kColumns[type].includes(name), `${type}.${name} in the table`);
+    }
+    await section.edit(given.base.find(each => each['.type'] === type)['.name']);
+    const shown = [ ...document.querySelectorAll('#dialogue [data-name]') ].map(node => node.dataset.name);
+    equal([ ...shown ].sort(), [ ...names ].sort(), 'dialogue of ' + type);
+    equal([ ...new Set([ ...document.querySelectorAll(`#section-${type} td[data-name]`) ].map(node => node.dataset.name)) ], kColumns[type],
+      'table of ' + type);
+  }
+});
+
 test('configuration: widgets fit what the daemon takes', async () => {
   const map = await configPage(given.base);
   for (const section of map.children)
@@ -53,6 +90,28 @@ test('configuration: what the daemon refuses is refused, what it takes is taken'
   }
   equal(wrong, [], 'verdicts');
   equal(given.verdicts.length > 200, true, 'so many cases');
+});
+
+test('configuration: a list is asked about as a whole, and about what is being typed', async () => {
+  const map = await configPage([ ...given.base, { '.type': 'policy', '.name': 'both', use_wan: [ 'fiber', 'lte:2' ] } ]);
+  const section = await editorOf(map, 'policy', 'both');
+  const option = optionOf(section, 'use_wan');
+  equal(option.check('both'), true, 'as it is');
+  equal(option.checkTyped('both', 'lte:3'), 'This WAN is listed twice', 'once more');
+  equal(option.checkTyped('both', 'lte:2'), true, 'what is in the list');
+  equal(option.checkTyped('both', 'nix'), 'There is no WAN of this name', 'typed');
+  option.widgets.both.value = 'fiber\nnix';
+  equal(option.check('both'), 'There is no WAN of this name', 'there before');
+  option.widgets.both.value = '';
+  equal(option.check('both'), true, 'empty');
+});
+
+test('configuration: a server need not be balanced', async () => {
+  const map = await configPage([ { '.type': 'globals', '.name': 'globals' }, { '.type': 'tunnel', '.name': 'wg0', role: 'server' } ]);
+  const section = await editorOf(map, 'tunnel', 'wg0');
+  equal(optionOf(section, 'balance').check('wg0'), true, 'not ticked');
+  optionOf(section, 'balance').widgets.wg0.checked = true;
+  equal(optionOf(section, 'balance').check('wg0'), 'A server answers by the WAN that the peer came in on', 'ticked');
 });
 
 test('configuration: saving changes nothing that nobody changed', async () => {

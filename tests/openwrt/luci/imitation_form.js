@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-// LuCI's forms: sections and options over one configuration, their widgets, the dialogue that edits a section.
+// LuCI's forms: sections and options over one configuration, their widgets, the dialogue that edits a section. Where an
+// option is shown, and what a widget asks validate() about, is as LuCI's documentation and its own form.js have it.
+
+// LuCI.form.AbstractValue#modalonly: null is the table and the dialogue, false the table alone, true the dialogue alone.
+const inTable = option => !option.modalonly;
+const inDialogue = option => option.modalonly !== false;
 
 class Value {
   constructor(map, section, option, title, description) {
@@ -64,6 +69,8 @@ class Flag extends Value {
   }
   textvalue(id) { return (this.cfgvalue(id) ?? this.default) === '1' ? 'Yes' : 'No'; }
   formvalue(id) { return this.widgets[id] ? (this.widgets[id].checked ? '1' : '0') : null; }
+  // A box has this value whether it is ticked or not.
+  check(id) { return this.wrongWith(id, '1', true); }
   parse(id) {
     if (this.formvalue(id) === this.default) uci.unset('', id, this.option);
     else uci.set('', id, this.option, this.formvalue(id));
@@ -78,9 +85,9 @@ class DynamicList extends Value {
     return area;
   }
   formvalue(id) { return this.widgets[id] ? this.widgets[id].value.split('\n').filter(line => line !== '') : null; }
-  check(id) {
-    return [ ...this.formvalue(id), '' ].map(each => this.wrongWith(id, each, true)).find(result => result !== true) ?? true;
-  }
+  // Of what is in the list already, nothing is asked about but the list as a whole.
+  check(id) { return this.wrongWith(id, '', true); }
+  checkTyped(id, text) { return this.wrongWith(id, text, true); }
 }
 
 class Section {
@@ -131,7 +138,7 @@ class NamedSection extends Section {
 class GridSection extends Section {
   ids() { return uci.sections('', this.sectiontype).map(section => section['.name']); }
   render() {
-    const columns = this.children.filter(option => !option.modalonly);
+    const columns = this.children.filter(inTable);
     const cell = (id, option) => E('td', { class: 'td', 'data-name': option.option }, option.textvalue(id) ?? E('em', {}, 'none'));
     const row = id => E('tr', { class: 'tr', 'data-section-id': id }, [
       E('th', { class: 'td', 'data-title': this.anonymous && !this.sectiontitle ? null : this.sectiontitle?.(id) ?? id }),
@@ -147,7 +154,7 @@ class GridSection extends Section {
   async edit(id) {
     const map = new Map_('wgsteer');
     const section = Object.assign(map.section(NamedSection, id, this.sectiontype), { tabs: this.tabs });
-    for (const option of this.children) {
+    for (const option of this.children.filter(inDialogue)) {
       const { map: _map, section: _section, widgets, data, ...own } = option;
       Object.assign(section.option(option.constructor, option.option, option.title, option.description), own);
     }

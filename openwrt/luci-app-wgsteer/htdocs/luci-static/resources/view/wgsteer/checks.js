@@ -5,7 +5,8 @@
 'require validation';
 
 // What the daemon refuses, refused before it is saved; the daemon's own check is in src/config/. Functions are called as
-// validate() of an option is: with the option as `this`, the section and the value.
+// validate() of an option is: with the option as `this`, the section and the value. The value is what the widget's field
+// has: '1' for a checkbox, ticked or not; of a list what is being typed, and '' when LuCI asks about the list.
 
 const kTrue = [ '1', 'true', 'yes', 'on', 'enabled' ];
 const kFalse = [ '0', 'false', 'no', 'off', 'disabled' ];
@@ -155,6 +156,12 @@ return baseclass.extend({
 			_('This method needs at least one address');
 	},
 
+	// A list is right if each of its values is, those too that were there before.
+	each: test => function(section_id, value) {
+		const asked = value === '' ? listOf(this, section_id, this.option) : [ value ];
+		return asked.map(one => test.call(this, section_id, one)).find(verdict => verdict !== true) ?? true;
+	},
+
 	address: function(section_id, value) {
 		return value === '' || isAddress(value) || expecting(_('an IPv4 or IPv6 address'));
 	},
@@ -193,11 +200,13 @@ return baseclass.extend({
 			return expecting(_('WAN, WAN:METRIC or WAN:METRIC:WEIGHT'));
 		if (!names().includes(wan))
 			return _('There is no WAN of this name');
-		return listOf(this, section_id, 'use_wan').filter(each => each.split(':')[0] === wan).length < 2 || _('This WAN is listed twice');
+		// What is being typed is in the list or not yet there.
+		const all = new Set([ ...listOf(this, section_id, 'use_wan'), value ]);
+		return [ ...all ].filter(each => each.split(':')[0] === wan).length < 2 || _('This WAN is listed twice');
 	},
 
-	balance: function(section_id, value) {
-		return value !== '1' || this.section.formvalue(section_id, 'role') !== 'server' || _('A server answers by the WAN that the peer came in on');
+	balance: function(section_id) {
+		return this.formvalue(section_id) !== '1' || this.section.formvalue(section_id, 'role') !== 'server' || _('A server answers by the WAN that the peer came in on');
 	},
 
 	publicKey: function(section_id, value) {

@@ -28,6 +28,10 @@ function namesOf(type, option) {
 	return uci.sections('wgsteer', type).map(section => nameOf(section['.name'], option)).filter(name => name);
 }
 
+// LuCI knows three places for an option of a grid, by `modalonly`: null is the table and the dialogue, true the dialogue
+// alone, false the table alone, where nothing can be edited. Everything can be edited here, so that there is no false.
+const kInTable = { 'modalonly': null };
+
 function add(section, tab, type, name, title, description, properties) {
 	const args = [ type, name, title, description ];
 	const option = tab ? section.taboption(tab, ...args) : section.option(...args);
@@ -56,8 +60,8 @@ function choose(option, values, standard) {
 	return option;
 }
 
-function flag(section, tab, name, title, description, standard) {
-	const option = add(section, tab, form.Flag, name, title, description, { 'default': standard ? '1' : '0' });
+function flag(section, tab, name, title, description, standard, properties) {
+	const option = add(section, tab, form.Flag, name, title, description, { 'default': standard ? '1' : '0', ...properties });
 	// The daemon knows more spellings than the widget.
 	option.load = function(section_id) {
 		const value = this.super('load', [ section_id ]);
@@ -66,9 +70,9 @@ function flag(section, tab, name, title, description, standard) {
 	return option;
 }
 
-function number(section, tab, name, title, description, low, high, standard) {
+function number(section, tab, name, title, description, low, high, standard, properties) {
 	return add(section, tab, form.Value, name, title, description,
-		{ 'datatype': 'and(integer,range(%d,%d))'.format(low, high), 'placeholder': standard });
+		{ 'datatype': 'and(integer,range(%d,%d))'.format(low, high), 'placeholder': standard, ...properties });
 }
 
 function seconds(section, tab, name, title, description, high, standard) {
@@ -127,20 +131,20 @@ function wanSection(map, interfaces, status) {
 	naming(add(s, 'general', form.Value, 'name', _('Name'), _('Needed only if the name shall have characters that the name of a section cannot have.'),
 		{ 'validate': checks.sectionName('wan') }));
 	suggest(add(s, 'general', form.Value, 'interface', _('Interface'), _('By the name that it has under Network, Interfaces.'),
-		{ 'modalonly': false, 'validate': checks.wanInterface }), () => interfaces);
+		{ ...kInTable, 'validate': checks.wanInterface }), () => interfaces);
 	suggest(add(s, 'general', form.Value, 'device', _('Device'), _('Instead of an interface.'),
-		{ 'modalonly': false, 'validate': checks.wanDevice }), () => status.wans?.map(wan => wan.device) || []);
-	number(s, 'general', 'metric', _('Metric'), _('Lower first. Default: the position in this list.'), 1, 4294967039, '').modalonly = false;
-	number(s, 'general', 'weight', _('Weight'), _('The share among WANs of equal metric.'), 1, 256, '1').modalonly = false;
+		{ ...kInTable, 'validate': checks.wanDevice }), () => status.wans?.map(wan => wan.device) || []);
+	number(s, 'general', 'metric', _('Metric'), _('Lower first. Default: the position in this list.'), 1, 4294967039, '', kInTable);
+	number(s, 'general', 'weight', _('Weight'), _('The share among WANs of equal metric.'), 1, 256, '1', kInTable);
 	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Asked through this WAN when the router\'s own resolver does not answer. Default: those that netifd knows of it.'),
-		{ 'validate': checks.address });
+		{ 'validate': checks.each(checks.address) });
 
 	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: by ping if there are addresses, else only by link and routes.'),
 		{ 'validate': checks.trackMethod }),
 		[ [ 'none', _('link and routes') ], [ 'icmp', _('ping') ], [ 'dns', _('DNS') ], [ 'tcp', _('TCP') ], [ 'mwan3', _('what mwan3 says') ] ],
 		_('automatic'));
 	add(s, 'health', form.DynamicList, 'track_ip', _('Addresses'), _('Who is asked whether the WAN works. With TCP and DNS also address:port.'),
-		{ 'validate': checks.trackIp });
+		{ 'validate': checks.each(checks.trackIp) });
 	number(s, 'health', 'reliability', _('Reliability'), _('How many addresses must answer for a round to be good.'), 1, 100, '1').validate = checks.reliability;
 	number(s, 'health', 'count', _('Count'), _('Questions to each address in a round.'), 1, 100, '1');
 	seconds(s, 'health', 'interval', _('Interval'), _('Seconds between rounds.'), 86400, '10');
@@ -163,12 +167,12 @@ function wanSection(map, interfaces, status) {
 
 function useWan(s, description) {
 	return suggest(add(s, null, form.DynamicList, 'use_wan', _('WANs'), description,
-		{ 'modalonly': false, 'validate': checks.member(() => namesOf('wan', 'name')) }), () => namesOf('wan', 'name'));
+		{ ...kInTable, 'validate': checks.each(checks.member(() => namesOf('wan', 'name'))) }), () => namesOf('wan', 'name'));
 }
 
 function usePolicy(s) {
 	return suggest(add(s, null, form.Value, 'use_policy', _('Policy'), _('Or WANs, not both. Default: all WANs by their own metrics.'),
-		{ 'modalonly': false, 'validate': checks.usePolicy(() => namesOf('policy', 'name')) }), () => [ 'default', ...namesOf('policy', 'name') ]);
+		{ ...kInTable, 'validate': checks.usePolicy(() => namesOf('policy', 'name')) }), () => [ 'default', ...namesOf('policy', 'name') ]);
 }
 
 function policySection(map) {
@@ -193,7 +197,7 @@ function tunnelSection(map, tunnels) {
 		[ [ 'auto', _('by what its peers are') ], [ 'client', _('client') ], [ 'server', _('server') ] ], 'auto');
 	number(s, null, 'stall', _('Stalled after'), _('Data sent and nothing received for so many seconds: the next address is tried, then the next WAN.'), 0, 86400, '20');
 	number(s, null, 'hold', _('Hold'), _('Seconds on another WAN before the preferred one is tried again.'), 1, 86400, '60');
-	flag(s, null, 'enabled', _('Enabled'), _('Otherwise this interface is left alone.'), true).modalonly = false;
+	flag(s, null, 'enabled', _('Enabled'), _('Otherwise this interface is left alone.'), true, kInTable);
 	flag(s, null, 'update_endpoint', _('Update endpoint'), _('Gives a peer with a host name its new address when that changes.'), true);
 	flag(s, null, 'balance', _('Balance'), _('Shares the peers out among WANs of equal metric. Not for servers.'), false).validate = checks.balance;
 }
@@ -205,7 +209,7 @@ function peerSection(map, tunnels, status) {
 	suggest(add(s, null, form.Value, 'tunnel', _('Tunnel'), null,
 		{ 'rmempty': false, 'validate': checks.peerTunnel }), () => tunnels);
 	suggest(add(s, null, form.Value, 'public_key', _('Public key'), null,
-		{ 'modalonly': false, 'rmempty': false, 'validate': checks.publicKey }),
+		{ ...kInTable, 'rmempty': false, 'validate': checks.publicKey }),
 		() => status.tunnels?.flatMap(tunnel => tunnel.peers.map(peer => peer.public_key)) || []);
 	add(s, null, form.Value, 'endpoint', _('Endpoint'), _('host:port; the name is resolved anew as often as DNS says. Default: what the kernel has.'),
 		{ 'placeholder': 'vpn.example.com:51820', 'validate': checks.endpoint });
