@@ -39,6 +39,8 @@ headers() {
   for header in /usr/include/ares*.h /usr/include/"$(gcc -print-multiarch)"/ares*.h; do
     [[ ! -f $header ]] || ln -sf "$header" "$prefix/include/"
   done
+  printf 'Name: nlohmann_json\nDescription: headers\nVersion: %s\nCflags: -I%s\n' \
+    "$(pkg-config --modversion nlohmann_json)" "$prefix/include" >"$prefix/lib/pkgconfig/nlohmann_json.pc"
 }
 
 toolchain() {

@@ -67,6 +67,18 @@ told() {
 	rm -f "$root/tmp/log"
 }
 
+# PACKAGE VARIABLE: what make makes of it in the package's Makefile, with nothing of OpenWrt's behind the includes.
+made() {
+	command -v make > /dev/null || skip "no make"
+	top=$(mktemp -d)
+	mkdir -p "$top/include" "$top/feeds/luci"
+	touch "$top/rules.mk" "$top/include/package.mk" "$top/include/cmake.mk" "$top/feeds/luci/luci.mk"
+	# shellcheck disable=SC2016
+	make -s --no-print-directory -C "$here/../../openwrt/$1" "TOPDIR=$top" "INCLUDE_DIR=$top/include" --eval 'made: ; $(info $($(VARIABLE)))' \
+		"VARIABLE=$2" made || fail "make does not take the Makefile of $1"
+	rm -r "$top"
+}
+
 # "wan eth1" lines: netifd's interfaces that are up.
 netifd() {
 	printf '%s\n' "$@" > "$root/tmp/netifd"
