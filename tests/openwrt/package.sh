@@ -18,6 +18,19 @@ for file in files/*; do
 done
 expect "the version" "$(sed -n 's/^PKG_VERSION:=//p' Makefile)" "$("$wgsteer" version | grep -o '[0-9][0-9.]*' | head -1)"
 
+# Whoever builds the package anew after a change of the sources gets it anew.
+for part in CMakeLists.txt CHANGELOG.md LICENSE docs include src; do
+	made wgsteer PKG_FILE_DEPENDS | tr ' ' '\n' | grep -qx "$(realpath "../../$part")" || fail "a change of $part makes nothing anew"
+done
+maintainer="the wgsteer authors <wgsteer@wgsteer.org>"
+expect "the maintainer" "$(made wgsteer PKG_MAINTAINER)" "$maintainer"
+# luci.mk gives both to OpenWrt's own people unless they are set before it is included.
+expect "the maintainer of the pages" "$(made luci-app-wgsteer LUCI_MAINTAINER)" "$maintainer"
+expect "where the pages come from" "$(made luci-app-wgsteer LUCI_URL)" "https://wgsteer.org/"
+expect "where the daemon comes from" "$(sed -n 's/^  URL:=//p' Makefile)" "https://wgsteer.org/"
+luci=../luci-app-wgsteer/Makefile
+[ "$(grep -n '^LUCI_URL:=' "$luci" | cut -d: -f1)" -lt "$(grep -n '^include .*luci\.mk$' "$luci" | cut -d: -f1)" ] || fail "luci.mk comes first"
+
 # Lines with an option or section behind the "#" may be enabled as they are.
 sed 's/^\(\t*\)#\(option\|list\|config\) /\1\2 /' files/wgsteer.config > "$work/all"
 for file in files/wgsteer.config "$work/all"; do
