@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/status_text.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -59,6 +60,16 @@ std::string stalled(const Json& document) {
   return lines;
 }
 
+/// What was saved is not what is used.
+std::string refused(const Json& document) {
+  const Json& daemon = document.at("daemon");
+  const Json last = daemon.is_null() ? Json(nullptr) : daemon.value("last_reload", Json(nullptr));
+  if (last.is_null() || last.at("error").is_null()) return {};
+  const std::int64_t ago = document.at("time").get<std::int64_t>() - last.at("time").get<std::int64_t>();
+  return "refused: the configuration of " + duration(std::max<std::int64_t>(ago, 0)) +
+         " ago; the one before is in use: " + text(last.at("error")) + "\n";
+}
+
 std::string summary(const Json& document) {
   const Json& daemon = document.at("daemon");
   std::string line = daemon.is_null() ? "wgsteer does not run" : "wgsteer runs, pid " + daemon.at("pid").dump();
@@ -89,6 +100,7 @@ std::string latencies(const Json& document, std::size_t width) {
 std::string statusText(const Json& document, std::size_t width) {
   std::string out = summary(document) + "\n" + wansText(document, width) + "\n" + tunnels(document, width) +
                     stalled(document) + latencies(document, width);
+  out += refused(document);
   const Json troubles = document.value("tunnel_troubles", Json::object());
   for (const auto& [tunnel, why] : troubles.items()) out += "trouble with " + tunnel + ": " + text(why) + "\n";
   for (const Json& problem : document.at("problems")) out += "problem: " + text(problem) + "\n";

@@ -252,6 +252,8 @@ class Daemon {
         "RELOADING=1\nMONOTONIC_USEC=" +
         std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(os::monotonicNow()).count()));
     Status done = takeOver();
+    lastReload_ = {.at = os::wallClockSeconds(), .error = {}};
+    if (!done) lastReload_->error = done.error().toString();
     if (done)
       log::info("configuration reloaded");
     else
@@ -324,6 +326,7 @@ class Daemon {
   DaemonFacts facts() {
     return {.pid = getpid(),
             .startedAt = startedAt_,
+            .lastReload = lastReload_,
             .statistics = engine_.statistics(),
             .wans = {.times = history_.all(),
                      .verdicts = wans_.verdicts(),
@@ -358,6 +361,7 @@ class Daemon {
                                       const WanVerdicts& now) { journal_.wan(name, before, now); }}};
   std::size_t plansNoticed_ = 0;
   std::int64_t startedAt_ = os::wallClockSeconds();
+  std::optional<LastReload> lastReload_;
   std::optional<std::chrono::nanoseconds> armedRetry_;
   const bool watchdogWanted_ = os::watchdogWanted();
   bool kernelReady_ = false;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/plan.hpp"
 
 #include "engine/status_wans.hpp"
 
@@ -52,8 +53,18 @@ Json wanOf(const Steering& steering, const IfName& device) {
   return nullptr;
 }
 
-Json peerDocument(const Picture& picture, const Steering& steering, const TunnelView& view, std::size_t index,
-                  std::int64_t now) {
+Json walkDocument(const State& state, const World& world, const Steering& steering, const Tunnel& tunnel,
+                  const Endpoint& endpoint) {
+  const Walk walk = explain(state, world, outerPacket(state, tunnel, endpoint));
+  return {{"path", outcomeName(walk.outcome)},
+          {"device", walk.device},
+          {"wan", wanOf(steering, walk.device)},
+          {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)}};
+}
+
+/// `planned` is what is installed once everything is as it is to be, if that is not what is installed now.
+Json peerDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
+                  std::size_t index, std::int64_t now) {
   const Tunnel& tunnel = *view.tunnel;
   const Peer& peer = tunnel.peers[index];
   Json document{{"public_key", peer.publicKey.toString()},
@@ -78,15 +89,18 @@ Json peerDocument(const Picture& picture, const Steering& steering, const Tunnel
     document["left_alone"] = alone->second;
   if (!peer.endpoint) return document;
   document["endpoint"] = peer.endpoint->toString();
-  const Walk walk = explain(picture.observed, picture.world, outerPacket(picture.observed, tunnel, *peer.endpoint));
-  document["path"] = outcomeName(walk.outcome);
-  document["device"] = walk.device;
-  document["wan"] = wanOf(steering, walk.device);
-  document["source"] = walk.source ? Json(walk.source->toString()) : Json(nullptr);
+  // What the kernel does, and where it is to do something else.
+  const Json walk = walkDocument(picture.observed, picture.world, steering, tunnel, *peer.endpoint);
+  document.update(walk);
+  document["planned"] = nullptr;
+  if (planned != nullptr)
+    if (Json other = walkDocument(*planned, picture.world, steering, tunnel, *peer.endpoint); other != walk)
+      document["planned"] = std::move(other);
   return document;
 }
 
-Json tunnelDocument(const Picture& picture, const Steering& steering, const TunnelView& view, std::int64_t now) {
+Json tunnelDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
+                    std::int64_t now) {
   const Tunnel& tunnel = *view.tunnel;
   Json document{{"interface", tunnel.name},
                 {"backend", tunnel.backend == TunnelBackend::kernel ? "kernel" : "userspace"},
@@ -97,7 +111,7 @@ Json tunnelDocument(const Picture& picture, const Steering& steering, const Tunn
                 {"listen_port", tunnel.listenPort},
                 {"peers", Json::array()}};
   for (std::size_t i = 0; i < tunnel.peers.size(); ++i)
-    document["peers"].push_back(peerDocument(picture, steering, view, i, now));
+    document["peers"].push_back(peerDocument(picture, planned, steering, view, i, now));
   return document;
 }
 
@@ -127,8 +141,12 @@ Json appliedDocument(const EngineStatistics& statistics) {
 Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
   if (!daemon) return nullptr;
   const EngineStatistics& statistics = daemon->statistics;
+  Json lastReload;
+  if (const auto& last = daemon->lastReload)
+    lastReload = {{"time", last->at}, {"error", last->error ? Json(*last->error) : Json(nullptr)}};
   return {{"pid", daemon->pid},
           {"started", daemon->startedAt},
+          {"last_reload", std::move(lastReload)},
           {"events", statistics.wakeUps},
           {"plans", statistics.plans},
           {"changes", statistics.changes},
@@ -144,10 +162,13 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
                               std::int64_t now) {
   const Steering steering = steer(config, picture.world);
+  const Plan due = diff(desire(config, picture.world, steering), picture.observed);
+  std::optional<State> planned;
+  if (!due.changes.empty()) apply(planned.emplace(picture.observed), due);
   Json document{{"version", kStatusVersion},
                 {"time", now},
                 {"daemon", daemonDocument(daemon)},
-                {"pending", lineCount(diff(desire(config, picture.world, steering), picture.observed).changes)},
+                {"pending", lineCount(due.changes)},
                 {"wans", Json::array()},
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},
@@ -159,7 +180,7 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
   for (const PolicyView& policy : steering.policies)
     document["policies"].push_back(policyDocument(steering, policy, config.numbers));
   for (const TunnelView& view : steering.tunnels)
-    document["tunnels"].push_back(tunnelDocument(picture, steering, view, now));
+    document["tunnels"].push_back(tunnelDocument(picture, planned ? &*planned : nullptr, steering, view, now));
   return document;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/track.hpp"
@@ -17,9 +18,16 @@ namespace wgsteer {
 /// Raised when a member changes its meaning or goes; members may be added at any time.
 inline constexpr int kStatusVersion = 1;
 
+/// The last time that a running daemon read its configuration again.
+struct LastReload {
+  std::int64_t at = 0;               ///< seconds since the epoch
+  std::optional<std::string> error;  ///< why the configuration was refused, and the one before kept
+};
+
 struct DaemonFacts {
   int pid = 0;
   std::int64_t startedAt = 0;  ///< seconds since the epoch
+  std::optional<LastReload> lastReload;
   EngineStatistics statistics;
   WanFacts wans;
 };

@@ -22,6 +22,8 @@ use_wan = ["$1", "$2"]
 TOML
 }
 
+lacks_line() { ! has_line "$@"; }
+
 case_bad_file_keeps_the_good_one() {
   topology_up
   tunnel_up route_halves
@@ -37,10 +39,13 @@ case_bad_file_keeps_the_good_one() {
   await 5 'the log says where' has_line 'wgsteer\.toml:[0-9]+' cat "$daemon_log"
   check 'the daemon lives' daemon_alive
   steady_on 1 'the good one is kept'
+  check 'status says that it was refused, and why' has_line '^refused: .*; the one before is in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
+  check 'and so does its JSON' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
   configuration one two >"$work/wgsteer.toml"
   kill -HUP "$daemon_pid"
   await 5 'the new one is used' at_least "$(($(right 0) + 5))" right 0
   steady_on 0 'the good new one'
+  check 'and nothing is refused any more' lacks_line '^refused' wgsteer status
 }
 
 case_reload_verb() {
