@@ -39,7 +39,7 @@ makeRoot() {
 	mkdir -p "$root/bin" "$root/tmp" "$root/var/run" "$root/etc/config" "$root/lib/functions" "$root/usr/sbin" "$root/dev"
 	: > "$root/dev/null"
 	cp "$(command -v busybox)" "$root/bin/busybox"
-	for applet in sh cat mkdir mv rm basename; do ln -s busybox "$root/bin/$applet"; done
+	for applet in sh cat mkdir mv rm basename sed tr; do ln -s busybox "$root/bin/$applet"; done
 	inside true 2> /dev/null || skip "no chroot in a user namespace, or busybox is not static"
 	put "$here/imitation/rc.common" etc/rc.common 755
 	put "$here/imitation/functions.sh" lib/functions.sh

@@ -163,6 +163,16 @@ test('configuration: without a daemon, without rights, without sections', async 
   equal(document.querySelectorAll('#section-globals .cbi-value').length > 0, true, 'with its options');
 });
 
+test('configuration: one that was refused is told, also when that is a moment later', async () => {
+  await configPage(given.base);
+  equal(text('.alert-message'), [], 'nothing');
+  await becomes({ ...given.up, daemon: { last_reload: { time: 1795420273, error: 'wgsteer:3: <b>' } } });
+  equal(text('#wgsteer-refused .alert-message.danger').map(each => each.split('\n')[1]), [ 'wgsteer:3: <b>' ], 'refused');
+  equal(document.querySelectorAll('#section-wan').length, 1, 'beside the form');
+  await becomes(given.up);
+  equal(text('.alert-message'), [], 'corrected');
+});
+
 test('configuration: there is one section of globals, whatever it is called', async () => {
   const map = await configPage([ { '.type': 'globals', '.name': 'cfg01', '.anonymous': true, log_level: 'debug' } ]);
   equal(uci.changes, [], 'none is added');

@@ -6,10 +6,8 @@
 const units = [ '', 'K', 'M', 'G', 'T' ];
 
 function duration(seconds) {
-  const parts = [ [ 86400, 'd' ], [ 3600, 'h' ], [ 60, 'm' ], [ 1, 's' ] ];
-  const first = Math.max(0, parts.findIndex(([ size ], i) => seconds >= size || i === 3));
-  return parts.slice(first).map(([ size, unit ], i) =>
-    Math.floor((i ? seconds % parts[first + i - 1][0] : seconds) / size) + unit).join(' ');
+  const parts = [ [ 86400, 'd' ], [ 3600, 'h' ], [ 60, 'm' ], [ 1, 's' ] ].slice(seconds >= 86400 ? 0 : 1);
+  return parts.map(([ size, unit ], i) => Math.floor((i ? seconds % parts[i - 1][0] : seconds) / size) + unit).join(' ');
 }
 
 function metric(value, base) {

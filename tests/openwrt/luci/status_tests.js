@@ -37,9 +37,9 @@ test('status: a peer', async () => {
   equal(document.querySelector('#wgsteer-tunnels [title]').title, 'kOdgrXjuYPpA/VHw75xi/ViDGPrkIrWTUnOj0KOtRRo=', 'whole key');
   equal(endpoint, '[2001:db8:cafe::55]:51820', 'endpoint');
   equal(policy, 'fiber+lte', 'policy');
-  equal(inUse, 'IPv4: fiber\nIPv6: fiber', 'WAN in use');
+  equal(inUse, 'fiber', 'WAN in use');
   equal(path.toLowerCase(), 'on its wan\nby wan0\nfrom 2001:db8:10::10', 'path');
-  equal(handshake, '2s ago\n11.9 Ki' + 'B received, 12.2 KiB sent', 'handshake');
+  equal(handshake, '0h 0m 2s ago\n11.9 Ki' + 'B received, 12.2 KiB sent', 'handshake');
 });
 
 test('status: a WAN goes down and comes back', async () => {
@@ -50,20 +50,18 @@ test('status: a WAN goes down and comes back', async () => {
   equal(ipv4.split('\n').slice(0, 2), [ 'NOT USABLE', '1 of 1 target unanswered for 2 rounds' ], 'IPv4');
   equal(ipv6.split('\n').slice(0, 2), [ 'NOT USABLE', '1 of 1 target unanswered for 2 rounds' ], 'IPv6');
   equal(cells('wgsteer-wans', 1)[1], 'UP', 'the other');
-  equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: lte\nIPv6: lte', 'WAN in use');
+  equal(cells('wgsteer-tunnels', 0)[4], 'lte', 'WAN in use');
   await becomes(given.up);
   equal(cells('wgsteer-wans', 0)[1], 'UP', 'state afterwards');
-  equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: fiber\nIPv6: fiber', 'WAN in use afterwards');
+  equal(cells('wgsteer-tunnels', 0)[4], 'fiber', 'WAN in use afterwards');
 });
 
 test('status: one family only', async () => {
   const status = copy(given.up);
   status.wans[0].ipv6 = { usable: false, why: 'no default route', gateway: null, source: null, metric: 1 };
-  status.policies[1].ipv6 = null;
   await statusPage(status);
   equal(cells('wgsteer-wans', 0)[1], 'UP', 'state');
   equal(cells('wgsteer-wans', 0)[3], 'NOT USABLE\nno default route', 'IPv6');
-  equal(cells('wgsteer-tunnels', 0)[4], 'IPv4: fiber\nIPv6: NONE', 'WAN in use');
 });
 
 test('status: probes that are not let out', async () => {
@@ -122,24 +120,72 @@ test('status: a tunnel without peers, and peers of whom little is known', async 
   const status = copy(given.up);
   const key = status.tunnels[0].peers[0].public_key;
   status.tunnels.push({ ...status.tunnels[0], interface: 'wg1', role: 'server', policy: 'default', peers: [] });
-  status.policies.push({ ...status.policies[0], role: 'server', ipv4: 'lte' });
   status.tunnels.push({ ...status.tunnels[0], interface: 'wg2',
     peers: [ { public_key: key, policy: 'default', endpoint: null, host: 'vpn.example.com', handshake_age: null, received: 0, sent: 0 } ] });
   await statusPage(status);
-  equal(cells('wgsteer-tunnels', 1), [ 'wg1', 'no peers', '', 'default', 'IPv4: lte\nIPv6: fiber', '', '' ], 'no peers');
+  equal(cells('wgsteer-tunnels', 1), [ 'wg1', 'no peers', '', 'default', '', '', '' ], 'no peers');
   const row = cells('wgsteer-tunnels', 2);
-  equal([ row[1], row[2], row[5], row[6] ], [ 'vpn.example.com\nkOdgrXjuYP…', 'unknown', '', 'never\n0 B received, 0 B sent' ], 'little known');
+  equal([ row[1], row[2], row[4], row[5], row[6] ], [ 'vpn.example.com\nkOdgrXjuYP…', 'unknown', '', '', 'never\n0 B received, 0 B sent' ], 'little known');
 });
 
 test('status: paths', async () => {
   const status = copy(given.up);
   const peer = status.tunnels[0].peers[0];
-  for (const [ path, shown ] of [ [ 'loop', 'LOOPS INTO A TUNNEL' ], [ 'unreachable', 'UNREACHABLE' ], [ 'no route', 'NO ROUTE' ],
+  for (const [ path, shown ] of [ [ 'ok', 'ON ITS WAN' ], [ 'loop', 'LOOPS INTO A TUNNEL' ], [ 'dropped', 'KEPT FROM A TUNNEL, DROPPED' ], [ 'unreachable', 'UNREACHABLE' ], [ 'no route', 'NO ROUTE' ],
     [ 'local', 'TO THIS ROUTER' ], [ 'of a later version', 'OF A LATER VERSION' ] ]) {
     Object.assign(peer, { path });
     await statusPage(status);
     equal(cells('wgsteer-tunnels', 0)[5].split('\n')[0], shown, path);
   }
+});
+
+test('status: no path is right that the kernel has not got, or that is not wanted', async () => {
+  const status = copy(given.up);
+  const peer = status.tunnels[0].peers[0];
+  const shown = async changes => {
+    await statusPage({ ...status, tunnels: [ { ...status.tunnels[0], peers: [ { ...peer, ...changes } ] } ] });
+    equal(document.querySelectorAll('#wgsteer-tunnels .success').length, 0, 'right');
+    return cells('wgsteer-tunnels', 0).slice(4, 6);
+  };
+  // After a flush: what is planned is fine, and not there.
+  equal(await shown({ path: 'loop', device: 'wg0', wan: null, source: null, planned: { path: 'ok', device: 'wan0', wan: 'fiber' } }),
+    [ 'NONE', 'LOOPS INTO A TUNNEL\nby wg0\nplanned, but not in the kernel: on its WAN\nplanned by wan0' ], 'loop');
+  // A way out, but not the one that is wanted.
+  equal(await shown({ device: 'wan1', wan: 'lte', source: null, planned: { path: 'ok', device: 'wan0', wan: 'fiber' } }),
+    [ 'lte', 'NOT AS PLANNED\nby wan1\nplanned, but not in the kernel: on its WAN\nplanned by wan0' ], 'another WAN');
+  equal(await shown({ device: 'br-lan', wan: null, source: null }), [ 'NONE', 'BY NO WAN\nby br-lan' ], 'no WAN');
+  equal(await shown({ device: 'br-lan', wan: null, source: null, left_alone: 'its endpoint is on the LAN' }),
+    [ 'NONE', 'LEFT ALONE\nits endpoint is on the LAN\nby br-lan' ], 'left alone');
+});
+
+test('status: peers that do not answer by their usual way', async () => {
+  const status = copy(given.up);
+  const peer = status.tunnels[0].peers[0];
+  const since = new Date(1795420273000).toLocaleString();
+  Object.assign(peer, { wan: 'lte', device: 'wan1', stalled: { wan: 'lte', why: 'nothing received for 20 s', since: 1795420273 } });
+  await statusPage(status);
+  equal(cells('wgsteer-tunnels', 0)[4], 'lte\nDIVERTED\nnothing received for 20 s\nsince ' + since, 'diverted');
+  equal(document.querySelectorAll('#wgsteer-tunnels .label.warning').length, 1, 'a warning');
+  Object.assign(peer, { wan: 'fiber', device: 'wan0' });
+  await becomes(status);
+  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nDIVERTED\nnothing received for 20 s\nto go by lte\nsince ' + since, 'not yet');
+  peer.stalled.wan = null;
+  await becomes(status);
+  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nSTALLED\nnothing received for 20 s\nsince ' + since, 'stalled');
+  Object.assign(peer, { stalled: null, balanced: true });
+  await becomes(status);
+  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\none of several that are equal', 'balanced');
+});
+
+test('status: a configuration that was refused', async () => {
+  const status = copy(given.up);
+  status.daemon.last_reload = { time: 1795420273, error: null };
+  await statusPage(status);
+  equal(text('.alert-message'), [], 'taken');
+  status.daemon.last_reload.error = 'wgsteer:3: use_wan: <b>\nwgsteer:7: role: neither';
+  await becomes(status);
+  equal(text('.alert-message.danger'), [ `The configuration that was read on ${new Date(1795420273000).toLocaleString()} was refused, ` +
+    'and the one before it stays in use:\nwgsteer:3: use_wan: <b>\nwgsteer:7: role: neither' ], 'refused');
 });
 
 // Every text of the status is somebody else's.
@@ -149,6 +195,8 @@ test('status: hostile texts', async () => {
     value && typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([ key, each ]) => [ key, spoil(each) ])) : value;
   const status = spoil({ ...given.down, problems: [ 'problem' ] });
   status.wans[0].targets = [ { address: hostile } ];
+  status.daemon = { last_reload: { time: 0, error: hostile } };
+  Object.assign(status.tunnels[0].peers[0], { stalled: { why: hostile, wan: hostile }, left_alone: hostile, planned: { path: hostile, device: hostile } });
   await statusPage(status);
   equal(document.querySelectorAll('#view img').length, 0, 'elements');
   equal(window.hacked, undefined, 'executed');

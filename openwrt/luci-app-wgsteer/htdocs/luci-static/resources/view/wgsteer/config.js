@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
+'require dom';
 'require form';
+'require poll';
 'require rpc';
 'require uci';
 'require view';
 'require view.wgsteer.checks as checks';
+'require view.wgsteer.messages as messages';
 
 const callStatus = rpc.declare({
 	object: 'wgsteer',
@@ -227,18 +230,21 @@ return view.extend({
 	},
 
 	render: function([ status, interfaces ]) {
+		// The daemon reads what was saved a moment after it was.
+		const refused = E('div', { 'id': 'wgsteer-refused' }, messages.refused(status));
+		poll.add(() => L.resolveDefault(callStatus(), {}).then(current => dom.content(refused, messages.refused(current))));
 		// Somebody may have removed what the package brings; a form needs a section to show.
 		if (!uci.sections('wgsteer', 'globals').length)
 			uci.add('wgsteer', 'globals', 'globals');
 		const known = interfaces.filter(each => each.interface !== 'loopback' && each.proto !== 'wireguard').map(each => each.interface);
 		const tunnels = status.tunnels?.map(tunnel => tunnel.interface) || [];
 		const map = new form.Map('wgsteer', _('WireGuard steering'),
-			_('No configuration is needed: every WireGuard interface is kept on the physical WANs. What stands here refines that. A configuration with errors never replaces one that runs; the system log says what is wrong.'));
+			_('No configuration is needed: every WireGuard interface is kept on the physical WANs. What stands here refines that. A configuration with errors never replaces one that runs; what is wrong with it is said here and in the system log.'));
 		globalsSection(map);
 		wanSection(map, known, status);
 		policySection(map);
 		tunnelSection(map, tunnels);
 		peerSection(map, tunnels, status);
-		return map.render();
+		return map.render().then(node => E('div', {}, [ refused, node ]));
 	}
 });

@@ -4,6 +4,7 @@
 'require poll';
 'require rpc';
 'require view';
+'require view.wgsteer.messages as messages';
 
 const callStatus = rpc.declare({
 	object: 'wgsteer',
@@ -17,10 +18,6 @@ function getStatus() {
 }
 
 // Children always come as arrays: E() would take a lone string for HTML, and names and reasons are not ours.
-function message(kind, text) {
-	return E('div', { 'class': 'alert-message ' + kind }, [ text ]);
-}
-
 function badge(kind, text) {
 	return E('span', { 'class': 'label ' + kind }, [ text ]);
 }
@@ -87,17 +84,30 @@ function wanTable(status) {
 		_('There is no WAN: no device that is not a tunnel has a default route.'));
 }
 
-// The WAN that a policy's packets leave by, in each family.
-function wansInUse(policy) {
-	if (!policy)
+// The WAN that packets to the peer leave by: what the kernel does, whatever the policy wants.
+function wanInUse(peer) {
+	if (!peer.path)
 		return [];
-	return lines([ [ 'ipv4', _('IPv4') ], [ 'ipv6', _('IPv6') ] ].map(([ key, title ]) =>
-		[ title + ': ', policy[key] ? E('strong', {}, [ policy[key] ]) : badge('warning', _('none')) ]));
+	const wan = peer.wan ? E('strong', {}, [ peer.wan ]) : badge('warning', _('none'));
+	return lines([ [ wan ], peer.balanced ? _('one of several that are equal') : null, ...stalled(peer) ]);
+}
+
+// Why a peer goes another way than its policy has it.
+function stalled(peer) {
+	if (!peer.stalled)
+		return [];
+	return [
+		[ badge('warning', peer.stalled.wan ? _('diverted') : _('stalled')) ],
+		peer.stalled.why,
+		peer.stalled.wan && peer.stalled.wan !== peer.wan ? _('to go by %s').format(peer.stalled.wan) : null,
+		peer.stalled.since ? _('since %s').format(new Date(peer.stalled.since * 1000).toLocaleString()) : null
+	];
 }
 
 const kPaths = {
 	'ok': [ 'success', () => _('on its WAN') ],
 	'loop': [ 'warning', () => _('loops into a tunnel') ],
+	'dropped': [ 'warning', () => _('kept from a tunnel, dropped') ],
 	'unreachable': [ 'warning', () => _('unreachable') ],
 	'no route': [ 'warning', () => _('no route') ],
 	'local': [ 'warning', () => _('to this router') ]
@@ -106,58 +116,69 @@ const kPaths = {
 function path(peer) {
 	if (!peer.path)
 		return [];
+	return lines([ [ verdict(peer) ], peer.left_alone, peer.device ? _('by %s').format(peer.device) : null,
+		peer.source ? _('from %s').format(peer.source) : null,
+		peer.planned ? _('planned, but not in the kernel: %s').format(kPaths[peer.planned.path]?.[1]() || peer.planned.path) : null,
+		peer.planned?.device ? _('planned by %s').format(peer.planned.device) : null ]);
+}
+
+// Right is only what the kernel has and the daemon wants as it is.
+function verdict(peer) {
+	if (peer.left_alone)
+		return badge('', _('left alone'));
+	if (peer.planned)
+		return badge('warning', peer.path === 'ok' ? _('not as planned') : kPaths[peer.path]?.[1]() || peer.path);
+	if (peer.path === 'ok' && !peer.wan)
+		return badge('warning', _('by no WAN'));
 	const [ kind, text ] = kPaths[peer.path] || [ 'warning', () => peer.path ];
-	return lines([ [ badge(kind, text()) ], peer.device ? _('by %s').format(peer.device) : null,
-		peer.source ? _('from %s').format(peer.source) : null ]);
+	return badge(kind, text());
 }
 
 function handshake(peer) {
 	return peer.handshake_age == null ? _('never') : _('%t ago').format(peer.handshake_age);
 }
 
-function peerRow(status, tunnel, peer) {
-	const policy = status.policies.find(each => each.name === peer.policy && each.role === tunnel.role);
+function peerRow(tunnel, peer) {
 	return [
 		lines([ [ E('strong', {}, [ tunnel.interface ]) ],
 			tunnel.role === 'server' ? _('server') : _('client') ]),
 		lines([ peer.host, [ E('span', { 'title': peer.public_key }, [ peer.public_key.substring(0, 10) + '…' ]) ] ]),
 		[ peer.endpoint || _('unknown') ],
 		[ peer.policy ],
-		wansInUse(policy),
+		wanInUse(peer),
 		path(peer),
 		lines([ handshake(peer), _('%1024.1mB received, %1024.1mB sent').format(peer.received, peer.sent) ])
 	];
 }
 
-function tunnelRows(status, tunnel) {
+function tunnelRows(tunnel) {
 	if (tunnel.peers.length)
-		return tunnel.peers.map(peer => peerRow(status, tunnel, peer));
-	const policy = status.policies.find(each => each.name === tunnel.policy && each.role === tunnel.role);
-	return [ [ [ E('strong', {}, [ tunnel.interface ]) ], [ _('no peers') ], [], [ tunnel.policy ], wansInUse(policy), [], [] ] ];
+		return tunnel.peers.map(peer => peerRow(tunnel, peer));
+	return [ [ [ E('strong', {}, [ tunnel.interface ]) ], [ _('no peers') ], [], [ tunnel.policy ], [], [], [] ] ];
 }
 
 function tunnelTable(status) {
 	return table('wgsteer-tunnels',
 		[ _('Tunnel'), _('Peer'), _('Endpoint'), _('Policy'), _('WAN in use'), _('Path'), _('Last handshake') ],
-		status.tunnels.flatMap(tunnel => tunnelRows(status, tunnel)), _('There is no WireGuard interface.'));
+		status.tunnels.flatMap(tunnelRows), _('There is no WireGuard interface.'));
 }
 
-function messages(status) {
-	const all = [];
+function notices(status) {
+	const all = messages.refused(status);
 	if (status.daemon == null)
-		all.push(message('warning', _('The service is not running: what is in the kernel stays as it is. What follows is what it would do.')));
+		all.push(messages.message('warning', _('The service is not running: nothing is kept up with. Paths are those that the kernel has; of WANs it is known what their links and routes say.')));
 	if (status.pending > 0)
-		all.push(message('notice', N_(status.pending, '%d change is not in the kernel yet.',
+		all.push(messages.message('notice', N_(status.pending, '%d change is not in the kernel yet.',
 			'%d changes are not in the kernel yet.').format(status.pending)));
-	all.push(...Object.values(status.tunnel_troubles || {}).map(why => message('warning', why)));
-	return all.concat((status.problems || []).map(problem => message('warning', problem)));
+	all.push(...Object.values(status.tunnel_troubles || {}).map(why => messages.message('warning', why)));
+	return all.concat((status.problems || []).map(problem => messages.message('warning', problem)));
 }
 
 function content(status) {
 	if (!Array.isArray(status.wans))
-		return [ message('danger', status.error || _('There is no answer from wgsteer. Is it installed, and is its service running?')) ];
+		return [ messages.message('danger', status.error || _('There is no answer from wgsteer. Is it installed, and is its service running?')) ];
 	return [
-		...messages(status),
+		...notices(status),
 		section(_('WANs'), wanTable(status)),
 		section(_('Tunnels'), tunnelTable(status))
 	];

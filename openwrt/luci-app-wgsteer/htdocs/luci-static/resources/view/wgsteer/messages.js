@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+'use strict';
+'require baseclass';
+
+// Children always come as arrays: E() would take a lone string for HTML, and names and reasons are not ours.
+function message(kind, ...lines) {
+	return E('div', { 'class': 'alert-message ' + kind }, lines.map(line => E('div', {}, [ line ])));
+}
+
+return baseclass.extend({
+	message: message,
+
+	// That what was saved last is not what is used, and why.
+	refused: function(status) {
+		const last = status.daemon?.last_reload;
+		return last?.error == null ? [] : [ message('danger',
+			_('The configuration that was read on %s was refused, and the one before it stays in use:').format(new Date(last.time * 1000).toLocaleString()),
+			...last.error.split('\n')) ];
+	}
+});
