@@ -28,46 +28,54 @@ bool isType(std::string_view text) {
 
 constexpr std::size_t kKeyRoom = 64;
 
-constexpr std::string_view kLineEnds{"\n\0", 2};
-
 /// What libuci sees of a text with NUL in it: it reads with fgets(3) into a buffer that doubles from 32 bytes on, and
 /// goes by strlen(3). The next line, or what did not fit into the buffer, follows where the NUL was; a line ends with
-/// the NUL if nothing was read before it.
-std::string asLibuciReads(std::string_view text) {
-  std::string seen;
-  seen.reserve(text.size() + 1);
-  std::size_t room = 32;
-  while (!text.empty()) {
-    for (std::size_t filled = 0; !text.empty(); room *= 2) {
-      std::string_view chunk = text.substr(0, room - filled - 1);
+/// the NUL if nothing was read before it. Where a quotation or a backslash goes on, the buffer does.
+class LibuciLines {
+ public:
+  explicit LibuciLines(std::string_view text) : text_(text) { seen_.reserve(text.size()); }
+  ~LibuciLines() { wipe(seen_); }
+  LibuciLines(const LibuciLines&) = delete;
+  LibuciLines& operator=(const LibuciLines&) = delete;
+
+  bool atEnd() const { return text_.empty(); }
+  /// All that was seen up to now; it never moves.
+  std::string_view seen() const { return seen_; }
+
+  /// Into the buffer from `filled` on.
+  void next(std::size_t filled) {
+    if (filled >= room_ - 1) room_ *= 2;
+    for (; !text_.empty(); room_ *= 2) {
+      std::string_view chunk = text_.substr(0, room_ - filled - 1);
       if (const auto end = chunk.find('\n'); end != std::string_view::npos) chunk = chunk.substr(0, end + 1);
-      text.remove_prefix(chunk.size());
+      text_.remove_prefix(chunk.size());
       const std::string_view visible = chunk.substr(0, chunk.find('\0'));
-      seen += visible;
+      seen_ += visible;
       filled += visible.size();
-      if (visible.empty()) seen += '\0';
-      if (visible.empty() || visible.ends_with('\n')) break;
+      if (visible.empty()) seen_ += '\0';
+      if (visible.empty() || visible.ends_with('\n')) return;
     }
   }
-  return seen;
-}
+
+ private:
+  std::string_view text_;  ///< what has not been read yet
+  std::string seen_;
+  std::size_t room_ = 32;
+};
 
 /// Words of the text. A line ends where the physical one does, unless a quotation or a backslash goes on to the next.
 class Words {
  public:
-  explicit Words(std::string_view text) : text_(text), plain_(text.find('\0') == std::string_view::npos) {}
+  explicit Words(std::string_view text) : text_(text) {
+    if (text.find('\0') == std::string_view::npos) return;
+    lines_.emplace(text);
+    text_ = lines_->seen();
+  }
 
-  bool atEnd() const { return end_ == text_.size(); }
+  bool atEnd() const { return lines_ ? lines_->atEnd() : end_ == text_.size(); }
   unsigned line() const { return line_; }
 
-  void nextLine() {
-    pos_ = end_;
-    const auto newLine = plain_ ? text_.find('\n', pos_) : text_.find_first_of(kLineEnds, pos_);
-    end_ = newLine == std::string_view::npos ? text_.size() : newLine + 1;
-    // At the end of the text there is no further line.
-    if (pos_ < end_) ++line_;
-    cut_ = false;
-  }
+  void nextLine() { readLine(0); }
 
   /// What is left of the line, without the NUL that it may end with.
   std::string_view rest() const {
@@ -133,6 +141,24 @@ class Words {
   }
 
  private:
+  /// `filled`: what libuci's buffer has already.
+  void readLine(std::size_t filled) {
+    filled_ = filled;
+    pos_ = start_ = end_;
+    if (lines_) {
+      lines_->next(filled);
+      text_ = lines_->seen();
+      end_ = text_.size();
+    } else {
+      const auto newLine = text_.find('\n', pos_);
+      end_ = newLine == std::string_view::npos ? text_.size() : newLine + 1;
+    }
+    // At the end of the text there is no further line.
+    if (pos_ < end_) ++line_;
+    cut_ = false;
+  }
+  void goOn() { readLine(filled_ + (pos_ - start_)); }
+
   /// NUL: the end of the line.
   char current() const { return cut_ || pos_ == end_ ? '\0' : text_[pos_]; }
   void take(std::string& word) {
@@ -148,7 +174,7 @@ class Words {
         return true;
       }
       if (c == '\0') {
-        nextLine();
+        goOn();
         if (current() == '\0') return false;
       } else if (c != '\\' || mark == '\'' || escaped()) {
         take(word);
@@ -161,12 +187,14 @@ class Words {
     ++pos_;
     const std::string_view left = rest();
     if (!left.empty() && left != "\n" && left != "\r\n") return true;
-    nextLine();
+    goOn();
     return false;
   }
 
   std::string_view text_;
-  bool plain_;  ///< without NUL
+  std::optional<LibuciLines> lines_;  ///< of a text with NUL in it
+  std::size_t filled_ = 0;            ///< how much of the buffer was filled where the line begins
+  std::size_t start_ = 0;
   std::size_t pos_ = 0;
   std::size_t end_ = 0;
   unsigned line_ = 0;
@@ -176,11 +204,7 @@ class Words {
 class UciReader {
  public:
   UciReader(std::string_view text, Problems& problems, std::span<const std::string_view> wanted)
-      : flattened_(text.find('\0') == std::string_view::npos ? std::string{} : asLibuciReads(text)),
-        words_(flattened_.empty() ? text : flattened_),
-        problems_(problems),
-        wanted_(wanted) {}
-  ~UciReader() { wipe(flattened_); }
+      : words_(text), problems_(problems), wanted_(wanted) {}
   UciReader(const UciReader&) = delete;
   UciReader& operator=(const UciReader&) = delete;
 
@@ -213,7 +237,6 @@ class UciReader {
   Option& add(std::string name, bool list);
   std::string keyOf(const std::string& name) const { return std::to_string(*current_) + ' ' + name; }
 
-  std::string flattened_;  ///< of a text with NUL in it
   Words words_;
   Problems& problems_;
   std::span<const std::string_view> wanted_;  ///< all if empty

@@ -61,6 +61,11 @@ constexpr std::array kGood{
          "f:2: invalid command, allowed: config, option, list"},
     Case{"config a\noption x y \0z\n#\noption v w\n"sv, "a{x=y;v=w;}", ""},
     Case{"config a\n\0option x y\noption v w\n"sv, "a{v=w;}", ""},
+    // Where a quotation or a backslash goes on, the buffer is filled on: what fits into it decides what the NUL hides.
+    Case{"config a\noption x \"1234567890\n12345678\0abc\nz\"\noption v w\n"sv, "a{x=1234567890\n12345678bc\nz;v=w;}",
+         ""},
+    Case{"config a\noption x b\\\n1234567890123456\0abcdefg\nhi\n"sv, "a{x=b1234567890123456defg;}",
+         "f:4: invalid command, allowed: config, option, list"},
     // A lone carriage return is a blank.
     Case{"config a\roption\roption\n", "a 'option'{}",
          "f:1: too many arguments; blanks in a value need quotation marks around it"},
