@@ -15,6 +15,7 @@
 #include "config/import_mwan3.hpp"
 #include "config/interfaces.hpp"
 #include "config/load.hpp"
+#include "config/uci_path.hpp"
 #include "engine/control_client.hpp"
 #include "engine/status.hpp"
 #include "engine/wan_overrides.hpp"
@@ -28,10 +29,11 @@ namespace {
 
 Result<Config> fileOf(const Options& options) {
   if (!options.configFile.empty()) return config::loadFile(options.configFile);
+  const std::string file = config::firstThere(config::filesFor(kDefaultConfigFile));
   std::error_code ignored;
   // Anything there, also something that cannot be read, is meant to be the configuration.
-  if (!std::filesystem::exists(std::filesystem::symlink_status(kDefaultConfigFile, ignored))) return Config{};
-  return config::loadFile(kDefaultConfigFile);
+  if (!std::filesystem::exists(std::filesystem::symlink_status(file, ignored))) return Config{};
+  return config::loadFile(file);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "config/sections.hpp"
 #include "config/text.hpp"
 #include "config/uci.hpp"
+#include "config/uci_path.hpp"
 #include "config/validate.hpp"
 #ifdef WGSTEER_TOML
 #include "config/toml.hpp"
@@ -18,7 +19,7 @@ enum class Format : std::uint8_t { toml, uci };
 
 Format formatOf(std::string_view text, std::string_view fileName) {
   if (fileName.ends_with(".toml")) return Format::toml;
-  if (fileName.starts_with("/etc/config/") || looksLikeUci(text)) return Format::uci;
+  if (filesFor(fileName).size() > 1 || fileName.starts_with("/var/run/uci/") || looksLikeUci(text)) return Format::uci;
 #ifdef WGSTEER_TOML
   return Format::toml;
 #else

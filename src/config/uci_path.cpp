@@ -12,6 +12,13 @@ std::vector<std::string> uciFiles(std::string_view package) {
   return paths;
 }
 
+std::vector<std::string> filesFor(std::string_view path) {
+  constexpr std::string_view kFolder = "/etc/config/";
+  if (!path.starts_with(kFolder) || path.find('/', kFolder.size()) != std::string_view::npos)
+    return {std::string{path}};
+  return uciFiles(path.substr(kFolder.size()));
+}
+
 std::string firstThere(const std::vector<std::string>& paths) {
   const auto found = std::ranges::find_if(paths, [](const std::string& path) {
     struct stat about{};

@@ -12,6 +12,9 @@ namespace wgsteer::config {
 /// /var/run/uci stands for the file of the same name until the next reboot.
 std::vector<std::string> uciFiles(std::string_view package);
 
+/// The same for a path: any that is not right below /etc/config is that file alone.
+std::vector<std::string> filesFor(std::string_view path);
+
 /// The first that is there, by stat(2) as libuci has it; the last one if none is.
 std::string firstThere(const std::vector<std::string>& paths);
 

@@ -197,6 +197,9 @@ TEST_F(Folders, AFileInRunStandsForNetifdsOwn) {
 
 TEST(UciPath, WhatIsInRunComesFirst) {
   EXPECT_EQ(uciFiles("mwan3"), (std::vector<std::string>{"/var/run/uci/mwan3", "/etc/config/mwan3"}));
+  EXPECT_EQ(filesFor("/etc/config/wgsteer"), uciFiles("wgsteer"));
+  for (const std::string path : {"/etc/wgsteer/wgsteer.toml", "/etc/config/a/b", "/tmp/etc/config/wgsteer", "wgsteer"})
+    EXPECT_EQ(filesFor(path), std::vector<std::string>{path});
   EXPECT_EQ(firstThere({"/no/such/file", "/", "/tmp"}), "/");
   EXPECT_EQ(firstThere({"/no/such/file", "/nor/this"}), "/nor/this");
 }

@@ -11,7 +11,8 @@ netifd 'wan pppoe-wan' 'wan6 pppoe-wan' 'lan br-lan' 'unknown eth9'
 service="procd_open_instance
 procd_set_param command /usr/sbin/wgsteer run
 procd_set_param respawn 3600 1 0
-procd_set_param file /etc/config/wgsteer /etc/config/network /etc/config/mwan3
+procd_set_param file /etc/config/wgsteer /etc/config/network /etc/config/mwan3 \
+/var/run/uci/wgsteer /var/run/uci/network /var/run/uci/mwan3
 procd_set_param reload_signal HUP
 procd_set_param stderr 1
 procd_close_instance
