@@ -37,6 +37,22 @@ hotplug "ACTION=connecting INTERFACE=wanb DEVICE=wwan0"
 hotplug "ACTION=ifup-failed INTERFACE=wan"
 expect "what is none of ours" "$(told)" ""
 
+# What a caller has asked netifd before is not what netifd says now.
+netifd 'wanb wwan2'
+hotplug "__NETWORK_CACHE='wanb wwan0' ACTION=ifupdate INTERFACE=wanb"
+expect "an old answer in the environment" "$(told)" "wgsteer reload"
+expect "the mapping in spite of it" "$(mapping)" "wanb wwan2"
+
+# Only netifd's word is one: while it does not answer, nothing is known to have changed.
+rm "$root/tmp/netifd"
+hotplug "ACTION=ifdown INTERFACE=wanb"
+expect "netifd does not answer" "$(told)" ""
+expect "the mapping meanwhile" "$(mapping)" "wanb wwan2"
+: > "$root/tmp/netifd"
+hotplug "ACTION=ifdown INTERFACE=wanb"
+expect "netifd has no interface up" "$(told)" "wgsteer reload"
+expect "the empty mapping" "$(mapping)" ""
+
 # Without a daemon nothing is wrong.
 netifd 'wanb wwan1'
 echo once > "$root/tmp/failures"
@@ -45,7 +61,7 @@ expect "no daemon" "$(told)" "wgsteer reload"
 expect "its mapping" "$(mapping)" "wanb wwan1"
 
 netifd 'wan eth1'
-: > "$root/tmp/disabled"
+rm "$root/etc/rc.d/S21wgsteer"
 hotplug "ACTION=ifup INTERFACE=wan"
 expect "a service that is disabled" "$(told)" ""
 expect "leftovers" "$(ls "$root/var/run/wgsteer")" "interfaces"

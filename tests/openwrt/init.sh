@@ -38,6 +38,21 @@ inside /etc/rc.common /etc/init.d/wgsteer stop
 expect "stop" "$(told)" "procd_kill wgsteer 
 wgsteer flush"
 
+inside /etc/rc.common /etc/init.d/wgsteer boot
+expect "boot" "$(told)" "$service"
+
+# Not even netifd is there: the file is, by which the daemon knows what it is on.
+rm -rf "$root/var/run/wgsteer" "$root/tmp/netifd"
+inside /etc/rc.common /etc/init.d/wgsteer start
+expect "start without netifd" "$(told)" "$service"
+expect "the mapping without netifd" "$(mapping)" ""
+netifd 'wan eth1' 'lan br-lan'
+mkdir -p "$root/var/run/uci"
+printf "config interface 'wan'\n" > "$root/var/run/uci/network"
+inside /etc/rc.common /etc/init.d/wgsteer start
+expect "start with another network" "$(told)" "$service"
+expect "the mapping of that one" "$(mapping)" "wan eth1"
+
 # The daemon left while it was being asked.
 echo once > "$root/tmp/failures"
 inside /etc/rc.common /etc/init.d/wgsteer stop

@@ -44,8 +44,11 @@ makeRoot() {
 	put "$here/imitation/rc.common" etc/rc.common 755
 	put "$here/imitation/functions.sh" lib/functions.sh
 	put "$here/imitation/network.sh" lib/functions/network.sh
+	put "$here/imitation/ubus" bin/ubus 755
 	put "$here/imitation/wgsteer" usr/sbin/wgsteer 755
 	put "$files/wgsteer.init" etc/init.d/wgsteer 755
+	mkdir -p "$root/etc/rc.d"
+	ln -s ../init.d/wgsteer "$root/etc/rc.d/S21wgsteer"
 	put "$files/wgsteer.hotplug" etc/hotplug.d/iface/25-wgsteer
 	put "$files/interfaces.sh" usr/lib/wgsteer/interfaces.sh
 	put "$files/wgsteer.rpcd" usr/libexec/rpcd/wgsteer 755

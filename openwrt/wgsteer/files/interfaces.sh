@@ -24,6 +24,11 @@ wgsteer_write_interfaces() {
 	network_flush_cache
 	config_load network
 	config_foreach wgsteer_print_interface interface > "$new"
+	# When netifd does not answer, that says nothing of its interfaces.
+	if [ ! -s "$new" ] && [ -e "$WGSTEER_INTERFACES" ] && ! ubus call network.interface dump > /dev/null 2>&1; then
+		rm -f "$new"
+		return 1
+	fi
 	if [ -e "$WGSTEER_INTERFACES" ] && [ "$(cat "$new")" = "$(cat "$WGSTEER_INTERFACES")" ]; then
 		rm -f "$new"
 		return 1

@@ -1,15 +1,25 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# OpenWrt's config_load and config_foreach, for interfaces that have names.
+# OpenWrt's config_load and config_foreach for files as uci writes them: what lies in /var/run/uci comes first, without a
+# file there are no sections, and one that has no name gets one.
 
-config_load() { config_file=/etc/config/$1; }
+config_load() {
+	config_file=/var/run/uci/$1
+	[ -e "$config_file" ] || config_file=/etc/config/$1
+	[ -e "$config_file" ]
+}
 
 # FUNCTION TYPE
 config_foreach() {
+	[ -e "$config_file" ] || return 0
+	number=0
 	while read -r keyword type name; do
-		[ "$keyword $type" = "config $2" ] || continue
+		[ "$keyword" = config ] || continue
+		number=$((number + 1))
+		[ "$type" = "$2" ] || continue
 		name=${name#\'}
-		"$1" "${name%\'}"
+		name=${name%\'}
+		"$1" "${name:-cfg$number}"
 	done < "$config_file"
 	return 0
 }

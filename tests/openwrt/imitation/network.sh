@@ -1,15 +1,19 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# OpenWrt's network_get_device, from a file instead of ubus.
+# OpenWrt's network_get_device: netifd is asked once, and whoever is called from here on goes by its answer as well, until
+# the cache is flushed. Without a device the variable is unset.
 
-network_flush_cache() { echo network_flush_cache > /tmp/flushed; }
+network_flush_cache() { unset __NETWORK_CACHE; }
 
 # VARIABLE INTERFACE
 network_get_device() {
-	while read -r interface device; do
-		[ "$interface" = "$2" ] || continue
-		eval "$1=$device"
-		return 0
-	done < /tmp/netifd
-	return 1
+	if [ -z "$__NETWORK_CACHE" ]; then
+		said=$(ubus call network.interface dump 2> /dev/null) && export __NETWORK_CACHE="$said"
+	fi
+	found=$(printf '%s\n' "$__NETWORK_CACHE" | sed -n "s/^$2 //p")
+	if [ -z "$found" ]; then
+		unset "$1"
+		return 1
+	fi
+	eval "$1=\$found"
 }
