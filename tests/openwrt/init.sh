@@ -38,6 +38,10 @@ inside /etc/rc.common /etc/init.d/wgsteer stop
 expect "stop" "$(told)" "procd_kill wgsteer 
 wgsteer flush"
 
+# The tunnels are up a moment longer than this service: until the machine is off, they stay where they are.
+inside /etc/rc.common /etc/init.d/wgsteer shutdown
+expect "shutdown" "$(told)" "procd_kill wgsteer "
+
 inside /etc/rc.common /etc/init.d/wgsteer boot
 expect "boot" "$(told)" "$service"
 
