@@ -169,6 +169,8 @@ test('configuration: one that was refused is told, also when that is a moment la
   await becomes({ ...given.up, daemon: { last_reload: { time: 1795420273, error: 'wgsteer:3: <b>' } } });
   equal(text('#wgsteer-refused .alert-message.danger').map(each => each.split('\n')[1]), [ 'wgsteer:3: <b>' ], 'refused');
   equal(document.querySelectorAll('#section-wan').length, 1, 'beside the form');
+  await becomes({ error: 'wgsteer status: wgsteer:3: no WAN' });
+  equal(text('#wgsteer-refused .alert-message.danger'), [ 'wgsteer status: wgsteer:3: no WAN' ], 'without a daemon');
   await becomes(given.up);
   equal(text('.alert-message'), [], 'corrected');
 });

@@ -86,8 +86,8 @@ test('status: nobody answers', async () => {
   ubus['wgsteer.status'] = () => Promise.reject(new Error('the network is down'));
   await poll.tick();
   equal(text('.alert-message.danger'), silence, 'no connection');
-  await becomes({ error: 'wgsteer status failed, logread says why' });
-  equal(text('.alert-message.danger'), [ 'wgsteer status failed, logread says why' ], 'the plugin\'s error');
+  await becomes({ error: 'wgsteer status: wgsteer:3: use_wan: no WAN\nwgsteer:7: role: neither' });
+  equal(text('.alert-message.danger'), [ 'wgsteer status: wgsteer:3: use_wan: no WAN\nwgsteer:7: role: neither' ], 'the plugin\'s error');
 });
 
 test('status: messages', async () => {

@@ -10,8 +10,10 @@ function message(kind, ...lines) {
 return baseclass.extend({
 	message: message,
 
-	// That what was saved last is not what is used, and why.
+	// That what was saved last is not what is used, and why; without a daemon, why there is not even a status.
 	refused: function(status) {
+		if (status.error)
+			return [ message('danger', ...status.error.split('\n')) ];
 		const last = status.daemon?.last_reload;
 		return last?.error == null ? [] : [ message('danger',
 			_('The configuration that was read on %s was refused, and the one before it stays in use:').format(new Date(last.time * 1000).toLocaleString()),

@@ -175,8 +175,10 @@ function notices(status) {
 }
 
 function content(status) {
+	if (status.error)
+		return messages.refused(status);
 	if (!Array.isArray(status.wans))
-		return [ messages.message('danger', status.error || _('There is no answer from wgsteer. Is it installed, and is its service running?')) ];
+		return [ messages.message('danger', _('There is no answer from wgsteer. Is it installed, and is its service running?')) ];
 	return [
 		...notices(status),
 		section(_('WANs'), wanTable(status)),
