@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What holds for every world, every configuration and every starting state.
 #include <algorithm>
+#include <cctype>
 #include <gtest/gtest.h>
+#include <set>
 
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/desire.hpp"
@@ -220,6 +222,85 @@ TEST(Properties, NoRouteOfOursLeavesByATunnel) {
     for (const Route& route : made.desired.routes)
       for (const NextHop& hop : route.hops)
         ASSERT_FALSE(isTunnel(made.world, *made.world.link(hop.device))) << "seed " << seed;
+  }
+}
+
+/// As the kernel has it (dev_valid_name): of an element that has no such name it refuses the whole transaction.
+bool isDeviceName(const IfName& name) {
+  const auto isWrong = [](unsigned char c) { return c == '/' || c == ':' || std::isspace(c) != 0; };
+  return !name.empty() && name.size() <= 15 && std::ranges::none_of(name, isWrong);
+}
+
+/// Every name, device, mark and family in it, whatever it stands for.
+void expectTakenByTheKernel(const State& state, const World& world, const Numbers& numbers) {
+  std::set<IfName> names;
+  std::set<Mark> marks;
+  if (state.nft) {
+    const NftTable& table = state.nft->table;
+    for (const auto& [device, slot] : table.wans) names.insert(device);
+    for (const auto& [device, address] : table.addresses) names.insert(device);
+    for (const auto& [key, address] : table.sources) {
+      names.insert(key.first);
+      EXPECT_EQ(address.family(), key.second);
+    }
+    for (const auto& [key, address] : table.policySources) {
+      marks.insert(key.first);
+      EXPECT_EQ(address.family(), key.second);
+    }
+    for (const auto& [mark, kept] : table.ownMarks) marks.insert(mark);
+    for (const Sysctl& sysctl : table.changedSysctls) names.insert(sysctl.device);
+    names.insert(table.tunnels.begin(), table.tunnels.end());
+    EXPECT_FALSE(table.listenPorts.contains(0));
+    for (const auto& [endpoint, policy] : table.endpoints) EXPECT_NE(endpoint.port, 0);
+    for (const auto& [flow, policy] : table.flows) EXPECT_NE(flow.endpoint.port, 0);
+  }
+  for (const auto& [tunnel, mark] : state.tunnelMarks) {
+    names.insert(tunnel);
+    marks.insert(mark);
+  }
+  for (const Sysctl& sysctl : state.sysctls) names.insert(sysctl.device);
+  for (const IfName& name : names) EXPECT_TRUE(isDeviceName(name)) << "'" << name << "'";
+  for (const Mark mark : marks) {
+    EXPECT_NE(mark.value, 0U);
+    EXPECT_EQ(mark.value & ~numbers.markMask, 0U);
+  }
+  for (const Route& route : state.routes) {
+    EXPECT_NE(route.table.value, 0U);
+    EXPECT_EQ(route.source.family(), route.family());
+    EXPECT_EQ(route.hops.empty(), route.type != RouteType::unicast && route.type != RouteType::local);
+    if (route.preferredSource) {
+      EXPECT_EQ(route.preferredSource->family(), route.family());
+    }
+    for (const NextHop& hop : route.hops) {
+      EXPECT_NE(world.link(hop.device), nullptr) << hop.device.value;
+      EXPECT_TRUE(hop.weight >= 1 && hop.weight <= 256) << hop.weight;
+    }
+  }
+  for (const Rule& rule : state.rules) {
+    if (rule.action == RuleAction::lookup) {
+      EXPECT_NE(rule.table.value, 0U);
+    }
+    if (rule.source) {
+      EXPECT_EQ(rule.source->family(), rule.family);
+    }
+  }
+}
+
+TEST(Properties, NothingIsDesiredThatTheKernelRefuses) {
+  for (const auto seed : test::seeds(1500)) {
+    test::Random random{seed};
+    const World world = test::randomWorld(random);
+    Config config = test::randomConfig(random, world);
+    // netifd's interfaces that are down, not dialled in yet, or not known at all.
+    config.netifd = random.chance(50);
+    for (WanConfig& wan : config.wans) {
+      if (!random.chance(40)) continue;
+      wan.interface = wan.name;
+      wan.device = random.chance(70) ? "" : "gone0";
+    }
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    expectTakenByTheKernel(desire(config, world), world, config.numbers);
+    if (HasFailure()) return;
   }
 }
 
