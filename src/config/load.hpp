@@ -10,7 +10,8 @@
 
 namespace wgsteer::config {
 
-/// TOML if it is called *.toml; UCI in /etc/config and /var/run/uci, and whatever begins like it; else TOML where it is built in.
+/// TOML if it is called *.toml; UCI in /etc/config and /var/run/uci, and whatever begins like it; else TOML where it is
+/// built in.
 ///
 /// ErrorKind::config: `what` holds every error, one a line, each "FILE:LINE: OPTION: what is wrong, what is allowed".
 /// ErrorKind::notThere or io: the file cannot be read, and `what` says why.

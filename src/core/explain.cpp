@@ -54,7 +54,8 @@ class Simulator {
   bool matches(const Rule& rule, const Packet& packet) const {
     // What this host sends itself comes in by "lo", as far as rules are concerned (flowi_iif).
     const bool fromHere = rule.inputInterface.empty() || rule.inputInterface == "lo";
-    bool match = rule.mark.matches(packet.mark) && fromHere && rule.outputInterface.empty() && !rule.otherSelector;
+    const bool understood = !rule.otherSelector || rule.suppressGroup == kWayGroup;
+    bool match = rule.mark.matches(packet.mark) && fromHere && rule.outputInterface.empty() && understood;
     // A lookup without a source yet matches no "from", other than "from all".
     if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);
     if (rule.destination) match &= rule.destination->contains(packet.destination.address);

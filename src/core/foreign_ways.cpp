@@ -72,12 +72,12 @@ class Finder {
     own.mark.mask &= ~numbers_.markMask;
     own.inputInterface = "lo";
     if (isMain(rule)) {
-      // A half of a default is a way to write one; in pieces that are smaller, there is no telling.
-      if (rule.suppressPrefixLength < 0 || tunnelHasTheWorld(world_, rule.family)) return;
+      // Halves of a default are a way to write one.
+      if (rule.suppressPrefixLength < 0 || mainIsNoHelp(rule.family)) return;
       own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
     } else {
       const auto leads = whatItLeadsTo(rule);
-      if (leads == Leads::nowhere) return;
+      if (leads == Leads::nowhere || (leads == Leads::toAll && mainIsNoHelp(rule.family))) return;
       if (leads == Leads::toSome) own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
     }
     if (ways_.rules.size() == kMaxForeignWays) {
@@ -86,6 +86,13 @@ class Finder {
     }
     ways_.rules.push_back(std::move(own));
     ways_.originals.push_back(rule);
+  }
+
+  /// A tunnel has the whole Internet in pieces: what main has of specific routes cannot be told from them.
+  bool mainIsNoHelp(Family family) {
+    const auto [known, fresh] = inPieces_.try_emplace(family);
+    if (fresh) known->second = tunnelHasTheWorld(world_, family, 1);
+    return known->second;
   }
 
   /// Before another table's default, main's specific routes have their say; after it our own tables say the same.
@@ -159,6 +166,7 @@ class Finder {
   const Numbers& numbers_;
   const std::vector<Wan>& wans_;
   ForeignWays ways_;
+  std::map<Family, bool> inPieces_;
   std::map<std::tuple<TableId, Family, std::int32_t>, Leads> leads_;
 };
 

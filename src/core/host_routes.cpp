@@ -58,10 +58,10 @@ bool maybeTheInternet(const World& world, const Route& route) {
   return !allHops(world, route, [](const Link& link) { return link.kind != "tun"; });
 }
 
-bool tunnelHasTheWorld(const World& world, Family family) {
+bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan) {
   std::uint32_t total = 0;
   for (const Route& route : world.routes)
-    if (route.family() == family && !route.destination.isDefault() && entersTunnel(world, route))
+    if (route.family() == family && route.destination.length() > longerThan && entersTunnel(world, route))
       total = saturatingAdd(total, share(route.destination));
   return total >= kHalf;
 }

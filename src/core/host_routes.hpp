@@ -37,8 +37,8 @@ bool maybeTheInternet(const World& world, const Route& route);
 std::vector<Route> routesIntoTunnels(const World& world);
 
 /// Whether main sends the whole Internet into tunnels by routes that are longer than a default's, halves of it or
-/// pieces.
-bool tunnelHasTheWorld(const World& world, Family family);
+/// pieces; or by pieces that are longer than this.
+bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan = 0);
 
 /// The peers, by their places in their tunnels, whose packets main leads into a tunnel on purpose, and by what.
 /// Whatever else has led there before: a peer of which one address is reached so is left alone whole.

@@ -72,7 +72,8 @@ void addressType(bool ofSource, std::uint16_t types, bool inverted, Steps& steps
     return void(steps.emplace_back(compared(inverted, static_cast<std::uint32_t>(std::countr_zero(types)))));
   Set set;
   for (std::uint32_t type = 0; type < 16; ++type)
-    if ((std::uint32_t{types} >> type & 1U) != 0) set.elements.push_back({.key = bytesOf(type), .data = {}, .verdict = {}});
+    if ((std::uint32_t{types} >> type & 1U) != 0)
+      set.elements.push_back({.key = bytesOf(type), .data = {}, .verdict = {}});
   std::ranges::sort(set.elements, {}, &Set::Element::key);
   Lookup lookup;
   lookup.name = "__types";

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 
+#include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/inspect.hpp"
+#include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/track.hpp"
 
 #include "support/worlds.hpp"
 
@@ -305,6 +308,172 @@ TEST(Found, WansHaveTheirDefaultsInOtherTablesWhereMainHasNone) {
   world.rules.insert(marked);
   world.rules.insert(kernelRule(Family::v4, 32767, TableId{201}));
   EXPECT_EQ(walk(world, "wg0").device, "wan0") << "where an unmarked packet goes";
+}
+
+/// A rule of somebody else's that looks up a table.
+Rule foreignRule(std::uint32_t priority, std::uint32_t table) {
+  Rule rule;
+  rule.priority = priority;
+  rule.table = TableId{table};
+  return rule;
+}
+
+Route inTable(Route made, std::uint32_t table) {
+  made.table = TableId{table};
+  return made;
+}
+
+/// A second uplink that is no WAN: its default is in its own table alone, while main has others.
+constexpr IfIndex kUplink{20};
+World withUplink() {
+  World world = withLan();
+  world.links.emplace(kUplink, link(kUplink, "isp2", ""));
+  world.addresses.insert(address(kUplink, "192.0.3.2/24"));
+  world.routes.insert(inTable(route("0.0.0.0/0", kUplink, "192.0.3.1"), 102));
+  return world;
+}
+
+TEST(ForeignWays, AServerAnswersFromAnAddressByTheUplinkThatItsRuleNames) {
+  World world = withUplink();
+  Rule from = foreignRule(1000, 102);
+  from.source = Prefix::parse("192.0.3.2/32");
+  world.rules.insert(from);
+  const State state = desire({}, world);
+  Packet reply = outerPacket(state, world.tunnels.at("wg0"), kServer4);
+  EXPECT_EQ(explain(state, world, reply).device, "wan0") << "without a source yet";
+  reply.source = Address::parse("192.0.3.2");
+  EXPECT_EQ(explain(state, world, reply).device, "isp2");
+  reply.mark = Mark{};
+  EXPECT_EQ(explain({}, world, reply).device, "isp2") << "as it was";
+}
+
+TEST(ForeignWays, OneDestinationKeepsTheUplinkThatSomebodyChoseForIt) {
+  World world = withUplink();
+  Rule to = foreignRule(1000, 102);
+  to.destination = Prefix::parse("203.0.113.0/24");
+  world.rules.insert(to);
+  EXPECT_EQ(walk(world, "wg0").device, "isp2");
+  world.rules.clear();
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+}
+
+TEST(ForeignWays, ATableOfSpecificRoutesIsHeededAndItsDefaultIsNot) {
+  World world = withLan();
+  world.routes.insert(inTable(route("10.50.0.0/16", kLan, "192.168.7.254"), 52));
+  world.routes.insert(inTable(route("0.0.0.0/0", kTunnel), 52));
+  world.rules.insert(foreignRule(5270, 52));
+  addTunnel(world, "10.50.0.9:51820");
+  EXPECT_EQ(walk(world, "wg1").device, "lan0");
+  EXPECT_EQ(walk(world, "wg0").device, "wan0") << "a default into a tunnel";
+}
+
+TEST(ForeignWays, MainsSpecificRoutesComeBeforeATableWhereTheyDid) {
+  World world = withUplink();
+  Rule main = foreignRule(99, kMainTable.value);
+  main.suppressPrefixLength = 0;
+  Rule mine = foreignRule(1000, 102);
+  mine.destination = Prefix::parse("0.0.0.0/1");
+  world.rules.insert(main);
+  world.rules.insert(mine);
+  world.routes.insert(route("192.168.7.0/24", kLan));
+  addTunnel(world, "192.168.7.20:51820");
+  world.rules.insert(foreignRule(101, 102));
+  EXPECT_EQ(walk(world, "wg1").device, "lan0");
+}
+
+TEST(ForeignWays, AMarkOfSomebodyElsesMeansWhatItMeant) {
+  World world = withUplink();
+  Rule byMark = foreignRule(1000, 102);
+  byMark.mark = {0x2, 0xff};
+  world.rules.insert(byMark);
+  const State state = desire({}, world);
+  Packet packet = outerPacket(state, world.tunnels.at("wg0"), kServer4);
+  packet.mark.value |= 0x2;
+  EXPECT_EQ(explain(state, world, packet).device, "isp2");
+}
+
+TEST(ForeignWays, ATunnelWhoseOwnMarkLeadsElsewhereIsLeftAlone) {
+  World world = withUplink();
+  Rule byMark = foreignRule(1000, 102);
+  byMark.mark = {0x1234, 0xffffffff};
+  world.rules.insert(byMark);
+  world.tunnels.edit().at("wg0").fwmark = Mark{0x1234};
+  EXPECT_EQ(walk(world, "wg0").device, "isp2");
+  EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.contains(0));
+}
+
+TEST(ForeignWays, WhoIsNotOursPassesBy) {
+  World world = withUplink();
+  Rule to = foreignRule(1000, 102);
+  to.destination = Prefix::parse("203.0.113.0/24");
+  world.rules.insert(to);
+  Rule before = foreignRule(500, kMainTable.value);
+  before.destination = Prefix::parse("203.0.113.0/24");
+  before.ipProtocol = 17;
+  const State state = desire({}, world);
+  world.rules.insert(before);
+  Packet others = outerPacket(state, world.tunnels.at("wg0"), kServer4);
+  others.mark = Mark{};
+  others.destination = *Endpoint::parse("203.0.113.77:53");
+  EXPECT_EQ(explain(state, world, others).device, explain({}, world, others).device);
+}
+
+TEST(ForeignWays, WithoutAnyThereIsNoRuleForThem) {
+  for (const Rule& rule : desire({}, withUplink()).rules)
+    EXPECT_TRUE(rule.action == RuleAction::lookup && rule.suppressGroup < 0) << describe(rule);
+  World world = twoWans();
+  Rule known = foreignRule(1000, 1);
+  known.mark = {0x100, 0x3f00};
+  world.rules.insert(known);
+  world.routes.insert(inTable(route("0.0.0.0/0", kWan1, "198.51.100.1"), 1));
+  EXPECT_TRUE(steer({}, world).ways.rules.empty()) << "mwan3's rule for a WAN that we have";
+}
+
+TEST(Halves, ByAGatewayAreADefaultLikeAnyOther) {
+  World world = withUplink();
+  world.routes.insert(route("0.0.0.0/1", kUplink, "192.0.3.1"));
+  world.routes.insert(route("128.0.0.0/1", kUplink, "192.0.3.1"));
+  EXPECT_EQ(walk(world, "wg0").device, "isp2");
+}
+
+TEST(Marks, WhenNoneIsLeftNothingIsSteered) {
+  World world = twoWans();
+  Config config;
+  for (std::uint32_t number = 1; number <= 15; ++number) {
+    Rule named = foreignRule(100 + number, 254);
+    named.mark = {number << 28, 0xffffffff};
+    world.rules.insert(named);
+  }
+  const Steering steering = steer(config, world);
+  EXPECT_TRUE(steering.policies.empty() && steering.tunnels.empty());
+  EXPECT_FALSE(steering.problems.empty());
+  EXPECT_EQ(desire(config, world), State{});
+}
+
+/// After mark_mask was changed, by a reload or over a restart.
+TEST(Marks, OfAnotherMaskAreOursAsLongAsRulesOfOursHaveThem) {
+  Picture picture;
+  picture.world = twoWans();
+  const State before = desire({}, picture.world);
+  settle(picture, diff(before, {}), before);
+  Config config;
+  config.numbers.markMask = 0x30000000;
+  takeTunnels(picture, config.numbers, picture.world.tunnels);
+  const Steering steering = steer(config, picture.world);
+  ASSERT_EQ(steering.policies.size(), 1U);
+  EXPECT_EQ(steering.tunnels.front().fwmark, FwmarkUse::ours);
+}
+
+TEST(Marks, WhatATunnelsUserSendsPastItReachesOtherTunnelsNetworks) {
+  World world = withLan();
+  addTunnel(world, "203.0.113.99:51821", "10.98.0.0/24");
+  world.routes.insert(route("10.98.0.0/24", kOther));
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
+  const State state = desire({}, world);
+  Packet past = outerPacket(state, world.tunnels.at("wg0"), *Endpoint::parse("10.98.0.1:80"));
+  EXPECT_EQ(explain(state, world, past).device, "wg1");
+  past.destination = kServer4;
+  EXPECT_EQ(explain(state, world, past).device, "wan0");
 }
 
 }  // namespace

@@ -311,7 +311,7 @@ TEST(Properties, EveryTableIsClosedBeforeItsRuleLeadsThere) {
     for (const Change& change : made.plan.changes) {
       apply(state, change);
       const auto* added = std::get_if<AddRule>(&change);
-      if (added == nullptr || added->rule.action != RuleAction::lookup) continue;
+      if (added == nullptr || added->rule.action != RuleAction::lookup || !isOurTable(added->rule.table)) continue;
       const bool closed = std::ranges::any_of(state.routes, [&](const Route& route) {
         return route.table == added->rule.table && route.family() == added->rule.family &&
                route.type == RouteType::unreachable && route.metric == kClosingMetric;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
+# shellcheck disable=SC2034,SC2154 # lib.sh reads daemon_arguments; wan_address and the like are set by lib.sh
 #
 # A WAN in a VRF: its default route is in the VRF's table, `lookup local` is moved behind the VRF's rule, and what comes in
 # by it is for sockets of the VRF, unless net.ipv4.udp_l3mdev_accept says that others hear it too.

@@ -115,10 +115,10 @@ case_syncconf_forgets_the_mark() {
 
 # Ten times up and down; neither wg-quick's rules nor ours may creep towards priority 0.
 case_up_and_down_again_and_again() {
-  local round lowest
+  local lowest
   quick_topology
   daemon_start_and_converge
-  for round in {1..10}; do
+  for _ in {1..10}; do
     quick up
     await_converged
     quick down
