@@ -380,7 +380,7 @@ class Desire {
       for (std::size_t i = 0; i < steering_.ways.rules.size(); ++i) {
         Rule rule = steering_.ways.rules[i];
         if (rule.family != family) continue;
-        if (!original) addPassBy(family, priority);
+        if (!original) priority = addWhoseWaysTheyAre(family, priority);
         // Of one priority the kernel's order is that of insertion, so beyond the last one there is none to rely on.
         if (original != steering_.ways.originals[i].priority && priority + 1 < numbers_.markPriority()) ++priority;
         original = steering_.ways.originals[i].priority;
@@ -390,13 +390,21 @@ class Desire {
     }
   }
 
-  void addPassBy(Family family, std::uint32_t priority) {
+  /// Our packets are those with our bits, and those of tunnels with a mark of their own.
+  std::uint32_t addWhoseWaysTheyAre(Family family, std::uint32_t first) {
+    const std::uint32_t passBy = first + 1;
+    for (const auto& [mark, policy] : foreignMarks_) addGoto(family, first, {mark.value, 0xffffffff}, passBy + 1);
+    addGoto(family, passBy, {0, numbers_.markMask}, numbers_.markPriority());
+    return passBy;
+  }
+
+  void addGoto(Family family, std::uint32_t priority, MarkMatch mark, std::uint32_t target) {
     Rule rule;
     rule.family = family;
     rule.priority = priority;
-    rule.mark = {0, numbers_.markMask};
+    rule.mark = mark;
     rule.action = RuleAction::goto_;
-    rule.gotoPriority = numbers_.markPriority();
+    rule.gotoPriority = target;
     rule.protocol = kProtocol;
     state_.rules.insert(std::move(rule));
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <tuple>
 
+#include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 
 namespace wgsteer {
@@ -200,6 +201,21 @@ void diffTunnelMarks(const std::map<IfName, Mark>& desired, const std::map<IfNam
     if (!desired.contains(tunnel)) plan.changes.emplace_back(SetTunnelMark{tunnel, Mark{0}, mark});
 }
 
+/// Rules that say again what somebody else's say are there only while others' packets are led past them, which takes
+/// the rules that these go on at.
+void diffRules(const std::set<Rule>& desired, const std::set<Rule>& observed, Plan& plan, Plan& removals) {
+  const auto isWay = [](const Rule& rule) { return rule.suppressGroup == kWayGroup; };
+  std::vector<Rule> added;
+  std::vector<Rule> removed;
+  compare(
+      desired, observed, [&](const Rule& rule) { added.push_back(rule); },
+      [&](const Rule& rule) { removed.push_back(rule); });
+  std::stable_partition(added.begin(), added.end(), [&](const Rule& rule) { return !isWay(rule); });
+  std::stable_partition(removed.begin(), removed.end(), isWay);
+  for (Rule& rule : added) plan.changes.emplace_back(AddRule{std::move(rule)});
+  for (Rule& rule : removed) removals.changes.emplace_back(DeleteRule{std::move(rule)});
+}
+
 void append(Plan& plan, Plan&& more) { std::ranges::move(more.changes, std::back_inserter(plan.changes)); }
 
 }  // namespace
@@ -211,9 +227,7 @@ Plan diff(const State& desired, const State& observed) {
   if (nft.beforeRoutes) plan.changes.emplace_back(std::move(*nft.beforeRoutes));
   Plan removedRoutes;
   diffRoutes(desired.routes, observed.routes, plan, removedRoutes);
-  compare(
-      desired.rules, observed.rules, [&](const Rule& rule) { plan.changes.emplace_back(AddRule{rule}); },
-      [&](const Rule& rule) { removals.changes.emplace_back(DeleteRule{rule}); });
+  diffRules(desired.rules, observed.rules, plan, removals);
   if (nft.main) plan.changes.emplace_back(std::move(*nft.main));
   diffTunnelMarks(desired.tunnelMarks, observed.tunnelMarks, plan);
   compare(

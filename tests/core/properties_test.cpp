@@ -167,6 +167,15 @@ TEST(Properties, APeersPacketNeverGoesFromTheRightWayIntoATunnel) {
   }
 }
 
+std::string walked(const Walk& before, const Walk& after) {
+  std::string out;
+  for (const auto& [title, walk] : {std::pair{"before:", &before}, std::pair{"after:", &after}}) {
+    out += std::string{title} + "\n";
+    for (const WalkStep& step : walk->steps) out += (step.matched ? " * " : "   ") + step.text + "\n";
+  }
+  return out;
+}
+
 bool isWan(const Steering& steering, const IfName& device) {
   return std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.device == device; });
 }
@@ -186,14 +195,47 @@ TEST(Properties, WhatWasReachedOutsideATunnelIsNotReachedWorse) {
       if (before.outcome != Outcome::device || !world.linkNamed(before.device)->carrier) return;
       ++judged;
       const Walk after = explain(state, world, outerPacket(state, tunnel, endpoint));
+      const std::string how = walked(before, after);
       ASSERT_EQ(after.outcome, Outcome::device)
-          << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString() << " by " << before.device;
+          << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString() << " by " << before.device << "\n"
+          << how;
       if (isWan(steering, before.device) && isWan(steering, after.device)) return;
-      ASSERT_EQ(after.device, before.device) << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString();
+      ASSERT_EQ(after.device, before.device)
+          << "seed " << seed << ": " << tunnel.name << " to " << endpoint.toString() << "\n"
+          << how;
       ASSERT_EQ(after.gateway, before.gateway) << "seed " << seed;
     });
   }
   EXPECT_GT(judged, 200U);
+}
+
+/// A server answers from the address that it was asked on.
+TEST(Properties, AnAnswerFromAnAddressThatIsNoWansLeavesAsBefore) {
+  std::size_t judged = 0;
+  for (const auto seed : test::seeds(1500)) {
+    test::Random random{seed};
+    const World world = test::randomWorld(random);
+    const State state = desire({}, world);
+    if (state == State{} || world.linkNamed("isp") == nullptr || isWan(steer({}, world), "isp")) continue;
+    forEachPeer(world, [&](const Tunnel& tunnel, const Endpoint& endpoint) {
+      for (const InterfaceAddress& own : world.addressesOf(world.linkNamed("isp")->index)) {
+        if (own.address.family() != endpoint.address.family()) continue;
+        Packet bare{.destination = endpoint, .mark = tunnel.fwmark, .source = own.address, .sourcePort = 0};
+        const Walk before = explain({}, world, bare);
+        if (before.outcome != Outcome::device || before.device != "isp") continue;
+        ++judged;
+        Packet packet = outerPacket(state, tunnel, endpoint);
+        packet.source = own.address;
+        // What nft has to mark gets the source of its policy: of a tunnel some of whose peers are left alone, or whose
+        // own mark another one has given its meaning.
+        if (!Numbers{}.isOurs(packet.mark)) continue;
+        const Walk after = explain(state, world, packet);
+        ASSERT_EQ(after.device, "isp") << "seed " << seed << ": " << endpoint.toString() << "\n"
+                                       << walked(before, after);
+      }
+    });
+  }
+  EXPECT_GT(judged, 50U);
 }
 
 TEST(Properties, NoForeignRuleOrRouteIsEverTouched) {

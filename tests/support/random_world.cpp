@@ -42,6 +42,8 @@ class Builder {
     for (unsigned i = 0; i < tunnels; ++i) addTunnel("wg" + std::to_string(i), 90 + i);
     addForeignRules();
     addSpecificRoutes();
+    if (random_.chance(30)) addUplinkOfItsOwn();
+    if (random_.chance(10)) addVrf();
     return std::move(world_);
   }
 
@@ -162,6 +164,51 @@ class Builder {
     rule = kernelRule(Family::v6, 1300, TableId{52});
     rule.protocol = 0;
     world_.rules.insert(rule);
+  }
+
+  /// An uplink whose default is in a table of its own, and the rule of somebody's that leads there.
+  void addUplinkOfItsOwn() {
+    const Link link = addLink("isp", "");
+    for (const Family family : kFamilies) {
+      addAddress(link, family, 60);
+      if (!link.up) continue;
+      Route uplink = foreignRoute(random_.chance(70) ? Prefix::any(family) : Prefix{addressAt(family, 200, 0), 24},
+                                  link.index, addressAt(family, 60, 1), 0);
+      uplink.table = TableId{102};
+      world_.routes.insert(uplink);
+      Rule rule = kernelRule(family, 1000 + random_.number(100), TableId{102});
+      rule.protocol = 0;
+      switch (random_.number(4)) {
+        case 0:
+          rule.source = Prefix::host(addressAt(family, 60, 10));
+          break;
+        case 1:
+          rule.destination =
+              Prefix{addressAt(family, 200, 0), static_cast<std::uint8_t>(family == Family::v4 ? 16 : 48)};
+          break;
+        case 2:
+          rule.mark = {0x1234, 0xffffffff};
+          break;
+        default:
+          // For everybody, so main's specific routes come first, as whoever makes such a rule has it.
+          Rule main = kernelRule(family, 999, kMainTable);
+          main.suppressPrefixLength = 0;
+          world_.rules.insert(main);
+      }
+      world_.rules.insert(rule);
+    }
+  }
+
+  void addVrf() {
+    Link& link = addLink("red0", "veth");
+    link.inVrf = true;
+    world_.udpHearsVrfs = random_.chance(50);
+    Rule rule = kernelRule(Family::v4, 1000, TableId{0});
+    rule.l3mdev = rule.otherSelector = true;
+    world_.rules.insert(rule);
+    Route uplink = foreignRoute(Prefix::any(Family::v4), link.index, addressAt(Family::v4, 61, 1), 0);
+    uplink.table = TableId{10};
+    world_.routes.insert(uplink);
   }
 
   /// Static routes behind LANs, host routes by WANs, routes into tunnels, and a `lookup local` that is not the first.

@@ -36,7 +36,8 @@ inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
 /// numbers its own from 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
 inline constexpr std::uint32_t kDefaultRulePriority = 60;
 inline constexpr std::uint32_t kServerReplyOffset = 0;
-/// Where other people's rules are said again, in nine steps: see docs/how-it-works.md.
+/// Where other people's rules are said again, in seven steps, behind two that tell whose packets they are for: see
+/// docs/how-it-works.md.
 inline constexpr std::uint32_t kForeignWaysOffset = 1;
 inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
