@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 
+#include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/explain.hpp"
 
@@ -295,9 +296,14 @@ TEST(RealEvents, OthersChangesAreHeardAndOurOwnAreNot) {
   Choice choice{3};
   const State desired = randomDesire({}, picture.world, choice);
   ASSERT_TRUE(kernel->commit(diff(desired, picture.observed), {}).ok());
-  int own = 0;
-  kernel->drain([&](const Event& event) { own += std::holds_alternative<SysctlsChanged>(event) ? 0 : 1; });
-  EXPECT_EQ(own, 0) << "echoes of our own changes";
+  std::string own;
+  kernel->drain([&](const Event& event) {
+    // The folders of user-space tunnels' sockets are the machine's, where others may be at work.
+    const bool maybeOthers = std::holds_alternative<TunnelsChanged>(event);
+    if (!maybeOthers && !std::holds_alternative<SysctlsChanged>(event))
+      own += describe(event, deviceNames(picture.world)) + "\n";
+  });
+  EXPECT_EQ(own, "") << "echoes of our own changes";
   const Rule victim = *desired.rules.begin();
   shell("ip rule del priority " + std::to_string(victim.priority) + " fwmark " + victim.mark.toString());
   bool heard = false;
