@@ -50,7 +50,8 @@ bool isSpecific(const Route& route) {
 std::set<TableId> tablesOf(const std::set<Rule>& rules) {
   std::set<TableId> tables;
   for (const Rule& rule : rules)
-    if (rule.action == RuleAction::lookup && rule.table != kMainTable && rule.table != kLocalTable)
+    if (rule.action == RuleAction::lookup && rule.table != kMainTable && rule.table != kLocalTable &&
+        !isOurTable(rule.table))
       tables.insert(rule.table);
   return tables;
 }

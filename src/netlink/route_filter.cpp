@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <iterator>
 #include <linux/rtnetlink.h>
+#include <ranges>
+
+#include "wgsteer/core/numbers.hpp"
 
 namespace wgsteer::netlink {
 
@@ -15,7 +19,6 @@ namespace {
 constexpr std::uint32_t kType = offsetof(nlmsghdr, nlmsg_type);
 constexpr std::uint32_t kPort = offsetof(nlmsghdr, nlmsg_pid);
 constexpr std::uint32_t kDestinationLength = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_dst_len);
-constexpr std::uint32_t kTable = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_table);
 constexpr std::uint32_t kProtocolField = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_protocol);
 constexpr std::uint32_t kAttributes = sizeof(nlmsghdr) + sizeof(rtmsg);
 constexpr std::uint32_t kPayload = sizeof(nlattr);
@@ -48,97 +51,136 @@ constexpr sock_filter find() {
   return load(BPF_W, static_cast<std::uint32_t>(SKF_AD_OFF) + static_cast<std::uint32_t>(SKF_AD_NLATTR));
 }
 constexpr sock_filter moveToX() { return BPF_STMT(BPF_MISC | BPF_TAX, 0); }
+constexpr sock_filter moveFromX() { return BPF_STMT(BPF_MISC | BPF_TXA, 0); }
 constexpr sock_filter keep() { return BPF_STMT(BPF_ST, 0); }
 constexpr sock_filter recall() { return BPF_STMT(BPF_LD | BPF_MEM, 0); }
 constexpr sock_filter finish(std::uint32_t bytes) { return BPF_STMT(BPF_RET | BPF_K, bytes); }
 
-constexpr unsigned kByGateway = 17;
-constexpr unsigned kByDevice = 24;
-constexpr unsigned kHasGateway = 39;
-constexpr unsigned kWithoutDevice = 41;
-constexpr unsigned kAccept = 45;
-constexpr unsigned kDrop = 46;
-constexpr unsigned kCompare = 47;
-
-/// BPF loads are in network order, the message is in host order: hence htons and htonl. Each announcement is one
-/// datagram.
-std::array<sock_filter, kCompare> head(std::uint32_t ownPort, RouteInterest::LeftOut leftOut, bool otherTables) {
-  const unsigned byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
-  const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kByGateway : kDrop;
+/// Which table is it of? BPF loads are in network order, the message is in host order: hence htons and htonl. Each
+/// announcement is one datagram. RTA_TABLE is in every one, as rtm_table has room for small numbers alone.
+std::array<sock_filter, 20> beginning(std::uint32_t ownPort) {
+  constexpr unsigned kAccept = 17;
+  constexpr unsigned kDrop = 18;
+  static_assert(std::has_single_bit(kTableCount) && kWanTableBase % kTableCount == 0, "ours are told by a mask");
   return {
-      // What is it?
       /*  0 */ load(BPF_W, kPort),
       /*  1 */ Line{1}.ifEqual(htonl(ownPort), kDrop, 2),
       /*  2 */ load(BPF_H, kType),
       /*  3 */ Line{3}.ifEqual(htons(RTM_NEWROUTE), 5, 4),
       /*  4 */ Line{4}.ifEqual(htons(RTM_DELROUTE), 5, kAccept),
-      // A route. Default routes, and those that may be in a table of ours, always.
+      // A route. Default routes, and those in tables of ours, always.
       /*  5 */ load(BPF_B, kDestinationLength),
       /*  6 */ Line{6}.ifEqual(0, kAccept, 7),
-      /*  7 */ load(BPF_B, kTable),
-      /*  8 */ Line{8}.ifEqual(RT_TABLE_COMPAT, kAccept, 9),
-      /*  9 */ otherTables ? Line{9}.ifEqual(RT_TABLE_LOCAL, kDrop, 10) : Line{9}.ifEqual(RT_TABLE_MAIN, 10, kDrop),
-      // A specific one of the main table, or of one that a rule of somebody's looks up: by whom?
-      /* 10 */ load(BPF_B, kProtocolField),
-      /* 11 */ Line{11}.ifEqual(RTPROT_REDIRECT, kDrop, 12),
-      /* 12 */ Line{12}.ifEqual(RTPROT_KERNEL, kAccept, 13),
-      /* 13 */ Line{13}.ifEqual(RTPROT_BOOT, byHand, 14),
-      /* 14 */ Line{14}.ifEqual(RTPROT_STATIC, byHand, 15),
-      /* 15 */ Line{15}.ifEqual(RTPROT_RA, kAccept, 16),
-      /* 16 */ Line{16}.ifEqual(RTPROT_DHCP, kAccept, learned),
+      /*  7 */ put(kAttributes),
+      /*  8 */ putX(RTA_TABLE),
+      /*  9 */ find(),
+      /* 10 */ Line{10}.ifEqual(0, kAccept, 11),
+      /* 11 */ moveToX(),
+      /* 12 */ loadBehind(kPayload),
+      /* 13 */ moveToX(),
+      /* 14 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, htonl(~(kTableCount - 1))),
+      /* 15 */ Line{15}.ifEqual(htonl(kWanTableBase), kAccept, 16),
+      /* 16 */ Line{16}.go(19),
+      /* 17 */ finish(kAll),
+      /* 18 */ finish(0),
+      // On with the table.
+      /* 19 */ moveFromX(),
+  };
+}
+
+constexpr unsigned kByGateway = 7;
+constexpr unsigned kByDevice = 14;
+constexpr unsigned kHasGateway = 29;
+constexpr unsigned kWithoutDevice = 31;
+constexpr unsigned kAccept = 35;
+constexpr unsigned kDrop = 36;
+constexpr unsigned kCompare = 37;
+
+/// A specific one of the main table, or of one that a rule of somebody's looks up: by whom?
+std::array<sock_filter, kCompare> origin(RouteInterest::LeftOut leftOut) {
+  const unsigned byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
+  const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kByGateway : kDrop;
+  return {
+      /*  0 */ load(BPF_B, kProtocolField),
+      /*  1 */ Line{1}.ifEqual(RTPROT_REDIRECT, kDrop, 2),
+      /*  2 */ Line{2}.ifEqual(RTPROT_KERNEL, kAccept, 3),
+      /*  3 */ Line{3}.ifEqual(RTPROT_BOOT, byHand, 4),
+      /*  4 */ Line{4}.ifEqual(RTPROT_STATIC, byHand, 5),
+      /*  5 */ Line{5}.ifEqual(RTPROT_RA, kAccept, 6),
+      /*  6 */ Line{6}.ifEqual(RTPROT_DHCP, kAccept, learned),
       // Learned: by which device? Of several hops, the first one stands for all.
-      /* 17 */ put(kAttributes),
-      /* 18 */ putX(RTA_MULTIPATH),
-      /* 19 */ find(),
-      /* 20 */ Line{20}.ifEqual(0, kByDevice, 21),
-      /* 21 */ moveToX(),
-      /* 22 */ loadBehind(kFirstHopsDevice),
-      /* 23 */ Line{23}.go(kCompare),
+      /*  7 */ put(kAttributes),
+      /*  8 */ putX(RTA_MULTIPATH),
+      /*  9 */ find(),
+      /* 10 */ Line{10}.ifEqual(0, kByDevice, 11),
+      /* 11 */ moveToX(),
+      /* 12 */ loadBehind(kFirstHopsDevice),
+      /* 13 */ Line{13}.go(kCompare),
       // One hop: its device, if there is a gateway of either family.
-      /* 24 */ put(kAttributes),
-      /* 25 */ putX(RTA_OIF),
-      /* 26 */ find(),
-      /* 27 */ Line{27}.ifEqual(0, kWithoutDevice, 28),
-      /* 28 */ moveToX(),
-      /* 29 */ loadBehind(kPayload),
-      /* 30 */ keep(),
-      /* 31 */ put(kAttributes),
-      /* 32 */ putX(RTA_GATEWAY),
-      /* 33 */ find(),
-      /* 34 */ Line{34}.ifEqual(0, 35, kHasGateway),
-      /* 35 */ put(kAttributes),
-      /* 36 */ putX(RTA_VIA),
-      /* 37 */ find(),
-      /* 38 */ Line{38}.ifEqual(0, kAccept, kHasGateway),
-      /* 39 */ recall(),
-      /* 40 */ Line{40}.go(kCompare),
+      /* 14 */ put(kAttributes),
+      /* 15 */ putX(RTA_OIF),
+      /* 16 */ find(),
+      /* 17 */ Line{17}.ifEqual(0, kWithoutDevice, 18),
+      /* 18 */ moveToX(),
+      /* 19 */ loadBehind(kPayload),
+      /* 20 */ keep(),
+      /* 21 */ put(kAttributes),
+      /* 22 */ putX(RTA_GATEWAY),
+      /* 23 */ find(),
+      /* 24 */ Line{24}.ifEqual(0, 25, kHasGateway),
+      /* 25 */ put(kAttributes),
+      /* 26 */ putX(RTA_VIA),
+      /* 27 */ find(),
+      /* 28 */ Line{28}.ifEqual(0, kAccept, kHasGateway),
+      /* 29 */ recall(),
+      /* 30 */ Line{30}.go(kCompare),
       // No device: a nexthop object alone (net.ipv4.nexthop_compat_mode=0) may stand for any number of routes.
-      /* 41 */ put(kAttributes),
-      /* 42 */ putX(kNexthopId),
-      /* 43 */ find(),
-      /* 44 */ Line{44}.ifEqual(0, kAccept, kDrop),
-      /* 45 */ finish(kAll),
-      /* 46 */ finish(0),
+      /* 31 */ put(kAttributes),
+      /* 32 */ putX(kNexthopId),
+      /* 33 */ find(),
+      /* 34 */ Line{34}.ifEqual(0, kAccept, kDrop),
+      /* 35 */ finish(kAll),
+      /* 36 */ finish(0),
   };
 }
 static_assert(kCompare < 255, "jumps reach that far");
 
-/// Two instructions each: beyond it, the rest is told and dropped in user space.
-constexpr std::size_t kMaxUplinks = (BPF_MAXINSNS - kCompare - 1) / 2;
+/// The routes of so many tables are told apart here; if there are more, all are told and dropped in user space.
+constexpr std::size_t kMaxTables = 500;
+/// As many WANs as there is room for then, of two instructions each.
+constexpr std::size_t kMaxUplinks = 1400;
+static_assert(64 + kCompare + 2 * kMaxTables + 2 * kMaxUplinks < BPF_MAXINSNS);
+
+/// A is the table: one of these, or the end.
+void appendTables(std::vector<sock_filter>& program, const std::set<TableId>& tables) {
+  if (tables.size() > kMaxTables) return;
+  const auto append = [&](TableId table, std::size_t tablesBehind) {
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(table.value), 0, 1));
+    program.push_back(BPF_STMT(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(2 * tablesBehind + 1)));
+  };
+  std::size_t behind = tables.size();
+  append(kMainTable, behind);
+  for (const TableId table : tables) append(table, --behind);
+  program.push_back(finish(0));
+}
+
+/// A is the device that the route leaves by: one of the WANs, or not.
+void appendUplinks(std::vector<sock_filter>& program, const std::set<IfIndex>& uplinks) {
+  for (const IfIndex device : uplinks | std::views::take(kMaxUplinks)) {
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(static_cast<std::uint32_t>(device.value)), 0, 1));
+    program.push_back(finish(0));
+  }
+  program.push_back(finish(kAll));
+}
 
 }  // namespace
 
 std::vector<sock_filter> routeFilter(std::uint32_t ownPort, const RouteInterest& interest) {
-  const auto first = head(ownPort, interest.leftOut, !interest.tables.empty());
+  const auto first = beginning(ownPort);
   std::vector<sock_filter> program{first.begin(), first.end()};
-  // From 47 on, A is the device that the route leaves by: the next instruction for one of the WANs, else the one
-  // after it.
-  const std::size_t count = std::min(interest.uplinks.size(), kMaxUplinks);
-  for (auto device = interest.uplinks.begin(); program.size() < kCompare + 2 * count; ++device) {
-    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(static_cast<std::uint32_t>(device->value)), 0, 1));
-    program.push_back(finish(0));
-  }
-  program.push_back(finish(kAll));
+  appendTables(program, interest.tables);
+  std::ranges::copy(origin(interest.leftOut), std::back_inserter(program));
+  appendUplinks(program, interest.uplinks);
   return program;
 }
 

@@ -50,8 +50,8 @@ Status gone(Status outcome) {
   return outcome;
 }
 
-/// What the kernel sends here although nobody wants it: the filter on the socket cannot tell our tables from other
-/// large numbers, and looks at the first hop alone.
+/// What the kernel sends here although nobody wants it: the filter on the socket looks at the first hop alone, and
+/// has no room for any number of tables.
 bool concernsUs(const Event& event, const RouteInterest& interest) {
   if (const auto* added = std::get_if<RouteAdded>(&event)) return interest.wants(added->route);
   if (const auto* gone = std::get_if<RouteGone>(&event)) return interest.wants(gone->route);

@@ -26,7 +26,7 @@ bool isLearned(std::uint8_t protocol);
 
 /// Somebody else's, and no default route: one that a plan may depend on by its type and origin.
 bool isSpecific(const Route& route);
-/// Tables other than main that rules look up.
+/// Tables of others that rules look up beside main: ours are always wanted.
 std::set<TableId> tablesOf(const std::set<Rule>& rules);
 
 struct RouteInterest {
