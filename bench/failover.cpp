@@ -108,7 +108,7 @@ Outcome interleaved(std::vector<Arm>& arms, Loss loss, int turns, const Options&
 constexpr std::pair<const char*, Loss> kLosses[] = {{"link down", Loss::link}, {"carrier loss", Loss::carrier}};
 
 std::string noteOn(const std::vector<int>& lasting) {
-  if (lasting == std::vector<int>(lasting.size(), 0)) return {};
+  if (std::ranges::all_of(lasting, [](int count) { return count == 0; })) return {};
   std::string note = "outages of more than 12 ms, of the value and of both controls:";
   for (const int count : lasting) note += " " + std::to_string(count);
   return note;

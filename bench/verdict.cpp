@@ -12,7 +12,7 @@
 #include "wgsteer/engine.hpp"
 
 #include "benchmarks.hpp"
-#include "engine/journal.hpp"
+#include "daemon/journal.hpp"
 #include "kernel/linux_kernel.hpp"
 #include "log/log.hpp"
 #include "netlink/wire.hpp"
@@ -23,7 +23,7 @@ namespace wgsteer::bench {
 
 namespace {
 
-const std::map<std::string, std::string> kDead{{wanName(0), "1 of 1 target unanswered for 3 rounds"}};
+const WansDown kDead{{wanName(0), "1 of 1 target unanswered for 3 rounds"}};
 
 /// Lines of the log go to a file, as the daemon's do.
 void logToFile() {

@@ -10,7 +10,7 @@
 #include "cli/networkd_check.hpp"
 #include "cli/probe_check.hpp"
 #include "cli/verbs.hpp"
-#include "engine/control_client.hpp"
+#include "control/control_client.hpp"
 
 namespace wgsteer::cli {
 

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "config/file.hpp"
-#include "config/import_mwan3.hpp"
-#include "config/interfaces.hpp"
 #include "config/load.hpp"
 #include "config/uci_path.hpp"
-#include "engine/control_client.hpp"
-#include "engine/status.hpp"
-#include "engine/wan_overrides.hpp"
+#include "control/control_client.hpp"
+#include "daemon/status.hpp"
+#include "daemon/wan_overrides.hpp"
+#include "foreign/import_mwan3.hpp"
+#include "foreign/interfaces.hpp"
 #include "kernel/linux_kernel.hpp"
 #include "log/printable.hpp"
 #include "os/timer.hpp"
@@ -41,18 +41,18 @@ Result<Config> fileOf(const Options& options) {
 Result<Config> configOf(const Options& options) {
   auto config = fileOf(options);
   if (!config) return config;
-  const auto interfaces = config::readFile(config::kInterfacesFile);
+  const auto interfaces = config::readFile(foreign::kInterfacesFile);
   if (!interfaces) return config;
   config->netifd = true;
   // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
-  if (const auto mwan3 = config::readFile(config::mwan3File())) {
-    const auto network = config::loadNetwork(config::networkFile()).value_or(config::Network{});
+  if (const auto mwan3 = config::readFile(foreign::mwan3File())) {
+    const auto network = foreign::loadNetwork(foreign::networkFile()).value_or(foreign::Network{});
     if (config->wans.empty())
-      config->wans = config::wansOf(*mwan3, network);
+      config->wans = foreign::wansOf(*mwan3, network);
     else
-      config::findIpv6Interfaces(config->wans, *mwan3, network);
+      foreign::findIpv6Interfaces(config->wans, *mwan3, network);
   }
-  config::resolve(*config, config::readInterfaces(*interfaces));
+  foreign::resolve(*config, foreign::readInterfaces(*interfaces));
   return config;
 }
 

@@ -4,18 +4,18 @@
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "config/file.hpp"
-#include "config/import_mwan3.hpp"
 #include "config/write.hpp"
+#include "foreign/import_mwan3.hpp"
 
 namespace wgsteer::cli {
 
 namespace {
 
 /// Without it there are no tunnels to steer, but WANs there are still.
-Result<config::Network> networkOf(const Options& options, const std::string& file) {
+Result<foreign::Network> networkOf(const Options& options, const std::string& file) {
   const bool named = !options.networkFile.empty();
-  auto network = config::loadNetwork(file);
-  if (!network && !named && network.error().kind == ErrorKind::notThere) return config::Network{};
+  auto network = foreign::loadNetwork(file);
+  if (!network && !named && network.error().kind == ErrorKind::notThere) return foreign::Network{};
   return network;
 }
 
@@ -40,17 +40,17 @@ int import(const Options& options) {
 #else
   const bool toUci = options.to != "toml";
 #endif
-  const std::string file = options.arguments.size() > 1 ? options.arguments[1] : config::mwan3File();
+  const std::string file = options.arguments.size() > 1 ? options.arguments[1] : foreign::mwan3File();
   const auto text = config::readFile(file);
   if (!text) return report("import", text.error());
-  const std::string networkFile = options.networkFile.empty() ? config::networkFile() : options.networkFile;
+  const std::string networkFile = options.networkFile.empty() ? foreign::networkFile() : options.networkFile;
   const auto network = networkOf(options, networkFile);
   if (!network) return report("import", network.error());
 
   config::Problems notes;
-  const config::Mwan3 mwan3 = config::readMwan3(*text, notes);
-  const auto by = toUci ? config::WanBy::interface : config::WanBy::device;
-  const config::Import import = config::importMwan3(mwan3, *network, by, std::move(notes));
+  const foreign::Mwan3 mwan3 = foreign::readMwan3(*text, notes);
+  const auto by = toUci ? foreign::WanBy::interface : foreign::WanBy::device;
+  const foreign::Import import = foreign::importMwan3(mwan3, *network, by, std::move(notes));
   say(import.notes, file);
   say(import.networkNotes, networkFile);
   std::printf("# Made from %s by wgsteer import mwan3. Of its %zu rules, %zu are about WireGuard's own packets.\n\n",

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "engine/metrics.hpp"
-
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/common.hpp"
+#include "cli/metrics_text.hpp"
 #include "cli/verbs.hpp"
 #include "os/replace_file.hpp"
 

@@ -6,9 +6,9 @@
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
-#include "engine/control_client.hpp"
+#include "control/control_client.hpp"
+#include "daemon/resolve_once.hpp"
 #include "engine/endpoint_moves.hpp"
-#include "engine/resolve_once.hpp"
 #include "log/log.hpp"
 #include "os/timer.hpp"
 

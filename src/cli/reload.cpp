@@ -3,7 +3,7 @@
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
-#include "engine/control_client.hpp"
+#include "control/control_client.hpp"
 
 namespace wgsteer::cli {
 

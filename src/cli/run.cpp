@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
-#include "engine/daemon.hpp"
+#include "daemon/daemon.hpp"
 #include "log/log.hpp"
 
 namespace wgsteer::cli {

@@ -4,7 +4,7 @@
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
-#include "engine/control_client.hpp"
+#include "control/control_client.hpp"
 #include "log/printable.hpp"
 
 namespace wgsteer::cli {

@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "engine/control_client.hpp"
+#include "control/control_client.hpp"
 #include "os/signals.hpp"
 #include "os/timer.hpp"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "engine/control_request.hpp"
-#include "engine/wan_request.hpp"
+#include "control/control_request.hpp"
+#include "daemon/wan_request.hpp"
 
 using namespace wgsteer;
 

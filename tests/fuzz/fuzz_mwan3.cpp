@@ -5,12 +5,13 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "config/import_mwan3.hpp"
 #include "config/load.hpp"
 #include "config/write.hpp"
+#include "foreign/import_mwan3.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace wgsteer::config;
+  using namespace wgsteer::foreign;
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   const auto end = text.find('\xff');
   const Network network = end == std::string_view::npos ? Network{} : readNetwork(text.substr(end + 1));

@@ -8,13 +8,13 @@
 #include "wgsteer/core/address.hpp"
 
 #include "config/values.hpp"
-#include "config/wg_quick.hpp"
+#include "foreign/wg_quick.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace wgsteer;
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   config::Problems problems;
-  for (const config::PeerEndpoint& peer : config::readWgQuick(text, "wg0", problems)) {
+  for (const foreign::PeerEndpoint& peer : foreign::readWgQuick(text, "wg0", problems)) {
     if (peer.tunnel.empty() || peer.tunnel.size() > kMaxIfNameLength || peer.port == 0 || peer.line == 0) std::abort();
     const bool numeric = Address::parse(std::string_view{peer.host}.substr(0, peer.host.find('%'))).has_value();
     if (numeric != peer.numeric || !(numeric || config::isHostName(peer.host))) std::abort();

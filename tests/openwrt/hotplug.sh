@@ -5,7 +5,7 @@
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
 makeRoot
-cp "$here/../config/openwrt/network" "$root/etc/config/network"
+cp "$here/../foreign/openwrt/network" "$root/etc/config/network"
 
 # As hotplug-call sources it.
 hotplug() {

@@ -5,7 +5,7 @@
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
 makeRoot
-cp "$here/../config/openwrt/network" "$root/etc/config/network"
+cp "$here/../foreign/openwrt/network" "$root/etc/config/network"
 netifd 'wan pppoe-wan' 'wan6 pppoe-wan' 'lan br-lan' 'unknown eth9'
 
 service="procd_open_instance

@@ -5,7 +5,7 @@
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
 wgsteer=$1
-samples=$here/../config/openwrt
+samples=$here/../foreign/openwrt
 
 # Files are put in their real places: a namespace of mounts, and one of networks to look at.
 if [ "${2:-}" != inside ]; then

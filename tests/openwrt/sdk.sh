@@ -60,7 +60,7 @@ configured() {
 configured || fail "$(cat "$work/said")"
 # Every file that something is made of is there; ninja only says what it would do.
 ninja -C "$work/build" -n > "$work/said" 2>&1 || fail "$(tail -n 3 "$work/said")"
-for source in engine/status.cpp dns/resolver.cpp nft/batch.cpp netlink/wire.cpp; do
+for source in daemon/status.cpp dns/resolver.cpp nft/batch.cpp netlink/wire.cpp; do
 	command=$(ninja -C "$work/build" -t commands wgsteer | grep -- "-c .*/src/$source\$") || fail "$source is not compiled"
 	case $command in
 		*" $staging/usr/include "*) ;;

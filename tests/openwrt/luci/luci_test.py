@@ -132,7 +132,7 @@ def keys_of(value):
 
 def check_samples(samples):
     """They were written down from a daemon; what it has renamed since must not live on in them."""
-    written = "".join(file.read_text() for file in (ROOT / "src/engine").glob("status*.cpp"))
+    written = "".join(file.read_text() for file in (ROOT / "src/daemon").glob("status*.cpp"))
     for sample in samples:
         for key in keys_of([sample["wans"], sample["policies"], sample["tunnels"]]) - {"ipv4", "ipv6"}:
             check("not in the daemon's status any more:", f'"{key}"' in written, key)

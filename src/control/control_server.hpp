@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's side of the control socket. Never blocks, and nobody can take it from the others: a client that is slow
+// to read is let go, and so is one that sends no request within a while.
+//
+// What answers a request may publish, and so let go of the very client that asks: its descriptor stays open until the
+// request is done with, so that no reply goes to whoever has the number next.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "wgsteer/result.hpp"
+
+#include "control/control_access.hpp"
+#include "control/control_name.hpp"
+#include "os/event_loop.hpp"
+#include "os/fd.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+class ControlServer {
+ public:
+  /// Answers a request, whose member "request" is a string; the result is merged into the reply.
+  using Answer = std::function<nlohmann::json(const nlohmann::json& request)>;
+
+  struct Limits {
+    std::size_t clients = 16;
+    /// Without a request, for whoever does not watch.
+    std::chrono::nanoseconds silence = std::chrono::seconds{10};
+  };
+
+  /// ErrorKind::alreadyThere when another daemon serves this network namespace. Where a stranger holds the socket's
+  /// name it is served under another: anybody may, so that must not keep a daemon from its work.
+  static Result<ControlServer> open(ControlAccess access, Limits limits);
+  static Result<ControlServer> open(ControlAccess access) { return open(access, Limits{}); }
+
+  /// From here on clients are served. The server must outlive the loop's run.
+  Status serve(os::EventLoop& loop, Answer answer);
+
+  /// "wgsteer", or another name while a stranger has that.
+  const std::string& name() const { return listener_.name; }
+  bool isUnderOwnName() const { return listener_.underOwnName; }
+  /// Tries to have its own name; true when that has changed. Clients stay.
+  bool takeOwnName();
+
+  /// For clients that have asked for "monitor"; one that does not keep up is let go.
+  bool watched() const;
+  void publish(const nlohmann::json& document);
+
+ private:
+  struct Client {
+    os::Fd socket;
+    bool isOwn = false;  ///< root, or our own user
+    std::string received{};
+    std::chrono::nanoseconds askedAt{};
+    bool watches = false;
+    bool gone = false;
+  };
+  using ClientPtr = std::shared_ptr<Client>;
+
+  ControlServer(ControlListener listener, os::Timer silence, ControlAccess access, Limits limits)
+      : listener_(std::move(listener)), silence_(std::move(silence)), access_(access), limits_(limits) {}
+  Status listen();
+  void accept();
+  void breathe();
+  bool makeRoom(bool forOwn);
+  void receive(const ClientPtr& client);
+  bool handle(Client& client, const std::string& line);
+  static bool tell(const Client& client, const nlohmann::json& document);
+  void close(const ClientPtr& client);
+  void dismissSilent();
+
+  ControlListener listener_;
+  os::Timer silence_;
+  ControlAccess access_;
+  Limits limits_;
+  os::EventLoop* loop_ = nullptr;
+  Answer answer_;
+  std::vector<ClientPtr> clients_;
+  bool breathes_ = false;
+};
+
+}  // namespace wgsteer

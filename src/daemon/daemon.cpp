@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/daemon.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <unistd.h>
+
+#include "wgsteer/core/uapi_folders.hpp"
+
+#include "control/control_name.hpp"
+#include "control/control_server.hpp"
+#include "daemon/journal.hpp"
+#include "daemon/name_follower.hpp"
+#include "daemon/resolve_once.hpp"
+#include "daemon/status.hpp"
+#include "daemon/wan_monitor.hpp"
+#include "daemon/wan_request.hpp"
+#include "log/log.hpp"
+#include "os/directory_watches.hpp"
+#include "os/event_loop.hpp"
+#include "os/service_manager.hpp"
+#include "os/service_notify.hpp"
+#include "os/signals.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// Tunnels announce nothing, so they are read each second; where that is much work, at most for a twentieth of a
+/// processor. Work, not time that went by: a look during which this process was stopped would be the last for long.
+constexpr std::chrono::nanoseconds kPollPeriod = std::chrono::seconds{1};
+constexpr std::chrono::nanoseconds kMaxPollPeriod = std::chrono::seconds{10};
+constexpr int kPollShare = 20;
+
+class Daemon {
+ public:
+  Daemon(Kernel& kernel, const LoadConfig& load, Config config, os::EventLoop loop, os::Timer poll, os::Timer retry,
+         os::Timer carrier, os::Signals signals, ControlServer control)
+      : kernel_(kernel),
+        load_(load),
+        loop_(std::move(loop)),
+        poll_(std::move(poll)),
+        retry_(std::move(retry)),
+        carrier_(std::move(carrier)),
+        signals_(std::move(signals)),
+        control_(std::move(control)),
+        engine_(kernel, std::move(config), observer(), os::monotonicNow) {}
+
+  Result<Ended> run() {
+    // Before anything else: a WAN that somebody has disabled is not used for a moment.
+    if (const auto loaded = overrides_.load(); !loaded) log::error(loaded.error().toString());
+    if (auto started = engine_.start(overrides_.down()); !started) return std::unexpected(started.error());
+    if (auto wired = wire(); !wired) return std::unexpected(wired.error());
+    announce();
+    const auto ended = loop_.run();
+    os::serviceNotify("STOPPING=1");
+    if (flushed_) return Ended::flushed;
+    if (engine_.config().onExit == OnExit::flush) {
+      if (auto flushed = engine_.flush(); !flushed) return std::unexpected(flushed.error());
+    }
+    if (!ended) return std::unexpected(ended.error());
+    return Ended::stopped;
+  }
+
+ private:
+  Engine::Observer observer() {
+    Engine::Observer observer = journal_.observer();
+    observer.steered = [this](const Steering& steering) {
+      history_.update(steering, os::wallClockSeconds());
+      tellNews(steering);
+      wans_.look(steering);
+    };
+    return observer;
+  }
+
+  Status wire() {
+    for (const int descriptor : kernel_.descriptors())
+      if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
+    const std::pair<int, os::EventLoop::Handler> others[] = {
+        {poll_.descriptor(), [this] { onPollTimer(); }},
+        {retry_.descriptor(), [this] { onRetryTimer(); }},
+        {carrier_.descriptor(), [this] { onCarrierTimer(); }},
+        {signals_.descriptor(), [this] { onSignals(); }},
+    };
+    for (const auto& [descriptor, handler] : others)
+      if (auto done = loop_.watch(descriptor, handler); !done) return done;
+    // Handlers only note what is ready: everything is drained first, then planned for once.
+    loop_.afterEach([this] { onWakeUp(); });
+    armRetry();
+    poll_.arm(kPollPeriod);
+    watchUapiFolders();
+    if (auto followed = followNames(); !followed) return followed;
+    watchWans();
+    return control_.serve(loop_, [this](const nlohmann::json& request) { return answer(request); });
+  }
+
+  Status followNames() {
+    auto follower = NameFollower::create(
+        loop_, directories_,
+        {.changed =
+             [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClockSeconds()); },
+         .isOwn = [this](const Address& address) { return isOwn(engine_.picture().world, address); },
+         .wanServers = [this] { return serversOfWans(engine_.config(), engine_.steering()); },
+         .folders = {}});
+    if (!follower) return std::unexpected(follower.error());
+    names_ = std::move(*follower);
+    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
+    plansNoticed_ = engine_.statistics().plans;
+    return {};
+  }
+
+  void watchWans() {
+    wans_.watch(engine_.config(), engine_.steering());
+    wans_.actOnLook();
+  }
+
+  /// What could not be had is tried for again: descriptors, inotify, the name of the control socket.
+  void retryWhatIsMissing() {
+    directories_.renew();
+    if (directories_.trouble() != inotifyTrouble_) {
+      inotifyTrouble_ = directories_.trouble();
+      if (inotifyTrouble_.empty())
+        log::info("inotify works again");
+      else
+        log::warn(inotifyTrouble_ + ": files are looked at every few seconds until it works");
+    }
+    names_->retry();
+    wans_.retry();
+    if (control_.takeOwnName()) log::info("control socket @wgsteer is free again, and ours");
+  }
+
+  void announce() {
+    const Steering steering = engine_.steering();
+    std::string wans;
+    for (const Wan& wan : steering.wans) wans += (wans.empty() ? "" : ", ") + wan.name;
+    log::info("steering " + std::to_string(steering.tunnels.size()) + " tunnels over " +
+              (wans.empty() ? "no WAN yet" : wans));
+    os::serviceNotify("READY=1");
+  }
+
+  /// What cannot be steered as asked, or is left alone: told when it comes to be so, and again when it was not so
+  /// between.
+  void tellNews(const Steering& steering) {
+    std::set<std::string> current;
+    for (const std::string& problem : steering.problems)
+      if (current.insert(problem).second && !told_.contains(problem)) log::warn(problem);
+    for (const std::string& note : steering.notes)
+      if (current.insert(note).second && !told_.contains(note)) log::info(note);
+    told_ = std::move(current);
+  }
+
+  void onWakeUp() {
+    // It would put back what has just been removed.
+    if (flushed_) return;
+    if (kernelReady_) engine_.onEvents();
+    if (pollDue_) poll();
+    if (retryDue_) engine_.onRetry();
+    if (carrierDue_) engine_.onCarrierCheck();
+    if (reloadDue_) (void)reload();  // it is told in the log
+    wans_.actOnLook();
+    noticeNetwork();
+    publishNames();
+    armRetry();
+    if (kernelReady_ || carrierDue_) armCarrier();
+    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+  }
+
+  void poll() {
+    if (watchdogWanted_) os::serviceNotify("WATCHDOG=1");
+    const auto began = os::monotonicNow();
+    const auto workedBefore = os::processorTime();
+    const std::int64_t wallClock = os::wallClockSeconds();
+    engine_.onPoll();
+    engine_.followNames(wallClock);
+    engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
+    poll_.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
+  }
+
+  /// What was changed for a world that changed may be the way to a name server.
+  void noticeNetwork() {
+    const std::size_t plans = engine_.statistics().plans;
+    if (std::exchange(plansNoticed_, plans) == plans) return;
+    names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
+  }
+
+  /// Plans that follow from answers change nobody's way to a server: what is being asked need not be asked anew.
+  void publishNames() {
+    names_->publish();
+    plansNoticed_ = engine_.statistics().plans;
+  }
+
+  void armCarrier() {
+    const auto after = engine_.carrierCheckAfter();
+    if (after && !carrierArmed_) carrier_.arm(*after);
+    carrierArmed_ = after.has_value();
+  }
+
+  void onCarrierTimer() {
+    carrier_.acknowledge();
+    carrierArmed_ = false;
+    carrierDue_ = true;
+  }
+
+  void armRetry() {
+    const auto after = engine_.retryAfter();
+    if (after != armedRetry_) retry_.arm(after.value_or(std::chrono::nanoseconds{0}));
+    armedRetry_ = after;
+  }
+
+  void onPollTimer() {
+    poll_.acknowledge();
+    retryWhatIsMissing();
+    journal_.catchUp();
+    pollDue_ = true;
+  }
+
+  /// A tunnel in user space is one as soon as its socket is there; the folders may come up with the first tunnel.
+  void watchUapiFolders() {
+    for (const char* folder : kUapiFolders)
+      uapi_.push_back(directories_.add(folder, [this](const auto&) { pollDue_ = true; }));
+    uapi_.push_back(directories_.add(kUapiParent, [this](const os::DirectoryWatches::Names& names) {
+      const bool concerns = std::ranges::any_of(kUapiFolders, [&](std::string_view folder) {
+        return names.contains(std::string{folder.substr(folder.rfind('/') + 1)});
+      });
+      if (!concerns) return;
+      directories_.renew();
+      pollDue_ = true;
+    }));
+  }
+
+  void onRetryTimer() {
+    retry_.acknowledge();
+    armedRetry_.reset();
+    retryDue_ = true;
+  }
+
+  void onSignals() {
+    while (const auto number = signals_.next()) {
+      if (*number == SIGHUP)
+        reloadDue_ = true;
+      else
+        loop_.stop();
+    }
+  }
+
+  Status reload() {
+    os::serviceNotify(
+        "RELOADING=1\nMONOTONIC_USEC=" +
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(os::monotonicNow()).count()));
+    Status done = takeOver();
+    lastReload_ = {.at = os::wallClockSeconds(), .error = {}};
+    if (!done) lastReload_->error = done.error().toString();
+    if (done)
+      log::info("configuration reloaded");
+    else
+      log::error(done.error().toString() + "; the configuration stays as it was");
+    os::serviceNotify("READY=1");
+    return done;
+  }
+
+  Status takeOver() {
+    auto config = load_();
+    if (!config) return std::unexpected(config.error());
+    const LogLevel level = config->logLevel;
+    if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
+    log::setLevel(level);
+    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
+    watchWans();
+    return {};
+  }
+
+  nlohmann::json answer(const nlohmann::json& whole) {
+    if (flushed_) return {{"error", "wgsteer has been flushed, and leaves"}};
+    const std::string request = whole.at("request");
+    if (request == "status")
+      return {{"ok", true},
+              {"status", statusDocument(engine_.config(), engine_.picture(), facts(), os::wallClockSeconds())}};
+    if (request == "reload") {
+      const Status done = reload();
+      armRetry();
+      if (done) return {{"ok", true}};
+      return {{"error", done.error().toString()}};
+    }
+    if (request == "plan") {
+      const auto changes = engine_.pending();
+      if (changes) return {{"ok", true}, {"changes", *changes}};
+      return {{"error", changes.error().toString()}};
+    }
+    if (request == "wan") return setByHand(whole);
+    if (request == "flush") return flushAndStop();
+    return {{"error", "requests are: status, plan, monitor, wan, reload, flush"}};
+  }
+
+  /// First the kernel, then the disk.
+  nlohmann::json setByHand(const nlohmann::json& request) {
+    std::set<std::string> known;
+    for (const Wan& wan : engine_.steering().wans) known.insert(wan.name);
+    for (const auto& [name, decision] : overrides_.all()) known.insert(name);
+    const auto asked = readWanRequest(request, known);
+    if (!asked) return {{"error", asked.error().toString()}};
+    const Status remembered = overrides_.set(asked->name, asked->decision, [this] {
+      wans_.overridesChanged();
+      armRetry();
+    });
+    if (remembered) return {{"ok", true}};
+    const std::string warning = "this will be forgotten when the daemon ends: " + remembered.error().toString();
+    log::warn("WAN " + asked->name + " by hand: " + warning);
+    return {{"ok", true}, {"warning", warning}};
+  }
+
+  /// While the daemon lives, it would put back what is removed: so it leaves as well.
+  nlohmann::json flushAndStop() {
+    log::info("flushing, as asked on the control socket");
+    flushed_ = true;
+    loop_.stop();
+    if (const auto flushed = engine_.flush(); !flushed)
+      return {{"error", flushed.error().toString() + "; the daemon leaves, to flush again is to try what is left"}};
+    const os::ServiceManager by = os::serviceManager();
+    return {{"ok", true}, {"manager", by.name}, {"unit", by.unit}};
+  }
+
+  DaemonFacts facts() {
+    return {.pid = getpid(),
+            .startedAt = startedAt_,
+            .lastReload = lastReload_,
+            .statistics = engine_.statistics(),
+            .wans = {.times = history_.all(),
+                     .verdicts = wans_.verdicts(),
+                     .targets = wans_.targets(),
+                     .handshakes = kernel_.handshakes().value_or(HandshakesByWan{})}};
+  }
+
+  Kernel& kernel_;
+  const LoadConfig& load_;
+  os::EventLoop loop_;
+  os::Timer poll_;
+  os::Timer retry_;
+  os::Timer carrier_;
+  os::Signals signals_;
+  os::DirectoryWatches directories_{loop_};
+  std::string inotifyTrouble_;
+  std::vector<os::DirectoryWatches::Watch> uapi_;
+  ControlServer control_;
+  Journal journal_{{.watched = [this] { return control_.watched(); },
+                    .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
+  WanHistory history_;
+  std::set<std::string> told_;
+  Engine engine_;
+  std::unique_ptr<NameFollower> names_;
+  StallWatch stalls_;
+  WanOverrides overrides_;
+  WanMonitor wans_{loop_,
+                   directories_,
+                   overrides_.all(),
+                   {.changed = [this](const WansDown& down) { engine_.setWansDown(down); },
+                    .verdict = [this](const std::string& name, const WanVerdicts& before,
+                                      const WanVerdicts& now) { journal_.wan(name, before, now); }}};
+  std::size_t plansNoticed_ = 0;
+  std::int64_t startedAt_ = os::wallClockSeconds();
+  std::optional<LastReload> lastReload_;
+  std::optional<std::chrono::nanoseconds> armedRetry_;
+  const bool watchdogWanted_ = os::watchdogWanted();
+  bool kernelReady_ = false;
+  bool pollDue_ = false;
+  bool retryDue_ = false;
+  bool carrierDue_ = false;
+  bool carrierArmed_ = false;
+  bool reloadDue_ = false;
+  bool flushed_ = false;
+};
+
+}  // namespace
+
+Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
+  auto config = load();
+  if (!config) return std::unexpected(config.error());
+  log::setLevel(config->logLevel);
+  auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));
+  if (!control) return std::unexpected(control.error());
+  if (!control->isUnderOwnName())
+    log::warn("control socket @wgsteer is held by somebody else than root: this daemon is @" + control->name() +
+              " until it is free");
+  auto signals = os::Signals::create({SIGTERM, SIGINT, SIGHUP});
+  if (!signals) return std::unexpected(signals.error());
+  auto loop = os::EventLoop::create();
+  if (!loop) return std::unexpected(loop.error());
+  auto poll = os::Timer::create();
+  if (!poll) return std::unexpected(poll.error());
+  auto retry = os::Timer::create();
+  if (!retry) return std::unexpected(retry.error());
+  auto carrier = os::Timer::create();
+  if (!carrier) return std::unexpected(carrier.error());
+  Daemon daemon{kernel,
+                load,
+                std::move(*config),
+                std::move(*loop),
+                std::move(*poll),
+                std::move(*retry),
+                std::move(*carrier),
+                std::move(*signals),
+                std::move(*control)};
+  return daemon.run();
+}
+
+Status runOnce(Kernel& kernel, const LoadConfig& load) {
+  if (const auto daemon = connectToDaemon(); daemon || daemon.error().kind == ErrorKind::busy)
+    return fail(ErrorKind::alreadyThere,
+                "wgsteer runs already in this network namespace, and does all that --once would: wgsteer reload has it "
+                "read its configuration again");
+  auto config = load();
+  if (!config) return std::unexpected(config.error());
+  log::setLevel(config->logLevel);
+  Journal journal;
+  Engine engine{kernel, std::move(*config), journal.observer(), os::monotonicNow};
+  WanOverrides byHand;
+  if (const auto loaded = byHand.load(); !loaded) log::error(loaded.error().toString());
+  if (auto started = engine.start(byHand.down()); !started) return started;
+  auto resolved = resolveOnce(engine.config(), engine.picture().world);
+  if (!resolved) return std::unexpected(resolved.error());
+  engine.setNamed(std::move(*resolved), os::wallClockSeconds());
+  if (engine.retryAfter()) return fail(ErrorKind::io, "not everything could be installed, see above");
+  return {};
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/journal.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "log/log.hpp"
+#include "os/process_name.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+using Json = nlohmann::json;
+
+const char* nameOf(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
+
+std::string nameOf(const InUse& use) {
+  if (use.wan.empty()) return "none";
+  return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
+}
+
+Json documentOf(const InUse& use) {
+  return {{"wan", use.wan.empty() ? Json(nullptr) : Json(use.wan)},
+          {"source", use.source ? Json(use.source->toString()) : Json(nullptr)}};
+}
+
+std::string nameOf(const PeerId& peer) { return peer.tunnel + ": peer " + peer.key.toString(); }
+
+const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
+
+const char* stateOf(const WanVerdict& verdict) { return verdict.usable ? "up" : "down"; }
+
+/// The program behind a netlink port: a process's first socket has its process id, further ones have random numbers.
+std::string culprit(const Event& event) {
+  std::uint32_t port = 0;
+  if (const auto* route = std::get_if<RouteGone>(&event)) port = route->port;
+  if (const auto* rule = std::get_if<RuleGone>(&event)) port = rule->port;
+  const std::string program = port == 0 ? "" : os::processName(port);
+  return program.empty() ? "" : " (" + program + ")";
+}
+
+}  // namespace
+
+Engine::Observer Journal::observer() {
+  return {
+      .occasion = [this](const Occasion& occasion, const DeviceName& names) { this->occasion(occasion, names); },
+      .failed =
+          [this](const Change& change, const Error& error, const DeviceName& names) {
+            const auto lines = describe(change, names);
+            fail((lines.empty() ? std::string{"nft transaction"} : lines.front()) + ": " + error.toString());
+          },
+      .moved = [this](const std::string& tunnel, Family family, const InUse& before, const InUse& now,
+                      const std::string& why) { moved(tunnel, family, before, now, why); },
+      .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
+                              const Endpoint& now) { endpointMoved(peer, named, before, now); },
+      .stalled = [this](const StallNews& news) { stalled(news); },
+      .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
+      .trouble = [this](const Error& error) { fail(error.toString()); },
+      .looked = [](const std::string& untold, std::chrono::nanoseconds took) { looked(untold, took); },
+      .steered = {},
+  };
+}
+
+void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(occasion.took).count();
+  const std::size_t changes = lineCount(occasion.plan.changes);
+  if (occasion.failed == 0) said_.clear();
+  if (log::enabled(LogLevel::debug)) {
+    for (const Event& event : occasion.heard) log::debug(describe(event, names));
+    for (const std::string& line : describe(occasion.plan, names)) log::debug("- " + line);
+  }
+  if (changes > 0 && occasion.failed == 0)
+    throttle_.offer("applied",
+                    "applied " + std::to_string(changes) + (changes == 1 ? " change" : " changes") + " in " +
+                        std::to_string(took) + " us (" +
+                        std::string{kTriggerNames[std::to_underlying(occasion.trigger)]} + ")",
+                    os::monotonicNow(), log::info);
+  if (!watchers_.watched || !watchers_.watched()) return;
+  Json heard = Json::array();
+  for (const Event& event : occasion.heard) heard.push_back(describe(event, names));
+  publish("occasion", {{"trigger", kTriggerNames[std::to_underlying(occasion.trigger)]},
+                       {"heard", std::move(heard)},
+                       {"changes", describe(occasion.plan, names)},
+                       {"failed", occasion.failed},
+                       {"took_us", took}});
+}
+
+void Journal::moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now,
+                    const std::string& why) {
+  tell("moved", tunnel + " " + nameOf(family),
+       tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
+           (why.empty() ? "" : ": " + why),
+       {{"tunnel", tunnel},
+        {"family", nameOf(family)},
+        {"from", documentOf(before)},
+        {"to", documentOf(now)},
+        {"why", why}});
+}
+
+void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
+                            const Endpoint& now) {
+  const std::string from = before ? before->toString() : "none";
+  tell("endpoint", nameOf(peer), nameOf(peer) + " is at " + now.toString() + " (" + named.host + "), before at " + from,
+       {{"tunnel", peer.tunnel},
+        {"peer", peer.key.toString()},
+        {"host", named.host},
+        {"from", from},
+        {"to", now.toString()}});
+}
+
+void Journal::stalled(const StallNews& news) {
+  tell("stalled", nameOf(news.peer), nameOf(news.peer) + ": " + describe(news),
+       {{"tunnel", news.peer.tunnel},
+        {"peer", news.peer.key.toString()},
+        {"wan", news.wan},
+        {"address", news.address.toString()}});
+}
+
+/// The same line for the log and for `monitor`.
+void Journal::tell(const char* kind, const std::string& subject, const std::string& line, Json details,
+                   LogLevel level) {
+  throttle_.offer(std::string{kind} + " " + subject, line, os::monotonicNow(),
+                  level == LogLevel::warn ? log::warn : log::info);
+  details["text"] = line;
+  publish(kind, std::move(details));
+}
+
+/// "state" and "reason" are the WAN's as a whole: it is up while it is in one family.
+void Journal::wan(const std::string& name, const WanVerdicts& before, const WanVerdicts& now) {
+  const Family family = now.at(Family::v4).usable || !now.at(Family::v6).usable ? Family::v4 : Family::v6;
+  Json details{{"name", name}, {"state", stateOf(now.at(family))}, {"reason", now.at(family).reason}};
+  bool blind = false;
+  for (const auto& [each, verdict] : now) {
+    details[keyOf(each)] = {{"state", stateOf(verdict)}, {"reason", verdict.reason}};
+    blind |= verdict.by == WanVerdict::By::blind && before.at(each).by != verdict.by;
+  }
+  tell("wan", name, "WAN " + name + describe(before, now), std::move(details), blind ? LogLevel::warn : LogLevel::info);
+}
+
+void Journal::fight(const Event& last, const DeviceName& names) {
+  const std::string line =
+      "somebody takes away what is ours again and again; it is put back more slowly from now on. The last: " +
+      describe(last, names) + culprit(last);
+  throttle_.offer("fight", line, os::monotonicNow(), log::warn);
+  publish("fight", line);
+}
+
+void Journal::looked(const std::string& untold, std::chrono::nanoseconds took) {
+  const auto micros = std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  if (!untold.empty())
+    log::info("looked at the kernel anew, found what it had not told: " + untold);
+  else if (log::enabled(LogLevel::debug))
+    log::debug("looked at the kernel anew in " + micros + " us, nothing that it had not told");
+}
+
+void Journal::fail(const std::string& line) {
+  if (!said_.insert(line).second) return;
+  throttle_.offer("error " + line, line, os::monotonicNow(), log::error);
+  publish("error", line);
+}
+
+void Journal::catchUp() { throttle_.catchUp(os::monotonicNow()); }
+
+void Journal::publish(const char* kind, Json what) {
+  if (!watchers_.watched || !watchers_.watched()) return;
+  watchers_.publish({{"time", os::wallClockMilliseconds()}, {kind, std::move(what)}});
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/status.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/plan.hpp"
+
+#include "daemon/status_wans.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+using Json = nlohmann::json;
+
+const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
+
+Json policyDocument(const Steering& steering, const PolicyView& policy, const Numbers& numbers) {
+  Json document{{"name", policy.name},
+                {"role", policy.server ? "server" : "client"},
+                {"mark", hex(numbers.mark(policy.target.slot).value)},
+                {"table", policy.target.table.value},
+                {"last_resort", policy.lastResort == LastResort::main ? "main" : "unreachable"},
+                {"wans", Json::array()}};
+  for (const MemberView& member : policy.members) document["wans"].push_back(steering.wans[member.wan].name);
+  for (const Family family : kFamilies) document[keyOf(family)] = inUse(steering, policy, family).wan;
+  return document;
+}
+
+const char* outcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::device:
+      return "ok";
+    case Outcome::loop:
+      return "loop";
+    case Outcome::dropped:
+      return "dropped";
+    case Outcome::unreachable:
+      return "unreachable";
+    case Outcome::noRoute:
+      return "no route";
+    case Outcome::local:
+      return "local";
+  }
+  return "";
+}
+
+/// The WAN that has the device: the name that the configuration knows it by.
+Json wanOf(const Steering& steering, const IfName& device) {
+  for (const Wan& wan : steering.wans)
+    if (!device.empty() && wan.device == device) return wan.name;
+  return nullptr;
+}
+
+Json walkDocument(const State& state, const World& world, const Steering& steering, const Tunnel& tunnel,
+                  const Endpoint& endpoint) {
+  const Walk walk = explain(state, world, outerPacket(state, tunnel, endpoint));
+  return {{"path", outcomeName(walk.outcome)},
+          {"device", walk.device},
+          {"wan", wanOf(steering, walk.device)},
+          {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)}};
+}
+
+/// `planned` is what is installed once everything is as it is to be, if that is not what is installed now.
+Json peerDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
+                  std::size_t index, std::int64_t now) {
+  const Tunnel& tunnel = *view.tunnel;
+  const Peer& peer = tunnel.peers[index];
+  Json document{{"public_key", peer.publicKey.toString()},
+                {"policy", steering.policies[view.policyOf(index)].name},
+                {"balanced", view.wanOf(index) && !picture.world.stalled.contains({tunnel.name, peer.publicKey})},
+                {"endpoint", nullptr},
+                {"host", nullptr},
+                {"stalled", nullptr},
+                {"left_alone", nullptr},
+                {"handshake_age",
+                 peer.lastHandshake == 0 ? Json(nullptr) : Json(std::max<std::int64_t>(0, now - peer.lastHandshake))},
+                {"received", peer.receivedBytes},
+                {"sent", peer.sentBytes}};
+  if (const auto named = picture.world.named.find({tunnel.name, peer.publicKey}); named != picture.world.named.end())
+    document["host"] = named->second.host;
+  if (const auto stalled = picture.world.stalled.find({tunnel.name, peer.publicKey});
+      stalled != picture.world.stalled.end())
+    document["stalled"] = {{"wan", stalled->second.wan.empty() ? Json(nullptr) : Json(stalled->second.wan)},
+                           {"why", stalled->second.why},
+                           {"since", stalled->second.since}};
+  if (const auto alone = view.leftAlone.find(index); alone != view.leftAlone.end())
+    document["left_alone"] = alone->second;
+  if (!peer.endpoint) return document;
+  document["endpoint"] = peer.endpoint->toString();
+  // What the kernel does, and where it is to do something else.
+  const Json walk = walkDocument(picture.observed, picture.world, steering, tunnel, *peer.endpoint);
+  document.update(walk);
+  document["planned"] = nullptr;
+  if (planned != nullptr)
+    if (Json other = walkDocument(*planned, picture.world, steering, tunnel, *peer.endpoint); other != walk)
+      document["planned"] = std::move(other);
+  return document;
+}
+
+Json tunnelDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
+                    std::int64_t now) {
+  const Tunnel& tunnel = *view.tunnel;
+  Json document{{"interface", tunnel.name},
+                {"backend", tunnel.backend == TunnelBackend::kernel ? "kernel" : "userspace"},
+                {"role", view.server ? "server" : "client"},
+                {"policy", steering.policies[view.policy].name},
+                {"fwmark", hex(tunnel.fwmark.value)},
+                {"fwmark_owner", view.fwmark == FwmarkUse::ours ? "wgsteer" : "user"},
+                {"listen_port", tunnel.listenPort},
+                {"peers", Json::array()}};
+  for (std::size_t i = 0; i < tunnel.peers.size(); ++i)
+    document["peers"].push_back(peerDocument(picture, planned, steering, view, i, now));
+  return document;
+}
+
+/// From hearing of something to the last change made for it, by what was heard. "buckets" is cumulative, as Prometheus
+/// counts, and names the upper bounds that anything lies below.
+Json appliedDocument(const EngineStatistics& statistics) {
+  const auto microseconds = [](Histogram::Duration duration) { return duration.count() / 1000; };
+  Json document = Json::object();
+  for (std::size_t kind = 0; kind < kTriggerNames.size(); ++kind) {
+    const Histogram& histogram = statistics.applied[kind];
+    if (histogram.count() == 0) continue;
+    Json buckets = Json::object();
+    std::uint32_t below = 0;
+    for (std::size_t i = 0; i < Histogram::kBoundsInMicroseconds.size(); ++i)
+      if (histogram.buckets()[i] > 0)
+        buckets[std::to_string(Histogram::kBoundsInMicroseconds[i])] = below += histogram.buckets()[i];
+    document[std::string{kTriggerNames[kind]}] = {{"count", histogram.count()},
+                                                  {"sum", microseconds(histogram.sum())},
+                                                  {"p50", microseconds(histogram.quantile(0.5))},
+                                                  {"p99", microseconds(histogram.quantile(0.99))},
+                                                  {"max", microseconds(histogram.longest())},
+                                                  {"buckets", std::move(buckets)}};
+  }
+  return document;
+}
+
+Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
+  if (!daemon) return nullptr;
+  const EngineStatistics& statistics = daemon->statistics;
+  Json lastReload;
+  if (const auto& last = daemon->lastReload)
+    lastReload = {{"time", last->at}, {"error", last->error ? Json(*last->error) : Json(nullptr)}};
+  return {{"pid", daemon->pid},
+          {"started", daemon->startedAt},
+          {"last_reload", std::move(lastReload)},
+          {"events", statistics.wakeUps},
+          {"plans", statistics.plans},
+          {"changes", statistics.changes},
+          {"failures", statistics.failures},
+          {"resyncs", statistics.resyncs},
+          {"failovers", statistics.failovers},
+          {"fights", statistics.fights},
+          {"applied_us", appliedDocument(statistics)}};
+}
+
+}  // namespace
+
+nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
+                              std::int64_t now) {
+  const Steering steering = steer(config, picture.world);
+  const Plan due = diff(desire(config, picture.world, steering), picture.observed);
+  std::optional<State> planned;
+  if (!due.changes.empty()) apply(planned.emplace(picture.observed), due);
+  Json document{{"version", kStatusVersion},
+                {"time", now},
+                {"daemon", daemonDocument(daemon)},
+                {"pending", lineCount(due.changes)},
+                {"wans", Json::array()},
+                {"policies", Json::array()},
+                {"tunnels", Json::array()},
+                {"tunnel_troubles", picture.world.tunnelTroubles},
+                {"problems", steering.problems},
+                {"notes", steering.notes}};
+  for (const Wan& wan : steering.wans)
+    document["wans"].push_back(wanDocument(wan, config.numbers, daemon ? &daemon->wans : nullptr));
+  for (const PolicyView& policy : steering.policies)
+    document["policies"].push_back(policyDocument(steering, policy, config.numbers));
+  for (const TunnelView& view : steering.tunnels)
+    document["tunnels"].push_back(tunnelDocument(picture, planned ? &*planned : nullptr, steering, view, now));
+  return document;
+}
+
+}  // namespace wgsteer

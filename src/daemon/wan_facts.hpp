@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a daemon knows of its WANs beyond what the kernel says: since when they are as they are, and what probes found.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/handshake_counts.hpp"
+#include "wgsteer/core/health.hpp"
+
+#include "daemon/wan_verdict.hpp"
+
+namespace wgsteer {
+
+struct ProbedTarget {
+  std::string address;
+  TargetAverage average;
+};
+
+/// Since when WANs are up or down, in seconds since the epoch. A WAN is up while it can be used in any family.
+class WanHistory {
+ public:
+  struct Times {
+    std::int64_t since = 0;
+    std::array<std::int64_t, kFamilies.size()> sinceInFamily{};
+  };
+  /// To be told of every change; of a WAN that is new, the first call counts as its transition.
+  void update(const Steering& steering, std::int64_t now);
+  const std::map<std::string, Times>& all() const { return times_; }
+
+ private:
+  struct State {
+    bool up = false;
+    std::array<bool, kFamilies.size()> upInFamily{};
+    bool operator==(const State&) const = default;
+  };
+  std::map<std::string, State> states_;
+  std::map<std::string, Times> times_;
+};
+
+/// All by the WAN's name.
+struct WanFacts {
+  std::map<std::string, WanHistory::Times> times;
+  std::map<std::string, WanVerdicts> verdicts;
+  std::map<std::string, std::vector<ProbedTarget>> targets;
+  HandshakesByWan handshakes;
+};
+
+}  // namespace wgsteer

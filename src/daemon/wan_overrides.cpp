@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/wan_overrides.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+
+#include "os/fd.hpp"
+#include "os/replace_file.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// Raised when an older daemon could not read what is written.
+constexpr int kFileVersion = 1;
+constexpr std::size_t kMaxFile = 64 << 10;
+
+std::unexpected<Error> failed(const std::string& what) {
+  return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
+}
+
+Result<std::string> readAll(const std::string& file) {
+  const os::Fd opened{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!opened && errno == ENOENT) return std::string{};
+  if (!opened) return failed(file);
+  std::string text;
+  std::array<char, 4096> part{};
+  while (text.size() <= kMaxFile) {
+    const ssize_t size = read(opened.get(), part.data(), part.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return failed(file);
+    if (size == 0) break;
+    text.append(part.data(), static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
+std::optional<WanOverrides::ByName> parse(const std::string& text) {
+  const Json document = Json::parse(text, nullptr, false);
+  if (!document.is_object() || document.value("version", Json{}) != kFileVersion) return std::nullopt;
+  const Json wans = document.value("wans", Json{});
+  if (!wans.is_object()) return std::nullopt;
+  WanOverrides::ByName all;
+  for (const auto& [name, wan] : wans.items()) {
+    if (!wan.is_object()) return std::nullopt;
+    const Json use = wan.value("use", Json{});
+    const Json reason = wan.value("reason", Json{});
+    if ((use != "up" && use != "down") || !reason.is_string()) return std::nullopt;
+    all.emplace(name, WanOverride{.up = use == "up", .reason = reason.get<std::string>()});
+  }
+  return all;
+}
+
+std::string textOf(const WanOverrides::ByName& all) {
+  Json wans = Json::object();
+  for (const auto& [name, wan] : all) wans[name] = {{"use", wan.up ? "up" : "down"}, {"reason", wan.reason}};
+  return Json{{"version", kFileVersion}, {"wans", std::move(wans)}}.dump(2, ' ', false,
+                                                                         Json::error_handler_t::replace) +
+         "\n";
+}
+
+}  // namespace
+
+std::string WanOverrides::defaultFile(const std::string& serviceFolder) {
+  // systemd.exec(5): several folders are separated by colons; the first is ours.
+  const char* given = std::getenv("STATE_DIRECTORY");
+  const std::string folder = given == nullptr ? "" : std::string{given, std::strcspn(given, ":")};
+  if (!folder.empty()) return folder + "/wans";
+  std::error_code ignored;
+  const bool isService = std::filesystem::is_directory(serviceFolder, ignored);
+  return (isService ? serviceFolder : "/var/run/wgsteer") + "/wans";
+}
+
+Status WanOverrides::load() {
+  all_.clear();
+  const auto text = readAll(file_);
+  if (!text) return std::unexpected(text.error());
+  if (text->empty()) return {};
+  auto parsed = parse(*text);
+  if (!parsed)
+    return fail(ErrorKind::malformed, file_ + ": not what `wgsteer wan` writes; no WAN is taken as set by hand");
+  all_ = std::move(*parsed);
+  return {};
+}
+
+Status WanOverrides::set(const std::string& wan, const std::optional<WanOverride>& decision,
+                         const std::function<void()>& act) {
+  if (decision)
+    all_[wan] = *decision;
+  else
+    all_.erase(wan);
+  act();
+  return save();
+}
+
+WansDown WanOverrides::down() const {
+  WansDown down;
+  for (const auto& [name, wan] : all_)
+    if (!wan.up) down.emplace(name, wan.toString());
+  return down;
+}
+
+Status WanOverrides::save() const {
+  const std::string folder = os::folderOf(file_);
+  if (all_.empty()) {
+    if (unlink(file_.c_str()) != 0) return errno == ENOENT ? Status{} : Status{failed(file_)};
+    return os::syncFolder(folder);
+  }
+  if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return failed(folder);
+  return os::replaceFile(file_, textOf(all_));
+}
+
+}  // namespace wgsteer

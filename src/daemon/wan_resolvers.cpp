@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/wan_resolvers.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "log/log.hpp"
+#include "os/timer.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// A thousand names that fail at once do not read the files a thousand times.
+constexpr std::chrono::seconds kRenewAfter{1};
+
+std::uint32_t bestMetric(const Wan& wan) { return std::min(wan.metric.at(Family::v4), wan.metric.at(Family::v6)); }
+
+std::vector<std::string> serversOf(const Config& config, const Wan& wan, const foreign::LinkServerFiles& files) {
+  const auto configured = std::ranges::find(config.wans, wan.name, &WanConfig::name);
+  if (configured != config.wans.end() && !configured->dns.empty()) return configured->dns;
+  std::vector<std::string> servers;
+  for (const Address& server : foreign::serversOf(files, wan.device, wan.link->index))
+    servers.push_back(server.toString());
+  return servers;
+}
+
+}  // namespace
+
+std::vector<WanServers> serversOfWans(const Config& config, const Steering& steering,
+                                      const foreign::LinkServerFiles& files) {
+  std::vector<const Wan*> usable;
+  for (const Wan& wan : steering.wans)
+    if (wan.eligible(Family::v4) || wan.eligible(Family::v6)) usable.push_back(&wan);
+  std::ranges::stable_sort(usable, {}, [](const Wan* wan) { return bestMetric(*wan); });
+  std::vector<WanServers> ways;
+  for (const Wan* wan : usable) {
+    auto servers = serversOf(config, *wan, files);
+    // Those of a family that is dead would only be waited for.
+    std::erase_if(servers, [&](const std::string& text) {
+      const auto server = Address::parse(text);
+      return server && !wan->eligible(server->family());
+    });
+    if (!servers.empty())
+      ways.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});
+  }
+  return ways;
+}
+
+Mark queryMark(const Config& config, const Steering& steering) {
+  if (steering.tunnels.empty()) return {};
+  const PolicyView& policy = steering.policies[steering.tunnels.front().policy];
+  return Mark{config.numbers.mark(policy.target.slot).value};
+}
+
+bool isOwn(const World& world, const Address& address) {
+  return std::ranges::find(world.addresses, address, &InterfaceAddress::address) != world.addresses.end();
+}
+
+WanResolvers::~WanResolvers() {
+  for (const auto* lines : {&lines_, &retired_})
+    for (const auto& line : *lines) loop_.unwatch(line->resolver.descriptor());
+}
+
+void WanResolvers::resolve(const std::string& name, dns::ResolveError first, dns::Resolver::Callback callback) {
+  renew();
+  auto question = std::make_shared<Question>(Question{name, std::move(first), std::move(callback), {}});
+  for (const auto& line : lines_) {
+    ++line->users;
+    question->lines.push_back(line.get());
+  }
+  askNext(question);
+}
+
+void WanResolvers::askNext(const std::shared_ptr<Question>& question) {
+  if (question->at == question->lines.size()) return finish(*question, std::unexpected(question->failure));
+  Line& line = *question->lines[question->at++];
+  line.resolver.resolve(question->name, dns::Families::both, [this, question, &line](const dns::ResolveResult& result) {
+    if (!mayKnowBetter(result)) return finish(*question, result);
+    question->failure.what += "; by WAN " + line.way.wan + ": " + result.error().what;
+    askNext(question);
+  });
+}
+
+void WanResolvers::finish(const Question& question, const dns::ResolveResult& result) {
+  for (Line* line : question.lines) --line->users;
+  question.callback(result);
+}
+
+void WanResolvers::renew() {
+  const Instant now = os::monotonicNow();
+  if (renewed_ && now - *renewed_ < kRenewAfter) return;
+  renewed_ = now;
+  std::erase_if(retired_, [this](const auto& line) {
+    if (line->users > 0) return false;
+    loop_.unwatch(line->resolver.descriptor());
+    return true;
+  });
+  std::vector<std::unique_ptr<Line>> before;
+  before.swap(lines_);
+  for (const WanServers& way : surroundings_.servers()) {
+    const auto same = std::ranges::find_if(before, [&](const auto& line) { return line && line->way == way; });
+    if (same == before.end())
+      open(way, lines_);
+    else
+      lines_.push_back(std::move(*same));
+  }
+  for (auto& line : before)
+    if (line) retired_.push_back(std::move(line));
+}
+
+void WanResolvers::open(const WanServers& way, std::vector<std::unique_ptr<Line>>& to) {
+  auto opened = openLine(way);
+  if (opened) {
+    said_.erase(way.wan);
+    return to.push_back(std::move(*opened));
+  }
+  const std::string line = "name servers of WAN " + way.wan + ": " + opened.error().toString();
+  if (std::exchange(said_[way.wan], line) != line) log::warn(line);
+}
+
+Result<std::unique_ptr<WanResolvers::Line>> WanResolvers::openLine(const WanServers& way) {
+  auto opened = dns::Resolver::create({.servers = way.servers,
+                                       .mark = way.mark,
+                                       .device = way.device,
+                                       .isOwn = surroundings_.isOwn,
+                                       .timeout = surroundings_.timeout});
+  if (!opened) return std::unexpected(opened.error());
+  auto line = std::make_unique<Line>(Line{way, std::move(*opened)});
+  auto watched = loop_.watch(line->resolver.descriptor(), [resolver = &line->resolver] { resolver->process(); });
+  if (!watched) return std::unexpected(watched.error());
+  return line;
+}
+
+}  // namespace wgsteer

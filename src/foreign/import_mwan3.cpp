@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "foreign/import_mwan3.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <set>
+
+#include "wgsteer/core/numbers.hpp"
+
+#include "config/text.hpp"
+#include "config/validate.hpp"
+#include "config/values.hpp"
+#include "foreign/import_policies.hpp"
+#include "foreign/import_wans.hpp"
+#include "foreign/mwan3_rules.hpp"
+
+namespace wgsteer::foreign {
+
+namespace {
+
+config::Option single(std::string name, std::string text) {
+  return {
+      .name = std::move(name), .values = {{config::ValueType::untyped, std::move(text), 0}}, .list = false, .line = 0};
+}
+
+/// A peer or tunnel and the policy of the first rule that is about it.
+struct Pin {
+  std::string policy;
+  unsigned line = 0;
+};
+
+class Importer {
+ public:
+  Importer(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems notes)
+      : mwan3_(mwan3), network_(network) {
+    import_.notes = std::move(notes);
+    wans_ = importWans(mwan3, network, by, import_.notes);
+  }
+
+  Import run() {
+    for (const Mwan3Rule& rule : mwan3_.rules) {
+      judge(rule, mwan3_, network_, import_.notes);
+      pin(rule);
+    }
+    for (const NetifdInterface& tunnel : network_.interfaces)
+      if (tunnel.isTunnel()) tunnelSections(tunnel);
+    lookAtNetwork();
+    widenMask();
+    std::ranges::move(wans_.sections, std::back_inserter(import_.sections));
+    std::ranges::move(policies_, std::back_inserter(import_.sections));
+    std::ranges::move(tunnels_, std::back_inserter(import_.sections));
+    std::ranges::move(peers_, std::back_inserter(import_.sections));
+    return std::move(import_);
+  }
+
+ private:
+  void note(const Mwan3Rule& rule, const std::string& what) {
+    import_.notes.add(rule.line, {}, called(rule) + ": " + what);
+  }
+
+  void pin(const Mwan3Rule& rule);
+  void pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin);
+  /// Our policy for one of mwan3's; empty if it has to be the default one.
+  std::string policyFor(const Mwan3Rule& rule);
+  bool definePolicy(const Mwan3Policy& policy);
+  void tunnelSections(const NetifdInterface& tunnel);
+  void peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin);
+  void lookAtNetwork();
+  void widenMask();
+
+  const Mwan3& mwan3_;
+  const Network& network_;
+  Import import_;
+  ImportedWans wans_;
+  std::map<const NetifdPeer*, Pin> peerPins_;
+  std::map<const NetifdInterface*, Pin> tunnelPins_;
+  std::map<std::string, bool> defined_;  ///< policies, and whether they could be taken over
+  config::Sections policies_;
+  config::Sections tunnels_;
+  config::Sections peers_;
+  std::set<std::pair<std::string, PublicKey>> peersTold_;  ///< by the name of their tunnel
+};
+
+bool hasHalves(const NetifdInterface& tunnel) {
+  return std::ranges::any_of(tunnel.peers, [](const NetifdPeer& peer) {
+    return peer.routeAllowedIps && std::ranges::any_of(peer.allowedIps, [](const std::string& prefix) {
+             return prefix == "0.0.0.0/1" || prefix == "128.0.0.0/1" || prefix == "::/1" || prefix == "8000::/1";
+           });
+  });
+}
+
+void Importer::pin(const Mwan3Rule& rule) {
+  const bool others = namesSource(rule);
+  bool about = false;
+  for (const NetifdInterface& tunnel : network_.interfaces) {
+    if (!tunnel.isTunnel() || tunnel.disabled) continue;
+    bool matches = false;
+    for (const NetifdPeer& peer : tunnel.peers) {
+      if (peer.disabled || !isForEndpoint(rule, peer)) continue;
+      matches = true;
+      if (!others) pinTo(rule, tunnel, peerPins_[&peer]);
+    }
+    if (!matches && isForAnswers(rule, tunnel)) {
+      matches = true;
+      if (!others) pinTo(rule, tunnel, tunnelPins_[&tunnel]);
+    }
+    if (matches && !others && hasHalves(tunnel))
+      note(rule, "mwan3 never comes to this rule: " + tunnel.name +
+                     "'s routes 0.0.0.0/1 and 128.0.0.0/1 count as connected networks, and these come first");
+    about = about || matches;
+  }
+  if (about && others)
+    return note(rule, "names where packets come from, so it is not about the tunnel's own; not taken over");
+  if (about) ++import_.pinned;
+}
+
+void Importer::pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin) {
+  if (pin.line != 0)
+    return note(rule, "an earlier rule, in line " + std::to_string(pin.line) + ", already decides for " + tunnel.name);
+  pin = {.policy = policyFor(rule), .line = rule.line};
+}
+
+std::string Importer::policyFor(const Mwan3Rule& rule) {
+  if (rule.policy == "default") {
+    note(rule, "policy default is the main table, where the loop comes from; here all WANs are used, by their metrics");
+    return {};
+  }
+  if (rule.policy == "unreachable" || rule.policy == "blackhole") {
+    note(rule, "policy " + rule.policy + " would forbid WireGuard to send; not taken over");
+    return {};
+  }
+  const Mwan3Policy* policy = mwan3_.policy(rule.policy);
+  if (policy == nullptr) return {};
+  const auto [known, fresh] = defined_.emplace(policy->name, false);
+  if (fresh) known->second = definePolicy(*policy);
+  return known->second ? policy->name : std::string{};
+}
+
+bool Importer::definePolicy(const Mwan3Policy& policy) {
+  const auto members = importMembers(policy, mwan3_, wans_.names, import_.notes);
+  if (members.empty()) {
+    import_.notes.add(
+        policy.line, "use_member",
+        "policy " + config::quoted(policy.name) + " has no member that is a WAN; here all WANs are used instead");
+    return false;
+  }
+  config::Section section{.type = "policy", .name = policy.name, .line = 0, .options = {}};
+  config::Option list{.name = "use_wan", .values = {}, .list = true, .line = 0};
+  for (const std::string& member : members) list.values.push_back({config::ValueType::untyped, member, 0});
+  section.options.push_back(std::move(list));
+  if (policy.lastResort == "default") section.options.push_back(single("last_resort", "main"));
+  policies_.push_back(std::move(section));
+  return true;
+}
+
+void Importer::tunnelSections(const NetifdInterface& tunnel) {
+  if (!config::parseIfName({config::ValueType::text, tunnel.name, 0})) return;
+  const auto pinOf = [&](const NetifdPeer& peer) -> const Pin* {
+    const auto found = peerPins_.find(&peer);
+    return found == peerPins_.end() ? nullptr : &found->second;
+  };
+  const Pin* whole = nullptr;
+  if (const auto own = tunnelPins_.find(&tunnel); own != tunnelPins_.end()) whole = &own->second;
+  // One policy for all peers is the tunnel's: its fwmark does it then, and nothing has to be done per peer.
+  const bool same =
+      whole == nullptr && !tunnel.peers.empty() && std::ranges::all_of(tunnel.peers, [&](const auto& peer) {
+        const Pin* first = pinOf(tunnel.peers.front());
+        const Pin* pin = pinOf(peer);
+        return first != nullptr && pin != nullptr && pin->policy == first->policy;
+      });
+  if (same) whole = pinOf(tunnel.peers.front());
+  if (whole != nullptr && !whole->policy.empty())
+    tunnels_.push_back({.type = "tunnel",
+                        .name = {},
+                        .line = 0,
+                        .options = {single("interface", tunnel.name), single("use_policy", whole->policy)}});
+  if (same) return;
+  for (const NetifdPeer& peer : tunnel.peers)
+    if (const Pin* pin = pinOf(peer); pin != nullptr && !pin->policy.empty()) peerSection(tunnel, peer, *pin);
+}
+
+void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin) {
+  const auto key = config::parsePublicKey({config::ValueType::text, peer.publicKey, 0});
+  if (!key) {
+    import_.networkNotes.add(peer.line, "public_key", "is none, so this peer of " + tunnel.name + " cannot be told");
+    return;
+  }
+  if (!peersTold_.insert({tunnel.name, *key}).second) {
+    import_.networkNotes.add(peer.line, "public_key",
+                             "this peer of " + tunnel.name + " is there twice; the first counts");
+    return;
+  }
+  peers_.push_back({.type = "peer",
+                    .name = {},
+                    .line = 0,
+                    .options = {single("tunnel", tunnel.name), single("public_key", peer.publicKey),
+                                single("use_policy", pin.policy)}});
+}
+
+void Importer::lookAtNetwork() {
+  // 60 with the mask 0x3f00; as many as the mask has values, without three of its own.
+  const unsigned bits = static_cast<unsigned>(std::popcount(mwan3_.mask));
+  const std::int64_t lastTable = (std::int64_t{1} << std::min(bits, 8U)) - 4;
+  for (const NetifdInterface& interface : network_.interfaces) {
+    for (const auto& [option, text] :
+         {std::pair{"ip4table", interface.ip4table}, std::pair{"ip6table", interface.ip6table}})
+      if (const auto table = config::parseInteger({config::ValueType::untyped, text, 0}, 1, lastTable); table)
+        import_.networkNotes.add(interface.line, option,
+                                 "table " + text + " of " + interface.name + " is one of mwan3's (1.." +
+                                     std::to_string(lastTable) + "): it flushes it");
+    if (!interface.isTunnel() || interface.disabled) continue;
+    if (!interface.noHostRoute && std::ranges::any_of(interface.peers, [](const NetifdPeer& peer) {
+          return !peer.endpointHost.empty() && !peer.disabled;
+        }))
+      import_.networkNotes.add(interface.line, "nohostroute",
+                               "missing at " + interface.name +
+                                   ": netifd pins its endpoints to one WAN for good and takes the tunnel down with it; "
+                                   "set option nohostroute '1'");
+    if (!interface.fwmark.empty() && interface.fwmark != "0")
+      import_.networkNotes.add(interface.line, "fwmark", interface.name + " has one of its own, which stays");
+  }
+}
+
+/// A mark for each WAN, each policy and the default one: the usual mask has 15.
+void Importer::widenMask() {
+  if (wans_.sections.size() + policies_.size() + 1 <= Numbers{}.slotCount()) return;
+  import_.sections.push_back(
+      {.type = "globals", .name = "globals", .line = 0, .options = {single("mark_mask", "0xff000000")}});
+  import_.notes.add(0, "mark_mask", "widened to 0xff000000, since there are many WANs and policies");
+}
+
+}  // namespace
+
+Import importMwan3(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems notes) {
+  return Importer{mwan3, network, by, std::move(notes)}.run();
+}
+
+std::vector<WanConfig> wansOf(std::string_view mwan3File, const Network& network) {
+  config::Problems ignored;
+  const Mwan3 mwan3 = readMwan3(mwan3File, ignored);
+  const config::Sections sections = importWans(mwan3, network, WanBy::interface, ignored).sections;
+  std::vector<WanConfig> wans = config::validate(sections, ignored).wans;
+  // It asks already, and everything else on this router goes by what it finds.
+  for (WanConfig& wan : wans) {
+    wan.trackMethod = TrackMethod::mwan3;
+    wan.trackIp.clear();
+  }
+  findIpv6Interfaces(wans, mwan3File, network);
+  return wans;
+}
+
+void findIpv6Interfaces(std::vector<WanConfig>& wans, std::string_view mwan3File, const Network& network) {
+  config::Problems ignored;
+  const Mwan3 mwan3 = readMwan3(mwan3File, ignored);
+  const auto names = importWans(mwan3, network, WanBy::interface, ignored).names;
+  for (WanConfig& wan : wans) {
+    if (wan.trackMethod != TrackMethod::mwan3) continue;
+    const std::string& own = wan.interface.empty() ? wan.name : wan.interface;
+    for (const Mwan3Interface& interface : mwan3.interfaces) {
+      const auto joined = names.find(interface.name);
+      const bool sameLink = joined != names.end() && joined->second == own && interface.name != own;
+      if (sameLink && interface.ipv6 && wan.ipv6Interface.empty()) wan.ipv6Interface = interface.name;
+    }
+  }
+}
+
+}  // namespace wgsteer::foreign

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "foreign/import_wans.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "config/schema.hpp"
+#include "config/text.hpp"
+#include "config/values.hpp"
+
+namespace wgsteer::foreign {
+
+namespace {
+
+config::Option single(std::string name, std::string text, unsigned line) {
+  return {.name = std::move(name),
+          .values = {{config::ValueType::untyped, std::move(text), line}},
+          .list = false,
+          .line = line};
+}
+
+/// Where mwan3 prefers it: the lowest metric that any member gives it.
+std::int64_t rankOf(const Mwan3& mwan3, const Mwan3Interface& interface) {
+  std::int64_t best = std::numeric_limits<std::int64_t>::max();
+  for (const Mwan3Member& member : mwan3.members)
+    if (member.interface == interface.name && member.metric) best = std::min(best, *member.metric);
+  return best;
+}
+
+bool isSibling(const std::string& name, const std::string& other) {
+  return std::ranges::any_of(kIpv6Suffixes,
+                             [&](std::string_view suffix) { return name == other + std::string{suffix}; });
+}
+
+class WanImporter {
+ public:
+  WanImporter(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems& notes)
+      : mwan3_(mwan3), network_(network), by_(by), notes_(notes), devices_(devicesOf(network)) {}
+
+  ImportedWans run() {
+    std::vector<const Mwan3Interface*> usable;
+    for (const Mwan3Interface& interface : mwan3_.interfaces)
+      if (mayBeWan(interface)) usable.push_back(&interface);
+    // IPv4 first: an IPv6 interface of the same device joins it.
+    std::ranges::stable_sort(usable, {}, [this](const auto* each) { return isIPv6(*each); });
+    for (const Mwan3Interface* interface : usable) place(*interface);
+    std::ranges::stable_sort(lines_, {}, [this](const Line& line) { return rankOf(mwan3_, *line.leader); });
+    for (const Line& line : lines_) wans_.sections.push_back(wanOf(*line.leader));
+    return std::move(wans_);
+  }
+
+ private:
+  /// What becomes one WAN.
+  struct Line {
+    const Mwan3Interface* leader = nullptr;
+    bool hasIPv6 = false;
+  };
+
+  void place(const Mwan3Interface& interface) {
+    const bool ipv6 = isIPv6(interface);
+    const auto line =
+        std::ranges::find_if(lines_, [&](const Line& each) { return sameDevice(interface, *each.leader); });
+    if (line == lines_.end()) {
+      wans_.names.emplace(interface.name, interface.name);
+      lines_.push_back({&interface, ipv6});
+      return;
+    }
+    // Two gateways behind one device: what tells them apart is no option of ours.
+    if (!ipv6 || line->hasIPv6)
+      return notes_.add(interface.line, {},
+                        "interface " + config::quoted(interface.name) + " cannot be told from " +
+                            config::quoted(line->leader->name) +
+                            ", which is on the same device: not taken over, neither as a WAN nor with its tracking");
+    line->hasIPv6 = true;
+    wans_.names.emplace(interface.name, line->leader->name);
+  }
+
+  /// What mwan3 is told, or what netifd makes of it: there is nothing but IPv6 behind DHCPv6.
+  bool isIPv6(const Mwan3Interface& interface) const {
+    const NetifdInterface* known = network_.find(interface.name);
+    return interface.ipv6 || (known != nullptr && known->proto == "dhcpv6");
+  }
+
+  bool mayBeWan(const Mwan3Interface& interface) {
+    if (!interface.enabled) return false;
+    if (!config::parseName({config::ValueType::text, interface.name, 0})) {
+      notes_.add(interface.line, {}, "interface without a usable name, not taken over");
+      return false;
+    }
+    const NetifdInterface* known = network_.find(interface.name);
+    if (known != nullptr && known->isTunnel()) {
+      notes_.add(
+          interface.line, {},
+          "interface " + config::quoted(interface.name) + " is WireGuard: a tunnel is never a WAN, not taken over");
+      return false;
+    }
+    return true;
+  }
+
+  std::string deviceOf(const Mwan3Interface& interface) const {
+    const auto known = devices_.find(interface.name);
+    return known == devices_.end() ? std::string{} : known->second;
+  }
+
+  bool sameDevice(const Mwan3Interface& interface, const Mwan3Interface& other) const {
+    if (isIPv6(interface) && isSibling(interface.name, other.name)) return true;
+    const std::string device = deviceOf(interface);
+    return !device.empty() && device == deviceOf(other);
+  }
+
+  config::Section wanOf(const Mwan3Interface& interface) {
+    config::Section wan{.type = "wan", .name = interface.name, .line = 0, .options = {}};
+    const std::string device = deviceOf(interface);
+    if (by_ == WanBy::device && !device.empty())
+      wan.options.push_back(single("device", device, 0));
+    else
+      wan.options.push_back(single("interface", interface.name, 0));
+    tracking(interface, wan);
+    return wan;
+  }
+
+  void tracking(const Mwan3Interface& leader, config::Section& wan) {
+    config::Option addresses{.name = "track_ip", .values = {}, .list = true, .line = 0};
+    for (const Mwan3Interface& interface : mwan3_.interfaces) {
+      const auto wanName = wans_.names.find(interface.name);
+      if (wanName == wans_.names.end() || wanName->second != leader.name) continue;
+      for (const config::Option& option : interface.options)
+        if (option.name == "track_ip") addAddresses(option, addresses);
+    }
+    if (addresses.values.empty()) return;
+    const auto count = addresses.values.size();
+    wan.options.push_back(std::move(addresses));
+    for (const config::Option& option : leader.options) addOption(option, count, wan);
+  }
+
+  void addAddresses(const config::Option& option, config::Option& to) {
+    for (const config::Value& value : option.values)
+      if (config::parseTrackIp(value))
+        to.values.push_back({config::ValueType::untyped, value.text, value.line});
+      else
+        notes_.add(value.line, "track_ip", config::quoted(value.text) + " is not an address, not taken over");
+  }
+
+  void addOption(const config::Option& option, std::size_t addresses, config::Section& wan) {
+    if (option.name == "track_method") return addMethod(option, wan);
+    // What of mwan3's options is ours as well, and has the same meaning.
+    constexpr std::array<std::string_view, 16> kShared{"reliability",
+                                                       "count",
+                                                       "timeout",
+                                                       "interval",
+                                                       "down",
+                                                       "up",
+                                                       "size",
+                                                       "max_ttl",
+                                                       "failure_interval",
+                                                       "recovery_interval",
+                                                       "keep_failure_interval",
+                                                       "check_quality",
+                                                       "failure_latency",
+                                                       "recovery_latency",
+                                                       "failure_loss",
+                                                       "recovery_loss"};
+    const config::OptionSchema* schema = config::findSection("wan")->find(option.name);
+    if (schema == nullptr || std::ranges::find(kShared, option.name) == kShared.end()) return;
+    config::Problems wrong;
+    config::checkOption(*schema, option, wrong);
+    if (!wrong.empty()) return notes_.add(option.line, option.name, "has a value that is not taken over");
+    if (option.name == "reliability") {
+      const auto wanted = config::parseInteger(option.values.front(), 1, 100);
+      if (wanted && *wanted > static_cast<std::int64_t>(addresses))
+        return notes_.add(option.line, option.name,
+                          "is more than there are addresses to answer: mwan3 never finds the interface online");
+    }
+    wan.options.push_back(option);
+  }
+
+  void addMethod(const config::Option& option, config::Section& wan) {
+    const std::string method = option.list ? std::string{} : option.values.front().text;
+    if (method == "ping") return;
+    if (method == "nslookup")
+      wan.options.push_back(single("track_method", "dns", option.line));
+    else
+      notes_.add(option.line, "track_method", config::quoted(method) + " is not known here, icmp is used");
+  }
+
+  const Mwan3& mwan3_;
+  const Network& network_;
+  WanBy by_;
+  config::Problems& notes_;
+  Interfaces devices_;
+  std::vector<Line> lines_;
+  ImportedWans wans_;
+};
+
+}  // namespace
+
+ImportedWans importWans(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems& notes) {
+  return WanImporter{mwan3, network, by, notes}.run();
+}
+
+}  // namespace wgsteer::foreign

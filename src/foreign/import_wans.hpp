@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The part of an import that makes WANs of mwan3's interfaces.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "foreign/import_mwan3.hpp"
+
+namespace wgsteer::foreign {
+
+struct ImportedWans {
+  config::Sections sections;                 ///< in the order of preference
+  std::map<std::string, std::string> names;  ///< of mwan3's interface: of the WAN. wan and wan6 are one.
+};
+
+ImportedWans importWans(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems& notes);
+
+}  // namespace wgsteer::foreign

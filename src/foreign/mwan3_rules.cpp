@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "foreign/mwan3_rules.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "config/text.hpp"
+#include "foreign/iptables_text.hpp"
+#include "foreign/mwan3_families.hpp"
+
+namespace wgsteer::foreign {
+
+namespace {
+
+constexpr const char* kNever = ": mwan3 never installed this rule";
+
+std::optional<std::uint16_t> portOf(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+bool isUdp(const Mwan3Rule& rule) {
+  const auto protocol = iptablesProtocol(rule.proto);
+  return protocol == 0 || protocol == 17;
+}
+
+bool hasBlank(std::string_view text) { return trimmed(text).find_first_of(" \t\n") != std::string_view::npos; }
+
+class Judge {
+ public:
+  Judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes)
+      : rule_(rule), mwan3_(mwan3), network_(network), notes_(notes), families_(familiesOf(rule)) {}
+
+  void run() {
+    // What mwan3 itself leaves out, iptables never gets to see.
+    const bool leftOut = name() | policyMissing() | sourceMissing() | familyMissing();
+    if (leftOut) return;
+    policy();
+    protocol();
+    addresses("src_ip", rule_.srcIp);
+    addresses("dest_ip", rule_.destIp);
+    ports("src_port", rule_.srcPort);
+    ports("dest_port", rule_.destPort);
+    others();
+  }
+
+ private:
+  void note(std::string_view option, const std::string& what) {
+    notes_.add(rule_.line, std::string{option}, called(rule_) + ": " + what);
+  }
+  void losesAll(std::string_view option, const std::string& why, const std::vector<Family>& families) {
+    std::string names;
+    for (const Family family : families)
+      names += (names.empty() ? "" : " and ") + std::string{family == Family::v4 ? "IPv4" : "IPv6"};
+    note(option, why + ": iptables refuses it, and mwan3 installs no rule of the family at all (" + names + ")");
+  }
+  void losesAll(std::string_view option, const std::string& why) { losesAll(option, why, families_); }
+
+  bool name() {
+    if (rule_.name.size() <= kMaxMwan3Name) return false;
+    note("", "mwan3 never installed this rule: its name has " + std::to_string(rule_.name.size()) +
+                 " characters, at most " + std::to_string(kMaxMwan3Name));
+    return true;
+  }
+
+  bool policyMissing() {
+    if (rule_.policy.empty()) note("use_policy", "mwan3 never installed this rule: it has no use_policy");
+    return rule_.policy.empty();
+  }
+
+  bool sourceMissing();
+  bool familyMissing();
+
+  void policy() {
+    const bool keyword = rule_.policy == "default" || rule_.policy == "unreachable" || rule_.policy == "blackhole";
+    if (rule_.policy.size() > kMaxMwan3Name)
+      losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " has more than " +
+                                 std::to_string(kMaxMwan3Name) + " characters");
+    else if (hasBlank(rule_.policy))
+      losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " has blanks in it");
+    else if (!keyword && mwan3_.policy(rule_.policy) == nullptr)
+      note("use_policy",
+           "policy " + config::quoted(rule_.policy) + " is not defined: in mwan3 the rule matches and does nothing");
+  }
+
+  void protocol() {
+    if (hasBlank(rule_.proto)) return losesAll("proto", "names two protocols");
+    if (!iptablesProtocol(rule_.proto)) return losesAll("proto", config::quoted(rule_.proto) + " is no protocol");
+    if (!hasPorts(rule_) && !(rule_.srcPort.empty() && rule_.destPort.empty()))
+      note("proto", config::quoted(rule_.proto) +
+                        " is not udp or tcp in lower case: mwan3 leaves the ports out, the rule is for all");
+  }
+
+  void addresses(std::string_view option, const std::string& text);
+  void ports(std::string_view option, const std::string& text);
+
+  void others() {
+    if (rule_.family != "any" && rule_.family != "ipv4" && rule_.family != "ipv6")
+      note("family", config::quoted(rule_.family) + " is neither ipv4 nor ipv6: the rule is for both");
+    if (rule_.disabled) note("enabled", "mwan3 does not read this option, the rule is in force");
+    if (rule_.sticky != "0" && rule_.sticky != "1")
+      note("sticky", config::quoted(rule_.sticky) + " is not 1: the rule is not sticky");
+    if (!rule_.ipset.empty())
+      note("ipset", "unless the set " + config::quoted(rule_.ipset) +
+                        " exists when mwan3 starts, no rule of the family is installed");
+  }
+
+  /// mwan3 drops the ports of other protocols before iptables sees them.
+  static bool hasPorts(const Mwan3Rule& rule) { return rule.proto == "udp" || rule.proto == "tcp"; }
+
+  const Mwan3Rule& rule_;
+  const Mwan3& mwan3_;
+  const Network& network_;
+  config::Problems& notes_;
+  std::vector<Family> families_;  ///< in which mwan3 hands it to iptables
+};
+
+bool Judge::sourceMissing() {
+  if (rule_.srcIface.empty() || network_.interfaces.empty()) return false;
+  // netifd makes wan_4 and wan_6 of a wan.
+  std::string_view name = rule_.srcIface;
+  if (network_.find(name) == nullptr && (name.ends_with("_4") || name.ends_with("_6"))) name.remove_suffix(2);
+  const NetifdInterface* interface = network_.find(name);
+  if (interface != nullptr && !interface->disabled) return false;
+  note("src_iface", config::quoted(rule_.srcIface) + " is no interface of the network configuration" + kNever);
+  return true;
+}
+
+bool Judge::familyMissing() {
+  if (!families_.empty()) return false;
+  bool said = false;
+  for (const auto& [option, text] : {std::pair{"src_ip", &rule_.srcIp}, std::pair{"dest_ip", &rule_.destIp}}) {
+    const bool v4 = hasIPv4(*text);
+    const bool v6 = hasIPv6(*text);
+    const bool list = text->find(',') != std::string::npos;
+    if (v4 && v6 && !list)
+      note(option, config::quoted(*text) + " is IPv4 in the notation of IPv6, which mwan3 takes for neither" + kNever);
+    else if (v4 && v6)
+      note(option, "has addresses of both families: mwan3 installs it in neither");
+    else if ((rule_.family == "ipv6" && v4) || (rule_.family == "ipv4" && v6))
+      note(option, "is not of the rule's family " + rule_.family + kNever);
+    else
+      continue;
+    said = true;
+  }
+  if (!said) note("src_ip", std::string{"is not of the family of dest_ip"} + kNever);
+  return true;
+}
+
+void Judge::addresses(std::string_view option, const std::string& text) {
+  if (trimmed(text).empty()) return;
+  if (hasBlank(text)) return losesAll(option, "has blanks between addresses, iptables wants commas");
+  std::string why;
+  std::vector<Family> lost;
+  std::vector<std::string> names;
+  for (const Family family : families_) {
+    AddressList list = iptablesAddresses(trimmed(text), family);
+    if (!list.wrong.empty()) {
+      if (why.empty()) why = list.wrong;
+      lost.push_back(family);
+    } else {
+      names = std::move(list.names);
+    }
+  }
+  if (!lost.empty()) losesAll(option, why, lost);
+  for (const std::string& name : names)
+    note(option, config::quoted(name) +
+                     " is no address: a name is resolved once, while the rules are loaded; where it has no address of "
+                     "a family, or nobody answers, mwan3 installs no rule of the family at all");
+}
+
+void Judge::ports(std::string_view option, const std::string& text) {
+  if (trimmed(text).empty() || !hasPorts(rule_)) return;
+  if (hasBlank(text)) return losesAll(option, "has blanks between ports, iptables wants commas");
+  const PortList list = iptablesPorts(trimmed(text));
+  if (!list.wrong.empty()) return losesAll(option, list.wrong);
+  for (const std::string& name : list.names)
+    note(option, config::quoted(name) + " is no port but a name: unless the router's /etc/services has it for " +
+                     rule_.proto + ", iptables refuses it, and mwan3 installs no rule of the family at all");
+}
+
+/// Long enough to be about one host or its like: nobody's rule for the rest of the world.
+bool isNarrow(const AddressMatch& match) { return match.bits() >= (match.address.family() == Family::v4 ? 16 : 32); }
+
+/// What a rule's dest_ip says of an endpoint.
+struct Reach {
+  bool named = false;     ///< this one, narrowly
+  bool narrow = false;    ///< some narrow one, perhaps another
+  bool anywhere = false;  ///< half the world or all of it, this one included
+};
+
+Reach reachOf(const Mwan3Rule& rule, const std::string& host) {
+  const auto address = Address::parse(host);
+  Reach reach{.named = false, .narrow = false, .anywhere = rule.destIp.empty()};
+  for (const Family family : kFamilies) {
+    if (address && address->family() != family) continue;
+    // "::/0" would be everything to iptables as well, if mwan3 handed it over.
+    const bool v4 = hasIPv4(rule.destIp);
+    const bool v6 = hasIPv6(rule.destIp);
+    if (v4 != v6 && v4 != (family == Family::v4)) continue;
+    const AddressList list = iptablesAddresses(trimmed(rule.destIp), family);
+    for (const AddressMatch& match : list.matches) {
+      const bool contains = address ? match.contains(*address) : match.bits() == 0;
+      reach.named |= contains && isNarrow(match);
+      reach.narrow |= isNarrow(match);
+      reach.anywhere |= contains && !isNarrow(match);
+    }
+    for (const std::string& name : list.names) reach.named |= sameIgnoringCase(name, host);
+  }
+  return reach;
+}
+
+bool isOfOtherFamily(const Mwan3Rule& rule, const std::string& host) {
+  const auto address = Address::parse(host);
+  return address && rule.family == (address->family() == Family::v4 ? "ipv6" : "ipv4");
+}
+
+}  // namespace
+
+void judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes) {
+  Judge{rule, mwan3, network, notes}.run();
+}
+
+std::string called(const Mwan3Rule& rule) { return rule.name.empty() ? "rule" : "rule " + config::quoted(rule.name); }
+
+bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer) {
+  if (peer.endpointHost.empty() || !isUdp(rule) || isOfOtherFamily(rule, peer.endpointHost)) return false;
+  const auto port = portOf(peer.endpointPort);
+  if (!rule.destPort.empty() && (!port || !iptablesPorts(trimmed(rule.destPort)).covers(*port))) return false;
+  const Reach reach = reachOf(rule, peer.endpointHost);
+  if (reach.named) return true;
+  // The port is named, and whether the address is the host name's nobody can tell without DNS: who writes both means
+  // it.
+  if (reach.narrow) return !Address::parse(peer.endpointHost) && !rule.destPort.empty();
+  return reach.anywhere && !rule.destPort.empty() && iptablesProtocol(rule.proto) != 0;
+}
+
+bool isForAnswers(const Mwan3Rule& rule, const NetifdInterface& tunnel) {
+  const auto port = portOf(tunnel.listenPort);
+  return isUdp(rule) && port && !rule.srcPort.empty() && iptablesPorts(trimmed(rule.srcPort)).covers(*port);
+}
+
+bool namesSource(const Mwan3Rule& rule) {
+  if (!rule.srcIface.empty()) return true;
+  if (rule.srcIp.empty()) return false;
+  for (const Family family : kFamilies)
+    for (const AddressMatch& match : iptablesAddresses(trimmed(rule.srcIp), family).matches)
+      if (match.bits() == 0) return false;
+  return true;
+}
+
+}  // namespace wgsteer::foreign

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// netifd's and mwan3's files, and what an import makes of them.
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+
+#include "config/load.hpp"
+#include "config/write.hpp"
+#include "foreign/import_mwan3.hpp"
+#include "foreign/mwan3_rules.hpp"
+
+namespace wgsteer::foreign {
+namespace {
+
+std::string sample(const std::string& name) {
+  std::ifstream file{std::string{WGSTEER_OPENWRT} + "/" + name};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+TEST(Netifd, ReadsTunnelsAndPeers) {
+  const Network network = readNetwork(sample("network"));
+  const NetifdInterface* wg0 = network.find("wg0");
+  ASSERT_NE(wg0, nullptr);
+  EXPECT_TRUE(wg0->isTunnel());
+  EXPECT_FALSE(wg0->noHostRoute);
+  ASSERT_EQ(wg0->peers.size(), 1U);
+  EXPECT_EQ(wg0->peers[0].endpointHost, "203.0.113.55");
+  EXPECT_EQ(wg0->peers[0].endpointPort, "51821");
+  EXPECT_TRUE(wg0->peers[0].routeAllowedIps);
+  const NetifdInterface* wgs = network.find("wgs");
+  ASSERT_NE(wgs, nullptr);
+  EXPECT_TRUE(wgs->noHostRoute);
+  EXPECT_EQ(wgs->tunlink, "wanb");
+  EXPECT_EQ(wgs->fwmark, "0x42");
+  EXPECT_EQ(wgs->listenPort, "51900");
+  ASSERT_EQ(wgs->peers.size(), 2U);
+  EXPECT_EQ(wgs->peers[0].allowedIps, (std::vector<std::string>{"10.8.0.2/32", "10.8.0.3/32"}));
+  EXPECT_EQ(wgs->peers[1].endpointPort, "51820");
+  EXPECT_TRUE(wgs->peers[1].disabled);
+}
+
+TEST(Netifd, KnowsDevicesAsFarAsTheFileTells) {
+  const Interfaces devices = devicesOf(readNetwork(sample("network")));
+  const Interfaces expected{
+      {"loopback", "lo"}, {"lan", "br-lan"}, {"wan", "pppoe-wan"}, {"wan6", "pppoe-wan"}, {"wanb", "eth2.7"}};
+  EXPECT_EQ(devices, expected);
+}
+
+TEST(Netifd, AliasesOfEachOtherHaveNoDevice) {
+  EXPECT_TRUE(devicesOf(readNetwork("config interface a\noption proto static\noption device @b\n"
+                                    "config interface b\noption proto static\noption device @a\n"))
+                  .empty());
+}
+
+TEST(Interfaces, AreReadLineByLine) {
+  const Interfaces expected{{"wan", "pppoe-wan"}, {"lte", "wwan0"}};
+  EXPECT_EQ(
+      readInterfaces("wan eth1\nwan  pppoe-wan\r\n\nlte\twwan0\nhalf\nthree words here\nlong averyverylongname\n"),
+      expected);
+}
+
+TEST(Interfaces, GiveWansTheirDevices) {
+  auto config = config::loadText(
+      "config wan a\noption interface wan\nconfig wan b\noption device eth2\nconfig wan c\noption interface wan6\n"
+      "config wan d\noption interface lte\nconfig wan e\noption interface other\n",
+      "/etc/config/wgsteer");
+  ASSERT_TRUE(config) << config.error().what;
+  const auto devices = [&] {
+    std::string all;
+    for (const WanConfig& wan : config->wans) all += wan.device + ",";
+    return all;
+  };
+  EXPECT_EQ(devices(), ",eth2,,,,");
+  resolve(*config, readInterfaces("wan pppoe-wan\nwan6 pppoe-wan\nlte wwan0\nother eth2\n"));
+  EXPECT_EQ(devices(), "pppoe-wan,eth2,,wwan0,,");
+  // Down again, and the IPv6 interface alone is left.
+  resolve(*config, readInterfaces("wan6 pppoe-wan\n"));
+  EXPECT_EQ(devices(), ",eth2,pppoe-wan,,,");
+}
+
+struct Imported {
+  Import import;
+  std::string notes() const { return import.notes.toString("m"); }
+  std::string uci() const { return config::toUci(import.sections); }
+};
+
+Imported importText(const std::string& mwan3, const std::string& network, WanBy by = WanBy::interface) {
+  config::Problems notes;
+  const Mwan3 read = readMwan3(mwan3, notes);
+  return {importMwan3(read, readNetwork(network), by, notes)};
+}
+
+TEST(ImportMwan3, MakesAConfigurationOfTheSample) {
+  const auto imported = importText(sample("mwan3"), sample("network"));
+  EXPECT_EQ(imported.import.pinned, 2U);
+  EXPECT_EQ(imported.uci(), sample("imported"));
+  const auto config = config::loadText(imported.uci(), "/etc/config/wgsteer");
+  ASSERT_TRUE(config) << config.error().what;
+  ASSERT_EQ(config->tunnels.size(), 2U);
+  EXPECT_EQ(config->tunnels[0].policy, "wanb_wan");
+  EXPECT_EQ(config->policies[0].members, (std::vector<PolicyMember>{{"wanb", 1, 2}, {"wan", 2, 3}}));
+  EXPECT_EQ(config->policies[0].lastResort, LastResort::main);
+}
+
+TEST(ImportMwan3, SaysWhatNeverWorked) {
+  const auto imported = importText(sample("mwan3"), sample("network"));
+  EXPECT_EQ(imported.notes() + "\n" + imported.import.networkNotes.toString("n") + "\n", sample("notes"));
+}
+
+TEST(ImportMwan3, KeepsNoSecrets) {
+  const auto imported = importText(sample("mwan3"), sample("network"));
+  const std::string all = imported.uci() + imported.notes() + imported.import.networkNotes.toString("n");
+  for (const char* secret : {"sECRET", "sHARED", "very-secret"}) EXPECT_EQ(all.find(secret), std::string::npos);
+}
+
+#ifdef WGSTEER_TOML
+TEST(ImportMwan3, BothFormatsAreTheSameConfiguration) {
+  const auto imported = importText(sample("mwan3"), sample("network"), WanBy::device);
+  const auto uci = config::loadText(imported.uci(), "/etc/config/wgsteer");
+  const auto toml = config::loadText(config::toToml(imported.import.sections), "wgsteer.toml");
+  ASSERT_TRUE(uci) << uci.error().what;
+  ASSERT_TRUE(toml) << toml.error().what;
+  EXPECT_EQ(*uci, *toml);
+  EXPECT_EQ(toml->wans[1].device, "pppoe-wan");
+}
+
+TEST(ImportMwan3, NumbersWithLeadingZeroesAreNumbersInToml) {
+  const auto imported = importText(
+      "config interface wan\noption enabled 1\nlist track_ip 192.0.2.1\noption down '03'\noption up 0005\n"
+      "option interval 007\n",
+      "config interface wan\noption proto dhcp\noption device eth1\n");
+  const auto uci = config::loadText(imported.uci(), "/etc/config/wgsteer");
+  const auto toml = config::loadText(config::toToml(imported.import.sections), "wgsteer.toml");
+  ASSERT_TRUE(uci) << uci.error().what;
+  ASSERT_TRUE(toml) << toml.error().what;
+  EXPECT_EQ(*uci, *toml);
+  EXPECT_EQ(toml->wans.at(0).down, 3U);
+}
+#endif
+
+constexpr const char* kTwoPeers =
+    "config interface wg0\noption proto wireguard\n"
+    "config wireguard_wg0\noption public_key xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\n"
+    "option endpoint_host 203.0.113.1\n"
+    "config wireguard_wg0\noption public_key TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=\n"
+    "option endpoint_host vpn.example.com\noption endpoint_port 443\n";
+
+std::string withRule(const std::string& rule) {
+  return "config interface wan\noption enabled 1\nconfig interface wanb\noption enabled 1\n"
+         "config member w\noption interface wan\nconfig member l\noption interface wanb\noption metric 2\n"
+         "config policy lte\nlist use_member l\nconfig policy both\nlist use_member l\nlist use_member w\n"
+         "config rule r\n" +
+         rule;
+}
+
+TEST(ImportMwan3, OnePeerOfTwoIsPinnedAlone) {
+  const auto imported =
+      importText(withRule("option dest_ip 203.0.113.1\noption proto udp\noption use_policy lte\n"), kTwoPeers);
+  const auto config = config::loadText(imported.uci(), "/etc/config/wgsteer");
+  ASSERT_TRUE(config) << config.error().what;
+  EXPECT_TRUE(config->tunnels.empty());
+  ASSERT_EQ(config->peers.size(), 1U);
+  EXPECT_EQ(config->peers[0].publicKey.toString(), "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=");
+  EXPECT_EQ(config->peers[0].policy, "lte");
+}
+
+TEST(ImportMwan3, KnowsRulesForAnEndpoint) {
+  const Network network = readNetwork(kTwoPeers);
+  const NetifdPeer& address = network.interfaces[0].peers[0];
+  const NetifdPeer& name = network.interfaces[0].peers[1];
+  const auto about = [](const std::string& text, const NetifdPeer& peer) {
+    config::Problems ignored;
+    return isForEndpoint(readMwan3("config rule r\n" + text, ignored).rules.at(0), peer);
+  };
+  EXPECT_TRUE(about("option dest_ip 203.0.113.1\n", address));
+  EXPECT_TRUE(about("option dest_ip 203.0.113.0/24\noption proto udp\noption dest_port 51820\n", address));
+  EXPECT_TRUE(about("option dest_ip 192.0.2.1,203.0.113.1\noption proto udp\noption dest_port 51000:52000\n", address));
+  EXPECT_TRUE(about("option proto udp\noption dest_port 51820\n", address));
+  EXPECT_FALSE(about("option dest_ip 203.0.113.2\n", address));
+  EXPECT_FALSE(about("option dest_ip 203.0.113.1\noption proto tcp\n", address));
+  EXPECT_FALSE(about("option dest_ip 203.0.113.1\noption proto udp\noption dest_port 51821\n", address));
+  EXPECT_FALSE(about("option dest_ip 0.0.0.0/0\n", address));
+  EXPECT_TRUE(about("option dest_ip vpn.example.com\noption proto udp\n", name));
+  // A rule for the port and some address: the name's, as far as anybody can tell.
+  EXPECT_TRUE(about("option dest_ip 198.51.100.9\noption proto udp\noption dest_port 443\n", name));
+  EXPECT_FALSE(about("option dest_ip 198.51.100.9\noption proto udp\n", name));
+}
+
+TEST(ImportMwan3, HasADiagnosticForEachOddity) {
+  const std::string use = "option use_policy lte\n";
+  const std::pair<std::string, std::string> oddities[] = {
+      {"option dest_ip 203.0.113.1\n", "use_policy: rule 'r': mwan3 never installed this rule: it has no use_policy"},
+      {use + "option proto 'tcp udp'\n", "proto: rule 'r': names two protocols: iptables refuses it"},
+      {use + "option proto icmp\noption dest_port 1\n", "proto: rule 'r': 'icmp' is not udp or tcp in lower case"},
+      {use + "option proto udp\noption dest_port 5000-5500\n",
+       "dest_port: rule 'r': '5000-5500' is no range to iptables"},
+      {use + "option proto udp\noption dest_port 1:2,3:4,5:6,7:8,9:10,11:12,13:14,15:16\n",
+       "dest_port: rule 'r': has more than 15 ports, a range counts twice"},
+      {use + "list dest_ip 1.1.1.1\nlist dest_ip 1.1.1.2\n",
+       "dest_ip: is a list where mwan3 wants one value (rule 'r')"},
+      {use + "option dest_ip '1.1.1.1 1.1.1.2'\n", "dest_ip: rule 'r': has blanks between addresses"},
+      {use + "option dest_ip !1.1.1.1\n", "dest_ip: rule 'r': begins with '!'"},
+      {use + "option dest_ip 203.0.113.999\n", "dest_ip: rule 'r': '203.0.113.999' is no address"},
+      {use + "option dest_ip 1.1.1.1,::1\n", "dest_ip: rule 'r': has addresses of both families"},
+      {use + "option family ipv6\noption dest_ip 1.1.1.1\n", "dest_ip: rule 'r': is not of the rule's family ipv6"},
+      {use + "option family IPv4\n", "family: rule 'r': 'IPv4' is neither ipv4 nor ipv6: the rule is for both"},
+      {use + "option enabled 0\n", "enabled: rule 'r': mwan3 does not read this option, the rule is in force"},
+      {use + "option sticky yes\n", "sticky: rule 'r': 'yes' is not 1: the rule is not sticky"},
+      {use + "option ipset nets\n", "ipset: rule 'r': unless the set 'nets' exists when mwan3 starts"},
+      {"option use_policy abcdefghijklmnop\n", "use_policy: rule 'r': policy 'abcdefghijklmnop' has more than 15"},
+      {"option use_policy lt\n", "use_policy: rule 'r': policy 'lt' is not defined"},
+  };
+  for (const auto& [rule, note] : oddities) {
+    const std::string notes = importText(withRule(rule), kTwoPeers).notes();
+    EXPECT_NE(notes.find(": " + note), std::string::npos) << rule << notes;
+  }
+  EXPECT_EQ(
+      importText(withRule(use + "option family ipv4\noption dest_ip 1.1.1.1\noption proto tcp\n"), kTwoPeers).notes(),
+      "");
+}
+
+TEST(ImportMwan3, TheFirstRuleDecides) {
+  const std::string rule = "option dest_ip 203.0.113.1\noption use_policy ";
+  const auto imported = importText(withRule(rule + "lte\nconfig rule s\n" + rule + "both\n"), kTwoPeers);
+  EXPECT_NE(imported.uci().find("'lte'"), std::string::npos);
+  EXPECT_EQ(imported.uci().find("'both'"), std::string::npos);
+  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, in line 15, already decides for wg0"), std::string::npos)
+      << imported.notes();
+}
+
+TEST(ImportMwan3, ThePoliciesThatAreNoneLeaveTheDefault) {
+  for (const char* policy : {"default", "unreachable", "blackhole"}) {
+    const auto imported =
+        importText(withRule("option dest_ip 203.0.113.1\noption use_policy " + std::string{policy} + "\n"), kTwoPeers);
+    EXPECT_EQ(imported.uci().find("config tunnel"), std::string::npos);
+    EXPECT_EQ(imported.uci().find("config peer"), std::string::npos);
+    EXPECT_NE(imported.notes().find(std::string{"policy "} + policy), std::string::npos) << imported.notes();
+  }
+}
+
+TEST(ImportMwan3, ManyWansGetAWiderMask) {
+  std::string mwan3;
+  for (int i = 0; i < 30; ++i) mwan3 += "config interface w" + std::to_string(i) + "\noption enabled 1\n";
+  const auto config = config::loadText(importText(mwan3, "").uci(), "/etc/config/wgsteer");
+  ASSERT_TRUE(config) << config.error().what;
+  EXPECT_EQ(config->wans.size(), 30U);
+  EXPECT_EQ(config->numbers.markMask, 0xff000000U);
+}
+
+TEST(ImportMwan3, WansAloneComeInTheOrderOfTheirMetrics) {
+  const auto wans = wansOf(sample("mwan3"), readNetwork(sample("network")));
+  ASSERT_EQ(wans.size(), 2U);
+  EXPECT_EQ(wans[0].interface, "wanb");
+  EXPECT_EQ(wans[1].interface, "wan");
+  EXPECT_EQ(wans[1].metric, 2U);
+  EXPECT_EQ(wans[1].trackMethod, TrackMethod::mwan3);
+  EXPECT_TRUE(wans[1].trackIp.empty());
+  EXPECT_TRUE(wansOf("", {}).empty());
+  const auto network = readNetwork("config interface wg0\noption proto wireguard\n");
+  EXPECT_TRUE(wansOf("config interface wg0\noption enabled 1\n", network).empty()) << "a tunnel is never a WAN";
+  EXPECT_EQ(wansOf("config interface wg0\noption enabled 1\n", {}).size(), 1U) << "for no other reason";
+  EXPECT_TRUE(wansOf("config interface wan\noption enabled 0\n", {}).empty());
+}
+
+TEST(ImportMwan3, KeepsWanAndWan6Apart) {
+  const auto wans = wansOf(sample("mwan3"), readNetwork(sample("network")));
+  ASSERT_EQ(wans.size(), 2U);
+  EXPECT_EQ(wans[0].ipv6Interface, "") << "it has none";
+  EXPECT_EQ(wans[1].ipv6Interface, "wan6");
+  // One of another name, which only the network's file tells to be the same link; and WANs that are configured.
+  const std::string mwan3 =
+      "config interface fiber\noption enabled 1\nconfig interface modern\noption enabled 1\noption family ipv6\n"
+      "config interface off\noption family ipv6\nconfig interface lte\noption enabled 1\n";
+  const auto network = readNetwork(
+      "config interface fiber\noption proto pppoe\nconfig interface modern\noption proto dhcpv6\noption device @fiber\n"
+      "config interface off\noption proto dhcpv6\noption device @lte\n");
+  std::vector<WanConfig> configured{{.name = "a", .interface = "fiber", .trackMethod = TrackMethod::mwan3},
+                                    {.name = "lte", .trackMethod = TrackMethod::mwan3},
+                                    {.name = "b", .interface = "fiber", .trackMethod = TrackMethod::icmp}};
+  findIpv6Interfaces(configured, mwan3, network);
+  EXPECT_EQ(configured[0].ipv6Interface, "modern");
+  EXPECT_EQ(configured[1].ipv6Interface, "") << "disabled in mwan3";
+  EXPECT_EQ(configured[2].ipv6Interface, "") << "has probes of its own";
+}
+
+/// The indented blocks of a page that are configurations.
+std::vector<std::string> examplesOf(const char* page) {
+  std::ifstream file{page};
+  std::vector<std::string> examples;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    const bool indented = line.starts_with("    ");
+    if (!inside && line.starts_with("    config ")) examples.emplace_back();
+    inside = inside ? indented || line.empty() : line.starts_with("    config ");
+    if (inside) examples.back() += (indented ? line.substr(4) : "") + "\n";
+  }
+  return examples;
+}
+
+TEST(OpenWrtPage, ItsExamplesLoad) {
+  const auto examples = examplesOf(WGSTEER_OPENWRT_PAGE);
+  ASSERT_EQ(examples.size(), 3U);
+  for (const std::string& example : examples) {
+    const auto config = config::loadText(example, "/etc/config/wgsteer");
+    ASSERT_TRUE(config) << config.error().what << "\n" << example;
+    EXPECT_GE(config->wans.size(), 2U);
+    EXPECT_EQ(config->tunnels.size(), 1U);
+  }
+}
+
+}  // namespace
+}  // namespace wgsteer::foreign
