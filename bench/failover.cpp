@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // How long packets are lost when a WAN goes: with the daemon, against a kernel that was given two metrics by hand.
+#include <algorithm>
 #include <linux/rtnetlink.h>
 #include <memory>
 #include <net/if.h>
