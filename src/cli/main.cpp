@@ -9,7 +9,7 @@
 
 namespace {
 
-/// What could not be written has not been done: a full disk, a reader who has left, no stdout at all.
+/// Output that was not written is a failure: a full disk, a reader that has gone away, no stdout at all.
 int written(int code) {
   using namespace wgsteer::cli;
   const bool failedBefore = std::ferror(stdout) != 0;
@@ -17,7 +17,7 @@ int written(int code) {
   if (std::fflush(stdout) == 0 && !failedBefore) return code;
   if (errno == EPIPE) return kError;
   std::fprintf(stderr, "wgsteer: standard output: %s\n",
-               errno == 0 ? "not everything could be written" : std::strerror(errno));
+               errno == 0 ? "some output could not be written" : std::strerror(errno));
   return kError;
 }
 
@@ -26,25 +26,33 @@ int written(int code) {
 int main(int argc, char** argv) {
   using namespace wgsteer::cli;
   wgsteer::os::holdStandardStreams();
-  // A last resort: only the lack of memory throws, and then the kernel's state stays as it is.
+  // Last resort: only running out of memory throws, and then the kernel state stays as it is.
   try {
     return written(runCommandLine(
         argc, argv,
         {
-            {"run", "", "keep the kernel equal to the plan, in the foreground", "cov", run},
-            {"plan", "", "say what would change now, a change a line; changes nothing", "cj", plan},
-            {"status", "", "WANs, tunnels, peers and the WAN that each leaves by", "cjw", status},
-            {"metrics", "", "status as Prometheus reads it", "cx", metrics},
-            {"explain", "ADDR[:PORT]", "the way of a packet: rule by rule, route, device, source", "cjmf", explain},
-            {"check", "", "what on this host stands in the way, each with its fix", "cj", check},
-            {"monitor", "", "what the daemon hears, what it changes for it, and how long that takes", "j", monitor},
-            {"import", "mwan3 [FILE]", "print a configuration made from mwan3's; say what of that never worked", "nt",
-             import},
-            {"wan", "NAME up|down|auto", "use a WAN or not, whatever probes say, until auto; remembered over a restart",
-             "r", wan},
-            {"reload", "", "make the daemon read its configuration again", "", reload},
-            {"flush", "", "remove everything of ours from the kernel; a daemon that runs ends", "cv", flush},
-            {"version", "", "print the version", "j", version},
+            {Group::look, "status", "", "show WANs, tunnels, peers, and the WAN each uses", "wgsteer status --watch",
+             "cjw", status},
+            {Group::look, "check", "", "report conflicts on this host and how to fix each", "wgsteer check", "cj",
+             check},
+            {Group::look, "explain", "ADDR[:PORT]", "trace a packet through rules, routes and nftables",
+             "wgsteer explain 203.0.113.55:51820", "cjmf", explain},
+            {Group::look, "plan", "", "show pending changes, one per line (dry run)", "wgsteer plan --config new.toml",
+             "cj", plan},
+            {Group::look, "monitor", "", "show events as they happen, and their changes", "wgsteer monitor", "j",
+             monitor},
+            {Group::look, "metrics", "", "print the status in Prometheus text format",
+             "wgsteer metrics --textfile /var/lib/prometheus/node-exporter/wgsteer.prom", "cx", metrics},
+            {Group::look, "import", "mwan3 [FILE]", "print a configuration converted from mwan3's",
+             "wgsteer import mwan3 --to uci", "nt", import},
+            {Group::look, "version", "", "print the version", "wgsteer version --json", "j", version},
+            {Group::change, "wan", "NAME up|down|auto", "override a WAN's state; auto: back to normal",
+             "wgsteer wan fiber down --reason maintenance", "r", wan},
+            {Group::change, "reload", "", "make the daemon reload its configuration", "wgsteer reload", "", reload},
+            {Group::change, "flush", "", "stop the daemon and remove all its state", "wgsteer flush --verbose", "cv",
+             flush},
+            {Group::daemon, "run", "", "steer in the foreground, as the daemon does", "wgsteer run --verbose", "cov",
+             run},
         }));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "wgsteer: %s\n", error.what());

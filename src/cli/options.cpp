@@ -18,41 +18,72 @@ namespace {
 struct OptionText {
   char letter;
   const char* name;
-  bool takesValue;
+  const char* value;  ///< placeholder of its value; nullptr: it takes none
   const char* text;
 };
 
-constexpr std::array<OptionText, 11> kOptions{{
-    {'c', "config", true, "  -c, --config FILE  configuration (default: " WGSTEER_CONFIG_FILE ", if it is there)"},
-    {'j', "json", false, "  -j, --json         print JSON"},
-    {'o', "once", false, "  -o, --once         converge once and leave"},
-    {'w', "watch", false, "  -w, --watch        print again whenever something has changed"},
-    {'v', "verbose", false, "  -v, --verbose      say what is changed, change by change"},
-    {'m', "mark", true, "  -m, --mark MARK    the packet's firewall mark (default: that of the peer's tunnel, or 0)"},
-    {'f', "from", true, "  -f, --from ADDR    the packet's source address (default: not chosen yet)"},
-    {'n', "network", true,
-     "  -n, --network FILE  netifd's configuration (default: /etc/config/network, if it is there)"},
-    {'t', "to", true, "  -t, --to FORMAT     toml or uci (default: what this build reads by default)"},
-    {'x', "textfile", true, "  -x, --textfile FILE  write into FILE, whole at any moment, for node_exporter"},
-    {'r', "reason", true, "  -r, --reason TEXT  why, for the log and for status"},
+constexpr std::array<OptionText, 12> kOptions{{
+    {'c', "config", "FILE", "configuration file (default: " WGSTEER_CONFIG_FILE ", if it exists)"},
+    {'j', "json", nullptr, "print JSON"},
+    {'o', "once", nullptr, "apply once and exit"},
+    {'w', "watch", nullptr, "print again on every change"},
+    {'v', "verbose", nullptr, "log every change"},
+    {'m', "mark", "MARK", "firewall mark of the packet (default: that of the peer's tunnel, or 0)"},
+    {'f', "from", "ADDR", "source address of the packet (default: not chosen yet)"},
+    {'n', "network", "FILE", "netifd's configuration (default: /etc/config/network, if it exists)"},
+    {'t', "to", "FORMAT", "toml or uci (default: the format this build is configured with)"},
+    {'x', "textfile", "FILE", "write to FILE atomically, for the textfile collector of node_exporter"},
+    {'r', "reason", "TEXT", "the reason, shown in the log and in status"},
+    {'h', "help", nullptr, "print this help"},
 }};
 
+bool takes(const Verb& verb, const OptionText& option) {
+  return option.letter == 'h' || std::strchr(verb.options, option.letter) != nullptr;
+}
+
+/// "-c, --config FILE".
+std::string spelling(const OptionText& option) {
+  std::string text{'-', option.letter, ',', ' '};
+  text.append("--").append(option.name);
+  if (option.value != nullptr) text.append(" ").append(option.value);
+  return text;
+}
+
+/// Two columns in front, as wide as their longest entry. The shells' completions read these lines.
 void printOverview(std::FILE* out, const std::vector<Verb>& verbs) {
-  std::fputs("wgsteer keeps WireGuard's own packets on a physical WAN.\n\nUsage: wgsteer VERB [OPTION]...\n\n", out);
-  for (const Verb& verb : verbs) std::fprintf(out, "  %-8s %-18s %s\n", verb.name, verb.arguments, verb.summary);
+  constexpr std::array<std::pair<Group, const char*>, 3> kTitles{
+      {{Group::look, "Look (changes nothing):"}, {Group::change, "Change:"}, {Group::daemon, "Daemon:"}}};
+  const auto widest = [&](const char* Verb::* column) {
+    std::size_t width = 0;
+    for (const Verb& verb : verbs) width = std::max(width, std::strlen(verb.*column));
+    return static_cast<int>(width);
+  };
+  const int names = widest(&Verb::name);
+  const int arguments = widest(&Verb::arguments);
+  std::fputs("wgsteer keeps WireGuard's own packets on a physical WAN.\n\nUsage: wgsteer VERB [OPTION]...\n", out);
+  for (const auto& [group, title] : kTitles) {
+    std::fprintf(out, "\n%s\n", title);
+    for (const Verb& verb : verbs)
+      if (verb.group == group)
+        std::fprintf(out, "  %-*s  %-*s  %s\n", names, verb.name, arguments, verb.arguments, verb.summary);
+  }
   std::fputs(
-      "\nwgsteer VERB --help tells a verb's options; wgsteer(8) tells everything.\n"
-      "Exit status: 0 ok, 1 error, 2 there is something to change or a problem was found, 64 usage; of run, 3 it was "
-      "flushed.\n",
+      "\n\"wgsteer VERB --help\" lists the options of a verb; see also wgsteer(8).\n"
+      "Exit status: 0 success, 1 error, 2 pending changes or a problem found, 64 usage\n"
+      "error; \"run\" exits with 3 after a flush.\n",
       out);
 }
 
 void printVerb(std::FILE* out, const Verb& verb) {
   std::fprintf(out, "Usage: wgsteer %s%s%s [OPTION]...\n%s\n\n", verb.name, *verb.arguments != '\0' ? " " : "",
                verb.arguments, verb.summary);
+  std::size_t width = 0;
   for (const OptionText& option : kOptions)
-    if (std::strchr(verb.options, option.letter) != nullptr) std::fprintf(out, "%s\n", option.text);
-  std::fputs("  -h, --help         this text\n", out);
+    if (takes(verb, option)) width = std::max(width, spelling(option).size());
+  for (const OptionText& option : kOptions)
+    if (takes(verb, option))
+      std::fprintf(out, "  %-*s  %s\n", static_cast<int>(width), spelling(option).c_str(), option.text);
+  std::fprintf(out, "\nExample: %s\n", verb.example);
 }
 
 std::optional<std::uint32_t> parseMark(const char* text) {
@@ -116,13 +147,14 @@ bool take(Options& options, int letter, const char* value) {
 }
 
 int runVerb(const Verb& verb, int argc, char** argv) {
-  std::string letters = ":h";
-  std::vector<option> longOptions{{"help", no_argument, nullptr, 'h'}};
+  std::string letters = ":";
+  std::vector<option> longOptions;
   for (const OptionText& known : kOptions) {
-    if (std::strchr(verb.options, known.letter) == nullptr) continue;
+    if (!takes(verb, known)) continue;
     letters += known.letter;
-    if (known.takesValue) letters += ':';
-    longOptions.push_back({known.name, known.takesValue ? required_argument : no_argument, nullptr, known.letter});
+    if (known.value != nullptr) letters += ':';
+    longOptions.push_back(
+        {known.name, known.value != nullptr ? required_argument : no_argument, nullptr, known.letter});
   }
   longOptions.push_back({});
 
@@ -136,12 +168,11 @@ int runVerb(const Verb& verb, int argc, char** argv) {
     }
     if (letter == '?') return usageError(verb, std::string{"unknown option "} + argv[optind - 1]);
     if (letter == ':') return usageError(verb, std::string{argv[optind - 1]} + " needs a value");
-    if (!take(options, letter, optarg)) return usageError(verb, std::string{optarg} + " is not a number of 32 bits");
+    if (!take(options, letter, optarg)) return usageError(verb, std::string{optarg} + " is not a 32-bit number");
   }
   options.arguments.assign(argv + optind, argv + argc);
   const auto [fewest, most] = argumentCount(verb.arguments);
-  if (options.arguments.size() < fewest)
-    return usageError(verb, std::string{"an argument is needed: "} + verb.arguments);
+  if (options.arguments.size() < fewest) return usageError(verb, std::string{"missing argument: "} + verb.arguments);
   if (options.arguments.size() > most) return usageError(verb, "unexpected argument " + options.arguments[most]);
   return verb.run(options);
 }

@@ -12,9 +12,9 @@ namespace wgsteer::cli {
 // Exit codes.
 inline constexpr int kOk = 0;
 inline constexpr int kError = 1;
-inline constexpr int kSomethingFound = 2;  ///< there is something to change, or a problem was found
-inline constexpr int kFlushed = 3;  ///< of `run` alone: it is not to be started again (RestartPreventExitStatus=)
-inline constexpr int kUsage = 64;   ///< EX_USAGE of sysexits.h
+inline constexpr int kSomethingFound = 2;  ///< changes are pending, or a problem was found
+inline constexpr int kFlushed = 3;         ///< of `run` alone: do not restart it (RestartPreventExitStatus=)
+inline constexpr int kUsage = 64;          ///< EX_USAGE of sysexits.h
 
 #ifdef WGSTEER_TOML
 #define WGSTEER_CONFIG_FILE "/etc/wgsteer/wgsteer.toml"
@@ -24,29 +24,33 @@ inline constexpr int kUsage = 64;   ///< EX_USAGE of sysexits.h
 inline constexpr const char* kDefaultConfigFile = WGSTEER_CONFIG_FILE;
 
 struct Options {
-  std::string configFile;  ///< empty: kDefaultConfigFile if it is there
+  std::string configFile;  ///< empty: kDefaultConfigFile if it exists
   bool json = false;
   bool once = false;
   bool watch = false;
   bool verbose = false;
   std::optional<std::uint32_t> mark;
   std::string from;
-  std::string networkFile;  ///< empty: netifd's own if it is there
+  std::string networkFile;  ///< empty: netifd's own if it exists
   std::string reason;
   std::string textFile;  ///< empty: standard output
-  std::string to;        ///< toml, uci, or empty: by the build
+  std::string to;        ///< toml, uci, or empty: the format of this build
   std::vector<std::string> arguments;
 };
 
+enum class Group : std::uint8_t { look, change, daemon };
+
 struct Verb {
+  Group group;
   const char* name;
   const char* arguments;  ///< as the usage line shows them
-  const char* summary;
-  const char* options;  ///< letters of those it takes: c j o w v m f n t r
+  const char* summary;    ///< fits a line of 80 columns of the overview
+  const char* example;
+  const char* options;  ///< letters of the options it takes: c j o w v m f n t x r
   int (*run)(const Options& options);
 };
 
-/// Prints help or a usage error itself and then returns the exit code to leave with.
+/// Prints help and usage errors itself. Returns the exit code.
 int runCommandLine(int argc, char** argv, const std::vector<Verb>& verbs);
 
 }  // namespace wgsteer::cli

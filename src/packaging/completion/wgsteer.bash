@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Verbs, options and formats as `wgsteer --help` tells them; WANs as the daemon does.
+# Verbs and options come from `wgsteer --help`, names of WANs from the daemon.
 
 _wgsteer() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb=${COMP_WORDS[1]} candidates=''
