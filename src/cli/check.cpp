@@ -40,7 +40,7 @@ void printFindings(const std::vector<Finding>& findings) {
     printText(finding.what + "\n");
     if (!finding.fix.empty()) printText("    fix: " + finding.fix + "\n");
   }
-  if (findings.empty()) std::puts("nothing stands in the way");
+  if (findings.empty()) std::puts("no problems found");
 }
 
 }  // namespace

@@ -82,9 +82,9 @@ int report(std::string_view verb, const Error& error) {
   std::fprintf(stderr, "wgsteer %.*s: %s\n", static_cast<int>(verb.size()), verb.data(),
                log::printableLines(error.toString()).c_str());
   if (lacksRight(error))
-    std::fprintf(stderr, "it needs CAP_NET_ADMIN: %s\n",
-                 geteuid() != 0 ? "run it as root"
-                                : "root has not got it here, in a container it has to be given (--cap-add=NET_ADMIN)");
+    std::fprintf(
+        stderr, "it needs CAP_NET_ADMIN: %s\n",
+        geteuid() != 0 ? "run it as root" : "root lacks it here; grant it to the container (--cap-add=NET_ADMIN)");
   return kError;
 }
 

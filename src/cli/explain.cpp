@@ -36,7 +36,7 @@ Question asPeer(const Picture& picture, const Endpoint& destination) {
 std::string verdict(const Walk& walk, bool intoTunnel) {
   switch (walk.outcome) {
     case Outcome::device:
-      if (intoTunnel) return "goes into tunnel " + walk.device + ": it is no peer's endpoint";
+      if (intoTunnel) return "goes into tunnel " + walk.device + ": no peer has this endpoint";
       return "leaves by " + walk.device + (walk.gateway ? " via " + walk.gateway->toString() : "") +
              (walk.source ? " from " + walk.source->toString() : "");
     case Outcome::loop:
@@ -87,13 +87,15 @@ void printJson(const Question& question, const Walk& walk, const std::string& ve
 int explain(const Options& options) {
   const auto destination = parseDestination(options.arguments.front());
   if (!destination) {
-    std::fprintf(stderr, "wgsteer explain: %s is no address: 203.0.113.55, 203.0.113.55:51820 or [2001:db8::1]:51820\n",
+    std::fprintf(stderr,
+                 "wgsteer explain: not an address: %s; write 203.0.113.55, 203.0.113.55:51820 or [2001:db8::1]:51820\n",
                  options.arguments.front().c_str());
     return kUsage;
   }
   const auto source = Address::parse(options.from);
   if (!options.from.empty() && (!source || source->family() != destination->address.family())) {
-    std::fprintf(stderr, "wgsteer explain: --from %s: no address of the destination's family\n", options.from.c_str());
+    std::fprintf(stderr, "wgsteer explain: --from %s: not an address of the destination's family\n",
+                 options.from.c_str());
     return kUsage;
   }
   const auto host = lookAtHost(options, {.allRoutes = true});

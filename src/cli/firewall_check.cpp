@@ -25,8 +25,8 @@ void takeLegacyTables(const char* file, const std::string& family, std::vector<s
 }
 
 Finding unread(const Error& error) {
-  return {Severity::advice, "the firewall could not be looked at: " + error.toString(),
-          "look at nft list ruleset yourself for rules that change or test marks, or run wgsteer check again"};
+  return {Severity::advice, "cannot read the firewall: " + error.toString(),
+          "run wgsteer check again, or look through nft list ruleset for rules that change or test marks"};
 }
 
 }  // namespace

@@ -38,13 +38,13 @@ void sayHowToComeBack(const nlohmann::json& reply) {
   const std::string unit = log::printable(reply.value("unit", std::string{}));
   if (!unit.empty())
     std::printf(
-        "all of it is removed, and %s has ended; systemctl start %s has it back, as the next boot does unless the "
-        "service is disabled\n",
+        "all state removed, %s stopped; to start it again: systemctl start %s (the next boot does so, too, unless the "
+        "service is disabled)\n",
         unit.c_str(), unit.c_str());
   else if (reply.value("manager", std::string{}) == "procd")
-    std::puts("all of it is removed, but procd starts the daemon again: /etc/init.d/wgsteer stop ends and flushes it");
+    std::puts("all state removed, but procd restarts the daemon; to stop it for good: /etc/init.d/wgsteer stop");
   else
-    std::puts("all of it is removed, and the daemon has ended; wgsteer run has it back");
+    std::puts("all state removed, daemon stopped; to start it again: wgsteer run");
 }
 
 }  // namespace

@@ -32,9 +32,9 @@ int usage(const std::string& why) {
 
 int import(const Options& options) {
   if (options.arguments.front() != "mwan3")
-    return usage(options.arguments.front() + " cannot be imported, allowed: mwan3");
+    return usage(options.arguments.front() + ": unknown format; supported: mwan3");
   if (!options.to.empty() && options.to != "toml" && options.to != "uci")
-    return usage(options.to + " is no format, allowed: toml, uci");
+    return usage(options.to + ": unknown format; supported: toml, uci");
 #ifdef WGSTEER_TOML
   const bool toUci = options.to == "uci";
 #else

@@ -57,8 +57,8 @@ std::vector<Finding> inspectNetworkd() {
   for (const char* key : {"ManageForeignRoutingPolicyRules", "ManageForeignRoutes"})
     if (!isSwitchedOff(key))
       findings.push_back(
-          {Severity::advice, "systemd-networkd removes our rules and routes whenever it starts",
-           std::string{"put "} + key + "=no under [Network] into /etc/systemd/networkd.conf.d/wgsteer.conf"});
+          {Severity::advice, "systemd-networkd deletes our rules and routes whenever it starts",
+           std::string{"set "} + key + "=no under [Network] in /etc/systemd/networkd.conf.d/wgsteer.conf"});
   return findings;
 }
 

@@ -55,7 +55,7 @@ std::string stalled(const Json& document) {
       if (stalled.is_null()) continue;
       lines += "stalled: " + text(tunnel.at("interface")) + " " + text(peer.at("public_key")).substr(0, 8) +
                "...: " + text(stalled.at("why")) +
-               (stalled.at("wan").is_null() ? "" : "; goes by " + text(stalled.at("wan"))) + "\n";
+               (stalled.at("wan").is_null() ? "" : "; using " + text(stalled.at("wan"))) + "\n";
     }
   return lines;
 }
@@ -66,17 +66,17 @@ std::string refused(const Json& document) {
   const Json last = daemon.is_null() ? Json(nullptr) : daemon.value("last_reload", Json(nullptr));
   if (last.is_null() || last.at("error").is_null()) return {};
   const std::int64_t ago = document.at("time").get<std::int64_t>() - last.at("time").get<std::int64_t>();
-  return "refused: the configuration of " + duration(std::max<std::int64_t>(ago, 0)) +
-         " ago; the one before is in use: " + text(last.at("error")) + "\n";
+  return "refused: reload " + duration(std::max<std::int64_t>(ago, 0)) +
+         " ago failed, the previous configuration stays in use: " + text(last.at("error")) + "\n";
 }
 
 std::string summary(const Json& document) {
   const Json& daemon = document.at("daemon");
-  std::string line = daemon.is_null() ? "wgsteer does not run" : "wgsteer runs, pid " + daemon.at("pid").dump();
+  std::string line = daemon.is_null() ? "wgsteer does not run" : "wgsteer is running, pid " + daemon.at("pid").dump();
   const auto pending = document.at("pending").get<std::size_t>();
-  line += pending == 0   ? "; the kernel is as planned"
-          : pending == 1 ? "; 1 change is due (wgsteer plan)"
-                         : "; " + std::to_string(pending) + " changes are due (wgsteer plan)";
+  line += pending == 0   ? "; kernel state is up to date"
+          : pending == 1 ? "; 1 change pending (see wgsteer plan)"
+                         : "; " + std::to_string(pending) + " changes pending (see wgsteer plan)";
   if (!daemon.is_null())
     line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
             daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", fights " +
@@ -88,7 +88,7 @@ std::string summary(const Json& document) {
 std::string latencies(const Json& document, std::size_t width) {
   const Json& daemon = document.at("daemon");
   if (daemon.is_null() || daemon.at("applied_us").empty()) return {};
-  std::vector<Row> rows{{"APPLIED FOR", "TIMES", "P50 US", "P99 US", "MAX US"}};
+  std::vector<Row> rows{{"APPLIED AFTER", "COUNT", "P50 US", "P99 US", "MAX US"}};
   for (const auto& [kind, figures] : daemon.at("applied_us").items())
     rows.push_back({kind, figures.at("count").dump(), figures.at("p50").dump(), figures.at("p99").dump(),
                     figures.at("max").dump()});

@@ -13,7 +13,7 @@ int wan(const Options& options) {
   const std::string& name = options.arguments[0];
   const std::string& use = options.arguments[1];
   if (use != "up" && use != "down" && use != "auto") {
-    std::fprintf(stderr, "wgsteer wan: up, down or auto, not %s\nTry: wgsteer wan --help\n", use.c_str());
+    std::fprintf(stderr, "wgsteer wan: expected up, down or auto, not %s\nTry: wgsteer wan --help\n", use.c_str());
     return kUsage;
   }
   const auto reply = askDaemon("wan", {{"name", name}, {"use", use}, {"reason", options.reason}});

@@ -64,8 +64,8 @@ std::string fixes(const Json& document) {
   for (const Json& wan : document.at("wans"))
     for (const auto& [key, name] : kFamilyNames)
       if (const Json fix = wan.at(key).value("fix", Json{}); fix.is_string())
-        lines += "\n" + text(wan.at("name")) +
-                 " cannot be probed, so it counts as up; to let its probes out: " + text(fix) + "\n";
+        lines += "\n" + text(wan.at("name")) + " cannot be probed and counts as up; to allow its probes: " + text(fix) +
+                 "\n";
   return lines;
 }
 
@@ -79,7 +79,7 @@ std::string targets(const Json& document, std::size_t width) {
   for (const Json& wan : document.at("wans"))
     for (const Json& target : wan.at("targets"))
       rows.push_back({text(wan.at("name")), text(target.at("address")),
-                      target.value("refused", false)        ? "not let out"
+                      target.value("refused", false)        ? "blocked"
                       : target.at("loss_percent").is_null() ? "not yet"
                       : target.at("answered").get<bool>()   ? "answered"
                                                             : "silent",
@@ -98,7 +98,7 @@ std::string wansText(const Json& document, std::size_t width) {
                     forHowLong(wan.at("since"), now), why(wan), wanFamily(wan, wan.at("ipv4"), now),
                     wanFamily(wan, wan.at("ipv6"), now), withUnit(wan.at("latency_ms"), "ms"),
                     withUnit(wan.at("loss_percent"), "%"), handshakes(wan.at("handshakes")), text(wan.at("mark"))});
-  if (rows.size() == 1) return "no WAN: nothing but tunnels has a default route\n";
+  if (rows.size() == 1) return "no WAN: only tunnels have a default route\n";
   return table(rows, width) + targets(document, width) + fixes(document);
 }
 

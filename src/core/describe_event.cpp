@@ -49,7 +49,7 @@ std::string describe(const Event& event, const DeviceName& names) {
           [](const TunnelsChanged&) { return std::string{"tunnels changed"}; },
           [](const NexthopChanged& changed) { return "nexthop id " + std::to_string(changed.id) + " changed"; },
           [](const NexthopGone& gone) { return "nexthop id " + std::to_string(gone.id) + " deleted"; },
-          [](const Overrun&) { return std::string{"events were lost, everything is read again"}; },
+          [](const Overrun&) { return std::string{"events were lost, reading everything again"}; },
       },
       event);
 }

@@ -124,7 +124,7 @@ class Simulator {
 
   std::string result(const Lookup& found) const {
     if (found.route) return " -> " + describe(*found.route, names_);
-    return found.outcome == Outcome::noRoute ? " -> nothing there, next rule" : "";
+    return found.outcome == Outcome::noRoute ? " -> no route, next rule" : "";
   }
 
   const State& state_;
@@ -168,16 +168,16 @@ Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkSte
   if (!state.nft || !state.nft->layout.intact) return packet;
   const auto member = memberFor(*state.nft, packet);
   if (!member) return packet;
-  const std::string by = "nft output: " + std::string{member->map} + " is known";
+  const std::string by = "nft output: " + std::string{member->map} + " matches";
   if (!member->policy) {
-    steps.push_back({by + ", and left alone", true});
+    steps.push_back({by + ", left alone", true});
     return packet;
   }
   const MarkMatch policy = Numbers{.markMask = state.nft->layout.markMask}.mark(*member->policy);
   Packet marked = packet;
   marked.mark = stamp(packet.mark, policy);
   if (marked.mark == packet.mark) {
-    steps.push_back({by + ", its mark is right", true});
+    steps.push_back({by + ", mark already right", true});
     return packet;
   }
   std::string text = by + ", goto policy_" + std::to_string(member->policy->value) + ", mark " + hex(marked.mark.value);
@@ -199,7 +199,7 @@ std::optional<Address> sourceCorrected(const State& state, const Packet& packet,
   if (!table.ownMarks.contains(packet.mark) && !table.foreignMarks.contains(packet.mark)) return packet.source;
   const auto right = table.sources.find({device, packet.destination.address.family()});
   if (right == table.sources.end() || table.addresses.contains({device, *packet.source})) return packet.source;
-  steps.push_back({"nft source: " + packet.source->toString() + " is no address of " + device + ", source " +
+  steps.push_back({"nft source: " + packet.source->toString() + " is not an address of " + device + ", source set to " +
                        right->second.toString(),
                    true});
   return right->second;
@@ -244,7 +244,7 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
     return walk;
   }
   walk.outcome = Outcome::dropped;
-  walk.steps.push_back({"nft sent: a marked packet into a tunnel, dropped", true});
+  walk.steps.push_back({"nft sent: marked packet would enter a tunnel, dropped", true});
   return walk;
 }
 

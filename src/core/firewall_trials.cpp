@@ -101,7 +101,7 @@ class Collector {
     sample.destinationPort = sent.sourcePort;
     sample.connectionState = kEstablished;
     addIncoming(sample, *wan, Purpose::answer,
-                "what " + peer.toString() + " answers " + tunnel.name + " by " + wan->device);
+                "replies from " + peer.toString() + " to " + tunnel.name + " on " + wan->device);
   }
 
   void addArrival(const Tunnel& tunnel, const Wan& wan, Family family) {
@@ -112,8 +112,8 @@ class Collector {
                   .deviceIndex = wan.link->index};
     if (wan.source.contains(family)) sample.destination = wan.source.at(family);
     addIncoming(sample, wan, Purpose::arrival,
-                "what new peers send to " + tunnel.name + " (udp port " + std::to_string(tunnel.listenPort) + ") by " +
-                    wan.device);
+                "packets from new peers to " + tunnel.name + " (udp port " + std::to_string(tunnel.listenPort) +
+                    ") by " + wan.device);
   }
 
   void addIncoming(Sample sample, const Wan& wan, Purpose purpose, std::string what) {
@@ -141,7 +141,7 @@ class Collector {
           any = true;
           add({asProbe(sample, probed->trackMethod, *target), Purpose::probe, "the probes of WAN " + wan.name, {}});
         }
-    if (!any) add({sample, Purpose::mayProbe, "what is sent with the mark of WAN " + wan.name, {}});
+    if (!any) add({sample, Purpose::mayProbe, "packets with the mark of WAN " + wan.name, {}});
   }
 
   static Sample asProbe(Sample sample, TrackMethod method, const Address& target) {

@@ -39,18 +39,18 @@ class Inspector {
     for (const std::string& note : steering_.notes) add(Severity::advice, note, "");
     if (world_.foreignTable)
       add(Severity::problem,
-          "nft table inet wgsteer is somebody else's: peers with WANs of their own, and the correction of sources, do "
-          "without",
+          "nft table inet wgsteer belongs to another program: peers with their own WANs are not steered "
+          "separately, and sources are not corrected",
           "rename or delete that table");
     if (steering_.wans.empty())
-      add(Severity::problem, "no WAN: no device other than tunnels has a default route",
+      add(Severity::problem, "no WAN: only tunnels have a default route",
           "bring an uplink up, or name one in a [[wan]] section");
     for (const std::string& problem : steering_.problems) add(Severity::problem, problem, "see wgsteer.toml(5)");
     for (const TunnelConfig& tunnel : config_.tunnels)
       if (tunnel.enabled && !world_.tunnels.contains(tunnel.interface) &&
           !world_.tunnelTroubles.contains(tunnel.interface))
-        add(Severity::advice, "tunnel " + tunnel.interface + " of the configuration is not there",
-            "it is steered as soon as it is");
+        add(Severity::advice, "tunnel " + tunnel.interface + " is configured but does not exist",
+            "it is steered as soon as it appears");
     std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));
     for (const auto& [name, tunnel] : world_.tunnels)
       for (const Peer& peer : tunnel.peers)
@@ -69,7 +69,7 @@ class Inspector {
     const std::uint32_t shared = rule.mark.mask & numbers_.markMask;
     if (shared == 0 || rule.mark.mask == 0xffffffff) return;
     add(Severity::conflict, "mark bits " + hex(shared) + " are used by " + ruleText(rule),
-        "set mark_mask in [globals] to bits that nobody uses, or force = true");
+        "set mark_mask in [globals] to unused bits, or force = true");
   }
 
   static std::string ruleText(const Rule& rule) {
@@ -86,8 +86,8 @@ class Inspector {
     const std::uint32_t base = numbers_.rulePriority;
     for (const Rule& rule : world_.rules) {
       if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
-        add(Severity::advice, "a foreign rule is inside our block of priorities: " + ruleText(rule),
-            "set rule_priority in [globals] if it gets in the way");
+        add(Severity::advice, "another program's rule is inside our block of priorities: " + ruleText(rule),
+            "set rule_priority in [globals] if it interferes");
       const bool takes = rule.priority > 0 && rule.priority < base &&
                          std::ranges::any_of(
                              planned.rules,
@@ -97,16 +97,17 @@ class Inspector {
                                       takesEverythingWith(rule, Mark{own.mark.value});
                              });
       if (takes && !jumped(rule))
-        add(Severity::problem, "a rule that takes our packets comes before ours: " + ruleText(rule),
-            "give that rule a priority above " + std::to_string(base + kRuleBlockSize));
+        add(Severity::problem, "a rule before ours catches our packets: " + ruleText(rule),
+            "move that rule to a priority above " + std::to_string(base + kRuleBlockSize));
     }
   }
 
   void inspectTables() {
     for (const Route& route : world_.routes)
       if (isOurTable(route.table))
-        add(Severity::conflict, "a foreign route is in a table of ours: " + describe(route, deviceNames(world_)),
-            "remove it: tables " + std::to_string(kWanTableBase) + ".. belong to wgsteer");
+        add(Severity::conflict,
+            "another program's route is in one of our tables: " + describe(route, deviceNames(world_)),
+            "delete it: tables from " + std::to_string(kWanTableBase) + " on belong to wgsteer");
   }
 
   static std::string nameOf(const Wan& wan) {
@@ -125,8 +126,9 @@ class Inspector {
       const auto [known, fresh] = first.emplace(wan.device, wan.name);
       if (!fresh)
         add(Severity::problem,
-            "WANs " + known->second + " and " + wan.name + " are both on " + wan.device + ": they cannot be told apart",
-            "name each device once; without [[wan]] sections, each gateway of it is a WAN");
+            "WANs " + known->second + " and " + wan.name + " are both on " + wan.device +
+                ": they cannot be distinguished",
+            "name each device once; without [[wan]] sections, each of its gateways is a WAN");
     }
   }
 
@@ -134,31 +136,32 @@ class Inspector {
     const std::string name = nameOf(wan);
     if (wan.link == nullptr) {
       if (wan.device.empty())
-        add(Severity::problem, "WAN " + wan.name + ": its interface has no device of its own now",
-            "it is used as soon as netifd has one; if it never has, look at ifstatus, and for another WAN on its "
-            "device");
+        add(Severity::problem, "WAN " + wan.name + ": its interface has no device of its own at present",
+            "it is used as soon as netifd has one; if that never happens, see ifstatus, and look for another WAN on "
+            "the "
+            "same device");
       else if (world_.linkNamed(wan.device) == nullptr)
-        add(Severity::problem, "WAN " + name + ": no such device", "it is used as soon as it is there");
+        add(Severity::problem, "WAN " + name + ": no such device", "it is used as soon as it appears");
       return;
     }
     for (const auto& [family, why] : wan.refused)
       add(Severity::problem,
           "WAN " + name + " is not used for " + std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
-              ": the kernel refuses its default route: " + why,
-          "ip route show default dev " + wan.device + " shows the route; it is tried again now and then");
+              ": the kernel rejects its default route: " + why,
+          "ip route show default dev " + wan.device + " shows the route; wgsteer retries periodically");
     if (wan.deaf)
-      add(Severity::problem, "WAN " + name + " is in a VRF: no answer that comes in by it reaches a tunnel",
-          "sysctl -w net.ipv4.udp_l3mdev_accept=1 (it is for both families)");
+      add(Severity::problem, "WAN " + name + " is in a VRF: replies that arrive on it do not reach the tunnels",
+          "sysctl -w net.ipv4.udp_l3mdev_accept=1 (for both families)");
     else if (!wan.eligible(Family::v4) && !wan.eligible(Family::v6))
-      add(Severity::advice, "WAN " + name + " cannot be used now: " + wan.whyNot(Family::v4), "");
+      add(Severity::advice, "WAN " + name + " cannot be used at present: " + wan.whyNot(Family::v4), "");
     const bool strict = std::max(wan.link->rpFilter, world_.rpFilterAll) == 1;
     const bool lenient = world_.sysctlsAll.contains(SysctlKind::srcValidMark) ||
                          wan.link->sysctls.contains(SysctlKind::srcValidMark) || config_.sysctl;
     if (strict && !lenient)
-      add(Severity::problem, "strict rp_filter on " + wan.device + " drops what the tunnel's peers answer",
+      add(Severity::problem, "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers",
           "sysctl -w " + Sysctl{SysctlKind::srcValidMark, wan.device}.name() + "=1, or sysctl = true in [globals]");
     if (!config_.sysctl && !wan.link->sysctls.contains(SysctlKind::ignoreLinkdown4))
-      add(Severity::advice, "without carrier, " + wan.device + " goes on being used",
+      add(Severity::advice, wan.device + " remains in use after it loses its carrier",
           "sysctl -w " + Sysctl{SysctlKind::ignoreLinkdown4, wan.device}.name() + "=1, or sysctl = true in [globals]");
   }
 
@@ -171,7 +174,7 @@ class Inspector {
     const Walk before = explain({}, world_, bare);
     const Walk after = explain(planned, world_, outerPacket(planned, tunnel, endpoint));
     const std::string who = tunnel.name + ": " + endpoint.toString();
-    const std::string look = "wgsteer explain " + endpoint.toString() + " shows the walk";
+    const std::string look = "wgsteer explain " + endpoint.toString() + " shows the path";
     const bool wasReached = before.outcome == Outcome::device;
     if (after.outcome == Outcome::loop && before.outcome == Outcome::loop && after.device != tunnel.name)
       return;  // a tunnel in a tunnel, which is told as a note
@@ -180,15 +183,15 @@ class Inspector {
     else if (after.outcome != Outcome::device && after.outcome != Outcome::local && wasReached)
       add(Severity::problem,
           who + " is reached by " + before.device +
-              " without wgsteer, and not at all with it: no WAN of its policy can be used",
+              " without wgsteer but not at all with it: no WAN of its policy can be used",
           "wgsteer status shows why; set last_resort = \"main\" for its policy, or name " + before.device +
               " as a [[wan]]");
     else if (after.outcome == Outcome::unreachable || after.outcome == Outcome::noRoute)
-      add(Severity::problem, who + " cannot be reached: no WAN of its policy can be used now",
+      add(Severity::problem, who + " cannot be reached: no WAN of its policy can be used at present",
           "wgsteer status shows why");
     else if (wasReached && after.device != before.device && !isWan(before.device))
       add(Severity::problem,
-          who + " is reached by " + before.device + " without wgsteer, and by " + after.device + " with it", look);
+          who + " is reached by " + before.device + " without wgsteer but by " + after.device + " with it", look);
   }
 
   bool isWan(const IfName& device) const {

@@ -159,15 +159,15 @@ class FirewallInspector {
 
   void tellRerouted(const Trial& trial, const Place& place) {
     tell({Trouble::rerouted, place}, Severity::problem,
-         describe(place) + " changes the mark of " + trial.what + ": they are routed again, and not by it",
+         describe(place) + " changes the mark of " + trial.what + ": they are rerouted by the new mark",
          leaveAlone(trial.sample.expected, place));
   }
 
   void tellUnmarked(const Trial& trial, const Place& place) {
     tell({Trouble::unmarked, place}, Severity::advice,
          describe(place) + " changes the mark of " + trial.what +
-             ": they go the right way, but nothing holds them back when that leads into a tunnel, and their handshakes "
-             "are not counted",
+             ": they are routed correctly, but not dropped if they would enter a tunnel, and their handshakes are not "
+             "counted",
          leaveAlone(trial.sample.expected, place));
   }
 
@@ -190,15 +190,15 @@ class FirewallInspector {
     const std::string fix =
         load.withMark
             ? (early ? "give its chain a priority above " + std::to_string(kEarlyChainPriority) +
-                           ", where wgsteer sets the mark, or make it loose"
-                     : "wgsteer run: the routes that wgsteer makes for its marks are not there; or make it loose")
-            : "let it look with the mark (nft: fib saddr . mark . iif; iptables: --validmark), or make it loose "
+                           ", where wgsteer sets the mark, or make the filter loose"
+                     : "start wgsteer run, since the routes for its marks are missing; or make the filter loose")
+            : "include the mark in the lookup (nft: fib saddr . mark . iif; iptables: --validmark), or make the filter "
+              "loose "
               "(nft: without iif; iptables: --loose)";
     tell({Trouble::byRoute, place}, Severity::problem,
-         describe(place) + " drops " + trial.what + ": this reverse path filter looks for the way back " +
-             (load.withMark ? (early ? "before wgsteer has set the mark" : "with the mark")
-                            : "without the mark of wgsteer") +
-             ", and finds another device",
+         describe(place) + " drops " + trial.what + ": this reverse path filter looks up the return path " +
+             (load.withMark ? (early ? "before wgsteer sets the mark" : "with the mark") : "without the mark") +
+             " and finds another device",
          fix);
   }
 
@@ -210,19 +210,19 @@ class FirewallInspector {
       tell({Trouble::byMark, one.place, isProbe(trial.purpose)},
            trial.purpose == Purpose::mayProbe ? Severity::advice : Severity::problem,
            describe(one.place) + does + trial.what + ", because of the mark " + hex(mark),
-           "let the marks of wgsteer through: " + insertion(one.place, "meta mark and " + bits + " != 0 accept") +
+           "accept wgsteer's marks: " + insertion(one.place, "meta mark and " + bits + " != 0 accept") +
                " (iptables: -m mark ! --mark 0/" + bits +
-               " -j ACCEPT); or set mark_mask in [globals] to bits that nobody uses, if it means these");
+               " -j ACCEPT); or set mark_mask in [globals] to unused bits if that rule is meant for these");
     } else if (trial.purpose != Purpose::mayProbe) {
       tell({Trouble::dropped, one.place, isProbe(trial.purpose)}, Severity::advice,
-           describe(one.place) + does + trial.what, "accept them before it");
+           describe(one.place) + does + trial.what, "accept these packets earlier");
     }
   }
 
   static std::string leaveAlone(MarkMatch expected, const Place& place) {
     const std::string others = hex(~expected.mask);
-    std::string fix = "let it leave the mark " + expected.toString() + " alone: ";
-    if (expected.mask == 0xffffffff) return fix + "return or accept before it what has that mark";
+    std::string fix = "make it keep the mark " + expected.toString() + ": ";
+    if (expected.mask == 0xffffffff) return fix + "return or accept packets with that mark earlier";
     fix += "meta mark set meta mark and " + hex(expected.mask) + " or VALUE (iptables: --set-xmark VALUE/" + others +
            ", --restore-mark --nfmask " + others + " --ctmask " + others + ")";
     if (place.base->hook->point == HookPoint::output && place.base->hook->priority > kMangleChainPriority)
@@ -264,8 +264,9 @@ void inspectLegacy(const Firewall& firewall, std::vector<Finding>& findings) {
   }
   const std::string commands =
       std::string{v4 ? "iptables-legacy-save" : ""} + (v4 && v6 ? " and " : "") + (v6 ? "ip6tables-legacy-save" : "");
-  findings.push_back({Severity::advice, "tables of legacy iptables could not be looked at: " + tables,
-                      "look with " + commands + " for rules that set, restore or test marks, and for -m rpfilter"});
+  findings.push_back(
+      {Severity::advice, "cannot read tables of legacy iptables: " + tables,
+       "look in the output of " + commands + " for rules that set, restore or test marks, and for -m rpfilter"});
 }
 
 }  // namespace
@@ -285,7 +286,7 @@ std::vector<Finding> inspectFirewall(const Firewall& firewall, const Config& con
     const auto weaken = [](Told& one) {
       one.finding.severity = Severity::advice;
       one.finding.what +=
-          "; that is when it comes on the other side of wgsteer's chain of the same priority, which "
+          "; only if it runs on the other side of wgsteer's chain of the same priority, which "
           "depends on what was loaded last";
     };
     for (Told& one : told)
@@ -322,10 +323,9 @@ std::vector<Finding> inspectUnknownTunnels(const World& world, const Steering& s
     const bool known = world.tunnels.contains(link.name) || world.tunnelTroubles.contains(link.name) ||
                        std::ranges::find(steering.wans, link.name, &Wan::device) != steering.wans.end();
     if (link.kind != "tun" || !link.pointToPoint || !hasDefault || known) continue;
-    findings.push_back({Severity::advice,
-                        link.name + " is a TUN device with a default route that answers on no WireGuard socket",
-                        "if it is a WireGuard in user space, see that its socket is in /var/run/wireguard and that "
-                        "wgsteer may open it; any other tunnel is left alone"});
+    findings.push_back({Severity::advice, link.name + " is a TUN device with a default route but no WireGuard socket",
+                        "if it is userspace WireGuard, make sure that its socket is in /var/run/wireguard and that "
+                        "wgsteer may open it; tunnels of other kinds are left alone"});
   }
   return findings;
 }

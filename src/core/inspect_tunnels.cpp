@@ -6,11 +6,10 @@ namespace wgsteer {
 std::vector<Finding> inspectTunnels(const World& world) {
   std::vector<Finding> findings;
   for (const auto& [name, why] : world.tunnelTroubles)
-    findings.push_back(
-        {Severity::problem, why,
-         world.tunnels.contains(name)
-             ? "what was last known of " + name + " stays in force until its process does what it is asked"
-             : name + " is not steered until it can be read; nothing is sent by it as a WAN"});
+    findings.push_back({Severity::problem, why,
+                        world.tunnels.contains(name)
+                            ? "the last known state of " + name + " stays in force until its process responds"
+                            : name + " is not steered, nor used as a WAN, until it can be read"});
   return findings;
 }
 

@@ -235,16 +235,16 @@ std::string StallAutomaton::reason(Instant now) const {
     case StallPhase::preferred:
       return silence;
     case StallPhase::searching:
-      return silence.empty() ? "trying another way" : "trying another way, " + silence;
+      return silence.empty() ? "trying another path" : "trying another path, " + silence;
     case StallPhase::pausing:
-      return "no way works" + (again_ > now ? ", tried again in " + inSeconds(again_ - now) : std::string{});
+      return "no path works" + (again_ > now ? ", next attempt in " + inSeconds(again_ - now) : std::string{});
     case StallPhase::away:
-      return "does not work by a better WAN" +
-             (again_ > now ? ", tried again in " + inSeconds(again_ - now) : std::string{});
+      return "no answer over any better WAN" +
+             (again_ > now ? ", next attempt in " + inSeconds(again_ - now) : std::string{});
     case StallPhase::trial:
       break;
   }
-  return silence.empty() ? "trying a better WAN again" : "trying a better WAN again, " + silence;
+  return silence.empty() ? "retrying a better WAN" : "retrying a better WAN, " + silence;
 }
 
 }  // namespace wgsteer

@@ -92,7 +92,7 @@ void note(const StallNews& news, const StallAutomaton& automaton, StallPhase bef
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - automaton.since());
   const std::string why = automaton.reason(now);
   outcome.stalled[news.peer] = {.wan = news.wan == usualWan && !named ? std::string{} : news.wan,
-                                .why = why.empty() ? "does not answer by every WAN of this metric" : why,
+                                .why = why.empty() ? "does not answer over every WAN of this metric" : why,
                                 .since = wallClock - age.count()};
 }
 
@@ -102,11 +102,11 @@ std::string describe(const StallNews& news) {
   const std::string way = news.wan + ", " + news.address.toString();
   switch (news.move) {
     case StallMove::giveUp:
-      return "no way works, back to " + way + " for a while";
+      return "no path works, returning to " + way + " for now";
     case StallMove::tryBetter:
-      return "trying " + way + " again";
+      return "retrying " + way;
     case StallMove::trialFailed:
-      return "still no answer that way, back to " + way;
+      return "still no answer, returning to " + way;
     case StallMove::nextAddress:
     case StallMove::nextWan:
       return (news.why.empty() ? "no answer" : news.why) + ": trying " + way;
@@ -114,7 +114,7 @@ std::string describe(const StallNews& news) {
     case StallMove::follow:
       break;
   }
-  return "answers by its usual way again: " + way;
+  return "answers over its usual path again: " + way;
 }
 
 StallOutcome StallWatch::look(const Config& config, const World& world, Instant now, std::int64_t wallClock) {

@@ -198,7 +198,7 @@ std::vector<Wan> configuredWans(const Config& config, const World& world, std::v
   for (const WanConfig& wanConfig : config.wans) {
     const auto slot = slots.next();
     if (!slot) {
-      problems.push_back("no mark is left for WAN " + wanConfig.name + ": widen mark_mask; it is not used");
+      problems.push_back("no mark left for WAN " + wanConfig.name + ": it is not used; widen mark_mask");
       continue;
     }
     Wan wan;
@@ -281,7 +281,7 @@ std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, st
     if (const auto slot = takeSlot(slots, others, world, slotCount))
       slots.emplace(device, *slot);
     else
-      problems.push_back("no mark is left for WAN " + device + ": widen mark_mask; it is not used");
+      problems.push_back("no mark left for WAN " + device + ": it is not used; widen mark_mask");
   }
   return slots;
 }
@@ -442,8 +442,8 @@ class PolicyBook {
     } else if (const auto slot = nextSlot()) {
       view.target = {*slot, config_.numbers.policyTable(*slot), true};
     } else {
-      steering_.problems.push_back("no mark is left for policy " + policy.name + (server ? " of server tunnels" : "") +
-                                   ": widen mark_mask; policy " + std::string{kDefaultPolicy} + " is used");
+      steering_.problems.push_back("no mark left for policy " + policy.name + (server ? " of server tunnels" : "") +
+                                   ": policy " + std::string{kDefaultPolicy} + " is used instead; widen mark_mask");
       return 0;
     }
     steering_.policies.push_back(std::move(view));
@@ -542,7 +542,8 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const For
     alone.emplace(peer, "main reaches it through a tunnel (" + by + ")");
   const Rule* own = view.ownersMark.value == 0 ? nullptr : wayOf(ways, view.ownersMark);
   for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
-    alone.insert_or_assign(i, std::string{ipCommand(own->family)} + " rule " + describe(*own) + " leads its own mark");
+    alone.insert_or_assign(i,
+                           std::string{ipCommand(own->family)} + " rule " + describe(*own) + " routes its own fwmark");
   return alone;
 }
 
@@ -610,8 +611,8 @@ std::string Wan::lacks(Family family) const {
   if (!link->carrier) return "no carrier";
   if (!defaults.contains(family)) return "no default route";
   if (const auto refusal = refused.find(family); refusal != refused.end())
-    return "the kernel refuses its default route: " + refusal->second;
-  if (deaf) return "in a VRF, and net.ipv4.udp_l3mdev_accept is 0";
+    return "the kernel rejects its default route: " + refusal->second;
+  if (deaf) return "in a VRF while net.ipv4.udp_l3mdev_accept is 0";
   if (sourceless.contains(family)) return "no address";
   return {};
 }
@@ -684,8 +685,8 @@ void noteFamilies(const World& world, Steering& steering) {
     else if (!steering.wans.empty())
       steering.notes.push_back(
           std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
-          " is left alone: no WAN has a default route of it, but another device has; name that one "
-          "in a [[wan]] section to steer by it");
+          " is left alone: no WAN has a default route for it, but another device does; to use that device, name it "
+          "in a [[wan]] section");
   }
 }
 
@@ -693,10 +694,10 @@ void noteWays(Steering& steering) {
   for (const Rule& rule : steering.ways.originals)
     if (rule.table != kMainTable)
       steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
-                               " is heeded: what it leads to is no WAN");
+                               " is honoured: it does not lead to a WAN");
   if (steering.ways.tooMany)
-    steering.problems.push_back("rules of others lead to more than " + std::to_string(kMaxForeignWays) +
-                                " places that are no WANs: the later ones are not heeded");
+    steering.problems.push_back("more than " + std::to_string(kMaxForeignWays) +
+                                " rules of other programs lead to destinations other than WANs: the rest are ignored");
 }
 
 void noteLeftAlone(const TunnelView& view, Steering& steering) {
@@ -723,8 +724,8 @@ Steering steer(const Config& config, const World& world, PlanMemory& memory) {
   noteWays(steering);
   PolicyBook book{config, world, steering};
   if (steering.policies.empty()) {
-    steering.problems.push_back("nothing is steered: others use all marks in mark_mask " +
-                                hex(config.numbers.markMask) + ", so that none is left for a policy");
+    steering.problems.push_back("nothing is steered: other programs use every mark in mark_mask " +
+                                hex(config.numbers.markMask));
     return steering;
   }
   for (const auto& [name, tunnel] : world.tunnels) {

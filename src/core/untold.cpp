@@ -13,7 +13,7 @@ template <class T, class Describe>
 std::string firstDifference(const std::set<T>& told, const std::set<T>& seen, Describe&& text) {
   if (told == seen) return {};
   for (const T& one : seen)
-    if (!told.contains(one)) return text(one) + " is there";
+    if (!told.contains(one)) return text(one) + " appeared";
   for (const T& one : told)
     if (!seen.contains(one)) return text(one) + " is gone";
   return {};
@@ -38,7 +38,7 @@ std::string untold(const Picture& told, const Picture& seen) {
     if (!text.empty()) return text;
   for (const auto& [index, link] : seen.world.links)
     if (const Link* known = told.world.link(index); known == nullptr || *known != link)
-      return "link " + link.name + " is another one";
+      return "link " + link.name + " changed";
   if (told.world.links.size() != seen.world.links.size()) return "a link is gone";
   if (told.world.udpHearsVrfs != seen.world.udpHearsVrfs) return "net.ipv4.udp_l3mdev_accept is another one";
   return told.world.nexthops == seen.world.nexthops ? "" : "a nexthop object is another one";

@@ -127,7 +127,7 @@ std::expected<Records, std::string> follow(const Section& section, std::string n
   std::uint32_t ttl = 0xffffffff;
   std::set<std::string> seen;
   for (auto alias = section.aliases.find(name); alias != section.aliases.end(); alias = section.aliases.find(name)) {
-    if (!seen.insert(name).second) return std::unexpected("its CNAMEs lead in a circle");
+    if (!seen.insert(name).second) return std::unexpected("its CNAMEs form a loop");
     if (seen.size() > kMaxChain) return std::unexpected("more than 16 CNAMEs in a row");
     ttl = std::min(ttl, alias->second.ttl);
     name = alias->second.target;
@@ -168,7 +168,7 @@ std::optional<std::string_view> whyUnusable(const Address& address) {
   if (address == Address::v4(255, 255, 255, 255)) return "broadcast address";
   if (address.isMulticast()) return "multicast address";
   if (address.family() == Family::v4) {
-    if (address.bytes()[0] == 0) return "address of this network, 0.0.0.0/8";
+    if (address.bytes()[0] == 0) return "address in 0.0.0.0/8";
     return std::nullopt;
   }
   if (address.isLinkLocal()) return "link-local address without a scope";

@@ -28,7 +28,7 @@ ResolveError failureOf(int aresStatus, const std::string& socketError) {
     case ARES_ENOTFOUND:
       return {ResolveFailure::noSuchName, "no such name"};
     case ARES_EBADNAME:
-      return {ResolveFailure::noSuchName, "not a name that DNS can have"};
+      return {ResolveFailure::noSuchName, "not a valid DNS name"};
     case ARES_ENODATA:
       return {ResolveFailure::noData, "no address"};
     case ARES_ETIMEOUT:

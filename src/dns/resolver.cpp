@@ -41,7 +41,7 @@ class Readable {
     isMissing_ = !fd_ && (errno == ENOENT || errno == ENOTDIR);
     if (!fd_ && !isMissing_) trouble_ = file + ": " + std::strerror(errno);
     if (!fd_ || (fstat(fd_.get(), &about) == 0 && S_ISREG(about.st_mode))) return;
-    trouble_ = file + ": is not a regular file, so it is not read";
+    trouble_ = file + ": not a regular file, ignored";
     fd_.reset();
   }
   explicit operator bool() const { return static_cast<bool>(fd_); }

@@ -25,7 +25,7 @@ constexpr std::size_t kFirstSize = 64 << 10;
 std::string ownerOf(const std::string& path) {
   struct stat found{};
   if (::stat(path.c_str(), &found) != 0) return {};
-  return ": the socket is user " + std::to_string(found.st_uid) + "'s, and this process lacks CAP_DAC_OVERRIDE";
+  return ": the socket belongs to user " + std::to_string(found.st_uid) + ", and this process lacks CAP_DAC_OVERRIDE";
 }
 
 Result<os::Fd> connectTo(const std::string& path, const std::string& what) {

@@ -25,7 +25,7 @@ std::optional<T> number(std::string_view text) {
 /// The number has either sign, by implementation, and some are nobody's errno.
 std::string refusal(int code) {
   const bool known = code > -kErrnoEnd && code < kErrnoEnd && code != 0;
-  std::string text = "its process refuses: errno " + std::to_string(code);
+  std::string text = "its process returned errno " + std::to_string(code);
   if (known) text += std::string{" ("} + std::strerror(std::abs(code)) + ")";
   return text;
 }
@@ -63,7 +63,7 @@ Result<Tunnel> parseUapi(std::string_view answer, const IfName& device) {
       return fail(ErrorKind::refused, "wg " + device + ": " + refusal(code), code);
     } else if (key == "public_key") {
       const auto parsed = PublicKey::parseHex(value);
-      if (!parsed) return fail(ErrorKind::malformed, "wg " + device + ": its process sends a public key that is none");
+      if (!parsed) return fail(ErrorKind::malformed, "wg " + device + ": its process sent an invalid public key");
       tunnel.peers.emplace_back().publicKey = *parsed;
     } else if (!tunnel.peers.empty()) {
       takePeerLine(key, value, tunnel.peers.back());
@@ -73,14 +73,14 @@ Result<Tunnel> parseUapi(std::string_view answer, const IfName& device) {
       tunnel.fwmark = Mark{number<std::uint32_t>(value).value_or(0)};
     }
   }
-  if (!ended) return fail(ErrorKind::malformed, "wg " + device + ": its process sends half an answer");
+  if (!ended) return fail(ErrorKind::malformed, "wg " + device + ": its process sent an incomplete answer");
   std::ranges::sort(tunnel.peers, {}, &Peer::publicKey);
   return tunnel;
 }
 
 Status parseUapiOutcome(std::string_view answer, const std::string& what) {
   constexpr std::string_view kErrno = "errno=";
-  if (!answer.starts_with(kErrno)) return fail(ErrorKind::malformed, what + ": its process answers something else");
+  if (!answer.starts_with(kErrno)) return fail(ErrorKind::malformed, what + ": its process sent an unexpected answer");
   const auto code = number<int>(answer.substr(kErrno.size(), answer.find('\n') - kErrno.size()));
   if (code == 0) return {};
   return fail(ErrorKind::refused, what + ": " + refusal(code.value_or(-1)), code.value_or(-1));

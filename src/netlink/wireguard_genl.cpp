@@ -128,7 +128,7 @@ Result<std::uint16_t> WireGuardGenl::familyId(const std::string& kind) {
       },
       [&] { return "generic netlink family " + kind; });
   if (!outcome) return std::unexpected(outcome.error());
-  if (id == 0) return fail(ErrorKind::malformed, "generic netlink family " + kind + ": the answer has no number");
+  if (id == 0) return fail(ErrorKind::malformed, "generic netlink family " + kind + ": the answer has no family id");
   families_.emplace(kind, id);
   return id;
 }

@@ -84,7 +84,7 @@ Result<Tunnel> WireGuardUapi::take(const IfName& device, Process& process) const
   process.late = inTime ? 0 : std::min(process.late + 1, kOftenLate);
   process.prompt = process.late < kOftenLate;
   if (conversation->state() == UapiConversation::State::answered) return parseUapi(conversation->answer(), device);
-  return fail(ErrorKind::busy, what + ": its process hangs up without a whole answer");
+  return fail(ErrorKind::busy, what + ": its process closed the connection before a complete answer");
 }
 
 WireGuardUapi::Answers WireGuardUapi::read(const std::map<IfName, IfIndex>& devices) {
@@ -117,7 +117,7 @@ WireGuardUapi::Answers WireGuardUapi::read(const std::map<IfName, IfIndex>& devi
 Status WireGuardUapi::takeSet(Process& process) {
   const auto conversation = std::exchange(process.set, nullptr);
   if (conversation->state() == UapiConversation::State::failed)
-    return fail(ErrorKind::busy, process.setWhat + ": its process hangs up without an answer");
+    return fail(ErrorKind::busy, process.setWhat + ": its process closed the connection without an answer");
   const Status done = parseUapiOutcome(conversation->answer(), process.setWhat);
   process.refusal = done ? std::string{} : done.error().what;
   // What it has been asked to tell may be what it was before.

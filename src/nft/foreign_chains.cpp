@@ -245,7 +245,7 @@ Result<Firewall> readForeignChains() {
     const bool interrupted = !read && (read.error().kind == ErrorKind::overrun || read.error().kind == ErrorKind::busy);
     if (*before == *after && !interrupted) return read;
   }
-  return fail(ErrorKind::busy, "nft list ruleset: it changes faster than it can be read");
+  return fail(ErrorKind::busy, "nft list ruleset: the ruleset changes faster than it can be read");
 }
 
 }  // namespace wgsteer::nft

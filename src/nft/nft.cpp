@@ -36,13 +36,15 @@ Status Nft::commitOnce(const NftTransaction& transaction, const Numbers& numbers
     const auto table = findTable(channel_);
     if (!table) return std::unexpected(table.error());
     if (*table && !(*table)->ours)
-      return fail(ErrorKind::refused, "nft delete table inet wgsteer: made by somebody else (its comment is not ours)");
+      return fail(ErrorKind::refused,
+                  "nft delete table inet wgsteer: another program created it (its comment is not ours)");
     if (*table) batch.deleteTable((*table)->handle);
   }
   Numbers withMask = numbers;
   withMask.markMask = transaction.layout.markMask;
   if ((transaction.createTable || !transaction.ops.empty()) && !validMarkMask(withMask.markMask))
-    return fail(ErrorKind::refused, "nft add table inet wgsteer: " + hex(withMask.markMask) + " is no mask for marks");
+    return fail(ErrorKind::refused,
+                "nft add table inet wgsteer: " + hex(withMask.markMask) + " is not a valid mark mask");
   if (Status status = fill(batch, transaction, withMask); !status) return status;
   if (batch.empty()) return {};
   return channel_.commit(batch);

@@ -125,7 +125,7 @@ Element elementOf(const NftForeignMark& foreign) { return markElement(SetId::for
 
 Status checkDevice(const IfName& device) {
   if (!device.empty() && device.size() <= kMaxIfNameLength) return {};
-  return fail(ErrorKind::refused, "nft add element inet wgsteer: \"" + device + "\" is no name of an interface");
+  return fail(ErrorKind::refused, "nft add element inet wgsteer: \"" + device + "\" is not an interface name");
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ TEST(Explain, TakesTheNextWanAsTheKernelDoesBeforeAnybodyHasActed) {
 TEST(Explain, TellsEachStepAndWhetherItMatched) {
   const Walk walk = walked(withRule([](Rule& rule) { rule.mark = {7, 0xff}; }), to(kServer4, Mark{0x107}));
   ASSERT_EQ(walk.steps.size(), 2U);
-  EXPECT_EQ(walk.steps[0].text, "priority 0 lookup local proto 2 -> nothing there, next rule");
+  EXPECT_EQ(walk.steps[0].text, "priority 0 lookup local proto 2 -> no route, next rule");
   EXPECT_EQ(walk.steps[1].text,
             "priority 50 fwmark 0x7/0xff lookup 100 proto 2 -> default via 198.51.100.1 dev wan1 table 100 metric 0 "
             "proto 3");

@@ -63,7 +63,7 @@ Lines toldOf(const std::vector<Steps>& rules, const std::vector<Chain>& others =
 const Lines kNothing;
 const Lines kCleared{
     "problem: table inet t, chain out (output, priority 0): \"meta mark set 0x0\" changes the mark of wg0's packets to "
-    "203.0.113.55:51820: they are routed again, and not by it"};
+    "203.0.113.55:51820: they are rerouted by the new mark"};
 
 TEST(Firewall, WithoutChainsIsFine) { EXPECT_EQ(told({}), kNothing); }
 
@@ -206,7 +206,7 @@ TEST(FirewallSteps, WithRegistersBeyondTheLastDoNoHarm) {
 
 TEST(FirewallLegacy, IsNamedWithTheCommandThatShowsIt) {
   const Firewall legacy{.chains = {}, .legacyTables = {"ip filter", "ip6 raw"}};
-  EXPECT_EQ(told(legacy), Lines{"advice: tables of legacy iptables could not be looked at: ip filter, ip6 raw"});
+  EXPECT_EQ(told(legacy), Lines{"advice: cannot read tables of legacy iptables: ip filter, ip6 raw"});
 }
 
 TEST(UnknownTunnels, AreTunDevicesWithADefaultRoute) {
@@ -218,7 +218,7 @@ TEST(UnknownTunnels, AreTunDevicesWithADefaultRoute) {
   EXPECT_TRUE(told(world).empty()) << "without a default route";
   world.routes.insert(route("0.0.0.0/0", tun.index));
   ASSERT_EQ(told(world).size(), 1U);
-  EXPECT_EQ(told(world)[0].what, "tun0 is a TUN device with a default route that answers on no WireGuard socket");
+  EXPECT_EQ(told(world)[0].what, "tun0 is a TUN device with a default route but no WireGuard socket");
   EXPECT_EQ(told(world)[0].severity, Severity::advice);
   Tunnel known;
   known.name = "tun0";

@@ -84,7 +84,7 @@ TEST(InspectRules, InsideOurBlockAreTold) {
     Rule rule = foreign(priority);
     rule.destination = Prefix::parse("10.0.0.0/8");
     EXPECT_EQ(lines(steered(withRule(rule))),
-              told ? Lines{"advice: a foreign rule is inside our block of priorities: ip rule: priority " +
+              told ? Lines{"advice: another program's rule is inside our block of priorities: ip rule: priority " +
                            std::to_string(priority) + " to 10.0.0.0/8 lookup 7"}
                    : Lines{});
   }
@@ -92,7 +92,7 @@ TEST(InspectRules, InsideOurBlockAreTold) {
 
 TEST(InspectRules, ForEverythingBeforeOursAreJumpedOverWhereThereIsRoom) {
   EXPECT_EQ(lines(steered(withRule(foreign(5)))), Lines{});
-  const Lines told{"problem: a rule that takes our packets comes before ours: ip rule: priority 4 lookup 7"};
+  const Lines told{"problem: a rule before ours catches our packets: ip rule: priority 4 lookup 7"};
   EXPECT_EQ(lines(steered(withRule(foreign(4)))), told);
   EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
 }
@@ -123,9 +123,9 @@ TEST(InspectTables, AreOursAlone) {
   Route intruder = route("10.0.0.0/8", kWan0, "192.0.2.1");
   intruder.table = TableId{kPolicyTableBase + 3};
   world.routes.insert(intruder);
-  EXPECT_EQ(lines(steered(world)),
-            Lines{"conflict: a foreign route is in a table of ours: 10.0.0.0/8 via 192.0.2.1 dev wan0 table 1464271107 "
-                  "metric 0 proto 3"});
+  EXPECT_EQ(lines(steered(world)), Lines{"conflict: another program's route is in one of our tables: 10.0.0.0/8 via "
+                                         "192.0.2.1 dev wan0 table 1464271107 "
+                                         "metric 0 proto 3"});
 }
 
 TEST(InspectTunnels, ThatCannotBeReadAreAProblemAndNotMissing) {
@@ -151,7 +151,7 @@ TEST(InspectWans, AreMissedWhenThereAreNone) {
   World world = twoWans();
   std::erase_if(world.routes, [](const Route& own) { return own.destination.isDefault(); });
   const auto found = lines(steered(world));
-  EXPECT_EQ(std::ranges::count(found, "problem: no WAN: no device other than tunnels has a default route"), 1);
+  EXPECT_EQ(std::ranges::count(found, "problem: no WAN: only tunnels have a default route"), 1);
 }
 
 TEST(InspectWans, AreNamedWithTheirDevices) {
@@ -169,7 +169,7 @@ TEST(InspectWans, ThatAreTunnelsAreAConflict) {
 TEST(InspectWans, ThatCannotBeUsedNowAreToldWithTheReason) {
   World world = twoWans();
   world.links.at(kWan1).carrier = false;
-  EXPECT_EQ(lines(steered(world)), Lines{"advice: WAN wan1 cannot be used now: no carrier"});
+  EXPECT_EQ(lines(steered(world)), Lines{"advice: WAN wan1 cannot be used at present: no carrier"});
   for (const Family family : kFamilies) {
     world = twoWans();
     std::erase_if(world.routes,
@@ -203,13 +203,13 @@ TEST(InspectWans, NeedAnAnswerToStrictRpFilterAndLossOfCarrierWithoutOurSwitches
     const auto told = std::ranges::find(found, Severity::problem, &Finding::severity);
     ASSERT_EQ(told != found.end(), row.told) << row.name;
     if (!row.told) continue;
-    EXPECT_EQ(told->what, "strict rp_filter on wan0 drops what the tunnel's peers answer");
+    EXPECT_EQ(told->what, "strict rp_filter on wan0 drops replies from the tunnel's peers");
     EXPECT_NE(told->fix.find("sysctl -w net.ipv4.conf.wan0.src_valid_mark=1"), std::string::npos) << "to be pasted";
   }
   Config config;
   config.sysctl = false;
-  EXPECT_EQ(lines(steered(twoWans(), config)), (Lines{"advice: without carrier, wan0 goes on being used",
-                                                      "advice: without carrier, wan1 goes on being used"}));
+  EXPECT_EQ(lines(steered(twoWans(), config)), (Lines{"advice: wan0 remains in use after it loses its carrier",
+                                                      "advice: wan1 remains in use after it loses its carrier"}));
 }
 
 TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
@@ -223,7 +223,7 @@ TEST(InspectTunnels, OfTheConfigurationThatAreNotThereAreTold) {
   Config config;
   config.tunnels = {tunnel("wg7", "default"), tunnel("wg8", "default")};
   config.tunnels.back().enabled = false;
-  EXPECT_EQ(lines(steered(twoWans(), config)), Lines{"advice: tunnel wg7 of the configuration is not there"});
+  EXPECT_EQ(lines(steered(twoWans(), config)), Lines{"advice: tunnel wg7 is configured but does not exist"});
 }
 
 TEST(InspectPeers, ThatLoopAreAProblem) {
@@ -237,7 +237,8 @@ TEST(InspectPeers, ThatNoWanReachesAreAProblem) {
   for (const IfIndex device : {kWan0, kWan1}) world.links.at(device).up = false;
   const auto found = lines(steered(world));
   ASSERT_EQ(found.size(), 3U);
-  EXPECT_EQ(found.back(), "problem: wg0: 203.0.113.55:51820 cannot be reached: no WAN of its policy can be used now");
+  EXPECT_EQ(found.back(),
+            "problem: wg0: 203.0.113.55:51820 cannot be reached: no WAN of its policy can be used at present");
 }
 
 TEST(InspectPeers, WithoutAnEndpointHaveNothingToBeFound) {

@@ -234,7 +234,7 @@ TEST(Stall, ComesBackWhenThePreferredWanWorksAgain) {
   tunnel.pass(60, false);
   EXPECT_EQ(tunnel.moves, (Moves{nextWan, tryBetter}));
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::trial);
-  EXPECT_EQ(tunnel.automaton.reason(tunnel.now), "trying a better WAN again");
+  EXPECT_EQ(tunnel.automaton.reason(tunnel.now), "retrying a better WAN");
   tunnel.pass(200);
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::preferred) << "a handshake went by it";
   EXPECT_EQ(tunnel.automaton.way(), (Way{kFiber, kFirst}));

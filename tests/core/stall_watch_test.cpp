@@ -109,7 +109,7 @@ TEST_F(StallWatchTest, GivesUpAndSaysSo) {
   ASSERT_EQ(news.size(), 2U);
   EXPECT_EQ(news.back().move, StallMove::giveUp);
   EXPECT_EQ(wanOf(), "");
-  EXPECT_EQ(world_.stalled.at(id()).why.substr(0, 12), "no way works");
+  EXPECT_EQ(world_.stalled.at(id()).why.substr(0, 13), "no path works");
   news = pass(1, true);
   ASSERT_EQ(news.size(), 1U);
   EXPECT_EQ(news.front().move, StallMove::none) << "told once that it answers";
@@ -124,7 +124,7 @@ TEST_F(StallWatchTest, OfEqualWansOneIsGivenToItForGood) {
   EXPECT_EQ(wanOf(), "wan0") << "the first is named, or the kernel's choice may be the dead one again";
   pass(60, true);
   EXPECT_EQ(wanOf(), "wan0");
-  EXPECT_EQ(world_.stalled.at(id()).why, "does not answer by every WAN of this metric");
+  EXPECT_EQ(world_.stalled.at(id()).why, "does not answer over every WAN of this metric");
 }
 
 TEST_F(StallWatchTest, RoamsWithoutLosingItsWan) {

@@ -103,7 +103,7 @@ TEST(FoundWans, ThatGetNoMarkAreAProblem) {
   const Steering steering = steer({}, world);
   EXPECT_EQ(steering.wans.size(), 14U);
   ASSERT_EQ(steering.problems.size(), 2U);
-  EXPECT_EQ(steering.problems.front(), "no mark is left for WAN wan0: widen mark_mask; it is not used");
+  EXPECT_EQ(steering.problems.front(), "no mark left for WAN wan0: it is not used; widen mark_mask");
 }
 
 TEST(FoundWans, OfEqualMetricComeOneAfterTheOther) {
@@ -297,7 +297,7 @@ TEST(Policies, ForWhichNoMarkIsLeftAreAProblemAndTheDefaultServes) {
   const World world = twoWans();
   const Steering steering = steer(config, world);
   ASSERT_FALSE(steering.problems.empty());
-  EXPECT_EQ(steering.problems.front(), "no mark is left for policy both: widen mark_mask; policy default is used");
+  EXPECT_EQ(steering.problems.front(), "no mark left for policy both: policy default is used instead; widen mark_mask");
   EXPECT_EQ(policyOf(steering, "wg0").name, kDefaultPolicy);
   EXPECT_EQ(policyOf(steering, "wg0").target.slot, Slot{3});
 }

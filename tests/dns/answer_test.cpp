@@ -88,11 +88,11 @@ TEST(Answer, ManyAddressesAreRefused) {
 }
 
 TEST(Answer, CirclesAndLongChainsAreRefused) {
-  EXPECT_EQ(refusal(reply(question("a.example"), {cname("a.example", 1, "a.example")})), "its CNAMEs lead in a circle");
+  EXPECT_EQ(refusal(reply(question("a.example"), {cname("a.example", 1, "a.example")})), "its CNAMEs form a loop");
   EXPECT_EQ(
       refusal(reply(question("a.example"), {cname("a.example", 1, "b.example"), cname("b.example", 1, "a.example"),
                                             record("a.example", 1, "203.0.113.1")})),
-      "its CNAMEs lead in a circle");
+      "its CNAMEs form a loop");
   const auto chain = [](int length) {
     std::vector<std::string> answers;
     for (int i = 0; i < length; ++i) answers.push_back(cname("n" + std::to_string(i), 1, "n" + std::to_string(i + 1)));

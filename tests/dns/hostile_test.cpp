@@ -80,7 +80,7 @@ TEST_F(Hostile, AsManyRecordsAsTcpCarries) {
 }
 
 TEST_F(Hostile, CnamesInACircle) {
-  expectFailure(ResolveFailure::refused, "A: answer refused: its CNAMEs lead in a circle", forA([](const Query& query) {
+  expectFailure(ResolveFailure::refused, "A: answer refused: its CNAMEs form a loop", forA([](const Query& query) {
                   return Replies{reply(query, {cname(kName, 60, "a.example"), cname("a.example", 60, kName)})};
                 }));
 }

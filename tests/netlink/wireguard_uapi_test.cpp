@@ -250,10 +250,10 @@ TEST_F(UapiSocket, ARefusalSaysWhatWasRefusedAndWhy) {
   const TalkingServer server{folder_, "wg0", [](const std::string&) { return "errno=-1\n\n"; }};
   const auto told = read();
   ASSERT_FALSE(told);
-  EXPECT_EQ(told.error().what, "wg wg0: its process refuses: errno -1 (Operation not permitted)");
+  EXPECT_EQ(told.error().what, "wg wg0: its process returned errno -1 (Operation not permitted)");
   const auto done = uapi_.setFwmark("wg0", Mark{1});
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().what, "wg set wg0 fwmark 0x1: its process refuses: errno -1 (Operation not permitted)");
+  EXPECT_EQ(done.error().what, "wg set wg0 fwmark 0x1: its process returned errno -1 (Operation not permitted)");
   EXPECT_EQ(uapi_.refusals().at("wg0"), done.error().what);
 }
 
@@ -389,7 +389,7 @@ TEST_F(Hanging, ARefusedUnstickIsKnownAfterTheNextLook) {
   EXPECT_EQ(serveOne(server, "errno=1\n\n"), "set=1\nlisten_port=7\n\n");
   EXPECT_EQ(readError(), ErrorKind::busy);
   EXPECT_EQ(uapi_.refusals().at("wg0"),
-            "wg set wg0 (cached sources): its process refuses: errno 1 (Operation not permitted)");
+            "wg set wg0 (cached sources): its process returned errno 1 (Operation not permitted)");
 }
 
 TEST_F(Hanging, AnotherProcessInItsPlaceIsAskedAtOnce) {

@@ -141,7 +141,7 @@ TEST_F(NftForeignChains, ThatTakeTheMarkAwayAfterUsAreNamed) {
                 "0;\n}\n}\nN",
                 {"advice: table ip late, chain out (output, priority 0): \"meta mark set 0x0\" changes the mark of "
                  "wg0's packets "
-                 "to 203.0.113.55:51820: they go the right way"}},
+                 "to 203.0.113.55:51820: they are routed correctly"}},
            Case{"perhaps",
                 "nft -f - <<'N'\ntable ip late { set s { type ipv4_addr;\n}\nchain out { type route hook output "
                 "priority 0; ip "
@@ -236,7 +236,7 @@ TEST_F(NftForeignChains, KillSwitchesRejectWhatHasTheMarksOfWans) {
       "reject\" rejects ";
   expect({"not probed",
           kSwitch,
-          {"advice: " + rule + "what is sent with the mark of WAN wan0, because of the mark 0x10000000"},
+          {"advice: " + rule + "packets with the mark of WAN wan0, because of the mark 0x10000000"},
           withWgQuick()});
   Config probed = fiberAndLte();
   probed.wans[0].trackMethod = TrackMethod::icmp;
@@ -289,7 +289,7 @@ TEST_F(NftForeignChains, ThatFilterReversePathsAreNamedIfTheyLookWithoutTheMark)
                                                                << (found.empty() ? "" : found[0]);
     if (row.severity == nullptr) continue;
     EXPECT_TRUE(found[0].starts_with(row.severity)) << row.commands << "\n" << found[0];
-    EXPECT_NE(found[0].find("drops what 203.0.113.55:51820 answers wg0 by wan0: this reverse path filter"),
+    EXPECT_NE(found[0].find("drops replies from 203.0.113.55:51820 to wg0 on wan0: this reverse path filter"),
               std::string::npos)
         << found[0];
   }
@@ -310,12 +310,13 @@ TEST_F(NftForeignChains, OfNixOsAreFine) {
            "-t mangle -A nixos-fw-rpfilter -j DROP; iptables-nft -t mangle -A PREROUTING -j nixos-fw-rpfilter";
   };
   expect({"iptables", iptables("--validmark"), {}});
-  expect({"iptables, without the mark",
-          iptables(""),
-          {"problem: table ip mangle, chain nixos-fw-rpfilter (from PREROUTING, prerouting, priority -150): \"drop\" "
-           "drops "
-           "what 203.0.113.55:51820 answers wg0 by wan0: this reverse path filter looks for the way back without the "
-           "mark"}});
+  expect(
+      {"iptables, without the mark",
+       iptables(""),
+       {"problem: table ip mangle, chain nixos-fw-rpfilter (from PREROUTING, prerouting, priority -150): \"drop\" "
+        "drops "
+        "replies from 203.0.113.55:51820 to wg0 on wan0: this reverse path filter looks up the return path without the "
+        "mark"}});
   const auto nftables = [](const std::string& fib) {
     return "nft -f - <<'N'\ntable inet nixos-fw { chain rpfilter { type filter hook prerouting priority mangle + 10; "
            "policy "
@@ -325,7 +326,7 @@ TEST_F(NftForeignChains, OfNixOsAreFine) {
   expect({"nftables", nftables("fib saddr . mark . iif oif"), {}});
   expect({"nftables, without the mark",
           nftables("fib saddr . iif oif"),
-          {"problem: table inet nixos-fw, chain rpfilter (prerouting, priority -140): policy drop drops what"}});
+          {"problem: table inet nixos-fw, chain rpfilter (prerouting, priority -140): policy drop drops replies"}});
 }
 
 TEST_F(NftForeignChains, ThatClearTheMarkOfAnswersHarmWhereRpFilterIsStrict) {
@@ -336,8 +337,8 @@ TEST_F(NftForeignChains, ThatClearTheMarkOfAnswersHarmWhereRpFilterIsStrict) {
   strict.rpFilterAll = 1;
   expect({"strict",
           kCleared,
-          {"problem: table ip t, chain pre (prerouting, priority 0): \"meta mark set 0x0\" changes the mark of what "
-           "203.0.113.55:51820 answers wg0 by wan0: the strict rp_filter of wan0"},
+          {"problem: table ip t, chain pre (prerouting, priority 0): \"meta mark set 0x0\" changes the mark of "
+           "replies from 203.0.113.55:51820 to wg0 on wan0: the strict rp_filter of wan0"},
           strict});
   // wg-quick's own.
   expect({"before us",
@@ -357,16 +358,17 @@ TEST_F(NftForeignChains, WithADropForAllElseAreAdviceIfNothingCanAccept) {
   expect({"established", (in + "ct state established,related accept; tcp dport 22 accept;\n}\n}\nN"), {}});
   expect({"by a map", (in + "ct state vmap { established : accept, invalid : drop };\n}\n}\nN"), {}});
   expect({"by a set", (in + "udp dport { 1000-2000, 51820 } accept;\n}\n}\nN"), {}});
-  expect(
-      {"not in the set",
-       (in + "udp dport { 1000-2000, 51821 } accept;\n}\n}\nN"),
-       {"advice: table inet f, chain in (input, priority 0): policy drop drops what 203.0.113.55:51820 answers wg0"}});
+  expect({"not in the set",
+          (in + "udp dport { 1000-2000, 51821 } accept;\n}\n}\nN"),
+          {"advice: table inet f, chain in (input, priority 0): policy drop drops replies from 203.0.113.55:51820 to "
+           "wg0"}});
   expect({"perhaps", (in + "meta skuid 0 accept;\n}\n}\nN"), {}});
-  expect({"a server's port is closed",
-          (in + "ct state established accept; udp dport 22 accept;\n}\n}\nN"),
-          {"advice: table inet f, chain in (input, priority 0): policy drop drops what new peers send to wg0 (udp port "
-           "51820)"},
-          server()});
+  expect(
+      {"a server's port is closed",
+       (in + "ct state established accept; udp dport 22 accept;\n}\n}\nN"),
+       {"advice: table inet f, chain in (input, priority 0): policy drop drops packets from new peers to wg0 (udp port "
+        "51820)"},
+       server()});
   expect({"a server's port is open",
           (in + "ct state established accept; udp dport 51820 accept;\n}\n}\nN"),
           {},
@@ -401,12 +403,12 @@ TEST_F(NftForeignChains, OfFirewalldAreFine) {
   world.tunnels.edit().at("wg0").peers = {peer(1, "[2001:db8:cafe::55]:51820")};
   expect({"IPv6", load, {}, world});
   // As firewalld had it before it looked with the mark.
-  expect(
-      {"without the mark",
-       "sed 's/fib saddr . mark . iif/fib saddr . iif/' " GOLDEN_DIRECTORY "/firewalld.nft | nft -f -",
-       {"problem: table inet firewalld, chain filter_PREROUTING (prerouting, priority 10): \"meta nfproto ipv6 fib "
-        "saddr . iif oif missing drop\" drops what [2001:db8:cafe::55]:51820 answers wg0 by wan0: this reverse path"},
-       world});
+  expect({"without the mark",
+          "sed 's/fib saddr . mark . iif/fib saddr . iif/' " GOLDEN_DIRECTORY "/firewalld.nft | nft -f -",
+          {"problem: table inet firewalld, chain filter_PREROUTING (prerouting, priority 10): \"meta nfproto ipv6 fib "
+           "saddr . iif oif missing drop\" drops replies from [2001:db8:cafe::55]:51820 to wg0 on wan0: this reverse "
+           "path"},
+          world});
 }
 
 TEST_F(NftForeignChains, OfUfwAreFine) {

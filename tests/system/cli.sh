@@ -25,7 +25,7 @@ flushed_by() { # COMMAND...
   daemon_start_and_converge
   equal 'exit status' 0 "$(code_of "$@" flush)"
   equal 'nothing is said to be wrong' '' "$(<"$work/err")"
-  check 'how to come back' grep -q 'wgsteer run has it back' "$work/out"
+  check 'how to come back' grep -q 'to start it again: wgsteer run' "$work/out"
   await 5 'the daemon ends' has_ended
   wait "$daemon_pid" || code=$?
   equal 'and says why to whoever would start it again' 3 "$code"
@@ -82,7 +82,7 @@ case_explain_of_somebody_else() {
   [[ $family == 4 ]] || other=2001:db8:18::1
   steered_tunnel_up
   equal 'what the tunnel carries' 0 "$(code_of wgsteer explain "$other")"
-  check 'goes into it' grep -q "^goes into tunnel $tunnel_device: it is no peer's endpoint" "$work/out"
+  check 'goes into it' grep -q "^goes into tunnel $tunnel_device: no peer has this endpoint" "$work/out"
   daemon_stop TERM
   quietly wgsteer flush
   equal 'the endpoint' 2 "$(code_of wgsteer explain "$endpoint")"
@@ -117,7 +117,7 @@ case_changes_are_counted_as_they_are_printed() {
   local lines
   lines=$({ wgsteer plan || true; } | wc -l)
   check 'there is something to do' test "$lines" -gt 20
-  check 'status before' has_line "; $lines changes are due" wgsteer status
+  check 'status before' has_line "; $lines changes pending" wgsteer status
   daemon_start_and_converge
   check 'the log' grep -q "applied $lines changes in" "$daemon_log"
   check 'status after' has_line "^events .*, changes $lines," wgsteer status

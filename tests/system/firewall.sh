@@ -57,7 +57,7 @@ case_a_reverse_path_filter() {
   path_filter
   await 10 'nothing comes any more' no_traffic
   check 'without the mark' has_line \
-    '^problem: table inet paths, chain pre \(prerouting, priority 10\): "fib saddr . iif oif missing drop" drops what' \
+    '^problem: table inet paths, chain pre \(prerouting, priority 10\): "fib saddr . iif oif missing drop" drops replies' \
     wgsteer check
   router nft delete table inet paths
   equal 'gone' '' "$(problems)"

@@ -83,7 +83,7 @@ case_a_peer_that_is_off_moves_alone() {
   router_ip route add "$prefix" dev "$tunnel_device"
   await 5 'the peer is known' has_line "${off:0:8}" wgsteer status
   start_in_host router "$work/off" ping -n -i 0.2 "$inner"
-  await 60 'all ways were tried' grep -q 'no way works' "$daemon_log"
+  await 60 'all ways were tried' grep -q 'no path works' "$daemon_log"
   steady_on 0 'the other peer stays'
   equal 'packets of the other peer lost' 0 "$(packets_lost)"
   equal 'peers that were moved' 1 "$(grep -o 'peer [^ ]*: .*trying' "$daemon_log" | cut -d' ' -f2 | sort -u | wc -l)"

@@ -84,13 +84,13 @@ case_a_stranger_has_the_name() {
   squat
   daemon_start_and_converge
   check 'it is said' grep -q 'control socket @wgsteer is held by somebody else than root' "$daemon_log"
-  check 'the daemon is asked all the same' has_line "wgsteer runs, pid $daemon_pid" wgsteer status
+  check 'the daemon is asked all the same' has_line "wgsteer is running, pid $daemon_pid" wgsteer status
   equal 'a second daemon leaves' 1 "$(code_of wgsteer run)"
   check 'and says why' grep -q 'wgsteer runs already in this network namespace' "$work/err"
   stop_process "$squatter" KILL
   equal 'also when the name is free again' 1 "$(code_of wgsteer run)"
   await 15 'the name is taken back' grep -q 'control socket @wgsteer is free again' "$daemon_log"
-  check 'it answers there' has_line "wgsteer runs, pid $daemon_pid" wgsteer status
+  check 'it answers there' has_line "wgsteer is running, pid $daemon_pid" wgsteer status
   equal 'and a second daemon leaves' 1 "$(code_of wgsteer run)"
 }
 

@@ -120,8 +120,8 @@ is_down() { [[ $(of_service ActiveState)/$(of_service SubState) == inactive/dead
 # Neither failed nor about to be started again, which would be activating/auto-restart.
 flushed_for_good() { # STATE-BEFORE STATE-INSTALLED
   note 'flushed'
-  equal 'what is said' "all of it is removed, and wgsteer.service has ended; systemctl start wgsteer.service has it back, \
-as the next boot does unless the service is disabled" "$(wgsteer flush)"
+  equal 'what is said' "all state removed, wgsteer.service stopped; to start it again: systemctl start wgsteer.service \
+(the next boot does so, too, unless the service is disabled)" "$(wgsteer flush)"
   await 'the service is down' 10 is_down
   equal 'as it should be' success/3 "$(of_service Result)/$(of_service ExecMainStatus)"
   equal 'nothing of ours' "$1" "$(kernel_state)"
