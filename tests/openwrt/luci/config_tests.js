@@ -99,9 +99,9 @@ test('configuration: a list is asked about as a whole, and about what is being t
   equal(option.check('both'), true, 'as it is');
   equal(option.checkTyped('both', 'lte:3'), 'This WAN is listed twice', 'once more');
   equal(option.checkTyped('both', 'lte:2'), true, 'what is in the list');
-  equal(option.checkTyped('both', 'nix'), 'There is no WAN of this name', 'typed');
+  equal(option.checkTyped('both', 'nix'), 'No WAN has this name', 'typed');
   option.widgets.both.value = 'fiber\nnix';
-  equal(option.check('both'), 'There is no WAN of this name', 'there before');
+  equal(option.check('both'), 'No WAN has this name', 'there before');
   option.widgets.both.value = '';
   equal(option.check('both'), true, 'empty');
 });
@@ -111,7 +111,7 @@ test('configuration: a server need not be balanced', async () => {
   const section = await editorOf(map, 'tunnel', 'wg0');
   equal(optionOf(section, 'balance').check('wg0'), true, 'not ticked');
   optionOf(section, 'balance').widgets.wg0.checked = true;
-  equal(optionOf(section, 'balance').check('wg0'), 'A server answers by the WAN that the peer came in on', 'ticked');
+  equal(optionOf(section, 'balance').check('wg0'), 'Replies of a server leave by the WAN on which the peer came in', 'ticked');
 });
 
 test('configuration: saving changes nothing that nobody changed', async () => {

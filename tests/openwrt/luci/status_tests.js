@@ -23,8 +23,8 @@ test('status: all is well', async () => {
   const [ name, state, ipv4, ipv6 ] = cells('wgsteer-wans', 0);
   equal(name, 'fiber\nwan0', 'name and device');
   equal(state.toLowerCase(), 'up', 'state, of which nothing else is known');
-  equal(ipv4.toLowerCase(), 'usable\nby gateway 192.0.2.1\nfrom 192.0.2.10', 'IPv4');
-  equal(ipv6.toLowerCase(), 'usable\nby gateway 2001:db8:10::1\nfrom 2001:db8:10::10', 'IPv6');
+  equal(ipv4.toLowerCase(), 'usable\nvia gateway 192.0.2.1\nfrom 192.0.2.10', 'IPv4');
+  equal(ipv6.toLowerCase(), 'usable\nvia gateway 2001:db8:10::1\nfrom 2001:db8:10::10', 'IPv6');
   equal(cells('wgsteer-wans', 1)[0], 'lte\nwan1', 'the other WAN');
 });
 
@@ -64,19 +64,19 @@ test('status: one family only', async () => {
   equal(cells('wgsteer-wans', 0)[3], 'NOT USABLE\nno default route', 'IPv6');
 });
 
-test('status: probes that are not let out', async () => {
+test('status: probes that are blocked', async () => {
   const status = copy(given.up);
   const fix = 'iptables -I OUTPUT -m mark --mark 0x10000000/0xf0000000 -j ACCEPT';
   Object.assign(status.wans[0].ipv4, { cannot_be_probed: true, fix });
   await statusPage(status);
   equal(cells('wgsteer-wans', 0)[1], 'UP', 'state');
   equal(cells('wgsteer-wans', 0)[2].split('\n')[1],
-    'cannot be probed: this router does not let the probes out. To let them out: ' + fix, 'IPv4');
+    'cannot be probed: this router blocks the probes. To allow them: ' + fix, 'IPv4');
   equal(cells('wgsteer-wans', 0)[3].includes('cannot be probed'), false, 'IPv6');
 });
 
 test('status: nobody answers', async () => {
-  const silence = [ 'There is no answer from wgsteer. Is it installed, and is its service running?' ];
+  const silence = [ 'No answer from wgsteer. Is it installed, and is its service running?' ];
   await statusPage(4);
   equal(text('.alert-message.danger'), silence, 'no such object');
   equal(document.querySelectorAll('table').length, 0, 'tables');
@@ -149,10 +149,10 @@ test('status: no path is right that the kernel has not got, or that is not wante
   };
   // After a flush: what is planned is fine, and not there.
   equal(await shown({ path: 'loop', device: 'wg0', wan: null, source: null, planned: { path: 'ok', device: 'wan0', wan: 'fiber' } }),
-    [ 'NONE', 'LOOPS INTO A TUNNEL\nby wg0\nplanned, but not in the kernel: on its WAN\nplanned by wan0' ], 'loop');
+    [ 'NONE', 'LOOPS INTO A TUNNEL\nby wg0\nplanned, not in the kernel yet: on its WAN\nplanned by wan0' ], 'loop');
   // A way out, but not the one that is wanted.
   equal(await shown({ device: 'wan1', wan: 'lte', source: null, planned: { path: 'ok', device: 'wan0', wan: 'fiber' } }),
-    [ 'lte', 'NOT AS PLANNED\nby wan1\nplanned, but not in the kernel: on its WAN\nplanned by wan0' ], 'another WAN');
+    [ 'lte', 'DIFFERS FROM THE PLAN\nby wan1\nplanned, not in the kernel yet: on its WAN\nplanned by wan0' ], 'another WAN');
   equal(await shown({ device: 'br-lan', wan: null, source: null }), [ 'NONE', 'BY NO WAN\nby br-lan' ], 'no WAN');
   equal(await shown({ device: 'br-lan', wan: null, source: null, left_alone: 'its endpoint is on the LAN' }),
     [ 'NONE', 'LEFT ALONE\nits endpoint is on the LAN\nby br-lan' ], 'left alone');
@@ -168,7 +168,7 @@ test('status: peers that do not answer by their usual way', async () => {
   equal(document.querySelectorAll('#wgsteer-tunnels .label.warning').length, 1, 'a warning');
   Object.assign(peer, { wan: 'fiber', device: 'wan0' });
   await becomes(status);
-  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nDIVERTED\nnothing received for 20 s\nto go by lte\nsince ' + since, 'not yet');
+  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nDIVERTED\nnothing received for 20 s\nshould use lte\nsince ' + since, 'not yet');
   peer.stalled.wan = null;
   await becomes(status);
   equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nSTALLED\nnothing received for 20 s\nsince ' + since, 'stalled');
@@ -184,8 +184,8 @@ test('status: a configuration that was refused', async () => {
   equal(text('.alert-message'), [], 'taken');
   status.daemon.last_reload.error = 'wgsteer:3: use_wan: <b>\nwgsteer:7: role: neither';
   await becomes(status);
-  equal(text('.alert-message.danger'), [ `The configuration that was read on ${new Date(1795420273000).toLocaleString()} was refused, ` +
-    'and the one before it stays in use:\nwgsteer:3: use_wan: <b>\nwgsteer:7: role: neither' ], 'refused');
+  equal(text('.alert-message.danger'), [ `The configuration read on ${new Date(1795420273000).toLocaleString()} was rejected; ` +
+    'the previous one stays in use:\nwgsteer:3: use_wan: <b>\nwgsteer:7: role: neither' ], 'refused');
 });
 
 // Every text of the status is somebody else's.

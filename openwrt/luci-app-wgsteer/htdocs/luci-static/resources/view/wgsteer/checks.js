@@ -93,7 +93,7 @@ function optional(test, what) {
 }
 
 function interfaceName() {
-	return _('a device name of at most 15 characters, without blanks, "/" and ":"');
+	return _('a device name of at most 15 characters, without spaces, "/" and ":"');
 }
 
 function anotherWanHas(option, section_id, value) {
@@ -110,7 +110,7 @@ return baseclass.extend({
 	kFalse: kFalse,
 
 	endpoint: optional(isEndpoint, () => _('host:port or [IPv6]:port')),
-	markMask: optional(isMarkMask, () => _('2 to 16 bits side by side, like 0xf0000000')),
+	markMask: optional(isMarkMask, () => _('2 to 16 contiguous bits, like 0xf0000000')),
 
 	sectionName: (type, reserved) => function(section_id, value) {
 		if (value === '')
@@ -142,13 +142,13 @@ return baseclass.extend({
 			return device ? _('Either an interface or a device, not both') : _('Either an interface or a device is needed');
 		if (value && !isName(value))
 			return expecting(_('letters, digits, "_", "-" and ".", at most 32, no "-" first'));
-		return !value || !anotherWanHas('interface', section_id, value) || _('Another WAN has it');
+		return !value || !anotherWanHas('interface', section_id, value) || _('Another WAN uses it');
 	},
 
 	wanDevice: function(section_id, value) {
 		if (value && !isInterfaceName(value))
 			return expecting(interfaceName());
-		return !value || !anotherWanHas('device', section_id, value) || _('Another WAN has it');
+		return !value || !anotherWanHas('device', section_id, value) || _('Another WAN uses it');
 	},
 
 	trackMethod: function(section_id, value) {
@@ -172,7 +172,7 @@ return baseclass.extend({
 			return true;
 		if (!isAddressPort(value))
 			return expecting(_('an IPv4 or IPv6 address; with DNS and TCP also address:port'));
-		return method === 'dns' || method === 'tcp' || _('Only DNS and TCP know ports');
+		return method === 'dns' || method === 'tcp' || _('Only DNS and TCP use ports');
 	},
 
 	reliability: function(section_id, value) {
@@ -188,7 +188,7 @@ return baseclass.extend({
 
 	usePolicy: names => function(section_id, value) {
 		if (value !== '' && value !== 'default' && !names().includes(value))
-			return _('There is no policy of this name');
+			return _('No policy has this name');
 		return eitherPolicyOrWans(this, section_id);
 	},
 
@@ -199,14 +199,14 @@ return baseclass.extend({
 		if (more.length || (metric != null && !isInteger(metric, 1, 4294967039)) || (weight != null && !isInteger(weight, 1, 256)))
 			return expecting(_('WAN, WAN:METRIC or WAN:METRIC:WEIGHT'));
 		if (!names().includes(wan))
-			return _('There is no WAN of this name');
+			return _('No WAN has this name');
 		// What is being typed is in the list or not yet there.
 		const all = new Set([ ...listOf(this, section_id, 'use_wan'), value ]);
 		return [ ...all ].filter(each => each.split(':')[0] === wan).length < 2 || _('This WAN is listed twice');
 	},
 
 	balance: function(section_id) {
-		return this.formvalue(section_id) !== '1' || this.section.formvalue(section_id, 'role') !== 'server' || _('A server answers by the WAN that the peer came in on');
+		return this.formvalue(section_id) !== '1' || this.section.formvalue(section_id, 'role') !== 'server' || _('Replies of a server leave by the WAN on which the peer came in');
 	},
 
 	publicKey: function(section_id, value) {

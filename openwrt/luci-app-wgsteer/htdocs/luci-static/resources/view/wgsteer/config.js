@@ -106,62 +106,62 @@ function globalsSection(map) {
 	s.addremove = false;
 
 	choose(add(s, null, form.ListValue, 'on_exit', _('When the service ends'),
-		_('Whether what is in the kernel goes on steering. Stopping the service by its init script always removes it.')),
+		_('Keep: the kernel keeps steering. Stopping the service with its init script always removes everything.')),
 		[ [ 'keep', _('keep') ], [ 'flush', _('remove') ] ], 'keep');
 	choose(add(s, null, form.ListValue, 'log_level', _('Log level')),
 		[ [ 'error', _('error') ], [ 'warn', _('warning') ], [ 'info', _('information') ], [ 'debug', _('debug') ] ], 'info');
-	flag(s, null, 'sysctl', _('May change sysctls'),
-		_('Turns on ignore_routes_with_linkdown and src_valid_mark on devices of WANs where that is needed.'), true);
+	flag(s, null, 'sysctl', _('Allow sysctls'),
+		_('Turn on ignore_routes_with_linkdown and src_valid_mark for WAN devices where needed.'), true);
 	flag(s, null, 'forward', _('Forwarded tunnels'),
-		_('Steer WireGuard of hosts behind this router as well, if it goes to an endpoint that is known here.'), false);
+		_('Also steer WireGuard packets of hosts behind this router, if they go to an endpoint that is known here.'), false);
 	add(s, null, form.Value, 'mark_mask', _('Mark mask'),
-		_('Bits of the firewall mark that are used: one value for each WAN and each policy of several WANs. 2 to 16 bits side by side.'),
+		_('Bits of the firewall mark that belong to wgsteer: each value serves one WAN or one policy of several WANs. 2 to 16 contiguous bits.'),
 		{ 'placeholder': '0xf0000000', 'validate': checks.markMask });
-	number(s, null, 'rule_priority', _('Rule priority'), _('The first of 40 priorities of ip rule that are used.'),
+	number(s, null, 'rule_priority', _('Rule priority'), _('First of the 40 ip rule priorities that belong to wgsteer.'),
 		1, 32725, '60');
-	flag(s, null, 'force', _('Go on in conflicts'), _('Although the rule of somebody else uses bits of the mark.'), false);
+	flag(s, null, 'force', _('Ignore conflicts'), _('Start even though another program\'s rule uses bits of the mark.'), false);
 }
 
 function wanSection(map, interfaces, status) {
 	const s = map.section(form.GridSection, 'wan', _('WANs'),
-		_('As soon as one WAN is here, only those that are here are used. Without any: all interfaces that mwan3 has enabled or, without mwan3, every device that is not a tunnel and has a default route.'));
+		_('Once a WAN is listed here, only listed WANs are used. Without any: the interfaces that mwan3 has enabled or, without mwan3, every device that has a default route and is not a tunnel.'));
 	titled(s, 'name');
 	s.sortable = true;
 	s.tab('general', _('General'));
 	s.tab('health', _('Health'));
 	s.tab('quality', _('Quality'));
 
-	naming(add(s, 'general', form.Value, 'name', _('Name'), _('Needed only if the name shall have characters that the name of a section cannot have.'),
+	naming(add(s, 'general', form.Value, 'name', _('Name'), _('Needed only for a name with characters that a section name cannot have.'),
 		{ 'validate': checks.sectionName('wan') }));
-	suggest(add(s, 'general', form.Value, 'interface', _('Interface'), _('By the name that it has under Network, Interfaces.'),
+	suggest(add(s, 'general', form.Value, 'interface', _('Interface'), _('Its name under Network, Interfaces.'),
 		{ ...kInTable, 'validate': checks.wanInterface }), () => interfaces);
 	suggest(add(s, 'general', form.Value, 'device', _('Device'), _('Instead of an interface.'),
 		{ ...kInTable, 'validate': checks.wanDevice }), () => status.wans?.map(wan => wan.device) || []);
-	number(s, 'general', 'metric', _('Metric'), _('Lower first. Default: the position in this list.'), 1, 4294967039, '', kInTable);
-	number(s, 'general', 'weight', _('Weight'), _('The share among WANs of equal metric.'), 1, 256, '1', kInTable);
-	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Asked through this WAN when the router\'s own resolver does not answer. Default: those that netifd knows of it.'),
+	number(s, 'general', 'metric', _('Metric'), _('The lowest is preferred. Default: the position in this list.'), 1, 4294967039, '', kInTable);
+	number(s, 'general', 'weight', _('Weight'), _('Share among WANs of equal metric.'), 1, 256, '1', kInTable);
+	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Queried through this WAN when the router\'s own resolver does not answer. Default: those that netifd has for it.'),
 		{ 'validate': checks.each(checks.address) });
 
-	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: by ping if there are addresses, else only by link and routes.'),
+	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: ping if there are addresses, else link and routes only.'),
 		{ 'validate': checks.trackMethod }),
-		[ [ 'none', _('link and routes') ], [ 'icmp', _('ping') ], [ 'dns', _('DNS') ], [ 'tcp', _('TCP') ], [ 'mwan3', _('what mwan3 says') ] ],
+		[ [ 'none', _('link and routes') ], [ 'icmp', _('ping') ], [ 'dns', _('DNS') ], [ 'tcp', _('TCP') ], [ 'mwan3', _('verdict of mwan3') ] ],
 		_('automatic'));
-	add(s, 'health', form.DynamicList, 'track_ip', _('Addresses'), _('Who is asked whether the WAN works. With TCP and DNS also address:port.'),
+	add(s, 'health', form.DynamicList, 'track_ip', _('Addresses'), _('Probed to find out whether the WAN works. With TCP and DNS also address:port.'),
 		{ 'validate': checks.each(checks.trackIp) });
-	number(s, 'health', 'reliability', _('Reliability'), _('How many addresses must answer for a round to be good.'), 1, 100, '1').validate = checks.reliability;
-	number(s, 'health', 'count', _('Count'), _('Questions to each address in a round.'), 1, 100, '1');
+	number(s, 'health', 'reliability', _('Reliability'), _('How many addresses must answer for a good round.'), 1, 100, '1').validate = checks.reliability;
+	number(s, 'health', 'count', _('Count'), _('Probes to each address in a round.'), 1, 100, '1');
 	seconds(s, 'health', 'interval', _('Interval'), _('Seconds between rounds.'), 86400, '10');
 	seconds(s, 'health', 'timeout', _('Timeout'), _('Seconds to wait for an answer.'), 3600, '4');
-	number(s, 'health', 'down', _('Down after'), _('So many bad rounds in a row.'), 1, 1000, '5');
-	number(s, 'health', 'up', _('Up after'), _('So many good rounds in a row.'), 1, 1000, '5');
-	seconds(s, 'health', 'failure_interval', _('Failure interval'), _('Seconds between rounds while it is going down.'), 86400, _('interval'));
-	flag(s, 'health', 'keep_failure_interval', _('Keep failure interval'), _('Also while it is down.'), false);
-	seconds(s, 'health', 'recovery_interval', _('Recovery interval'), _('Seconds between rounds while it is coming up.'), 86400, _('interval'));
-	number(s, 'health', 'size', _('Size'), _('Bytes of payload of a ping.'), 16, 65507, '56');
-	number(s, 'health', 'max_ttl', _('TTL'), _('How far a question may travel.'), 1, 255, '60');
+	number(s, 'health', 'down', _('Down after'), _('Bad rounds in a row.'), 1, 1000, '5');
+	number(s, 'health', 'up', _('Up after'), _('Good rounds in a row.'), 1, 1000, '5');
+	seconds(s, 'health', 'failure_interval', _('Failure interval'), _('Seconds between rounds while the WAN is going down.'), 86400, _('interval'));
+	flag(s, 'health', 'keep_failure_interval', _('Keep failure interval'), _('Also while the WAN is down.'), false);
+	seconds(s, 'health', 'recovery_interval', _('Recovery interval'), _('Seconds between rounds while the WAN is coming up.'), 86400, _('interval'));
+	number(s, 'health', 'size', _('Size'), _('Payload of a ping in bytes.'), 16, 65507, '56');
+	number(s, 'health', 'max_ttl', _('TTL'), _('Time to live of probes.'), 1, 255, '60');
 
 	flag(s, 'quality', 'check_quality', _('Check quality'),
-		_('An address that answers too late or too seldom counts as silent: from one of the failure thresholds on, until it is at both recovery thresholds or below.'), false);
+		_('Latency and loss count too: an address that reaches a failure threshold counts as silent until both values are within the recovery thresholds.'), false);
 	number(s, 'quality', 'failure_latency', _('Failure latency'), _('Milliseconds, averaged over some rounds.'), 1, 60000, '1000');
 	number(s, 'quality', 'recovery_latency', _('Recovery latency'), _('Milliseconds.'), 1, 60000, '500').validate = checks.below('failure_latency', 500, 1000);
 	number(s, 'quality', 'failure_loss', _('Failure loss'), _('Percent, averaged over some rounds.'), 1, 100, '40');
@@ -174,39 +174,39 @@ function useWan(s, description) {
 }
 
 function usePolicy(s) {
-	return suggest(add(s, null, form.Value, 'use_policy', _('Policy'), _('Or WANs, not both. Default: all WANs by their own metrics.'),
+	return suggest(add(s, null, form.Value, 'use_policy', _('Policy'), _('Either this or WANs. Default: all WANs by their own metrics.'),
 		{ ...kInTable, 'validate': checks.usePolicy(() => namesOf('policy', 'name')) }), () => [ 'default', ...namesOf('policy', 'name') ]);
 }
 
 function policySection(map) {
-	const s = map.section(form.GridSection, 'policy', _('Policies'), _('An order of WANs under a name.'));
+	const s = map.section(form.GridSection, 'policy', _('Policies'), _('Named orders of WANs.'));
 	titled(s, 'name');
-	naming(add(s, null, form.Value, 'name', _('Name'), _('Needed only if the name shall have characters that the name of a section cannot have.'),
+	naming(add(s, null, form.Value, 'name', _('Name'), _('Needed only for a name with characters that a section name cannot have.'),
 		{ 'validate': checks.sectionName('policy', [ 'default' ]) }));
-	useWan(s, _('WAN, WAN:METRIC or WAN:METRIC:WEIGHT. The metric is the position in this list unless given. Default: all WANs by their own metrics.'));
-	choose(add(s, null, form.ListValue, 'last_resort', _('Last resort'), _('When none of its WANs works.')),
-		[ [ 'unreachable', _('unreachable') ], [ 'main', _('whatever the main table says') ] ], 'unreachable');
+	useWan(s, _('WAN, WAN:METRIC or WAN:METRIC:WEIGHT. The default metric is the position in this list. Default: all WANs by their own metrics.'));
+	choose(add(s, null, form.ListValue, 'last_resort', _('Last resort'), _('While none of its WANs is usable.')),
+		[ [ 'unreachable', _('unreachable') ], [ 'main', _('main table') ] ], 'unreachable');
 }
 
 function tunnelSection(map, tunnels) {
-	const s = map.section(form.GridSection, 'tunnel', _('Tunnels'), _('WireGuard interfaces that shall not use all WANs by their metrics.'));
+	const s = map.section(form.GridSection, 'tunnel', _('Tunnels'), _('WireGuard interfaces that should not use all WANs by their metrics.'));
 	titled(s, 'interface');
 	s.anonymous = true;
 	suggest(naming(add(s, null, form.Value, 'interface', _('Interface'), null,
 		{ 'validate': checks.tunnelName })), () => tunnels);
 	usePolicy(s);
-	useWan(s, _('Or a policy, not both.'));
-	choose(add(s, null, form.ListValue, 'role', _('Role'), _('A client calls; a server is called, and answers by the WAN that the peer came in on.')),
-		[ [ 'auto', _('by what its peers are') ], [ 'client', _('client') ], [ 'server', _('server') ] ], 'auto');
-	number(s, null, 'stall', _('Stalled after'), _('Data sent and nothing received for so many seconds: the next address is tried, then the next WAN.'), 0, 86400, '20');
+	useWan(s, _('Either this or a policy.'));
+	choose(add(s, null, form.ListValue, 'role', _('Role'), _('A client starts handshakes. A server is contacted by its peers, and its replies leave by the WAN on which they came in.')),
+		[ [ 'auto', _('automatic') ], [ 'client', _('client') ], [ 'server', _('server') ] ], 'auto');
+	number(s, null, 'stall', _('Stalled after'), _('Seconds without an answer to data after which a peer is moved: to its next address, then to the next WAN.'), 0, 86400, '20');
 	number(s, null, 'hold', _('Hold'), _('Seconds on another WAN before the preferred one is tried again.'), 1, 86400, '60');
-	flag(s, null, 'enabled', _('Enabled'), _('Otherwise this interface is left alone.'), true, kInTable);
-	flag(s, null, 'update_endpoint', _('Update endpoint'), _('Gives a peer with a host name its new address when that changes.'), true);
-	flag(s, null, 'balance', _('Balance'), _('Shares the peers out among WANs of equal metric. Not for servers.'), false).validate = checks.balance;
+	flag(s, null, 'enabled', _('Enabled'), _('If off, this interface is left alone.'), true, kInTable);
+	flag(s, null, 'update_endpoint', _('Update endpoint'), _('Give a peer with a host name a new endpoint when the name changes its addresses.'), true);
+	flag(s, null, 'balance', _('Balance'), _('Distribute the peers over WANs of equal metric. Not for servers.'), false).validate = checks.balance;
 }
 
 function peerSection(map, tunnels, status) {
-	const s = map.section(form.GridSection, 'peer', _('Peers'), _('Single peers of a tunnel that go another way than the rest.'));
+	const s = map.section(form.GridSection, 'peer', _('Peers'), _('Peers with WANs of their own.'));
 	titled(s, 'tunnel');
 	s.anonymous = true;
 	suggest(add(s, null, form.Value, 'tunnel', _('Tunnel'), null,
@@ -214,10 +214,10 @@ function peerSection(map, tunnels, status) {
 	suggest(add(s, null, form.Value, 'public_key', _('Public key'), null,
 		{ ...kInTable, 'rmempty': false, 'validate': checks.publicKey }),
 		() => status.tunnels?.flatMap(tunnel => tunnel.peers.map(peer => peer.public_key)) || []);
-	add(s, null, form.Value, 'endpoint', _('Endpoint'), _('host:port; the name is resolved anew as often as DNS says. Default: what the kernel has.'),
+	add(s, null, form.Value, 'endpoint', _('Endpoint'), _('host:port; a host name is resolved again as often as DNS says. Default: the endpoint in the kernel.'),
 		{ 'placeholder': 'vpn.example.com:51820', 'validate': checks.endpoint });
 	usePolicy(s);
-	useWan(s, _('Or a policy, not both.'));
+	useWan(s, _('Either this or a policy.'));
 }
 
 return view.extend({
@@ -239,7 +239,7 @@ return view.extend({
 		const known = interfaces.filter(each => each.interface !== 'loopback' && each.proto !== 'wireguard').map(each => each.interface);
 		const tunnels = status.tunnels?.map(tunnel => tunnel.interface) || [];
 		const map = new form.Map('wgsteer', _('WireGuard steering'),
-			_('No configuration is needed: every WireGuard interface is kept on the physical WANs. What stands here refines that. A configuration with errors never replaces one that runs; what is wrong with it is said here and in the system log.'));
+			_('No configuration is needed: every WireGuard interface is kept on the physical WANs. This page refines that. A configuration with errors never replaces the running one; the errors are shown here and in the system log.'));
 		globalsSection(map);
 		wanSection(map, known, status);
 		policySection(map);

@@ -16,7 +16,7 @@ return baseclass.extend({
 			return [ message('danger', ...status.error.split('\n')) ];
 		const last = status.daemon?.last_reload;
 		return last?.error == null ? [] : [ message('danger',
-			_('The configuration that was read on %s was refused, and the one before it stays in use:').format(new Date(last.time * 1000).toLocaleString()),
+			_('The configuration read on %s was rejected; the previous one stays in use:').format(new Date(last.time * 1000).toLocaleString()),
 			...last.error.split('\n')) ];
 	}
 });

@@ -60,8 +60,8 @@ function family(state) {
 	return lines([
 		[ state.usable ? badge('success', _('usable')) : badge('', _('not usable')) ],
 		state.usable ? null : state.why,
-		state.cannot_be_probed ? _('cannot be probed: this router does not let the probes out. To let them out: %s').format(state.fix) : null,
-		state.gateway ? _('by gateway %s').format(state.gateway) : null,
+		state.cannot_be_probed ? _('cannot be probed: this router blocks the probes. To allow them: %s').format(state.fix) : null,
+		state.gateway ? _('via gateway %s').format(state.gateway) : null,
 		state.source ? _('from %s').format(state.source) : null
 	]);
 }
@@ -81,7 +81,7 @@ function wanRow(wan) {
 
 function wanTable(status) {
 	return table('wgsteer-wans', [ _('WAN'), _('State'), _('IPv4'), _('IPv6') ], status.wans.map(wanRow),
-		_('There is no WAN: no device that is not a tunnel has a default route.'));
+		_('No WAN: only tunnels have a default route.'));
 }
 
 // The WAN that packets to the peer leave by: what the kernel does, whatever the policy wants.
@@ -89,7 +89,7 @@ function wanInUse(peer) {
 	if (!peer.path)
 		return [];
 	const wan = peer.wan ? E('strong', {}, [ peer.wan ]) : badge('warning', _('none'));
-	return lines([ [ wan ], peer.balanced ? _('one of several that are equal') : null, ...stalled(peer) ]);
+	return lines([ [ wan ], peer.balanced ? _('balanced: one of several equal WANs') : null, ...stalled(peer) ]);
 }
 
 // Why a peer goes another way than its policy has it.
@@ -99,7 +99,7 @@ function stalled(peer) {
 	return [
 		[ badge('warning', peer.stalled.wan ? _('diverted') : _('stalled')) ],
 		peer.stalled.why,
-		peer.stalled.wan && peer.stalled.wan !== peer.wan ? _('to go by %s').format(peer.stalled.wan) : null,
+		peer.stalled.wan && peer.stalled.wan !== peer.wan ? _('should use %s').format(peer.stalled.wan) : null,
 		peer.stalled.since ? _('since %s').format(new Date(peer.stalled.since * 1000).toLocaleString()) : null
 	];
 }
@@ -107,7 +107,7 @@ function stalled(peer) {
 const kPaths = {
 	'ok': [ 'success', () => _('on its WAN') ],
 	'loop': [ 'warning', () => _('loops into a tunnel') ],
-	'dropped': [ 'warning', () => _('kept from a tunnel, dropped') ],
+	'dropped': [ 'warning', () => _('would enter a tunnel, dropped') ],
 	'unreachable': [ 'warning', () => _('unreachable') ],
 	'no route': [ 'warning', () => _('no route') ],
 	'local': [ 'warning', () => _('to this router') ]
@@ -118,7 +118,7 @@ function path(peer) {
 		return [];
 	return lines([ [ verdict(peer) ], peer.left_alone, peer.device ? _('by %s').format(peer.device) : null,
 		peer.source ? _('from %s').format(peer.source) : null,
-		peer.planned ? _('planned, but not in the kernel: %s').format(kPaths[peer.planned.path]?.[1]() || peer.planned.path) : null,
+		peer.planned ? _('planned, not in the kernel yet: %s').format(kPaths[peer.planned.path]?.[1]() || peer.planned.path) : null,
 		peer.planned?.device ? _('planned by %s').format(peer.planned.device) : null ]);
 }
 
@@ -127,9 +127,9 @@ function verdict(peer) {
 	if (peer.left_alone)
 		return badge('', _('left alone'));
 	if (peer.planned)
-		return badge('warning', peer.path === 'ok' ? _('not as planned') : kPaths[peer.path]?.[1]() || peer.path);
+		return badge('warning', peer.path === 'ok' ? _('differs from the plan') : kPaths[peer.path]?.[1]() || peer.path);
 	if (peer.path === 'ok' && !peer.wan)
-		return badge('warning', _('by no WAN'));
+		return badge('warning', _('no WAN'));
 	const [ kind, text ] = kPaths[peer.path] || [ 'warning', () => peer.path ];
 	return badge(kind, text());
 }
@@ -160,13 +160,13 @@ function tunnelRows(tunnel) {
 function tunnelTable(status) {
 	return table('wgsteer-tunnels',
 		[ _('Tunnel'), _('Peer'), _('Endpoint'), _('Policy'), _('WAN in use'), _('Path'), _('Last handshake') ],
-		status.tunnels.flatMap(tunnelRows), _('There is no WireGuard interface.'));
+		status.tunnels.flatMap(tunnelRows), _('No WireGuard interface.'));
 }
 
 function notices(status) {
 	const all = messages.refused(status);
 	if (status.daemon == null)
-		all.push(messages.message('warning', _('The service is not running: nothing is kept up with. Paths are those that the kernel has; of WANs it is known what their links and routes say.')));
+		all.push(messages.message('warning', _('The service is not running, so changes are not followed. Paths are those in the kernel; the state of WANs comes from their links and routes alone.')));
 	if (status.pending > 0)
 		all.push(messages.message('notice', N_(status.pending, '%d change is not in the kernel yet.',
 			'%d changes are not in the kernel yet.').format(status.pending)));
@@ -178,7 +178,7 @@ function content(status) {
 	if (status.error)
 		return messages.refused(status);
 	if (!Array.isArray(status.wans))
-		return [ messages.message('danger', _('There is no answer from wgsteer. Is it installed, and is its service running?')) ];
+		return [ messages.message('danger', _('No answer from wgsteer. Is it installed, and is its service running?')) ];
 	return [
 		...notices(status),
 		section(_('WANs'), wanTable(status)),
