@@ -90,13 +90,13 @@ void addWans(std::string& out, const Json& wans) {
   for (const Json& wan : wans)
     for (const char* family : kFamilyKeys)
       up.sample(with(of(wan), "family", family), memberOf(memberOf(wan, family), "usable"));
-  Metric refused{out, "wgsteer_wan_probes_refused", "gauge", "Whether this host itself does not let probes out."};
+  Metric refused{out, "wgsteer_wan_probes_refused", "gauge", "Whether this host blocks its own probes."};
   for (const Json& wan : wans)
     for (const char* family : kFamilyKeys)
       refused.sample(with(of(wan), "family", family), memberOf(memberOf(wan, family), "cannot_be_probed"));
   Metric since{out, "wgsteer_wan_state_change_timestamp_seconds", "gauge", "When the WAN went up or down."};
   for (const Json& wan : wans) since.sample(of(wan), memberOf(wan, "since"));
-  Metric byHand{out, "wgsteer_wan_by_hand", "gauge", "Whether `wgsteer wan` decides about the WAN."};
+  Metric byHand{out, "wgsteer_wan_by_hand", "gauge", "Whether an override of `wgsteer wan` is in force."};
   for (const Json& wan : wans) byHand.sample(of(wan), memberOf(wan, "by_hand"));
   Metric latency{out, "wgsteer_wan_latency_seconds", "gauge", "Average answer time of the WAN's targets."};
   for (const Json& wan : wans) latency.sample(of(wan), memberOf(wan, "latency_ms"), kPerMillisecond);
@@ -113,7 +113,7 @@ void addWans(std::string& out, const Json& wans) {
 }
 
 void addPolicies(std::string& out, const Json& policies) {
-  Metric wan{out, "wgsteer_policy_wan_info", "gauge", "The WAN that the policy uses now; empty: none."};
+  Metric wan{out, "wgsteer_policy_wan_info", "gauge", "WAN that the policy uses; empty if none."};
   for (const Json& policy : policies)
     for (const char* family : kFamilyKeys)
       wan.sample({{"policy", textOf(policy, "name")}, {"family", family}, {"wan", textOf(policy, family)}}, 1.0);
@@ -125,11 +125,12 @@ void addPeers(std::string& out, const Json& tunnels) {
       for (const Json& peer : memberOf(tunnel, "peers"))
         visit(peer, Labels{{"interface", textOf(tunnel, "interface")}, {"public_key", textOf(peer, "public_key")}});
   };
-  Metric wan{out, "wgsteer_peer_wan_info", "gauge", "The WAN that packets to the peer leave by; empty: none."};
+  Metric wan{out, "wgsteer_peer_wan_info", "gauge", "WAN that packets to the peer leave by; empty if none."};
   forEach([&](const Json& peer, const Labels& labels) { wan.sample(with(labels, "wan", textOf(peer, "wan")), 1.0); });
-  Metric age{out, "wgsteer_peer_handshake_age_seconds", "gauge", "Since the last handshake."};
+  Metric age{out, "wgsteer_peer_handshake_age_seconds", "gauge", "Time since the last handshake."};
   forEach([&](const Json& peer, const Labels& labels) { age.sample(labels, memberOf(peer, "handshake_age")); });
-  Metric stalled{out, "wgsteer_peer_stalled", "gauge", "Whether the peer is sent another way because it fell silent."};
+  Metric stalled{out, "wgsteer_peer_stalled", "gauge",
+                 "Whether the peer uses another path because it does not answer."};
   forEach([&](const Json& peer, const Labels& labels) {
     stalled.sample(labels, memberOf(peer, "stalled").is_object() ? 1.0 : 0.0);
   });
@@ -159,8 +160,8 @@ struct DaemonCounter {
 };
 
 constexpr std::array<DaemonCounter, 7> kDaemonCounters{{
-    {"wgsteer_events_total", "events", "Wake-ups that mattered."},
-    {"wgsteer_plans_total", "plans", "Plans with anything to do."},
+    {"wgsteer_events_total", "events", "Wake-ups with relevant events."},
+    {"wgsteer_plans_total", "plans", "Plans with changes."},
     {"wgsteer_changes_total", "changes", "Changes made in the kernel."},
     {"wgsteer_failures_total", "failures", "Changes that failed."},
     {"wgsteer_resyncs_total", "resyncs", "Times that everything was read again."},
@@ -176,7 +177,7 @@ void addDaemon(std::string& out, const Json& daemon) {
     metric.sample({}, memberOf(daemon, counter.member));
   }
   Metric applied{out, "wgsteer_event_to_applied_seconds", "histogram",
-                 "From hearing of something to the last change made for it, by kind of event."};
+                 "Time from an event to the last change made for it, by kind of event."};
   const Json byKind = memberOf(daemon, "applied_us");
   for (const auto& [kind, document] : byKind.items()) addHistogram(applied, kind, document);
 }
@@ -186,9 +187,9 @@ void addDaemon(std::string& out, const Json& daemon) {
 std::string metricsText(const Json& status) {
   std::string out;
   const Json daemon = memberOf(status, "daemon");
-  Metric{out, "wgsteer_up", "gauge", "Whether the daemon runs."}.sample({}, daemon.is_object() ? 1.0 : 0.0);
+  Metric{out, "wgsteer_up", "gauge", "Whether the daemon is running."}.sample({}, daemon.is_object() ? 1.0 : 0.0);
   Metric{out, "wgsteer_build_info", "gauge", "Version of the program."}.sample({{"version", WGSTEER_VERSION}}, 1.0);
-  Metric{out, "wgsteer_pending_changes", "gauge", "Changes that are due; 0 when all is as it should be."}.sample(
+  Metric{out, "wgsteer_pending_changes", "gauge", "Pending changes; 0 when the kernel is up to date."}.sample(
       {}, memberOf(status, "pending"));
   addWans(out, status.at("wans"));
   addPolicies(out, status.at("policies"));

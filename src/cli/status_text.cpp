@@ -72,7 +72,7 @@ std::string refused(const Json& document) {
 
 std::string summary(const Json& document) {
   const Json& daemon = document.at("daemon");
-  std::string line = daemon.is_null() ? "wgsteer does not run" : "wgsteer is running, pid " + daemon.at("pid").dump();
+  std::string line = daemon.is_null() ? "wgsteer is not running" : "wgsteer is running, pid " + daemon.at("pid").dump();
   const auto pending = document.at("pending").get<std::size_t>();
   line += pending == 0   ? "; kernel state is up to date"
           : pending == 1 ? "; 1 change pending (see wgsteer plan)"

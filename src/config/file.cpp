@@ -68,7 +68,7 @@ Result<std::string> readAll(int fd, const std::string& path, std::size_t expecte
 }  // namespace
 
 std::unexpected<Error> tooLarge(const std::string& path) {
-  return fail(ErrorKind::io, path + ": is larger than 1 MB, which no configuration is");
+  return fail(ErrorKind::io, path + ": is larger than 1 MB, too large for a configuration");
 }
 
 void wipe(std::string& text) { explicit_bzero(text.data(), text.capacity()); }
@@ -78,7 +78,7 @@ Result<std::string> readFile(const std::string& path) {
   if (file.fd() < 0) return cannotRead(path, errno);
   struct stat about{};
   if (fstat(file.fd(), &about) != 0) return cannotRead(path, errno);
-  if (S_ISDIR(about.st_mode)) return fail(ErrorKind::io, path + ": is a directory, must be a file", EISDIR);
+  if (S_ISDIR(about.st_mode)) return fail(ErrorKind::io, path + ": is a directory, not a file", EISDIR);
   if (!S_ISREG(about.st_mode)) return fail(ErrorKind::io, path + ": is not a regular file");
   if (about.st_size > static_cast<off_t>(kMaxFileSize)) return tooLarge(path);
   return readAll(file.fd(), path, static_cast<std::size_t>(about.st_size));

@@ -37,7 +37,7 @@ Sections read(std::string_view text, Format format, Problems& problems) {
 #ifdef WGSTEER_TOML
   return readToml(text, problems);
 #else
-  problems.add(0, {}, "this build reads no TOML (WGSTEER_TOML=OFF), but UCI, like /etc/config/wgsteer");
+  problems.add(0, {}, "this build reads UCI, like /etc/config/wgsteer, not TOML (WGSTEER_TOML=OFF)");
   return {};
 #endif
 }

@@ -35,10 +35,10 @@ void Policies::define(const Section& section) {
   if (const auto [name, line] = nameOf(section); !name.empty()) {
     if (name == kDefaultPolicy)
       problems_.add(line, "name",
-                    quoted(name) + " is reserved: it is the policy of whatever names none, over all WANs");
+                    quoted(name) + " is reserved for the policy over all WANs that applies where none is named");
     else if (const auto [known, fresh] = lines_.emplace(name, line); !fresh)
       problems_.add(line, "name",
-                    "policy " + quoted(name) + " is already defined in line " + std::to_string(known->second));
+                    "policy " + quoted(name) + " is already defined on line " + std::to_string(known->second));
     policy.name = name;
   }
   if (const Option* option = section.find("use_wan")) policy.members = members(*option);
@@ -52,8 +52,7 @@ std::optional<std::string> Policies::of(const Section& section) {
   const Option* byName = section.find("use_policy");
   const Option* byList = section.find("use_wan");
   if (byName != nullptr && byList != nullptr)
-    problems_.add(std::max(byName->line, byList->line), "use_wan",
-                  "given together with use_policy, allowed: one of the two");
+    problems_.add(std::max(byName->line, byList->line), "use_wan", "cannot be combined with use_policy");
   if (byList != nullptr) {
     auto list = members(*byList);
     if (list.empty() || byName != nullptr) return std::nullopt;

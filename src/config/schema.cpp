@@ -127,7 +127,7 @@ std::string wrongWith(const OptionSchema& schema, const Value& value) {
 void checkOption(const OptionSchema& schema, const Option& option, Problems& problems) {
   const bool takesList = schema.type == addresses || schema.type == trackIps || schema.type == members;
   if (option.list && !takesList) {
-    problems.add(option.line, option.name, "is a list, must be one value");
+    problems.add(option.line, option.name, "is a list, must be a single value");
     return;
   }
   if (option.values.empty()) problems.add(option.line, option.name, "is an empty list, must have at least one entry");
@@ -170,7 +170,7 @@ void checkSection(const SectionSchema& schema, const Section& section, Problems&
     }
     if (section.find(option->name) != &*option)
       problems.add(option->line, option->name,
-                   "given twice in one section, first in line " + std::to_string(section.find(option->name)->line));
+                   "given twice in this section, first on line " + std::to_string(section.find(option->name)->line));
     checkOption(*known, *option, problems);
   }
   if (section.name && section.find(schema.nameOption) == nullptr)
@@ -181,7 +181,7 @@ void checkSection(const SectionSchema& schema, const Section& section, Problems&
     // netifd knows the device of an interface.
     const bool replaced = option.name == "device" && section.find("interface") != nullptr;
     if (option.required && !byName && !replaced && section.find(option.name) == nullptr)
-      problems.add(section.line, std::string{option.name}, "missing, every " + section.type + " needs one");
+      problems.add(section.line, std::string{option.name}, "missing: every " + section.type + " needs one");
   }
 }
 
@@ -225,7 +225,7 @@ void checkSections(const Sections& sections, Problems& problems) {
       continue;
     }
     if (schema->once && globals != nullptr)
-      problems.add(section.line, section.type, "given twice, first in line " + std::to_string(globals->line));
+      problems.add(section.line, section.type, "given twice, first on line " + std::to_string(globals->line));
     if (schema->once && globals == nullptr) globals = &section;
     checkSection(*schema, section, problems);
   }

@@ -99,14 +99,14 @@ std::optional<BadText> badText(std::string_view text) {
   unsigned line = 1;
   std::size_t lineStart = 0;
   for (std::size_t i = 0; i < text.size();) {
-    if (text[i] == '\0') return BadText{line, "a NUL byte; a configuration is plain UTF-8 text"};
+    if (text[i] == '\0') return BadText{line, "NUL byte; a configuration must be plain UTF-8 text"};
     const std::size_t length = sequenceLength(text.substr(i));
-    if (length == 0) return BadText{line, "not valid UTF-8; a configuration is plain UTF-8 text"};
+    if (length == 0) return BadText{line, "not valid UTF-8; a configuration must be plain UTF-8 text"};
     if (text[i] == '\n') {
       ++line;
       lineStart = i + 1;
     } else if (i - lineStart >= kMaxLineLength) {
-      return BadText{line, "the line is too long, at most " + std::to_string(kMaxLineLength) + " bytes"};
+      return BadText{line, "the line is too long; at most " + std::to_string(kMaxLineLength) + " bytes"};
     }
     i += length;
   }

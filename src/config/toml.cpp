@@ -82,7 +82,8 @@ void complain(const toml::key& key, const toml::node& node, Problems& problems) 
   const SectionSchema* schema = findSection(name);
   if (schema != nullptr) {
     const std::string brackets = schema->once ? "[" + name + "]" : "[[" + name + "]]";
-    return problems.add(lineOf(key), name, "is written " + brackets + ", with its options in the lines below");
+    return problems.add(lineOf(key), name,
+                        "must be written as a section, " + brackets + ", with its options on the lines below");
   }
   const auto* list = node.as_array();
   if (node.is_table() || (list != nullptr && list->is_array_of_tables()))
@@ -91,9 +92,9 @@ void complain(const toml::key& key, const toml::node& node, Problems& problems) 
     if (section.find(name) != nullptr)
       return problems.add(
           lineOf(key), name,
-          "stands before any section, goes below " +
+          "appears before any section; move it under " +
               (section.once ? "[" + std::string{section.type} + "]" : "[[" + std::string{section.type} + "]]"));
-  problems.add(lineOf(key), quoted(name), "unknown option, and it stands before any section");
+  problems.add(lineOf(key), quoted(name), "unknown option, before any section");
 }
 
 void readEntry(const toml::key& key, const toml::node& node, Sections& sections, Problems& problems) {

@@ -227,7 +227,7 @@ class UciReader {
   /// The rest of the line is lost.
   bool refuse(std::string what) { return refuse(words_.line(), std::move(what)); }
   bool refuse(unsigned line, std::string what);
-  bool refuseUnclosed() { return refuse(startLine_, "a quotation that begins here is never closed"); }
+  bool refuseUnclosed() { return refuse(startLine_, "unterminated quotation starts here"); }
   /// Words too many; false if the text ended in the midst of one.
   bool expectEnd();
   Section& current() { return sections_[*current_]; }
@@ -277,7 +277,7 @@ bool UciReader::command() {
 bool UciReader::expectEnd() {
   const auto more = words_.argument();
   if (!more) return refuseUnclosed();
-  if (!more->empty()) refuse(startLine_, "too many arguments; blanks in a value need quotation marks around it");
+  if (!more->empty()) refuse(startLine_, "too many arguments; quote values that contain spaces");
   return true;
 }
 
@@ -303,7 +303,7 @@ bool UciReader::config() {
     if (!fresh) {
       Section& section = sections_[known->second];
       if (section.type != *type)
-        refuse(startLine_, "section of different type overwrites prior section with same name, which is in line " +
+        refuse(startLine_, "section of different type overwrites prior section with same name, on line " +
                                std::to_string(section.line));
       section.type = std::move(*type);
       current_ = known->second;

@@ -54,7 +54,7 @@ class Reader {
   const SectionSchema* schema_;
 };
 
-std::string inLine(unsigned line) { return " in line " + std::to_string(line); }
+std::string inLine(unsigned line) { return " on line " + std::to_string(line); }
 
 class Validator {
  public:
@@ -106,7 +106,7 @@ class Validator {
 void Validator::once(std::map<std::string, unsigned>& seen, const std::string& what, unsigned line,
                      std::string_view option, const std::string& shown) {
   if (const auto [known, fresh] = seen.emplace(what, line); !fresh)
-    problems_.add(line, std::string{option}, shown + " is already" + inLine(known->second));
+    problems_.add(line, std::string{option}, shown + " is already defined" + inLine(known->second));
 }
 
 void Validator::globals(const Section& section) {
@@ -158,10 +158,9 @@ void Validator::wan(const Section& section) {
 
 void Validator::wanDevice(const Section& section, WanConfig& wan) {
   if (const Value* value = section.single("interface")) {
-    if (section.find("device") != nullptr)
-      problems_.add(value->line, "interface", "given together with device, allowed: one of the two");
+    if (section.find("device") != nullptr) problems_.add(value->line, "interface", "cannot be combined with device");
     if (const auto interface = parseName(*value)) {
-      once(wanInterfaces_, *interface, value->line, "interface", "interface " + quoted(*interface) + " of another WAN");
+      once(wanInterfaces_, *interface, value->line, "interface", "a WAN with interface " + quoted(*interface));
       wan.interface = *interface;
     }
     return;
@@ -169,7 +168,7 @@ void Validator::wanDevice(const Section& section, WanConfig& wan) {
   const Value* value = section.single("device");
   const auto device = value == nullptr ? Parsed<IfName>{} : parseIfName(*value);
   if (!device || device->empty()) return;
-  once(wanDevices_, *device, value->line, "device", "device " + quoted(*device) + " of another WAN");
+  once(wanDevices_, *device, value->line, "device", "a WAN with device " + quoted(*device));
   wan.device = *device;
 }
 
@@ -203,7 +202,7 @@ void Validator::tracking(const Section& section, WanConfig& wan) {
   if (addresses == nullptr) {
     if (wan.trackMethod == TrackMethod::icmp || wan.trackMethod == TrackMethod::dns ||
         wan.trackMethod == TrackMethod::tcp)
-      problems_.add(section.line, "track_ip", "missing, this track_method needs at least one address");
+      problems_.add(section.line, "track_ip", "missing: this track_method needs at least one address");
     return;
   }
   const bool portAllowed = wan.trackMethod == TrackMethod::tcp || wan.trackMethod == TrackMethod::dns;
@@ -211,13 +210,13 @@ void Validator::tracking(const Section& section, WanConfig& wan) {
     const auto address = parseTrackIp(value);
     if (!address) continue;
     if (!portAllowed && !Address::parse(*address))
-      problems_.add(value.line, "track_ip", quoted(*address) + " has a port, which only tcp and dns know");
+      problems_.add(value.line, "track_ip", quoted(*address) + " has a port, which only tcp and dns use");
     wan.trackIp.push_back(*address);
   }
   const Option* reliability = section.find("reliability");
   if (reliability != nullptr && !wan.trackIp.empty() && wan.reliability > wan.trackIp.size())
     problems_.add(reliability->line, "reliability",
-                  std::to_string(wan.reliability) + " addresses can never answer, track_ip has " +
+                  std::to_string(wan.reliability) + " addresses can never answer: track_ip has " +
                       std::to_string(wan.trackIp.size()));
 }
 
@@ -227,7 +226,7 @@ void Validator::tunnel(const Section& section) {
     once(tunnels_, name, line, "interface", "tunnel " + quoted(name));
     if (const auto wan = wanDevices_.find(name); wan != wanDevices_.end())
       problems_.add(line, "interface",
-                    quoted(name) + " is the device of a WAN" + inLine(wan->second) + ", a tunnel is never a WAN");
+                    quoted(name) + " is the device of the WAN" + inLine(wan->second) + "; a tunnel cannot be a WAN");
     tunnel.interface = name;
   }
   if (auto policy = policies_.of(section)) tunnel.policy = std::move(*policy);
@@ -240,7 +239,7 @@ void Validator::tunnel(const Section& section) {
   reader.get("balance", tunnel.balance);
   if (tunnel.balance && tunnel.role == Role::server)
     problems_.add(section.find("balance")->line, "balance",
-                  "is not for a server, whose replies leave by the WAN that they came in on");
+                  "is not for servers: their replies leave by the WAN on which the request came in");
   config_.tunnels.push_back(std::move(tunnel));
 }
 
@@ -251,7 +250,7 @@ void Validator::peer(const Section& section) {
     if (const auto name = parseIfName(*value)) {
       if (const auto wan = wanDevices_.find(*name); wan != wanDevices_.end())
         problems_.add(value->line, "tunnel",
-                      quoted(*name) + " is the device of a WAN" + inLine(wan->second) + ", a tunnel is never a WAN");
+                      quoted(*name) + " is the device of the WAN" + inLine(wan->second) + "; a tunnel cannot be a WAN");
       peer.tunnel = *name;
     }
   if (const Value* value = reader.single("public_key"))

@@ -86,7 +86,8 @@ Parsed<std::string> parseName(const Value& value) {
                        return isAsciiLetter(c) || isDigit(c) || c == '_' || c == '-' || c == '.';
                      });
   if (!valid || text->front() == '-')
-    return wrong(quoted(*text) + " is not a name, which has letters, digits, '_', '-', '.', at most 32, no '-' first");
+    return wrong(quoted(*text) +
+                 " is not a valid name: use letters, digits, '_', '-' and '.', at most 32, not starting with '-'");
   return std::string{*text};
 }
 
@@ -95,14 +96,14 @@ Parsed<IfName> parseIfName(const Value& value) {
   if (!text) return wrong(text.error());
   if (text->size() > kMaxIfNameLength)
     return wrong(quoted(*text) + " has more than " + std::to_string(kMaxIfNameLength) +
-                 " characters, which no interface name has");
+                 " characters, too long for an interface name");
   // 0xa0 is a blank to the kernel's isspace(), inside UTF-8 as well. Control characters it would take, a log not.
   // And other bytes than text, which no configuration of ours can say (netifd's may).
   const bool valid = *text != "." && *text != ".." && !badText(*text) && std::ranges::none_of(*text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte <= 0x20 || byte == 0x7f || byte == 0xa0 || c == '/' || c == ':';
   });
-  if (!valid) return wrong(quoted(*text) + " is not an interface name, which has no blanks, '/' or ':'");
+  if (!valid) return wrong(quoted(*text) + " is not an interface name: spaces, '/' and ':' are not allowed");
   return IfName{*text};
 }
 
@@ -146,7 +147,7 @@ Parsed<bool> parseBoolean(const Value& value) {
 }
 
 Parsed<std::uint32_t> parseMarkMask(const Value& value) {
-  constexpr std::string_view kAllowed = ", allowed: 2 to 16 bits side by side, like \"0xf0000000\"";
+  constexpr std::string_view kAllowed = ", allowed: 2 to 16 contiguous bits, like \"0xf0000000\"";
   if (value.type != ValueType::integer && !isText(value))
     return wrongType(value, "a string like \"0xf0000000\" or an integer");
   if (value.text.empty()) return wrong("is empty" + std::string{kAllowed});
@@ -189,7 +190,7 @@ Parsed<PublicKey> parsePublicKey(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
   const auto key = PublicKey::parse(*text);
-  if (!key) return wrong("is not a WireGuard public key, which is 44 characters of base64 as `wg` shows it");
+  if (!key) return wrong("is not a WireGuard public key: 44 characters of base64, as `wg` shows it");
   return *key;
 }
 

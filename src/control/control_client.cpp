@@ -43,7 +43,7 @@ Result<std::string> receiveLine(int socket, std::string& received) {
     const auto size = read(socket, part.data(), part.size());
     if (size < 0 && errno == EINTR) continue;
     if (size == 0 || (size < 0 && errno == ECONNRESET)) return hungUp();
-    if (size < 0) return fail(ErrorKind::busy, "wgsteer does not answer", errno);
+    if (size < 0) return fail(ErrorKind::busy, "wgsteer does not respond", errno);
     received.append(part.data(), static_cast<std::size_t>(size));
   }
 }
@@ -52,7 +52,7 @@ Result<nlohmann::json> receive(int socket, std::string& received) {
   const auto line = receiveLine(socket, received);
   if (!line) return std::unexpected(line.error());
   auto document = nlohmann::json::parse(*line, nullptr, false);
-  if (!document.is_object()) return fail(ErrorKind::malformed, "wgsteer's answer is no JSON object");
+  if (!document.is_object()) return fail(ErrorKind::malformed, "wgsteer's answer is not a JSON object");
   return document;
 }
 

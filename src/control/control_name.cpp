@@ -87,7 +87,8 @@ Reached reach(std::string_view name, int flags = 0) {
 
 std::unexpected<Error> runsAlready(const std::string& name) {
   return fail(ErrorKind::alreadyThere,
-              "wgsteer runs already in this network namespace (control socket @" + name + " is taken)", EADDRINUSE);
+              "wgsteer is already running in this network namespace (control socket @" + name + " is taken)",
+              EADDRINUSE);
 }
 
 Result<ControlListener> listenAs(const std::string& name, int backlog) {
@@ -149,9 +150,9 @@ Result<os::Fd> connectToDaemon() {
     return std::move(other->socket);
   }
   // Anybody may take an abstract name before the daemon does.
-  if (named.socket) return fail(ErrorKind::notThere, "control socket @wgsteer is held by somebody else than root");
+  if (named.socket) return fail(ErrorKind::notThere, "control socket @wgsteer is held by a user other than root");
   if (named.code == ECONNREFUSED || named.code == ENOENT)
-    return fail(ErrorKind::notThere, "wgsteer does not run", named.code);
+    return fail(ErrorKind::notThere, "wgsteer is not running", named.code);
   return fail(ErrorKind::busy, std::string{"control socket @wgsteer: "} + std::strerror(named.code), named.code);
 }
 

@@ -11,9 +11,9 @@ namespace wgsteer {
 Result<nlohmann::json> readRequest(std::string_view line) {
   auto request = nlohmann::json::parse(line, nullptr, false);
   if (!request.is_object() || !request.contains("request") || !request["request"].is_string())
-    return fail(ErrorKind::refused, "a request is {\"version\":1,\"request\":NAME}");
+    return fail(ErrorKind::refused, "malformed request, expected {\"version\":1,\"request\":NAME}");
   if (!request.contains("version") || request["version"] != kControlVersion)
-    return fail(ErrorKind::refused, "this daemon speaks version " + std::to_string(kControlVersion));
+    return fail(ErrorKind::refused, "unsupported version, this daemon supports " + std::to_string(kControlVersion));
   return request;
 }
 

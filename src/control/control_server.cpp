@@ -76,7 +76,8 @@ void ControlServer::accept() {
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) breathe();
     return;
   }
-  if (!access_.permits(socket.get())) return refuse(socket.get(), "only root and the group wgsteer may ask");
+  if (!access_.permits(socket.get()))
+    return refuse(socket.get(), "permission denied: only root and the group wgsteer may connect");
   const bool isOwn = isOwnPeer(socket.get());
   if (clients_.size() >= limits_.clients && !makeRoom(isOwn)) return refuse(socket.get(), "too many clients");
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);

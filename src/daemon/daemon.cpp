@@ -126,11 +126,11 @@ class Daemon {
       if (inotifyTrouble_.empty())
         log::info("inotify works again");
       else
-        log::warn(inotifyTrouble_ + ": files are looked at every few seconds until it works");
+        log::warn(inotifyTrouble_ + "; checking files every few seconds until inotify works again");
     }
     names_->retry();
     wans_.retry();
-    if (control_.takeOwnName()) log::info("control socket @wgsteer is free again, and ours");
+    if (control_.takeOwnName()) log::info("listening as @wgsteer, which has been released");
   }
 
   void announce() {
@@ -257,7 +257,7 @@ class Daemon {
     if (done)
       log::info("configuration reloaded");
     else
-      log::error(done.error().toString() + "; the configuration stays as it was");
+      log::error(done.error().toString() + "; the previous configuration stays in use");
     os::serviceNotify("READY=1");
     return done;
   }
@@ -274,7 +274,7 @@ class Daemon {
   }
 
   nlohmann::json answer(const nlohmann::json& whole) {
-    if (flushed_) return {{"error", "wgsteer has been flushed, and leaves"}};
+    if (flushed_) return {{"error", "wgsteer has been flushed and is stopping"}};
     const std::string request = whole.at("request");
     if (request == "status")
       return {{"ok", true},
@@ -292,7 +292,7 @@ class Daemon {
     }
     if (request == "wan") return setByHand(whole);
     if (request == "flush") return flushAndStop();
-    return {{"error", "requests are: status, plan, monitor, wan, reload, flush"}};
+    return {{"error", "unknown request, known: status, plan, monitor, wan, reload, flush"}};
   }
 
   /// First the kernel, then the disk.
@@ -307,18 +307,18 @@ class Daemon {
       armRetry();
     });
     if (remembered) return {{"ok", true}};
-    const std::string warning = "this will be forgotten when the daemon ends: " + remembered.error().toString();
+    const std::string warning = "this override is lost when the daemon stops: " + remembered.error().toString();
     log::warn("WAN " + asked->name + " by hand: " + warning);
     return {{"ok", true}, {"warning", warning}};
   }
 
   /// While the daemon lives, it would put back what is removed: so it leaves as well.
   nlohmann::json flushAndStop() {
-    log::info("flushing, as asked on the control socket");
+    log::info("flushing on request of the control socket");
     flushed_ = true;
     loop_.stop();
     if (const auto flushed = engine_.flush(); !flushed)
-      return {{"error", flushed.error().toString() + "; the daemon leaves, to flush again is to try what is left"}};
+      return {{"error", flushed.error().toString() + "; the daemon is stopping, run flush again to remove the rest"}};
     const os::ServiceManager by = os::serviceManager();
     return {{"ok", true}, {"manager", by.name}, {"unit", by.unit}};
   }
@@ -382,8 +382,8 @@ Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
   auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));
   if (!control) return std::unexpected(control.error());
   if (!control->isUnderOwnName())
-    log::warn("control socket @wgsteer is held by somebody else than root: this daemon is @" + control->name() +
-              " until it is free");
+    log::warn("control socket @wgsteer is held by a user other than root; this daemon listens as @" + control->name() +
+              " until it is released");
   auto signals = os::Signals::create({SIGTERM, SIGINT, SIGHUP});
   if (!signals) return std::unexpected(signals.error());
   auto loop = os::EventLoop::create();
@@ -408,9 +408,10 @@ Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
 
 Status runOnce(Kernel& kernel, const LoadConfig& load) {
   if (const auto daemon = connectToDaemon(); daemon || daemon.error().kind == ErrorKind::busy)
-    return fail(ErrorKind::alreadyThere,
-                "wgsteer runs already in this network namespace, and does all that --once would: wgsteer reload has it "
-                "read its configuration again");
+    return fail(
+        ErrorKind::alreadyThere,
+        "wgsteer is already running in this network namespace and does all that --once would; use wgsteer reload to "
+        "reload its configuration");
   auto config = load();
   if (!config) return std::unexpected(config.error());
   log::setLevel(config->logLevel);
@@ -422,7 +423,7 @@ Status runOnce(Kernel& kernel, const LoadConfig& load) {
   auto resolved = resolveOnce(engine.config(), engine.picture().world);
   if (!resolved) return std::unexpected(resolved.error());
   engine.setNamed(std::move(*resolved), os::wallClockSeconds());
-  if (engine.retryAfter()) return fail(ErrorKind::io, "not everything could be installed, see above");
+  if (engine.retryAfter()) return fail(ErrorKind::io, "some changes failed, see above");
   return {};
 }
 

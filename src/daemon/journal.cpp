@@ -89,7 +89,7 @@ void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
 void Journal::moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now,
                     const std::string& why) {
   tell("moved", tunnel + " " + nameOf(family),
-       tunnel + ": " + nameOf(family) + " leaves by " + nameOf(now) + ", before by " + nameOf(before) +
+       tunnel + ": " + nameOf(family) + " now leaves by " + nameOf(now) + ", previously by " + nameOf(before) +
            (why.empty() ? "" : ": " + why),
        {{"tunnel", tunnel},
         {"family", nameOf(family)},
@@ -101,7 +101,8 @@ void Journal::moved(const std::string& tunnel, Family family, const InUse& befor
 void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                             const Endpoint& now) {
   const std::string from = before ? before->toString() : "none";
-  tell("endpoint", nameOf(peer), nameOf(peer) + " is at " + now.toString() + " (" + named.host + "), before at " + from,
+  tell("endpoint", nameOf(peer),
+       nameOf(peer) + " endpoint is now " + now.toString() + " (" + named.host + "), previously " + from,
        {{"tunnel", peer.tunnel},
         {"peer", peer.key.toString()},
         {"host", named.host},
@@ -140,8 +141,8 @@ void Journal::wan(const std::string& name, const WanVerdicts& before, const WanV
 
 void Journal::fight(const Event& last, const DeviceName& names) {
   const std::string line =
-      "somebody takes away what is ours again and again; it is put back more slowly from now on. The last: " +
-      describe(last, names) + culprit(last);
+      "another program keeps deleting our state; repairs are now rate-limited. Last: " + describe(last, names) +
+      culprit(last);
   throttle_.offer("fight", line, os::monotonicNow(), log::warn);
   publish("fight", line);
 }
@@ -149,9 +150,9 @@ void Journal::fight(const Event& last, const DeviceName& names) {
 void Journal::looked(const std::string& untold, std::chrono::nanoseconds took) {
   const auto micros = std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
   if (!untold.empty())
-    log::info("looked at the kernel anew, found what it had not told: " + untold);
+    log::info("read the kernel state again, found an unannounced change: " + untold);
   else if (log::enabled(LogLevel::debug))
-    log::debug("looked at the kernel anew in " + micros + " us, nothing that it had not told");
+    log::debug("read the kernel state again in " + micros + " us, no unannounced changes");
 }
 
 void Journal::fail(const std::string& line) {

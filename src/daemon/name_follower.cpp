@@ -184,7 +184,7 @@ void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& r
   if (!result) {
     noteFailure(name, now, randomNumber());
     const auto current = name.current();
-    say(host, host + ": " + result.error().what + (current.empty() ? "" : "; it stays " + joined(current)));
+    say(host, host + ": " + result.error().what + (current.empty() ? "" : "; keeping " + joined(current)));
     return;
   }
   said_.erase(host);

@@ -8,7 +8,7 @@ namespace wgsteer {
 
 void Throttle::tell(Subject& subject) {
   const std::size_t before = std::exchange(subject.kept, 0) - 1;
-  subject.say(subject.last + (before == 0 ? "" : " (" + std::to_string(before) + " like it before were left out)"));
+  subject.say(subject.last + (before == 0 ? "" : " (" + std::to_string(before) + " similar lines suppressed)"));
 }
 
 void Throttle::offer(const std::string& subject, const std::string& line, Time now, const Say& say) {

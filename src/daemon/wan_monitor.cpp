@@ -11,7 +11,7 @@ namespace wgsteer {
 namespace {
 
 constexpr const char* kRunDirectory = "/var/run";
-constexpr const char* kFlaps = "goes up and down too often";
+constexpr const char* kFlaps = "flapping";
 
 bool isProbed(const WanConfig& wan) {
   return !wan.trackIp.empty() && wan.trackMethod != TrackMethod::none && wan.trackMethod != TrackMethod::mwan3;
@@ -90,12 +90,12 @@ void WanMonitor::addMissing() {
 
 void WanMonitor::say(const std::string& subject, const Status& done) {
   if (done) {
-    if (missing_.erase(subject) > 0) log::info(subject + ": they are watched now");
+    if (missing_.erase(subject) > 0) log::info(subject + ": working again");
     return;
   }
   std::string& said = missing_[subject];
   if (std::exchange(said, done.error().toString()) != said)
-    log::warn(subject + ": " + said + "; the link alone counts until they can be watched");
+    log::warn(subject + ": " + said + "; only the link counts until this works");
 }
 
 Status WanMonitor::addMwan3() {
@@ -229,7 +229,7 @@ WanVerdict WanMonitor::mwan3Verdict(const WanConfig& wan, Family family) const {
   if (said == Health::unknown) return {};
   return {.usable = said == Health::up,
           .by = WanVerdict::By::mwan3,
-          .reason = said == Health::up ? "mwan3 says online" : "mwan3 says offline"};
+          .reason = said == Health::up ? "online for mwan3" : "offline for mwan3"};
 }
 
 WanVerdict WanMonitor::verdictOf(const std::string& name, Family family) const {

@@ -87,8 +87,7 @@ Status WanOverrides::load() {
   if (!text) return std::unexpected(text.error());
   if (text->empty()) return {};
   auto parsed = parse(*text);
-  if (!parsed)
-    return fail(ErrorKind::malformed, file_ + ": not what `wgsteer wan` writes; no WAN is taken as set by hand");
+  if (!parsed) return fail(ErrorKind::malformed, file_ + ": not written by `wgsteer wan`, ignoring overrides");
   all_ = std::move(*parsed);
   return {};
 }

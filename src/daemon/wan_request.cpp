@@ -24,14 +24,14 @@ Result<WanRequest> readWanRequest(const nlohmann::json& request, const std::set<
   if (!known.contains(read.name)) {
     std::string names;
     for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
-    return fail(ErrorKind::refused, "no such WAN: " + read.name + "; there " +
-                                        (names.empty() ? "is none yet" : (known.size() == 1 ? "is " : "are ") + names));
+    return fail(ErrorKind::refused,
+                "no such WAN: " + read.name + " (known: " + (names.empty() ? "none yet" : names) + ")");
   }
   if (use != "up" && use != "down" && use != "auto")
-    return fail(ErrorKind::refused, "a WAN is set up, down or auto, not \"" + use + "\"");
+    return fail(ErrorKind::refused, "expected up, down or auto, not \"" + use + "\"");
   if (reason.size() > kMaxReason || std::ranges::any_of(reason, isControl))
-    return fail(ErrorKind::refused,
-                "a reason is one line of at most " + std::to_string(kMaxReason) + " bytes without control characters");
+    return fail(ErrorKind::refused, "a reason must be one line of at most " + std::to_string(kMaxReason) +
+                                        " bytes without control characters");
   if (use != "auto") read.decision = WanOverride{.up = use == "up", .reason = reason};
   return read;
 }

@@ -14,7 +14,7 @@ std::string because(const std::string& reason) { return reason.empty() ? "" : ":
 std::string describe(const WanVerdict& before, const WanVerdict& now) {
   if (!now.usable) return "is down" + because(now.reason);
   if (now.by == WanVerdict::By::blind)
-    return now.reason + "; it counts as up, and handshakes tell; to let its probes out: " + now.fix;
+    return now.reason + "; it counts as up, and handshakes decide; to allow its probes: " + now.fix;
   if (before.usable && before.by == WanVerdict::By::blind) return "can be probed again" + because(now.reason);
   return (now.by == WanVerdict::By::hand ? "is up" : "is up again") + because(now.reason);
 }

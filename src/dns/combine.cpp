@@ -16,7 +16,7 @@ void filter(Records& records, const std::function<bool(const Address&)>& isOwn, 
   std::erase_if(records.addresses, [&](const Address& address) {
     auto why = whyUnusable(address);
     if (!why && isOwn && isOwn(address)) why = "an address of this host";
-    if (why) notes.push_back(address.toString() + ": refused: " + std::string{*why});
+    if (why) notes.push_back(address.toString() + ": rejected: " + std::string{*why});
     return why.has_value();
   });
 }
@@ -53,7 +53,7 @@ ResolveResult combine(const std::map<Family, FamilyResult>& results, const std::
       std::vector<std::string> refused;
       filter(records, isOwn, refused);
       if (records.addresses.empty())
-        error = {ResolveFailure::refused, refused.front() + (refused.size() > 1 ? ", and all others as well" : "")};
+        error = {ResolveFailure::refused, refused.front() + (refused.size() > 1 ? ", and so are all others" : "")};
       else
         ttl = std::min(ttl.value_or(records.ttl), records.ttl);
       // IPv4 comes first, and each is sorted.

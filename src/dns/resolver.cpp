@@ -263,7 +263,7 @@ void Resolver::Impl::onAnswer(const Question& question, int status, std::span<co
   if (status != ARES_SUCCESS) {
     result = std::unexpected(failureOf(status, socketError));
   } else if (auto records = readAnswer(message, question.family); !records) {
-    result = std::unexpected(ResolveError{ResolveFailure::refused, "answer refused: " + records.error()});
+    result = std::unexpected(ResolveError{ResolveFailure::refused, "answer rejected: " + records.error()});
   } else if (records->addresses.empty()) {
     result = std::unexpected(failureOf(ARES_ENODATA, {}));
   } else {

@@ -92,7 +92,7 @@ Status Engine::refuseConflicts(const Config& config) const {
   const Steering steering = steer(config, picture_.world);
   const auto found = conflicts(config, picture_.world, steering);
   if (found.empty()) return {};
-  return fail(ErrorKind::refused, found.front().what + "; to mend it: " + found.front().fix);
+  return fail(ErrorKind::refused, found.front().what + "; fix: " + found.front().fix);
 }
 
 bool Engine::isWan(const Event& event) const {
@@ -286,7 +286,7 @@ Status Engine::flush() {
   const Plan plan = diff(State{}, picture_.observed);
   const Committed committed = commit(plan, State{});
   tell(plan, committed);
-  if (!committed.report.ok()) return fail(ErrorKind::io, "flush: not everything could be removed, see the log");
+  if (!committed.report.ok()) return fail(ErrorKind::io, "flush: some state could not be removed, see the log");
   return {};
 }
 

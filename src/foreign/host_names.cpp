@@ -62,7 +62,7 @@ std::map<std::string, fs::path> Collector::filesOf(const std::string& folder, st
     const std::string name = entry->path().filename();
     if (name.starts_with('.') || !name.ends_with(ending)) continue;
     if (files.size() == kMaxHostNameFiles) {
-      all_.errors.push_back({ErrorKind::config, 0, folder + ": has more than 1024 files, the rest is not read", {}});
+      all_.errors.push_back({ErrorKind::config, 0, folder + ": has more than 1024 files; the rest is ignored", {}});
       break;
     }
     noteLink(entry->path());
@@ -137,7 +137,7 @@ void Collector::device(const std::string& name, const fs::path& path) {
   bool whole = true;
   for (const fs::path& file : files) {
     // Whose device a drop-in is of is not known then; what it said before stays.
-    if (!whole) all_.errors.push_back({ErrorKind::config, 0, file.string() + ": does not count without " + name, {}});
+    if (!whole) all_.errors.push_back({ErrorKind::config, 0, file.string() + ": ignored, as there is no " + name, {}});
     auto text = whole ? textOf(file) : std::nullopt;
     whole = whole && (text || file != path);
     if (!text) continue;
@@ -151,7 +151,7 @@ void Collector::device(const std::string& name, const fs::path& path) {
     all_.errors.push_back({ErrorKind::config,
                            0,
                            found.name + " is in " + known->second + " and again in " + path.string() +
-                               ": networkd takes the first, and so do we",
+                               ": only the first is used, as by networkd",
                            {}});
     return;
   }

@@ -106,28 +106,28 @@ void Importer::pin(const Mwan3Rule& rule) {
       if (!others) pinTo(rule, tunnel, tunnelPins_[&tunnel]);
     }
     if (matches && !others && hasHalves(tunnel))
-      note(rule, "mwan3 never comes to this rule: " + tunnel.name +
-                     "'s routes 0.0.0.0/1 and 128.0.0.0/1 count as connected networks, and these come first");
+      note(rule, "mwan3 never reaches this rule: " + tunnel.name +
+                     "'s routes 0.0.0.0/1 and 128.0.0.0/1 count as connected networks, which take precedence");
     about = about || matches;
   }
   if (about && others)
-    return note(rule, "names where packets come from, so it is not about the tunnel's own; not taken over");
+    return note(rule, "has a source, so it does not concern the tunnel's own packets; not converted");
   if (about) ++import_.pinned;
 }
 
 void Importer::pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin) {
   if (pin.line != 0)
-    return note(rule, "an earlier rule, in line " + std::to_string(pin.line) + ", already decides for " + tunnel.name);
+    return note(rule, "an earlier rule, on line " + std::to_string(pin.line) + ", already applies to " + tunnel.name);
   pin = {.policy = policyFor(rule), .line = rule.line};
 }
 
 std::string Importer::policyFor(const Mwan3Rule& rule) {
   if (rule.policy == "default") {
-    note(rule, "policy default is the main table, where the loop comes from; here all WANs are used, by their metrics");
+    note(rule, "policy default is the main table, which causes the loop; all WANs are used instead, by their metrics");
     return {};
   }
   if (rule.policy == "unreachable" || rule.policy == "blackhole") {
-    note(rule, "policy " + rule.policy + " would forbid WireGuard to send; not taken over");
+    note(rule, "policy " + rule.policy + " would block WireGuard; not converted");
     return {};
   }
   const Mwan3Policy* policy = mwan3_.policy(rule.policy);
@@ -142,7 +142,7 @@ bool Importer::definePolicy(const Mwan3Policy& policy) {
   if (members.empty()) {
     import_.notes.add(
         policy.line, "use_member",
-        "policy " + config::quoted(policy.name) + " has no member that is a WAN; here all WANs are used instead");
+        "policy " + config::quoted(policy.name) + " has no member that is a WAN; all WANs are used instead");
     return false;
   }
   config::Section section{.type = "policy", .name = policy.name, .line = 0, .options = {}};
@@ -183,12 +183,13 @@ void Importer::tunnelSections(const NetifdInterface& tunnel) {
 void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin) {
   const auto key = config::parsePublicKey({config::ValueType::text, peer.publicKey, 0});
   if (!key) {
-    import_.networkNotes.add(peer.line, "public_key", "is none, so this peer of " + tunnel.name + " cannot be told");
+    import_.networkNotes.add(peer.line, "public_key",
+                             "is not a key, so this peer of " + tunnel.name + " cannot be identified");
     return;
   }
   if (!peersTold_.insert({tunnel.name, *key}).second) {
     import_.networkNotes.add(peer.line, "public_key",
-                             "this peer of " + tunnel.name + " is there twice; the first counts");
+                             "this peer of " + tunnel.name + " is defined twice; the first one is used");
     return;
   }
   peers_.push_back({.type = "peer",
@@ -218,7 +219,7 @@ void Importer::lookAtNetwork() {
                                    ": netifd pins its endpoints to one WAN for good and takes the tunnel down with it; "
                                    "set option nohostroute '1'");
     if (!interface.fwmark.empty() && interface.fwmark != "0")
-      import_.networkNotes.add(interface.line, "fwmark", interface.name + " has one of its own, which stays");
+      import_.networkNotes.add(interface.line, "fwmark", interface.name + " has its own, which stays");
   }
 }
 
@@ -227,7 +228,7 @@ void Importer::widenMask() {
   if (wans_.sections.size() + policies_.size() + 1 <= Numbers{}.slotCount()) return;
   import_.sections.push_back(
       {.type = "globals", .name = "globals", .line = 0, .options = {single("mark_mask", "0xff000000")}});
-  import_.notes.add(0, "mark_mask", "widened to 0xff000000, since there are many WANs and policies");
+  import_.notes.add(0, "mark_mask", "widened to 0xff000000 for the number of WANs and policies");
 }
 
 }  // namespace

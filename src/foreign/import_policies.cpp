@@ -81,8 +81,8 @@ class MemberImporter {
 
 const char* MemberImporter::reasonAgainst(const Mwan3Member& member) const {
   constexpr std::int64_t kMaxMwan3Metric = 256;
-  if (!member.metric) return "has a metric that is no number: mwan3 passes it over";
-  if (*member.metric > kMaxMwan3Metric) return "has a metric over 256: mwan3 passes it over";
+  if (!member.metric) return "has an invalid metric: mwan3 ignores it";
+  if (*member.metric > kMaxMwan3Metric) return "has a metric over 256: mwan3 ignores it";
   return nullptr;
 }
 
@@ -97,8 +97,8 @@ void MemberImporter::collect() {
     const Mwan3Interface* interface = mwan3_.interface(member->interface);
     if (wan == wans_.end())
       note(member->line, "member " + config::quoted(name) + " has interface " + config::quoted(member->interface) +
-                             ", which is no WAN " +
-                             (interface != nullptr && interface->enabled ? "here" : "that is enabled"));
+                             ", which is not " +
+                             (interface != nullptr && interface->enabled ? "a WAN here" : "an enabled WAN"));
     else if (const char* reason = reasonAgainst(*member))
       note(member->line, "member " + config::quoted(name) + " " + reason);
     else
@@ -138,8 +138,8 @@ std::vector<Entry> MemberImporter::entriesOf(const std::vector<Candidate>& candi
 void MemberImporter::sayStandbys(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries)
     if (entry.standby)
-      note(policy_.line, config::quoted(entry.wan) +
-                             " has no weight beside the others of its metric: mwan3 uses it without them only");
+      note(policy_.line,
+           config::quoted(entry.wan) + " has no weight, unlike others of its metric: mwan3 uses it only without them");
 }
 
 /// One order counts for both families here.
@@ -156,7 +156,7 @@ void MemberImporter::sayOtherOrder(const std::vector<Entry>& entries) {
       const auto here = metricIn(entries, left.wan) <=> metricIn(entries, right.wan);
       if (here == (left.metric <=> right.metric)) continue;
       return note(policy_.line, "IPv6 has another order of " + config::quoted(left.wan) + " and " +
-                                    config::quoted(right.wan) + " than IPv4; here IPv4's counts for both");
+                                    config::quoted(right.wan) + " than IPv4; IPv4's is used for both");
     }
 }
 

@@ -69,9 +69,9 @@ class WanImporter {
     // Two gateways behind one device: what tells them apart is no option of ours.
     if (!ipv6 || line->hasIPv6)
       return notes_.add(interface.line, {},
-                        "interface " + config::quoted(interface.name) + " cannot be told from " +
+                        "interface " + config::quoted(interface.name) + " cannot be distinguished from " +
                             config::quoted(line->leader->name) +
-                            ", which is on the same device: not taken over, neither as a WAN nor with its tracking");
+                            ", which is on the same device: not converted, nor is its tracking");
     line->hasIPv6 = true;
     wans_.names.emplace(interface.name, line->leader->name);
   }
@@ -85,14 +85,14 @@ class WanImporter {
   bool mayBeWan(const Mwan3Interface& interface) {
     if (!interface.enabled) return false;
     if (!config::parseName({config::ValueType::text, interface.name, 0})) {
-      notes_.add(interface.line, {}, "interface without a usable name, not taken over");
+      notes_.add(interface.line, {}, "interface without a usable name; not converted");
       return false;
     }
     const NetifdInterface* known = network_.find(interface.name);
     if (known != nullptr && known->isTunnel()) {
       notes_.add(
           interface.line, {},
-          "interface " + config::quoted(interface.name) + " is WireGuard: a tunnel is never a WAN, not taken over");
+          "interface " + config::quoted(interface.name) + " is WireGuard, and a tunnel cannot be a WAN; not converted");
       return false;
     }
     return true;
@@ -139,7 +139,7 @@ class WanImporter {
       if (config::parseTrackIp(value))
         to.values.push_back({config::ValueType::untyped, value.text, value.line});
       else
-        notes_.add(value.line, "track_ip", config::quoted(value.text) + " is not an address, not taken over");
+        notes_.add(value.line, "track_ip", config::quoted(value.text) + " is not an address; not converted");
   }
 
   void addOption(const config::Option& option, std::size_t addresses, config::Section& wan) {
@@ -165,12 +165,12 @@ class WanImporter {
     if (schema == nullptr || std::ranges::find(kShared, option.name) == kShared.end()) return;
     config::Problems wrong;
     config::checkOption(*schema, option, wrong);
-    if (!wrong.empty()) return notes_.add(option.line, option.name, "has a value that is not taken over");
+    if (!wrong.empty()) return notes_.add(option.line, option.name, "has an invalid value; not converted");
     if (option.name == "reliability") {
       const auto wanted = config::parseInteger(option.values.front(), 1, 100);
       if (wanted && *wanted > static_cast<std::int64_t>(addresses))
         return notes_.add(option.line, option.name,
-                          "is more than there are addresses to answer: mwan3 never finds the interface online");
+                          "exceeds the number of addresses: mwan3 never considers the interface online");
     }
     wan.options.push_back(option);
   }
@@ -181,7 +181,7 @@ class WanImporter {
     if (method == "nslookup")
       wan.options.push_back(single("track_method", "dns", option.line));
     else
-      notes_.add(option.line, "track_method", config::quoted(method) + " is not known here, icmp is used");
+      notes_.add(option.line, "track_method", config::quoted(method) + " is not supported, icmp is used instead");
   }
 
   const Mwan3& mwan3_;

@@ -66,9 +66,9 @@ bool isServiceName(std::string_view text) {
 
 std::string wrongPort(std::string_view text) {
   const bool range = text.find('-') != std::string_view::npos && text.find_first_not_of("0123456789-") == text.npos;
-  if (text.empty()) return "has a comma or colon without a port beside it";
-  if (range) return config::quoted(text) + " is no range to iptables, which writes it with ':'";
-  return config::quoted(text) + " is no port, which is a number of 0..65535";
+  if (text.empty()) return "has a comma or colon without a port next to it";
+  if (range) return config::quoted(text) + " is not a range: iptables writes ranges with ':'";
+  return config::quoted(text) + " is not a port: 0..65535";
 }
 
 class PortReader {
@@ -83,9 +83,9 @@ class PortReader {
       const auto high = colon == std::string_view::npos ? low : port(part.substr(colon + 1));
       if (low && high) list_.ranges.push_back({*low, *high});
       if (low && high && colon != std::string_view::npos && *low >= *high)
-        refuse(config::quoted(part) + " is a range that does not go up");
+        refuse(config::quoted(part) + " is a descending range");
     }
-    if (slots > kMaxSlots) refuse("has more than 15 ports, a range counts twice");
+    if (slots > kMaxSlots) refuse("has more than 15 ports (a range counts twice)");
     return std::move(list_);
   }
 
@@ -145,10 +145,10 @@ std::string readAddress(std::string_view part, Family family, AddressList& list)
   Address mask = maskOf(family, bitsOf(family));
   if (slash != std::string_view::npos) {
     const auto written = parseMask(part.substr(slash + 1), family);
-    if (!written) return config::quoted(part) + " has no mask that iptables knows";
+    if (!written) return config::quoted(part) + " has a mask that iptables does not accept";
     mask = *written;
   }
-  if (part.empty()) return "has a comma without an address beside it";
+  if (part.empty()) return "has a comma without an address next to it";
   if (mask.isUnspecified()) {  // then iptables does not look at the address
     list.matches.push_back({mask, mask});
     return {};
@@ -163,7 +163,7 @@ std::string readAddress(std::string_view part, Family family, AddressList& list)
   else if (part.starts_with('!'))
     return "begins with '!'";
   else
-    return config::quoted(part) + " is no address in " + std::string{called(family)};
+    return config::quoted(part) + " is not an address in " + std::string{called(family)};
   return {};
 }
 

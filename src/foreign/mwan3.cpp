@@ -48,7 +48,7 @@ class Mwan3Section {
     for (const config::Value& value : option->values) text += (text.empty() ? "" : " ") + value.text;
     if (option->list)
       notes_.add(option->line, std::string{name},
-                 "is a list where mwan3 wants one value" + where() + ": it takes all entries for one text");
+                 "is a list, but mwan3 expects a single value" + where() + ": it joins all entries");
     return text;
   }
 
@@ -75,7 +75,8 @@ class Mwan3Section {
     if (option == nullptr) return entries;
     if (!option->list) {
       notes_.add(option->line, std::string{name},
-                 "is one value where mwan3 wants a list" + where() + ": it sees none; write list " + std::string{name});
+                 "is a single value, but mwan3 expects a list" + where() + ": it sees nothing; write list " +
+                     std::string{name});
       return entries;
     }
     for (const config::Value& value : option->values) entries.push_back(value.text);

@@ -55,14 +55,14 @@ class Judge {
     std::string names;
     for (const Family family : families)
       names += (names.empty() ? "" : " and ") + std::string{family == Family::v4 ? "IPv4" : "IPv6"};
-    note(option, why + ": iptables refuses it, and mwan3 installs no rule of the family at all (" + names + ")");
+    note(option, why + ": iptables rejects it, and mwan3 then installs no rule of that family at all (" + names + ")");
   }
   void losesAll(std::string_view option, const std::string& why) { losesAll(option, why, families_); }
 
   bool name() {
     if (rule_.name.size() <= kMaxMwan3Name) return false;
     note("", "mwan3 never installed this rule: its name has " + std::to_string(rule_.name.size()) +
-                 " characters, at most " + std::to_string(kMaxMwan3Name));
+                 " characters; at most " + std::to_string(kMaxMwan3Name));
     return true;
   }
 
@@ -80,7 +80,7 @@ class Judge {
       losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " has more than " +
                                  std::to_string(kMaxMwan3Name) + " characters");
     else if (hasBlank(rule_.policy))
-      losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " has blanks in it");
+      losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " contains spaces");
     else if (!keyword && mwan3_.policy(rule_.policy) == nullptr)
       note("use_policy",
            "policy " + config::quoted(rule_.policy) + " is not defined: in mwan3 the rule matches and does nothing");
@@ -88,10 +88,10 @@ class Judge {
 
   void protocol() {
     if (hasBlank(rule_.proto)) return losesAll("proto", "names two protocols");
-    if (!iptablesProtocol(rule_.proto)) return losesAll("proto", config::quoted(rule_.proto) + " is no protocol");
+    if (!iptablesProtocol(rule_.proto)) return losesAll("proto", config::quoted(rule_.proto) + " is not a protocol");
     if (!hasPorts(rule_) && !(rule_.srcPort.empty() && rule_.destPort.empty()))
       note("proto", config::quoted(rule_.proto) +
-                        " is not udp or tcp in lower case: mwan3 leaves the ports out, the rule is for all");
+                        " is not udp or tcp in lower case: mwan3 ignores the ports, so the rule applies to all");
   }
 
   void addresses(std::string_view option, const std::string& text);
@@ -99,13 +99,13 @@ class Judge {
 
   void others() {
     if (rule_.family != "any" && rule_.family != "ipv4" && rule_.family != "ipv6")
-      note("family", config::quoted(rule_.family) + " is neither ipv4 nor ipv6: the rule is for both");
-    if (rule_.disabled) note("enabled", "mwan3 does not read this option, the rule is in force");
+      note("family", config::quoted(rule_.family) + " is neither ipv4 nor ipv6: the rule applies to both");
+    if (rule_.disabled) note("enabled", "mwan3 ignores this option; the rule is active");
     if (rule_.sticky != "0" && rule_.sticky != "1")
       note("sticky", config::quoted(rule_.sticky) + " is not 1: the rule is not sticky");
     if (!rule_.ipset.empty())
       note("ipset", "unless the set " + config::quoted(rule_.ipset) +
-                        " exists when mwan3 starts, no rule of the family is installed");
+                        " exists when mwan3 starts, it installs no rule of that family");
   }
 
   /// mwan3 drops the ports of other protocols before iptables sees them.
@@ -125,7 +125,7 @@ bool Judge::sourceMissing() {
   if (network_.find(name) == nullptr && (name.ends_with("_4") || name.ends_with("_6"))) name.remove_suffix(2);
   const NetifdInterface* interface = network_.find(name);
   if (interface != nullptr && !interface->disabled) return false;
-  note("src_iface", config::quoted(rule_.srcIface) + " is no interface of the network configuration" + kNever);
+  note("src_iface", config::quoted(rule_.srcIface) + " is not an interface in the network configuration" + kNever);
   return true;
 }
 
@@ -137,9 +137,9 @@ bool Judge::familyMissing() {
     const bool v6 = hasIPv6(*text);
     const bool list = text->find(',') != std::string::npos;
     if (v4 && v6 && !list)
-      note(option, config::quoted(*text) + " is IPv4 in the notation of IPv6, which mwan3 takes for neither" + kNever);
+      note(option, config::quoted(*text) + " is IPv4 in IPv6 notation, which mwan3 recognises as neither" + kNever);
     else if (v4 && v6)
-      note(option, "has addresses of both families: mwan3 installs it in neither");
+      note(option, "has addresses of both families: mwan3 installs it for neither");
     else if ((rule_.family == "ipv6" && v4) || (rule_.family == "ipv4" && v6))
       note(option, "is not of the rule's family " + rule_.family + kNever);
     else
@@ -152,7 +152,7 @@ bool Judge::familyMissing() {
 
 void Judge::addresses(std::string_view option, const std::string& text) {
   if (trimmed(text).empty()) return;
-  if (hasBlank(text)) return losesAll(option, "has blanks between addresses, iptables wants commas");
+  if (hasBlank(text)) return losesAll(option, "has spaces between addresses; iptables expects commas");
   std::string why;
   std::vector<Family> lost;
   std::vector<std::string> names;
@@ -168,17 +168,17 @@ void Judge::addresses(std::string_view option, const std::string& text) {
   if (!lost.empty()) losesAll(option, why, lost);
   for (const std::string& name : names)
     note(option, config::quoted(name) +
-                     " is no address: a name is resolved once, while the rules are loaded; where it has no address of "
-                     "a family, or nobody answers, mwan3 installs no rule of the family at all");
+                     " is not an address: a name is resolved once, while the rules are loaded; if it has no address of "
+                     "a family, or no server answers, mwan3 installs no rule of that family at all");
 }
 
 void Judge::ports(std::string_view option, const std::string& text) {
   if (trimmed(text).empty() || !hasPorts(rule_)) return;
-  if (hasBlank(text)) return losesAll(option, "has blanks between ports, iptables wants commas");
+  if (hasBlank(text)) return losesAll(option, "has spaces between ports; iptables expects commas");
   const PortList list = iptablesPorts(trimmed(text));
   if (!list.wrong.empty()) return losesAll(option, list.wrong);
   for (const std::string& name : list.names)
-    note(option, config::quoted(name) + " is no port but a name: unless the router's /etc/services has it for " +
+    note(option, config::quoted(name) + " is a name, not a port: unless the router's /etc/services has it for " +
                      rule_.proto + ", iptables refuses it, and mwan3 installs no rule of the family at all");
 }
 

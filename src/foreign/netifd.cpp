@@ -87,7 +87,7 @@ std::optional<PeerEndpoint> endpointOf(const NetifdPeer& peer, config::Problems&
     return std::nullopt;
   };
   const auto key = PublicKey::parse(peer.publicKey);
-  if (!key) return wrong("public_key", "is not a WireGuard key, which is 44 characters of base64");
+  if (!key) return wrong("public_key", "is not a WireGuard key: 44 characters of base64");
   const bool numeric = Address::parse(peer.endpointHost).has_value();
   if (!numeric && !config::isHostName(peer.endpointHost))
     return wrong("endpoint_host", "is neither a host name nor an address");

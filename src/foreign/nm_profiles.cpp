@@ -71,7 +71,7 @@ void NmProfiles::finish(std::vector<PeerEndpoint>& peers, std::vector<Error>& er
     errors.push_back({ErrorKind::config,
                       0,
                       "NetworkManager has two profiles of " + peer.tunnel + " with different endpoints of one peer, " +
-                          first->second->file + " and " + peer.file + ": neither is followed",
+                          first->second->file + " and " + peer.file + ": both are ignored",
                       {}});
   }
   for (PeerEndpoint& peer : peers_)

@@ -35,10 +35,9 @@ char lower(char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<ch
 
 void PeerSection::finish(std::vector<PeerEndpoint>& peers, config::Problems& problems) const {
   if (endpoint_.text.empty()) return;  // a peer that comes to us
-  if (publicKey_.text.empty()) return problems.add(line_, "PublicKey", "a peer with an Endpoint has none");
+  if (publicKey_.text.empty()) return problems.add(line_, "PublicKey", "missing: the peer has an Endpoint");
   const auto key = PublicKey::parse(publicKey_.text);
-  if (!key)
-    return problems.add(publicKey_.line, "PublicKey", "is not a WireGuard key, which is 44 characters of base64");
+  if (!key) return problems.add(publicKey_.line, "PublicKey", "is not a WireGuard key: 44 characters of base64");
   PeerEndpoint peer;
   peer.peer = *key;
   peer.line = endpoint_.line;

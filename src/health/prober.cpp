@@ -119,7 +119,7 @@ void Prober::collect(std::size_t question) {
 
 void Prober::noteRefusal(std::size_t question) {
   questions_[question].refused = true;
-  trouble_ = "send to " + targets_[question % targets_.size()].address.toString() + ": refused by this host";
+  trouble_ = "send to " + targets_[question % targets_.size()].address.toString() + ": blocked by this host";
 }
 
 std::vector<TargetRound> Prober::finish() {

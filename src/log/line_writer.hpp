@@ -24,7 +24,7 @@ class LineWriter {
   /// `line` with its end; `notice` makes one of the text that tells how many were lost.
   template <typename Notice>
   void write(std::string_view line, Notice notice) {
-    if (lost_ > 0 && put(notice("lines that could not be written: " + std::to_string(lost_)))) lost_ = 0;
+    if (lost_ > 0 && put(notice("log lines lost: " + std::to_string(lost_)))) lost_ = 0;
     if (lost_ > 0 || !put(line)) ++lost_;
   }
   std::size_t lost() const { return lost_; }

@@ -30,7 +30,7 @@ class Syslog {
   ~Syslog() { disconnect(); }
 
   void write(int priority, std::string_view line) {
-    if (lost_ > 0 && put(LOG_WARNING, "lines that could not be written: " + std::to_string(lost_))) lost_ = 0;
+    if (lost_ > 0 && put(LOG_WARNING, "log lines lost: " + std::to_string(lost_))) lost_ = 0;
     if (lost_ > 0 || !put(priority, line)) ++lost_;
   }
 

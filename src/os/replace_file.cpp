@@ -102,7 +102,7 @@ Result<std::optional<std::string>> linkedFrom(const std::string& file) {
   struct stat about{};
   if (lstat(file.c_str(), &about) != 0 || !S_ISLNK(about.st_mode)) return std::nullopt;
   if (about.st_uid != 0 && about.st_uid != geteuid())
-    return fail(ErrorKind::io, file + ": a link that is another user's is not followed", EACCES);
+    return fail(ErrorKind::io, file + ": not following a symbolic link of another user", EACCES);
   std::array<char, PATH_MAX> text{};
   const ssize_t size = readlink(file.c_str(), text.data(), text.size());
   if (size < 0) return failed(file);

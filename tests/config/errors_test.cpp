@@ -36,28 +36,33 @@ std::string peer(const std::string& option) {
 }
 
 const std::string kGlobalsKnown = "known: mark_mask, rule_priority, on_exit, sysctl, force, forward, log_level";
-const std::string kMaskAllowed = "allowed: 2 to 16 bits side by side, like \"0xf0000000\"";
-const std::string kNameRule = " is not a name, which has letters, digits, '_', '-', '.', at most 32, no '-' first";
-const std::string kIfRule = " is not an interface name, which has no blanks, '/' or ':'";
-const std::string kKeyRule = "is not a WireGuard public key, which is 44 characters of base64 as `wg` shows it";
+const std::string kMaskAllowed = "allowed: 2 to 16 contiguous bits, like \"0xf0000000\"";
+const std::string kNameRule =
+    " is not a valid name: use letters, digits, '_', '-' and '.', at most 32, not starting with '-'";
+const std::string kIfRule = " is not an interface name: spaces, '/' and ':' are not allowed";
+const std::string kKeyRule = "is not a WireGuard public key: 44 characters of base64, as `wg` shows it";
 const std::string kEndpointRule = " is not an endpoint, allowed: host:port or [IPv6]:port, port 1..65535";
 const std::string kMembers = ", allowed: WAN, WAN:METRIC or WAN:METRIC:WEIGHT";
 
 const std::vector<Case> kTextCases{
-    {"NulByte", "[globals]\n\0"s, "f:2: a NUL byte; a configuration is plain UTF-8 text"},
-    {"InvalidUtf8", "# \xff\n", "f:1: not valid UTF-8; a configuration is plain UTF-8 text"},
-    {"CutUtf8", "# \xe2\x82", "f:1: not valid UTF-8; a configuration is plain UTF-8 text"},
-    {"OverlongUtf8", "\n# \xc0\xaf", "f:2: not valid UTF-8; a configuration is plain UTF-8 text"},
-    {"Surrogate", "# \xed\xa0\x80", "f:1: not valid UTF-8; a configuration is plain UTF-8 text"},
-    {"EndlessLine", "#" + std::string(5000, 'x'), "f:1: the line is too long, at most 2048 bytes"},
+    {"NulByte", "[globals]\n\0"s, "f:2: NUL byte; a configuration must be plain UTF-8 text"},
+    {"InvalidUtf8", "# \xff\n", "f:1: not valid UTF-8; a configuration must be plain UTF-8 text"},
+    {"CutUtf8", "# \xe2\x82", "f:1: not valid UTF-8; a configuration must be plain UTF-8 text"},
+    {"OverlongUtf8", "\n# \xc0\xaf", "f:2: not valid UTF-8; a configuration must be plain UTF-8 text"},
+    {"Surrogate", "# \xed\xa0\x80", "f:1: not valid UTF-8; a configuration must be plain UTF-8 text"},
+    {"EndlessLine", "#" + std::string(5000, 'x'), "f:1: the line is too long; at most 2048 bytes"},
     {"UnknownSection", "[[wann]]\n", "f:1: 'wann': unknown section, did you mean 'wan'?"},
     {"FarSection", "[[interfaces]]\n", "f:1: 'interfaces': unknown section, known: globals, wan, policy, tunnel, peer"},
-    {"SingleBrackets", "[wan]\nname = \"a\"\n", "f:1: wan: is written [[wan]], with its options in the lines below"},
-    {"DoubleBrackets", "[[globals]]\n", "f:1: globals: is written [globals], with its options in the lines below"},
-    {"SectionAsValue", "peer = 3\n", "f:1: peer: is written [[peer]], with its options in the lines below"},
-    {"EmptySectionList", "wan = []\n", "f:1: wan: is written [[wan]], with its options in the lines below"},
-    {"BeforeSection", "force = true\n", "f:1: force: stands before any section, goes below [globals]"},
-    {"UnknownBefore", "fors = true\n", "f:1: 'fors': unknown option, and it stands before any section"},
+    {"SingleBrackets", "[wan]\nname = \"a\"\n",
+     "f:1: wan: must be written as a section, [[wan]], with its options on the lines below"},
+    {"DoubleBrackets", "[[globals]]\n",
+     "f:1: globals: must be written as a section, [globals], with its options on the lines below"},
+    {"SectionAsValue", "peer = 3\n",
+     "f:1: peer: must be written as a section, [[peer]], with its options on the lines below"},
+    {"EmptySectionList", "wan = []\n",
+     "f:1: wan: must be written as a section, [[wan]], with its options on the lines below"},
+    {"BeforeSection", "force = true\n", "f:1: force: appears before any section; move it under [globals]"},
+    {"UnknownBefore", "fors = true\n", "f:1: 'fors': unknown option, before any section"},
 };
 
 const std::vector<Case> kGlobalsCases{
@@ -81,7 +86,7 @@ const std::vector<Case> kGlobalsCases{
     {"PriorityTable", globals("rule_priority = {}"), "f:2: rule_priority: is a table, must be an integer"},
     {"PriorityDate", globals("rule_priority = 2000-01-01"),
      "f:2: rule_priority: is a date or time, must be an integer"},
-    {"PriorityList", globals("rule_priority = [60]"), "f:2: rule_priority: is a list, must be one value"},
+    {"PriorityList", globals("rule_priority = [60]"), "f:2: rule_priority: is a list, must be a single value"},
     {"OnExit", globals("on_exit = \"stop\""), "f:2: on_exit: 'stop' is unknown, allowed: keep | flush"},
     {"OnExitEmpty", globals("on_exit = \"\""), "f:2: on_exit: is empty, allowed: keep | flush"},
     {"BoolText", globals("sysctl = \"true\""), "f:2: sysctl: is a string, must be true or false"},
@@ -97,22 +102,23 @@ const std::vector<Case> kGlobalsCases{
 };
 
 const std::vector<Case> kWanCases{
-    {"Empty", "[[wan]]\n", "f:1: name: missing, every wan needs one\nf:1: device: missing, every wan needs one"},
+    {"Empty", "[[wan]]\n", "f:1: name: missing: every wan needs one\nf:1: device: missing: every wan needs one"},
     {"InterfaceAndDevice", "[[wan]]\nname = \"a\"\ninterface = \"wan\"\ndevice = \"eth0\"\n",
-     "f:3: interface: given together with device, allowed: one of the two"},
+     "f:3: interface: cannot be combined with device"},
     {"InterfaceTwice", "[[wan]]\nname = \"a\"\ninterface = \"wan\"\n[[wan]]\nname = \"b\"\ninterface = \"wan\"\n",
-     "f:6: interface: interface 'wan' of another WAN is already in line 3"},
+     "f:6: interface: a WAN with interface 'wan' is already defined on line 3"},
     {"NameEmpty", "[[wan]]\nname = \"\"\ndevice = \"eth0\"\n", "f:2: name: is empty"},
     {"NameColon", "[[wan]]\nname = \"a:1\"\ndevice = \"eth0\"\n", "f:2: name: 'a:1'" + kNameRule},
     {"NameControl", "[[wan]]\nname = \"a\\u001b[1m\"\ndevice = \"eth0\"\n", "f:2: name: 'a?[1m'" + kNameRule},
     {"DeviceLong", "[[wan]]\nname = \"a\"\ndevice = \"abcdefghijklmnop\"\n",
-     "f:3: device: 'abcdefghijklmnop' has more than 15 characters, which no interface name has"},
+     "f:3: device: 'abcdefghijklmnop' has more than 15 characters, too long for an interface name"},
     {"DeviceSlash", "[[wan]]\nname = \"a\"\ndevice = \"et/h0\"\n", "f:3: device: 'et/h0'" + kIfRule},
     {"DeviceBlank", "[[wan]]\nname = \"a\"\ndevice = \"eth 0\"\n", "f:3: device: 'eth 0'" + kIfRule},
     {"DeviceDots", "[[wan]]\nname = \"a\"\ndevice = \"..\"\n", "f:3: device: '..'" + kIfRule},
-    {"TwiceName", wans("[[wan]]\nname = \"a\"\ndevice = \"eth2\"\n"), "f:8: name: WAN 'a' is already in line 2"},
+    {"TwiceName", wans("[[wan]]\nname = \"a\"\ndevice = \"eth2\"\n"),
+     "f:8: name: WAN 'a' is already defined on line 2"},
     {"TwiceDevice", wans("[[wan]]\nname = \"c\"\ndevice = \"eth1\"\n"),
-     "f:9: device: device 'eth1' of another WAN is already in line 6"},
+     "f:9: device: a WAN with device 'eth1' is already defined on line 6"},
     {"MetricZero", wan("metric = 0"), "f:4: metric: 0 is out of range, allowed: 1..4294967039"},
     {"MetricHuge", wan("metric = 4294967040"), "f:4: metric: 4294967040 is out of range, allowed: 1..4294967039"},
     {"Weight", wan("weight = 257"), "f:4: weight: 257 is out of range, allowed: 1..256"},
@@ -124,11 +130,11 @@ const std::vector<Case> kWanCases{
     {"TrackName", wan("track_ip = [\"dns.google\"]"),
      "f:4: track_ip: 'dns.google' is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)"},
     {"TrackPort", wan("track_ip = [\"9.9.9.9:53\"]"),
-     "f:4: track_ip: '9.9.9.9:53' has a port, which only tcp and dns know"},
+     "f:4: track_ip: '9.9.9.9:53' has a port, which only tcp and dns use"},
     {"TrackNumber", wan("track_ip = [\n1,\n\"9.9.9.9\"]"), "f:5: track_ip: is an integer, must be a string"},
     {"TrackNone", wan("track_ip = []"), "f:4: track_ip: is an empty list, must have at least one entry"},
     {"TrackMissing", wan("track_method = \"dns\""),
-     "f:1: track_ip: missing, this track_method needs at least one address"},
+     "f:1: track_ip: missing: this track_method needs at least one address"},
     {"TrackMethod", wan("track_method = \"ping\""),
      "f:4: track_method: 'ping' is unknown, allowed: none | icmp | dns | tcp | mwan3"},
     {"SizeWithoutRoom", wan("size = 15"), "f:4: size: 15 is out of range, allowed: 16..65507"},
@@ -138,15 +144,15 @@ const std::vector<Case> kWanCases{
     {"FailureLossNotAboveRecovery", wan("failure_loss = 10"),
      "f:4: recovery_loss: 10 must be less than failure_loss, which is 10"},
     {"Reliability", wan("track_ip = \"9.9.9.9\"\nreliability = 2"),
-     "f:5: reliability: 2 addresses can never answer, track_ip has 1"},
+     "f:5: reliability: 2 addresses can never answer: track_ip has 1"},
 };
 
 const std::vector<Case> kPolicyCases{
-    {"NoName", "[[policy]]\n", "f:1: name: missing, every policy needs one"},
+    {"NoName", "[[policy]]\n", "f:1: name: missing: every policy needs one"},
     {"Reserved", "[[policy]]\nname = \"default\"\n",
-     "f:2: name: 'default' is reserved: it is the policy of whatever names none, over all WANs"},
+     "f:2: name: 'default' is reserved for the policy over all WANs that applies where none is named"},
     {"Twice", "[[policy]]\nname = \"p\"\n[[policy]]\nname = \"p\"\n",
-     "f:4: name: policy 'p' is already defined in line 2"},
+     "f:4: name: policy 'p' is already defined on line 2"},
     {"NoList", useWan("[]"), "f:9: use_wan: is an empty list, must have at least one entry"},
     {"EmptyMember", useWan("[\"\"]"), "f:9: use_wan: is empty" + kMembers},
     {"Unknown", useWan("[\"a\", \"c\"]"), "f:9: use_wan: WAN 'c' is not defined"},
@@ -161,38 +167,39 @@ const std::vector<Case> kPolicyCases{
     {"MemberParts", useWan("[\"a:1:1:1\"]"), "f:9: use_wan: 'a:1:1:1' has too many parts" + kMembers},
     {"MemberNumber", useWan("[1]"), "f:9: use_wan: is an integer, must be a string" + kMembers},
     {"LastResortList", "[[policy]]\nname = \"p\"\nlast_resort = []\n",
-     "f:3: last_resort: is a list, must be one value"},
+     "f:3: last_resort: is a list, must be a single value"},
     {"LastResort", "[[policy]]\nname = \"p\"\nlast_resort = \"default\"\n",
      "f:3: last_resort: 'default' is unknown, allowed: unreachable | main"},
 };
 
 const std::vector<Case> kTunnelCases{
-    {"NoInterface", "[[tunnel]]\n", "f:1: interface: missing, every tunnel needs one"},
+    {"NoInterface", "[[tunnel]]\n", "f:1: interface: missing: every tunnel needs one"},
     {"Twice", "[[tunnel]]\ninterface = \"wg0\"\n[[tunnel]]\ninterface = \"wg0\"\n",
-     "f:4: interface: tunnel 'wg0' is already in line 2"},
+     "f:4: interface: tunnel 'wg0' is already defined on line 2"},
     {"IsWan", wans("[[tunnel]]\ninterface = \"eth1\"\n"),
-     "f:8: interface: 'eth1' is the device of a WAN in line 6, a tunnel is never a WAN"},
+     "f:8: interface: 'eth1' is the device of the WAN on line 6; a tunnel cannot be a WAN"},
     {"UnknownPolicy", "[[policy]]\nname = \"video\"\n[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"vidoe\"\n",
      "f:5: use_policy: policy 'vidoe' is not defined, did you mean 'video'?"},
     {"Both", wans("[[tunnel]]\ninterface = \"wg0\"\nuse_policy = \"default\"\nuse_wan = [\"a\"]\n"),
-     "f:10: use_wan: given together with use_policy, allowed: one of the two"},
+     "f:10: use_wan: cannot be combined with use_policy"},
     {"UnknownWan", "[[tunnel]]\ninterface = \"wg0\"\nuse_wan = [\"a\"]\n", "f:3: use_wan: WAN 'a' is not defined"},
     {"Role", "[[tunnel]]\ninterface = \"wg0\"\nrole = \"both\"\n",
      "f:3: role: 'both' is unknown, allowed: auto | client | server"},
     {"Stall", "[[tunnel]]\ninterface = \"wg0\"\nstall = 86401\n",
      "f:3: stall: 86401 is out of range, allowed: 0..86400"},
     {"BalanceOfAServer", "[[tunnel]]\ninterface = \"wg0\"\nrole = \"server\"\nbalance = true\n",
-     "f:4: balance: is not for a server, whose replies leave by the WAN that they came in on"},
+     "f:4: balance: is not for servers: their replies leave by the WAN on which the request came in"},
 };
 
 const std::vector<Case> kPeerCases{
     {"Empty", "[[peer]]\n",
-     "f:1: tunnel: missing, every peer needs one\nf:1: public_key: missing, every peer needs one"},
+     "f:1: tunnel: missing: every peer needs one\nf:1: public_key: missing: every peer needs one"},
     {"Key", "[[peer]]\ntunnel = \"wg0\"\npublic_key = \"aSecretInTheWrongPlace\"\n", "f:3: public_key: " + kKeyRule},
     {"PrivateKey", peer("private_key = \"aSecretInTheWrongPlace\""),
      "f:4: 'private_key': unknown option of peer, known: tunnel, public_key, endpoint, use_policy, use_wan"},
-    {"Twice", peer("") + peer(""), "f:7: public_key: this peer of the tunnel is already in line 3"},
-    {"TunnelIsWan", wan("") + peer(""), "f:6: tunnel: 'wg0' is the device of a WAN in line 3, a tunnel is never a WAN"},
+    {"Twice", peer("") + peer(""), "f:7: public_key: this peer of the tunnel is already defined on line 3"},
+    {"TunnelIsWan", wan("") + peer(""),
+     "f:6: tunnel: 'wg0' is the device of the WAN on line 3; a tunnel cannot be a WAN"},
     {"NoPort", peer("endpoint = \"vpn.example.com\""), "f:4: endpoint: 'vpn.example.com'" + kEndpointRule},
     {"PortZero", peer("endpoint = \"vpn.example.com:0\""), "f:4: endpoint: 'vpn.example.com:0'" + kEndpointRule},
     {"PortHuge", peer("endpoint = \"192.0.2.1:65536\""), "f:4: endpoint: '192.0.2.1:65536'" + kEndpointRule},
@@ -201,7 +208,7 @@ const std::vector<Case> kPeerCases{
     {"NoHost", peer("endpoint = \":51820\""), "f:4: endpoint: ':51820'" + kEndpointRule},
     {"Label", peer("endpoint = \"-a.example.com:1\""), "f:4: endpoint: '-a.example.com:1'" + kEndpointRule},
     {"Both", wan("") + peer("use_wan = [\"a\"]\nuse_policy = \"default\""),
-     "f:9: use_wan: given together with use_policy, allowed: one of the two"},
+     "f:9: use_wan: cannot be combined with use_policy"},
 };
 
 class Errors : public ::testing::TestWithParam<Case> {};

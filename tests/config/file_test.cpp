@@ -55,7 +55,7 @@ TEST_F(FileTest, ADirectoryIsRefused) {
   const auto config = loadFile(folder_);
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().kind, ErrorKind::io);
-  EXPECT_EQ(config.error().what, folder_ + ": is a directory, must be a file");
+  EXPECT_EQ(config.error().what, folder_ + ": is a directory, not a file");
 }
 
 TEST_F(FileTest, AFifoIsRefusedWithoutWaitingForIt) {
@@ -84,7 +84,7 @@ TEST_F(FileTest, UnreadableIsAnError) {
 TEST_F(FileTest, LargerThanOneMegabyteIsRefusedBeforeItIsRead) {
   write("");
   ASSERT_EQ(truncate(path_.c_str(), 1L << 40), 0);
-  expectError(ErrorKind::io, ": is larger than 1 MB, which no configuration is");
+  expectError(ErrorKind::io, ": is larger than 1 MB, too large for a configuration");
 }
 
 TEST_F(FileTest, OneMegabyteOfCommentsLoads) {

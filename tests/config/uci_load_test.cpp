@@ -125,15 +125,15 @@ TEST(UciLoad, ErrorsAreLocated) {
             "/etc/config/wgsteer:3: 'metrik': unknown option of wan, did you mean 'metric'?");
   EXPECT_EQ(errorOf("config wann 'a'\n"), "/etc/config/wgsteer:1: 'wann': unknown section, did you mean 'wan'?");
   EXPECT_EQ(errorOf("config wan 'a'\n\n\tlist device 'eth0'\n"),
-            "/etc/config/wgsteer:3: device: is a list, must be one value");
+            "/etc/config/wgsteer:3: device: is a list, must be a single value");
   EXPECT_EQ(errorOf("config globals\n\toption sysctl 'maybe'\n"),
             "/etc/config/wgsteer:2: sysctl: 'maybe' is neither true nor false");
   // What cannot be read is said alone: the rest would be guesses.
   EXPECT_EQ(errorOf("config wan 'a'\n\toption device eth0 eth1\nnonsense\n"),
-            "/etc/config/wgsteer:2: too many arguments; blanks in a value need quotation marks around it\n"
+            "/etc/config/wgsteer:2: too many arguments; quote values that contain spaces\n"
             "/etc/config/wgsteer:3: invalid command, allowed: config, option, list");
   EXPECT_EQ(errorOf("config wan 'a'\n\toption device 'eth\xff'\n"),
-            "/etc/config/wgsteer:2: not valid UTF-8; a configuration is plain UTF-8 text");
+            "/etc/config/wgsteer:2: not valid UTF-8; a configuration must be plain UTF-8 text");
 }
 
 TEST(UciLoad, SecondsAreDecimal) {

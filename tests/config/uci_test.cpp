@@ -57,7 +57,7 @@ constexpr std::array kGood{
     Case{"# one \\\nconfig a\n", "a{}", ""},
     // Up to a NUL, and then the next line follows.
     Case{"config a\noption x y\0z\noption v w\noption k l\n"sv, "a{x=yoption;k=l;}",
-         "f:2: too many arguments; blanks in a value need quotation marks around it\n"
+         "f:2: too many arguments; quote values that contain spaces\n"
          "f:2: invalid command, allowed: config, option, list"},
     Case{"config a\noption x y \0z\n#\noption v w\n"sv, "a{x=y;v=w;}", ""},
     Case{"config a\n\0option x y\noption v w\n"sv, "a{v=w;}", ""},
@@ -67,11 +67,10 @@ constexpr std::array kGood{
     Case{"config a\noption x b\\\n1234567890123456\0abcdefg\nhi\n"sv, "a{x=b1234567890123456defg;}",
          "f:4: invalid command, allowed: config, option, list"},
     // A lone carriage return is a blank.
-    Case{"config a\roption\roption\n", "a 'option'{}",
-         "f:1: too many arguments; blanks in a value need quotation marks around it"},
+    Case{"config a\roption\roption\n", "a 'option'{}", "f:1: too many arguments; quote values that contain spaces"},
     // The ';' ends the argument that is not there, and then there is one too many.
     Case{"config a ; option x 'y'\n", "a{}",
-         "f:1: too many arguments; blanks in a value need quotation marks around it\n"
+         "f:1: too many arguments; quote values that contain spaces\n"
          "f:1: invalid command, allowed: config, option, list"},
     // Merging.
     Case{"config a x\noption o 1\nconfig b y\nconfig a x\noption o 2\noption p 3\n", "a 'x'{o=2;p=3;} b 'y'{}", ""},
@@ -94,17 +93,17 @@ constexpr std::array kBad{
     Case{"config a\noption\t\noption '' x\n", "a{}",
          "f:2: insufficient arguments: an option needs a name\nf:3: insufficient arguments: an option needs a name"},
     Case{"config a\noption x y z\nlist l m n\noption v w", "a{x=y;l=[m];v=w;}",
-         "f:2: too many arguments; blanks in a value need quotation marks around it\n"
-         "f:3: too many arguments; blanks in a value need quotation marks around it"},
+         "f:2: too many arguments; quote values that contain spaces\n"
+         "f:3: too many arguments; quote values that contain spaces"},
     // A section that is refused leaves its options to the one before.
     Case{"config globals globals\nconfig interface wan-b\noption enabled 1\n", "globals 'globals'{enabled=1;}",
          "f:2: invalid character in name field, allowed: letters, digits, '_'"},
     Case{"config a\noption x-y 1\noption xy 2\n", "a{xy=2;}",
          "f:2: invalid character in name field, allowed: letters, digits, '_'"},
     Case{"config a x\noption o 1\nconfig b x\noption p 2\n", "b 'x'{o=1;p=2;}",
-         "f:3: section of different type overwrites prior section with same name, which is in line 1"},
-    Case{"config a\noption x 'y\nconfig b\noption z w\n", "a{}", "f:2: a quotation that begins here is never closed"},
-    Case{"config a\noption x \"y", "a{}", "f:2: a quotation that begins here is never closed"},
+         "f:3: section of different type overwrites prior section with same name, on line 1"},
+    Case{"config a\noption x 'y\nconfig b\noption z w\n", "a{}", "f:2: unterminated quotation starts here"},
+    Case{"config a\noption x \"y", "a{}", "f:2: unterminated quotation starts here"},
     Case{"package\t\npackage 'a b'\nconfig a b ;\n", "a 'b'{}",
          "f:1: insufficient arguments\nf:2: invalid character in name field\n"
          "f:3: invalid command, allowed: config, option, list"},
@@ -218,7 +217,7 @@ TEST(Uci, HundredMegabytesOfAnythingCostBoundedTimeAndMemory) {
 TEST(Uci, ALargeTextIsRefusedUnread) {
   const auto config = loadText(std::string(100UL * 1024 * 1024, '#'), "/etc/config/wgsteer");
   ASSERT_FALSE(config);
-  EXPECT_EQ(config.error().what, "/etc/config/wgsteer: is larger than 1 MB, which no configuration is");
+  EXPECT_EQ(config.error().what, "/etc/config/wgsteer: is larger than 1 MB, too large for a configuration");
 }
 
 }  // namespace

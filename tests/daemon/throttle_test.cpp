@@ -28,7 +28,7 @@ TEST_F(Throttling, AFewAtOnceAndTheLastInTheEnd) {
   EXPECT_EQ(said_.size(), 3U);
   throttle_.catchUp(now_ + 2s);
   throttle_.catchUp(now_ + 20s);
-  EXPECT_EQ(said_, (Lines{"line 0", "line 1", "line 2", "line 99 (96 like it before were left out)"}));
+  EXPECT_EQ(said_, (Lines{"line 0", "line 1", "line 2", "line 99 (96 similar lines suppressed)"}));
 }
 
 TEST_F(Throttling, ASubjectCostsOthersNothing) {

@@ -139,9 +139,9 @@ TEST(WanRequests, AreReadOrRefusedWithTheReason) {
   EXPECT_EQ(readWanRequest({{"name", "lte"}, {"use", "up"}}, known)->decision->toString(), "by hand");
   EXPECT_EQ(readWanRequest({{"name", "lte"}, {"use", "auto"}, {"reason", "x"}}, known)->decision, std::nullopt);
 
-  EXPECT_EQ(refusal({{"name", "dsl"}, {"use", "up"}}, known), "no such WAN: dsl; there are fiber, lte");
-  EXPECT_EQ(refusal({{"name", "dsl"}, {"use", "up"}}, {"fiber"}), "no such WAN: dsl; there is fiber");
-  EXPECT_EQ(refusal({{"name", "dsl"}, {"use", "up"}}, {}), "no such WAN: dsl; there is none yet");
+  EXPECT_EQ(refusal({{"name", "dsl"}, {"use", "up"}}, known), "no such WAN: dsl (known: fiber, lte)");
+  EXPECT_EQ(refusal({{"name", "dsl"}, {"use", "up"}}, {"fiber"}), "no such WAN: dsl (known: fiber)");
+  EXPECT_EQ(refusal({{"name", "dsl"}, {"use", "up"}}, {}), "no such WAN: dsl (known: none yet)");
   EXPECT_NE(refusal({{"name", 1}, {"use", "up"}}, known), "none");
   EXPECT_NE(refusal({{"name", "fiber"}, {"use", "off"}}, known), "none");
   EXPECT_NE(refusal({{"name", "fiber"}}, known), "none");

@@ -140,7 +140,7 @@ TEST(WanVerdicts, AreToldByFamilyWhereTheyDiffer) {
   EXPECT_EQ(told(inBoth(up), inBoth(said(By::hand, false, "by hand"))), " is down: by hand");
   EXPECT_EQ(told(inBoth(up), inBoth(said(By::hand, true, "by hand"))), " is up: by hand");
   EXPECT_EQ(told(inBoth({}), {{Family::v4, blind}, {Family::v6, {}}}),
-            ": IPv4 cannot be probed: refused; it counts as up, and handshakes tell; to let its probes out: "
+            ": IPv4 cannot be probed: refused; it counts as up, and handshakes decide; to allow its probes: "
             "iptables -I");
   EXPECT_EQ(told(inBoth(blind), inBoth(up)), " can be probed again: 1 of 1 target answers");
 }

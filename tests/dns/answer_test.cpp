@@ -181,8 +181,8 @@ TEST(Combine, UnusableAddressesAreLeftOutAndNoted) {
   const auto result = combine({{Family::v4, found({"127.0.0.1", "198.51.100.1", "203.0.113.1"}, 60)}}, isOwn);
   ASSERT_TRUE(result);
   EXPECT_EQ(result->name.addresses, (Addresses{at("203.0.113.1")}));
-  EXPECT_EQ(result->notes, (std::vector<std::string>{"127.0.0.1: refused: loopback address",
-                                                     "198.51.100.1: refused: an address of this host"}));
+  EXPECT_EQ(result->notes, (std::vector<std::string>{"127.0.0.1: rejected: loopback address",
+                                                     "198.51.100.1: rejected: an address of this host"}));
 }
 
 TEST(Combine, NothingButUnusableAddressesIsRefused) {
@@ -190,7 +190,7 @@ TEST(Combine, NothingButUnusableAddressesIsRefused) {
   const auto result = combine({{Family::v4, bad}, {Family::v6, failed(ResolveFailure::noData, "no address")}}, {});
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, ResolveFailure::refused);
-  EXPECT_EQ(result.error().what, "127.0.0.1: refused: loopback address, and all others as well");
+  EXPECT_EQ(result.error().what, "127.0.0.1: rejected: loopback address, and so are all others");
   const auto half = combine({{Family::v4, bad}, {Family::v6, found({"2001:db8::1"}, 9)}}, {});
   ASSERT_TRUE(half);
   EXPECT_EQ(half->name.unanswered, Family::v4) << "its earlier addresses are better than these";

@@ -63,13 +63,13 @@ TEST_F(Hostile, NothingButWrongIdsIsATimeout) {
 }
 
 TEST_F(Hostile, TenThousandRecordsThatAreNotThere) {
-  expectFailure(ResolveFailure::refused, "A: answer refused: malformed answer", forA([](const Query& query) {
+  expectFailure(ResolveFailure::refused, "A: answer rejected: malformed answer", forA([](const Query& query) {
                   return Replies{reply(query, {record(kName, 60, "203.0.113.1")}, {.count = 10000})};
                 }));
 }
 
 TEST_F(Hostile, AsManyRecordsAsTcpCarries) {
-  expectFailure(ResolveFailure::refused, "A: answer refused: more than 64 addresses", forA([](const Query& query) {
+  expectFailure(ResolveFailure::refused, "A: answer rejected: more than 64 addresses", forA([](const Query& query) {
                   if (!query.tcp) return Replies{reply(query, {}, {.truncated = true})};
                   Replies records;
                   for (int i = 0; i < 4000; ++i)
@@ -80,13 +80,13 @@ TEST_F(Hostile, AsManyRecordsAsTcpCarries) {
 }
 
 TEST_F(Hostile, CnamesInACircle) {
-  expectFailure(ResolveFailure::refused, "A: answer refused: its CNAMEs form a loop", forA([](const Query& query) {
+  expectFailure(ResolveFailure::refused, "A: answer rejected: its CNAMEs form a loop", forA([](const Query& query) {
                   return Replies{reply(query, {cname(kName, 60, "a.example"), cname("a.example", 60, kName)})};
                 }));
 }
 
 TEST_F(Hostile, NothingButUnusableAddresses) {
-  expectFailure(ResolveFailure::refused, "0.0.0.0: refused: unspecified address, and all others as well",
+  expectFailure(ResolveFailure::refused, "0.0.0.0: rejected: unspecified address, and so are all others",
                 forA([](const Query& query) {
                   return Replies{reply(query, {record(kName, 60, "127.0.0.1"), record(kName, 60, "0.0.0.0"),
                                                record(kName, 60, "224.0.0.1"), record(kName, 60, "255.255.255.255")})};
@@ -108,10 +108,10 @@ TEST_F(Hostile, BadAddressesAmongGoodOnes) {
   ASSERT_TRUE(result) << result.error().what;
   EXPECT_EQ(result->name.addresses, (Addresses{at("203.0.113.1"), at("2001:db8::1")}));
   EXPECT_EQ(result->name.unanswered, std::nullopt);
-  EXPECT_EQ(result->notes, (std::vector<std::string>{"127.0.0.1: refused: loopback address",
-                                                     "198.51.100.9: refused: an address of this host",
-                                                     "::ffff:203.0.113.1: refused: IPv4-mapped address",
-                                                     "fe80::1: refused: link-local address without a scope"}));
+  EXPECT_EQ(result->notes, (std::vector<std::string>{"127.0.0.1: rejected: loopback address",
+                                                     "198.51.100.9: rejected: an address of this host",
+                                                     "::ffff:203.0.113.1: rejected: IPv4-mapped address",
+                                                     "fe80::1: rejected: link-local address without a scope"}));
 }
 
 TEST_F(Hostile, ATtlOfZeroIsHandedOnAndClampedBySchedule) {

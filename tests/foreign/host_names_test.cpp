@@ -179,7 +179,7 @@ TEST_F(Folders, ProfilesThatContradictEachOtherAreLeftAlone) {
                                      "]\nendpoint=other.example:1\n");
   EXPECT_EQ(hosts(), (Hosts{"wg0 other.example"}));
   ASSERT_EQ(read().errors.size(), 1U);
-  EXPECT_NE(read().errors[0].what.find("neither is followed"), std::string::npos) << read().errors[0].what;
+  EXPECT_NE(read().errors[0].what.find("both are ignored"), std::string::npos) << read().errors[0].what;
 }
 
 TEST_F(Folders, AFileInRunStandsForNetifdsOwn) {

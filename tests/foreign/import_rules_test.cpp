@@ -63,19 +63,19 @@ void expectVerdict(const Verdict& verdict) {
 
 TEST(Mwan3Rules, OfWhichIptablesRefusesAValueLoseAllOthers) {
   const Verdict refused[] = {
-      {kDest + "option proto any\n", "proto: rule 'r': 'any' is no protocol: iptables", false},
-      {kDest + "option proto !tcp\n", "proto: rule 'r': '!tcp' is no protocol: iptables", false},
-      {kDest + "option proto tcpudp\noption dest_port 51820\n", "proto: rule 'r': 'tcpudp' is no protocol", false},
-      {kUdp + "option dest_port 70000\n", "dest_port: rule 'r': '70000' is no port", false},
+      {kDest + "option proto any\n", "proto: rule 'r': 'any' is not a protocol: iptables", false},
+      {kDest + "option proto !tcp\n", "proto: rule 'r': '!tcp' is not a protocol: iptables", false},
+      {kDest + "option proto tcpudp\noption dest_port 51820\n", "proto: rule 'r': 'tcpudp' is not a protocol", false},
+      {kUdp + "option dest_port 70000\n", "dest_port: rule 'r': '70000' is not a port", false},
       {kUdp + "option dest_port 51820:\n", "dest_port: rule 'r': has a comma or colon without a port", false},
       {kUdp + "option dest_port 51830:51820\n", "dest_port: rule 'r': '51830:51820' is a range that does not go",
        false},
-      {kUdp + "option dest_port !51820\n", "dest_port: rule 'r': '!51820' is no port", false},
+      {kUdp + "option dest_port !51820\n", "dest_port: rule 'r': '!51820' is not a port", false},
       {kUdp + "option dest_port 51820,\n", "dest_port: rule 'r': has a comma or colon without a port"},
       {kUdp + "option src_port 1,,2\n", "src_port: rule 'r': has a comma or colon without a port"},
       {kUse + "option dest_ip 203.0.113.55,\n", "dest_ip: rule 'r': has a comma without an address"},
       {kUse + "option dest_ip 203.0.113.55/33\n", "dest_ip: rule 'r': '203.0.113.55/33' has no mask", false},
-      {"option use_policy 'a b'\n", "use_policy: rule 'r': policy 'a b' has blanks in it", false},
+      {"option use_policy 'a b'\n", "use_policy: rule 'r': policy 'a b' contains spaces", false},
   };
   for (const Verdict& verdict : refused) {
     expectVerdict(verdict);
@@ -99,8 +99,9 @@ TEST(Mwan3Rules, LoseTheFamilyThatTheyAreHandedOverIn) {
 }
 
 TEST(Mwan3Rules, WithNamesDependOnTheRouter) {
-  expectVerdict({kUdp + "option dest_port wireguard\n", "'wireguard' is no port but a name: unless", false});
-  expectVerdict({kUse + "option dest_ip vpn.example\n", "'vpn.example' is no address: a name is resolved once", false});
+  expectVerdict({kUdp + "option dest_port wireguard\n", "'wireguard' is a name, not a port: unless", false});
+  expectVerdict(
+      {kUse + "option dest_ip vpn.example\n", "'vpn.example' is not an address: a name is resolved once", false});
 }
 
 TEST(Mwan3Rules, ThatMwan3LeavesOutLoseNoOthers) {
@@ -109,14 +110,15 @@ TEST(Mwan3Rules, ThatMwan3LeavesOutLoseNoOthers) {
       {rule(kDest + bad, "sixteen_chars_xx"), "its name has 16 characters"},
       {rule("option dest_ip 203.0.113.55\n" + bad), "it has no use_policy"},
       {rule(kDest + bad + "option family ipv6\n"), "is not of the rule's family ipv6: mwan3 never installed this rule"},
-      {rule(kDest + bad + "option src_iface guest\n"), "src_iface: rule 'r': 'guest' is no interface of the network"},
-      {rule(kDest + bad + "option src_iface off\n"), "src_iface: rule 'r': 'off' is no interface of the network"},
+      {rule(kDest + bad + "option src_iface guest\n"),
+       "src_iface: rule 'r': 'guest' is not an interface in the network"},
+      {rule(kDest + bad + "option src_iface off\n"), "src_iface: rule 'r': 'off' is not an interface in the network"},
       {rule(kDest + bad + "option src_ip fd00::/64\n"),
        "src_ip: rule 'r': is not of the family of dest_ip: mwan3 never"},
       {rule(kUse + "option dest_ip ::ffff:203.0.113.55\n" + bad),
        "IPv4 in the notation of IPv6, which mwan3 takes for neither"},
       {rule(kUse + "option dest_ip 192.0.2.1,2001:db8::1\n" + bad),
-       "has addresses of both families: mwan3 installs it in neither"},
+       "has addresses of both families: mwan3 installs it for neither"},
   };
   for (const auto& [imported, says] : leftOut) {
     EXPECT_NE(imported.notes.find(says), std::string::npos) << says << "\n" << imported.notes;
@@ -126,8 +128,7 @@ TEST(Mwan3Rules, ThatMwan3LeavesOutLoseNoOthers) {
 
 TEST(Mwan3Rules, PortsOfOtherProtocolsAreNotLookedAt) {
   const Imported imported = rule(kDest + "option proto icmp\noption dest_port 1-2\n");
-  EXPECT_NE(imported.notes.find("'icmp' is not udp or tcp in lower case: mwan3 leaves the ports out"),
-            std::string::npos);
+  EXPECT_NE(imported.notes.find("'icmp' is not udp or tcp in lower case: mwan3 ignores the ports"), std::string::npos);
   EXPECT_EQ(imported.notes.find("no rule of the family"), std::string::npos) << imported.notes;
 }
 
@@ -202,7 +203,7 @@ void expectPolicy(const std::string& a, const std::string& b, const std::string&
 
 TEST(Mwan3Policies, AMetricThatIsNoNumberPassesTheMemberOver) {
   for (const char* metric : {"option metric x\n", "option metric 0x10\n", "list metric 1\nlist metric 9\n"})
-    expectPolicy(metric, "option metric 2\n", "wanb", "member 'a' has a metric that is no number");
+    expectPolicy(metric, "option metric 2\n", "wanb", "member 'a' has an invalid metric");
   expectPolicy("option metric 257\n", "option metric 2\n", "wanb", "member 'a' has a metric over 256");
   expectPolicy("option metric +5\n", "option metric 010\n", "wan:5:1 wanb:10:1");
   expectPolicy("option metric ' 3 '\n", "option metric 3\n", "wan:3:1 wanb:3:1");
@@ -242,7 +243,7 @@ TEST(Mwan3Policies, IPv4sOrderCountsForBothAndAnotherIsSaid) {
                               member("c", "wan6", "option metric 2\n") + member("d", "wanb6", "");
   EXPECT_EQ(policyOf(members, "list use_member d\nlist use_member c\n" + kAB),
             "wan:1:1 wanb:2:1 |m:21: use_member: policy 'pol': IPv6 has another order of 'wanb' and 'wan' than IPv4; "
-            "here IPv4's counts for both");
+            "IPv4's is used for both");
   EXPECT_EQ(policyOf(member("a", "wan", "") + member("b", "wanb", "option metric 2\n") + member("c", "wan6", "") +
                          member("d", "wanb6", "option metric 9\n"),
                      "list use_member c\nlist use_member d\n" + kAB),
@@ -260,10 +261,10 @@ TEST(Mwan3Wans, TheSecondOfOneDeviceIsLeftOut) {
       "config policy pol\nlist use_member a\nlist use_member l\nconfig rule r\n" +
           kDest,
       std::string{kNetwork} + kLte);
-  EXPECT_NE(imported.notes.find("m:4: interface 'lte' cannot be told from 'wan', which is on the same device"),
+  EXPECT_NE(imported.notes.find("m:4: interface 'lte' cannot be distinguished from 'wan', which is on the same device"),
             std::string::npos)
       << imported.notes;
-  EXPECT_NE(imported.notes.find("member 'l' has interface 'lte', which is no WAN here"), std::string::npos);
+  EXPECT_NE(imported.notes.find("member 'l' has interface 'lte', which is not a WAN here"), std::string::npos);
   EXPECT_EQ(imported.uci.find("192.0.2.2"), std::string::npos) << imported.uci;
   EXPECT_NE(imported.uci.find("192.0.2.1"), std::string::npos) << imported.uci;
   EXPECT_EQ(imported.uci.find("lte"), std::string::npos) << imported.uci;
@@ -283,7 +284,8 @@ TEST(Mwan3Wans, OneLineOfBothFamiliesIsOne) {
   }
   const Imported third = importText(wan + wan6 + "config interface wan_v6\noption enabled 1\noption family ipv6\n",
                                     network + "config interface wan_v6\noption proto dhcpv6\noption device @wan\n");
-  EXPECT_NE(third.notes.find("interface 'wan_v6' cannot be told from 'wan'"), std::string::npos) << third.notes;
+  EXPECT_NE(third.notes.find("interface 'wan_v6' cannot be distinguished from 'wan'"), std::string::npos)
+      << third.notes;
 }
 
 }  // namespace

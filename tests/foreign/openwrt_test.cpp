@@ -192,19 +192,18 @@ TEST(ImportMwan3, HasADiagnosticForEachOddity) {
       {"option dest_ip 203.0.113.1\n", "use_policy: rule 'r': mwan3 never installed this rule: it has no use_policy"},
       {use + "option proto 'tcp udp'\n", "proto: rule 'r': names two protocols: iptables refuses it"},
       {use + "option proto icmp\noption dest_port 1\n", "proto: rule 'r': 'icmp' is not udp or tcp in lower case"},
-      {use + "option proto udp\noption dest_port 5000-5500\n",
-       "dest_port: rule 'r': '5000-5500' is no range to iptables"},
+      {use + "option proto udp\noption dest_port 5000-5500\n", "dest_port: rule 'r': '5000-5500' is not a range"},
       {use + "option proto udp\noption dest_port 1:2,3:4,5:6,7:8,9:10,11:12,13:14,15:16\n",
-       "dest_port: rule 'r': has more than 15 ports, a range counts twice"},
+       "dest_port: rule 'r': has more than 15 ports (a range counts twice)"},
       {use + "list dest_ip 1.1.1.1\nlist dest_ip 1.1.1.2\n",
        "dest_ip: is a list where mwan3 wants one value (rule 'r')"},
-      {use + "option dest_ip '1.1.1.1 1.1.1.2'\n", "dest_ip: rule 'r': has blanks between addresses"},
+      {use + "option dest_ip '1.1.1.1 1.1.1.2'\n", "dest_ip: rule 'r': has spaces between addresses"},
       {use + "option dest_ip !1.1.1.1\n", "dest_ip: rule 'r': begins with '!'"},
-      {use + "option dest_ip 203.0.113.999\n", "dest_ip: rule 'r': '203.0.113.999' is no address"},
+      {use + "option dest_ip 203.0.113.999\n", "dest_ip: rule 'r': '203.0.113.999' is not an address"},
       {use + "option dest_ip 1.1.1.1,::1\n", "dest_ip: rule 'r': has addresses of both families"},
       {use + "option family ipv6\noption dest_ip 1.1.1.1\n", "dest_ip: rule 'r': is not of the rule's family ipv6"},
-      {use + "option family IPv4\n", "family: rule 'r': 'IPv4' is neither ipv4 nor ipv6: the rule is for both"},
-      {use + "option enabled 0\n", "enabled: rule 'r': mwan3 does not read this option, the rule is in force"},
+      {use + "option family IPv4\n", "family: rule 'r': 'IPv4' is neither ipv4 nor ipv6: the rule applies to both"},
+      {use + "option enabled 0\n", "enabled: rule 'r': mwan3 ignores this option; the rule is active"},
       {use + "option sticky yes\n", "sticky: rule 'r': 'yes' is not 1: the rule is not sticky"},
       {use + "option ipset nets\n", "ipset: rule 'r': unless the set 'nets' exists when mwan3 starts"},
       {"option use_policy abcdefghijklmnop\n", "use_policy: rule 'r': policy 'abcdefghijklmnop' has more than 15"},
@@ -224,7 +223,7 @@ TEST(ImportMwan3, TheFirstRuleDecides) {
   const auto imported = importText(withRule(rule + "lte\nconfig rule s\n" + rule + "both\n"), kTwoPeers);
   EXPECT_NE(imported.uci().find("'lte'"), std::string::npos);
   EXPECT_EQ(imported.uci().find("'both'"), std::string::npos);
-  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, in line 15, already decides for wg0"), std::string::npos)
+  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, on line 15, already applies to wg0"), std::string::npos)
       << imported.notes();
 }
 

@@ -122,7 +122,7 @@ TEST(WgQuick, ABrokenPeerDoesNotTakeTheOthersAlong) {
   EXPECT_EQ(file.peers[0].host, "a.example");
   EXPECT_EQ(file.problems,
             "wg0.conf:1: PublicKey: a peer with an Endpoint has none\n"
-            "wg0.conf:7: PublicKey: is not a WireGuard key, which is 44 characters of base64");
+            "wg0.conf:7: PublicKey: is not a WireGuard key: 44 characters of base64");
 }
 
 TEST(WgQuick, NeverRepeatsAValue) {

@@ -49,7 +49,7 @@ TEST_P(Ends, WhatNobodyReadsIsCountedAndToldLater) {
   EXPECT_EQ(text.find("lost"), std::string::npos);
   put(writer, "after");
   text += drain();
-  EXPECT_TRUE(text.ends_with("\nnote: lines that could not be written: 10\nafter\n")) << text.substr(text.size() - 200);
+  EXPECT_TRUE(text.ends_with("\nnote: log lines lost: 10\nafter\n")) << text.substr(text.size() - 200);
   // Every line is whole.
   std::size_t at = 0;
   for (int i = 0; i < written - 1; ++i) {

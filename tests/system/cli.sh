@@ -56,7 +56,7 @@ case_once_beside_a_daemon_is_refused() {
   await 5 'the other WAN' only_by 1
   before=$(own_state)
   equal 'refused' 1 "$(code_of wgsteer run --once)"
-  check 'which is said' grep -q 'runs already' "$work/err"
+  check 'which is said' grep -q 'already running' "$work/err"
   equal 'nothing has changed' "$before" "$(own_state)"
   daemon_stop KILL
   equal 'without it' 0 "$(code_of wgsteer run --once)"

@@ -184,10 +184,10 @@ case_answers_that_no_peer_can_have() {
   named_tunnel_up
   for address in $(impossible_addresses); do
     name_means "$address"
-    await 20 "$address is refused" grep -qF "$kName: $address: refused: " "$daemon_log"
+    await 20 "$address is refused" grep -qF "$kName: $address: rejected: " "$daemon_log"
     check 'the endpoint stays' endpoint_is "$endpoint"
   done
-  check 'our own by its name' grep -qF "${wan_address[0]}: refused: an address of this host" "$daemon_log"
+  check 'our own by its name' grep -qF "${wan_address[0]}: rejected: an address of this host" "$daemon_log"
   check 'nothing of it is steered to' fails has_line "$(impossible_addresses | sed 's/ /|/g')" \
     router nft list map inet wgsteer "endpoint$family"
   steady_on 0 'after all these answers'

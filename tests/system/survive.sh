@@ -51,7 +51,7 @@ case_stderr_that_nobody_reads() {
   flap 1
   timeout 1 cat <&"$reader" >>"$work/read" || true
   check 'what was written until then is there' grep -q steering "$work/read"
-  check 'how many were lost is told' grep -q 'lines that could not be written: [0-9]' "$work/read"
+  check 'how many were lost is told' grep -q 'log lines lost: [0-9]' "$work/read"
 }
 
 case_a_route_that_flaps_is_not_a_line_each_time() {
@@ -59,7 +59,7 @@ case_a_route_that_flaps_is_not_a_line_each_time() {
   local before
   before=$(wc -l <"$daemon_log")
   flap 500
-  await 10 'what was left out is told' grep -q 'like it before were left out' "$daemon_log"
+  await 10 'what was left out is told' grep -q 'similar lines suppressed' "$daemon_log"
   check 'few lines' test $(($(wc -l <"$daemon_log") - before)) -le 80
   repairs 'after the flood'
 }
@@ -83,10 +83,10 @@ case_a_stranger_has_the_name() {
   tunnel_up route_halves
   squat
   daemon_start_and_converge
-  check 'it is said' grep -q 'control socket @wgsteer is held by somebody else than root' "$daemon_log"
+  check 'it is said' grep -q 'control socket @wgsteer is held by a user other than root' "$daemon_log"
   check 'the daemon is asked all the same' has_line "wgsteer is running, pid $daemon_pid" wgsteer status
   equal 'a second daemon leaves' 1 "$(code_of wgsteer run)"
-  check 'and says why' grep -q 'wgsteer runs already in this network namespace' "$work/err"
+  check 'and says why' grep -q 'wgsteer is already running in this network namespace' "$work/err"
   stop_process "$squatter" KILL
   equal 'also when the name is free again' 1 "$(code_of wgsteer run)"
   await 15 'the name is taken back' grep -q 'control socket @wgsteer is free again' "$daemon_log"

@@ -60,7 +60,7 @@ case_down_is_remembered_until_auto() {
 case_wrong_words() {
   steered_tunnel_up
   equal 'an unknown WAN' 1 "$(code_of wgsteer wan wan7 down)"
-  check 'names those that are known' grep -q 'no such WAN: wan7; there are wan0, wan1' "$work/err"
+  check 'names those that are known' grep -q 'no such WAN: wan7 (known: wan0, wan1)' "$work/err"
   equal 'no such state' 64 "$(code_of wgsteer wan wan0 off)"
   equal 'nothing to do' 64 "$(code_of wgsteer wan wan0)"
   equal 'two lines' 1 "$(code_of wgsteer wan wan0 down --reason $'a\nb')"
@@ -69,7 +69,7 @@ case_wrong_words() {
   steady_on 0 'nothing happened'
   daemon_stop TERM
   equal 'no daemon' 1 "$(code_of wgsteer wan wan0 down)"
-  check 'which is said' grep -q 'wgsteer does not run' "$work/err"
+  check 'which is said' grep -q 'wgsteer is not running' "$work/err"
 }
 
 case_full_disk_and_rubbish() {
@@ -78,7 +78,7 @@ case_full_disk_and_rubbish() {
   router mount -t tmpfs -o size=4k none /var/run/wgsteer
   router bash -c 'head -c 4096 /dev/zero >/var/run/wgsteer/full'
   equal 'a full disk is no error' 0 "$(code_of wgsteer wan wan0 down)"
-  check 'but is said' grep -q 'will be forgotten when the daemon ends: .*No space left' "$work/err"
+  check 'but is said' grep -q 'override is lost when the daemon stops: .*No space left' "$work/err"
   disabled 'with a full disk'
   router rm /var/run/wgsteer/full
   equal 'with room again' '0 ' "$(code_of wgsteer wan wan0 down --reason again) $(<"$work/err")"
