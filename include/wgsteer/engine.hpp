@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Events in, plans out: keeps the kernel equal to what the configuration and the world come to. Knows no sockets, no
-// clock and no log of its own, so that tests drive it over a fake kernel.
+// Events in, plans out: keeps kernel state equal to what the configuration and the observed world require. It has no
+// sockets, clock or log of its own, so that tests can drive it over a fake kernel.
 //
-// Threading: one thread; every method returns when the kernel has answered. Failure: what could not be done is reported
-// to the observer and tried again after retryAfter(); what does not rely on it is done at once.
+// Threading: one thread; every method returns when the kernel has answered. Failure: a failed change is reported to the
+// observer and tried again after retryAfter(); changes that do not rely on it are made at once.
 #pragma once
 
 #include <array>
@@ -40,22 +40,22 @@ struct InUse {
 /// The best eligible WAN of a policy, and a balanced group by its first.
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
 
-/// All WANs and sources that peers of a tunnel go by.
+/// All WANs and sources that the peers of a tunnel use.
 using Ways = std::set<std::pair<Family, InUse>>;
 Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel);
-/// Endpoints of its peers, each with the addresses of the WAN that it is reached by; those that none leads to are left
+/// Endpoints of its peers, each with the addresses of the WAN that reaches it; unreachable endpoints are left
 /// out.
 std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
                                                    const NftTable& table);
 
 struct EngineStatistics {
-  std::size_t wakeUps = 0;    ///< with something relevant in them
+  std::size_t wakeUps = 0;    ///< with at least one relevant event
   std::size_t plans = 0;      ///< that were not empty
   std::size_t changes = 0;    ///< made in the kernel
   std::size_t failures = 0;   ///< changes that the kernel refused
-  std::size_t resyncs = 0;    ///< everything read anew: events lost, or a change that failed
+  std::size_t resyncs = 0;    ///< everything read again: events lost, or a change that failed
   std::size_t failovers = 0;  ///< a policy's WAN changed
-  std::size_t fights = 0;     ///< times that somebody took something of ours faster than it is put back
+  std::size_t fights = 0;     ///< times that our state was deleted faster than repairs are allowed
   /// From the wake-up to the last change made, by what it was made for.
   std::array<Histogram, kTriggerNames.size()> applied;
 };
@@ -63,7 +63,7 @@ struct EngineStatistics {
 /// One wake-up that mattered.
 struct Occasion {
   Trigger trigger = Trigger::start;
-  const std::vector<Event>& heard;  ///< what it was for, the first of them when there were very many
+  const std::vector<Event>& heard;  ///< the events, or the first ones if there were very many
   const Plan& plan;                 ///< empty: nothing had to be changed
   std::size_t failed = 0;           ///< changes that the kernel refused
   std::chrono::nanoseconds took{};  ///< from the wake-up to the last change made
@@ -71,7 +71,7 @@ struct Occasion {
 
 class Engine {
  public:
-  /// All that happened, for the log and for `monitor`. Called after the kernel has been changed.
+  /// Everything that happens, for the log and `monitor`. Called after the kernel has been changed.
   struct Observer {
     std::function<void(const Occasion&, const DeviceName&)> occasion;
     std::function<void(const Change&, const Error&, const DeviceName&)> failed;
@@ -81,12 +81,12 @@ class Engine {
     /// A peer that is known by a host name has been given another endpoint.
     std::function<void(const PeerId&, const NamedPeer&, const std::optional<Endpoint>& before, const Endpoint& now)>
         endpointMoved;
-    /// A peer that does not answer was put on another way, or answers by its usual one again.
+    /// A peer that does not answer was moved to another path, or answers over its usual one again.
     std::function<void(const StallNews&)> stalled;
-    /// Somebody takes something of ours again and again; told once, for it is put back more slowly from here on.
+    /// Another program keeps deleting our state. Called once; from here on repairs are rate-limited.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
-    /// The kernel was looked at anew; what was found that events had not told, empty when there was nothing.
+    /// The kernel state was read again; `untold`: the change that no event announced, empty if there was none.
     std::function<void(const std::string& untold, std::chrono::nanoseconds took)> looked;
     /// After each plan: the WANs and tunnels that it was made from.
     std::function<void(const Steering&)> steered;
@@ -95,18 +95,18 @@ class Engine {
 
   Engine(Kernel& kernel, Config config, Observer observer, Now now);
 
-  /// Subscribes, reads everything and converges. Fails when the kernel cannot be read, or with ErrorKind::refused when
-  /// somebody else's marks or tables are in the way (unless `force`); nothing has been changed then. `wansDown` as with
-  /// setWansDown(), known from the first plan on.
+  /// Subscribes, reads everything and converges. Fails if the kernel cannot be read, or with ErrorKind::refused if the
+  /// marks or tables of another program conflict (unless `force`); nothing has been changed then. `wansDown`: as in
+  /// setWansDown(), respected from the first plan on.
   Status start(WansDown wansDown = {});
   /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
-  /// Reads tunnels again: roaming, ports, marks and handshakes are announced by nobody. Once a minute, when nothing
-  /// else happens, also all that is announced, for some of it is not.
+  /// Reads tunnels again: roaming, ports, marks and handshakes are not announced. Once a minute, when nothing else
+  /// happens, also reads what normally is announced, because the kernel makes some changes silently.
   void onPoll();
   /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
   void onCarrierCheck();
-  /// What host names have come to by now: all of their addresses are steered to, and then peers are given new endpoints
+  /// The current addresses of host names: packets to all of them are steered, then peers are given new endpoints
   /// (unless their tunnel's update_endpoint is off). `wallClock` in seconds since the epoch.
   void setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock);
   /// Gives peers that have gone back to an address which their name no longer has their new endpoint again: packets
@@ -114,11 +114,11 @@ class Engine {
   void followNames(std::int64_t wallClock);
   /// WANs that are up but not to be used, and why.
   void setWansDown(WansDown down);
-  /// Peers that do not answer go by the WANs, and to the addresses, that they are given here.
+  /// Sends peers that do not answer over the given WANs, to the given addresses.
   void divert(StallOutcome outcome);
   /// When retryAfter() has passed: reads everything anew and converges.
   void onRetry();
-  /// Goes over to a new configuration; on a conflict the old one stays.
+  /// Switches to a new configuration; on a conflict the old one stays.
   Status reconfigure(Config config);
   /// Removes everything that is ours.
   Status flush();
@@ -188,10 +188,10 @@ class Engine {
   PlanMemory memory_;
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
-  /// Ways of a tunnel's peers, and which of these go by a WAN of their own.
+  /// WANs and sources that a tunnel's peers use, and which peers have a WAN of their own.
   std::map<IfName, std::pair<Ways, std::map<std::size_t, std::size_t>>> ways_;
-  /// A way was missing for a time that nobody knows: packets may have gone by another WAN, where a WireGuard in user
-  /// space stays (its sockets are sticky) as long as that answers.
+  /// A route may have been missing for an unknown time: packets may have used another WAN, and WireGuard in user space
+  /// stays there (its sockets are sticky) for as long as that one answers.
   bool strayed_ = false;
   bool endpointsMoved_ = false;         ///< what they were before may still be steered to
   std::map<IfName, int> unstickAgain_;  ///< at so many further polls

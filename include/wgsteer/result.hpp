@@ -10,7 +10,7 @@
 namespace wgsteer {
 
 enum class ErrorKind : std::uint8_t {
-  alreadyThere,  ///< EEXIST: somebody has one, which does not say that it is ours: look again
+  alreadyThere,  ///< EEXIST: one exists, but it may not be ours: look again
   notThere,      ///< ENOENT, ESRCH, ENODEV: gone, or its device is
   refused,       ///< EPERM, EINVAL, EOPNOTSUPP: will not work by trying again
   busy,          ///< EAGAIN, EBUSY, EINTR, ENOMEM: will work by trying again

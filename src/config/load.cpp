@@ -30,7 +30,7 @@ Format formatOf(std::string_view text, std::string_view fileName) {
 Sections read(std::string_view text, Format format, Problems& problems) {
   if (format == Format::uci) {
     Sections sections = readUci(text, problems);
-    // Strict: half of what somebody wanted is not what he wanted.
+    // Strict: never run with a partially parsed file.
     if (!problems.empty()) sections.clear();
     return sections;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What every configuration format comes down to before anybody asks whether it makes sense: sections with options,
+// What every configuration format is reduced to before validation: sections with options,
 // each with the line that it stands in.
 #pragma once
 

@@ -194,7 +194,7 @@ void Validator::quality(const Section& section, WanConfig& wan) {
 
 void Validator::tracking(const Section& section, WanConfig& wan) {
   const Option* addresses = section.find("track_ip");
-  // Whoever names addresses wants them asked.
+  // Addresses are named in order to be probed.
   if (addresses != nullptr) wan.trackMethod = TrackMethod::icmp;
   Reader{section}.get(
       "track_method", wan.trackMethod,

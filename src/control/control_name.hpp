@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Under which abstract name a daemon listens, and that it is the only one in its network namespace.
 //
-// Anybody may bind an abstract name, so @wgsteer may be held by a stranger. A daemon then listens as
-// @wgsteer.NUMBER, which nobody can have foreseen, and is found by its owner: of all such names that /proc/net/unix
+// Any user may bind an abstract name, so @wgsteer may be taken. A daemon then listens as
+// @wgsteer.NUMBER, which is unpredictable, and is found by its owner: of all such names that /proc/net/unix
 // lists, one whose listener is root (SO_PEERCRED) is a daemon, and nobody else can pretend to be.
 #pragma once
 

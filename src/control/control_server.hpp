@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon's side of the control socket. Never blocks, and nobody can take it from the others: a client that is slow
-// to read is let go, and so is one that sends no request within a while.
+// The daemon's side of the control socket. Never blocks, and no client can occupy it: one that reads too slowly is
+// disconnected, and so is one that sends no request within `silence`.
 //
 // What answers a request may publish, and so let go of the very client that asks: its descriptor stays open until the
 // request is done with, so that no reply goes to whoever has the number next.
@@ -48,7 +48,7 @@ class ControlServer {
   /// Tries to have its own name; true when that has changed. Clients stay.
   bool takeOwnName();
 
-  /// For clients that have asked for "monitor"; one that does not keep up is let go.
+  /// For clients that requested "monitor"; one that does not keep up is disconnected.
   bool watched() const;
   void publish(const nlohmann::json& document);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Second half of the plan: the routes, rules, marks, switches and nft members that the steering comes to.
+// Second half of the plan: the routes, rules, marks, sysctls and nft members that follow from the steering.
 #include "wgsteer/core/desire.hpp"
 
 #include <algorithm>
@@ -268,8 +268,8 @@ class Desire {
   /// One more, so that 0 has a place: the order among routes to one destination is main's.
   static std::uint32_t metricAsInMain(const Route& route) { return std::min(route.metric, kLanMetric - 0x1000) + 1; }
 
-  /// Routes of main that choose a WAN for somebody in particular, as long as that WAN can be used. They go before
-  /// metrics. netifd's host routes to endpoints are none: it makes one for each, by a WAN chosen once and for ever.
+  /// Routes in main that select a WAN for one destination, while that WAN is usable. They take precedence over
+  /// metrics. netifd's host routes to endpoints are excluded: it creates one for each, by a WAN chosen only once.
   void addRoutesBy(const Wan& wan, Family family, TableId table, bool evenUnusable) {
     if (wan.link == nullptr || wan.secondary) return;
     // Not asked: whether it has a default route or an address as well.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The packets that other people's chains are tried with: those of the tunnels, their answers, and our own probes.
+// The packets to walk through the chains of other programs: those of the tunnels, their replies, and our probes.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The way of one packet through other people's chains, with ours in between. Only what happens for certain is told.
+// Walks one packet through the chains of other programs, with ours in between. Only certain outcomes are reported.
 #pragma once
 
 #include <array>

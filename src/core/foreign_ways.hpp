@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What other people's rules lead, before main has its say, to something that is neither a tunnel nor one of our WANs:
+// Foreign rules before main that lead to something that is neither a tunnel nor one of our WANs:
 // an uplink that answers for one address of this host, networks behind Tailscale or a router inside, a way that
 // somebody has chosen for one destination. Our rules come first, so they have to say the same of our packets.
 #pragma once

@@ -161,7 +161,7 @@ bool takesSourceFromInside(const World& world, const std::vector<Wan>& wans, con
 }
 
 /// What leaves by a WAN that has no address has whatever source the kernel finds on this host, another WAN's as well,
-/// which that provider drops. Better than no way at all, but not than another. IPv6 comes to this whenever an address
+/// which that provider drops. A last resort: used only if no other WAN is. IPv6 comes to this whenever an address
 /// is replaced, for its default routes outlive the last address (IPv4's do not).
 void passOverSourceless(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {

@@ -17,7 +17,7 @@ namespace wgsteer {
 
 class Journal {
  public:
-  /// `watched` is asked first, so that nothing is put into words for nobody. Without them only the log is written.
+  /// `watched` is checked first, so that no text is built when nobody listens. Without them only the log is written.
   struct Watchers {
     std::function<bool()> watched;
     std::function<void(const nlohmann::json&)> publish;

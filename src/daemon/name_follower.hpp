@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Follows the host names of peers: finds them in our configuration and in other programs' files, asks for their
-// addresses as often as their time to live says, and tells what they have come to.
+// addresses as often as their time to live says, and reports changes.
 //
 // Threading: one thread, that of the loop. Failure: said once in the log; the addresses known last stay.
 #pragma once

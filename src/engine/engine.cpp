@@ -73,7 +73,7 @@ Status Engine::start(WansDown wansDown) {
   if (auto clear = refuseConflicts(config_); !clear) return clear;
   const auto marked = picture_.observed.tunnelMarks;
   converge();
-  // What went another way while nobody looked may have a source cached that is wrong now. A new fwmark has cleared it.
+  // Packets may have used another WAN while we were not running, leaving a stale cached source; a new fwmark clears it.
   // Sticky sockets even when there was nothing to write: the last daemon may have been killed before it freed them.
   for (const TunnelView& view : steering().tunnels) {
     unstickLater(*view.tunnel);

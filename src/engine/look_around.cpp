@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A slow full look at rtnetlink's state, for whatever nobody announces and nobody has modelled.
+// A slow full read of rtnetlink's state, for changes that are neither announced nor modelled.
 #include <algorithm>
 
 #include "wgsteer/core/untold.hpp"

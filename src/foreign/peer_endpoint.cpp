@@ -24,7 +24,7 @@ bool split(std::string_view text, PeerEndpoint& peer) {
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), peer.port);
   if (error != std::errc{} || end != port.data() + port.size() || peer.port == 0) return false;
   peer.host = host;
-  // A scope ("fe80::1%eth0") is for whoever sends; the address is one without it.
+  // A scope ("fe80::1%eth0") matters to the sender only; the address does not include it.
   peer.numeric = Address::parse(host.substr(0, host.find('%'))).has_value();
   return peer.numeric || config::isHostName(host);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the program has to say, a line at a time. The backend is chosen at build time; nobody else includes it.
+// The program's log, one line at a time. The backend is chosen at build time; no other file includes it.
 // Lines are written after the kernel has been changed, never before: a flushed line costs more than a route (26-35 %).
 #pragma once
 

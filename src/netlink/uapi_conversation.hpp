@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One request to the process of a user-space WireGuard, and its answer as far as it has come. Nothing here waits, so a
-// process that hangs costs nobody time: its answer is taken whenever it comes.
+// process that hangs delays nothing: its answer is processed whenever it comes.
 #pragma once
 
 #include <chrono>

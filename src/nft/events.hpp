@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Notifications of nf_tables: has somebody else touched our table, and who.
+// Notifications of nf_tables: whether another program changed our table, and which one.
 #pragma once
 
 #include <cstdint>

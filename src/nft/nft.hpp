@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// `table inet wgsteer`: read, changed in one transaction each, watched. Nobody else's table is ever touched.
+// Reads, changes (one transaction each) and watches `table inet wgsteer`. No other table is ever touched.
 //
 // Threading: one thread. Cost: observe() some twenty requests, each a few microseconds plus the elements; commit() one
 // sendmsg(2). Failure: a transaction is made whole or not at all, and the error names the object that was refused.

@@ -160,7 +160,7 @@ Chain sentChain(const Numbers& numbers) {
   return chain;
 }
 
-/// Something is dropped here only when somebody has deleted our rule or routes, and until they are back.
+/// Safety net: drops packets only while our rule or routes are missing.
 Chain tunnelsChain() {
   Chain chain{kTunnelsChain, {}, {}};
   chain.rules.emplace_back().outputIn("tunnel").count().thenDrop();

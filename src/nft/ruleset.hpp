@@ -5,9 +5,9 @@
 // clang-format off
 //   source       filter output -300       our packets leave with a source that is right on their WAN (before conntrack)
 //   output       route  output -299       packets that their tunnel's fwmark does not steer get a mark and a source
-//   remark       route  output -148       the same once more for packets whose mark somebody has cleared since
+//   remark       route  output -148       the same again for packets whose mark was cleared in between
 //   early        filter prerouting -300   answers get the mark of the WAN they came in by, for reverse path filters
-//   prerouting   filter prerouting -148   the same once more for packets whose mark somebody has cleared since
+//   prerouting   filter prerouting -148   the same again for packets whose mark was cleared in between
 //   sent         filter postrouting -150  drops what would enter a tunnel; counts handshake initiations per WAN
 //   postrouting  nat    postrouting 99    (with forwarding) hosts behind this one get an address of the WAN
 //   tunnels      where nothing that we mark may go
@@ -31,7 +31,7 @@ namespace wgsteer::nft {
 
 /// The comment of the table: our mark of ownership, and the version of the layout.
 inline constexpr std::string_view kOwnershipPrefix = "wgsteer ";
-/// To be raised whenever baseChains() or kSets change: a table of another version is made anew, in one transaction.
+/// Raise it whenever baseChains() or kSets change: a table of another version is replaced in one transaction.
 inline constexpr const char* kTableComment = "wgsteer 2";
 
 enum class SetId : std::uint8_t {

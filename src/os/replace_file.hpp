@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A file that is whole at any moment, for whoever reads it and after a power cut: written beside, then renamed.
+// Replaces a file atomically, for readers and across a power cut: written to another name, then renamed.
 //
 // In a folder that may be somebody else's: what lies there, or is put there meanwhile, neither stops us nor is written
 // to in the file's place.

@@ -27,7 +27,7 @@ std::string describe(const Event& event, const DeviceName& names);
 std::vector<std::string> describe(const Change& change, const DeviceName& names);
 std::vector<std::string> describe(const Plan& plan, const DeviceName& names);
 
-/// How many lines that is: wherever a number of changes is told, it is this one.
+/// Number of those lines: the count that is reported everywhere as the number of changes.
 std::size_t lineCount(const Change& change);
 std::size_t lineCount(const std::vector<Change>& changes);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the kernel announces, decoded. Foreign objects and ours alike: whoever folds them in tells them apart.
+// Kernel notifications, decoded: of foreign objects and ours alike; track() tells them apart.
 #pragma once
 
 #include <array>
@@ -40,7 +40,7 @@ struct RuleGone {
   Rule rule;
   std::uint32_t port = 0;  ///< as in RouteGone
 };
-/// Our nft table was touched by somebody else.
+/// Another program changed our nftables table.
 struct NftChanged {
   std::string by;  ///< "nft (pid 123)"; empty when not known
 };

@@ -24,7 +24,7 @@ constexpr Instant fromSeconds(double seconds) {
 }
 
 enum class Health : std::uint8_t {
-  unknown,  ///< not asked often enough to tell: to be used like one that is up
+  unknown,  ///< not probed often enough to tell: used like one that is up
   up,
   down,
 };
@@ -57,7 +57,7 @@ struct ProbeReason {
   std::uint32_t refused = 0;  ///< targets that this host does not let us ask
   std::uint32_t rounds = 0;   ///< so many rounds in a row were as good or as bad as the last
   bool operator==(const ProbeReason&) const = default;
-  /// Nobody could be asked.
+  /// No address could be probed.
   bool blind() const { return refused > 0 && refused == targets; }
   /// "2 of 3 targets unanswered for 3 rounds", "3 of 3 targets answer", "not probed yet", "cannot be probed".
   std::string toString() const;
@@ -68,7 +68,7 @@ struct ProbeReason {
 /// full again. So it takes `down` bad or `up` good rounds in a row.
 ///
 /// A target that this host lets no question out to says nothing; the others judge, all of them if `reliability` wants
-/// more than there are. When nobody can be asked, the round counts as good: such a WAN is to be used.
+/// more than there are. If none can be probed, the round counts as good: such a WAN stays in use.
 ///
 /// Different from mwan3 with check_quality: thresholds are held against averages, not single rounds; a target between
 /// them stays what it was, where mwan3 takes it for failed.
@@ -81,7 +81,7 @@ class ProbeScore {
   /// start of this round to that of the next: counted from its end, as mwan3 does, a dead WAN would be found `timeout`
   /// later for each round.
   Instant round(std::span<const TargetRound> results, Instant now);
-  /// As if never asked, say after its device went away.
+  /// As if never probed, for example after its device went away.
   void reset(Instant now);
 
   Health health() const { return health_; }

@@ -14,8 +14,8 @@
 namespace wgsteer {
 
 enum class Severity : std::uint8_t {
-  conflict,  ///< steering would disturb somebody else's, or be disturbed: refused unless `force`
-  problem,   ///< something that was asked for does not work
+  conflict,  ///< steering and another program would interfere: refused unless `force`
+  problem,   ///< something that was configured does not work
   advice,    ///< works, but could be better
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What other people's netfilter chains do to WireGuard's packets and to our probes: for the `check` verb.
+// What the netfilter chains of other programs do to WireGuard's packets and our probes: for the `check` verb.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,7 @@ std::vector<Finding> inspectFirewall(const firewall::Firewall& firewall, const C
 /// Whether a chain or a filter of the kernel looks up where packets come from.
 bool asksRoutes(const firewall::Firewall& firewall, const World& world);
 
-/// Devices that may be tunnels which nobody can look into, WANs excepted (464XLAT).
+/// Devices that may be tunnels of an unknown kind, except WANs (464XLAT).
 std::vector<Finding> inspectUnknownTunnels(const World& world, const Steering& steering);
 
 }  // namespace wgsteer

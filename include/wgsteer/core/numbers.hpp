@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every number and name that wgsteer puts into the kernel, with its reason. Read top-down, this file is the policy.
+// The numbers and names that wgsteer puts into the kernel, each with its reason. Read top-down, it is the policy.
 //
 //   fwmark, 32 bits:   31..28        27..16              15..8                7..0
 //                     | ours |  pbr, Tailscale 0x00ff0000 | mwan3 0x3f00, sticky 0xfc00 | administrator |
@@ -7,12 +7,12 @@
 //
 //   ip rule, both families, in evaluation order:
 //      0                lookup local                      the kernel
-//     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies leave by the WAN asked on
+//     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies leave by the WAN asked
 //     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
 //     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         All but 75 have `iif lo`: they are for what is made here. Others' packets, and what comes in for this host
-//         with a mark (rp_filter's look-up excepted), are nobody's business of ours, wherever `lookup local` stands.
+//         All but 75 have `iif lo`: they match only what this host sends. Forwarded packets, and packets that arrive
+//         for this host with a mark (except in rp_filter's lookup), are not affected, wherever `lookup local` stands.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 
@@ -24,32 +24,32 @@
 
 namespace wgsteer {
 
-/// Stamp on our rules (FRA_PROTOCOL) and routes (rtm_protocol): whose they are, also after a crash. Not one of those in
-/// use: 0-4, 8-18, 42, 77, 84, 99, 186-192.
+/// Stamp on our rules (FRA_PROTOCOL) and routes (rtm_protocol): identifies them as ours, also after a crash. Values
+/// already in use: 0-4, 8-18, 42, 77, 84, 99, 186-192.
 inline constexpr std::uint8_t kProtocol = 87;
 
-/// Four bits that no known neighbour of ours uses as part of a mask: mwan3 0x3f00, its sticky 0xfc00, pbr and Tailscale
+/// Four bits that no other known program uses as part of a mask: mwan3 0x3f00, its sticky 0xfc00, pbr and Tailscale
 /// 0x00ff0000, NetBird 0x1bdxx.
 inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
 
-/// Above (before) everything that might catch our marked packets, NetBird's 105 first of all; below netifd, which
-/// numbers its own from 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
+/// Evaluated before any rule that could catch our packets (the earliest known is NetBird's 105) and after netifd's,
+/// which start at 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
 inline constexpr std::uint32_t kDefaultRulePriority = 60;
 inline constexpr std::uint32_t kServerReplyOffset = 0;
-/// Where other people's rules are said again, in seven steps, behind two that tell whose packets they are for: see
+/// Here foreign rules are repeated, in seven steps, after two rules that select the packets they apply to: see
 /// docs/how-it-works.md.
 inline constexpr std::uint32_t kForeignWaysOffset = 1;
 inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
-/// A rule of somebody else's that comes before ours and takes our packets is jumped over, by a goto right before it.
-/// Not below this priority: wg-quick needs two free ones, in their order, or its user loses the LAN.
+/// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
+/// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN.
 inline constexpr std::uint32_t kJumpFloor = 4;
-/// Size of the block of priorities counted from the base.
+/// Size of our block of priorities, starting at the base.
 inline constexpr std::uint32_t kRuleBlockSize = 40;
 
-/// `suppress_ifgroup` of rules of ours that look up somebody else's table: a group that no device is in, so it does
-/// nothing but say whose the rule is.
+/// `suppress_ifgroup` of our rules that look up a foreign table: a group without devices, so its only effect is to
+/// identify the rule as ours.
 inline constexpr std::int64_t kWayGroup = 0x57470000;
 
 /// "WG" in ASCII. mwan3 flushes tables 1..60 (with a wide mask 252) and pbr counts upward from 256.
@@ -58,9 +58,9 @@ inline constexpr std::uint32_t kPolicyTableBase = 0x57470100;
 /// All tables of ours: base .. base + 0x1ff.
 inline constexpr std::uint32_t kTableCount = 0x200;
 
-/// Metric of the `unreachable default` that closes a table: the largest there is, so that any real route wins.
+/// Metric of the `unreachable default` that closes a table: the largest possible, so that any real route wins.
 inline constexpr std::uint32_t kClosingMetric = 0xffffffff;
-/// On-link prefixes of devices that are no WANs come after those of the WANs.
+/// On-link prefixes of devices that are not WANs come after those of WANs.
 inline constexpr std::uint32_t kLanMetric = 0xfffffff0;
 /// The kernel turns IPv6 metric 0 into 1024; starting at 1 makes both families read alike.
 inline constexpr std::uint32_t kMinMetric = 1;
@@ -69,20 +69,20 @@ inline constexpr TableId kLocalTable{255};
 inline constexpr TableId kMainTable{254};
 inline constexpr TableId kDefaultTable{253};
 
-/// nftables: one table of family inet, nothing in anybody else's.
+/// nftables: one table of family inet, and no changes to any other table.
 inline constexpr std::string_view kNftTable = "wgsteer";
 /// Before conntrack (-200), so that stateful firewalls see the corrected source.
 inline constexpr std::int32_t kSourceChainPriority = -300;
 /// raw + 1: right after that one, and before conntrack as well.
 inline constexpr std::int32_t kOutputChainPriority = -299;
-/// raw: reverse path filters of NixOS and older firewalld look routes up with the mark at mangle (-150).
+/// raw: reverse path filters of NixOS and older firewalld look up routes by the mark at mangle (-150).
 inline constexpr std::int32_t kEarlyChainPriority = -300;
-/// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that nobody overwrites our bits.
+/// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that none of them overwrites our bits.
 inline constexpr std::int32_t kMangleChainPriority = -148;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.
 inline constexpr std::int32_t kNatChainPriority = 99;
 
-/// What a configuration may override.
+/// Numbers that the configuration may override.
 struct Numbers {
   std::uint32_t markMask = kDefaultMarkMask;
   std::uint32_t rulePriority = kDefaultRulePriority;
@@ -103,7 +103,7 @@ struct Numbers {
   constexpr std::uint32_t forwardedPriority() const { return rulePriority + kForwardedOffset; }
   constexpr std::uint32_t tunnelNetworksPriority() const { return foreignMarkPriority() - 1; }
   constexpr std::uint32_t foreignMarkPriority() const { return rulePriority + kForeignMarkOffset; }
-  /// Whether a device's fwmark is one that we set: our bits only, and not none.
+  /// Whether a device's fwmark is one that we set: only our bits, at least one.
   constexpr bool isOurs(Mark mark) const { return mark.value != 0 && (mark.value & ~markMask) == 0; }
 
   bool operator==(const Numbers&) const = default;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The way from what is to what shall be, as an ordered list of changes, each of which the kernel makes atomically.
+// The steps from the observed to the desired state: an ordered list of changes, each of which is atomic.
 //
 // Order: new addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main
 // nft transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted, the sources of policies changed,

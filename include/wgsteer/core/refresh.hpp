@@ -17,13 +17,13 @@ namespace wgsteer {
 
 using Instant = std::chrono::nanoseconds;
 
-/// A time to live is taken as at least and at most this. Zero is what a hostile server says to be asked without end.
+/// Bounds for a time to live. A hostile server could send zero, to be queried without end.
 inline constexpr std::chrono::seconds kMinTtl{5};
 inline constexpr std::chrono::seconds kMaxTtl{3600};
 /// After the first failure, then doubled up to the last.
 inline constexpr std::chrono::seconds kFirstBackOff{1};
 inline constexpr std::chrono::seconds kLastBackOff{60};
-/// Stalls and network changes may come in swarms: no name is asked more often than this.
+/// Stalls and network changes may come in bursts: no name is resolved more often than this.
 inline constexpr std::chrono::seconds kMinAskInterval{1};
 /// WireGuard's Reject-After-Time (whitepaper, 6.1): by then no session lives that began with the old address.
 inline constexpr std::chrono::seconds kAddressGrace{180};
@@ -39,7 +39,7 @@ struct ResolvedName {
   bool operator==(const ResolvedName&) const = default;
 };
 
-/// One name. Addresses stay for ever when no answer comes any more.
+/// One name. Its addresses stay indefinitely if no more answers come.
 struct FollowedName {
   std::map<Address, std::optional<Instant>> addresses;  ///< with a time: no longer in the answer, leaves then
   Instant next{};                                       ///< when to ask; meaningless while asking

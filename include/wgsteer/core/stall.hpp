@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whether a WireGuard peer answers, told from its counters, and which way to try next when it does not. One automaton
-// per peer: a peer that is switched off moves nobody else.
+// Decides from its counters whether a WireGuard peer answers, and which path to try next if it does not. One automaton
+// per peer: a peer that is switched off affects no other.
 //
-// WireGuard answers every data packet within 10 s, if only by an empty one (whitepaper, section 6.5); 15 s after data
+// WireGuard answers every data packet within 10 s, if only with an empty one (whitepaper, section 6.5); 15 s after data
 // without an answer it starts a handshake, and again every 5 s for 90 s. Empty packets (keepalives) are not answered.
 #pragma once
 
@@ -22,22 +22,22 @@ namespace wgsteer {
 struct PeerSample {
   std::uint64_t txBytes = 0;
   std::uint64_t rxBytes = 0;
-  std::int64_t lastHandshake = 0;  ///< seconds on any clock, 0: none; only whether it changed is looked at
+  std::int64_t lastHandshake = 0;  ///< seconds of any clock, 0: none; only compared for change
 };
 
-/// Tells from samples since when a peer owes an answer. Best taken more often than the peer's keepalive is sent.
+/// Computes from samples since when a peer owes an answer. Sample it more often than the peer sends keepalives.
 class PeerWatch {
  public:
   void sample(const PeerSample& sample, Instant now);
-  /// Since when something that has to be answered is not; nothing if all is well or nothing was sent.
+  /// Since when an answer is due; nullopt if all is well or nothing was sent.
   std::optional<Instant> unansweredSince() const;
   /// The last sample showed that packets arrive from the peer and ours there.
   bool answered() const { return answered_; }
-  /// The last sample showed a new handshake: proof of both directions by the present way.
+  /// The last sample showed a new handshake: proof that the current path works in both directions.
   bool handshaken() const { return handshaken_; }
   /// When data was last sent or received, or the first sample taken.
   Instant lastData() const { return lastData_; }
-  /// Another way: what was not answered by the last one says nothing of this one.
+  /// Starts over on another path: silence on the last one says nothing about this one.
   void restart();
 
  private:
@@ -48,14 +48,14 @@ class PeerWatch {
   Instant sessionStart_{};
   Instant lastData_{};
   std::optional<Instant> dataSince_;       ///< data without an answer
-  std::optional<Instant> handshakeSince_;  ///< initiations without a session
-  std::optional<Instant> hollowSince_;     ///< as dataSince_, when all that came since were handshakes
-  unsigned hollow_ = 0;                    ///< so many of them
+  std::optional<Instant> handshakeSince_;  ///< handshake initiations without a session
+  std::optional<Instant> hollowSince_;     ///< like dataSince_, if only handshakes came since
+  unsigned hollow_ = 0;                    ///< how many handshakes came
   bool answered_ = false;
   bool handshaken_ = false;
 };
 
-/// By which WAN to which address.
+/// A path: by which WAN to which address.
 struct Way {
   Slot wan;
   Address address;
@@ -66,10 +66,10 @@ enum class StallMove : std::uint8_t {
   none,
   nextAddress,  ///< another address of the peer by the same WAN
   nextWan,      ///< another WAN
-  giveUp,       ///< all ways tried: back on the first, and another round after a while
-  tryBetter,    ///< on a better WAN again, to see whether it works now
-  trialFailed,  ///< it does not: back on the one that did
-  follow,       ///< the present way is not offered any more, or there is a better WAN and no reason not to take it
+  giveUp,       ///< all paths tried: back to the first, and another round later
+  tryBetter,    ///< back to a better WAN, to see whether it works now
+  trialFailed,  ///< it does not: back to the one that did
+  follow,       ///< the current path is no longer offered, or a better WAN is, with nothing against it
 };
 
 struct StallStep {
@@ -87,15 +87,15 @@ struct StallConfig {
 /// hold and the pause between rounds double each time without success, up to these.
 inline constexpr Instant kMaxHold = std::chrono::minutes{30};
 inline constexpr Instant kMaxPause = std::chrono::minutes{10};
-/// So long without data makes a moment quiet enough for a trial.
+/// A trial waits for a moment without data for this long.
 inline constexpr Instant kQuiet = std::chrono::seconds{5};
-/// A tunnel that is never quiet is tried after so many times hold.
+/// A tunnel that is never quiet is tried after this many times `hold`.
 inline constexpr int kPatience = 10;
 
 enum class StallPhase : std::uint8_t {
-  preferred,  ///< on the preferred WAN, and for all that is known it works
+  preferred,  ///< on the preferred WAN, which works as far as is known
   searching,  ///< moved, no answer yet
-  pausing,    ///< all ways tried in vain; on the first one, the next round will come
+  pausing,    ///< all paths failed; on the first one until the next round
   away,       ///< on another WAN, where it works
   trial,      ///< on a better WAN than that, not proven yet
 };
@@ -105,15 +105,15 @@ class StallAutomaton {
   explicit StallAutomaton(const StallConfig& config)
       : config_(config), budget_(config.movesPerMinute), hold_(config.hold) {}
 
-  /// `ways`: those that may be used now, best first, all addresses of the first WAN before those of the second. With
-  /// none of them nothing happens. `random`: any 32 bits, so that peers of one WAN do not move in step.
+  /// `ways`: the usable paths, best first, all addresses of the first WAN before those of the second. Without any,
+  /// nothing happens. `random`: any 32 bits, so that peers of one WAN do not move in step.
   StallStep step(const PeerSample& sample, std::span<const Way> ways, Instant now, std::uint32_t random);
 
   StallPhase phase() const { return phase_; }
   /// When the phase was entered.
   Instant since() const { return since_; }
   const Way& way() const { return way_; }
-  /// "nothing received for 23 s after data was sent", "all 4 ways tried, again in 57 s", "works by another WAN".
+  /// "nothing received for 23 s", "no path works, next attempt in 57 s", "retrying a better WAN".
   std::string reason(Instant now) const;
 
  private:

@@ -39,7 +39,7 @@ struct Picture {
 struct Tracked {
   bool relevant = false;  ///< something changed that a plan may depend on
   bool carrier = false;   ///< a device lost or gained its carrier
-  bool damage = false;    ///< somebody took something of ours: to be put back, but not without end
+  bool damage = false;    ///< another program deleted something of ours: restore it, but rate-limited
   Stale stale{};
 };
 

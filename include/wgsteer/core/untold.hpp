@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The kernel does some things that nobody announces and nobody has modelled: found by looking now and then.
+// Changes that the kernel neither announces nor lets us model: found by reading its state from time to time.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace wgsteer {
 
-/// The first thing in which what rtnetlink shows is not what events have told; empty: there is none.
+/// The first difference between what rtnetlink shows and what events announced; empty: none.
 std::string untold(const Picture& told, const Picture& seen);
 
 }  // namespace wgsteer

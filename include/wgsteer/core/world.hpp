@@ -117,7 +117,7 @@ struct Adopted {
   bool operator==(const Adopted&) const = default;
 };
 
-/// What nobody else can tell: decided or learned while we ran. A fresh look at the kernel leaves it as it is.
+/// What only we know: decided or learned while running. A fresh look at the kernel does not change it.
 struct Knowledge {
   /// Default routes that the kernel removed silently when their link went down; they count again when it is back.
   std::set<Route> parked;
@@ -153,7 +153,7 @@ struct World : Knowledge {
   /// Tunnels that cannot be read or set now, and why: another user's socket, a process that hangs or refuses. What was
   /// last known of such a tunnel is still in `tunnels`; one that has never been read is not.
   std::map<IfName, std::string> tunnelTroubles;
-  /// Somebody else has a `table inet wgsteer`: there is none of ours, for as long as that is so.
+  /// Another program has a `table inet wgsteer`: we have none while that is so.
   bool foreignTable = false;
   std::uint8_t rpFilterAll = 0;
   /// net.ipv4.udp_l3mdev_accept, which is for both families: whether a UDP socket that is bound to nothing, as each of
