@@ -36,7 +36,7 @@ agree() {
 	restore "$1" "$3" || real=refused
 	said=taken
 	"$wgsteer" import mwan3 "$work/mwan3" --network "$work/network" --to uci > /dev/null 2> "$work/notes"
-	! grep -q 'mwan3 installs no rule of the family at all (' "$work/notes" || said=refused
+	! grep -q 'mwan3 then installs no rule of that family at all (' "$work/notes" || said=refused
 	[ "$said" = "$real" ] || fail "$2 in $1 is $real by iptables: $(head -1 "$work/why"); the import says: $(cat "$work/notes")"
 	cases=$((cases + 1))
 }

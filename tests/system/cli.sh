@@ -70,7 +70,7 @@ case_root_without_the_capability_is_told() {
   for verb in check 'explain 8.8.8.8' "plan -c $work/empty.toml"; do
     # shellcheck disable=SC2086
     equal "$verb" 1 "$(code_of as_root_without net_admin $verb)"
-    check "$verb says so" grep -q 'it needs CAP_NET_ADMIN: root has not got it here' "$work/err"
+    check "$verb says so" grep -q 'it needs CAP_NET_ADMIN: root lacks it here' "$work/err"
   done
   equal 'what the daemon refuses is another thing' 1 "$(code_of as_root_without net_admin wan nosuch down)"
   check 'the WAN' grep -q 'no such WAN' "$work/err"

@@ -250,7 +250,7 @@ table inet wgsteer {
   chain theirs { type filter hook input priority 0; }
 }
 RULES
-  await 5 'told' has_line 'table inet wgsteer is somebody else' wgsteer check
+  await 5 'told' has_line 'table inet wgsteer belongs to another program' wgsteer check
   wireguard_go router wgx
   router ip link set wgx up
   await 5 'marks do not wait for the table' prints 0xf0000000 router wg show wgx fwmark

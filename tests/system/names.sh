@@ -211,7 +211,7 @@ case_netifd_file() {
   traffic_start
   await_handshake
   netifd_network "option endpoint_host '$kName"
-  await 10 'the file is complained about' grep -qF '/etc/config/network:7: a quotation that begins here' "$daemon_log"
+  await 10 'the file is complained about' grep -qF '/etc/config/network:7: unterminated quotation starts here' "$daemon_log"
   name_means "$(other_endpoint)"
   await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
   equal 'told once' 1 "$(grep -cF '/etc/config/network:' "$daemon_log")"

@@ -39,7 +39,7 @@ case_bad_file_keeps_the_good_one() {
   await 5 'the log says where' has_line 'wgsteer\.toml:[0-9]+' cat "$daemon_log"
   check 'the daemon lives' daemon_alive
   steady_on 1 'the good one is kept'
-  check 'status says that it was refused, and why' has_line '^refused: .*; the one before is in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
+  check 'status says that it was refused, and why' has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
   check 'and so does its JSON' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
   configuration one two >"$work/wgsteer.toml"
   kill -HUP "$daemon_pid"

@@ -87,7 +87,7 @@ case_fight() {
   before=$(own_state)
   router sh -c "i=0; while [ \$i -lt 3000 ]; do ip -$family rule del priority 70 2>/dev/null; i=\$((i + 1)); done"
   await 5 'the rule is back' own_state_is "$before"
-  equal 'the fight is told' 1 "$(grep -c 'again and again' "$daemon_log")"
+  equal 'the fight is told' 1 "$(grep -c 'keeps deleting our state' "$daemon_log")"
   check 'with the rule' grep -q 'rule deleted by port [0-9]*: priority 70' "$daemon_log"
   equal 'status counts it' 1 "$(wgsteer status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["daemon"]["fights"])')"
   steady_on 0 'after the fight'

@@ -41,7 +41,7 @@ case_port_dropped() {
   watched_tunnel_up
   isp_drops 0 'udp dport 51820'
   moves_to_the_second_wan 'port dropped'
-  check 'status says so' has_line 'stalled: .*goes by w1' wgsteer status
+  check 'status says so' has_line 'stalled: .*using w1' wgsteer status
 }
 
 case_answers_dropped() {

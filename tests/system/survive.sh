@@ -89,7 +89,7 @@ case_a_stranger_has_the_name() {
   check 'and says why' grep -q 'wgsteer is already running in this network namespace' "$work/err"
   stop_process "$squatter" KILL
   equal 'also when the name is free again' 1 "$(code_of wgsteer run)"
-  await 15 'the name is taken back' grep -q 'control socket @wgsteer is free again' "$daemon_log"
+  await 15 'the name is taken back' grep -q 'listening as @wgsteer, which has been released' "$daemon_log"
   check 'it answers there' has_line "wgsteer is running, pid $daemon_pid" wgsteer status
   equal 'and a second daemon leaves' 1 "$(code_of wgsteer run)"
 }
@@ -103,7 +103,7 @@ for each in held: each.connect("\0wgsteer")
 print("there", flush=True)
 time.sleep(1000)'
   await 20 'they are there' grep -q there "$work/silent"
-  check 'root gets in' has_line 'wgsteer runs' wgsteer status
+  check 'root gets in' has_line 'wgsteer is running' wgsteer status
 }
 
 # A watcher that reads no more asks for what is told to watchers.
@@ -221,7 +221,7 @@ case_a_fifo_as_resolv_conf() {
   daemon_arguments=(-c "$work/wgsteer.toml")
   daemon_start
   await 10 'the daemon runs' grep -q steering "$daemon_log"
-  check 'it is said' grep -q '/etc/resolv.conf: is not a regular file' "$daemon_log"
+  check 'it is said' grep -q '/etc/resolv.conf: not a regular file' "$daemon_log"
   repairs 'with a FIFO as resolv.conf'
 }
 

@@ -132,7 +132,7 @@ case_another_users_socket() {
   another_users_tunnel_up
   daemon_start_with net_admin net_raw
   await 10 'the daemon has converged' converged
-  check 'told' grep -q "another.sock: Permission denied: the socket is user 1234's" "$daemon_log"
+  check 'told' grep -q "another.sock: Permission denied: the socket belongs to user 1234" "$daemon_log"
   check 'status says so' has_line '^trouble with another: .*user 1234' wgsteer status
   check 'not steered' fails another_is_steered
   tunnel_forget

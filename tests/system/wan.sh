@@ -86,7 +86,7 @@ case_full_disk_and_rubbish() {
   daemon_stop KILL
   router bash -c 'echo rubbish >/var/run/wgsteer/wans'
   daemon_start_and_converge
-  check 'rubbish is said' grep -q '/var/run/wgsteer/wans: not what' "$daemon_log"
+  check 'rubbish is said' grep -q '/var/run/wgsteer/wans: not written by' "$daemon_log"
   await_traffic 'rubbish: traffic'
   comes_to_rest_on 0 'rubbish counts as no decision'
 }
