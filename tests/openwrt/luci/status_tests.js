@@ -113,7 +113,7 @@ test('status: what probes measured', async () => {
 
 test('status: nothing there', async () => {
   await statusPage({ ...given.up, wans: [], tunnels: [] });
-  equal(text('.placeholder').map(each => each.slice(0, 11)), [ 'There is no', 'There is no' ], 'placeholders');
+  equal(text('.placeholder').map(each => each.slice(0, 11)), [ 'No WAN: onl', 'No WireGuar' ], 'placeholders');
 });
 
 test('status: a tunnel without peers, and peers of whom little is known', async () => {
@@ -131,7 +131,7 @@ test('status: a tunnel without peers, and peers of whom little is known', async 
 test('status: paths', async () => {
   const status = copy(given.up);
   const peer = status.tunnels[0].peers[0];
-  for (const [ path, shown ] of [ [ 'ok', 'ON ITS WAN' ], [ 'loop', 'LOOPS INTO A TUNNEL' ], [ 'dropped', 'KEPT FROM A TUNNEL, DROPPED' ], [ 'unreachable', 'UNREACHABLE' ], [ 'no route', 'NO ROUTE' ],
+  for (const [ path, shown ] of [ [ 'ok', 'ON ITS WAN' ], [ 'loop', 'LOOPS INTO A TUNNEL' ], [ 'dropped', 'WOULD ENTER A TUNNEL, DROPPED' ], [ 'unreachable', 'UNREACHABLE' ], [ 'no route', 'NO ROUTE' ],
     [ 'local', 'TO THIS ROUTER' ], [ 'of a later version', 'OF A LATER VERSION' ] ]) {
     Object.assign(peer, { path });
     await statusPage(status);
@@ -153,7 +153,7 @@ test('status: no path is right that the kernel has not got, or that is not wante
   // A way out, but not the one that is wanted.
   equal(await shown({ device: 'wan1', wan: 'lte', source: null, planned: { path: 'ok', device: 'wan0', wan: 'fiber' } }),
     [ 'lte', 'DIFFERS FROM THE PLAN\nby wan1\nplanned, not in the kernel yet: on its WAN\nplanned by wan0' ], 'another WAN');
-  equal(await shown({ device: 'br-lan', wan: null, source: null }), [ 'NONE', 'BY NO WAN\nby br-lan' ], 'no WAN');
+  equal(await shown({ device: 'br-lan', wan: null, source: null }), [ 'NONE', 'NO WAN\nby br-lan' ], 'no WAN');
   equal(await shown({ device: 'br-lan', wan: null, source: null, left_alone: 'its endpoint is on the LAN' }),
     [ 'NONE', 'LEFT ALONE\nits endpoint is on the LAN\nby br-lan' ], 'left alone');
 });
@@ -174,7 +174,7 @@ test('status: peers that do not answer by their usual way', async () => {
   equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nSTALLED\nnothing received for 20 s\nsince ' + since, 'stalled');
   Object.assign(peer, { stalled: null, balanced: true });
   await becomes(status);
-  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\none of several that are equal', 'balanced');
+  equal(cells('wgsteer-tunnels', 0)[4], 'fiber\nbalanced: one of several equal WANs', 'balanced');
 });
 
 test('status: a configuration that was refused', async () => {
