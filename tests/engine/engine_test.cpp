@@ -501,7 +501,7 @@ TEST_F(EngineTest, AWanWhoseRouteIsRefusedIsDoneWithoutInThatFamily) {
   ASSERT_TRUE(engine->start());
   EXPECT_EQ(wayOf(kServer4), "wan1");
   const Steering steering = engine->steering();
-  EXPECT_EQ(steering.wans.front().whyNot(Family::v4), "the kernel refuses its default route: injected");
+  EXPECT_EQ(steering.wans.front().whyNot(Family::v4), "the kernel rejects its default route: injected");
   EXPECT_TRUE(steering.wans.front().eligible(Family::v6));
   kernel.heal();
   now += std::chrono::seconds{1};

@@ -149,7 +149,7 @@ TEST_F(Folders, OfTwoFilesOfOneDeviceNetworkdTakesTheFirstByName) {
   write("run/10-a.netdev", netdev("wg0", 'a', "first.example:1"));
   EXPECT_EQ(hosts(), (Hosts{"wg0 first.example"}));
   ASSERT_EQ(read().errors.size(), 1U);
-  EXPECT_NE(read().errors[0].what.find("80-b.netdev: networkd takes the first"), std::string::npos);
+  EXPECT_NE(read().errors[0].what.find("80-b.netdev: only the first is used"), std::string::npos);
 }
 
 TEST_F(Folders, OfNetworkManagerGoByUuid) {
@@ -288,7 +288,8 @@ TEST_F(Folders, WhatIsWrongInNetifdsFileIsSaidAndTheRestCounts) {
   ASSERT_EQ(all.errors.size(), 1U);
   const std::string& what = all.errors[0].what;
   const std::string file = root_ / "config/network";
-  for (const char* part : {":6: public_key: ", ":9: endpoint_host: ", ":12: endpoint_port: ", ":18: a quotation"})
+  for (const char* part :
+       {":6: public_key: ", ":9: endpoint_host: ", ":12: endpoint_port: ", ":18: unterminated quotation"})
     EXPECT_NE(what.find(file + part), std::string::npos) << part << what;
   EXPECT_EQ(what.find("sEcReT"), std::string::npos);
 }

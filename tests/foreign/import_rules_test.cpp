@@ -79,7 +79,8 @@ TEST(Mwan3Rules, OfWhichIptablesRefusesAValueLoseAllOthers) {
   };
   for (const Verdict& verdict : refused) {
     expectVerdict(verdict);
-    EXPECT_NE(rule(verdict.rule).notes.find("mwan3 installs no rule of the family at all (IPv4"), std::string::npos)
+    EXPECT_NE(rule(verdict.rule).notes.find("mwan3 then installs no rule of that family at all (IPv4"),
+              std::string::npos)
         << verdict.rule;
   }
 }
@@ -122,14 +123,14 @@ TEST(Mwan3Rules, ThatMwan3LeavesOutLoseNoOthers) {
   };
   for (const auto& [imported, says] : leftOut) {
     EXPECT_NE(imported.notes.find(says), std::string::npos) << says << "\n" << imported.notes;
-    EXPECT_EQ(imported.notes.find("no rule of the family"), std::string::npos) << imported.notes;
+    EXPECT_EQ(imported.notes.find("no rule of that family"), std::string::npos) << imported.notes;
   }
 }
 
 TEST(Mwan3Rules, PortsOfOtherProtocolsAreNotLookedAt) {
   const Imported imported = rule(kDest + "option proto icmp\noption dest_port 1-2\n");
   EXPECT_NE(imported.notes.find("'icmp' is not udp or tcp in lower case: mwan3 ignores the ports"), std::string::npos);
-  EXPECT_EQ(imported.notes.find("no rule of the family"), std::string::npos) << imported.notes;
+  EXPECT_EQ(imported.notes.find("no rule of that family"), std::string::npos) << imported.notes;
 }
 
 TEST(Mwan3Rules, ThatAreRightArePinsWithoutANote) {

@@ -88,7 +88,7 @@ TEST(Netdev, SaysWhatIsWrongAndUsesTheRest) {
            "\nEndpoint=b.example:1\n");
   ASSERT_EQ(file.peers.size(), 1U);
   EXPECT_EQ(file.peers[0].peer, key('b'));
-  EXPECT_EQ(file.problems, "50-wg0.netdev:4: PublicKey: a peer with an Endpoint has none");
+  EXPECT_EQ(file.problems, "50-wg0.netdev:4: PublicKey: missing: the peer has an Endpoint");
 }
 
 TEST(Netdev, WithoutANameThereIsNoTunnel) {

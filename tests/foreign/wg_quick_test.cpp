@@ -121,7 +121,7 @@ TEST(WgQuick, ABrokenPeerDoesNotTakeTheOthersAlong) {
   ASSERT_EQ(file.peers.size(), 1U);
   EXPECT_EQ(file.peers[0].host, "a.example");
   EXPECT_EQ(file.problems,
-            "wg0.conf:1: PublicKey: a peer with an Endpoint has none\n"
+            "wg0.conf:1: PublicKey: missing: the peer has an Endpoint\n"
             "wg0.conf:7: PublicKey: is not a WireGuard key: 44 characters of base64");
 }
 

@@ -83,14 +83,14 @@ case_answer_changes() {
   equal 'packets lost' 0 "$(packets_lost)"
   check 'the old address is still steered to' has_line "^[[:space:]]*(elements = [{] )?.*${endpoint} . $kPort" \
     router nft list map inet wgsteer "endpoint$family"
-  check 'the log says so' grep -qF "is at $(socket_address "$(other_endpoint)" "$kPort") ($kName), before at" "$daemon_log"
+  check 'the log says so' grep -qF "endpoint is now $(socket_address "$(other_endpoint)" "$kPort") ($kName), previously" "$daemon_log"
 }
 
 case_name_server_dies() {
   named_tunnel_up
   stop_process "$name_server_pid" KILL
-  await 30 'the failure is told' grep -q "$kName: .*it stays" "$daemon_log"
-  equal 'told once' 1 "$(grep -c "$kName: .*it stays" "$daemon_log")"
+  await 30 'the failure is told' grep -q "$kName: .*keeping" "$daemon_log"
+  equal 'told once' 1 "$(grep -c "$kName: .*keeping" "$daemon_log")"
   check 'the endpoint stays' endpoint_is "$endpoint"
   steady_on 0 'without a name server'
 }
