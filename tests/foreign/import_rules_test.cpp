@@ -68,13 +68,13 @@ TEST(Mwan3Rules, OfWhichIptablesRefusesAValueLoseAllOthers) {
       {kDest + "option proto tcpudp\noption dest_port 51820\n", "proto: rule 'r': 'tcpudp' is not a protocol", false},
       {kUdp + "option dest_port 70000\n", "dest_port: rule 'r': '70000' is not a port", false},
       {kUdp + "option dest_port 51820:\n", "dest_port: rule 'r': has a comma or colon without a port", false},
-      {kUdp + "option dest_port 51830:51820\n", "dest_port: rule 'r': '51830:51820' is a range that does not go",
-       false},
+      {kUdp + "option dest_port 51830:51820\n", "dest_port: rule 'r': '51830:51820' is a descending range", false},
       {kUdp + "option dest_port !51820\n", "dest_port: rule 'r': '!51820' is not a port", false},
       {kUdp + "option dest_port 51820,\n", "dest_port: rule 'r': has a comma or colon without a port"},
       {kUdp + "option src_port 1,,2\n", "src_port: rule 'r': has a comma or colon without a port"},
       {kUse + "option dest_ip 203.0.113.55,\n", "dest_ip: rule 'r': has a comma without an address"},
-      {kUse + "option dest_ip 203.0.113.55/33\n", "dest_ip: rule 'r': '203.0.113.55/33' has no mask", false},
+      {kUse + "option dest_ip 203.0.113.55/33\n",
+       "dest_ip: rule 'r': '203.0.113.55/33' has a mask that iptables does not accept", false},
       {"option use_policy 'a b'\n", "use_policy: rule 'r': policy 'a b' contains spaces", false},
   };
   for (const Verdict& verdict : refused) {
@@ -117,7 +117,7 @@ TEST(Mwan3Rules, ThatMwan3LeavesOutLoseNoOthers) {
       {rule(kDest + bad + "option src_ip fd00::/64\n"),
        "src_ip: rule 'r': is not of the family of dest_ip: mwan3 never"},
       {rule(kUse + "option dest_ip ::ffff:203.0.113.55\n" + bad),
-       "IPv4 in the notation of IPv6, which mwan3 takes for neither"},
+       "IPv4 in IPv6 notation, which mwan3 recognises as neither"},
       {rule(kUse + "option dest_ip 192.0.2.1,2001:db8::1\n" + bad),
        "has addresses of both families: mwan3 installs it for neither"},
   };
@@ -154,9 +154,9 @@ TEST(Mwan3Rules, ThatAreRightArePinsWithoutANote) {
 
 TEST(Mwan3Rules, ForALansHostsAreNotTheTunnels) {
   for (const char* source : {"option src_ip 192.168.1.0/24\n", "option src_iface lan\n"}) {
-    expectVerdict({kUdp + "option dest_port 51820\n" + source, "names where packets come from, so it is not", false});
-    expectVerdict(
-        {kUse + "option proto udp\noption src_port 51900\n" + source, "names where packets come from", false});
+    expectVerdict({kUdp + "option dest_port 51820\n" + source,
+                   "has a source, so it does not concern the tunnel's own packets", false});
+    expectVerdict({kUse + "option proto udp\noption src_port 51900\n" + source, "has a source", false});
     expectVerdict({kUse + "option dest_ip 198.51.100.1\n" + source, nullptr, false});
   }
 }
@@ -217,8 +217,8 @@ TEST(Mwan3Policies, MetricsBelowOursStayApart) {
 
 TEST(Mwan3Policies, WithoutAWeightAMemberIsUsedWhileItIsAlone) {
   expectPolicy("option weight 0\n", "option metric 2\n", "wan:1:1 wanb:2:1");
-  expectPolicy("option weight 0\n", "option weight 3\n", "wanb:1:3 wan:2:1", "'wan' has no weight beside the others");
-  expectPolicy("option weight 3\n", "option weight 0\n", "wan:1:3 wanb:2:1", "'wanb' has no weight beside the others");
+  expectPolicy("option weight 0\n", "option weight 3\n", "wanb:1:3 wan:2:1", "'wan' has no weight, unlike others");
+  expectPolicy("option weight 3\n", "option weight 0\n", "wan:1:3 wanb:2:1", "'wanb' has no weight, unlike others");
   EXPECT_TRUE(policyOf(member("a", "wan", "option weight 0\n"), "list use_member a\n").starts_with("wan |"));
 }
 

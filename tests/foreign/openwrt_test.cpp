@@ -190,13 +190,13 @@ TEST(ImportMwan3, HasADiagnosticForEachOddity) {
   const std::string use = "option use_policy lte\n";
   const std::pair<std::string, std::string> oddities[] = {
       {"option dest_ip 203.0.113.1\n", "use_policy: rule 'r': mwan3 never installed this rule: it has no use_policy"},
-      {use + "option proto 'tcp udp'\n", "proto: rule 'r': names two protocols: iptables refuses it"},
+      {use + "option proto 'tcp udp'\n", "proto: rule 'r': names two protocols: iptables rejects it"},
       {use + "option proto icmp\noption dest_port 1\n", "proto: rule 'r': 'icmp' is not udp or tcp in lower case"},
       {use + "option proto udp\noption dest_port 5000-5500\n", "dest_port: rule 'r': '5000-5500' is not a range"},
       {use + "option proto udp\noption dest_port 1:2,3:4,5:6,7:8,9:10,11:12,13:14,15:16\n",
        "dest_port: rule 'r': has more than 15 ports (a range counts twice)"},
       {use + "list dest_ip 1.1.1.1\nlist dest_ip 1.1.1.2\n",
-       "dest_ip: is a list where mwan3 wants one value (rule 'r')"},
+       "dest_ip: is a list, but mwan3 expects a single value (rule 'r')"},
       {use + "option dest_ip '1.1.1.1 1.1.1.2'\n", "dest_ip: rule 'r': has spaces between addresses"},
       {use + "option dest_ip !1.1.1.1\n", "dest_ip: rule 'r': begins with '!'"},
       {use + "option dest_ip 203.0.113.999\n", "dest_ip: rule 'r': '203.0.113.999' is not an address"},
