@@ -128,6 +128,9 @@ void Machine::step(const LoadField& load, RuleResult&) {
       return putWord(load.to, connectionMark_.value, untracked_ || !afterConntrack_ ? 0 : connectionMark_.known);
     case Field::connectionState:
       return putWord(load.to, sample_.connectionState, untracked_ || !afterConntrack_ ? 0 : 0xffffffff);
+    case Field::cgroup:
+      // WireGuard in the kernel is in no class; who puts wireguard-go into one has meant its packets.
+      return putWord(load.to, 0);
     case Field::inputIndex:
       return index(!leaves);
     case Field::outputIndex:

@@ -28,6 +28,8 @@ Loaded textOf(Field field) {
       return {"ct mark", Format::word};
     case Field::connectionState:
       return {"ct state", Format::word};
+    case Field::cgroup:
+      return {"meta cgroup", Format::word};
     case Field::inputIndex:
       return {"iif", Format::index};
     case Field::outputIndex:

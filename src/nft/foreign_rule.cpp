@@ -47,6 +47,8 @@ std::optional<Field> metaField(std::uint32_t key) {
   switch (key) {
     case NFT_META_MARK:
       return Field::mark;
+    case NFT_META_CGROUP:
+      return Field::cgroup;
     case NFT_META_IIF:
       return Field::inputIndex;
     case NFT_META_OIF:

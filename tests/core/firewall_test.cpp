@@ -177,6 +177,23 @@ TEST(FirewallDrops, ByPolicyNeedThatNothingMayAcceptBefore) {
   EXPECT_EQ(toldOf({verdict(Verdict::Kind::accept)}, {}, kDrops), kNothing);
 }
 
+TEST(FirewallDrops, ByAKillSwitchThatSplitsTunnelsByCgroupAreTold) {
+  // As Mullvad's application has it: a class of programs is let out, and what has its own mark.
+  const Steps ofClass = {LoadField{Field::cgroup, 0}, Compare{0, Relation::equal, word(5087041)}};
+  const Steps markConnection = {LoadValue{word(0xf41), 0}, StoreMark{0, true}};
+  const Steps connectionMarked = {LoadField{Field::connectionMark, 0}, Compare{0, Relation::equal, word(0xf41)}};
+  const Chain mangle =
+      chain("mangle", Hook{.point = HookPoint::output, .priority = -150, .routes = true, .accepts = true},
+            {ofClass + markConnection + setMark(0x6d6f6c65)});
+  const Lines found =
+      toldOf({connectionMarked + verdict(Verdict::Kind::accept),
+              markIs(0x6d6f6c65, 0xffffffff) + verdict(Verdict::Kind::accept), verdict(Verdict::Kind::reject)},
+             {mangle}, Hook{.point = HookPoint::output, .priority = 0, .routes = false, .accepts = false});
+  ASSERT_FALSE(found.empty());
+  EXPECT_TRUE(found[0].starts_with("problem: table inet t, chain out (output, priority 0): \"reject\" rejects wg0's"))
+      << found[0];
+}
+
 TEST(FirewallRules, AreShownAsNftWould) {
   EXPECT_EQ(gist({{LoadField{Field::outputName, 0}, Compare{0, Relation::notEqual, {'w', 'g', '0', 0}},
                    LoadField{Field::l4Protocol, 0}, Compare{0, Relation::equal, {17}},

@@ -29,6 +29,7 @@ enum class Field : std::uint8_t {
   mark,
   connectionMark,
   connectionState,
+  cgroup,  ///< net_cls: the class of who sends
   inputIndex,
   outputIndex,
   inputName,
