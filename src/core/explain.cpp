@@ -119,7 +119,7 @@ class Simulator {
     if (route.destination.length() != than.destination.length())
       return route.destination.length() > than.destination.length();
     if (route.source.length() != than.source.length()) return route.source.length() > than.source.length();
-    return route.metric < than.metric;
+    return std::pair{route.metric, route.position.value} < std::pair{than.metric, than.position.value};
   }
 
   std::string result(const Lookup& found) const {

@@ -33,7 +33,7 @@ bool isBetter(const Route& route, const Route* than) {
   if (than == nullptr) return true;
   if (route.destination.length() != than->destination.length())
     return route.destination.length() > than->destination.length();
-  return route.metric < than->metric;
+  return std::pair{route.metric, route.position.value} < std::pair{than->metric, than->position.value};
 }
 
 /// The peer that the tunnel would send a packet to: by the longest of the allowed IPs (cryptokey routing).

@@ -46,7 +46,7 @@ std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Fam
   });
   std::ranges::stable_sort(found, [](const Route& left, const Route& right) {
     const auto rank = [](const Route& route) {
-      return std::tuple{route.table != kMainTable, route.metric, route.order};
+      return std::tuple{route.table != kMainTable, route.metric, route.order, route.position.value};
     };
     return rank(left) < rank(right);
   });
@@ -287,19 +287,21 @@ std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, st
 }
 
 /// Found WANs keep the main table's order per family, one more than its metrics so that 0 has a place; those that are
-/// equal there (two router advertisements) come one after the other, for nobody has asked for balancing.
+/// equal there come one after the other, for nobody has asked for balancing: router advertisements by what they say of
+/// themselves, IPv4 routes in the order of the kernel's list.
 void rankFoundWans(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {
-    std::vector<std::tuple<std::uint32_t, std::uint32_t, std::int8_t, Slot, Wan*>> order;
+    std::vector<std::tuple<std::uint32_t, std::uint32_t, std::int8_t, std::int32_t, Slot, Wan*>> order;
     for (Wan& wan : wans) {
       const auto known = wan.defaults.find(family);
       if (known == wan.defaults.end()) continue;
       const Route& best = known->second.front();
-      order.emplace_back(tableRank(world, best).value_or(kLanMetric), best.metric, best.order, wan.slot, &wan);
+      order.emplace_back(tableRank(world, best).value_or(kLanMetric), best.metric, best.order, best.position.value,
+                         wan.slot, &wan);
     }
     std::ranges::sort(order);
     std::uint32_t last = 0;
-    for (const auto& [table, metric, preference, slot, wan] : order) {
+    for (const auto& [table, metric, preference, position, slot, wan] : order) {
       last = std::max(table == 0 ? std::min(metric, kLanMetric - 0x1000) + 1 : 1, last + 1);
       wan->metric[family] = last;
     }

@@ -93,10 +93,7 @@ class Tracker {
     Route route = event.route;
     resolve(world_.nexthops, route);
     std::set<Route>& routes = isOurs(route) ? observed_.routes : world_.routes;
-    if (event.replaced) {
-      const auto before = routesWithKeyOf(routes, route);
-      routes.erase(before.begin(), before.end());
-    }
+    makeRoom(routes, route, event);
     if (isSpecific(route) && isOneTooMany(route)) return haveTooMany(route);
     const auto [known, isNew] = routes.insert(route);
     // The same way, but by another object.
@@ -164,6 +161,24 @@ class Tracker {
     const auto known = std::ranges::count_if(
         world_.routes, [&](const Route& other) { return isSpecific(other) && other.family() == route.family(); });
     return static_cast<std::size_t>(known) >= kMaxSpecificRoutes;
+  }
+
+  /// Takes out what the new route replaces, and gives it its place among others of its key.
+  static void makeRoom(std::set<Route>& routes, Route& route, const RouteAdded& event) {
+    const auto alike = routesWithKeyOf(routes, route);
+    if (alike.empty()) return;
+    if (event.replaced && route.family() == Family::v6) {
+      routes.erase(alike.begin(), alike.end());
+      return;
+    }
+    const auto byPosition = [](const Route& left, const Route& right) {
+      return left.position.value < right.position.value;
+    };
+    const auto [first, last] = std::minmax_element(alike.begin(), alike.end(), byPosition);
+    route.position.value = event.replaced   ? first->position.value
+                           : event.appended ? last->position.value + 1
+                                            : first->position.value - 1;
+    if (event.replaced) routes.erase(first);
   }
 
   /// Which ones are to be kept is seen when all are looked at: once, and once more when it was not enough to leave out

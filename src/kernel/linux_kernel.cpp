@@ -103,12 +103,16 @@ Status LinuxKernel::readNexthops(World& world) {
 Status LinuxKernel::sift(const World& world, RouteSieve& sieve, std::set<Route>& ours) {
   ours.clear();
   for (const Family family : kFamilies) {
+    // A dump has the routes of one key in their order.
+    std::int32_t position = 0;
     const auto begin = [&] {
+      position = 0;
       sieve.restart(family);
       std::erase_if(ours, [&](const Route& route) { return route.family() == family; });
     };
     const auto take = [&](Route&& route) {
       resolve(world.nexthops, route);
+      if (family == Family::v4) route.position.value = position++;
       if (isOurs(route))
         ours.insert(std::move(route));
       else

@@ -63,7 +63,9 @@ std::optional<Event> decodeRouteAdded(const nlmsghdr* message) {
   if (!route) return std::nullopt;
   // A next hop that joins an IPv6 route is announced as the whole route anew, without NLM_F_REPLACE (6.18).
   const bool joined = route->family() == Family::v6 && route->hops.size() > 1;
-  return RouteAdded{std::move(*route), joined || (message->nlmsg_flags & NLM_F_REPLACE) != 0};
+  return RouteAdded{.route = std::move(*route),
+                    .replaced = joined || (message->nlmsg_flags & NLM_F_REPLACE) != 0,
+                    .appended = (message->nlmsg_flags & NLM_F_APPEND) != 0};
 }
 
 /// Only for the switches that we look at; forwarding and the like are announced in the same way.

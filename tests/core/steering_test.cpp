@@ -117,6 +117,17 @@ TEST(FoundWans, OfEqualMetricComeOneAfterTheOther) {
   EXPECT_LT(first, kLanMetric) << "however large, before LANs and before the closing route";
 }
 
+TEST(FoundWans, OfEqualMetricInIPv4AreInTheOrderOfTheKernelsList) {
+  World world = twoWans();
+  std::erase_if(world.routes, [](const Route& each) { return each.destination.isDefault(); });
+  Route second = route("0.0.0.0/0", kWan0, "192.0.2.1");
+  second.position.value = 1;
+  world.routes.insert(second);
+  world.routes.insert(route("0.0.0.0/0", kWan1, "198.51.100.1"));
+  const Steering steering = steer({}, world);
+  EXPECT_LT(wanNamed(steering, "wan1").metric.at(Family::v4), wanNamed(steering, "wan0").metric.at(Family::v4));
+}
+
 TEST(ConfiguredWans, AreNumberedAsTheyStand) {
   const World world = twoWans();
   const Steering steering = steer(fiberAndLte(), world);

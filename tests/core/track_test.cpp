@@ -217,6 +217,29 @@ TEST(TrackRoute, ReplacedLeavesOneOfItsKey) {
   EXPECT_TRUE(picture.observed.routes.contains(ours(kDefault0)));
 }
 
+TEST(TrackRoute, IPv4KnowsTheOrderOfThoseOfOneKey) {
+  // Seen in 6.18: `ip route append` announces NLM_F_APPEND, `prepend` and `add` do not; `replace` is for the first.
+  Picture picture;
+  const Route first = route("0.0.0.0/0", kWan1, "198.51.100.1");
+  const Route last = route("0.0.0.0/0", kWan0, "192.0.2.1");
+  const Route before = route("0.0.0.0/0", kWan0, "192.0.2.9");
+  const auto order = [&] {
+    std::vector<Route> routes{picture.world.routes.begin(), picture.world.routes.end()};
+    std::ranges::sort(routes, {}, [](const Route& each) { return each.position.value; });
+    return routes;
+  };
+  track(picture, RouteAdded{.route = first});
+  track(picture, RouteAdded{.route = last, .appended = true});
+  EXPECT_EQ(order(), (std::vector{first, last}));
+  track(picture, RouteAdded{.route = before});
+  EXPECT_EQ(order(), (std::vector{before, first, last}));
+  const Route replacing = route("0.0.0.0/0", kWan1, "198.51.100.7");
+  track(picture, RouteAdded{.route = replacing, .replaced = true});
+  EXPECT_EQ(order(), (std::vector{replacing, first, last}));
+  track(picture, RouteGone{replacing});
+  EXPECT_EQ(order(), (std::vector{first, last}));
+}
+
 TEST(TrackRoute, GoneInAnUnknownFormOfAKnownKeyIsReadAgain) {
   Picture picture;
   Route other = kDefault0v6;

@@ -101,6 +101,16 @@ TEST_F(RtnlEvents, OfRoutes) {
   EXPECT_EQ(gone[0].route, added[0].route);
 }
 
+TEST_F(RtnlEvents, OfIPv4RoutesSayWhetherTheyComeLast) {
+  shell("ip route add default via 192.0.2.1 dev wan0 onlink");
+  auto added = only<RouteAdded>(after("ip route append default via 192.0.2.2 dev wan0 onlink"));
+  ASSERT_EQ(added.size(), 1U);
+  EXPECT_TRUE(added[0].appended);
+  added = only<RouteAdded>(after("ip route prepend default via 192.0.2.3 dev wan0 onlink"));
+  ASSERT_EQ(added.size(), 1U);
+  EXPECT_FALSE(added[0].appended);
+}
+
 TEST_F(RtnlEvents, SpecificRoutesOfOthersTablesAreNotTold) {
   const char* const foreign =
       "ip route add 198.51.100.0/24 dev wan0 table 77;"

@@ -188,6 +188,28 @@ RULES
   done
 }
 
+# udhcpc and route(8) leave defaults of one metric: IPv4 takes the first of its list. IPv6 would make one route of them.
+case_defaults_of_one_metric() {
+  topology_up
+  router_ip route flush default
+  if [[ $family == 4 ]]; then
+    router_ip route add default via "${wan_gateway[1]}" dev wan1
+    router_ip route append default via "${wan_gateway[0]}" dev wan0
+  else
+    router_ip route add default via "${wan_gateway[1]}" dev wan1 metric 10
+    router_ip route add default via "${wan_gateway[0]}" dev wan0 metric 20
+  fi
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 1 'by the first of the list'
+  router_ip route del default dev wan1
+  await_traffic 'by the one that is left'
+  steady_on 0 'by the one that is left'
+}
+
 # UniFi, and networkd's RouteTable=: each WAN's default is in a table of its own, and main has none.
 case_defaults_that_are_not_in_main() {
   topology_up

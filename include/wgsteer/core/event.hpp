@@ -27,7 +27,8 @@ struct AddressGone {
 };
 struct RouteAdded {
   Route route;
-  bool replaced = false;  ///< NLM_F_REPLACE: whatever had the same key is gone
+  bool replaced = false;  ///< NLM_F_REPLACE: whatever had the same key is gone; in IPv4 the first of them
+  bool appended = false;  ///< NLM_F_APPEND: behind those of the same key, otherwise before them
 };
 struct RouteGone {
   Route route;

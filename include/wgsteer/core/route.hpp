@@ -37,6 +37,16 @@ struct NexthopId {
   }
 };
 
+/// Where an IPv4 route stands among those of equal key (`ip route append`, `prepend`): the kernel takes the first that
+/// lives (fib_table_lookup). What is told of a route that goes does not say it, so routes are compared without it.
+struct ListPosition {
+  std::int32_t value = 0;  ///< less is before
+  friend constexpr bool operator==(const ListPosition&, const ListPosition&) { return true; }
+  friend constexpr std::strong_ordering operator<=>(const ListPosition&, const ListPosition&) {
+    return std::strong_ordering::equal;
+  }
+};
+
 /// RTA_METRICS, those that a path needs to be right: an MTU that is locked is not lowered by what routers say.
 struct RouteMetrics {
   std::uint32_t mtu = 0;  ///< 0: the device's
@@ -59,6 +69,7 @@ struct Route {
   std::uint8_t protocol = 0;
   RouteMetrics metrics{};
   NexthopId nexthop{};
+  ListPosition position{};
 
   Family family() const { return destination.family(); }
   /// What the kernel takes for "the same route" in a replace.
