@@ -11,6 +11,7 @@
 #include "cli/probe_check.hpp"
 #include "cli/verbs.hpp"
 #include "control/control_client.hpp"
+#include "log/printable.hpp"
 
 namespace wgsteer::cli {
 
@@ -43,9 +44,21 @@ void printFindings(const std::vector<Finding>& findings) {
   if (findings.empty()) std::puts("no problems found");
 }
 
+/// What a start would make of a file that is broken.
+int reportBroken(const ConfigSource& source) {
+  const auto start = configForStart(source, LastGood{source.file});
+  if (start && !start->refused) return kOk;
+  const int code = report("check", start ? *start->refused : start.error());
+  const std::string outlook = start ? "a start would use " + start->instead
+                                    : "a start would fail: there is no good configuration from before to go by";
+  std::fprintf(stderr, "%s\n", log::printable(outlook).c_str());
+  return code;
+}
+
 }  // namespace
 
 int check(const Options& options) {
+  if (const int code = reportBroken(configSource(options)); code != kOk) return code;
   const auto host = lookAtHost(options);
   if (!host) return report("check", host.error());
   const World& world = host->picture.world;

@@ -27,19 +27,19 @@ namespace wgsteer::cli {
 
 namespace {
 
-Result<Config> fileOf(const Options& options) {
-  if (!options.configFile.empty()) return config::loadFile(options.configFile);
-  const std::string file = config::firstThere(config::filesFor(kDefaultConfigFile));
+Result<ConfigText> readConfig(const std::string& named) {
+  const std::string file = named.empty() ? config::firstThere(config::filesFor(kDefaultConfigFile)) : named;
   std::error_code ignored;
   // Anything there, also something that cannot be read, is meant to be the configuration.
-  if (!std::filesystem::exists(std::filesystem::symlink_status(file, ignored))) return Config{};
-  return config::loadFile(file);
+  if (named.empty() && !std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
+    return ConfigText{.file = file, .text = {}};
+  auto text = config::readFile(file);
+  if (!text) return std::unexpected(text.error());
+  return ConfigText{.file = file, .text = std::move(*text)};
 }
 
-}  // namespace
-
-Result<Config> configOf(const Options& options) {
-  auto config = fileOf(options);
+Result<Config> makeConfig(const ConfigText& from) {
+  auto config = config::loadText(from.text, from.file);
   if (!config) return config;
   const auto interfaces = config::readFile(foreign::kInterfacesFile);
   if (!interfaces) return config;
@@ -54,6 +54,26 @@ Result<Config> configOf(const Options& options) {
   }
   foreign::resolve(*config, foreign::readInterfaces(*interfaces));
   return config;
+}
+
+}  // namespace
+
+ConfigSource configSource(const Options& options) {
+  const std::string& named = options.configFile;
+  return {.file = named.empty() ? kDefaultConfigFile : named,
+          .read = [named] { return readConfig(named); },
+          .make =
+              [verbose = options.verbose](const ConfigText& text) {
+                auto config = makeConfig(text);
+                if (config && verbose) config->logLevel = LogLevel::debug;
+                return config;
+              }};
+}
+
+Result<Config> configOf(const Options& options) {
+  auto loaded = loadConfig(configSource(options));
+  if (!loaded) return std::unexpected(loaded.error());
+  return std::move(loaded->config);
 }
 
 Result<std::unique_ptr<Kernel>> openKernel() {

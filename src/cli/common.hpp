@@ -13,10 +13,13 @@
 #include "wgsteer/result.hpp"
 
 #include "cli/options.hpp"
+#include "daemon/last_good.hpp"
 
 namespace wgsteer::cli {
 
-/// The file named by --config, or the default one if there is one, or no configuration at all.
+/// The file named by --config, or the default one if there is one, or no configuration at all; with --verbose.
+ConfigSource configSource(const Options& options);
+/// What it has now.
 Result<Config> configOf(const Options& options);
 
 struct Host {

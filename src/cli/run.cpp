@@ -8,13 +8,13 @@ namespace wgsteer::cli {
 
 namespace {
 
-int convergeOnce(Kernel& kernel, const LoadConfig& load) {
-  const Status done = wgsteer::runOnce(kernel, load);
+int convergeOnce(Kernel& kernel, const ConfigSource& source) {
+  const Status done = wgsteer::runOnce(kernel, source);
   return done ? kOk : report("run", done.error());
 }
 
-int stay(Kernel& kernel, const LoadConfig& load) {
-  const auto ended = wgsteer::runDaemon(kernel, load);
+int stay(Kernel& kernel, const ConfigSource& source) {
+  const auto ended = wgsteer::runDaemon(kernel, source);
   if (!ended) return report("run", ended.error());
   return *ended == Ended::flushed ? kFlushed : kOk;
 }
@@ -23,14 +23,10 @@ int stay(Kernel& kernel, const LoadConfig& load) {
 
 int run(const Options& options) {
   log::open(options.verbose ? LogLevel::debug : LogLevel::info);
-  const LoadConfig load = [&options]() -> Result<Config> {
-    auto config = configOf(options);
-    if (config && options.verbose) config->logLevel = LogLevel::debug;
-    return config;
-  };
+  const ConfigSource source = configSource(options);
   auto kernel = openKernel();
   if (!kernel) return report("run", kernel.error());
-  return options.once ? convergeOnce(**kernel, load) : stay(**kernel, load);
+  return options.once ? convergeOnce(**kernel, source) : stay(**kernel, source);
 }
 
 }  // namespace wgsteer::cli

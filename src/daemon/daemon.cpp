@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unistd.h>
 
 #include "wgsteer/core/uapi_folders.hpp"
@@ -38,17 +39,21 @@ constexpr int kPollShare = 20;
 
 class Daemon {
  public:
-  Daemon(Kernel& kernel, const LoadConfig& load, Config config, os::EventLoop loop, os::Timer poll, os::Timer retry,
-         os::Timer carrier, os::Signals signals, ControlServer control)
+  Daemon(Kernel& kernel, const ConfigSource& source, LastGood lastGood, StartConfig start, os::EventLoop loop,
+         os::Timer poll, os::Timer retry, os::Timer carrier, os::Signals signals, ControlServer control)
       : kernel_(kernel),
-        load_(load),
+        source_(source),
+        lastGood_(std::move(lastGood)),
         loop_(std::move(loop)),
         poll_(std::move(poll)),
         retry_(std::move(retry)),
         carrier_(std::move(carrier)),
         signals_(std::move(signals)),
         control_(std::move(control)),
-        engine_(kernel, std::move(config), observer(), os::monotonicNow) {}
+        engine_(kernel, std::move(start.loaded.config), observer(), os::monotonicNow),
+        startText_(std::move(start.loaded.text)) {
+    if (start.refused) lastReload_ = {.at = startedAt_, .error = start.refused->toString()};
+  }
 
   Result<Ended> run() {
     // Before anything else: a WAN that somebody has disabled is not used for a moment.
@@ -56,6 +61,7 @@ class Daemon {
     if (auto started = engine_.start(overrides_.down()); !started) return std::unexpected(started.error());
     if (auto wired = wire(); !wired) return std::unexpected(wired.error());
     announce();
+    keep(startText_);
     const auto ended = loop_.run();
     os::serviceNotify("STOPPING=1");
     if (flushed_) return Ended::flushed;
@@ -263,14 +269,21 @@ class Daemon {
   }
 
   Status takeOver() {
-    auto config = load_();
-    if (!config) return std::unexpected(config.error());
-    const LogLevel level = config->logLevel;
-    if (auto done = engine_.reconfigure(std::move(*config)); !done) return done;
+    auto loaded = loadConfig(source_);
+    if (!loaded) return std::unexpected(loaded.error());
+    const LogLevel level = loaded->config.logLevel;
+    if (auto done = engine_.reconfigure(std::move(loaded->config)); !done) return done;
     log::setLevel(level);
     names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
     watchWans();
+    keep(loaded->text);
     return {};
+  }
+
+  /// What is in use, for a start with a file that is broken.
+  void keep(std::string_view text) {
+    if (const Status kept = lastGood_.keep(text); !kept)
+      log::warn("this configuration is not kept for a start with a broken one: " + kept.error().toString());
   }
 
   nlohmann::json answer(const nlohmann::json& whole) {
@@ -335,7 +348,8 @@ class Daemon {
   }
 
   Kernel& kernel_;
-  const LoadConfig& load_;
+  const ConfigSource& source_;
+  const LastGood lastGood_;
   os::EventLoop loop_;
   os::Timer poll_;
   os::Timer retry_;
@@ -350,6 +364,7 @@ class Daemon {
   WanHistory history_;
   std::set<std::string> told_;
   Engine engine_;
+  const std::string startText_;
   std::unique_ptr<NameFollower> names_;
   StallWatch stalls_;
   WanOverrides overrides_;
@@ -375,10 +390,15 @@ class Daemon {
 
 }  // namespace
 
-Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
-  auto config = load();
-  if (!config) return std::unexpected(config.error());
-  log::setLevel(config->logLevel);
+Result<Ended> runDaemon(Kernel& kernel, const ConfigSource& source) {
+  LastGood lastGood{source.file};
+  auto start = configForStart(source, lastGood);
+  if (!start) return std::unexpected(start.error());
+  if (start->refused) {
+    log::error(start->refused->toString());
+    log::warn(start->instead + " is used; mend the file, then `wgsteer reload`");
+  }
+  log::setLevel(start->loaded.config.logLevel);
   auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));
   if (!control) return std::unexpected(control.error());
   if (!control->isUnderOwnName())
@@ -395,8 +415,9 @@ Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
   auto carrier = os::Timer::create();
   if (!carrier) return std::unexpected(carrier.error());
   Daemon daemon{kernel,
-                load,
-                std::move(*config),
+                source,
+                std::move(lastGood),
+                std::move(*start),
                 std::move(*loop),
                 std::move(*poll),
                 std::move(*retry),
@@ -406,19 +427,19 @@ Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load) {
   return daemon.run();
 }
 
-Status runOnce(Kernel& kernel, const LoadConfig& load) {
+Status runOnce(Kernel& kernel, const ConfigSource& source) {
   if (const auto daemon = connectToDaemon(); daemon || daemon.error().kind == ErrorKind::busy)
     return fail(
         ErrorKind::alreadyThere,
         "wgsteer is already running in this network namespace and does all that --once would; use wgsteer reload to "
         "reload its configuration");
-  auto config = load();
-  if (!config) return std::unexpected(config.error());
-  log::setLevel(config->logLevel);
+  auto loaded = loadConfig(source);
+  if (!loaded) return std::unexpected(loaded.error());
+  log::setLevel(loaded->config.logLevel);
   Journal journal;
-  Engine engine{kernel, std::move(*config), journal.observer(), os::monotonicNow};
+  Engine engine{kernel, std::move(loaded->config), journal.observer(), os::monotonicNow};
   WanOverrides byHand;
-  if (const auto loaded = byHand.load(); !loaded) log::error(loaded.error().toString());
+  if (const auto known = byHand.load(); !known) log::error(known.error().toString());
   if (auto started = engine.start(byHand.down()); !started) return started;
   auto resolved = resolveOnce(engine.config(), engine.picture().world);
   if (!resolved) return std::unexpected(resolved.error());

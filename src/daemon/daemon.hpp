@@ -3,29 +3,26 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 
-#include "wgsteer/core/config.hpp"
 #include "wgsteer/engine.hpp"
 #include "wgsteer/kernel.hpp"
 #include "wgsteer/result.hpp"
 
-namespace wgsteer {
+#include "daemon/last_good.hpp"
 
-/// Reads the configuration; called at start and for every reload.
-using LoadConfig = std::function<Result<Config>()>;
+namespace wgsteer {
 
 enum class Ended : std::uint8_t {
   stopped,  ///< by a signal
   flushed,  ///< as asked on the control socket: nothing of ours is to come back by itself
 };
 
-/// Runs until SIGTERM, SIGINT or `flush`. Fails if it cannot start; later troubles are logged and tried again.
-Result<Ended> runDaemon(Kernel& kernel, const LoadConfig& load);
+/// Runs until SIGTERM, SIGINT or `flush`, at first by configForStart(). Fails if it cannot start; later troubles are
+/// logged and tried again.
+Result<Ended> runDaemon(Kernel& kernel, const ConfigSource& source);
 
-/// Converges once, by the decisions made by hand, and returns: `run --once`. ErrorKind::alreadyThere while a daemon
-/// runs, which knows more than can be seen at once.
-Status runOnce(Kernel& kernel, const LoadConfig& load);
+/// Converges once, by what the source has and the decisions made by hand, and returns: `run --once`.
+/// ErrorKind::alreadyThere while a daemon runs, which knows more than can be seen at once.
+Status runOnce(Kernel& kernel, const ConfigSource& source);
 
 }  // namespace wgsteer

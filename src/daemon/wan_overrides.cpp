@@ -3,15 +3,13 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
-#include <system_error>
 #include <unistd.h>
 
+#include "daemon/state_folder.hpp"
 #include "os/fd.hpp"
 #include "os/replace_file.hpp"
 
@@ -71,15 +69,7 @@ std::string textOf(const WanOverrides::ByName& all) {
 
 }  // namespace
 
-std::string WanOverrides::defaultFile(const std::string& serviceFolder) {
-  // systemd.exec(5): several folders are separated by colons; the first is ours.
-  const char* given = std::getenv("STATE_DIRECTORY");
-  const std::string folder = given == nullptr ? "" : std::string{given, std::strcspn(given, ":")};
-  if (!folder.empty()) return folder + "/wans";
-  std::error_code ignored;
-  const bool isService = std::filesystem::is_directory(serviceFolder, ignored);
-  return (isService ? serviceFolder : "/var/run/wgsteer") + "/wans";
-}
+std::string WanOverrides::defaultFile(const std::string& serviceFolder) { return stateFolder(serviceFolder) + "/wans"; }
 
 Status WanOverrides::load() {
   all_.clear();

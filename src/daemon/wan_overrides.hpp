@@ -27,8 +27,7 @@ class WanOverrides {
  public:
   using ByName = std::map<std::string, WanOverride>;
 
-  /// "wans" in the folder that systemd says in $STATE_DIRECTORY. Without it, as by hand, in the folder that systemd
-  /// makes for the service, if there is one, so that all go by the same decisions; else in /var/run/wgsteer.
+  /// "wans" in stateFolder().
   static std::string defaultFile(const std::string& serviceFolder = "/var/lib/wgsteer");
 
   explicit WanOverrides(std::string file = defaultFile()) : file_(std::move(file)) {}

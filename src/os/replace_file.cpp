@@ -43,10 +43,10 @@ std::string freshName(const std::string& file) {
   return file + text.data();
 }
 
-Fd createBeside(const std::string& file, std::string& name) {
+Fd createBeside(const std::string& file, mode_t mode, std::string& name) {
   for (int i = 0; i < kMaxNames; ++i) {
     name = freshName(file);
-    Fd made{open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644)};
+    Fd made{open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode)};
     if (made || errno != EEXIST) return made;
   }
   return Fd{};
@@ -69,8 +69,8 @@ Status writeAll(int descriptor, std::string_view text, const std::string& file) 
   return {};
 }
 
-Status writeBeside(const std::string& file, std::string_view text, std::string& fresh) {
-  const Fd made = createBeside(file, fresh);
+Status writeBeside(const std::string& file, std::string_view text, mode_t mode, std::string& fresh) {
+  const Fd made = createBeside(file, mode, fresh);
   if (!made) {
     const int code = errno;
     fresh.clear();
@@ -80,9 +80,9 @@ Status writeBeside(const std::string& file, std::string_view text, std::string& 
   return fsync(made.get()) == 0 ? Status{} : Status{failed(file)};
 }
 
-Status renameOver(const std::string& file, std::string_view text) {
+Status renameOver(const std::string& file, std::string_view text, mode_t mode) {
   std::string fresh;
-  Status done = writeBeside(file, text, fresh);
+  Status done = writeBeside(file, text, mode, fresh);
   if (done && rename(fresh.c_str(), file.c_str()) != 0) done = failed(file);
   if (!done) {
     if (!fresh.empty()) unlink(fresh.c_str());
@@ -124,7 +124,7 @@ Status syncFolder(const std::string& folder) {
   return {};
 }
 
-Status replaceFile(const std::string& file, std::string_view text) {
+Status replaceFile(const std::string& file, std::string_view text, mode_t mode) {
   std::string target = file;
   for (int i = 0; i < kMaxLinks; ++i) {
     struct stat about{};
@@ -133,7 +133,7 @@ Status replaceFile(const std::string& file, std::string_view text) {
     auto linked = linkedFrom(target);
     if (!linked) return std::unexpected(linked.error());
     if (!isFile) return writeInPlace(target, text);
-    if (!*linked) return renameOver(target, text);
+    if (!*linked) return renameOver(target, text, mode);
     target = **linked;
   }
   return fail(ErrorKind::io, file + ": " + std::strerror(ELOOP), ELOOP);

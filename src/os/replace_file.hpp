@@ -7,15 +7,16 @@
 
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 #include "wgsteer/result.hpp"
 
 namespace wgsteer::os {
 
-/// Mode 0644, in a folder that is there. Links are followed if they are root's or ours. A device, a FIFO or a socket is
+/// In a folder that is there. Links are followed if they are root's or ours. A device, a FIFO or a socket is
 /// no file to be replaced: it is written to, if somebody takes that soon. After an error (ErrorKind::io: a full disk,
 /// no right) the old file is as it was.
-Status replaceFile(const std::string& file, std::string_view text);
+Status replaceFile(const std::string& file, std::string_view text, mode_t mode = 0644);
 
 /// Of "/a/b": "/a".
 std::string folderOf(const std::string& file);

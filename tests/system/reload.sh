@@ -74,4 +74,69 @@ case_bad_file_at_start() {
   check 'the message says where' has_line 'wgsteer\.toml:[0-9]+' echo "$output"
 }
 
+# A gateway that starts with a typing error in its file is steered by what was right last.
+case_bad_file_at_start_after_a_good_one() {
+  topology_up
+  tunnel_up route_halves
+  configuration two one >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  daemon_stop KILL
+  quietly wgsteer flush
+  equal 'nothing is installed' '' "$(router_ip rule show | grep 'proto 87' || true)"
+  configuration one nonsense >"$work/wgsteer.toml"
+
+  equal 'check fails' 1 "$(code_of wgsteer check -c "$work/wgsteer.toml")"
+  check 'and says where' has_line 'wgsteer\.toml:[0-9]+:.*nonsense' cat "$work/err"
+  check 'and what a start does' has_line 'a start would use the last good configuration of 20[0-9-]+ [0-9:]+ ' cat "$work/err"
+  equal 'plan does not go by it' 1 "$(code_of wgsteer plan -c "$work/wgsteer.toml")"
+  equal 'nor does --once' 1 "$(code_of wgsteer run --once -c "$work/wgsteer.toml")"
+  equal 'nothing is installed by these' '' "$(router_ip rule show | grep 'proto 87' || true)"
+
+  : >"$work/daemon.log"
+  daemon_start
+  await 10 'rules' has_line 'proto 87' router_ip rule show
+  await 5 'status' quietly wgsteer status
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 1 'by the last good one'
+  check 'the log says where' has_line 'error.*wgsteer\.toml:[0-9]+:.*nonsense' cat "$daemon_log"
+  check 'and what is used' has_line 'warn.*the last good configuration of 20[0-9-]+ [0-9:]+ .* is used' cat "$daemon_log"
+  check 'status says so' has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
+  check 'and so does its JSON' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
+  check 'a reload does not take it either' fails wgsteer reload
+  steady_on 1 'still by the last good one'
+
+  configuration one two >"$work/wgsteer.toml"
+  check 'reload of the mended one' quietly wgsteer reload
+  await 5 'the new one is used' at_least 5 right 0
+  comes_to_rest_on 0 'by the mended one'
+  check 'nothing is refused any more' lacks_line '^refused' wgsteer status
+  # Expanded in there.
+  # shellcheck disable=SC2016
+  check 'and that is kept now' router bash -c 'cmp "$1" /var/run/wgsteer/last_good.*' cmp "$work/wgsteer.toml"
+  # Of another file nothing was ever kept.
+  configuration one nonsense >"$work/other.toml"
+  equal 'check of another file' 1 "$(code_of wgsteer check -c "$work/other.toml")"
+  check 'has nothing to go by' has_line 'a start would fail' cat "$work/err"
+}
+
+# What cannot be kept is missing at the next start with a broken file, and costs nothing else.
+case_state_that_cannot_be_written() {
+  topology_up
+  tunnel_up route_halves
+  router mkdir -p /var/run/wgsteer
+  router mount -t tmpfs -o ro none /var/run/wgsteer
+  configuration two one >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 1 'as configured'
+  check 'it is said' has_line 'warn.*not kept for a start with a broken one: /var/run/wgsteer/last_good.*: Read-only' cat "$daemon_log"
+  equal 'once' 1 "$(grep -c 'not kept' "$daemon_log")"
+}
+
 run_cases "$@"
