@@ -54,6 +54,7 @@ struct EngineStatistics {
   std::size_t changes = 0;    ///< made in the kernel
   std::size_t failures = 0;   ///< changes that the kernel refused
   std::size_t resyncs = 0;    ///< everything read again: events lost, or a change that failed
+  std::size_t overruns = 0;   ///< times that the kernel had more events than the socket could hold (ENOBUFS)
   std::size_t failovers = 0;  ///< a policy's WAN changed
   std::size_t fights = 0;     ///< times that our state was deleted faster than repairs are allowed
   /// From the wake-up to the last change made, by what it was made for.
@@ -83,6 +84,8 @@ class Engine {
         endpointMoved;
     /// A peer that does not answer was moved to another path, or answers over its usual one again.
     std::function<void(const StallNews&)> stalled;
+    /// Events were lost, those of nftables or all others; what they were about has been read again.
+    std::function<void(bool ofNft)> overrun;
     /// Another program keeps deleting our state. Called once; from here on repairs are rate-limited.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
@@ -155,6 +158,7 @@ class Engine {
   Status refuseConflicts(const Config& config) const;
   void wake(Trigger trigger);
   void digest(const Source& source);
+  void react(const Tracked& all, bool onlyDamage);
   bool mayRepair();
   bool isWan(const Event& event) const;
   void pollTunnels();

@@ -79,8 +79,8 @@ std::string summary(const Json& document) {
                          : "; " + std::to_string(pending) + " changes pending (see wgsteer plan)";
   if (!daemon.is_null())
     line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
-            daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", fights " +
-            daemon.at("fights").dump();
+            daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", overruns " +
+            daemon.value("overruns", Json(0)).dump() + ", fights " + daemon.at("fights").dump();
   return line + "\n";
 }
 

@@ -55,6 +55,7 @@ Engine::Observer Journal::observer() {
       .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                               const Endpoint& now) { endpointMoved(peer, named, before, now); },
       .stalled = [this](const StallNews& news) { stalled(news); },
+      .overrun = [this](bool ofNft) { overrun(ofNft); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
       .looked = [](const std::string& untold, std::chrono::nanoseconds took) { looked(untold, took); },
@@ -137,6 +138,12 @@ void Journal::wan(const std::string& name, const WanVerdicts& before, const WanV
     blind |= verdict.by == WanVerdict::By::blind && before.at(each).by != verdict.by;
   }
   tell("wan", name, "WAN " + name + describe(before, now), std::move(details), blind ? LogLevel::warn : LogLevel::info);
+}
+
+void Journal::overrun(bool ofNft) {
+  const std::string line = ofNft ? "nftables events were lost: the table is read again"
+                                 : "netlink events were lost: everything is read again";
+  throttle_.offer(line, line, os::monotonicNow(), log::warn);
 }
 
 void Journal::fight(const Event& last, const DeviceName& names) {

@@ -41,6 +41,7 @@ class Journal {
   void stalled(const StallNews& news);
   void tell(const char* kind, const std::string& subject, const std::string& line, nlohmann::json details,
             LogLevel level = LogLevel::info);
+  void overrun(bool ofNft);
   void fight(const Event& last, const DeviceName& names);
   static void looked(const std::string& untold, std::chrono::nanoseconds took);
   void fail(const std::string& line);

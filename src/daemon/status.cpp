@@ -152,6 +152,7 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
           {"changes", statistics.changes},
           {"failures", statistics.failures},
           {"resyncs", statistics.resyncs},
+          {"overruns", statistics.overruns},
           {"failovers", statistics.failovers},
           {"fights", statistics.fights},
           {"applied_us", appliedDocument(statistics)}};

@@ -122,7 +122,11 @@ void Engine::digest(const Source& source) {
   wake(Trigger::overrun);
   Tracked all;
   bool onlyDamage = true;
+  bool lost = false;
+  bool lostOfNft = false;
   source([&](const Event& event) {
+    lost |= std::holds_alternative<Overrun>(event);
+    if (const auto* nft = std::get_if<NftChanged>(&event)) lostOfNft |= nft->lost;
     const Tracked tracked = track(picture_, event);
     if (!tracked.relevant && !tracked.stale.any()) return;
     if (heard_.empty()) trigger_ = triggerOf(event);
@@ -133,7 +137,14 @@ void Engine::digest(const Source& source) {
     all.stale |= tracked.stale;
     onlyDamage = onlyDamage && tracked.damage;
   });
-  if (!all.relevant) return;
+  if (lost || lostOfNft) ++statistics_.overruns;
+  if (all.relevant) react(all, onlyDamage);
+  if (!observer_.overrun) return;
+  if (lost) observer_.overrun(false);
+  if (lostOfNft) observer_.overrun(true);
+}
+
+void Engine::react(const Tracked& all, bool onlyDamage) {
   heardAt_ = wokenAt_;
   ++statistics_.wakeUps;
   strayed_ |= all.stale.rtnetlink;

@@ -276,7 +276,7 @@ std::vector<int> LinuxKernel::descriptors() const {
 
 void LinuxKernel::drain(const Sink& sink) {
   rtnetlink_.drain(sink);
-  if (nft_->drain()) sink(NftChanged{nft_->lastActor()});
+  if (nft_->drain()) sink(NftChanged{nft_->lastActor(), nft_->lostEvents()});
   if (wireguard_.drain()) sink(TunnelsChanged{});
 }
 

@@ -60,9 +60,9 @@ void Events::take(const nlmsghdr* message) {
 }
 
 bool Events::drain() {
-  touched_ = false;
-  socket_.drain([this](const nlmsghdr* message) { take(message); }, [this] { touched_ = true; });
-  return touched_;
+  touched_ = lost_ = false;
+  socket_.drain([this](const nlmsghdr* message) { take(message); }, [this] { lost_ = true; });
+  return touched_ || lost_;
 }
 
 }  // namespace wgsteer::nft

@@ -25,6 +25,8 @@ class Events {
   int descriptor() const { return socket_.descriptor(); }
   /// Reads all that is queued: true if our table was touched, or events were lost.
   bool drain();
+  /// Whether the last drain() found events to be lost.
+  bool lost() const { return lost_; }
   /// "nft (pid 123)", the one who committed the last change that drain() reported; empty when not known.
   const std::string& lastActor() const { return actor_; }
 
@@ -33,7 +35,8 @@ class Events {
   void take(const nlmsghdr* message);
 
   netlink::EventSocket socket_;
-  bool touched_ = false;       ///< since the last drain()
+  bool touched_ = false;  ///< since the last drain()
+  bool lost_ = false;
   bool actorPending_ = false;  ///< our table was touched in a commit whose end was not yet read
   std::string actor_;
 };

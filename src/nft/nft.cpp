@@ -63,6 +63,8 @@ int Nft::eventDescriptor() const { return events_ ? events_->descriptor() : -1; 
 
 bool Nft::drain() { return events_ && events_->drain(); }
 
+bool Nft::lostEvents() const { return events_ && events_->lost(); }
+
 std::string Nft::lastActor() const { return events_ ? events_->lastActor() : std::string(); }
 
 }  // namespace wgsteer::nft

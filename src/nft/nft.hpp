@@ -40,6 +40,8 @@ class Nft {
   bool drain();
   /// Who did it: "nft (pid 123)"; empty when not known.
   std::string lastActor() const;
+  /// Whether drain() is true for events that were lost.
+  bool lostEvents() const;
 
  private:
   explicit Nft(Channel channel) : channel_(std::move(channel)) {}

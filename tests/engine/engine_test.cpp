@@ -30,6 +30,7 @@ class EngineTest : public testing::Test {
     observer.failed = [this](const Change&, const Error& error, const DeviceName&) { failures.push_back(error.what); };
     observer.trouble = [this](const Error& error) { troubles.push_back(error.what); };
     observer.fight = [this](const Event& last, const DeviceName& names) { fights.push_back(describe(last, names)); };
+    observer.overrun = [this](bool ofNft) { overruns.push_back(ofNft); };
     observer.occasion = [this](const Occasion& occasion, const DeviceName&) {
       occasions.emplace_back(occasion.trigger, occasion.plan.changes.size());
     };
@@ -51,6 +52,7 @@ class EngineTest : public testing::Test {
   std::vector<std::string> failures;
   std::vector<std::string> troubles;
   std::vector<std::string> fights;
+  std::vector<bool> overruns;
   std::vector<std::pair<Trigger, std::size_t>> occasions;
   std::chrono::nanoseconds now = std::chrono::hours{1};
 };
@@ -435,6 +437,19 @@ TEST_F(EngineTest, LostEventsLeadToAFreshLook) {
   kernel.loseEvents();
   engine->onEvents();
   EXPECT_EQ(engine->statistics().resyncs, 1U);
+  EXPECT_EQ(engine->statistics().overruns, 1U);
+  EXPECT_EQ(overruns, std::vector<bool>{false});
+  EXPECT_EQ(present(), wanted());
+}
+
+TEST_F(EngineTest, LostEventsOfNftablesHaveTheTableReadAgain) {
+  ASSERT_TRUE(engine->start());
+  kernel.real.observed.nft.reset();
+  kernel.announce(NftChanged{.by = {}, .lost = true});
+  engine->onEvents();
+  EXPECT_EQ(engine->statistics().resyncs, 0U);
+  EXPECT_EQ(engine->statistics().overruns, 1U);
+  EXPECT_EQ(overruns, std::vector<bool>{true});
   EXPECT_EQ(present(), wanted());
 }
 

@@ -43,7 +43,8 @@ struct RuleGone {
 };
 /// Another program changed our nftables table.
 struct NftChanged {
-  std::string by;  ///< "nft (pid 123)"; empty when not known
+  std::string by;     ///< "nft (pid 123)"; empty when not known
+  bool lost = false;  ///< or it may have been: events were lost (ENOBUFS)
 };
 /// A device's switches changed (RTM_NEWNETCONF); IfIndex 0: those of "all".
 struct SysctlsChanged {
