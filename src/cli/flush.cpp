@@ -8,6 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "control/control_client.hpp"
+#include "daemon/journal.hpp"
 #include "log/log.hpp"
 #include "log/printable.hpp"
 
@@ -30,7 +31,7 @@ Status flushKernel(const Options& options) {
   const CommitReport result = (*kernel)->commit(plan, config.numbers);
   if (result.ok()) return {};
   const ChangeResult& first = result.failed.front();
-  return fail(ErrorKind::io, describe(first.change, names).front() + ": " + first.status.error().toString());
+  return fail(ErrorKind::io, describe(first.change, first.status.error(), names));
 }
 
 /// The daemon has left, and who started it leaves it at that, or does not.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/journal.hpp"
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "log/log.hpp"
@@ -42,14 +43,21 @@ std::string culprit(const Event& event) {
 
 }  // namespace
 
+std::string describe(const Change& change, const Error& error, const DeviceName& names) {
+  // The kernel's side knows devices of routes by their numbers alone. Of the others it says all, and of a transaction
+  // which element it was.
+  const bool ofRoute = std::holds_alternative<AddRoute>(change) || std::holds_alternative<DeleteRoute>(change);
+  if (!ofRoute || error.code == 0) return error.toString();
+  const Error named{error.kind, error.code, describe(change, names).front() + ": " + std::strerror(error.code),
+                    error.kernelSays};
+  return named.toString();
+}
+
 Engine::Observer Journal::observer() {
   return {
       .occasion = [this](const Occasion& occasion, const DeviceName& names) { this->occasion(occasion, names); },
-      .failed =
-          [this](const Change& change, const Error& error, const DeviceName& names) {
-            const auto lines = describe(change, names);
-            fail((lines.empty() ? std::string{"nft transaction"} : lines.front()) + ": " + error.toString());
-          },
+      .failed = [this](const Change& change, const Error& error,
+                       const DeviceName& names) { fail(describe(change, error, names)); },
       .moved = [this](const std::string& tunnel, Family family, const InUse& before, const InUse& now,
                       const std::string& why) { moved(tunnel, family, before, now, why); },
       .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,

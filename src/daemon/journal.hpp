@@ -15,6 +15,10 @@
 
 namespace wgsteer {
 
+/// A change that failed, and why, in one line: with the names of devices, and its operation once, which errors of the
+/// kernel begin with as well.
+std::string describe(const Change& change, const Error& error, const DeviceName& names);
+
 class Journal {
  public:
   /// `watched` is checked first, so that no text is built when nobody listens. Without them only the log is written.

@@ -60,7 +60,8 @@ Status Channel::commit(Batch& batch) {
     if (answer.error == EBUSY && batch.addsElement(answer.sequence)) outcome.error().kind = ErrorKind::alreadyThere;
   });
   if (!outcome) return outcome;
-  if (!exchanged) return exchanged;
+  if (!exchanged)
+    return fail(exchanged.error().kind, "nft transaction: " + exchanged.error().what, exchanged.error().code);
   if (!acknowledged) return fail(ErrorKind::overrun, "nft transaction: no answer");
   return {};
 }
