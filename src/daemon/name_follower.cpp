@@ -126,11 +126,11 @@ void NameFollower::readSources() {
   const auto before = std::exchange(targets_, {});
   const foreign::HostNames found = readFiles();
   const auto saidBefore = std::exchange(saidOfFiles_, {});
-  for (const Error& error : found.errors) {
+  for (const foreign::FileError& error : found.errors) {
     if (saidOfFiles_.insert(error.toString()).second && !saidBefore.contains(error.toString()))
       log::warn(error.toString());
     for (const auto& [peer, target] : before)
-      if (!target.file.empty() && error.what.starts_with(target.file)) targets_.emplace(peer, target);
+      if (!target.file.empty() && error.file == target.file) targets_.emplace(peer, target);
   }
   for (const foreign::PeerEndpoint& peer : found.peers)
     if (!peer.numeric)

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "config/file.hpp"
 #include "foreign/netdev.hpp"
@@ -38,6 +39,7 @@ class Collector {
   void noteLink(const fs::path& path);
   /// Nothing, and an error, if it cannot be read.
   std::optional<std::string> textOf(const fs::path& path);
+  void complain(const std::string& file, Error error) { all_.errors.push_back({std::move(error), file}); }
   void complain(const std::string& file, const config::Problems& problems);
   void take(std::vector<PeerEndpoint> peers, const fs::path& file);
 
@@ -62,13 +64,13 @@ std::map<std::string, fs::path> Collector::filesOf(const std::string& folder, st
     const std::string name = entry->path().filename();
     if (name.starts_with('.') || !name.ends_with(ending)) continue;
     if (files.size() == kMaxHostNameFiles) {
-      all_.errors.push_back({ErrorKind::config, 0, folder + ": has more than 1024 files; the rest is ignored", {}});
+      complain(folder, {ErrorKind::config, 0, folder + ": has more than 1024 files; the rest is ignored", {}});
       break;
     }
     noteLink(entry->path());
     files.emplace(name, entry->path());
   }
-  if (error) all_.errors.push_back({ErrorKind::io, error.value(), folder + ": cannot be read: " + error.message(), {}});
+  if (error) complain(folder, {ErrorKind::io, error.value(), folder + ": cannot be read: " + error.message(), {}});
   return files;
 }
 
@@ -93,12 +95,12 @@ void Collector::noteLink(const fs::path& path) {
 std::optional<std::string> Collector::textOf(const fs::path& path) {
   auto text = config::readFile(path);
   if (text) return std::move(*text);
-  all_.errors.push_back(std::move(text.error()));
+  complain(path, std::move(text.error()));
   return std::nullopt;
 }
 
 void Collector::complain(const std::string& file, const config::Problems& problems) {
-  if (!problems.empty()) all_.errors.push_back({ErrorKind::config, 0, problems.toString(file), {}});
+  if (!problems.empty()) complain(file, {ErrorKind::config, 0, problems.toString(file), {}});
 }
 
 void Collector::take(std::vector<PeerEndpoint> peers, const fs::path& file) {
@@ -137,7 +139,7 @@ void Collector::device(const std::string& name, const fs::path& path) {
   bool whole = true;
   for (const fs::path& file : files) {
     // Whose device a drop-in is of is not known then; what it said before stays.
-    if (!whole) all_.errors.push_back({ErrorKind::config, 0, file.string() + ": ignored, as there is no " + name, {}});
+    if (!whole) complain(file, {ErrorKind::config, 0, file.string() + ": ignored, as there is no " + name, {}});
     auto text = whole ? textOf(file) : std::nullopt;
     whole = whole && (text || file != path);
     if (!text) continue;
@@ -148,11 +150,11 @@ void Collector::device(const std::string& name, const fs::path& path) {
   for (const auto& [file, problems] : found.problems) complain(file, problems);
   if (found.name.empty()) return;
   if (const auto [known, fresh] = devices_.emplace(found.name, path); !fresh) {
-    all_.errors.push_back({ErrorKind::config,
-                           0,
-                           found.name + " is in " + known->second + " and again in " + path.string() +
-                               ": only the first is used, as by networkd",
-                           {}});
+    complain({}, {ErrorKind::config,
+                  0,
+                  found.name + " is in " + known->second + " and again in " + path.string() +
+                      ": only the first is used, as by networkd",
+                  {}});
     return;
   }
   std::ranges::move(found.peers, std::back_inserter(all_.peers));

@@ -10,6 +10,7 @@
 #include "wgsteer/result.hpp"
 
 #include "config/uci_path.hpp"
+#include "foreign/file_error.hpp"
 #include "foreign/peer_endpoint.hpp"
 
 namespace wgsteer::foreign {
@@ -37,7 +38,7 @@ struct HostNames {
   std::vector<PeerEndpoint> peers;
   /// One for each file or folder with something wrong, "FILE:LINE: OPTION: what", a line each. What is right in that
   /// file, and the other files, count all the same.
-  std::vector<Error> errors;
+  std::vector<FileError> errors;
   /// Where a change may mean other peers: those above, whether there or not, drop-in folders, and the folders of files
   /// that links stand for.
   std::set<std::string> folders;

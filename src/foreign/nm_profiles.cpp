@@ -61,17 +61,18 @@ void NmProfiles::endFolder() {
   ofThisFolder_.clear();
 }
 
-void NmProfiles::finish(std::vector<PeerEndpoint>& peers, std::vector<Error>& errors) {
+void NmProfiles::finish(std::vector<PeerEndpoint>& peers, std::vector<FileError>& errors) {
   endFolder();
   std::map<std::pair<IfName, PublicKey>, const PeerEndpoint*> known;
   std::set<std::pair<IfName, PublicKey>> disputed;
   for (const PeerEndpoint& peer : peers_) {
     const auto [first, fresh] = known.emplace(std::pair{peer.tunnel, peer.peer}, &peer);
     if (fresh || isSame(*first->second, peer) || !disputed.insert(first->first).second) continue;
-    errors.push_back({ErrorKind::config,
-                      0,
-                      "NetworkManager has two profiles of " + peer.tunnel + " with different endpoints of one peer, " +
-                          first->second->file + " and " + peer.file + ": both are ignored",
+    errors.push_back({{ErrorKind::config,
+                       0,
+                       "NetworkManager has two profiles of " + peer.tunnel + " with different endpoints of one peer, " +
+                           first->second->file + " and " + peer.file + ": both are ignored",
+                       {}},
                       {}});
   }
   for (PeerEndpoint& peer : peers_)

@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "wgsteer/result.hpp"
-
+#include "foreign/file_error.hpp"
 #include "foreign/nm_profile.hpp"
 
 namespace wgsteer::foreign {
@@ -28,7 +27,7 @@ class NmProfiles {
   void add(const std::filesystem::path& path, NmProfile profile);
   /// Of two profiles that say different things of one peer of one tunnel nobody can tell which one is active: neither
   /// counts, and an error says so.
-  void finish(std::vector<PeerEndpoint>& peers, std::vector<Error>& errors);
+  void finish(std::vector<PeerEndpoint>& peers, std::vector<FileError>& errors);
 
  private:
   struct Candidate {

@@ -142,6 +142,8 @@ TEST_F(Folders, WithoutTheFileItselfDropInsAreErrorsSoThatWhatTheySaidStays) {
   const HostNames all = read();
   ASSERT_EQ(all.errors.size(), 2U);
   EXPECT_TRUE(all.errors[1].what.starts_with(std::string{root_ / "etc/a.netdev.d/1.conf"})) << all.errors[1].what;
+  EXPECT_EQ(all.errors[0].file, root_ / "etc/a.netdev");
+  EXPECT_EQ(all.errors[1].file, root_ / "etc/a.netdev.d/1.conf") << "the one that its peers are known by";
 }
 
 TEST_F(Folders, OfTwoFilesOfOneDeviceNetworkdTakesTheFirstByName) {
