@@ -147,6 +147,7 @@ isp_ruleset() { # IPV4-PREFIX IPV6-PREFIX
   cat <<RULES
 table inet isp {
   counter foreign { }
+  set strangers { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags dynamic; size 1024; counter; }
   set sent4 { type ipv4_addr . mark; flags dynamic; size 1024; counter; }
   set sent6 { type ipv6_addr . mark; flags dynamic; size 1024; counter; }
   set received4 { type ipv4_addr . mark; flags dynamic; size 1024; counter; }
@@ -159,6 +160,10 @@ table inet isp {
     udp sport { 51820, 51821 } meta mark set @th,64,8 map { 1 : 1, 2 : 2, 3 : 3, 4 : 4 }
     meta mark != 0 update @sent4 { ip saddr . meta mark }
     meta mark != 0 update @sent6 { ip6 saddr . meta mark }
+    # A client has no address yet; the other ISP's offer to it is forwarded here by a router that has a default route first.
+    udp dport { 67, 68 } return
+    # For whoever looks for the reason of a failure.
+    ip saddr != $1 update @strangers { ip saddr . ip daddr . meta l4proto . th dport }
     ip saddr != $1 counter name foreign drop
     ip6 saddr != { $2, fe80::/10, :: } counter name foreign drop
   }
@@ -255,6 +260,11 @@ ISP
   isp_ruleset 192.0.2.0/24 2001:db8:10::/64 | in_namespace isp0 nft -f -
   isp_ruleset 198.51.100.0/24 2001:db8:20::/64 | in_namespace isp1 nft -f -
   witness_ruleset | router nft -f -
+  uplinks_up
+}
+
+# A test with a network manager has it do this.
+uplinks_up() {
   ip -n router -batch - <<'ROUTER'
 link set lo up
 link set wan0 up

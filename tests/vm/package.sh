@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Makes the Debian package of a build folder, and one of the next version, and tries both under a real systemd.
+# Makes the Debian package of a build folder, and one of the next version, for the tests under a real systemd.
 #
-#   package.sh BUILD-FOLDER [ARGUMENTS OF run.sh]...
+#   package.sh BUILD-FOLDER DESTINATION-FOLDER      -> first.deb, next.deb
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=$1
-shift
+build=$1 destination=$2
 work=$(mktemp -d "${TMPDIR:-/tmp}/wgsteer-package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -15,8 +13,8 @@ trap 'rm -rf "$work"' EXIT
   cat "$work/cpack.log"
   exit 1
 }
-mv "$work"/out/*.deb "$work/first.deb"
-dpkg-deb --raw-extract "$work/first.deb" "$work/next"
+mkdir -p "$destination"
+mv "$work"/out/*.deb "$destination/first.deb"
+dpkg-deb --raw-extract "$destination/first.deb" "$work/next"
 sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
-dpkg-deb --build --root-owner-group "$work/next" "$work/next.deb" >/dev/null
-"$here/run.sh" --system --only v4 --file "$work/first.deb" --file "$work/next.deb" "$@" "$here/cases/package.sh"
+dpkg-deb --build --root-owner-group "$work/next" "$destination/next.deb" >/dev/null

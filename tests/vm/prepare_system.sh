@@ -17,6 +17,8 @@ packages=(
   login mawk mount passwd perl-base procps sed systemd systemd-sysv tar usr-is-merged util-linux
   iproute2 iputils-ping nftables wireguard-tools
   libc-ares2 libfmt9 libmnl0 libnftnl11 libspdlog1.10 libstdc++6
+  # Neighbours; none of them starts by itself.
+  udev dnsmasq-base network-manager dbus ifupdown isc-dhcp-client dhcpcd-base netplan.io
 )
 
 # All that they depend on, as for a machine that has nothing.
@@ -35,7 +37,8 @@ unpack() { # ARCHIVE ROOT
   name=$(dpkg-deb --field "$1" Package)
   [[ $(dpkg-deb --field "$1" Multi-Arch) != same ]] || name+=:$(dpkg-deb --field "$1" Architecture)
   dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink --exclude='./usr/share/doc/*' \
-    --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --no-same-owner
+    --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./usr/lib/udev/hwdb.d/*' \
+    --exclude='./usr/lib/*/gconv/*' --no-same-owner
   dpkg-deb --fsys-tarfile "$1" | tar -t | sed 's#^\./#/#; s#\(.\)/$#\1#; s#^/$#/.#' >"$information/$name.list"
   {
     dpkg-deb --field "$1" | sed '1a Status: install ok installed'
@@ -51,6 +54,7 @@ build() { # DESTINATION
   # As on any Debian since 12.
   local folder
   for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$work/root/$folder"; done
+  ln -s ../run "$work/root/var/run"
   download "$work/archives" || exit 77
   : >"$work/root/var/lib/dpkg/status"
   for archive in "$work"/archives/*.deb; do unpack "$archive" "$work/root"; done

@@ -58,7 +58,7 @@ archives=("$base/base.cpio")
 memory=384
 if [[ -n $system ]]; then
   archives+=("$(prepared prepare_system.sh)") || exit $?
-  memory=1024
+  memory=2048
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/wgsteer-vm.XXXXXX")
