@@ -1,0 +1,325 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2034,SC2154 # read and set by lib.sh and the case files
+#
+# For cases with a real network manager, which has both WANs and the tunnels for its own: the router is the machine itself
+# (run.sh --system), the ISPs give leases and announce themselves, and wgsteer is the package's service.
+#
+#     wan0  DHCP 192.0.2.10 from .1, RA 2001:db8:10::/64       metric 100, or the router that asks to be preferred
+#     wan1  DHCP 198.51.100.10 from .1, RA 2001:db8:20::/64    metric 200
+#     wg0   IPv4 outside, takes all of IPv4, with a mark and rules of the manager's own: it works without wgsteer
+#     wg1   IPv6 outside, takes all of IPv6
+#
+# A case file says how its manager does it: manager_up, manager_down, manager_reload, manager_restart (to take WANs and
+# tunnels up, down, ...), tunnels_up, tunnels_down, versions; and what is different with it, below.
+
+# The lease that replaces the first one of wan0. A client that takes no notice of a new gateway alone needs another address.
+moved_address=192.0.2.10 moved_gateway=192.0.2.2
+
+# What makes two listings of the kernel comparable.
+comparable() { cat; }
+
+router_namespace() { ip netns attach router 1; }
+
+# The manager does it.
+uplinks_up() { :; }
+
+# Nothing to put away: the machine ends with its only case.
+end_case() { journalctl --output short-precise >/results/journal; }
+
+# ---- ISPs -----------------------------------------------------------------------------------------------------------
+
+dhcp_server=()
+
+# Leases of two minutes, dnsmasq's least: they are renewed after one. Who hears of two routers takes isp0's.
+provider_up() { # WAN CUSTOMER GATEWAY PREFIX PREFERENCE
+  local files=$case_results/isp$1
+  echo "option:router,$3" >"$files.options"
+  echo "$(</sys/class/net/wan"$1"/address),$2" >"$files.hosts"
+  ip netns exec "isp$1" dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --port=0 --interface=customer \
+    --dhcp-authoritative --no-ping --log-facility=- --log-dhcp --pid-file= --dhcp-leasefile="$files.leases" \
+    --dhcp-optsfile="$files.options" --dhcp-hostsfile="$files.hosts" --dhcp-range="$2,static,255.255.255.0,120" \
+    --enable-ra --dhcp-range="$4,ra-only,64,3600" --ra-param="customer,$5,60,1800" >"$files.log" 2>&1 &
+  dhcp_server[$1]=$!
+}
+
+providers_up() {
+  provider_up 0 192.0.2.10 192.0.2.1 2001:db8:10:: high
+  provider_up 1 198.51.100.10 198.51.100.1 2001:db8:20:: low
+}
+
+# The ISP has another router from now on, and says so when the lease is renewed.
+provider_moves() {
+  ip -n isp0 addr add "$moved_gateway/24" dev customer
+  # The new address is of the old one's prefix, and is to outlive it.
+  in_namespace isp0 sysctl -q -w net.ipv4.conf.customer.promote_secondaries=1
+  echo "option:router,$moved_gateway" >"$case_results/isp0.options"
+  echo "$(</sys/class/net/wan0/address),$moved_address" >"$case_results/isp0.hosts"
+  kill -HUP "${dhcp_server[0]}"
+}
+
+provider_has_moved() {
+  ip -n isp0 addr del 192.0.2.1/24 dev customer
+  ip neigh del 192.0.2.1 dev wan0 2>/dev/null || true
+}
+
+lease_has_moved() { default_by 4 0 "$moved_gateway " && [[ $(ip -4 addr show dev wan0) == *"$moved_address/"* ]]; }
+
+# ---- What the manager has done --------------------------------------------------------------------------------------
+
+default_by() { # FAMILY WAN [GATEWAY]
+  [[ $(ip "-$1" route show default dev "wan$2") == *"via ${3:-}"* ]]
+}
+
+wans_are_up() { default_by 4 0 && default_by 4 1 && default_by 6 0 && default_by 6 1; }
+
+tunnels_are_up() {
+  [[ $(wg show interfaces) == *wg0* && $(wg show interfaces) == *wg1* && $(ip -4 addr show dev wg0) == *10.99.0.2* &&
+    $(ip -4 addr show dev wg1) == *10.99.1.2* ]]
+}
+
+# The next announcement may be a minute away.
+await_wans() { await "$1: leases and routers of both WANs" 120 wans_are_up; } # DESCRIPTION
+await_tunnels() { await "$1: the manager's tunnels" 30 tunnels_are_up; } # DESCRIPTION
+
+# All that somebody else than wgsteer may have in the kernel. Lifetimes go on, and the kernel lists in the order of creation.
+foreign_state() {
+  {
+    { ip -N -4 rule show && ip -N -6 rule show; } | grep -v 'proto 87'
+    { ip -N -4 route show table all && ip -N -6 route show table all; } | grep -v 'proto 87' |
+      sed 's/ expires [0-9]*sec//; s/ *$//' | sort
+    ip -brief addr show | sort
+    wg show all fwmark | sort
+    nft -s list ruleset
+    { grep -rHs . /proc/sys/net/ipv{4,6}/conf/{all,default,wan0,wan1,wg0,wg1} || true; } | sort
+  } | comparable
+}
+
+foreign_state_is() { # FILE
+  foreign_state >"$case_results/now"
+  diff -u "$1" "$case_results/now" >"$case_results/difference"
+}
+
+# What others have is as it was, and nothing of ours is left. The manager may not have come to its end yet.
+only_foreign_state() { # DESCRIPTION FILE
+  holds_within 10 foreign_state_is "$2" || fail "$1: $(<"$case_results/difference")"
+  equal "$1: what is left of ours" '' "$(own_state)"
+}
+
+# ---- Tunnels and traffic --------------------------------------------------------------------------------------------
+
+servers_up() {
+  use_family 4
+  server_tunnel_up wgs0 "$kServerKey" 51820 "$kRouterKey" "$inner_router" "$inner_server"
+  server_tunnel_up wgs1 "$kSecondServerKey" 51821 "$kSecondRouterKey" "$inner_second_router" "$inner_second_server"
+}
+
+readonly wg0_endpoint=203.0.113.55:51820 wg1_endpoint='[2001:db8:cafe::56]:51821'
+
+pings=()
+
+# Ten packets a second through each tunnel.
+pings_start() { # TUNNEL...
+  local tunnel
+  for tunnel; do
+    ping -n -i 0.1 "10.99.${tunnel#wg}.1" >"$case_results/traffic-$tunnel" 2>&1 &
+    pings+=($!)
+  done
+  carrying=("$@")
+}
+
+pings_stop() {
+  kill "${pings[@]}"
+  wait "${pings[@]}" 2>/dev/null || true
+  pings=()
+}
+
+pings_pause() { kill -STOP "${pings[@]}"; }
+pings_resume() { kill -CONT "${pings[@]}"; }
+
+answered() { grep -c 'bytes from' "$case_results/traffic-$1" || true; } # TUNNEL
+
+await_answers() { # DESCRIPTION [SECONDS]
+  local tunnel
+  for tunnel in "${carrying[@]}"; do
+    await "$1: traffic in $tunnel" "${2:-60}" at_least $(($(answered "$tunnel") + 5)) answered "$tunnel"
+  done
+}
+
+sent_by() { # WAN TUNNEL -> encrypted packets of this tunnel's family that reached the ISP
+  local family=4
+  [[ $2 != wg1 ]] || family=6
+  sent "$1"
+}
+
+# From here on all that the tunnels send leaves by one WAN, with a source of that WAN.
+carried_by() { # WAN DESCRIPTION
+  local tunnel
+  counters_reset
+  await_answers "$2"
+  for tunnel in "${carrying[@]}"; do
+    equal "$2: packets of $tunnel by the other WAN" 0 "$(sent_by $((1 - $1)) "$tunnel")"
+    check "$2: packets of $tunnel by wan$1" at_least 1 sent_by "$1" "$tunnel"
+  done
+  nothing_misrouted "$2"
+}
+
+# The manager has still some way to go to the better WAN; nothing may go astray meanwhile.
+await_carried_by() { # WAN DESCRIPTION
+  await "$2: both tunnels by wan$1" 60 all_carried_by "$1" "$2"
+  carried_by "$1" "$2"
+}
+
+all_carried_by() { # WAN DESCRIPTION
+  local tunnel
+  nothing_misrouted "$2, on the way"
+  counters_reset
+  poll_interval 0.5
+  for tunnel in "${carrying[@]}"; do
+    (($(sent_by "$1" "$tunnel") > 0 && $(sent_by $((1 - $1)) "$tunnel") == 0)) || return 1
+  done
+  nothing_misrouted "$2, on the way"
+}
+
+# ---- wgsteer --------------------------------------------------------------------------------------------------------
+
+of_service() { systemctl show --value --property "$1" wgsteer.service; } # PROPERTY
+
+in_force() { [[ $(of_service ActiveState) == active ]] && wgsteer plan >"$case_results/plan" 2>&1; }
+
+await_in_force() { await "$1: wgsteer has nothing left to do" 20 in_force; } # DESCRIPTION
+
+package_installed() {
+  dpkg --force-unsafe-io --install /test/first.deb >"$case_results/dpkg.log" 2>&1 ||
+    fail "dpkg: $(tail -n 5 "$case_results/dpkg.log")"
+}
+
+# It has seen nothing wrong, for nothing is.
+nothing_to_complain_of() { # DESCRIPTION
+  wgsteer check >"$case_results/check" 2>&1 || fail "$1: check: $(<"$case_results/check")"
+}
+
+# ---- What happens to every manager ----------------------------------------------------------------------------------
+
+# Steps of a case, in this order. What works without wgsteer is in $alone; with it, both tunnels do.
+
+manager_is_alone() {
+  versions
+  providers_up
+  servers_up
+  note 'the manager alone'
+  manager_up
+  await_wans 'alone'
+  tunnels_up
+  await_tunnels 'alone'
+  works_as_before 'alone'
+  foreign_state >"$case_results/alone"
+}
+
+works_as_before() { # DESCRIPTION
+  ((${#alone[@]})) || return 0
+  pings_start "${alone[@]}"
+  await_answers "$1"
+  pings_stop
+}
+
+wgsteer_comes_after_it() {
+  note 'wgsteer after it'
+  package_installed
+  await_in_force 'installed'
+  counters_reset
+  pings_start wg0 wg1
+  await_carried_by 0 'wgsteer after the manager'
+  nothing_to_complain_of 'wgsteer after the manager'
+}
+
+it_reads_its_files_again() {
+  note 'the manager reads its files again'
+  counters_reset
+  manager_reload
+  await_carried_by 0 'reload'
+  await_in_force 'reload'
+}
+
+it_is_started_anew() {
+  note 'the manager is started anew'
+  counters_reset
+  manager_restart
+  await_wans 'restart'
+  await_tunnels 'restart'
+  await_carried_by 0 'restart'
+  await_in_force 'restart'
+  nothing_to_complain_of 'restart'
+}
+
+it_gets_another_lease() {
+  note 'a lease with another gateway'
+  pings_pause
+  provider_moves
+  counters_reset
+  await 'the lease is renewed' 150 lease_has_moved
+  provider_has_moved
+  pings_resume
+  await_carried_by 0 'another gateway'
+  sed -i "s/\b192\.0\.2\.1\b/$moved_gateway/g; s/\b192\.0\.2\.10\b/$moved_address/g" "$case_results/alone"
+}
+
+its_cable_is_pulled() {
+  note 'the cable of wan0 is pulled and put back'
+  counters_reset
+  wan_carrier_down 0
+  await_carried_by 1 'without wan0'
+  wan_carrier_up 0
+  await_wans 'wan0 is back'
+  await_carried_by 0 'wan0 is back'
+  nothing_to_complain_of 'wan0 is back'
+}
+
+its_tunnels_go_and_come_again() {
+  note 'the tunnels go and come again'
+  pings_stop
+  counters_reset
+  tunnels_down
+  tunnels_up
+  await_tunnels 'again'
+  pings_start wg0 wg1
+  await_carried_by 0 'the tunnels again'
+  await_in_force 'the tunnels again'
+}
+
+wgsteer_goes() {
+  note 'flush'
+  pings_stop
+  wgsteer flush >/dev/null
+  only_foreign_state 'after flush' "$case_results/alone"
+  works_as_before 'after flush'
+}
+
+wgsteer_comes_before_it() {
+  note 'wgsteer before it'
+  tunnels_down
+  manager_down
+  systemctl start wgsteer.service
+  counters_reset
+  manager_up
+  await_wans 'wgsteer before the manager'
+  tunnels_up
+  await_tunnels 'wgsteer before the manager'
+  pings_start wg0 wg1
+  await_carried_by 0 'wgsteer before the manager'
+  await_in_force 'wgsteer before the manager'
+  nothing_to_complain_of 'wgsteer before the manager'
+}
+
+through_the_day() {
+  manager_is_alone
+  wgsteer_comes_after_it
+  it_reads_its_files_again
+  it_is_started_anew
+  it_gets_another_lease
+  its_cable_is_pulled
+  its_tunnels_go_and_come_again
+  wgsteer_goes
+  wgsteer_comes_before_it
+  wgsteer_goes
+}
