@@ -140,7 +140,7 @@ TEST_F(LinuxKernelTest, WansAreGuessedFromDefaultRoutesUntilTheyAreSaid) {
 
 TEST_F(LinuxKernelTest, DefaultsOfOneMetricAreInTheKernelsOrder) {
   shell(
-      "ip route add default via 192.0.2.2 dev wan0 metric 7 onlink; ip route append default via 192.0.2.1 dev wan0 "
+      "ip route add default via 192.0.2.8 dev wan0 metric 7 onlink; ip route append default via 192.0.2.1 dev wan0 "
       "metric 7 onlink; ip route prepend default via 192.0.2.3 dev wan0 metric 7 onlink");
   std::map<std::int32_t, std::string> gateways;
   for (const Route& each : observe().world.routes)
@@ -148,7 +148,7 @@ TEST_F(LinuxKernelTest, DefaultsOfOneMetricAreInTheKernelsOrder) {
       gateways[each.position.value] = each.hops.front().gateway->toString();
   std::vector<std::string> order;
   for (const auto& [position, gateway] : gateways) order.push_back(gateway);
-  EXPECT_EQ(order, (std::vector<std::string>{"192.0.2.3", "192.0.2.2", "192.0.2.1"}));
+  EXPECT_EQ(order, (std::vector<std::string>{"192.0.2.3", "192.0.2.8", "192.0.2.1"}));
 }
 
 TEST_F(LinuxKernelTest, AWholeFeedIsNotKept) {

@@ -103,10 +103,10 @@ TEST_F(RtnlEvents, OfRoutes) {
 
 TEST_F(RtnlEvents, OfIPv4RoutesSayWhetherTheyComeLast) {
   shell("ip route add default via 192.0.2.1 dev wan0 onlink");
-  auto added = only<RouteAdded>(after("ip route append default via 192.0.2.2 dev wan0 onlink"));
+  auto added = only<RouteAdded>(after("ip route append default via 192.0.2.8 dev wan0 onlink"));
   ASSERT_EQ(added.size(), 1U);
   EXPECT_TRUE(added[0].appended);
-  added = only<RouteAdded>(after("ip route prepend default via 192.0.2.3 dev wan0 onlink"));
+  added = only<RouteAdded>(after("ip route prepend default via 192.0.2.9 dev wan0 onlink"));
   ASSERT_EQ(added.size(), 1U);
   EXPECT_FALSE(added[0].appended);
 }
