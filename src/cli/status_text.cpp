@@ -77,10 +77,13 @@ std::string summary(const Json& document) {
   line += pending == 0   ? "; kernel state is up to date"
           : pending == 1 ? "; 1 change pending (see wgsteer plan)"
                          : "; " + std::to_string(pending) + " changes pending (see wgsteer plan)";
-  if (!daemon.is_null())
-    line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
-            daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", overruns " +
-            daemon.value("overruns", Json(0)).dump() + ", fights " + daemon.at("fights").dump();
+  if (daemon.is_null()) return line + "\n";
+  line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
+          daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", fights " +
+          daemon.at("fights").dump();
+  // Hardly anybody ever sees one.
+  if (const auto lost = daemon.value("overruns", std::size_t{0}); lost > 0)
+    line += "\nevents lost " + std::to_string(lost) + (lost == 1 ? " time" : " times") + ", everything was read again";
   return line + "\n";
 }
 
