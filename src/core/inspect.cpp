@@ -138,8 +138,7 @@ class Inspector {
       if (wan.device.empty())
         add(Severity::problem, "WAN " + wan.name + ": its interface has no device of its own at present",
             "it is used as soon as netifd has one; if that never happens, see ifstatus, and look for another WAN on "
-            "the "
-            "same device");
+            "the same device");
       else if (world_.linkNamed(wan.device) == nullptr)
         add(Severity::problem, "WAN " + name + ": no such device", "it is used as soon as it appears");
       return;

@@ -193,8 +193,7 @@ class FirewallInspector {
                            ", where wgsteer sets the mark, or make the filter loose"
                      : "start wgsteer run, since the routes for its marks are missing; or make the filter loose")
             : "include the mark in the lookup (nft: fib saddr . mark . iif; iptables: --validmark), or make the filter "
-              "loose "
-              "(nft: without iif; iptables: --loose)";
+              "loose (nft: without iif; iptables: --loose)";
     tell({Trouble::byRoute, place}, Severity::problem,
          describe(place) + " drops " + trial.what + ": this reverse path filter looks up the return path " +
              (load.withMark ? (early ? "before wgsteer sets the mark" : "with the mark") : "without the mark") +

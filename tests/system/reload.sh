@@ -25,14 +25,7 @@ TOML
 lacks_line() { ! has_line "$@"; }
 
 case_bad_file_keeps_the_good_one() {
-  topology_up
-  tunnel_up route_halves
-  configuration two one >"$work/wgsteer.toml"
-  daemon_arguments=(-c "$work/wgsteer.toml")
-  daemon_start_and_converge
-  tunnel_forget
-  traffic_start
-  await_handshake
+  configured_tunnel_up route_halves configuration two one
   steady_on 1 'as configured'
   configuration one nonsense >"$work/wgsteer.toml"
   kill -HUP "$daemon_pid"
@@ -49,14 +42,7 @@ case_bad_file_keeps_the_good_one() {
 }
 
 case_reload_verb() {
-  topology_up
-  tunnel_up route_halves
-  configuration one two >"$work/wgsteer.toml"
-  daemon_arguments=(-c "$work/wgsteer.toml")
-  daemon_start_and_converge
-  tunnel_forget
-  traffic_start
-  await_handshake
+  configured_tunnel_up route_halves configuration one two
   steady_on 0 'as configured'
   configuration two one >"$work/wgsteer.toml"
   check 'reload' quietly wgsteer reload
