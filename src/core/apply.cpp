@@ -1,51 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The model of what the kernel does with a change. FakeKernel is built on it, and the engine keeps its picture with it.
 #include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "wgsteer/core/overload.hpp"
 #include "wgsteer/core/plan.hpp"
+
+#include "core/nft_members.hpp"
 
 namespace wgsteer {
 
 namespace {
 
-template <class Set, class Element>
-void put(Set& set, const Element& element, bool add) {
+template <class Element>
+void put(std::set<Element>& set, const Element& element, bool add) {
   if (add)
     set.insert(element);
   else
     set.erase(element);
 }
 
-template <class Map, class Key, class Value>
-void putMapped(Map& map, const Key& key, const Value& value, bool add) {
+template <class Key, class Value>
+void putMapped(std::map<Key, Value>& map, const Key& key, const Value& value, bool add) {
   if (add)
     map.insert_or_assign(key, value);
   else
     map.erase(key);
 }
 
+template <class Key, class Value>
+void putEntry(std::map<Key, Value>& map, const std::pair<Key, Value>& entry, bool add) {
+  putMapped(map, entry.first, entry.second, add);
+}
+template <class Key, class Value>
+void putEntry(SharedMap<Key, Value>& map, const std::pair<Key, Value>& entry, bool add) {
+  putEntry(map.edit(), entry, add);
+}
+template <class Element>
+void putEntry(std::set<Element>& set, const Element& element, bool add) {
+  put(set, element, add);
+}
+
 void applyOp(NftTable& table, const NftOp& op) {
-  const bool add = op.add;
-  std::visit(Overload{
-                 [&](const NftWan& wan) { putMapped(table.wans, wan.device, wan.slot, add); },
-                 [&](const NftAddress& own) { put(table.addresses, std::pair{own.device, own.address}, add); },
-                 [&](const NftSource& source) {
-                   putMapped(table.sources, std::pair{source.device, source.address.family()}, source.address, add);
-                 },
-                 [&](const NftPolicySource& source) {
-                   putMapped(table.policySources, std::pair{source.mark, source.address.family()}, source.address, add);
-                 },
-                 [&](const NftPolicy& policy) { put(table.policies, policy.slot, add); },
-                 [&](const NftEndpoint& peer) { putMapped(table.endpoints.edit(), peer.endpoint, peer.policy, add); },
-                 [&](const NftFlow& flow) { putMapped(table.flows.edit(), flow.flow, flow.policy, add); },
-                 [&](const NftListenPort& listen) { put(table.listenPorts, listen.port, add); },
-                 [&](const NftTunnel& tunnel) { put(table.tunnels, tunnel.device, add); },
-                 [&](const NftForeignMark& foreign) { put(table.foreignMarks, foreign.mark, add); },
-                 [&](const NftOwnMark& own) { putMapped(table.ownMarks, own.mark, own.keptOut, add); },
-                 [&](const NftSysctl& changed) { put(table.changedSysctls, changed.sysctl, add); },
-             },
-             op.member);
+  std::visit(
+      [&]<class Member>(const Member& member) {
+        using Traits = NftMemberTraits<Member>;
+        putEntry(Traits::field(table), Traits::entry(member), op.add);
+      },
+      op.member);
 }
 
 void applyTransaction(std::optional<NftState>& nft, const NftTransaction& transaction) {

@@ -7,6 +7,8 @@
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/overload.hpp"
 
+#include "core/nft_members.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -76,74 +78,25 @@ std::string action(const Rule& rule) {
   return " (other action)";
 }
 
-std::string_view suffix(Family family) { return family == Family::v4 ? "4" : "6"; }
-
-std::string element(bool add, std::string_view set, const std::string& content) {
-  return std::string{"nft "} + (add ? "add" : "delete") + " element inet " + std::string{kNftTable} + " " +
-         std::string{set} + " { " + content + " }";
-}
-
-std::string quoted(const IfName& name) { return "\"" + name + "\""; }
-
-std::string_view memoryOf(SysctlKind kind) {
-  constexpr std::array<std::string_view, 3> kSets{"ignore_linkdown4", "ignore_linkdown6", "src_valid_mark"};
-  return kSets[std::to_underlying(kind)];
+std::string nftCommand(bool add, std::string_view object) {
+  return std::string{"nft "} + (add ? "add " : "delete ") + std::string{object} + " inet " + std::string{kNftTable};
 }
 
 /// A deleted element is named by its key alone, as `nft` wants it.
-std::string mapped(bool add, const std::string& key, const std::string& value) {
-  return add ? key + " : " + value : key;
+std::string describeElement(bool add, NftElement element) {
+  if (!add) element.value = std::monostate{};
+  return nftCommand(add, "element") + " " + nftSet(element.set).name + " { " + toString(element) + " }";
 }
 
 std::string describeOp(const NftOp& op) {
-  const bool add = op.add;
-  return std::visit(
-      Overload{
-          [&](const NftWan& wan) {
-            return element(add, "arrival", mapped(add, quoted(wan.device), "goto wan_" + number(wan.slot.value)));
-          },
-          [&](const NftAddress& own) {
-            return element(add, "address" + std::string{suffix(own.address.family())},
-                           quoted(own.device) + " . " + own.address.toString());
-          },
-          [&](const NftSource& source) {
-            return element(add, "source" + std::string{suffix(source.address.family())},
-                           mapped(add, quoted(source.device), source.address.toString()));
-          },
-          [&](const NftPolicySource& source) {
-            return element(add, "policy_source" + std::string{suffix(source.address.family())},
-                           mapped(add, hex(source.mark.value), source.address.toString()));
-          },
-          [&](const NftPolicy& policy) {
-            return std::string{"nft "} + (add ? "add" : "delete") + " chain inet " + std::string{kNftTable} +
-                   " policy_" + number(policy.slot.value);
-          },
-          [&](const NftEndpoint& peer) {
-            const std::string key = peer.endpoint.address.toString() + " . " + number(peer.endpoint.port);
-            const std::string verdict = peer.policy ? "goto policy_" + number(peer.policy->value) : "return";
-            return element(add, "endpoint" + std::string{suffix(peer.endpoint.address.family())},
-                           mapped(add, key, verdict));
-          },
-          [&](const NftFlow& flow) {
-            const Endpoint& endpoint = flow.flow.endpoint;
-            const std::string key =
-                endpoint.address.toString() + " . " + number(endpoint.port) + " . " + number(flow.flow.sourcePort);
-            const std::string verdict = flow.policy ? "goto policy_" + number(flow.policy->value) : "return";
-            return element(add, "flow" + std::string{suffix(endpoint.address.family())}, mapped(add, key, verdict));
-          },
-          [&](const NftListenPort& listen) { return element(add, "listen_port", number(listen.port)); },
-          [&](const NftTunnel& tunnel) { return element(add, "tunnel", quoted(tunnel.device)); },
-          [&](const NftForeignMark& foreign) { return element(add, "foreign_mark", hex(foreign.mark.value)); },
-          [&](const NftOwnMark& own) {
-            return element(add, "own_mark", hex(own.mark.value)) +
-                   (own.keptOut ? "; " + element(add, "kept_out", mapped(add, hex(own.mark.value), "goto tunnels"))
-                                : "");
-          },
-          [&](const NftSysctl& changed) {
-            return element(add, memoryOf(changed.sysctl.kind), quoted(changed.sysctl.device));
-          },
-      },
-      op.member);
+  if (const auto* policy = std::get_if<NftPolicy>(&op.member))
+    return nftCommand(op.add, "chain") + " " + policyChainName(policy->slot);
+  NftElements elements;
+  appendElements(op.member, elements);
+  std::string text;
+  for (const NftElement& element : elements)
+    if (!nftSet(element.set).repeats) text += (text.empty() ? "" : "; ") + describeElement(op.add, element);
+  return text;
 }
 
 std::vector<std::string> describeTransaction(const NftTransaction& transaction) {

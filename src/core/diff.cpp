@@ -4,9 +4,12 @@
 #include <compare>
 #include <cstdint>
 #include <tuple>
+#include <type_traits>
 
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
+
+#include "core/nft_members.hpp"
 
 namespace wgsteer {
 
@@ -68,53 +71,34 @@ void diffRoutes(const std::set<Route>& desired, const std::set<Route>& observed,
   for (const Route* route : surplus) removals.changes.emplace_back(DeleteRoute{*route});
 }
 
-template <class Set, class Make>
-void diffSets(const Set& desired, const Set& observed, std::vector<NftOp>& removed, std::vector<NftOp>& added,
-              Make make) {
-  compare(
-      desired, observed, [&](const auto& element) { added.push_back({true, make(element)}); },
-      [&](const auto& element) { removed.push_back({false, make(element)}); });
+/// Maps that share their content are equal, and are not walked through.
+template <class Field>
+bool areKnownEqual(const Field& desired, const Field& observed) {
+  if constexpr (requires { desired.same(observed); })
+    return desired.same(observed);
+  else
+    return false;
 }
 
-/// Elements are pairs of key and value: a changed value is a deletion and an addition, for the kernel (6.18) refuses to
-/// overwrite a map's element.
-template <class Map, class Make>
-void diffMaps(const Map& desired, const Map& observed, std::vector<NftOp>& removed, std::vector<NftOp>& added,
-              Make make) {
-  diffSets(desired, observed, removed, added, [&](const auto& element) { return make(element.first, element.second); });
-}
-
+/// Of a map, an element is the pair of key and value: a changed value is a deletion and an addition, for the kernel
+/// (6.18) refuses to overwrite a map's element.
 std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
   std::vector<NftOp> elementsGone;
   std::vector<NftOp> chainsNew;
   std::vector<NftOp> elementsNew;
   std::vector<NftOp> chainsGone;
-  diffSets(desired.policies, observed.policies, chainsGone, chainsNew, [](Slot slot) { return NftPolicy{slot}; });
-  // A WAN is elements and a chain in one: those that go, go before those that come, for a slot may change hands.
-  diffMaps(desired.wans, observed.wans, elementsGone, chainsNew,
-           [](const IfName& device, Slot slot) { return NftWan{device, slot}; });
-  diffSets(desired.addresses, observed.addresses, elementsGone, elementsNew,
-           [](const auto& pair) { return NftAddress{pair.first, pair.second}; });
-  diffMaps(desired.sources, observed.sources, elementsGone, elementsNew,
-           [](const auto& key, const Address& address) { return NftSource{key.first, address}; });
-  diffMaps(desired.policySources, observed.policySources, elementsGone, elementsNew,
-           [](const auto& key, const Address& address) { return NftPolicySource{key.first, address}; });
-  if (!desired.endpoints.same(observed.endpoints))
-    diffMaps(desired.endpoints, observed.endpoints, elementsGone, elementsNew,
-             [](const Endpoint& endpoint, std::optional<Slot> policy) { return NftEndpoint{endpoint, policy}; });
-  if (!desired.flows.same(observed.flows))
-    diffMaps(desired.flows, observed.flows, elementsGone, elementsNew,
-             [](const Flow& flow, std::optional<Slot> policy) { return NftFlow{flow, policy}; });
-  diffSets(desired.listenPorts, observed.listenPorts, elementsGone, elementsNew,
-           [](std::uint16_t port) { return NftListenPort{port}; });
-  diffSets(desired.tunnels, observed.tunnels, elementsGone, elementsNew,
-           [](const IfName& device) { return NftTunnel{device}; });
-  diffSets(desired.foreignMarks, observed.foreignMarks, elementsGone, elementsNew,
-           [](Mark mark) { return NftForeignMark{mark}; });
-  diffMaps(desired.ownMarks, observed.ownMarks, elementsGone, elementsNew,
-           [](Mark mark, bool keptOut) { return NftOwnMark{mark, keptOut}; });
-  diffSets(desired.changedSysctls, observed.changedSysctls, elementsGone, elementsNew,
-           [](const Sysctl& sysctl) { return NftSysctl{sysctl}; });
+  forEachNftMember([&]<class Member>() {
+    using Traits = NftMemberTraits<Member>;
+    const auto& wanted = Traits::field(desired);
+    const auto& present = Traits::field(observed);
+    if (areKnownEqual(wanted, present)) return;
+    // A WAN is elements and a chain in one: those that go, go before those that come, for a slot may change hands.
+    std::vector<NftOp>& gone = std::is_same_v<Member, NftPolicy> ? chainsGone : elementsGone;
+    std::vector<NftOp>& added = kIsNftChain<Member> ? chainsNew : elementsNew;
+    compare(
+        wanted, present, [&](const auto& entry) { added.push_back({true, Traits::member(entry)}); },
+        [&](const auto& entry) { gone.push_back({false, Traits::member(entry)}); });
+  });
 
   std::vector<NftOp> ops;
   for (auto* part : {&elementsGone, &chainsNew, &elementsNew, &chainsGone})

@@ -78,7 +78,7 @@ void Batch::deleteTable(std::uint64_t handle) {
 
 void Batch::createTable() {
   const UserDataPtr comment = newUserData();
-  nftnl_udata_put_strz(comment.get(), NFTNL_UDATA_TABLE_COMMENT, kTableComment);
+  nftnl_udata_put_strz(comment.get(), NFTNL_UDATA_TABLE_COMMENT, kNftTableComment);
   const TablePtr table = newTable();
   nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
   nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(comment.get()),
@@ -89,28 +89,28 @@ void Batch::createTable() {
   end(message);
 }
 
-void Batch::createSet(const SetShape& shape) {
+void Batch::createSet(NftSetId id) {
+  const char* name = nftSet(id).name;
+  const SetShape shape = shapeOf(id);
   const SetPtr set = newSet();
   nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, kTable);
-  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, shape.name);
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name);
   nftnl_set_set_u32(set.get(), NFTNL_SET_ID, ++setsCreated_);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, setFlags(shape));
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, shape.flags);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.keyType);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.keyLength);
   const UserDataPtr userData = newUserData();
   nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_KEYBYTEORDER, std::to_underlying(shape.keyOrder));
-  if (shape.kind == SetKind::map || shape.kind == SetKind::verdictMap) {
-    const bool verdict = shape.kind == SetKind::verdictMap;
-    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, verdict ? std::uint32_t{NFT_DATA_VERDICT} : shape.dataType);
+  if (shape.dataType != 0) {
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, shape.dataType);
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.dataLength);
-    const ByteOrder order = verdict ? ByteOrder::none : ByteOrder::network;
-    nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_DATABYTEORDER, std::to_underlying(order));
+    nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_DATABYTEORDER, std::to_underlying(shape.dataOrder));
   }
-  if (shape.kind == SetKind::counterMap) nftnl_set_set_u32(set.get(), NFTNL_SET_OBJ_TYPE, NFT_OBJECT_COUNTER);
+  if (shape.objectType != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_OBJ_TYPE, shape.objectType);
   nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(userData.get()),
                      nftnl_udata_buf_len(userData.get()));
-  const char* verb = shape.kind == SetKind::set ? "add set" : "add map";
-  nlmsghdr* message = begin(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, label(verb, shape.name));
+  nlmsghdr* message =
+      begin(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, label(shape.flags == 0 ? "add set" : "add map", name));
   nftnl_set_nlmsg_build_payload(message, set.get());
   end(message);
 }
@@ -176,8 +176,8 @@ void Batch::deleteCounter(const std::string& name) {
   end(message);
 }
 
-void Batch::openElements(bool add, SetId set) {
-  const char* name = shapeOf(set).name;
+void Batch::openElements(bool add, NftSetId set) {
+  const char* name = nftSet(set).name;
   nlmsghdr* message = begin(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
                             label(add ? "add element" : "delete element", name));
   mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, kTable);
@@ -195,7 +195,7 @@ void Batch::closeElements() {
   end(message);
 }
 
-void Batch::changeElement(bool add, const Element& element) {
+void Batch::changeElement(bool add, const NftElement& element) {
   const bool same = elements_.open && elements_.add == add && elements_.set == element.set;
   if (!same || last_ + messageAt(last_)->nlmsg_len - elements_.list > kMaxListLength) openElements(add, element.set);
   const std::size_t length = messageAt(last_)->nlmsg_len;
@@ -238,16 +238,15 @@ std::string elementText(const nlmsghdr* message, std::uint32_t attribute) {
   const SetPtr set = newSet();
   if (nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) return {};
   const char* name = nftnl_set_get_str(set.get(), NFTNL_SET_NAME);
-  const auto* shape =
-      std::ranges::find_if(kSets, [&](const SetShape& one) { return std::string_view(name) == one.name; });
+  const auto id = name == nullptr ? std::nullopt : nftSetByName(name);
   const ElementIteratorPtr iterator(nftnl_set_elems_iter_create(set.get()));
-  if (shape == kSets.end() || !iterator) return {};
+  if (!id || !iterator) return {};
   const auto blamed = elementAt(message, attribute);
   nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get());
   for (std::uint32_t skip = blamed.value_or(0); skip > 0 && element != nullptr; --skip)
     element = nftnl_set_elems_iter_next(iterator.get());
   if (element == nullptr) return {};
-  const auto decoded = decode(shape->id, element);
+  const auto decoded = decode(*id, element);
   const bool oneOfMany = !blamed && nftnl_set_elems_iter_next(iterator.get()) != nullptr;
   return decoded ? " { " + toString(*decoded) + (oneOfMany ? ", ... }" : " }") : std::string();
 }

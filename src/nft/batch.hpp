@@ -20,13 +20,13 @@ class Batch {
   /// By its handle: should it have been replaced by somebody else's of the same name, that one stays.
   void deleteTable(std::uint64_t handle);
   void createTable();
-  void createSet(const SetShape& shape);
+  void createSet(NftSetId id);
   void createChain(const Chain& chain);
   void deleteChain(const std::string& name);
   void createCounter(const std::string& name);
   void deleteCounter(const std::string& name);
   /// Runs of one kind in one set share a message.
-  void changeElement(bool add, const Element& element);
+  void changeElement(bool add, const NftElement& element);
 
   bool empty() const { return labels_.size() == 1; }
   /// Closes the transaction; the last message before its end asks for an acknowledgement.
@@ -45,7 +45,7 @@ class Batch {
   nlmsghdr* begin(std::uint16_t type, std::uint16_t flags, std::string label);
   void end(const nlmsghdr* message);
   void closeElements();
-  void openElements(bool add, SetId set);
+  void openElements(bool add, NftSetId set);
   void addRule(const std::string& chain, const Rule& rule);
   nlmsghdr* messageAt(std::size_t offset);
   const nlmsghdr* find(std::uint32_t sequence) const;
@@ -55,7 +55,7 @@ class Batch {
   struct OpenElements {
     bool open = false;
     bool add = true;
-    SetId set = SetId::wan;
+    NftSetId set = NftSetId::wan;
     std::size_t list = 0;  ///< offset of the list's attribute
   };
 

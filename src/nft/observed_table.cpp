@@ -74,21 +74,18 @@ std::string commentOf(const nftnl_table* table) {
 }
 
 /// The set's shape among ours; nothing when it is another set, or has other types.
-std::optional<SetId> knownSet(const nftnl_set* set) {
-  const std::string_view name = textOf(nftnl_set_get_str(set, NFTNL_SET_NAME));
-  const auto* shape = std::ranges::find_if(kSets, [&](const SetShape& one) { return name == one.name; });
-  if (shape == kSets.end()) return std::nullopt;
-  const auto value = [&](std::uint16_t attribute) {
-    return nftnl_set_is_set(set, attribute) ? nftnl_set_get_u32(set, attribute) : 0;
+std::optional<NftSetId> knownSet(const nftnl_set* set) {
+  const auto id = nftSetByName(textOf(nftnl_set_get_str(set, NFTNL_SET_NAME)));
+  if (!id) return std::nullopt;
+  const SetShape shape = shapeOf(*id);
+  const auto has = [&](std::uint16_t attribute, std::uint32_t expected) {
+    return (nftnl_set_is_set(set, attribute) ? nftnl_set_get_u32(set, attribute) : 0) == expected;
   };
-  const bool map = shape->kind == SetKind::map || shape->kind == SetKind::verdictMap;
-  const std::uint32_t dataType = shape->kind == SetKind::verdictMap ? std::uint32_t{NFT_DATA_VERDICT} : shape->dataType;
-  if (value(NFTNL_SET_FLAGS) != setFlags(*shape) || value(NFTNL_SET_KEY_LEN) != shape->keyLength) return std::nullopt;
-  if (value(NFTNL_SET_KEY_TYPE) != shape->keyType) return std::nullopt;
-  if (map && value(NFTNL_SET_DATA_TYPE) != dataType) return std::nullopt;
-  if (shape->kind == SetKind::map && value(NFTNL_SET_DATA_LEN) != shape->dataLength) return std::nullopt;
-  if (shape->kind == SetKind::counterMap && value(NFTNL_SET_OBJ_TYPE) != NFT_OBJECT_COUNTER) return std::nullopt;
-  return shape->id;
+  const bool known = has(NFTNL_SET_FLAGS, shape.flags) && has(NFTNL_SET_KEY_LEN, shape.keyLength) &&
+                     has(NFTNL_SET_KEY_TYPE, shape.keyType) && has(NFTNL_SET_DATA_TYPE, shape.dataType) &&
+                     (shape.dataLength == 0 || has(NFTNL_SET_DATA_LEN, shape.dataLength)) &&
+                     has(NFTNL_SET_OBJ_TYPE, shape.objectType);
+  return known ? id : std::nullopt;
 }
 
 bool same(const ObservedChain& observed, const Chain& expected) {
@@ -132,8 +129,8 @@ std::optional<TableIdentity> identityOf(const nlmsghdr* message) {
   if (nftnl_table_nlmsg_parse(message, table.get()) < 0) return std::nullopt;
   const std::string comment = commentOf(table.get());
   return TableIdentity{.handle = nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
-                       .ours = comment.starts_with(kOwnershipPrefix),
-                       .current = comment == kTableComment};
+                       .ours = comment.starts_with(kNftOwnershipPrefix),
+                       .current = comment == kNftTableComment};
 }
 
 void takeChain(const nlmsghdr* message, ObservedTable& observed) {
@@ -169,7 +166,7 @@ void takeSet(const nlmsghdr* message, ObservedTable& observed) {
     observed.foreignParts = true;
 }
 
-void takeElements(const nlmsghdr* message, SetId id, ObservedTable& observed) {
+void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed) {
   const SetPtr set = newSet();
   if (elementsHaveExpressions(message) || nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) {
     observed.foreignParts = true;
@@ -199,7 +196,7 @@ NftState interpret(ObservedTable observed, const Numbers& numbers) {
   const auto prerouting = observed.chains.find("prerouting");
   const bool forward = prerouting != observed.chains.end() && prerouting->second.rules.size() > kPreroutingRules;
   const bool chains = chainsAsExpected(observed, numbers, forward);
-  const bool rest = observed.table.current && !observed.foreignParts && observed.sets.size() == kSets.size() &&
+  const bool rest = observed.table.current && !observed.foreignParts && observed.sets.size() == kNftSets.size() &&
                     observed.contents.consistent() && countersAsExpected(observed);
   return {.layout = {.markMask = chains ? numbers.markMask : 0, .forward = forward, .intact = chains && rest},
           .table = std::move(observed.contents.table)};

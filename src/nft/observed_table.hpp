@@ -13,6 +13,7 @@
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/state.hpp"
 
+#include "core/nft_members.hpp"
 #include "ruleset.hpp"
 #include "sets.hpp"
 
@@ -37,9 +38,9 @@ struct ObservedChain {
 struct ObservedTable {
   TableIdentity table;
   std::map<std::string, ObservedChain> chains;
-  std::set<SetId> sets;
+  std::set<NftSetId> sets;
   std::set<std::string> counters;
-  Contents contents;
+  NftContents contents;
   bool foreignParts = false;  ///< something that this program does not make, or that libnftnl cannot read
 };
 
@@ -52,7 +53,7 @@ std::optional<TableIdentity> identityOf(const nlmsghdr* message);
 void takeChain(const nlmsghdr* message, ObservedTable& observed);
 void takeRule(const nlmsghdr* message, ObservedTable& observed);
 void takeSet(const nlmsghdr* message, ObservedTable& observed);
-void takeElements(const nlmsghdr* message, SetId id, ObservedTable& observed);
+void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed);
 void takeCounter(const nlmsghdr* message, ObservedTable& observed);
 
 /// Whether it is all that ought to be there for these numbers, and nothing else.

@@ -34,8 +34,8 @@ Status readSets(Channel& channel, ObservedTable& observed) {
       [&](const nlmsghdr* message) { takeSet(message, observed); }, "nft list sets inet");
 }
 
-Status readElements(Channel& channel, SetId id, ObservedTable& observed) {
-  const char* name = shapeOf(id).name;
+Status readElements(Channel& channel, NftSetId id, ObservedTable& observed) {
+  const char* name = nftSet(id).name;
   return channel.dump(
       NFT_MSG_GETSETELEM,
       [&](netlink::Message& message) {
@@ -61,7 +61,7 @@ Result<std::optional<ObservedTable>> readAll(Channel& channel) {
   if (!observed.table.ours) return observed;
   for (const auto read : {readChains, readRules, readSets, readCounters})
     if (Status status = read(channel, observed); !status) return std::unexpected(status.error());
-  for (const SetId id : observed.sets)
+  for (const NftSetId id : observed.sets)
     if (Status status = readElements(channel, id, observed); !status) return std::unexpected(status.error());
   return observed;
 }

@@ -2,7 +2,10 @@
 #include "transaction.hpp"
 
 #include <set>
+#include <string>
 #include <vector>
+
+#include "core/nft_members.hpp"
 
 namespace wgsteer::nft {
 
@@ -35,7 +38,7 @@ ChainChanges chainChanges(const std::vector<NftOp>& ops) {
 
 void createTable(Batch& batch, const Numbers& numbers, bool forward) {
   batch.createTable();
-  for (const SetShape& shape : kSets) batch.createSet(shape);
+  for (const NftSet& set : kNftSets) batch.createSet(set.id);
   for (const Chain& chain : baseChains(numbers, forward)) batch.createChain(chain);
 }
 
@@ -62,6 +65,12 @@ void deleteSlots(Batch& batch, const ChainChanges& changes) {
   }
 }
 
+Status refusedName(const NftElement& element) {
+  return fail(ErrorKind::refused, std::string{"nft add element inet "} + std::string{kNftTable} + " " +
+                                      nftSet(element.set).name + ": \"" + element.key.device +
+                                      "\" is not an interface name");
+}
+
 }  // namespace
 
 Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numbers) {
@@ -69,11 +78,14 @@ Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numb
   // Chains before any element that goes to them, and away after the last: the ops' own order is kept for elements.
   const ChainChanges changes = chainChanges(transaction.ops);
   createSlots(batch, changes, numbers);
-  std::vector<Element> elements;
+  NftElements elements;
   for (const NftOp& op : transaction.ops) {
     elements.clear();
-    if (Status status = appendElements(op.member, elements); !status) return status;
-    for (const Element& element : elements) batch.changeElement(op.add, element);
+    appendElements(op.member, elements);
+    for (const NftElement& element : elements) {
+      if (!hasValidKey(element)) return refusedName(element);
+      batch.changeElement(op.add, element);
+    }
   }
   deleteSlots(batch, changes);
   return {};

@@ -54,7 +54,7 @@ void take(const nlmsghdr* message, ObservedTable& observed, std::size_t& element
       break;
     case NFT_MSG_NEWSETELEM:
       // A dump does not say of which set it is: it was asked for by name. One after the other.
-      takeElements(message, static_cast<SetId>(elements++ % kSetCount), observed);
+      takeElements(message, static_cast<NftSetId>(elements++ % kNftSets.size()), observed);
       break;
     default:
       break;

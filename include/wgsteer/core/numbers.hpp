@@ -71,6 +71,11 @@ inline constexpr TableId kDefaultTable{253};
 
 /// nftables: one table of family inet, and no changes to any other table.
 inline constexpr std::string_view kNftTable = "wgsteer";
+/// The comment of the table: our mark of ownership, and the version of its layout.
+inline constexpr std::string_view kNftOwnershipPrefix = "wgsteer ";
+/// Raise it whenever the fixed chains (nft/ruleset.cpp) or the sets (core/nft_sets.hpp) change: a table of another
+/// version is replaced in one transaction.
+inline constexpr const char* kNftTableComment = "wgsteer 2";
 /// Before conntrack (-200), so that stateful firewalls see the corrected source.
 inline constexpr std::int32_t kSourceChainPriority = -300;
 /// raw + 1: right after that one, and before conntrack as well.
@@ -79,6 +84,8 @@ inline constexpr std::int32_t kOutputChainPriority = -299;
 inline constexpr std::int32_t kEarlyChainPriority = -300;
 /// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that none of them overwrites our bits.
 inline constexpr std::int32_t kMangleChainPriority = -148;
+/// mangle: filter chains of others have had their say on the mark of what leaves; conntrack has not.
+inline constexpr std::int32_t kSentChainPriority = -150;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.
 inline constexpr std::int32_t kNatChainPriority = 99;
 

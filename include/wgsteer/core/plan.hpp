@@ -101,7 +101,8 @@ struct NftSysctl {
   bool operator==(const NftSysctl&) const = default;
 };
 
-using NftMember = std::variant<NftWan, NftAddress, NftSource, NftPolicySource, NftPolicy, NftEndpoint, NftFlow,
+/// In the order in which the changes of a transaction are listed. What a kind stands for: core/nft_members.hpp.
+using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftSource, NftPolicySource, NftEndpoint, NftFlow,
                                NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
 
 struct NftOp {

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What each kind of member of `table inet wgsteer` is: in which field of NftTable it is kept, and which elements of
+// which sets it stands for. diff(), apply(), describe() and src/nft know members by this alone, so a new kind costs its
+// field (state.hpp), its struct (plan.hpp), its sets (nft_sets.hpp), and one NftMemberTraits here.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "wgsteer/core/plan.hpp"
+
+#include "core/nft_sets.hpp"
+
+namespace wgsteer {
+
+using NftElements = std::vector<NftElement>;
+
+/// What every specialisation has:
+///   kSets                   the sets that its elements are in
+///   field(table)            the set or map that holds the members of this kind
+///   member(entry)           a member from an entry of it
+///   entry(member)           and back: for a map, the pair of key and value
+///   elements(member, out)   appends the elements that it stands for
+///   take(element, table)    puts into the table what an element of such a set says; false when no member has such a
+///   one
+/// and where it applies
+///   kIsChain                a chain comes and goes with it, which elements may lead to
+///   kInSeveralSets          one member is an element of several sets, which have to agree
+template <class Member>
+struct NftMemberTraits;
+
+/// fn.operator()<Member>() for every kind, in the order in which their changes are made.
+template <class Fn>
+void forEachNftMember(Fn fn) {
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    (fn.template operator()<std::variant_alternative_t<kIndex, NftMember>>(), ...);
+  }(std::make_index_sequence<std::variant_size_v<NftMember>>{});
+}
+
+void appendElements(const NftMember& member, NftElements& elements);
+
+/// Puts the elements of an observed table together to an NftTable.
+class NftContents {
+ public:
+  /// False when the element is none that this program makes.
+  bool take(const NftElement& element);
+  /// Whether sets that say the same (`wan`, `arrival` and `initiations`, `own_mark` and `kept_out`) agree.
+  bool consistent() const;
+
+  NftTable table{};
+
+ private:
+  std::set<NftElement> shared_;  ///< elements of members that stand for more than one
+};
+
+template <>
+struct NftMemberTraits<NftPolicy> {
+  static constexpr std::array<NftSetId, 0> kSets{};
+  static constexpr bool kIsChain = true;
+  static auto& field(auto& table) { return table.policies; }
+  static NftPolicy member(Slot slot) { return {slot}; }
+  static Slot entry(const NftPolicy& policy) { return policy.slot; }
+  static void elements(const NftPolicy&, NftElements&) {}
+  static bool take(const NftElement&, NftTable&) { return false; }
+};
+
+template <>
+struct NftMemberTraits<NftWan> {
+  static constexpr std::array<NftSetId, 3> kSets{NftSetId::wan, NftSetId::arrival, NftSetId::initiations};
+  static constexpr bool kInSeveralSets = true;
+  static constexpr bool kIsChain = true;
+  static auto& field(auto& table) { return table.wans; }
+  static NftWan member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftWan& wan) { return std::pair{wan.device, wan.slot}; }
+  static void elements(const NftWan& wan, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftAddress> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::address4, NftSetId::address6};
+  static auto& field(auto& table) { return table.addresses; }
+  static NftAddress member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftAddress& own) { return std::pair{own.device, own.address}; }
+  static void elements(const NftAddress& own, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftSource> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::source4, NftSetId::source6};
+  static auto& field(auto& table) { return table.sources; }
+  static NftSource member(const auto& entry) { return {entry.first.first, entry.second}; }
+  static auto entry(const NftSource& source) {
+    return std::pair{std::pair{source.device, source.address.family()}, source.address};
+  }
+  static void elements(const NftSource& source, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftPolicySource> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::policySource4, NftSetId::policySource6};
+  static auto& field(auto& table) { return table.policySources; }
+  static NftPolicySource member(const auto& entry) { return {entry.first.first, entry.second}; }
+  static auto entry(const NftPolicySource& source) {
+    return std::pair{std::pair{source.mark, source.address.family()}, source.address};
+  }
+  static void elements(const NftPolicySource& source, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftEndpoint> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::endpoint4, NftSetId::endpoint6};
+  static auto& field(auto& table) { return table.endpoints; }
+  static NftEndpoint member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftEndpoint& peer) { return std::pair{peer.endpoint, peer.policy}; }
+  static void elements(const NftEndpoint& peer, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftFlow> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::flow4, NftSetId::flow6};
+  static auto& field(auto& table) { return table.flows; }
+  static NftFlow member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftFlow& flow) { return std::pair{flow.flow, flow.policy}; }
+  static void elements(const NftFlow& flow, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftListenPort> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::listenPort};
+  static auto& field(auto& table) { return table.listenPorts; }
+  static NftListenPort member(std::uint16_t port) { return {port}; }
+  static std::uint16_t entry(const NftListenPort& listen) { return listen.port; }
+  static void elements(const NftListenPort& listen, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftTunnel> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::tunnel};
+  static auto& field(auto& table) { return table.tunnels; }
+  static NftTunnel member(const IfName& device) { return {device}; }
+  static const IfName& entry(const NftTunnel& tunnel) { return tunnel.device; }
+  static void elements(const NftTunnel& tunnel, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftForeignMark> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::foreignMark};
+  static auto& field(auto& table) { return table.foreignMarks; }
+  static NftForeignMark member(Mark mark) { return {mark}; }
+  static Mark entry(const NftForeignMark& foreign) { return foreign.mark; }
+  static void elements(const NftForeignMark& foreign, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftOwnMark> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::ownMark, NftSetId::keptOut};
+  static constexpr bool kInSeveralSets = true;
+  static auto& field(auto& table) { return table.ownMarks; }
+  static NftOwnMark member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftOwnMark& own) { return std::pair{own.mark, own.keptOut}; }
+  static void elements(const NftOwnMark& own, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftSysctl> {
+  static constexpr std::array<NftSetId, 3> kSets{NftSetId::ignoreLinkdown4, NftSetId::ignoreLinkdown6,
+                                                 NftSetId::srcValidMark};
+  static auto& field(auto& table) { return table.changedSysctls; }
+  static NftSysctl member(const Sysctl& sysctl) { return {sysctl}; }
+  static const Sysctl& entry(const NftSysctl& changed) { return changed.sysctl; }
+  static void elements(const NftSysctl& changed, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <class Member>
+inline constexpr bool kIsNftChain = requires { NftMemberTraits<Member>::kIsChain; };
+template <class Member>
+inline constexpr bool kIsInSeveralNftSets = requires { NftMemberTraits<Member>::kInSeveralSets; };
+
+}  // namespace wgsteer

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The sets and maps of `table inet wgsteer`: their names and types, and their elements as typed values. A set is
+// declared by a line in NftSetId and a row in kNftSets; which of them a member of the table fills is
+// nft_members.hpp's subject, and their bytes are src/nft's.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer {
+
+enum class NftSetId : std::uint8_t {
+  wan,
+  address4,
+  address6,
+  source4,
+  source6,
+  policySource4,
+  policySource6,
+  endpoint4,
+  endpoint6,
+  flow4,
+  flow6,
+  arrival,
+  listenPort,
+  tunnel,
+  foreignMark,
+  ownMark,
+  keptOut,
+  ignoreLinkdown4,
+  ignoreLinkdown6,
+  srcValidMark,
+  initiations,
+};
+
+/// A component of a key. `sourcePort` is one after `port`.
+enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, port, sourcePort, mark };
+enum class NftValueKind : std::uint8_t { none, ipv4, ipv6, verdict, counter };
+
+struct NftSet {
+  NftSetId id;
+  const char* name;
+  std::array<NftKeyPart, 3> key;  ///< in this order, `none` after the last
+  NftValueKind value = NftValueKind::none;
+  /// Says in other words what another set says, for rules that need it so: left out where changes are shown.
+  bool repeats = false;
+};
+
+/// By NftSetId.
+inline constexpr auto kNftSets = std::to_array<NftSet>({
+    {NftSetId::wan, "wan", {NftKeyPart::device}, NftValueKind::none, true},
+    {NftSetId::address4, "address4", {NftKeyPart::device, NftKeyPart::ipv4}},
+    {NftSetId::address6, "address6", {NftKeyPart::device, NftKeyPart::ipv6}},
+    {NftSetId::source4, "source4", {NftKeyPart::device}, NftValueKind::ipv4},
+    {NftSetId::source6, "source6", {NftKeyPart::device}, NftValueKind::ipv6},
+    {NftSetId::policySource4, "policy_source4", {NftKeyPart::mark}, NftValueKind::ipv4},
+    {NftSetId::policySource6, "policy_source6", {NftKeyPart::mark}, NftValueKind::ipv6},
+    {NftSetId::endpoint4, "endpoint4", {NftKeyPart::ipv4, NftKeyPart::port}, NftValueKind::verdict},
+    {NftSetId::endpoint6, "endpoint6", {NftKeyPart::ipv6, NftKeyPart::port}, NftValueKind::verdict},
+    {NftSetId::flow4, "flow4", {NftKeyPart::ipv4, NftKeyPart::port, NftKeyPart::sourcePort}, NftValueKind::verdict},
+    {NftSetId::flow6, "flow6", {NftKeyPart::ipv6, NftKeyPart::port, NftKeyPart::sourcePort}, NftValueKind::verdict},
+    {NftSetId::arrival, "arrival", {NftKeyPart::device}, NftValueKind::verdict},
+    {NftSetId::listenPort, "listen_port", {NftKeyPart::port}},
+    {NftSetId::tunnel, "tunnel", {NftKeyPart::device}},
+    {NftSetId::foreignMark, "foreign_mark", {NftKeyPart::mark}},
+    {NftSetId::ownMark, "own_mark", {NftKeyPart::mark}},
+    {NftSetId::keptOut, "kept_out", {NftKeyPart::mark}, NftValueKind::verdict},
+    {NftSetId::ignoreLinkdown4, "ignore_linkdown4", {NftKeyPart::device}},
+    {NftSetId::ignoreLinkdown6, "ignore_linkdown6", {NftKeyPart::device}},
+    {NftSetId::srcValidMark, "src_valid_mark", {NftKeyPart::device}},
+    {NftSetId::initiations, "initiations", {NftKeyPart::device}, NftValueKind::counter, true},
+});
+
+constexpr bool nftSetsAreInOrder() {
+  for (std::size_t i = 0; i < kNftSets.size(); ++i)
+    if (static_cast<std::size_t>(kNftSets[i].id) != i) return false;
+  return true;
+}
+static_assert(nftSetsAreInOrder(), "nftSet() takes the row by its number");
+
+constexpr const NftSet& nftSet(NftSetId id) { return kNftSets[static_cast<std::size_t>(id)]; }
+/// Nothing for a name that is no set of ours.
+std::optional<NftSetId> nftSetByName(std::string_view name);
+
+/// The twin of a family: address4 or address6.
+constexpr NftSetId byFamily(Family family, NftSetId v4) {
+  return family == Family::v4 ? v4 : static_cast<NftSetId>(static_cast<unsigned>(v4) + 1);
+}
+
+/// Only what the set's key has is filled.
+struct NftKey {
+  IfName device{};
+  Address address{};
+  std::uint16_t port = 0;
+  std::uint16_t sourcePort = 0;
+  Mark mark{};
+  auto operator<=>(const NftKey&) const = default;
+};
+struct NftGoto {
+  std::string chain;
+  auto operator<=>(const NftGoto&) const = default;
+};
+struct NftReturn {
+  auto operator<=>(const NftReturn&) const = default;
+};
+struct NftCounter {
+  std::string name;
+  auto operator<=>(const NftCounter&) const = default;
+};
+struct NftElement {
+  NftSetId set = NftSetId::wan;
+  NftKey key{};
+  std::variant<std::monostate, Address, NftGoto, NftReturn, NftCounter> value{};
+  auto operator<=>(const NftElement&) const = default;
+};
+/// As nft(8) spells it: `203.0.113.55 . 51820 : goto policy_1`.
+std::string toString(const NftElement& element);
+
+// Chains and counters that come and go with a WAN or a policy.
+inline constexpr std::string_view kPolicyPrefix = "policy_";
+inline constexpr std::string_view kWanPrefix = "wan_";
+inline constexpr std::string_view kInitiationsPrefix = "initiations_";
+inline constexpr std::string_view kResponsesPrefix = "responses_";
+/// Where the elements of `kept_out` lead.
+inline constexpr const char* kTunnelsChain = "tunnels";
+
+std::string policyChainName(Slot slot);
+std::string wanChainName(Slot slot);
+std::string initiationsCounter(Slot slot);
+std::string responsesCounter(Slot slot);
+/// 5 from "policy_5" and "policy_"; nothing for anything that the functions above would not make.
+std::optional<Slot> slotFromName(std::string_view name, std::string_view prefix);
+
+}  // namespace wgsteer
