@@ -17,11 +17,11 @@
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/describe.hpp"
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/histogram.hpp"
 #include "wgsteer/core/inspect.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/planner.hpp"
 #include "wgsteer/core/refusals.hpp"
 #include "wgsteer/core/stall_watch.hpp"
 #include "wgsteer/core/token_bucket.hpp"
@@ -189,7 +189,7 @@ class Engine {
   Observer observer_;
   Now now_;
   Picture picture_;
-  PlanMemory memory_;
+  Planner planner_;
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   /// WANs and sources that a tunnel's peers use, and which peers have a WAN of their own.

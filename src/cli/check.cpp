@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect.hpp"
 
 #include "cli/common.hpp"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
 #include "config/file.hpp"

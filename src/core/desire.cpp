@@ -113,24 +113,24 @@ class EndpointBook {
 
 class Desire {
  public:
-  Desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory)
+  Desire(const Config& config, const World& world, const Steering& steering, const PeerFacts& peers)
       : config_(config),
         numbers_(config.numbers),
         world_(world),
         steering_(steering),
-        memory_(memory),
+        peers_(peers),
         families_(steering.families) {
     noteInside();
   }
 
-  State build() {
+  State build(const PeerMaps& maps) {
     state_.nft =
         NftState{.layout = {.markMask = numbers_.markMask, .forward = config_.forward, .intact = true}, .table = {}};
     for (const Wan& wan : steering_.wans) addWan(wan);
     for (const PolicyView& policy : steering_.policies) addPolicy(policy);
-    std::map<IfName, Verdicts> verdicts;
-    for (const TunnelView& tunnel : steering_.tunnels) verdicts.emplace(tunnel.tunnel->name, addTunnel(tunnel));
-    addEndpoints(std::move(verdicts));
+    for (const TunnelView& tunnel : steering_.tunnels) addTunnel(tunnel);
+    nft().endpoints = maps.endpoints;
+    nft().flows = maps.flows;
     addTunnelNetworks();
     addOwnMarks();
     addForeignWays();
@@ -327,7 +327,6 @@ class Desire {
 
   void addPolicyTable(const PolicyView& policy, Family family, TableId table) {
     if (policy.lastResort == LastResort::unreachable) addRoute(closingRoute(table, family));
-    std::map<std::uint32_t, std::vector<const MemberView*>> groups;
     std::set<std::size_t> members;
     for (const MemberView& member : policy.members) {
       const Wan& wan = steering_.wans[member.wan];
@@ -335,9 +334,11 @@ class Desire {
       // Its own prefixes do not depend on whether it can be used: so a failover has less to write.
       if (wan.link != nullptr && wan.link->up) addOnLink(*wan.link, family, table, member.metric.at(family));
       addRoutesBy(wan, family, table, false);
-      if (wan.eligible(family)) groups[member.metric.at(family)].push_back(&member);
     }
     addInside(family, table, members);
+    std::map<std::uint32_t, std::vector<const MemberView*>> groups;
+    for (const MemberView* member : candidates(steering_, policy, family))
+      groups[member->metric.at(family)].push_back(member);
     for (const auto& [metric, group] : groups) addGroup(group, family, table, metric);
   }
 
@@ -509,15 +510,14 @@ class Desire {
   /// Of the WAN that the policy's table leads to. Among WANs of equal metric the kernel chooses by flow, and the first
   /// is as good a guess as any.
   std::optional<Address> sourceOf(const PolicyView& policy, Family family) const {
-    const MemberView* best = nullptr;
-    for (const MemberView& member : policy.members) {
-      const Wan& wan = steering_.wans[member.wan];
-      // A WAN's own table keeps its route also when the WAN is not to be used.
-      if (!wan.source.contains(family) || (policy.target.ownTable && !wan.eligible(family))) continue;
-      if (best == nullptr || member.metric.at(family) < best->metric.at(family)) best = &member;
-    }
-    if (best == nullptr) return std::nullopt;
-    return steering_.wans[best->wan].source.at(family);
+    const auto sourceOfMember = [&](const MemberView& member) {
+      const auto source = steering_.wans[member.wan].source.find(family);
+      return source == steering_.wans[member.wan].source.end() ? std::nullopt : std::optional{source->second};
+    };
+    // A WAN's own table keeps its route also when the WAN is not to be used.
+    if (!policy.target.ownTable) return sourceOfMember(policy.members.front());
+    const auto able = candidates(steering_, policy, family, Need::source);
+    return able.empty() ? std::nullopt : sourceOfMember(*able.front());
   }
 
   /// A packet of a server tunnel that carries a WAN's address as its source is a reply to what came in there.
@@ -534,28 +534,18 @@ class Desire {
 
   // Tunnels.
 
-  Verdicts addTunnel(const TunnelView& view) {
+  void addTunnel(const TunnelView& view) {
     const Tunnel& tunnel = *view.tunnel;
     const Slot usual = steering_.policies[view.policy].target.slot;
     if (view.fwmark == FwmarkUse::ours) state_.tunnelMarks.emplace(tunnel.name, Mark{numbers_.mark(usual).value});
-    // Which policy the socket's own mark leads to, before any nft rule.
-    std::size_t bySocket = view.policy;
     if (view.fwmark == FwmarkUse::foreign) {
       if (tunnel.fwmark != view.ownersMark) state_.tunnelMarks.emplace(tunnel.name, view.ownersMark);
-      bySocket = foreignMarks_.emplace(view.ownersMark, view.policy).first->second;
-      addForeignMark(view.ownersMark, steering_.policies[bySocket]);
+      const std::size_t policy = foreignMarks_.emplace(view.ownersMark, view.policy).first->second;
+      addForeignMark(view.ownersMark, steering_.policies[policy]);
     }
     nft().tunnels.insert(tunnel.name);
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
-    Verdicts verdicts{.usual = usual, .others = {}};
-    for (const auto& [peer, wan] : view.peerWan) verdicts.others.emplace(peer, markOfWan(steering_.wans[wan]));
-    for (const auto& [peer, policy] : view.peerPolicy)
-      verdicts.others.emplace(peer, steering_.policies[policy].target.slot);
-    for (const auto& [peer, by] : view.leftAlone) verdicts.others.insert_or_assign(peer, std::nullopt);
-    // Another tunnel with the same foreign mark has given it its meaning; or nothing gives this one any.
-    const bool everybody = view.fwmark == FwmarkUse::none || bySocket != view.policy;
-    for (std::size_t i = 0; everybody && i < tunnel.peers.size(); ++i) verdicts.others.emplace(i, usual);
-    return verdicts;
+    for (const auto& [peer, wan] : view.peerWan) addSingleWan(steering_.wans[wan]);
   }
 
   /// A tunnel's own mark is also on what its user sends past it (split tunnels, SO_MARK): that reaches the networks
@@ -564,7 +554,7 @@ class Desire {
   void addTunnelNetworks() {
     std::size_t count = 0;
     for (const auto& [mark, policy] : foreignMarks_)
-      for (const Route& route : memory_.intoTunnels) {
+      for (const Route& route : peers_.intoTunnels) {
         if (!isSteered(route.family()) || hasEndpoint(route.destination) || ++count > kMaxForeignWays) continue;
         Rule rule;
         rule.family = route.family();
@@ -595,42 +585,11 @@ class Desire {
                                [&](const auto& named) { return std::ranges::any_of(endpointsOf(named.second), has); });
   }
 
-  void addEndpoints(std::map<IfName, Verdicts> verdicts) {
-    if (memory_.verdicts != verdicts || memory_.families != families_) {
-      EndpointBook book;
-      for (const auto& [name, tunnel] : world_.tunnels)
-        if (const auto own = verdicts.find(name); own != verdicts.end()) addEndpoints(tunnel, own->second, book);
-      for (const auto& [name, tunnel] : world_.tunnels)
-        if (!verdicts.contains(name)) addEndpoints(tunnel, {}, book);
-      memory_.flows = book.takeFlows();
-      memory_.endpoints = std::move(book.endpoints);
-      memory_.verdicts = std::move(verdicts);
-      memory_.families = families_;
-    }
-    nft().endpoints = memory_.endpoints;
-    nft().flows = memory_.flows;
-  }
-
-  void addEndpoints(const Tunnel& tunnel, const Verdicts& verdicts, EndpointBook& book) const {
-    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      const Peer& peer = tunnel.peers[i];
-      const auto other = verdicts.others.find(i);
-      const bool special = other != verdicts.others.end();
-      const auto verdict = special ? other->second : verdicts.usual;
-      const auto add = [&](const Endpoint& endpoint) {
-        if (canBeSteered(endpoint)) book.add(endpoint, tunnel, verdict, special);
-      };
-      if (peer.endpoint) add(*peer.endpoint);
-      if (const auto named = world_.named.find({tunnel.name, peer.publicKey}); named != world_.named.end())
-        for (const Endpoint& endpoint : endpointsOf(named->second)) add(endpoint);
-    }
-  }
-
-  Slot markOfWan(const Wan& wan) {
+  /// For peers that are given to one WAN.
+  void addSingleWan(const Wan& wan) {
     nft().policies.insert(wan.slot);
     const Mark mark{numbers_.mark(wan.slot).value};
     for (const auto& [family, address] : wan.source) nft().policySources.emplace(std::pair{mark, family}, address);
-    return wan.slot;
   }
 
   void addForeignMark(Mark mark, const PolicyView& policy) {
@@ -642,17 +601,11 @@ class Desire {
 
   bool isSteered(Family family) const { return std::ranges::find(families_, family) != families_.end(); }
 
-  bool canBeSteered(const Endpoint& endpoint) const {
-    const Address& address = endpoint.address;
-    return isSteered(address.family()) && endpoint.port != 0 && !address.isUnspecified() && !address.isLoopback() &&
-           !address.isLinkLocal() && !address.isMulticast();
-  }
-
   const Config& config_;
   const Numbers& numbers_;
   const World& world_;
   const Steering& steering_;
-  PlanMemory& memory_;
+  const PeerFacts& peers_;
   State state_;
   const std::vector<Family>& families_;
   std::vector<const Link*> lans_;
@@ -664,15 +617,74 @@ class Desire {
 
 }  // namespace
 
-State desire(const Config& config, const World& world, const Steering& steering, PlanMemory& memory) {
+std::map<IfName, Verdicts> verdictsOf(const Steering& steering) {
+  std::map<IfName, Verdicts> verdicts;
+  // Which policy a foreign mark leads to, before any nft rule: the first tunnel's that has it.
+  std::map<Mark, std::size_t> foreignMarks;
+  for (const TunnelView& view : steering.tunnels) {
+    const Slot usual = steering.policies[view.policy].target.slot;
+    Verdicts own{.usual = usual, .others = {}};
+    for (const auto& [peer, wan] : view.peerWan) own.others.emplace(peer, steering.wans[wan].slot);
+    for (const auto& [peer, policy] : view.peerPolicy) own.others.emplace(peer, steering.policies[policy].target.slot);
+    for (const auto& [peer, by] : view.leftAlone) own.others.insert_or_assign(peer, std::nullopt);
+    // Nothing gives its mark a meaning; or another tunnel has given the mark another one.
+    const bool everybody = view.fwmark == FwmarkUse::none ||
+                           (view.fwmark == FwmarkUse::foreign &&
+                            foreignMarks.emplace(view.ownersMark, view.policy).first->second != view.policy);
+    for (std::size_t i = 0; everybody && i < view.tunnel->peers.size(); ++i) own.others.emplace(i, usual);
+    verdicts.emplace(view.tunnel->name, std::move(own));
+  }
+  return verdicts;
+}
+
+namespace {
+
+bool canBeSteered(const Steering& steering, const Endpoint& endpoint) {
+  const Address& address = endpoint.address;
+  return std::ranges::find(steering.families, address.family()) != steering.families.end() && endpoint.port != 0 &&
+         !address.isUnspecified() && !address.isLoopback() && !address.isLinkLocal() && !address.isMulticast();
+}
+
+void addPeers(const World& world, const Steering& steering, const Tunnel& tunnel, const Verdicts& verdicts,
+              EndpointBook& book) {
+  for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+    const Peer& peer = tunnel.peers[i];
+    const auto other = verdicts.others.find(i);
+    const bool special = other != verdicts.others.end();
+    const auto verdict = special ? other->second : verdicts.usual;
+    const auto add = [&](const Endpoint& endpoint) {
+      if (canBeSteered(steering, endpoint)) book.add(endpoint, tunnel, verdict, special);
+    };
+    if (peer.endpoint) add(*peer.endpoint);
+    if (const auto named = world.named.find({tunnel.name, peer.publicKey}); named != world.named.end())
+      for (const Endpoint& endpoint : endpointsOf(named->second)) add(endpoint);
+  }
+}
+
+}  // namespace
+
+PeerMaps peerMaps(const World& world, const Steering& steering, const std::map<IfName, Verdicts>& verdicts) {
+  EndpointBook book;
+  for (const auto& [name, tunnel] : world.tunnels)
+    if (const auto own = verdicts.find(name); own != verdicts.end())
+      addPeers(world, steering, tunnel, own->second, book);
+  for (const auto& [name, tunnel] : world.tunnels)
+    if (!verdicts.contains(name)) addPeers(world, steering, tunnel, {}, book);
+  // Which of them are flows depends on the endpoints.
+  PeerMaps maps;
+  maps.flows = book.takeFlows();
+  maps.endpoints = std::move(book.endpoints);
+  return maps;
+}
+
+State desire(const Config& config, const World& world, const Steering& steering, const PeerFacts& peers,
+             const PeerMaps& maps) {
   if (steering.wans.empty() || steering.policies.empty()) return {};
-  memory.recall(config, world);
-  return Desire{config, world, steering, memory}.build();
+  return Desire{config, world, steering, peers}.build(maps);
 }
 
 State desire(const Config& config, const World& world, const Steering& steering) {
-  PlanMemory none;
-  return desire(config, world, steering, none);
+  return desire(config, world, steering, peerFacts(config, world), peerMaps(world, steering, verdictsOf(steering)));
 }
 
 State desire(const Config& config, const World& world) { return desire(config, world, steer(config, world)); }

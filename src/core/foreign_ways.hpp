@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/steering.hpp"
 
 namespace wgsteer {
 

@@ -80,6 +80,20 @@ std::vector<Route> routesIntoTunnels(const World& world) {
   return found;
 }
 
+std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels) {
+  std::vector<Route> rivals;
+  for (const Route& route : world.routes) {
+    // Ordered as the world's are.
+    if (!isDeliberate(route) || std::ranges::binary_search(intoTunnels, route)) continue;
+    const bool overlaps = std::ranges::any_of(intoTunnels, [&](const Route& into) {
+      return into.destination.contains(route.destination.address()) ||
+             route.destination.contains(into.destination.address());
+    });
+    if (overlaps) rivals.push_back(route);
+  }
+  return rivals;
+}
+
 namespace {
 
 /// A peer whose packets main leads into a tunnel on purpose.
@@ -91,13 +105,14 @@ struct Nesting {
 /// None if main does not lead them into one. A peer of the same tunnel counts when its allowed IPs have the endpoint,
 /// and not the peer's own.
 std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
-                                            const Tunnel& tunnel, const Peer& peer, const Address& endpoint) {
+                                            const std::vector<Route>& rivals, const Tunnel& tunnel, const Peer& peer,
+                                            const Address& endpoint) {
   const Route* best = nullptr;
   for (const Route& route : intoTunnels)
     if (route.destination.contains(endpoint) && isBetter(route, best)) best = &route;
   if (best == nullptr) return std::nullopt;
-  for (const Route& route : world.routes)
-    if (isDeliberate(route) && route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
+  for (const Route& route : rivals)
+    if (route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
   const Link* link = world.link(best->hops.front().device);
   const std::string by = best->destination.toString() + " dev " + link->name;
   if (link->name != tunnel.name) {
@@ -124,12 +139,13 @@ bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
 }  // namespace
 
 std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
-                                                                 const std::vector<Route>& intoTunnels) {
+                                                                 const std::vector<Route>& intoTunnels,
+                                                                 const std::vector<Route>& rivals) {
   std::map<const Peer*, Nesting> all;
   for (const auto& [name, tunnel] : world.tunnels)
     for (const Peer& peer : tunnel.peers) {
       const auto consider = [&](const Address& address) {
-        if (auto found = reachedThroughTunnel(world, intoTunnels, tunnel, peer, address))
+        if (auto found = reachedThroughTunnel(world, intoTunnels, rivals, tunnel, peer, address))
           all.emplace(&peer, std::move(*found));
       };
       if (peer.endpoint) consider(peer.endpoint->address);

@@ -36,6 +36,10 @@ bool maybeTheInternet(const World& world, const Route& route);
 /// space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything and is deliberate about nothing.
 std::vector<Route> routesIntoTunnels(const World& world);
 
+/// Specific routes that lead elsewhere, and overlap with one of those into tunnels: where a packet goes that either of
+/// them would take depends on both.
+std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels);
+
 /// Whether main sends the whole Internet into tunnels by routes that are longer than a default's, halves of it or
 /// pieces; or by pieces that are longer than this.
 bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan = 0);
@@ -43,6 +47,7 @@ bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerTha
 /// The peers, by their places in their tunnels, whose packets main leads into a tunnel on purpose, and by what.
 /// Whatever else has led there before: a peer of which one address is reached so is left alone whole.
 std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
-                                                                 const std::vector<Route>& intoTunnels);
+                                                                 const std::vector<Route>& intoTunnels,
+                                                                 const std::vector<Route>& rivals);
 
 }  // namespace wgsteer

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/steering.hpp"
 
 namespace wgsteer {
 
@@ -23,14 +23,14 @@ std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view,
   for (const MemberView& member : steering.policies[view.policyOf(peer)].members) members.push_back(&member);
   const auto given = view.wanOf(peer);
   std::ranges::stable_sort(members, {}, [&](const MemberView* member) {
-    return std::tuple{member->wan != given, !steering.wans[member->wan].eligible(family), member->metric.at(family)};
+    return std::tuple{member->wan != given, !serves(steering.wans[member->wan], family), member->metric.at(family)};
   });
   std::vector<Usable> usable;
   for (const MemberView* member : members) {
     const Wan& wan = steering.wans[member->wan];
     Usable one{.wan = wan.slot, .name = wan.name, .families = {}};
     for (const Family each : kFamilies)
-      if (wan.eligible(each) && wan.source.contains(each)) one.families[each] = true;
+      if (serves(wan, each, Need::source)) one.families[each] = true;
     if (!one.families.empty()) usable.push_back(std::move(one));
   }
   return usable;
@@ -38,16 +38,7 @@ std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view,
 
 /// Whether the kernel chooses among WANs of equal metric, flow by flow: which one it took is not to be seen.
 bool isChosenByFlow(const Steering& steering, const TunnelView& view, std::size_t peer, Family family) {
-  if (view.wanOf(peer)) return false;
-  std::optional<std::uint32_t> best;
-  std::size_t equals = 0;
-  for (const MemberView& member : steering.policies[view.policyOf(peer)].members) {
-    const std::uint32_t metric = member.metric.at(family);
-    if (!steering.wans[member.wan].eligible(family) || (best && metric > *best)) continue;
-    equals = best == metric ? equals + 1 : 1;
-    best = metric;
-  }
-  return equals > 1;
+  return !view.wanOf(peer) && preferredCandidates(steering, steering.policies[view.policyOf(peer)], family).size() > 1;
 }
 
 /// What the peer's name stands for, `home` first; otherwise where it is now.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
+#include "wgsteer/core/steering.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -9,7 +10,6 @@
 #include <tuple>
 
 #include "wgsteer/core/describe.hpp"
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/follow.hpp"
 #include "wgsteer/core/rendezvous.hpp"
 
@@ -473,21 +473,6 @@ bool callsByName(const World& world, const Tunnel& tunnel) {
   return false;
 }
 
-/// The WANs of the policy that are used now and share a metric, if there is a choice: none, or several.
-std::vector<const MemberView*> equals(const Steering& steering, const PolicyView& policy, Family family) {
-  std::vector<const MemberView*> best;
-  for (const MemberView& member : policy.members) {
-    const Wan& wan = steering.wans[member.wan];
-    if (!wan.eligible(family) || !wan.source.contains(family)) continue;
-    const std::uint32_t metric = member.metric.at(family);
-    if (!best.empty() && metric > best.front()->metric.at(family)) continue;
-    if (!best.empty() && metric < best.front()->metric.at(family)) best.clear();
-    best.push_back(&member);
-  }
-  if (best.size() < 2) best.clear();
-  return best;
-}
-
 /// Peers that are marked in nft, one by one, among WANs of equal metric: the kernel chooses by flow and after the
 /// source has been set, so that it would take the other WAN's way as often as not. The rest may do so if the user wants
 /// it.
@@ -501,12 +486,13 @@ void shareOut(const Config& config, const Steering& steering, TunnelView& view) 
     const std::size_t policy = view.policyOf(i);
     if (!peer.endpoint) return;
     const auto [choice, fresh] = choices.try_emplace({policy, peer.endpoint->address.family()});
-    if (fresh) choice->second = equals(steering, steering.policies[policy], choice->first.second);
-    if (choice->second.empty()) return;
-    std::vector<Candidate> candidates;
-    for (const MemberView* member : choice->second)
-      candidates.push_back({steering.wans[member->wan].name, member->weight});
-    view.peerWan[i] = choice->second[rendezvous(peer.publicKey, candidates)]->wan;
+    // The chain sets the source of the WAN that is chosen, which has to have one.
+    if (fresh)
+      choice->second = preferredCandidates(steering, steering.policies[policy], choice->first.second, Need::source);
+    if (choice->second.size() < 2) return;
+    std::vector<Candidate> wans;
+    for (const MemberView* member : choice->second) wans.push_back({steering.wans[member->wan].name, member->weight});
+    view.peerWan[i] = choice->second[rendezvous(peer.publicKey, wans)]->wan;
   };
   if (all)
     for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) assign(i);
@@ -514,11 +500,9 @@ void shareOut(const Config& config, const Steering& steering, TunnelView& view) 
     for (const auto& [i, policy] : view.peerPolicy) assign(i);
 }
 
-bool isServer(Role role, const World& world, const Tunnel& tunnel, PlanMemory& memory) {
+bool isServer(Role role, const World& world, const Tunnel& tunnel, const PeerFacts& peers) {
   if (role != Role::automatic) return role == Role::server;
-  const auto [likeServer, unknown] = memory.likeServer.try_emplace(tunnel.name);
-  if (unknown) likeServer->second = looksLikeServer(tunnel);
-  return likeServer->second && !callsByName(world, tunnel);
+  return peers.likeServer.at(tunnel.name) && !callsByName(world, tunnel);
 }
 
 /// A peer that does not answer by its usual WAN is given another one, while that can be used.
@@ -530,7 +514,7 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
     const auto wan = std::ranges::find(steering.wans, entry->second.wan, &Wan::name);
     if (peer == tunnel.peers.end() || peer->publicKey != entry->first.key || !peer->endpoint) continue;
     const Family family = peer->endpoint->address.family();
-    if (wan == steering.wans.end() || !wan->eligible(family) || !wan->source.contains(family)) continue;
+    if (wan == steering.wans.end() || !serves(*wan, family, Need::source)) continue;
     view.peerWan[static_cast<std::size_t>(peer - tunnel.peers.begin())] =
         static_cast<std::size_t>(wan - steering.wans.begin());
   }
@@ -538,10 +522,11 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
 
 /// Peers that main leads through a tunnel on purpose; and all, if a rule of the owner's leads the tunnel's own mark by
 /// something else than a WAN.
-std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const ForeignWays& ways, PlanMemory& memory) {
+std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const ForeignWays& ways,
+                                               const PeerFacts& peers) {
   std::map<std::size_t, std::string> alone;
-  for (const auto& [peer, by] : memory.nested[view.tunnel->name])
-    alone.emplace(peer, "main reaches it through a tunnel (" + by + ")");
+  if (const auto nested = peers.nested.find(view.tunnel->name); nested != peers.nested.end())
+    for (const auto& [peer, by] : nested->second) alone.emplace(peer, "main reaches it through a tunnel (" + by + ")");
   const Rule* own = view.ownersMark.value == 0 ? nullptr : wayOf(ways, view.ownersMark);
   for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
     alone.insert_or_assign(i,
@@ -550,20 +535,20 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const For
 }
 
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const ForeignWays& ways,
-                  PolicyBook& book, PlanMemory& memory) {
+                  PolicyBook& book, const PeerFacts& peers) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
 
   TunnelView view;
   view.tunnel = &tunnel;
-  view.server = isServer(asked.role, world, tunnel, memory);
+  view.server = isServer(asked.role, world, tunnel, peers);
   view.policy = book.find(asked.policy, view.server);
   const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel.fwmark);
   const auto lost = world.ownersMarks.find(tunnel.name);
   view.ownersMark = !ours ? tunnel.fwmark : lost != world.ownersMarks.end() ? lost->second : Mark{};
   // Who has named WANs for a tunnel or peer means these.
-  if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, ways, memory);
-  if (const auto pinned = memory.pinned.find(tunnel.name); pinned != memory.pinned.end())
+  if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, ways, peers);
+  if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
       const std::size_t policy = book.find(name, view.server);
       if (policy != view.policy) view.peerPolicy.emplace(peer, policy);
@@ -597,6 +582,28 @@ bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
 bool isNamedByRule(const World& world, Mark mark) {
   return std::ranges::any_of(world.rules,
                              [&](const Rule& rule) { return rule.mark == MarkMatch{mark.value, 0xffffffff}; });
+}
+
+bool serves(const Wan& wan, Family family, Need need) {
+  return wan.eligible(family) && (need == Need::route || wan.source.contains(family));
+}
+
+std::vector<const MemberView*> candidates(const Steering& steering, const PolicyView& policy, Family family,
+                                          Need need) {
+  std::vector<const MemberView*> able;
+  for (const MemberView& member : policy.members)
+    if (serves(steering.wans[member.wan], family, need)) able.push_back(&member);
+  std::ranges::stable_sort(able, {}, [family](const MemberView* member) { return member->metric.at(family); });
+  return able;
+}
+
+std::vector<const MemberView*> preferredCandidates(const Steering& steering, const PolicyView& policy, Family family,
+                                                   Need need) {
+  auto able = candidates(steering, policy, family, need);
+  const auto worse = std::ranges::find_if(
+      able, [&](const MemberView* member) { return member->metric.at(family) != able.front()->metric.at(family); });
+  able.erase(worse, able.end());
+  return able;
 }
 
 bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
@@ -649,15 +656,15 @@ std::map<IfName, std::map<std::size_t, std::string>> pinnedPeers(const Config& c
 
 }  // namespace
 
-void PlanMemory::recall(const Config& config, const World& world) {
-  auto into = routesIntoTunnels(world);
-  if (tunnels.same(world.tunnels) && named.same(world.named) && intoTunnels == into) return;
-  *this = {};
-  tunnels = world.tunnels;
-  named = world.named;
-  intoTunnels = std::move(into);
-  pinned = pinnedPeers(config, world);
-  if (!intoTunnels.empty()) nested = nestedPeers(world, intoTunnels);
+PeerFacts peerFacts(const Config& config, const World& world) {
+  PeerFacts facts;
+  facts.pinned = pinnedPeers(config, world);
+  facts.intoTunnels = routesIntoTunnels(world);
+  for (const auto& [name, tunnel] : world.tunnels) facts.likeServer.emplace(name, looksLikeServer(tunnel));
+  if (facts.intoTunnels.empty()) return facts;
+  facts.rivals = rivalsOf(world, facts.intoTunnels);
+  facts.nested = nestedPeers(world, facts.intoTunnels, facts.rivals);
+  return facts;
 }
 
 namespace {
@@ -710,13 +717,9 @@ void noteLeftAlone(const TunnelView& view, Steering& steering) {
 
 }  // namespace
 
-Steering steer(const Config& config, const World& world) {
-  PlanMemory none;
-  return steer(config, world, none);
-}
+Steering steer(const Config& config, const World& world) { return steer(config, world, peerFacts(config, world)); }
 
-Steering steer(const Config& config, const World& world, PlanMemory& memory) {
-  memory.recall(config, world);
+Steering steer(const Config& config, const World& world, const PeerFacts& peers) {
   Steering steering;
   steering.wans = config.wans.empty() ? foundWans(config, world, steering.problems)
                                       : configuredWans(config, world, steering.problems);
@@ -733,7 +736,7 @@ Steering steer(const Config& config, const World& world, PlanMemory& memory) {
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.ways, book, memory));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.ways, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);

@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/nexthops.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/ours.hpp"
+#include "wgsteer/core/steering.hpp"
 
 namespace wgsteer {
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/plan.hpp"
 

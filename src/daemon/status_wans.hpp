@@ -4,7 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/steering.hpp"
 
 #include "daemon/wan_facts.hpp"
 

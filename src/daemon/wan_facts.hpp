@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/health.hpp"
 

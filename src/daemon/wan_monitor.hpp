@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
-#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/health.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"

@@ -31,7 +31,7 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
                                       const foreign::LinkServerFiles& files) {
   std::vector<const Wan*> usable;
   for (const Wan& wan : steering.wans)
-    if (wan.eligible(Family::v4) || wan.eligible(Family::v6)) usable.push_back(&wan);
+    if (serves(wan, Family::v4) || serves(wan, Family::v6)) usable.push_back(&wan);
   std::ranges::stable_sort(usable, {}, [](const Wan* wan) { return bestMetric(*wan); });
   std::vector<WanServers> ways;
   for (const Wan* wan : usable) {
@@ -39,7 +39,7 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
     // Those of a family that is dead would only be waited for.
     std::erase_if(servers, [&](const std::string& text) {
       const auto server = Address::parse(text);
-      return server && !wan->eligible(server->family());
+      return server && !serves(*wan, server->family());
     });
     if (!servers.empty())
       ways.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});

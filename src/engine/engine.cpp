@@ -285,7 +285,7 @@ Status Engine::reconfigure(Config config) {
   if (auto clear = refuseConflicts(config); !clear) return clear;
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
-  memory_ = {};
+  planner_ = {};
   refusals_.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
@@ -310,8 +310,8 @@ void Engine::converge() {
 
 /// True when there is more to do now than there was before.
 bool Engine::convergeOnce() {
-  const Steering steering = steer(config_, picture_.world, memory_);
-  State desired = desire(config_, picture_.world, steering, memory_);
+  const Steering steering = planner_.steer(config_, picture_.world);
+  State desired = planner_.desire(config_, picture_.world, steering);
   const Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay);
   const Committed committed = commit(plan, std::move(desired));

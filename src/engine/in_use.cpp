@@ -10,26 +10,11 @@ InUse use(const Wan& wan, Family family) {
   return {wan.name, source == wan.source.end() ? std::nullopt : std::optional{source->second}};
 }
 
-/// Eligible WANs of the policy that share the best metric.
-std::vector<const Wan*> best(const Steering& steering, const PolicyView& policy, Family family) {
-  std::vector<const Wan*> wans;
-  std::uint32_t metric = 0;
-  for (const MemberView& member : policy.members) {
-    const Wan& wan = steering.wans[member.wan];
-    const std::uint32_t own = member.metric.at(family);
-    if (!wan.eligible(family) || (!wans.empty() && own > metric)) continue;
-    if (own != metric) wans.clear();
-    metric = own;
-    wans.push_back(&wan);
-  }
-  return wans;
-}
-
 }  // namespace
 
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family) {
-  const auto wans = best(steering, policy, family);
-  return wans.empty() ? InUse{} : use(*wans.front(), family);
+  const auto able = candidates(steering, policy, family);
+  return able.empty() ? InUse{} : use(steering.wans[able.front()->wan], family);
 }
 
 Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel) {
@@ -55,7 +40,9 @@ std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, con
     if (const auto own = tunnel.wanOf(i))
       wans = {&steering.wans[*own]};
     else
-      wans = best(steering, steering.policies[tunnel.policyOf(i)], endpoint->address.family());
+      for (const MemberView* member :
+           preferredCandidates(steering, steering.policies[tunnel.policyOf(i)], endpoint->address.family()))
+        wans.push_back(&steering.wans[member->wan]);
     for (const Wan* wan : wans)
       for (const auto& [device, address] : table.addresses)
         if (device == wan->device) sources[*endpoint].insert(address);

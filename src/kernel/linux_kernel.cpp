@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/linux_kernel.hpp"
 
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/nexthops.hpp"
 #include "wgsteer/core/ours.hpp"
 #include "wgsteer/core/overload.hpp"
+#include "wgsteer/core/steering.hpp"
 
 #include "kernel/sysctl_files.hpp"
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
 #include "support/worlds.hpp"

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <utility>
 
+#include "wgsteer/core/desire.hpp"
+
 #include "support/worlds.hpp"
 
 namespace wgsteer {

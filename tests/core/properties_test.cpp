@@ -6,9 +6,9 @@
 #include <set>
 
 #include "wgsteer/core/describe.hpp"
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/planner.hpp"
 
 #include "support/random_world.hpp"
 
@@ -113,10 +113,10 @@ TEST(Properties, WhatIsRememberedMakesNoDifference) {
     test::Random random{seed};
     World world = test::randomWorld(random);
     const Config config = test::randomConfig(random, world);
-    PlanMemory memory;
+    Planner planner;
     for (int event = 0; event < 6; ++event) {
-      const Steering steering = steer(config, world, memory);
-      ASSERT_EQ(desire(config, world, steering, memory), desire(config, world)) << "seed " << seed << ", " << event;
+      const Steering steering = planner.steer(config, world);
+      ASSERT_EQ(planner.desire(config, world, steering), desire(config, world)) << "seed " << seed << ", " << event;
       happens(random, world);
     }
   }
@@ -126,10 +126,10 @@ TEST(Properties, PeersThatStayAsTheyWereAreNotPlannedAgain) {
   for (const auto seed : test::seeds(100)) {
     test::Random random{seed};
     World world = test::randomWorld(random);
-    PlanMemory memory;
-    const State before = desire({}, world, steer({}, world, memory), memory);
+    Planner planner;
+    const State before = planner.desire({}, world, planner.steer({}, world));
     for (auto& [index, link] : world.links) link.carrier = false;
-    const State after = desire({}, world, steer({}, world, memory), memory);
+    const State after = planner.desire({}, world, planner.steer({}, world));
     ASSERT_EQ(before.nft.has_value(), after.nft.has_value());
     if (!before.nft) continue;
     ASSERT_TRUE(before.nft->table.endpoints.same(after.nft->table.endpoints)) << "seed " << seed;

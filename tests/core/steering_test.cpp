@@ -365,5 +365,32 @@ TEST(Roles, AreToldByWhatPeersLookLike) {
   EXPECT_FALSE(looksLikeServer(Tunnel{}));
 }
 
+/// A table wants to know where packets may go; the nft chains set a source before the kernel chooses, so there has to
+/// be one. IPv6 default routes outlive the last address of their device.
+TEST(Candidates, ForARouteNeedNoAddressAndForASourceDo) {
+  World world = twoWans();
+  std::erase_if(world.addresses, [](const InterfaceAddress& own) { return own.address.family() == Family::v6; });
+  const Steering steering = steer({}, world);
+  const PolicyView& policy = steering.policies.front();
+  EXPECT_EQ(candidates(steering, policy, Family::v6).size(), 2U);
+  EXPECT_TRUE(candidates(steering, policy, Family::v6, Need::source).empty());
+  EXPECT_EQ(candidates(steering, policy, Family::v4, Need::source).size(), 2U);
+}
+
+TEST(Candidates, ComeByMetricAndThePreferredOnesShareTheBest) {
+  Config config;
+  config.wans = {{.name = "w0", .device = "wan0"}, {.name = "w1", .device = "wan1"}};
+  config.policies = {{.name = "some", .members = {{"w0", 3, 1}, {"w1", 2, 1}}}};
+  config.tunnels = {{.interface = "wg0", .policy = "some"}};
+  const World world = twoWans();
+  const Steering steering = steer(config, world);
+  const auto some = std::ranges::find(steering.policies, "some", &PolicyView::name);
+  ASSERT_NE(some, steering.policies.end());
+  const auto able = candidates(steering, *some, Family::v4);
+  ASSERT_EQ(able.size(), 2U);
+  EXPECT_EQ(steering.wans[able.front()->wan].name, "w1");
+  EXPECT_EQ(preferredCandidates(steering, *some, Family::v4).size(), 1U);
+}
+
 }  // namespace
 }  // namespace wgsteer

@@ -10,6 +10,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
 #include "environment.hpp"

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/state.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer {

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/firewall.hpp"
 #include "wgsteer/core/inspect.hpp"
 #include "wgsteer/core/state.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer {

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/family_map.hpp"
+#include "wgsteer/core/route.hpp"
+#include "wgsteer/core/world.hpp"
+
+namespace wgsteer {
+
+/// A WAN as the plan sees it: configured or found, with its slot and what it currently offers in each family.
+struct Wan {
+  std::string name;
+  IfName device;
+  Slot slot;
+  FamilyMap<std::uint32_t> metric;
+  std::uint32_t weight = 1;
+  const Link* link = nullptr;  ///< null: the device does not exist
+  /// Another gateway on the device of an earlier WAN: their incoming packets cannot be told apart.
+  bool secondary = false;
+  FamilyMap<std::string> down;  ///< why it must not be used, in families in which it could be
+  /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
+  FamilyMap<std::vector<Route>> defaults;
+  FamilyMap<Address> source;       ///< preferred source address
+  FamilyMap<std::string> refused;  ///< what the kernel said when it refused the default route in our tables
+  /// Without an address to send from, while another WAN has one.
+  std::set<Family> sourceless;
+  bool deaf = false;  ///< packets that arrive on it reach no WireGuard socket: in a VRF, with the sysctl off
+  /// Lacks nothing, and is not down.
+  bool eligible(Family family) const;
+  /// What it lacks by itself: a link, carrier, a gateway, an address to send from (if any WAN has one); empty: nothing.
+  std::string lacks(Family family) const;
+  /// Why not, in a user's words; empty when eligible.
+  std::string whyNot(Family family) const;
+};
+
+/// Where packets of a tunnel or peer go: a mark and the table that it selects.
+struct Target {
+  Slot slot;
+  TableId table;
+  bool ownTable = true;  ///< false: a single WAN's table serves
+  auto operator<=>(const Target&) const = default;
+};
+
+/// One WAN in a policy, resolved. Metrics differ by family when they come from the main table's own.
+struct MemberView {
+  std::size_t wan = 0;  ///< index into Steering::wans
+  FamilyMap<std::uint32_t> metric;
+  std::uint32_t weight = 1;
+};
+
+struct PolicyView {
+  std::string name;
+  std::vector<MemberView> members;
+  LastResort lastResort = LastResort::unreachable;
+  bool server = false;  ///< for server tunnels: replies leave by the WAN whose address they carry
+  Target target;
+};
+
+/// How the packets of a tunnel are steered.
+enum class FwmarkUse : std::uint8_t {
+  ours,     ///< its fwmark is the mark of its policy
+  foreign,  ///< its fwmark belongs to the user, and one of our rules matches it
+  none,     ///< its fwmark is not touched: nftables marks packets to some peers, others are left alone
+};
+
+struct TunnelView {
+  const Tunnel* tunnel = nullptr;
+  bool server = false;
+  std::size_t policy = 0;  ///< index into Steering::policies
+  FwmarkUse fwmark = FwmarkUse::ours;
+  Mark ownersMark;  ///< the user's fwmark, 0: none; also one that was reset while the user's rule for it remains
+  /// Peers with a policy that is not the tunnel's: by their index in the tunnel, an index into policies.
+  std::map<std::size_t, std::size_t> peerPolicy;
+  /// Peers assigned to one WAN where the policy's own table would otherwise choose, for balance or because they do not
+  /// answer over another: by their index in the tunnel, an index into Steering::wans.
+  std::map<std::size_t, std::size_t> peerWan;
+  /// Peers that are deliberately reached by something other than a WAN: by their index, and how, for the user.
+  std::map<std::size_t, std::string> leftAlone;
+
+  std::size_t policyOf(std::size_t peer) const {
+    const auto own = peerPolicy.find(peer);
+    return own == peerPolicy.end() ? policy : own->second;
+  }
+  std::optional<std::size_t> wanOf(std::size_t peer) const {
+    const auto own = peerWan.find(peer);
+    return own == peerWan.end() ? std::nullopt : std::optional{own->second};
+  }
+};
+
+/// Foreign rules before main that lead to something that is neither a tunnel nor one of our WANs
+/// (src/core/foreign_ways.hpp).
+struct ForeignWays {
+  /// The original rules, without our bits of the mark and without default routes that are not theirs. In order.
+  std::vector<Rule> rules;
+  std::vector<Rule> originals;  ///< of each of these
+  bool tooMany = false;
+};
+
+/// The plan's intermediate result, which `status` and `check` show as well.
+struct Steering {
+  std::vector<Wan> wans;
+  std::vector<PolicyView> policies;
+  std::vector<TunnelView> tunnels;
+  std::vector<Family> families;  ///< families in which anything is steered
+  ForeignWays ways;
+  std::vector<std::string> problems;  ///< what could not be steered as configured, for the user
+  std::vector<std::string> notes;     ///< what is left alone or routed unexpectedly, and why
+};
+
+/// What a WAN must have now to be a candidate.
+enum class Need : std::uint8_t {
+  route,   ///< a default route that may be used: all that a routing table asks for
+  source,  ///< and an address to send from, for packets whose source we set before the route is chosen
+};
+bool serves(const Wan& wan, Family family, Need need = Need::route);
+/// The WANs that can serve the policy in a family now, best metric first, otherwise in the policy's order: the one
+/// answer to this question, for tables, sources, what is in use, balance and stalled peers.
+std::vector<const MemberView*> candidates(const Steering& steering, const PolicyView& policy, Family family,
+                                          Need need = Need::route);
+/// The first of these, with all that share its metric.
+std::vector<const MemberView*> preferredCandidates(const Steering& steering, const PolicyView& policy, Family family,
+                                                   Need need = Need::route);
+
+/// What is known of the peers by themselves. There can be thousands, which rarely change.
+struct PeerFacts {
+  /// Whether a tunnel looks like a server's (looksLikeServer()).
+  std::map<IfName, bool> likeServer;
+  /// Peers with policies of their own, by their index in the tunnel, and these.
+  std::map<IfName, std::map<std::size_t, std::string>> pinned;
+  /// Routes of the main table that lead into tunnels, those that compete with them, and the peers that are left alone
+  /// because main leads them into a tunnel.
+  std::vector<Route> intoTunnels;
+  std::vector<Route> rivals;
+  std::map<IfName, std::map<std::size_t, std::string>> nested;
+};
+PeerFacts peerFacts(const Config& config, const World& world);
+
+/// Borrows from `world`, which must outlive the result.
+Steering steer(const Config& config, const World& world, const PeerFacts& peers);
+Steering steer(const Config& config, const World& world);
+
+/// Slots whose mark a foreign rule or tunnel uses as a whole (networkd's hashes, wg-quick's): never assigned.
+std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers);
+/// Whether a tunnel's fwmark is one that we set. One that a foreign rule names belongs to the user, even if we set it
+/// first: wg-quick adopts whatever it finds.
+bool isOurMark(const World& world, const Numbers& numbers, Mark mark);
+/// Whether a foreign rule names exactly this mark.
+bool isNamedByRule(const World& world, Mark mark);
+
+/// What the role `automatic` means for a tunnel, see docs/how-it-works.md: a server if a peer has no endpoint or all
+/// peers are single addresses; never if a peer has a default route or a keepalive.
+bool looksLikeServer(const Tunnel& tunnel);
+
+}  // namespace wgsteer

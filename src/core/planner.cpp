@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/planner.hpp"
+
+#include <utility>
+
+#include "core/host_routes.hpp"
+
+namespace wgsteer {
+
+const PeerFacts& Planner::factsOf(const Config& config, const World& world) {
+  const auto intoTunnels = routesIntoTunnels(world);
+  const auto rivals = intoTunnels.empty() ? std::vector<Route>{} : rivalsOf(world, intoTunnels);
+  if (!tunnels_.same(world.tunnels) || !named_.same(world.named) || facts_.intoTunnels != intoTunnels ||
+      facts_.rivals != rivals) {
+    *this = {};
+    tunnels_ = world.tunnels;
+    named_ = world.named;
+    facts_ = peerFacts(config, world);
+  }
+  return facts_;
+}
+
+Steering Planner::steer(const Config& config, const World& world) {
+  return wgsteer::steer(config, world, factsOf(config, world));
+}
+
+State Planner::desire(const Config& config, const World& world, const Steering& steering) {
+  const PeerFacts& facts = factsOf(config, world);
+  auto verdicts = verdictsOf(steering);
+  if (verdicts != verdicts_ || steering.families != families_) {
+    maps_ = peerMaps(world, steering, verdicts);
+    verdicts_ = std::move(verdicts);
+    families_ = steering.families;
+  }
+  return wgsteer::desire(config, world, steering, facts, maps_);
+}
+
+}  // namespace wgsteer
