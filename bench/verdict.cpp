@@ -62,6 +62,7 @@ class Arm {
       };
       engine_.emplace(*kernel_, configuration(2), std::move(observer), os::monotonicNow);
       if (const auto started = engine_->start(); !started) die(started.error().toString());
+      engine_->imagine();
     });
     if (raw) prepare();
   }
@@ -74,6 +75,8 @@ class Arm {
       raw_ ? down_->make() : engine_->setWansDown(kDead);
       time = static_cast<double>((raw_ ? now() : written_) - begin) / 1000;
       raw_ ? up_->make() : engine_->setWansDown({});
+      // As the daemon does when nothing has happened for a while; the control's messages lie ready as well.
+      engine_->imagine();
     });
     return time;
   }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/contingency.hpp"
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/histogram.hpp"
@@ -55,6 +56,7 @@ struct EngineStatistics {
   std::size_t failures = 0;   ///< changes that the kernel refused
   std::size_t resyncs = 0;    ///< everything read again: events lost, or a change that failed
   std::size_t overruns = 0;   ///< times that the kernel had more events than the socket could hold (ENOBUFS)
+  std::size_t foreseen = 0;   ///< times that the first writes of an event lay ready
   std::size_t failovers = 0;  ///< a policy's WAN changed
   std::size_t fights = 0;     ///< times that our state was deleted faster than repairs are allowed
   /// From the wake-up to the last change made, by what it was made for.
@@ -115,6 +117,10 @@ class Engine {
   /// Gives peers that have gone back to an address which their name no longer has their new endpoint again: packets
   /// that were still under way from the old one make WireGuard roam. To be called after onPoll().
   void followNames(std::int64_t wallClock);
+  /// Imagines what may happen next, and has its first writes lie ready (core/contingency.hpp). To be called when there
+  /// is nothing else to do, while imaginationIsDue().
+  void imagine();
+  bool imaginationIsDue() const { return !imagined_; }
   /// WANs that are up but not to be used, and why.
   void setWansDown(WansDown down);
   /// Sends peers that do not answer over the given WANs, to the given addresses.
@@ -157,6 +163,8 @@ class Engine {
 
   Status refuseConflicts(const Config& config) const;
   void wake(Trigger trigger);
+  void forgetImagined();
+  bool actAhead(std::optional<std::size_t> contingency);
   void digest(const Source& source);
   void react(const Tracked& all, bool onlyDamage);
   bool mayRepair();
@@ -211,6 +219,9 @@ class Engine {
   std::chrono::nanoseconds lookPeriod_ = kLookPeriod;
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;
+  std::vector<Contingency> contingencies_;  ///< of the picture as it is
+  bool imagined_ = false;                   ///< whether they are
+  std::vector<Change> ahead_;               ///< made in this wake-up, before there was a plan
   TokenBucket repairs_;
   bool fighting_ = false;
   std::chrono::nanoseconds carrierWatchedUntil_{};

@@ -7,6 +7,7 @@
 // not do; commit() goes on after a failed change unless that could send a packet the wrong way.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <set>
@@ -50,6 +51,13 @@ class Kernel {
   /// Makes the changes in order, by the rules of carryOut(): a failed change affects only what relies on it.
   /// Deleting something that is already gone counts as success.
   virtual CommitReport commit(const Plan& plan, const Numbers& numbers) = 0;
+
+  /// Lays writes ready that may have to be made at once, and forgets those that lay ready before: each list is of
+  /// AddRoute and DeleteRoute only. Costs what encoding them costs; nothing is sent.
+  virtual void prepare(const std::vector<std::vector<Change>>& writes) = 0;
+  /// Makes those of one list, by its index, with one request. Returns what was made: a change that fails is left to the
+  /// plan that follows, and no other fails with it. Deleting something that is already gone counts as made.
+  virtual std::vector<Change> commitPrepared(std::size_t index) = 0;
 
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.
   /// Sessions are not affected. Does not wait for a process in user space: one that hangs must not delay the failover

@@ -159,10 +159,11 @@ struct DaemonCounter {
   const char* help;
 };
 
-constexpr std::array<DaemonCounter, 8> kDaemonCounters{{
+constexpr std::array<DaemonCounter, 9> kDaemonCounters{{
     {"wgsteer_events_total", "events", "Wake-ups with relevant events."},
     {"wgsteer_plans_total", "plans", "Plans with changes."},
     {"wgsteer_changes_total", "changes", "Changes made in the kernel."},
+    {"wgsteer_foreseen_total", "foreseen", "Events for which the first writes lay ready."},
     {"wgsteer_failures_total", "failures", "Changes that failed."},
     {"wgsteer_resyncs_total", "resyncs", "Times that everything was read again."},
     {"wgsteer_overruns_total", "overruns", "Times that the kernel's events were lost, and everything was read again."},

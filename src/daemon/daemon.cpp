@@ -37,17 +37,37 @@ constexpr std::chrono::nanoseconds kPollPeriod = std::chrono::seconds{1};
 constexpr std::chrono::nanoseconds kMaxPollPeriod = std::chrono::seconds{10};
 constexpr int kPollShare = 20;
 
+/// Contingencies are prepared when nothing has happened for so long: a burst of events is not to pay for them.
+constexpr std::chrono::nanoseconds kImagineAfter = std::chrono::milliseconds{50};
+
+struct Timers {
+  os::Timer poll;
+  os::Timer retry;
+  os::Timer carrier;
+  os::Timer quiet;
+
+  static Result<Timers> create() {
+    auto poll = os::Timer::create();
+    if (!poll) return std::unexpected(poll.error());
+    auto retry = os::Timer::create();
+    if (!retry) return std::unexpected(retry.error());
+    auto carrier = os::Timer::create();
+    if (!carrier) return std::unexpected(carrier.error());
+    auto quiet = os::Timer::create();
+    if (!quiet) return std::unexpected(quiet.error());
+    return Timers{std::move(*poll), std::move(*retry), std::move(*carrier), std::move(*quiet)};
+  }
+};
+
 class Daemon {
  public:
   Daemon(Kernel& kernel, const ConfigSource& source, LastGood lastGood, StartConfig start, os::EventLoop loop,
-         os::Timer poll, os::Timer retry, os::Timer carrier, os::Signals signals, ControlServer control)
+         Timers timers, os::Signals signals, ControlServer control)
       : kernel_(kernel),
         source_(source),
         lastGood_(std::move(lastGood)),
         loop_(std::move(loop)),
-        poll_(std::move(poll)),
-        retry_(std::move(retry)),
-        carrier_(std::move(carrier)),
+        timers_(std::move(timers)),
         signals_(std::move(signals)),
         control_(std::move(control)),
         engine_(kernel, std::move(start.loaded.config), observer(), os::monotonicNow),
@@ -87,9 +107,10 @@ class Daemon {
     for (const int descriptor : kernel_.descriptors())
       if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
     const std::pair<int, os::EventLoop::Handler> others[] = {
-        {poll_.descriptor(), [this] { onPollTimer(); }},
-        {retry_.descriptor(), [this] { onRetryTimer(); }},
-        {carrier_.descriptor(), [this] { onCarrierTimer(); }},
+        {timers_.poll.descriptor(), [this] { onPollTimer(); }},
+        {timers_.retry.descriptor(), [this] { onRetryTimer(); }},
+        {timers_.carrier.descriptor(), [this] { onCarrierTimer(); }},
+        {timers_.quiet.descriptor(), [this] { onQuietTimer(); }},
         {signals_.descriptor(), [this] { onSignals(); }},
     };
     for (const auto& [descriptor, handler] : others)
@@ -97,7 +118,8 @@ class Daemon {
     // Handlers only note what is ready: everything is drained first, then planned for once.
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
-    poll_.arm(kPollPeriod);
+    timers_.poll.arm(kPollPeriod);
+    timers_.quiet.arm(kImagineAfter);
     watchUapiFolders();
     if (auto followed = followNames(); !followed) return followed;
     watchWans();
@@ -163,6 +185,7 @@ class Daemon {
     // It would put back what has just been removed.
     if (flushed_) return;
     if (kernelReady_) engine_.onEvents();
+    if (quiet_ && !kernelReady_) engine_.imagine();
     if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
@@ -172,7 +195,8 @@ class Daemon {
     publishNames();
     armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
-    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = false;
+    if (engine_.imaginationIsDue()) timers_.quiet.arm(kImagineAfter);
+    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = quiet_ = false;
   }
 
   void poll() {
@@ -183,7 +207,7 @@ class Daemon {
     engine_.onPoll();
     engine_.followNames(wallClock);
     engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
-    poll_.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
+    timers_.poll.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
   }
 
   /// What was changed for a world that changed may be the way to a name server.
@@ -201,24 +225,30 @@ class Daemon {
 
   void armCarrier() {
     const auto after = engine_.carrierCheckAfter();
-    if (after && !carrierArmed_) carrier_.arm(*after);
+    if (after && !carrierArmed_) timers_.carrier.arm(*after);
     carrierArmed_ = after.has_value();
   }
 
   void onCarrierTimer() {
-    carrier_.acknowledge();
+    timers_.carrier.acknowledge();
     carrierArmed_ = false;
     carrierDue_ = true;
   }
 
+  /// Armed anew at each wake-up: it runs off when there has been none.
+  void onQuietTimer() {
+    timers_.quiet.acknowledge();
+    quiet_ = true;
+  }
+
   void armRetry() {
     const auto after = engine_.retryAfter();
-    if (after != armedRetry_) retry_.arm(after.value_or(std::chrono::nanoseconds{0}));
+    if (after != armedRetry_) timers_.retry.arm(after.value_or(std::chrono::nanoseconds{0}));
     armedRetry_ = after;
   }
 
   void onPollTimer() {
-    poll_.acknowledge();
+    timers_.poll.acknowledge();
     retryWhatIsMissing();
     journal_.catchUp();
     pollDue_ = true;
@@ -239,7 +269,7 @@ class Daemon {
   }
 
   void onRetryTimer() {
-    retry_.acknowledge();
+    timers_.retry.acknowledge();
     armedRetry_.reset();
     retryDue_ = true;
   }
@@ -351,9 +381,7 @@ class Daemon {
   const ConfigSource& source_;
   const LastGood lastGood_;
   os::EventLoop loop_;
-  os::Timer poll_;
-  os::Timer retry_;
-  os::Timer carrier_;
+  Timers timers_;
   os::Signals signals_;
   os::DirectoryWatches directories_{loop_};
   std::string inotifyTrouble_;
@@ -385,6 +413,7 @@ class Daemon {
   bool carrierDue_ = false;
   bool carrierArmed_ = false;
   bool reloadDue_ = false;
+  bool quiet_ = false;
   bool flushed_ = false;
 };
 
@@ -408,20 +437,14 @@ Result<Ended> runDaemon(Kernel& kernel, const ConfigSource& source) {
   if (!signals) return std::unexpected(signals.error());
   auto loop = os::EventLoop::create();
   if (!loop) return std::unexpected(loop.error());
-  auto poll = os::Timer::create();
-  if (!poll) return std::unexpected(poll.error());
-  auto retry = os::Timer::create();
-  if (!retry) return std::unexpected(retry.error());
-  auto carrier = os::Timer::create();
-  if (!carrier) return std::unexpected(carrier.error());
+  auto timers = Timers::create();
+  if (!timers) return std::unexpected(timers.error());
   Daemon daemon{kernel,
                 source,
                 std::move(lastGood),
                 std::move(*start),
                 std::move(*loop),
-                std::move(*poll),
-                std::move(*retry),
-                std::move(*carrier),
+                std::move(*timers),
                 std::move(*signals),
                 std::move(*control)};
   return daemon.run();

@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/plan.hpp"
 
@@ -151,6 +150,7 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
           {"events", statistics.wakeUps},
           {"plans", statistics.plans},
           {"changes", statistics.changes},
+          {"foreseen", statistics.foreseen},
           {"failures", statistics.failures},
           {"resyncs", statistics.resyncs},
           {"overruns", statistics.overruns},

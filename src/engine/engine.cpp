@@ -61,6 +61,30 @@ void Engine::wake(Trigger trigger) {
   heard_.clear();
 }
 
+void Engine::imagine() {
+  contingencies_ = contingencies(config_, picture_, planner_,
+                                 [this](Plan plan) { return refusals_.withhold(std::move(plan), now_()); });
+  std::vector<std::vector<Change>> writes;
+  for (const Contingency& contingency : contingencies_) writes.push_back(contingency.writes);
+  kernel_.prepare(writes);
+  imagined_ = true;
+}
+
+void Engine::forgetImagined() {
+  contingencies_.clear();
+  imagined_ = false;
+}
+
+/// What was imagined has happened: its first writes leave before anything else is done. What fails of them is left to
+/// the plan.
+bool Engine::actAhead(std::optional<std::size_t> contingency) {
+  if (!contingency) return false;
+  ahead_ = kernel_.commitPrepared(*contingency);
+  forgetImagined();
+  ++statistics_.foreseen;
+  return true;
+}
+
 Status Engine::start(WansDown wansDown) {
   wake(Trigger::start);
   if (auto subscribed = kernel_.subscribe(); !subscribed) return subscribed;
@@ -127,8 +151,12 @@ void Engine::digest(const Source& source) {
   source([&](const Event& event) {
     lost |= std::holds_alternative<Overrun>(event);
     if (const auto* nft = std::get_if<NftChanged>(&event)) lostOfNft |= nft->lost;
+    // Of the picture as it was: a contingency is for the first event that matters.
+    const bool foreseen = actAhead(find(contingencies_, event));
     const Tracked tracked = track(picture_, event);
+    if (foreseen) settle(picture_, ahead_);
     if (!tracked.relevant && !tracked.stale.any()) return;
+    forgetImagined();
     if (heard_.empty()) trigger_ = triggerOf(event);
     if (heard_.size() < kHeardAtMost) heard_.push_back(event);
     all.relevant = true;
@@ -228,7 +256,9 @@ void Engine::followNames(std::int64_t wallClock) {
 void Engine::setWansDown(WansDown down) {
   wake(Trigger::health);
   if (down == picture_.world.wansDown) return;
+  const bool foreseen = actAhead(find(contingencies_, down));
   picture_.world.wansDown = std::move(down);
+  if (foreseen) settle(picture_, ahead_);
   ++statistics_.wakeUps;
   converge();
 }
@@ -313,12 +343,14 @@ bool Engine::convergeOnce() {
   const Steering steering = planner_.steer(config_, picture_.world);
   State desired = planner_.desire(config_, picture_.world, steering);
   const Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
-  strayed_ |= std::ranges::any_of(plan.changes, opensAWay);
+  strayed_ |= std::ranges::any_of(plan.changes, opensAWay) || std::ranges::any_of(ahead_, opensAWay);
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
   keepGatewaysWarm(steering);
   // Packets wait for what is above, only people for what follows.
-  tell(plan, committed);
+  Plan whole{.changes = std::exchange(ahead_, {})};
+  std::ranges::copy(plan.changes, std::back_inserter(whole.changes));
+  tell(whole, committed);
   if (observer_.moved)
     for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
   if (observer_.steered) observer_.steered(steering);
@@ -352,17 +384,21 @@ bool Engine::attend(const Steering& steering) {
 }
 
 Engine::Committed Engine::commit(const Plan& plan, State desired) {
+  forgetImagined();
   CommitReport report;
+  statistics_.changes += lineCount(ahead_);
   if (!plan.empty()) {
     report = kernel_.commit(plan, config_.numbers);
-    ++statistics_.plans;
     statistics_.changes += lineCount(report.ok() ? plan.changes : report.made);
     statistics_.failures += failuresOf(report);
   } else {
     report.complete = plan.heldBack.empty();
   }
   const auto took = now_() - wokenAt_;
-  if (!plan.empty()) statistics_.applied[std::to_underlying(trigger_)].add(took);
+  if (!plan.empty() || !ahead_.empty()) {
+    ++statistics_.plans;
+    statistics_.applied[std::to_underlying(trigger_)].add(took);
+  }
   if (report.ok())
     settle(picture_, plan, std::move(desired));
   else

@@ -241,6 +241,13 @@ CommitReport LinuxKernel::commit(const Plan& plan, const Numbers& numbers) {
   return carryOut(plan, numbers, [&](const Change& change) { return make(change, numbers); });
 }
 
+void LinuxKernel::prepare(const std::vector<std::vector<Change>>& writes) {
+  prepared_.clear();
+  for (const auto& changes : writes) prepared_.emplace_back(changes);
+}
+
+std::vector<Change> LinuxKernel::commitPrepared(std::size_t index) { return rtnetlink_.commit(prepared_[index]); }
+
 Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
   return wireguard_.unstick(tunnel, fwmark, numbers);
 }

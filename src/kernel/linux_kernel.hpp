@@ -21,6 +21,8 @@ class LinuxKernel : public Kernel {
   Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) override;
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
+  void prepare(const std::vector<std::vector<Change>>& writes) override;
+  std::vector<Change> commitPrepared(std::size_t index) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override {
     return wireguard_.setEndpoint(tunnel, peer, endpoint);
@@ -57,6 +59,7 @@ class LinuxKernel : public Kernel {
   Status make(const Change& change, const Numbers& numbers);
 
   netlink::Rtnetlink rtnetlink_;
+  std::vector<netlink::PreparedRoutes> prepared_;
   netlink::WireGuard wireguard_;
   netlink::Conntrack conntrack_;
   std::unique_ptr<nft::Nft> nft_;

@@ -136,6 +136,31 @@ Status RequestSocket::exchange(std::span<const std::byte> batch, std::uint32_t l
   return lost ? fail(ErrorKind::overrun, "netlink: answers lost") : Status{};
 }
 
+Status RequestSocket::requestAll(std::span<std::byte> batch,
+                                 const std::function<void(std::size_t, const Answer&)>& onError) {
+  const std::uint32_t first = sequence_ + 1;
+  for (std::size_t offset = 0; offset < batch.size();) {
+    auto* message = reinterpret_cast<nlmsghdr*>(batch.data() + offset);
+    message->nlmsg_seq = ++sequence_;
+    offset += aligned(message->nlmsg_len);
+  }
+  while (::send(socket_.get(), batch.data(), batch.size(), 0) < 0)
+    if (errno != EINTR) return failWith(errno, "netlink send");
+  bool answered = false;
+  while (!answered) {
+    const ssize_t size = ::recv(socket_.get(), input_.data(), input_.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return failWith(errno, "netlink receive");
+    forEachMessage(std::span{input_}.first(static_cast<std::size_t>(size)), [&](const nlmsghdr* message) {
+      const auto answer = answerIn(message);
+      if (!answer || answer->sequence - first > sequence_ - first) return;
+      answered |= answer->sequence == sequence_;
+      if (answer->error > 0) onError(answer->sequence - first, *answer);
+    });
+  }
+  return {};
+}
+
 void RequestSocket::wipe() { explicit_bzero(input_.data(), input_.size()); }
 
 }  // namespace wgsteer::netlink

@@ -40,6 +40,10 @@ class RequestSocket {
   /// answer to one of them. nfnetlink has given all of them before send() returns, so nothing is waited for.
   Status exchange(std::span<const std::byte> batch, std::uint32_t last,
                   const std::function<void(const Answer&)>& onAnswer);
+  /// Sends requests that lie ready as one datagram, and hands on the answers that are errors, by the place of their
+  /// request. The kernel goes on after an error; the last message has NLM_F_ACK. What they are numbered with is written
+  /// into the batch.
+  Status requestAll(std::span<std::byte> batch, const std::function<void(std::size_t, const Answer&)>& onError);
   std::uint32_t nextSequence() const { return sequence_ + 1; }
 
  private:

@@ -202,7 +202,7 @@ Status Rtnetlink::change(Message& message, const std::function<std::string()>& w
 }
 
 Status Rtnetlink::addRoute(const Route& route, bool replace) {
-  Message message{RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL))};
+  Message message{RTM_NEWROUTE, additionFlags(replace)};
   encodeRoute(message, route);
   return change(message, [&] { return routeText(replace ? "replace" : "add", route); });
 }
@@ -211,6 +211,20 @@ Status Rtnetlink::deleteRoute(const Route& route) {
   Message message{RTM_DELROUTE, 0};
   encodeRoute(message, route);
   return gone(change(message, [&] { return routeText("del", route); }));
+}
+
+std::vector<Change> Rtnetlink::commit(PreparedRoutes& prepared) {
+  std::vector<bool> failed(prepared.changes().size(), false);
+  const auto outcome = requests_.requestAll(prepared.bytes(), [&](std::size_t place, const Answer& answer) {
+    const bool isGone = answer.error == ESRCH && std::holds_alternative<DeleteRoute>(prepared.changes()[place]);
+    failed[place] = !isGone;
+  });
+  std::vector<Change> made;
+  if (!outcome) return made;
+  if (trace_) trace_("sent " + std::to_string(failed.size()) + " route changes that were prepared");
+  for (std::size_t i = 0; i < failed.size(); ++i)
+    if (!failed[i]) made.push_back(prepared.changes()[i]);
+  return made;
 }
 
 Status Rtnetlink::addRule(const Rule& rule) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/explain.hpp"
@@ -18,6 +19,7 @@
 #include "wgsteer/kernel.hpp"
 
 #include "netlink/event_socket.hpp"
+#include "netlink/prepared_routes.hpp"
 #include "netlink/request_socket.hpp"
 
 namespace wgsteer::netlink {
@@ -45,6 +47,9 @@ class Rtnetlink {
   /// Done as well when exactly this rule is there.
   Status addRule(const Rule& rule);
   Status deleteRule(const Rule& rule);
+
+  /// See Kernel::commitPrepared().
+  std::vector<Change> commit(PreparedRoutes& prepared);
 
   /// See Kernel::warm().
   Status warm(const Neighbour& neighbour);

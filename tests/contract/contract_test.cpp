@@ -192,6 +192,34 @@ TYPED_TEST(Contract, AddingWhatIsThereIsAnErrorAndDeletingWhatIsGoneIsNot) {
   EXPECT_EQ(failed.failed.front().status.error().kind, ErrorKind::notThere);
 }
 
+/// One that is refused is left out of what was made, wherever it stands; the others are made.
+TYPED_TEST(Contract, WhatLiesReadyIsMadeButForWhatIsRefused) {
+  TypeParam kernel;
+  const IfIndex wan = kernel->observe({})->world.linkNamed("wan0")->index;
+  const auto routeBy = [&](std::uint32_t metric) {
+    Route made = route("0.0.0.0/0", wan, "10.10.0.1", metric);
+    made.table = TableId{kPolicyTableBase + 15};
+    made.protocol = kProtocol;
+    made.hops.front().onlink = true;
+    return made;
+  };
+  Route nowhere = routeBy(3);
+  nowhere.hops.front().device = IfIndex{4242};
+  const std::vector<Change> refused{AddRoute{nowhere}};
+  const std::vector<Change> writes{AddRoute{routeBy(1)}, AddRoute{routeBy(2)}, DeleteRoute{routeBy(1)},
+                                   DeleteRoute{routeBy(1)}};
+  for (std::size_t place = 0; place <= writes.size(); ++place) {
+    std::vector<Change> all = writes;
+    all.insert(all.begin() + static_cast<std::ptrdiff_t>(place), refused.front());
+    kernel->prepare({{}, all, writes});
+    EXPECT_EQ(kernel->commitPrepared(1), writes) << "refused at " << place;
+    EXPECT_EQ(kernel->observe({})->observed.routes, std::set<Route>{routeBy(2)});
+    ASSERT_TRUE(kernel->commit({{DeleteRoute{routeBy(2)}}}, {}).ok());
+    EXPECT_EQ(kernel->commitPrepared(2), writes) << "and again, by another of those that lie ready";
+    ASSERT_TRUE(kernel->commit({{DeleteRoute{routeBy(2)}}}, {}).ok());
+  }
+}
+
 TYPED_TEST(Contract, NoMarkIsSetWithoutItsRule) {
   TypeParam kernel;
   Rule rule;

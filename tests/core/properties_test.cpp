@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <set>
 
+#include "wgsteer/core/contingency.hpp"
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/plan.hpp"
@@ -120,6 +121,38 @@ TEST(Properties, WhatIsRememberedMakesNoDifference) {
       happens(random, world);
     }
   }
+}
+
+/// What lies ready for an event is the beginning of its plan, and what the plan says after it leads to the same state.
+TEST(Properties, AContingencyIsTheBeginningOfThePlanOfItsEvent) {
+  std::size_t checked = 0;
+  for (const auto seed : test::seeds(400)) {
+    test::Random random{seed};
+    const World world = test::randomWorld(random);
+    const Config config = test::randomConfig(random, world);
+    const Picture picture{.world = world, .observed = desire(config, world)};
+    Planner planner;
+    for (const Contingency& foreseen : contingencies(config, picture, planner, [](Plan plan) { return plan; })) {
+      Picture real = picture;
+      if (const auto* verdict = std::get_if<Verdict>(&foreseen.occurrence))
+        real.world.wansDown = verdict->down;
+      else
+        track(real, std::get<Event>(foreseen.occurrence));
+      const State wanted = desire(config, real.world);
+      const Plan whole = diff(wanted, real.observed);
+      ASSERT_LE(foreseen.writes.size(), whole.changes.size()) << "seed " << seed;
+      ASSERT_TRUE(std::ranges::equal(foreseen.writes, std::span{whole.changes}.first(foreseen.writes.size())))
+          << "seed " << seed;
+      settle(real, foreseen.writes);
+      const Plan rest = diff(wanted, real.observed);
+      ASSERT_EQ(rest.changes.size() + foreseen.writes.size(), whole.changes.size()) << "seed " << seed;
+      State reached = real.observed;
+      apply(reached, rest);
+      ASSERT_EQ(reached, wanted) << "seed " << seed;
+      ++checked;
+    }
+  }
+  EXPECT_GT(checked, 400U) << "the worlds have WANs that something can happen to";
 }
 
 TEST(Properties, PeersThatStayAsTheyWereAreNotPlannedAgain) {

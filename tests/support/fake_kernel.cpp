@@ -99,6 +99,13 @@ CommitReport FakeKernel::commit(const Plan& plan, const Numbers& numbers) {
   return report;
 }
 
+std::vector<Change> FakeKernel::commitPrepared(std::size_t index) {
+  std::vector<Change> made;
+  for (const Change& change : prepared[index])
+    if (!dead_ && attempt(change, {})) made.push_back(change);
+  return made;
+}
+
 Status FakeKernel::attempt(const Change& change, const Numbers& numbers) {
   if (refuses && refuses(change)) return fail(ErrorKind::refused, "injected");
   if (fault_ && fault_->kind && fault_->after == 0) {

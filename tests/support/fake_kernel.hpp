@@ -19,6 +19,8 @@ class FakeKernel : public Kernel {
   Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) override;
   Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) override;
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
+  void prepare(const std::vector<std::vector<Change>>& lists) override { prepared = lists; }
+  std::vector<Change> commitPrepared(std::size_t index) override;
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
@@ -57,6 +59,7 @@ class FakeKernel : public Kernel {
     refuses = nullptr;
   }
 
+  std::vector<std::vector<Change>> prepared;
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> unstuck;
   std::vector<std::map<Endpoint, std::set<Address>>> forgotten;  ///< what each call was given
