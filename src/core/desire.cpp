@@ -204,19 +204,20 @@ class Desire {
 
   /// Sorts main's specific routes: prefixes on links, routes by routers inside, and routes by WANs; also the halves
   /// that somebody writes for a default by a router. Routes into tunnels are for no packet of a tunnel, but for those
-  /// of peers that are left alone anyway.
+  /// of peers that are left alone anyway. netifd's host routes to endpoints are left out: it makes one for each, by a
+  /// WAN that is chosen only once.
   void noteInside() {
     for (const auto& [index, link] : world_.links)
       if (isInside(link) && !isWan(link)) lans_.push_back(&link);
     for (const Route& route : world_.routes) {
-      if (route.table != kMainTable || route.type != RouteType::unicast || route.hops.empty() ||
-          route.destination.isDefault() || isLinkLocalPrefix(route.destination) ||
+      if (route.table != kMainTable || route.destination.isDefault() || isLinkLocalPrefix(route.destination) ||
           route.destination.address().isMulticast())
         continue;
+      if (route.type != RouteType::unicast || route.hops.empty() || isNetifdsHostRoute(route)) continue;
       const auto isInsideHere = [&](const Link& link) { return isInside(link); };
       if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
       const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
-      if (direct && route.hops.size() == 1)
+      if (direct && route.hops.size() == 1 && !isBehindPointToPointWan(route))
         onLink_[{route.hops.front().device, route.family()}].insert(route.destination);
       else if (allHops(world_, route, [&](const Link& link) { return isWan(link); }))
         byWans_.push_back(&route);
@@ -232,6 +233,30 @@ class Desire {
   bool isInside(const Link& link) const { return link.up && !link.loopback && !isTunnel(world_, link); }
   bool isWan(const Link& link) const {
     return std::ranges::any_of(steering_.wans, [&](const Wan& wan) { return wan.link == &link; });
+  }
+
+  /// PPP has no gateways: what somebody leads there is not on the link, but the kernel's own route is.
+  bool isBehindPointToPointWan(const Route& route) const {
+    constexpr std::uint8_t kByKernel = 2;
+    const Link* link = world_.link(route.hops.front().device);
+    return link->pointToPoint && isWan(*link) && route.protocol != kByKernel;
+  }
+
+  /// By the WAN's own gateway: by another router there, it is a decision of somebody's.
+  bool isNetifdsHostRoute(const Route& route) const {
+    constexpr std::uint8_t kStatic = 4;
+    if (!config_.netifd || route.protocol != kStatic || route.destination.length() != bitsOf(route.family()))
+      return false;
+    const auto isByOwnGateway = [&](const Wan& wan, const NextHop& hop) {
+      if (wan.link == nullptr || wan.link->index != hop.device) return false;
+      const auto defaults = wan.defaults.find(route.family());
+      return defaults == wan.defaults.end() || std::ranges::any_of(defaults->second, [&](const Route& own) {
+               return own.hops.front().gateway == hop.gateway;
+             });
+    };
+    return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+      return std::ranges::any_of(steering_.wans, [&](const Wan& wan) { return isByOwnGateway(wan, hop); });
+    });
   }
 
   /// Peers can sit in a LAN of ours, or behind a router there: without these routes, their packets would be sent out to
@@ -268,23 +293,20 @@ class Desire {
   /// One more, so that 0 has a place: the order among routes to one destination is main's.
   static std::uint32_t metricAsInMain(const Route& route) { return std::min(route.metric, kLanMetric - 0x1000) + 1; }
 
-  /// Routes in main that select a WAN for one destination, while that WAN is usable. They take precedence over
-  /// metrics. netifd's host routes to endpoints are excluded: it creates one for each, by a WAN chosen only once.
-  void addRoutesBy(const Wan& wan, Family family, TableId table, bool evenUnusable) {
-    if (wan.link == nullptr || wan.secondary) return;
-    // Not asked: whether it has a default route or an address as well.
-    const bool works = wan.link->up && wan.link->carrier && !wan.down.contains(family);
-    if (!works && !evenUnusable) return;
-    for (const Route* route : byWans_) {
-      const auto isThis = [&](const Link& link) { return &link == wan.link; };
-      if (route->family() != family || !allHops(world_, *route, isThis) || isNetifdsHostRoute(*route)) continue;
-      addGatewayed(*route, table, metricAsInMain(*route));
-    }
+  /// Not asked: whether it has a default route or an address as well.
+  static bool works(const Wan& wan, Family family) {
+    return wan.link != nullptr && wan.link->up && wan.link->carrier && !wan.down.contains(family);
   }
 
-  bool isNetifdsHostRoute(const Route& route) const {
-    constexpr std::uint8_t kStatic = 4;
-    return config_.netifd && route.protocol == kStatic && route.destination.length() == bitsOf(route.family());
+  /// Routes in main that select WANs for one destination, as far as they lead by these. They take precedence over
+  /// metrics.
+  void addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId table) {
+    for (const Route* route : byWans_) {
+      if (route->family() != family) continue;
+      Route part = *route;
+      std::erase_if(part.hops, [&](const NextHop& hop) { return !wans.contains(hop.device); });
+      if (!part.hops.empty()) addGatewayed(part, table, metricAsInMain(part));
+    }
   }
 
   /// Defaults of one WAN, each in its own right. When all of them are for particular sources only (IPv6), the first
@@ -318,7 +340,7 @@ class Desire {
     if (there) addOnLink(*wan.link, family, table, kMinMetric);
     addInside(family, table, {static_cast<std::size_t>(&wan - steering_.wans.data())});
     if (!there) return;
-    addRoutesBy(wan, family, table, true);
+    if (!wan.secondary) addRoutesBy({wan.link->index}, family, table);
     const auto known = wan.defaults.find(family);
     if (known == wan.defaults.end()) return;
     addWithGateways(plainDefault(wan, family, table, kMinMetric));
@@ -328,13 +350,15 @@ class Desire {
   void addPolicyTable(const PolicyView& policy, Family family, TableId table) {
     if (policy.lastResort == LastResort::unreachable) addRoute(closingRoute(table, family));
     std::set<std::size_t> members;
+    std::set<IfIndex> working;
     for (const MemberView& member : policy.members) {
       const Wan& wan = steering_.wans[member.wan];
       members.insert(member.wan);
       // Its own prefixes do not depend on whether it can be used: so a failover has less to write.
       if (wan.link != nullptr && wan.link->up) addOnLink(*wan.link, family, table, member.metric.at(family));
-      addRoutesBy(wan, family, table, false);
+      if (!wan.secondary && works(wan, family)) working.insert(wan.link->index);
     }
+    addRoutesBy(working, family, table);
     addInside(family, table, members);
     std::map<std::uint32_t, std::vector<const MemberView*>> groups;
     for (const MemberView* member : candidates(steering_, policy, family))

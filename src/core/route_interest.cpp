@@ -59,13 +59,18 @@ std::set<TableId> tablesOf(const std::set<Rule>& rules) {
 bool RouteInterest::wants(const Route& route) const {
   if (route.destination.isDefault() || isOurTable(route.table)) return true;
   if (!isSpecific(route) || (route.table != kMainTable && !tables.contains(route.table))) return false;
-  if (isLearned(route.protocol)) return leftOut == LeftOut::nothing && !leavesBy(route, uplinks);
+  if (isLearned(route.protocol)) return leftOut == LeftOut::nothing || (leftOut == LeftOut::fed && !isFed(route));
   const bool byHand = route.protocol == kBoot || route.protocol == kStatic;
   return !byHand || leftOut != LeftOut::byUplinks || !leavesBy(route, uplinks);
 }
 
+bool RouteInterest::isFed(const Route& route) const {
+  return isSpecific(route) && isLearned(route.protocol) && leavesBy(route, uplinks);
+}
+
 RouteSieve::Rank RouteSieve::rankOf(const Route& route) const {
   if (!isSpecific(route)) return Rank::always;
+  if (interest_ && interest_->isFed(route)) return Rank::fed;
   if (isLearned(route.protocol)) return Rank::learned;
   const auto onLink = [](const NextHop& hop) { return !hop.gateway; };
   if (!route.hops.empty() && std::ranges::all_of(route.hops, onLink)) return Rank::onLink;
@@ -105,6 +110,10 @@ bool RouteSieve::narrow(const RouteInterest& interest) {
 RouteSieve::Kept RouteSieve::finish() {
   Kept kept;
   for (OfFamily& family : families_) finish(family, kept);
+  // What one family has too many of, the kernel is asked to tell of neither.
+  RouteInterest told = interest_.value_or(RouteInterest{.uplinks = {}, .tables = tables_});
+  told.leftOut = kept.leftOut;
+  std::erase_if(kept.routes, [&](const Route& route) { return !told.wants(route); });
   return kept;
 }
 
@@ -121,16 +130,17 @@ void RouteSieve::finish(OfFamily& family, Kept& kept) {
     if (rank != Rank::always) room -= count;
   };
   /// All or none, so that the kernel can be told which.
-  const auto keepOrLeaveOut = [&](Rank rank, LeftOut as) {
-    if (of(rank).whole && of(rank).routes.size() <= room) return keep(rank);
+  const auto keepOrLeaveOut = [&](Rank rank, std::size_t most, LeftOut as) {
+    if (of(rank).whole && of(rank).routes.size() <= std::min(most, room)) return keep(rank);
     kept.tooMany = true;
     kept.leftOut = std::max(kept.leftOut, as);
   };
   keep(Rank::always);
   keep(Rank::onLink);
   keep(Rank::made);
-  keepOrLeaveOut(Rank::byUplink, LeftOut::byUplinks);
-  keepOrLeaveOut(Rank::learned, LeftOut::learned);
+  keepOrLeaveOut(Rank::byUplink, room, LeftOut::byUplinks);
+  keepOrLeaveOut(Rank::learned, room, LeftOut::learned);
+  keepOrLeaveOut(Rank::fed, kMaxFedRoutes, LeftOut::fed);
 }
 
 }  // namespace wgsteer

@@ -699,6 +699,23 @@ void noteFamilies(const World& world, Steering& steering) {
   }
 }
 
+void noteRoutes(const World& world, Steering& steering) {
+  using LeftOut = RouteInterest::LeftOut;
+  if (!world.tooManyRoutes) return;
+  const auto tell = [](const std::string& which) { return "too many specific routes to follow: " + which; };
+  const std::string otherwise = "; a peer reached by one of them leaves by the WANs of its policy: name these for it";
+  if (world.leftOut == LeftOut::fed)
+    steering.notes.push_back(tell("those learned from routers on WANs are not (more than " +
+                                  std::to_string(kMaxFedRoutes) + ")" + otherwise));
+  else if (world.leftOut == LeftOut::nothing)
+    steering.problems.push_back(
+        tell("some are not (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
+  else
+    steering.problems.push_back(tell(std::string{"those of routing protocols"} +
+                                     (world.leftOut == LeftOut::byUplinks ? ", and by routers on WANs," : "") +
+                                     " are not (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
+}
+
 void noteWays(Steering& steering) {
   for (const Rule& rule : steering.ways.originals)
     if (rule.table != kMainTable)
@@ -727,6 +744,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   noteFamilies(world, steering);
   steering.ways = foreignWays(world, config.numbers, steering.wans);
   noteWays(steering);
+  noteRoutes(world, steering);
   PolicyBook book{config, world, steering};
   if (steering.policies.empty()) {
     steering.problems.push_back("nothing is steered: other programs use every mark in mark_mask " +

@@ -156,11 +156,15 @@ class Tracker {
   }
 
   bool isOneTooMany(const Route& route) const {
-    if (world_.leftOut != RouteInterest::LeftOut::nothing && isLearned(route.protocol)) return true;
-    if (world_.routes.size() < kMaxSpecificRoutes || world_.routes.contains(route)) return false;
-    const auto known = std::ranges::count_if(
-        world_.routes, [&](const Route& other) { return isSpecific(other) && other.family() == route.family(); });
-    return static_cast<std::size_t>(known) >= kMaxSpecificRoutes;
+    using LeftOut = RouteInterest::LeftOut;
+    const bool fed = world_.interest.isFed(route);
+    if (isLearned(route.protocol) && world_.leftOut >= (fed ? LeftOut::fed : LeftOut::learned)) return true;
+    const std::size_t most = fed ? kMaxFedRoutes : kMaxSpecificRoutes;
+    if (world_.routes.size() < most || world_.routes.contains(route)) return false;
+    const auto known = std::ranges::count_if(world_.routes, [&](const Route& other) {
+      return other.family() == route.family() && (fed ? world_.interest.isFed(other) : isSpecific(other));
+    });
+    return static_cast<std::size_t>(known) >= most;
   }
 
   /// Takes out what the new route replaces, and gives it its place among others of its key.
@@ -182,13 +186,18 @@ class Tracker {
   }
 
   /// Which ones are to be kept is seen when all are looked at: once, and once more when it was not enough to leave out
-  /// the learned ones.
+  /// the learned ones. Those that a WAN's router has told are known by themselves, and may be a million: no look.
   Tracked haveTooMany(const Route& route) {
     using LeftOut = RouteInterest::LeftOut;
-    const bool known = std::exchange(world_.tooManyRoutes, true);
-    if (known && (world_.leftOut == LeftOut::byUplinks || isLearned(route.protocol))) return {};
-    world_.leftOut = world_.leftOut == LeftOut::nothing ? LeftOut::learned : LeftOut::byUplinks;
-    return {.relevant = true, .stale = {.rtnetlink = true}};
+    world_.tooManyRoutes = true;
+    LeftOut least = LeftOut::learned;
+    if (world_.interest.isFed(route))
+      least = LeftOut::fed;
+    else if (!isLearned(route.protocol) && world_.leftOut >= LeftOut::learned)
+      least = LeftOut::byUplinks;
+    if (world_.leftOut >= least) return {};
+    world_.leftOut = least;
+    return {.relevant = true, .stale = {.rtnetlink = least != LeftOut::fed}};
   }
 
   /// A route that says by which object it goes, but whose hops were other ones when it was last told of.

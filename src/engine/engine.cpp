@@ -341,6 +341,8 @@ void Engine::converge() {
 /// True when there is more to do now than there was before.
 bool Engine::convergeOnce() {
   const Steering steering = planner_.steer(config_, picture_.world);
+  // A full feed has begun: its routes are not to be written, nor heard of, any more.
+  if (picture_.world.leftOut > picture_.world.interest.leftOut && attend(steering)) return true;
   State desired = planner_.desire(config_, picture_.world, steering);
   const Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay) || std::ranges::any_of(ahead_, opensAWay);

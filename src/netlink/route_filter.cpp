@@ -99,7 +99,9 @@ constexpr unsigned kCompare = 37;
 /// A specific one of the main table, or of one that a rule of somebody's looks up: by whom?
 std::array<sock_filter, kCompare> origin(RouteInterest::LeftOut leftOut) {
   const unsigned byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
-  const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kByGateway : kDrop;
+  const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kAccept
+                           : leftOut == RouteInterest::LeftOut::fed   ? kByGateway
+                                                                      : kDrop;
   return {
       /*  0 */ load(BPF_B, kProtocolField),
       /*  1 */ Line{1}.ifEqual(RTPROT_REDIRECT, kDrop, 2),

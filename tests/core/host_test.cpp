@@ -81,6 +81,55 @@ TEST(Inside, AHostRouteOfNetifdChoosesNothing) {
   Config config;
   config.netifd = true;
   EXPECT_EQ(walk(world, "wg0", config).device, "wan0");
+  world.routes.erase(byNetifd);
+  byNetifd.hops.front().gateway = Address::parse("198.51.100.7");
+  world.routes.insert(byNetifd);
+  EXPECT_EQ(walk(world, "wg0", config).device, "wan1") << "by another router of that WAN it is somebody's decision";
+}
+
+/// A company's networks behind one of its uplinks, by BGP from the provider's router or another one there.
+TEST(Inside, WhatAWansRoutersTellIsKept) {
+  for (const char* gateway : {"198.51.100.1", "198.51.100.7"}) {
+    World world = twoWans();
+    Route site = route("203.0.113.0/24", kWan1, gateway, 20);
+    site.protocol = 12;
+    world.routes.insert(site);
+    EXPECT_EQ(walk(world, "wg0").device, "wan1");
+    EXPECT_EQ(walk(world, "wg0").gateway, Address::parse(gateway));
+    world.links.at(kWan1).carrier = false;
+    EXPECT_EQ(walk(world, "wg0").device, "wan0");
+  }
+}
+
+TEST(Inside, OfAMultipathRouteByWansThoseHopsAreKeptThatCanBeUsed) {
+  World world = twoWans();
+  Route site = route("203.0.113.0/24", kWan1, "198.51.100.7", 20);
+  site.hops.push_back({.device = kWan0, .gateway = Address::parse("192.0.2.7")});
+  world.routes.insert(site);
+  EXPECT_EQ(walk(world, "wg0").gateway, Address::parse("198.51.100.7"));
+  world.wansDown = {{"wan1", "silent"}};
+  EXPECT_EQ(walk(world, "wg0").gateway, Address::parse("192.0.2.7"));
+}
+
+TEST(Inside, ARouteByAPointToPointWanIsLeftWithThatWan) {
+  World world = twoWans();
+  world.links.at(kWan1).pointToPoint = true;
+  world.routes.insert(route("203.0.113.55/32", kWan1));
+  EXPECT_EQ(walk(world, "wg0").device, "wan1");
+  world.wansDown = {{"wan1", "silent"}};
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+}
+
+TEST(Inside, RoutesThatCannotAllBeFollowedAreTold) {
+  World world = twoWans();
+  EXPECT_TRUE(steer({}, world).notes.empty());
+  world.tooManyRoutes = true;
+  world.leftOut = RouteInterest::LeftOut::fed;
+  EXPECT_EQ(steer({}, world).notes.size(), 1U);
+  world.leftOut = RouteInterest::LeftOut::learned;
+  EXPECT_EQ(steer({}, world).problems.size(), 1U);
+}
+
 }
 
 TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {

@@ -29,10 +29,11 @@ Route numbered(std::size_t number, std::uint8_t protocol, IfIndex device, const 
   return made;
 }
 
-TEST(RouteInterest, LeavesOutWhatIsLearnedByAWan) {
-  const RouteInterest interest{.uplinks = {kWan0}};
+TEST(RouteInterest, LeavesOutWhatIsLearnedByAWanWhereThatIsMuch) {
+  const RouteInterest interest{.uplinks = {kWan0}, .leftOut = RouteInterest::LeftOut::fed};
   const Route learned = by(kBgp, route("10.0.0.0/8", kWan0, "192.0.2.1"));
   EXPECT_FALSE(interest.wants(learned));
+  EXPECT_TRUE((RouteInterest{.uplinks = {kWan0}}.wants(learned)));
   EXPECT_TRUE(interest.wants(by(kBgp, route("10.0.0.0/8", kWan1, "198.51.100.1"))));
   EXPECT_TRUE(interest.wants(by(kBgp, route("0.0.0.0/0", kWan0, "192.0.2.1"))));
   EXPECT_TRUE(interest.wants(by(kBgp, route("10.0.0.0/8", kWan0)))) << "without a router";
@@ -53,15 +54,26 @@ TEST(RouteSieve, KeepsAFeedOutWhateverItsOrder) {
     const Route theDefault = route("0.0.0.0/0", kWan0, "192.0.2.1");
     const Route lan = by(188, route("10.0.0.0/8", kLan, "10.20.0.7"));
     if (defaultFirst) sieve.take(Route{theDefault});
-    for (std::size_t i = 0; i < 100; ++i) sieve.take(numbered(i, kBgp, kWan0, "192.0.2.1"));
+    for (std::size_t i = 0; i <= kMaxFedRoutes; ++i) sieve.take(numbered(i, kBgp, kWan0, "192.0.2.1"));
     sieve.take(Route{lan});
     if (!defaultFirst) sieve.take(Route{theDefault});
     EXPECT_EQ(sieve.devicesOfDefaults(), std::set{kWan0});
     EXPECT_TRUE(sieve.narrow({.uplinks = sieve.devicesOfDefaults()}));
     const auto kept = sieve.finish();
     EXPECT_EQ(kept.routes, (std::set<Route>{theDefault, lan}));
-    EXPECT_FALSE(kept.tooMany);
+    EXPECT_TRUE(kept.tooMany);
+    EXPECT_EQ(kept.leftOut, RouteInterest::LeftOut::fed);
   }
+}
+
+/// The kernel is asked for both families at once.
+TEST(RouteSieve, KeepsNoneOfAKindThatTheOtherFamilyHasTooManyOf) {
+  RouteSieve sieve{RouteInterest{.uplinks = {kWan0}}};
+  const Route site = by(kBgp, route("2001:db8:77::/48", kWan0, "2001:db8:10::7"));
+  sieve.take(Route{site});
+  EXPECT_EQ(RouteSieve{sieve}.finish().routes, std::set{site});
+  for (std::size_t i = 0; i <= kMaxFedRoutes; ++i) sieve.take(numbered(i, kBgp, kWan0, "192.0.2.1"));
+  EXPECT_TRUE(sieve.finish().routes.empty());
 }
 
 TEST(RouteSieve, SaysWhenItHasToLookAgain) {
@@ -72,7 +84,7 @@ TEST(RouteSieve, SaysWhenItHasToLookAgain) {
   for (std::size_t i = 0; i <= kMaxSpecificRoutes; ++i) sieve.take(numbered(i, kBgp, kWan0, "192.0.2.1"));
   const auto kept = sieve.finish();
   EXPECT_TRUE(kept.routes.empty());
-  EXPECT_FALSE(kept.tooMany) << "nothing that is wanted was lost";
+  EXPECT_EQ(kept.leftOut, RouteInterest::LeftOut::fed);
 }
 
 TEST(RouteSieve, GivesUpLearnedOnesFirst) {

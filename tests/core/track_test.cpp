@@ -311,6 +311,26 @@ TEST(TrackRoute, OneTooManyHasAllLookedAtOnce) {
   EXPECT_TRUE(track(picture, RouteAdded{route("2001:db8::/32", kTunnel)}).relevant) << "so has the other family";
 }
 
+/// The rest of it does not cost a look at all that there is.
+TEST(TrackRoute, AFeedIsLeftOutWhenItIsSeenToBeOne) {
+  Picture picture = steered();
+  picture.world.interest.uplinks = {kWan0, kWan1};
+  const auto learned = [](std::size_t number) {
+    Route made = route("10.0.0.0/32", kWan1, "198.51.100.7");
+    made.destination =
+        Prefix::host(Address::v4(10, 0, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)));
+    made.protocol = 186;
+    return made;
+  };
+  for (std::size_t i = 0; i < kMaxFedRoutes; ++i) ASSERT_TRUE(track(picture, RouteAdded{learned(i)}).relevant);
+  EXPECT_FALSE(picture.world.tooManyRoutes);
+  const Tracked tracked = track(picture, RouteAdded{learned(kMaxFedRoutes)});
+  EXPECT_TRUE(tracked.relevant && !tracked.stale.any());
+  EXPECT_TRUE(picture.world.tooManyRoutes);
+  EXPECT_EQ(picture.world.leftOut, RouteInterest::LeftOut::fed);
+  expectSilence(picture, RouteAdded{learned(kMaxFedRoutes + 1)});
+}
+
 TEST(TrackRule, OfOthersMattersToAPlanToo) {
   Rule made = kernelRule(Family::v4, 70, TableId{kWanTableBase + 1});
   for (const std::uint8_t protocol : {kProtocol, std::uint8_t{3}}) {

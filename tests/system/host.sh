@@ -83,6 +83,44 @@ case_behind_a_router_of_the_lan() {
   await 20 'also by a route that was learned' site_answers
 }
 
+# A company's site behind one of the uplinks, whose router tells of it by BGP, before and while the daemon runs.
+case_behind_a_wan() {
+  local site=10.50.0.9 prefix=10.50.0.0/16
+  [[ $family == 4 ]] || site=fd50::9 prefix=fd50::/32
+  topology_up
+  in_host isp1 ip -"$family" addr add "$site" dev lo
+  router_ip route add "$prefix" via "${wan_gateway[1]}" dev wan1 proto bgp metric 20
+  site_up isp1 "$site"
+  reached_before_and_after "$site"
+  router_ip route del "$prefix" proto bgp
+  site_forget "$site"
+  await 20 'without the route it is not reached' fails site_answers
+  router_ip route add "$prefix" via "${wan_gateway[1]}" dev wan1 proto bgp metric 20
+  site_forget "$site"
+  await 20 'also by a route that was learned meanwhile' site_answers
+}
+
+# A full feed: it is seen to be one, none of it is mirrored, and that is told.
+case_a_feed_by_a_wan() {
+  topology_up
+  tunnel_up route_halves
+  daemon_start_and_converge
+  local i
+  for ((i = 0; i < 1500; i++)); do
+    if [[ $family == 4 ]]; then
+      echo "route add 100.$((i / 250)).$((i % 250)).0/24 via ${wan_gateway[1]} dev wan1 proto bgp"
+    else
+      echo "route add 2001:db9:$i::/48 via ${wan_gateway[1]} dev wan1 proto bgp"
+    fi
+  done | router_ip -batch -
+  await 10 'none of it is in our tables' fails has_line '^(100\.|2001:db9:).* proto 87' router_ip route show table all
+  await 5 'told' has_line 'too many specific routes to follow: those learned from routers on WANs' wgsteer check
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'beside a feed'
+}
+
 # A second tunnel whose server is reached through the first: not steered, and told.
 case_tunnel_in_a_tunnel() {
   local site=10.60.0.9 prefix=10.60.0.0/16

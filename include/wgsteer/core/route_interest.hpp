@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which foreign routes are worth knowing. A plan depends on default routes and on the specific routes of the main
-// table, and of tables that other people's rules look up: LAN prefixes, static routes, what inside routers announce. It
-// does not depend on the million of routes that a border router has learned from its providers: all of them leave by a
-// WAN, as the default route does.
+// table, and of tables that other people's rules look up: LAN prefixes, static routes, what inside routers announce,
+// and the networks of a company that one of its uplinks leads to. It does not depend on the million of routes that a
+// border router has learned from its providers: all of them leave by a WAN, as the default route does.
 #pragma once
 
 #include <array>
@@ -19,6 +19,8 @@ namespace wgsteer {
 
 /// Specific routes that are kept of each family. Beyond it those go that a routing protocol has learned.
 inline constexpr std::size_t kMaxSpecificRoutes = 4096;
+/// Of these, learned from routers out there: a company's networks have room, a full feed is seen for what it is early.
+inline constexpr std::size_t kMaxFedRoutes = 1024;
 
 /// Whether a routing protocol has made it (BGP, OSPF, Babel ...), rather than the kernel, a person, a DHCP client or a
 /// router advertisement. src/netlink/route_filter.cpp says the same in BPF.
@@ -30,9 +32,9 @@ bool isSpecific(const Route& route);
 std::set<TableId> tablesOf(const std::set<Rule>& rules);
 
 struct RouteInterest {
-  /// When there are too many: first those that were learned; then those as well that somebody has led by a WAN's
-  /// router.
-  enum class LeftOut : std::uint8_t { nothing, learned, byUplinks };
+  /// When there are too many: first those that were learned from a WAN's router, then all that were learned; then those
+  /// as well that somebody has led by a WAN's router.
+  enum class LeftOut : std::uint8_t { nothing, fed, learned, byUplinks };
 
   std::set<IfIndex> uplinks;   ///< devices of the WANs
   std::set<TableId> tables{};  ///< whose specific routes are wanted, beside main's
@@ -40,6 +42,8 @@ struct RouteInterest {
 
   /// Default routes and all in our tables are wanted always.
   bool wants(const Route& route) const;
+  /// Learned from a router out there.
+  bool isFed(const Route& route) const;
   bool operator==(const RouteInterest&) const = default;
 };
 
@@ -71,12 +75,12 @@ class RouteSieve {
   Kept finish();
 
  private:
-  enum class Rank : std::uint8_t { always, onLink, made, byUplink, learned };
+  enum class Rank : std::uint8_t { always, onLink, made, byUplink, learned, fed };
   struct Alike {
     std::vector<Route> routes;
     bool whole = true;  ///< false: there were more than there is room for
   };
-  using OfFamily = std::array<Alike, 5>;
+  using OfFamily = std::array<Alike, 6>;
   Rank rankOf(const Route& route) const;
   static void finish(OfFamily& family, Kept& kept);
 
