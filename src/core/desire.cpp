@@ -54,7 +54,7 @@ Route mirrored(const World& world, const Route& original, TableId table, std::ui
   route.order = 0;
   route.protocol = kProtocol;
   const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
-  route.linkScope = direct && route.family() == Family::v4;
+  route.linkScope = direct && route.type == RouteType::unicast && route.family() == Family::v4;
   for (NextHop& hop : route.hops) hop.onlink = wantsOnlink(hop);
   // A single next hop has no weight in the kernel.
   if (route.hops.size() == 1) route.hops.front().weight = 1;
@@ -213,6 +213,7 @@ class Desire {
       if (route.table != kMainTable || route.destination.isDefault() || isLinkLocalPrefix(route.destination) ||
           route.destination.address().isMulticast())
         continue;
+      if (route.type == RouteType::throw_ && goesOnInside(world_, route.destination)) thrown_.push_back(&route);
       if (route.type != RouteType::unicast || route.hops.empty() || isNetifdsHostRoute(route)) continue;
       const auto isInsideHere = [&](const Link& link) { return isInside(link); };
       if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
@@ -269,6 +270,8 @@ class Desire {
     }
     for (const Route* route : byRouters_)
       if (route->family() == family) addGatewayed(*route, table, metricAsInMain(*route));
+    for (const Route* route : thrown_)
+      if (route->family() == family) addRoute(mirrored(world_, *route, table, metricAsInMain(*route)));
   }
 
   /// A route with gateways, and in IPv6 where these are.
@@ -636,6 +639,7 @@ class Desire {
   std::map<std::pair<IfIndex, Family>, std::set<Prefix>> onLink_;
   std::vector<const Route*> byRouters_;
   std::vector<const Route*> byWans_;
+  std::vector<const Route*> thrown_;
   std::map<Mark, std::size_t> foreignMarks_;
 };
 

@@ -66,6 +66,28 @@ bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerTha
   return total >= kHalf;
 }
 
+bool goesOnInside(const World& world, const Prefix& destination) {
+  const auto isForAll = [&](const Rule& rule) {
+    return rule.family == destination.family() && rule.action == RuleAction::lookup && rule.mark.mask == 0 &&
+           !rule.source && !rule.destination && rule.inputInterface.empty() && rule.outputInterface.empty() &&
+           !rule.otherSelector && !rule.invert && rule.ipProtocol == 0;
+  };
+  bool behindMain = false;
+  for (const Rule& rule : world.rules) {
+    if (!isForAll(rule)) continue;
+    if (std::exchange(behindMain, behindMain || rule.table == kMainTable) == false) continue;
+    const Route* best = nullptr;
+    for (const Route& route : world.routes)
+      if (route.table == rule.table && route.destination.contains(destination.address()) &&
+          route.destination.length() <= destination.length() && route.source.isDefault() && isBetter(route, best))
+        best = &route;
+    if (best == nullptr || best->type == RouteType::throw_) continue;
+    return best->type == RouteType::unicast && !best->hops.empty() &&
+           allHops(world, *best, [&](const Link& link) { return link.up && !link.loopback && !isTunnel(world, link); });
+  }
+  return false;
+}
+
 std::vector<Route> routesIntoTunnels(const World& world) {
   std::map<std::pair<IfIndex, Family>, std::uint32_t> shares;
   std::vector<Route> found;

@@ -32,6 +32,10 @@ bool allHops(const World& world, const Route& route, Is is) {
 /// Internet in pieces.
 bool maybeTheInternet(const World& world, const Route& route);
 
+/// Whether what main throws for this destination is led, by the rules for everybody behind main's, to a device that is
+/// no tunnel.
+bool goesOnInside(const World& world, const Prefix& destination);
+
 /// Specific routes into tunnels that are no way to the Internet. A tunnel whose routes cover half of a family's address
 /// space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything and is deliberate about nothing.
 std::vector<Route> routesIntoTunnels(const World& world);

@@ -41,6 +41,7 @@ bool isSpecific(const Route& route) {
     case RouteType::blackhole:
     case RouteType::unreachable:
     case RouteType::prohibit:
+    case RouteType::throw_:
       return true;
     default:
       return false;

@@ -130,6 +130,23 @@ TEST(Inside, RoutesThatCannotAllBeFollowedAreTold) {
   EXPECT_EQ(steer({}, world).problems.size(), 1U);
 }
 
+/// A `throw` route in main leads on to the rules behind it, and so to the table `default`.
+TEST(Inside, WhatMainThrowsGoesOnWhereItWent) {
+  World world = withLan();
+  Route thrown = route("203.0.113.55/32", kLan);
+  thrown.type = RouteType::throw_;
+  thrown.hops.clear();
+  world.routes.insert(thrown);
+  EXPECT_EQ(walk(world, "wg0").device, "wan0") << "nothing comes behind";
+  world.rules = {kernelRule(Family::v4, 32766, kMainTable), kernelRule(Family::v4, 32767, kDefaultTable)};
+  Route uplink = route("0.0.0.0/0", kLan, "192.168.7.254");
+  uplink.table = kDefaultTable;
+  world.routes.insert(uplink);
+  EXPECT_EQ(walk(world, "wg0").device, "lan0");
+  world.routes.erase(uplink);
+  uplink.hops = {NextHop{.device = kTunnel, .gateway = {}}};
+  world.routes.insert(uplink);
+  EXPECT_EQ(walk(world, "wg0").device, "wan0") << "not into a tunnel";
 }
 
 TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {

@@ -121,6 +121,20 @@ case_a_feed_by_a_wan() {
   steady_on 0 'beside a feed'
 }
 
+# `throw` ends the lookup in main; the rules behind it go on, to the table `default`.
+case_thrown_by_main() {
+  local site=10.50.0.9 via=192.168.1.50
+  [[ $family == 4 ]] || site=fd50::9 via=fd01::50
+  topology_up
+  topology_lan
+  in_host phone ip -"$family" addr add "$site" dev lo
+  router_ip rule add pref 32767 lookup default 2>/dev/null || true
+  router_ip route add throw "$site"
+  router_ip route add default via "$via" dev lan0 table default
+  site_up phone "$site"
+  reached_before_and_after "$site"
+}
+
 # A second tunnel whose server is reached through the first: not steered, and told.
 case_tunnel_in_a_tunnel() {
   local site=10.60.0.9 prefix=10.60.0.0/16
