@@ -576,7 +576,8 @@ std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
 }
 
 bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
-  return (numbers.isOurs(mark) || world.formerMarks.contains(mark)) && !isNamedByRule(world, mark);
+  const bool set = (numbers.isOurs(mark) && world.ownMarks.contains(mark)) || world.formerMarks.contains(mark);
+  return set && !isNamedByRule(world, mark);
 }
 
 bool isNamedByRule(const World& world, Mark mark) {

@@ -299,7 +299,10 @@ void settleMark(Picture& picture, const SetTunnelMark& set) {
   if (world.tunnels.contains(set.tunnel)) world.tunnels.edit().at(set.tunnel).fwmark = set.mark;
   // One that was given back is not ours to take away again.
   const auto owners = world.ownersMarks.find(set.tunnel);
-  if (owners != world.ownersMarks.end() && owners->second == set.mark) picture.observed.tunnelMarks.erase(set.tunnel);
+  if (owners != world.ownersMarks.end() && owners->second == set.mark)
+    picture.observed.tunnelMarks.erase(set.tunnel);
+  else if (set.mark.value != 0)
+    world.ownMarks.insert(set.mark);
 }
 
 /// Not every switch that is written is announced (src_valid_mark is not); and one that we took back, but still thought
@@ -339,8 +342,12 @@ void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tun
   World& world = picture.world;
   world.tunnels = std::move(tunnels);
   world.formerMarks.clear();
+  if (picture.observed.nft)
+    for (const auto& [mark, keptOut] : picture.observed.nft->table.ownMarks) world.ownMarks.insert(mark);
   for (const Rule& rule : picture.observed.rules)
-    if (rule.mark.mask != numbers.markMask && rule.mark.mask != 0xffffffff && rule.mark.value != 0)
+    if (rule.mark.mask == numbers.markMask && rule.mark.value != 0)
+      world.ownMarks.insert(Mark{rule.mark.value});
+    else if (rule.mark.mask != numbers.markMask && rule.mark.mask != 0xffffffff && rule.mark.value != 0)
       world.formerMarks.insert(Mark{rule.mark.value});
   picture.observed.tunnelMarks.clear();
   for (const auto& [name, tunnel] : world.tunnels) {

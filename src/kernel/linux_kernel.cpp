@@ -43,11 +43,10 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
-  // Whose a tunnel's fwmark is depends on the rules, and which routes matter on the tunnels.
+  // Whose a tunnel's fwmark is depends on the rules and the table, and which routes matter on the tunnels.
   const auto outcome = inOrder([&] { return readLinks(picture.world); }, [&] { return readRules(picture); },
-                               [&] { return readTunnels(picture, numbers); },
-                               [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); },
-                               [&] { return readNft(picture, numbers); });
+                               [&] { return readNft(picture, numbers); }, [&] { return readTunnels(picture, numbers); },
+                               [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); });
   if (!outcome) return std::unexpected(outcome.error());
   return picture;
 }

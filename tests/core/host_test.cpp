@@ -273,6 +273,7 @@ TEST(ForeignMarks, AreNotGivenOut) {
 TEST(ForeignMarks, ThatWereOursAreTheirOwnersFromThenOn) {
   World world = twoWans();
   world.tunnels.edit().at("wg0").fwmark = Mark{0xf0000000};
+  world.ownMarks = {Mark{0xf0000000}};
   Rule quick = kernelRule(Family::v4, 69, TableId{0xf0000000});
   quick.invert = true;
   quick.mark = {0xf0000000, 0xffffffff};

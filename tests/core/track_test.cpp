@@ -412,6 +412,27 @@ TEST(Settle, AMarkThatItsOwnersRuleNamesIsGivenBackToIt) {
   EXPECT_EQ(steers(), Mark{0xf0000000}) << "nobody asks for the owner's any more";
 }
 
+/// Of our bits, but never given by us: the owner's, who may use it where nobody sees it (in a firewall).
+TEST(Settle, AMarkThatWeHaveNeverGivenIsItsOwners) {
+  Picture picture;
+  picture.world = twoWans();
+  SharedMap<IfName, Tunnel> tunnels = picture.world.tunnels;
+  tunnels.edit().at("wg0").fwmark = Mark{0xf0000000};
+  takeTunnels(picture, {}, tunnels);
+  const State desired = desire({}, picture.world);
+  EXPECT_TRUE(desired.tunnelMarks.empty());
+  EXPECT_TRUE(desired.nft->table.foreignMarks.contains(Mark{0xf0000000}));
+  EXPECT_FALSE(desired.nft->table.ownMarks.contains(Mark{0xf0000000})) << "nobody else is given it";
+  settle(picture, diff(desired, picture.observed), desired);
+  takeTunnels(picture, {}, tunnels);
+  EXPECT_EQ(desire({}, picture.world), desired) << "it stays the owner's";
+  Picture after;
+  after.world = twoWans();
+  after.observed.nft = desire({}, after.world).nft;
+  takeTunnels(after, {}, tunnels);
+  EXPECT_TRUE(after.observed.tunnelMarks.contains("wg0")) << "what an earlier run has left is ours";
+}
+
 TEST(Settle, GivesBackMarksAndSwitches) {
   Picture picture = steered();
   settle(picture, diff({}, picture.observed), {});

@@ -298,6 +298,30 @@ case_foreign_rules_before_ours() {
   await 5 'nothing stands before us any more' fails has_line goto router_ip rule show
 }
 
+# A fwmark of our bits that a firewall alone names: it stays its owner's, also over a restart, and after flush.
+case_own_fwmark_of_our_bits() {
+  tunnel_fwmark=0x10000000
+  topology_up
+  tunnel_up route_halves
+  router nft -f - <<'RULES'
+table inet kill_switch {
+  chain out { type filter hook output priority 0; udp dport 51820 meta mark != 0x10000000 drop; }
+}
+RULES
+  daemon_start_and_converge
+  equal 'beside us' 0x10000000 "$(tunnel_mark)"
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'with its own mark'
+  daemon_stop KILL
+  daemon_start_and_converge
+  steady_on 0 'after a restart'
+  equal 'after a restart' 0x10000000 "$(tunnel_mark)"
+  quietly wgsteer flush
+  equal 'after flush' 0x10000000 "$(tunnel_mark)"
+}
+
 # What one object cannot have, no other object pays for.
 
 case_read_only_sysctls() {

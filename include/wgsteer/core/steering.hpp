@@ -150,8 +150,8 @@ Steering steer(const Config& config, const World& world);
 
 /// Slots whose mark a foreign rule or tunnel uses as a whole (networkd's hashes, wg-quick's): never assigned.
 std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers);
-/// Whether a tunnel's fwmark is one that we set. One that a foreign rule names belongs to the user, even if we set it
-/// first: wg-quick adopts whatever it finds.
+/// Whether a tunnel's fwmark is one that we set: it has, or had, a meaning by us. One that a foreign rule names belongs
+/// to the user, even if we set it first: wg-quick adopts whatever it finds.
 bool isOurMark(const World& world, const Numbers& numbers, Mark mark);
 /// Whether a foreign rule names exactly this mark.
 bool isNamedByRule(const World& world, Mark mark);

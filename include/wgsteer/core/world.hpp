@@ -129,6 +129,9 @@ struct Knowledge {
   Adopted adopted;  ///< as the nft table says, while there is one
   /// Devices that were renamed while we ran, by the name that our table still has them by.
   std::map<IfName, IfName> renamed;
+  /// Marks that rules of ours, or our table, have given a meaning at any time that we know of. A tunnel's fwmark of our
+  /// bits that is not among them was set by its owner, who may use some of these bits as well.
+  std::set<Mark> ownMarks;
   /// Marks that rules of ours of another mark_mask give a meaning: ours as well, until these rules are gone.
   std::set<Mark> formerMarks;
   /// The fwmark that a tunnel's owner gave it, and that a rule of the owner's still names. `wg setconf` and `wg
