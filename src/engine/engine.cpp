@@ -206,12 +206,13 @@ void Engine::onPoll() {
 
 void Engine::pollTunnels() {
   wake(Trigger::tunnel);
-  unstickLateOnes();
   if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
   if (!reread({.tunnels = true})) return;
+  // With the mark that it has now: its owner may have given it another one since.
+  unstickLateOnes();
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (sameForPlans(*before, *picture_.world.tunnels)) {
     before.inPlace() = *std::exchange(picture_.world.tunnels, before);

@@ -99,6 +99,17 @@ TEST_F(EngineTest, AStickySocketIsUnstuckAfterAStartThatHadNothingToWrite) {
   EXPECT_EQ(kernel.unstuck.size(), 2U) << "the first may have been killed just before it did that";
 }
 
+/// The later ones of these must not put back what was before.
+TEST_F(EngineTest, AStickySocketIsUnstuckWithTheMarkThatItHasByThen) {
+  kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
+  ASSERT_TRUE(engine->start());
+  kernel.someoneSetsFwmark("wg0", Mark{0x77});
+  engine->onPoll();
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0x77});
+  ASSERT_EQ(kernel.unstuck.size(), 1U);
+  EXPECT_EQ(kernel.unstuck.front().second, Mark{0x77});
+}
+
 TEST_F(EngineTest, AConflictIsRefusedAndNothingChanged) {
   Rule foreign = kernelRule(Family::v4, 1500, kMainTable);
   foreign.mark = {0x10000000, 0x30000000};
