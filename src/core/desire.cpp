@@ -3,6 +3,7 @@
 #include "wgsteer/core/desire.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "wgsteer/core/follow.hpp"
 
@@ -134,6 +135,7 @@ class Desire {
     addTunnelNetworks();
     addOwnMarks();
     addForeignWays();
+    makeWay();
     addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
     if (world_.foreignTable) withoutTable();
@@ -437,30 +439,52 @@ class Desire {
     state_.rules.insert(std::move(rule));
   }
 
+  bool takesOurs(const Rule& rule) {
+    return std::ranges::any_of(nft().ownMarks, [&](const auto& own) { return takesEverythingWith(rule, own.first); });
+  }
+
+  std::optional<std::uint32_t> firstPriority(Family family) const {
+    std::optional<std::uint32_t> first;
+    for (const Rule& rule : state_.rules)
+      if (rule.family == family) first = std::min(first.value_or(rule.priority), rule.priority);
+    return first;
+  }
+
+  /// Ours stand together, or there is no jumping over a foreign rule that takes what carries our marks: they begin
+  /// behind the last one that is among them. One of equal priority may have been there first.
+  void makeWay() {
+    std::uint32_t by = 0;
+    for (const Rule& rule : world_.rules) {
+      const auto first = firstPriority(rule.family);
+      if (!first || rule.priority < *first + by || rule.priority > numbers_.markPriority() + by) continue;
+      if (takesOurs(rule)) by = rule.priority + 1 - *first;
+    }
+    if (by == 0) return;
+    for (Rule rule : std::exchange(state_.rules, {})) {
+      rule.priority += by;
+      if (rule.action == RuleAction::goto_) rule.gotoPriority += by;
+      state_.rules.insert(std::move(rule));
+    }
+  }
+
   /// A rule without a priority is put before ours by the kernel (fib_default_rule_pref), whatever mark it asks for:
   /// wg-quick's among them. Where one takes what carries our marks, that goes past it, and nothing else does.
   void addJump() {
     for (const Family family : families_) {
-      const auto ours = std::ranges::find(state_.rules, family, &Rule::family);
-      if (ours == state_.rules.end()) continue;
-      std::uint32_t first = ours->priority;
-      for (const Rule& rule : state_.rules)
-        if (rule.family == family) first = std::min(first, rule.priority);
-      std::uint32_t before = first;
-      for (const Rule& rule : world_.rules) {
-        if (rule.family != family || rule.priority == 0 || rule.priority >= before) continue;
-        const bool takes =
-            std::ranges::any_of(nft().ownMarks, [&](const auto& own) { return takesEverythingWith(rule, own.first); });
-        if (takes) before = rule.priority;
-      }
-      if (before == first || before <= kJumpFloor) continue;
+      const auto first = firstPriority(family);
+      if (!first) continue;
+      std::uint32_t before = *first;
+      for (const Rule& rule : world_.rules)
+        if (rule.family == family && rule.priority != 0 && rule.priority < before && takesOurs(rule))
+          before = rule.priority;
+      if (before == *first || before <= kJumpFloor) continue;
       Rule jump;
       jump.family = family;
       jump.priority = before - 1;
       jump.invert = true;
       jump.mark = {0, numbers_.markMask};
       jump.action = RuleAction::goto_;
-      jump.gotoPriority = first;
+      jump.gotoPriority = *first;
       jump.protocol = kProtocol;
       state_.rules.insert(jump);
     }

@@ -88,14 +88,11 @@ class Inspector {
       if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
         add(Severity::advice, "another program's rule is inside our block of priorities: " + ruleText(rule),
             "set rule_priority in [globals] if it interferes");
-      const bool takes = rule.priority > 0 && rule.priority < base &&
-                         std::ranges::any_of(
-                             planned.rules,
-                             [&](const Rule& own) {
-                               return own.family == rule.family && own.mark.mask == numbers_.markMask &&
-                                      own.action == RuleAction::lookup &&
-                                      takesEverythingWith(rule, Mark{own.mark.value});
-                             });
+      const bool takes = rule.priority > 0 && rule.priority <= numbers_.markPriority() &&
+                         std::ranges::any_of(planned.rules, [&](const Rule& own) {
+                           return own.family == rule.family && own.mark.mask == numbers_.markMask &&
+                                  own.action == RuleAction::lookup && takesEverythingWith(rule, Mark{own.mark.value});
+                         });
       if (takes && !jumped(rule))
         add(Severity::problem, "a rule before ours catches our packets: " + ruleText(rule),
             "move that rule to a priority above " + std::to_string(base + kRuleBlockSize));

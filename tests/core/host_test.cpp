@@ -306,6 +306,23 @@ TEST(Jump, LeadsOurPacketsPastRulesThatTakeEverything) {
       << "nobody else's packets see it";
 }
 
+/// A rule that takes everything from among ours: it may stand before those of its own priority.
+TEST(Jump, LeadsPastRulesInOurOwnBlock) {
+  for (const std::uint32_t priority : {60U, 65U, 70U, 71U}) {
+    World world = twoWans();
+    for (Peer& peer : world.tunnels.edit().at("wg0").peers) peer.allowedIps = {*Prefix::parse("10.9.0.3/32")};
+    world.rules.insert(kernelRule(Family::v4, priority, TableId{500}));
+    world.routes.insert([] {
+      Route into = route("0.0.0.0/0", kTunnel);
+      into.table = TableId{500};
+      return into;
+    }());
+    EXPECT_EQ(walk(world, "wg0").device, "wan0") << priority;
+    for (const Finding& finding : inspect({}, world, steer({}, world), desire({}, world)))
+      EXPECT_NE(finding.severity, Severity::problem) << priority << ": " << finding.what;
+  }
+}
+
 TEST(Jump, IsNotMadeForRulesAboutSomethingInParticular) {
   World world = twoWans();
   Rule before = kernelRule(Family::v4, 11, TableId{1000});

@@ -34,6 +34,14 @@ site_answers() {
   quietly router ping -n -c 1 -W 1 "$site"
 }
 
+# A server of the router's, so that there are rules for its answers.
+service_up() {
+  wireguard_go router wgs
+  tunnel_configuration "$kServerKey" "$kServicePort" "$kPhoneKey" 10.98.0.2/32,fd98::2/128 |
+    router wg setconf wgs /dev/stdin
+  router ip link set wgs up
+}
+
 # Begins its handshake anew, so that no source or route from before hides anything.
 site_forget() { # ADDRESS
   local peer
@@ -296,6 +304,26 @@ case_foreign_rules_before_ours() {
   router_ip rule del pref 10
   router_ip rule del pref 11
   await 5 'nothing stands before us any more' fails has_line goto router_ip rule show
+}
+
+# A rule that takes everything, at the priority of one of ours, and first.
+case_foreign_rule_among_ours() {
+  local priority
+  topology_up
+  tunnel_up
+  service_up
+  router_ip route add default dev "$tunnel_device" table 500
+  for priority in 60 65 70; do
+    router_ip rule add pref "$priority" lookup 500
+    daemon_start_and_converge
+    tunnel_forget
+    traffic_start
+    await_handshake
+    steady_on 0 "a rule at $priority"
+    daemon_stop TERM
+    quietly wgsteer flush
+    router_ip rule del pref "$priority"
+  done
 }
 
 # A fwmark of our bits that a firewall alone names: it stays its owner's, also over a restart, and after flush.
