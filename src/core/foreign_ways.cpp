@@ -32,6 +32,17 @@ class Finder {
     return std::move(ways_);
   }
 
+  std::vector<Rule> notUnderstood() {
+    std::vector<Rule> found;
+    for (const Rule& rule : world_.rules) {
+      if (!rule.otherSelector || rule.l3mdev) continue;
+      Rule understood = rule;
+      understood.otherSelector = false;
+      if (!isMain(rule) && mayBeForOurs(understood) && whatItLeadsTo(rule) != Leads::nowhere) found.push_back(rule);
+    }
+    return found;
+  }
+
  private:
   static bool isMain(const Rule& rule) { return rule.action == RuleAction::lookup && rule.table == kMainTable; }
 
@@ -174,6 +185,10 @@ class Finder {
 
 ForeignWays foreignWays(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.find();
+}
+
+std::vector<Rule> waysNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
+  return Finder{world, numbers, wans}.notUnderstood();
 }
 
 const Rule* wayOf(const ForeignWays& ways, Mark mark) {

@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxForeignWays = 128;
 
 ForeignWays foreignWays(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
 
+/// Rules that lead to such ways as well, but of which it is not understood whom they are for (uid range, TOS ...).
+std::vector<Rule> waysNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
+
 /// The rule of somebody else that leads whatever has this mark to such a way.
 const Rule* wayOf(const ForeignWays& ways, Mark mark);
 

@@ -717,11 +717,15 @@ void noteRoutes(const World& world, Steering& steering) {
                                      " are not (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
 }
 
-void noteWays(Steering& steering) {
+void noteWays(const Config& config, const World& world, Steering& steering) {
   for (const Rule& rule : steering.ways.originals)
     if (rule.table != kMainTable)
       steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
                                " is honoured: it does not lead to a WAN");
+  for (const Rule& rule : waysNotUnderstood(world, config.numbers, steering.wans))
+    steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
+                             " is ignored: it leads to something that is not a WAN, but what else it depends on is not "
+                             "understood; if it is for a tunnel's packets, name that uplink in a [[wan]] section");
   if (steering.ways.tooMany)
     steering.problems.push_back("more than " + std::to_string(kMaxForeignWays) +
                                 " rules of other programs lead to destinations other than WANs: the rest are ignored");
@@ -744,7 +748,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   passOverSourceless(world, steering.wans);
   noteFamilies(world, steering);
   steering.ways = foreignWays(world, config.numbers, steering.wans);
-  noteWays(steering);
+  noteWays(config, world, steering);
   noteRoutes(world, steering);
   PolicyBook book{config, world, steering};
   if (steering.policies.empty()) {

@@ -476,6 +476,17 @@ TEST(ForeignWays, AMarkOfSomebodyElsesMeansWhatItMeant) {
   EXPECT_EQ(explain(state, world, packet).device, "isp2");
 }
 
+TEST(ForeignWays, OneThatIsNotUnderstoodIsTold) {
+  World world = withUplink();
+  Rule to = foreignRule(1000, 102);
+  to.destination = Prefix::parse("203.0.113.0/24");
+  to.otherSelector = true;
+  world.rules.insert(to);
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+  ASSERT_EQ(steer({}, world).notes.size(), 1U);
+  EXPECT_NE(steer({}, world).notes.front().find("not understood"), std::string::npos);
+}
+
 TEST(ForeignWays, ATunnelWhoseOwnMarkLeadsElsewhereIsLeftAlone) {
   World world = withUplink();
   Rule byMark = foreignRule(1000, 102);
