@@ -5,7 +5,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <poll.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -46,7 +48,31 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
   return fail(ErrorKind::io, why, code);
 }
 
+/// Of a line in /proc/net/unix: that of a socket which listens, bound to a file of this name.
+bool listensOn(const std::string& line, std::string_view fileName) {
+  if (!line.ends_with(fileName)) return false;
+  const char before = line[line.size() - fileName.size() - 1];
+  std::istringstream fields{line};
+  std::string number;
+  std::string references;
+  std::string protocol;
+  std::string flags;
+  fields >> number >> references >> protocol >> flags;
+  constexpr const char* kAcceptsConnections = "00010000";
+  return (before == '/' || before == ' ') && flags == kAcceptsConnections;
+}
+
 }  // namespace
+
+/// Sockets are found across namespaces by their file, but listed in their own alone. Connected ones carry the name of
+/// the file as well, in the namespace of whoever has connected.
+bool isBoundHere(std::string_view fileName) {
+  std::ifstream sockets{"/proc/self/net/unix"};
+  if (!sockets) return true;
+  for (std::string line; std::getline(sockets, line);)
+    if (line.size() > fileName.size() && listensOn(line, fileName)) return true;
+  return false;
+}
 
 SecretText::~SecretText() { explicit_bzero(text_.data(), text_.capacity()); }
 

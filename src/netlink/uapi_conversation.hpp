@@ -43,6 +43,10 @@ struct UapiSocket {
 /// None: there is no socket under this path, or its folder may not be searched.
 std::optional<UapiSocket> uapiSocketAt(std::string path);
 
+/// Whether a socket that was bound to a file of this name belongs to our network namespace. Its process alone would not
+/// say: wireguard-go binds it, and leaves it to a child.
+bool isBoundHere(std::string_view fileName);
+
 class UapiConversation {
  public:
   enum class State : std::uint8_t { underWay, answered, failed };

@@ -31,6 +31,9 @@ void WireGuardUapi::find(const IfName& device, Process& process) const {
   for (const std::string& folder : folders_)
     if (auto socket = uapiSocketAt(folder + "/" + device + ".sock")) sockets.push_back(std::move(*socket));
   if (sockets == process.sockets) return;
+  // Network namespaces may share the folder: the socket of a tunnel of that name over there is none of ours.
+  if (!sockets.empty() && !isBoundHere(device + ".sock")) sockets.clear();
+  if (sockets == process.sockets) return;
   process.sockets = std::move(sockets);
   process.prompt = true;
   process.late = 0;

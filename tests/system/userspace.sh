@@ -194,6 +194,31 @@ case_socket_in_the_other_folder() {
   steady_on 0 'back in its own'
 }
 
+# Network namespaces that share /run: the socket there is a tunnel's in another one, the device here OpenVPN's.
+case_socket_of_another_namespace() {
+  topology_up
+  host_up elsewhere
+  local -r folder=$work/shared
+  mkdir "$folder"
+  router mount --bind "$folder" /run/wireguard
+  in_host elsewhere mount --bind "$folder" /run/wireguard
+  wireguard_go elsewhere ovpn0
+  router ip tuntap add ovpn0 mode tun
+  router ip link set ovpn0 up
+  tunnel_up route_halves
+  daemon_start_and_converge
+  check 'no tunnel of ours' fails has_line '^ovpn0 ' wgsteer status
+  equal 'its fwmark' off "$(in_host elsewhere wg show ovpn0 fwmark)"
+  router ip link del ovpn0
+  wireguard_go elsewhere ovpn1
+  router ip tuntap add ovpn1 mode tun
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'beside it'
+  equal 'its fwmark' off "$(in_host elsewhere wg show ovpn1 fwmark)"
+}
+
 # The folder is not there when the daemon starts.
 case_folder_that_comes_later() {
   topology_up
