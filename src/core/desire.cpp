@@ -128,6 +128,7 @@ class Desire {
     state_.nft =
         NftState{.layout = {.markMask = numbers_.markMask, .forward = config_.forward, .intact = true}, .table = {}};
     for (const Wan& wan : steering_.wans) addWan(wan);
+    addBound();
     for (const PolicyView& policy : steering_.policies) addPolicy(policy);
     for (const TunnelView& tunnel : steering_.tunnels) addTunnel(tunnel);
     nft().endpoints = maps.endpoints;
@@ -518,6 +519,15 @@ class Desire {
     const Link* link = world_.link(own.device);
     return link != nullptr && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback() &&
            !isTunnel(world_, *link) && !isWan(*link);
+  }
+
+  /// Addresses that are wrong sources on other WANs than their own, if they have one.
+  void addBound() {
+    for (const InterfaceAddress& own : world_.addresses) {
+      const Link* link = world_.link(own.device);
+      if (link != nullptr && (isWan(*link) || isTunnel(world_, *link)) && !own.address.isLinkLocal())
+        nft().bound.insert(own.address);
+    }
   }
 
   void addSysctls(const Link& link) {

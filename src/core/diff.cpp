@@ -142,7 +142,8 @@ NftStep stepOf(const NftOp& op, const NftTable& desired) {
   // As long as a tunnel may have such a mark, what carries it is kept out of tunnels.
   if (const auto* own = std::get_if<NftOwnMark>(&op.member); own != nullptr && !desired.ownMarks.contains(own->mark))
     return NftStep::afterRoutes;
-  if (std::holds_alternative<NftAddress>(op.member)) return op.add ? NftStep::beforeRoutes : NftStep::afterRoutes;
+  if (std::holds_alternative<NftAddress>(op.member) || std::holds_alternative<NftBound>(op.member))
+    return op.add ? NftStep::beforeRoutes : NftStep::afterRoutes;
   if (const auto* source = std::get_if<NftSource>(&op.member)) {
     // A changed one is deleted and added, which is one step.
     const bool stays = desired.sources.contains({source->device, source->address.family()});

@@ -198,7 +198,9 @@ std::optional<Address> sourceCorrected(const State& state, const Packet& packet,
   const NftTable& table = state.nft->table;
   if (!table.ownMarks.contains(packet.mark) && !table.foreignMarks.contains(packet.mark)) return packet.source;
   const auto right = table.sources.find({device, packet.destination.address.family()});
-  if (right == table.sources.end() || table.addresses.contains({device, *packet.source})) return packet.source;
+  if (right == table.sources.end() || !table.bound.contains(*packet.source) ||
+      table.addresses.contains({device, *packet.source}))
+    return packet.source;
   steps.push_back({"nft source: " + packet.source->toString() + " is not an address of " + device + ", source set to " +
                        right->second.toString(),
                    true});

@@ -80,6 +80,16 @@ bool NftMemberTraits<NftAddress>::take(const NftElement& element, NftTable& tabl
   return true;
 }
 
+void NftMemberTraits<NftBound>::elements(const NftBound& bound, NftElements& out) {
+  const auto set = byFamily(bound.address.family(), NftSetId::bound4);
+  out.push_back({.set = set, .key = {.address = bound.address}});
+}
+
+bool NftMemberTraits<NftBound>::take(const NftElement& element, NftTable& table) {
+  table.bound.insert(element.key.address);
+  return true;
+}
+
 void NftMemberTraits<NftSource>::elements(const NftSource& source, NftElements& out) {
   out.push_back(ofDevice(byFamily(source.address.family(), NftSetId::source4), source.device));
   out.back().value = source.address;

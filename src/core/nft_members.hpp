@@ -92,6 +92,16 @@ struct NftMemberTraits<NftAddress> {
 };
 
 template <>
+struct NftMemberTraits<NftBound> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::bound4, NftSetId::bound6};
+  static auto& field(auto& table) { return table.bound; }
+  static NftBound member(const Address& address) { return {address}; }
+  static const Address& entry(const NftBound& bound) { return bound.address; }
+  static void elements(const NftBound& bound, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
 struct NftMemberTraits<NftSource> {
   static constexpr std::array<NftSetId, 2> kSets{NftSetId::source4, NftSetId::source6};
   static auto& field(auto& table) { return table.sources; }

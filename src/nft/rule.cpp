@@ -144,6 +144,11 @@ Rule& Rule::goByMark(std::uint32_t mask, const char* map) {
 Rule& Rule::inputNotIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, true); }
 Rule& Rule::outputIn(const char* set) { return loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookup(set, false); }
 
+Rule& Rule::sourceIn(const char* set, Family family) {
+  const auto [offset, length] = sourceField(family);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1).lookup(set, false);
+}
+
 Rule& Rule::sourceNotOf(const char* set, Family family) {
   const auto [offset, length] = sourceField(family);
   return loadMeta(NFT_META_OIFNAME, NFT_REG_1)

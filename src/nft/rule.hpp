@@ -30,6 +30,7 @@ class Rule {
   Rule& outputIn(const char* set);                      ///< oifname @set
   /// iifname . ip daddr @set
   Rule& destinationOf(const char* set, Family family);
+  Rule& sourceIn(const char* set, Family family);  ///< ip saddr @set
   /// oifname . ip saddr != @set
   Rule& sourceNotOf(const char* set, Family family);
   /// ip saddr set oifname map @map: with the checksums of IPv4 and of UDP

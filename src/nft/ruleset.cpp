@@ -30,14 +30,12 @@ Chain sourceChain(const Numbers& numbers) {
   chain.rules.emplace_back().markNotIn(named(NftSetId::ownMark)).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   // A device that is no WAN is not in source4/6, and the rule breaks off.
-  chain.rules.emplace_back()
-      .isFamily(Family::v4)
-      .sourceNotOf(named(NftSetId::address4), Family::v4)
-      .setSource(named(NftSetId::source4), Family::v4);
-  chain.rules.emplace_back()
-      .isFamily(Family::v6)
-      .sourceNotOf(named(NftSetId::address6), Family::v6)
-      .setSource(named(NftSetId::source6), Family::v6);
+  for (const Family family : kFamilies)
+    chain.rules.emplace_back()
+        .isFamily(family)
+        .sourceIn(named(NftSetId::bound4, family), family)
+        .sourceNotOf(named(NftSetId::address4, family), family)
+        .setSource(named(NftSetId::source4, family), family);
   return chain;
 }
 

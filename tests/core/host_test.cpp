@@ -344,6 +344,20 @@ TEST(Sources, OfTheRouteAreUsedWhereverTheirAddressIs) {
   EXPECT_EQ(walk(world, "wg0").source, Address::parse("192.0.2.200"));
 }
 
+/// Only an address that belongs to another WAN or a tunnel is wrong: `ip route add local 198.18.0.0/24 dev lo` makes
+/// ones that no device has.
+TEST(Sources, ThatSomebodyWasAskedOnAreKept) {
+  World world = twoWans();
+  const State state = desire({}, world);
+  Packet reply = outerPacket(state, world.tunnels.at("wg0"), kServer4);
+  reply.source = Address::parse("198.18.0.7");
+  EXPECT_EQ(explain(state, world, reply).source, reply.source);
+  for (const char* wrong : {"198.51.100.10", "10.9.0.2"}) {
+    reply.source = Address::parse(wrong);
+    EXPECT_EQ(explain(state, world, reply).source, Address::parse("192.0.2.10")) << wrong;
+  }
+}
+
 TEST(Sources, ThatAreNoAddressOfThisHostAreNotMirrored) {
   World world = twoWans();
   Route stale = route("0.0.0.0/0", kWan0, "192.0.2.1", 5);

@@ -89,7 +89,7 @@ def nft_table():
     parts = {"table": nft_dump(NFT_TABLE, of_table, 1) + nft_dump(NFT_GEN, b"", 1), "chains": nft_dump(NFT_CHAIN),
              "rules": nft_dump(NFT_RULE, of_table), "sets": nft_dump(NFT_SET, of_table), "counters": nft_dump(NFT_OBJ, of_table)}
     # In the order of SetId, as the target takes them.
-    names = ["wan", "address4", "address6", "source4", "source6", "policy_source4", "policy_source6", "endpoint4", "endpoint6",
+    names = ["wan", "address4", "address6", "bound4", "bound6", "source4", "source6", "policy_source4", "policy_source6", "endpoint4", "endpoint6",
              "arrival", "listen_port", "tunnel"]
     parts["elements"] = b"".join(nft_dump(NFT_SETELEM, of_table + attribute(2, name.encode() + b"\0")) for name in names)
     return parts

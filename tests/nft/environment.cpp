@@ -48,6 +48,7 @@ NftState exampleState() {
   state.layout = {.markMask = kDefaultMarkMask, .forward = true, .intact = true};
   state.table.wans = {{"wan0", Slot{1}}, {"wan1", Slot{2}}};
   state.table.addresses = {{"wan0", wan0}, {"wan1", wan1}, {"wan0", *Address::parse("2001:db8::2")}};
+  state.table.bound = {wan0, wan1, *Address::parse("2001:db8::2")};
   state.table.sources = {{{"wan0", Family::v4}, wan0},
                          {{"wan1", Family::v4}, wan1},
                          {{"wan0", Family::v6}, *Address::parse("2001:db8::2")}};

@@ -171,6 +171,7 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
       for (const Family family : kFamilies) {
         const Address address = wanAddress(family, slot.value - 1);
         state.table.addresses.emplace(device, address);
+        state.table.bound.insert(address);
         state.table.sources.emplace(std::pair{device, family}, address);
         state.table.policySources.emplace(std::pair{Mark{numbers_.mark(slot).value}, family}, address);
       }
@@ -270,6 +271,16 @@ TEST_P(NftPackets, ARightSourceIsLeftAlone) {
   setMark(socket, 0x20000000);
   sendMessage(socket, peer(), 4);
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{second, ownPort_}));
+}
+
+/// As after `ip route add local 198.18.2.128/25 dev lo`: an address of no device, that a server was asked on.
+TEST_P(NftPackets, ASourceThatBelongsToNoWanIsLeftAlone) {
+  const Address service = *Address::parse(GetParam() == Family::v4 ? "198.18.1.177" : "2001:db8:1::177");
+  shell(std::string{GetParam() == Family::v4 ? "ip" : "ip -6"} + " route add local " + service.toString() + " dev lo");
+  const os::Fd socket = udpSocket({service, ownPort_});
+  setMark(socket, 0x20000000);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{service, ownPort_}));
 }
 
 /// Bits of the mark that are not ours are nobody's business but their owner's.

@@ -55,6 +55,7 @@ class RandomState {
       table.wans.emplace(device, Slot{slots[index]});
       for (const Family family : kFamilies) {
         for (unsigned count = upTo(2); count > 0; --count) table.addresses.emplace(device, address(family));
+        for (unsigned count = upTo(2); count > 0; --count) table.bound.insert(address(family));
         if (!oneIn(3)) table.sources.emplace(std::pair{device, family}, address(family));
       }
       for (const SysctlKind kind : {SysctlKind::ignoreLinkdown4, SysctlKind::ignoreLinkdown6, SysctlKind::srcValidMark})

@@ -42,10 +42,8 @@ case_phone_in_the_lan() {
   check 'again' phone_is_answered
 }
 
-# The phone has an address outside, behind the second ISP, and asks on the second WAN.
-case_phone_outside() {
+phone_goes_out() {
   local wan
-  topology_up
   topology_lan
   in_host phone ip link set lan down
   ip link add away netns "${holder[phone]}" type veth peer name phone netns "${holder[server]}"
@@ -64,6 +62,12 @@ SERVER
   for wan in 0 1; do
     in_host "isp$wan" ip route replace 2001:db8:cafe:1::/64 via "2001:db8:f$wan::2"
   done
+}
+
+# The phone has an address outside, behind the second ISP, and asks on the second WAN.
+case_phone_outside() {
+  topology_up
+  phone_goes_out
   tunnel_up route_halves
   service_up
   daemon_start_and_converge
@@ -71,6 +75,26 @@ SERVER
   phone_up "${wan_address[1]}"
   await 20 'the phone is answered' phone_is_answered
   equal 'foreign sources' '0 0' "$(foreign 0) $(foreign 1)"
+}
+
+# The service is on addresses that no device has; the phone's firewall lets in what comes from where it has asked.
+# IPv4 alone: wireguard-go cannot answer from such an IPv6 address, with or without us (IPV6_PKTINFO wants a device's).
+case_phone_asks_on_an_address_of_no_device() {
+  [[ $family == 4 ]] || return 0
+  topology_up
+  phone_goes_out
+  router ip route add local 192.0.2.64/26 dev lo
+  in_host isp0 ip route add 192.0.2.64/26 via "${wan_address4[0]}" dev customer
+  in_host phone nft -f - <<'RULES'
+table inet firewall {
+  chain in { type filter hook input priority 0; ct state established,related accept; meta l4proto udp drop; }
+}
+RULES
+  tunnel_up route_halves
+  service_up
+  daemon_start_and_converge
+  phone_up 192.0.2.77
+  await 20 'the phone is answered' phone_is_answered
 }
 
 run_cases "$@"

@@ -55,6 +55,10 @@ struct NftAddress {
   Address address;
   bool operator==(const NftAddress&) const = default;
 };
+struct NftBound {
+  Address address;
+  bool operator==(const NftBound&) const = default;
+};
 struct NftSource {
   IfName device;
   Address address;
@@ -102,8 +106,8 @@ struct NftSysctl {
 };
 
 /// In the order in which the changes of a transaction are listed. What a kind stands for: core/nft_members.hpp.
-using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftSource, NftPolicySource, NftEndpoint, NftFlow,
-                               NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
+using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
+                               NftFlow, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
 
 struct NftOp {
   bool add = true;

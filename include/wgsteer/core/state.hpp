@@ -30,6 +30,7 @@ struct Flow {
 ///   set      wan             { type ifname }                                     devices of the WANs
 ///   map      arrival         { type ifname : verdict }                           "wan0" : goto wan_1
 ///   set      address4/6      { type ifname . ip(v6)_addr }                       sources that are right on a WAN
+///   set      bound4/6        { type ip(v6)_addr }                                right on those WANs alone
 ///   map      source4/6       { type ifname : ip(v6)_addr }                       the one to use otherwise
 ///   map      policy_source4/6  { type mark : ip(v6)_addr }                       0xf0000000 : 192.0.2.10
 ///   map      endpoint4/6     { type ip(v6)_addr . inet_service : verdict }       203.0.113.55 . 51820 : goto policy_15
@@ -45,6 +46,9 @@ struct NftTable {
   /// Marks of WANs: chain wan_N, counters initiations_N and responses_N, elements in `wan`, `arrival`, `initiations`.
   std::map<IfName, Slot> wans;
   std::set<std::pair<IfName, Address>> addresses;
+  /// Addresses of WANs and tunnels: wrong as a source wherever `addresses` does not have them. Any other that this host
+  /// sends from was chosen by somebody, also one that no device has (`ip route add local`).
+  std::set<Address> bound;
   std::map<std::pair<IfName, Family>, Address> sources;
   /// By a policy's mark: the source of what is re-marked on its way out, an address of the WAN that the policy uses
   /// now.
