@@ -133,6 +133,7 @@ class Desire {
     for (const TunnelView& tunnel : steering_.tunnels) addTunnel(tunnel);
     nft().endpoints = maps.endpoints;
     nft().flows = maps.flows;
+    nft().flowPorts = maps.flowPorts;
     addTunnelNetworks();
     addOwnMarks();
     addForeignWays();
@@ -735,6 +736,7 @@ PeerMaps peerMaps(const World& world, const Steering& steering, const std::map<I
   // Which of them are flows depends on the endpoints.
   PeerMaps maps;
   maps.flows = book.takeFlows();
+  for (const auto& [flow, verdict] : maps.flows) maps.flowPorts.insert(flow.sourcePort);
   maps.endpoints = std::move(book.endpoints);
   return maps;
 }

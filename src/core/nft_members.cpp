@@ -130,6 +130,15 @@ bool NftMemberTraits<NftFlow>::take(const NftElement& element, NftTable& table) 
   return takePeer(table.flows, Flow{{key.address, key.port}, key.sourcePort}, element);
 }
 
+void NftMemberTraits<NftFlowPort>::elements(const NftFlowPort& flow, NftElements& out) {
+  out.push_back({.set = NftSetId::flowPort, .key = {.port = flow.port}});
+}
+
+bool NftMemberTraits<NftFlowPort>::take(const NftElement& element, NftTable& table) {
+  table.flowPorts.insert(element.key.port);
+  return true;
+}
+
 void NftMemberTraits<NftListenPort>::elements(const NftListenPort& listen, NftElements& out) {
   out.push_back({.set = NftSetId::listenPort, .key = {.port = listen.port}});
 }

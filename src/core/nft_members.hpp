@@ -146,6 +146,16 @@ struct NftMemberTraits<NftFlow> {
 };
 
 template <>
+struct NftMemberTraits<NftFlowPort> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::flowPort};
+  static auto& field(auto& table) { return table.flowPorts; }
+  static NftFlowPort member(std::uint16_t port) { return {port}; }
+  static std::uint16_t entry(const NftFlowPort& flow) { return flow.port; }
+  static void elements(const NftFlowPort& flow, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
 struct NftMemberTraits<NftListenPort> {
   static constexpr std::array<NftSetId, 1> kSets{NftSetId::listenPort};
   static auto& field(auto& table) { return table.listenPorts; }

@@ -119,6 +119,8 @@ Rule& Rule::isFamily(Family family) {
   return loadMeta(NFT_META_NFPROTO, NFT_REG_1).compare(NFT_CMP_EQ, &protocol, sizeof protocol);
 }
 
+Rule& Rule::isUnmarked() { return loadMeta(NFT_META_MARK, NFT_REG_1).compare(NFT_CMP_EQ, &kNone, sizeof kNone); }
+
 Rule& Rule::noneOf(std::uint32_t mask) { return hasMark({.value = 0, .mask = mask}); }
 
 Rule& Rule::anyOf(std::uint32_t mask) {
@@ -187,6 +189,10 @@ Rule& Rule::writeSource(Family family) {
 
 Rule& Rule::destinationPortIn(const char* set) {
   return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpDestinationPortOffset, 2, NFT_REG_1).lookup(set, false);
+}
+
+Rule& Rule::sourcePortIn(const char* set) {
+  return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpSourcePortOffset, 2, NFT_REG_1).lookup(set, false);
 }
 
 Rule& Rule::goByEndpoint(const char* map, Family family) {

@@ -19,6 +19,7 @@ class Rule {
 
   Rule& isUdp();                                        ///< meta l4proto udp
   Rule& isFamily(Family family);                        ///< meta nfproto ipv4
+  Rule& isUnmarked();                                   ///< meta mark 0
   Rule& noneOf(std::uint32_t mask);                     ///< meta mark & MASK == 0
   Rule& anyOf(std::uint32_t mask);                      ///< meta mark & MASK != 0
   Rule& hasMark(MarkMatch mark);                        ///< meta mark & MASK == VALUE
@@ -38,6 +39,7 @@ class Rule {
   /// ip saddr set meta mark & MASK map @map
   Rule& setSourceByMark(std::uint32_t mask, const char* map, Family family);
   Rule& destinationPortIn(const char* set);            ///< udp dport @set
+  Rule& sourcePortIn(const char* set);                 ///< udp sport @set
   Rule& goByEndpoint(const char* map, Family family);  ///< ip daddr . udp dport vmap @map
   Rule& goByFlow(const char* map, Family family);      ///< ip daddr . udp dport . udp sport vmap @map
   Rule& goByInput(const char* map);                    ///< iifname vmap @map

@@ -17,37 +17,37 @@ constexpr std::uint8_t kHandshakeResponse = 2;
 constexpr const char* named(NftSetId id) { return nftSet(id).name; }
 constexpr const char* named(NftSetId v4, Family family) { return named(byFamily(family, v4)); }
 
-/// Packets that are marked neither by us nor by the owner of a tunnel are not WireGuard's. Most have no mark at all,
-/// and are let go first.
-void leaveUnmarked(Chain& chain, const Numbers& numbers) {
-  chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn(named(NftSetId::foreignMark)).thenReturn();
-}
-
-Chain sourceChain(const Numbers& numbers) {
+Chain sourceChain() {
   Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, {}};
-  leaveUnmarked(chain, numbers);
-  // As the socket has set it: nobody's chain comes before this one, and adds bits of its own.
+  // Most packets have no mark at all, and pay for one comparison. The others' marks are as the socket has set them:
+  // nobody's chain comes before this one, and adds bits of its own.
+  chain.rules.emplace_back().isUnmarked().thenReturn();
   chain.rules.emplace_back().markNotIn(named(NftSetId::ownMark)).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   // A device that is no WAN is not in source4/6, and the rule breaks off.
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
         .isFamily(family)
-        .sourceIn(named(NftSetId::bound4, family), family)
         .sourceNotOf(named(NftSetId::address4, family), family)
+        .sourceIn(named(NftSetId::bound4, family), family)
         .setSource(named(NftSetId::source4, family), family);
   return chain;
 }
 
 /// A peer with a way of its own whatever the mark; any other only without one, and if it looks like WireGuard: what
-/// other programs send to the same server is theirs.
+/// other programs send to the same server is theirs. What is none of ours leaves by the cheapest test that it fails:
+/// the port is looked up in a bitmap, an address in a hash.
 void goByPeers(Chain& chain, const Numbers& numbers) {
-  chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByFlow(named(NftSetId::flow4), Family::v4);
-  chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByFlow(named(NftSetId::flow6), Family::v6);
+  for (const Family family : kFamilies)
+    chain.rules.emplace_back()
+        .isUdp()
+        .sourcePortIn(named(NftSetId::flowPort))
+        .isFamily(family)
+        .goByFlow(named(NftSetId::flow4, family), family);
   chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
-  chain.rules.emplace_back().markIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().typeOfNoWireGuard().thenReturn();
   chain.rules.emplace_back().reservedOfNoWireGuard().thenReturn();
+  chain.rules.emplace_back().markIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByEndpoint(named(NftSetId::endpoint4), Family::v4);
   chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByEndpoint(named(NftSetId::endpoint6), Family::v6);
 }
@@ -69,10 +69,10 @@ Chain remarkChain(const Numbers& numbers) {
   return chain;
 }
 
-/// What is for this host, and for a tunnel's port: others' packets may have that port as well.
+/// What is for this host, and for a tunnel's port: others' packets may have that port as well. Whatever is forwarded
+/// comes by here, and is done with one look at its port.
 Chain arrivalChain(const char* name, std::int32_t priority) {
   Chain chain{name, Hook{"filter", NF_INET_PRE_ROUTING, priority}, {}};
-  chain.rules.emplace_back().notUdpReturn();
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
         .isUdp()
@@ -95,7 +95,8 @@ Chain preroutingChain(bool forward) {
 
 Chain sentChain(const Numbers& numbers) {
   Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, {}};
-  leaveUnmarked(chain, numbers);
+  chain.rules.emplace_back().isUnmarked().thenReturn();
+  chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   chain.rules.emplace_back().isWireGuard(kHandshakeInitiation).countByOutput(named(NftSetId::initiations));
   chain.rules.emplace_back().goByMark(numbers.markMask, named(NftSetId::keptOut));
@@ -132,7 +133,7 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   std::vector<Chain> chains;
   // First, for elements and rules lead there.
   chains.push_back(tunnelsChain());
-  chains.push_back(sourceChain(numbers));
+  chains.push_back(sourceChain());
   chains.push_back(outputChain(numbers));
   chains.push_back(remarkChain(numbers));
   chains.push_back(arrivalChain("early", kEarlyChainPriority));

@@ -41,7 +41,7 @@ struct Chain {
 };
 
 /// Rules of the chain `prerouting` without the two that forwarding adds.
-inline constexpr std::size_t kPreroutingRules = 3;
+inline constexpr std::size_t kPreroutingRules = 2;
 
 /// Chains with a hook; `numbers` for the mask of the marks.
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward);

@@ -327,7 +327,10 @@ void expectTakenByTheKernel(const State& state, const World& world, const Number
     names.insert(table.tunnels.begin(), table.tunnels.end());
     EXPECT_FALSE(table.listenPorts.contains(0));
     for (const auto& [endpoint, policy] : table.endpoints) EXPECT_NE(endpoint.port, 0);
-    for (const auto& [flow, policy] : table.flows) EXPECT_NE(flow.endpoint.port, 0);
+    for (const auto& [flow, policy] : table.flows) {
+      EXPECT_NE(flow.endpoint.port, 0);
+      EXPECT_TRUE(table.flowPorts.contains(flow.sourcePort)) << "or it is not looked up";
+    }
   }
   for (const auto& [tunnel, mark] : state.tunnelMarks) {
     names.insert(tunnel);

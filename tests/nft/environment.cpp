@@ -62,6 +62,7 @@ NftState exampleState() {
   state.table.flows = {{{*Endpoint::parse("203.0.113.55:51820"), 51820}, Slot{2}},
                        {{*Endpoint::parse("203.0.113.55:51820"), 51821}, std::nullopt},
                        {{*Endpoint::parse("[2001:db8:ffff::55]:443"), 51820}, Slot{15}}};
+  state.table.flowPorts = {51820, 51821};
   state.table.listenPorts = {51820};
   state.table.tunnels = {"wg0"};
   state.table.foreignMarks = {Mark{0xca6c}};

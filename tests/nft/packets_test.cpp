@@ -187,6 +187,7 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
     const Slot slot = wan == 0 ? kFirstWan : kSecondWan;
     pinned.table.endpoints.edit().emplace(peer(), slot);
     pinned.table.flows.edit().emplace(Flow{peer(), ownPort_}, slot);
+    pinned.table.flowPorts.insert(ownPort_);
     return pinned;
   }
 
@@ -320,6 +321,7 @@ TEST_P(NftPackets, AFlowIsToldFromOthersByItsPort) {
   NftState shared = withEndpoint(1);
   const auto other = static_cast<std::uint16_t>(ownPort_ + 1);
   shared.table.flows.edit().emplace(Flow{peer(), other}, std::nullopt);
+  shared.table.flowPorts.insert(other);
   converge(shared);
   const os::Fd first = udpSocket({any(), ownPort_});
   sendMessage(first, peer(), 4);

@@ -30,6 +30,8 @@ class RandomState {
     addEndpoints(state.table);
     for (unsigned count = upTo(4); count > 0; --count)
       state.table.listenPorts.insert(static_cast<std::uint16_t>(51820 + upTo(5)));
+    for (unsigned count = upTo(4); count > 0; --count)
+      state.table.flowPorts.insert(static_cast<std::uint16_t>(40000 + upTo(9)));
     for (unsigned count = upTo(2); count > 0; --count) state.table.tunnels.insert("wg" + std::to_string(upTo(3)));
     for (unsigned count = upTo(4); count > 0; --count) state.table.foreignMarks.insert(Mark{0xca6c + upTo(5)});
     return state;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/shared_map.hpp"
@@ -27,6 +29,7 @@ std::map<IfName, Verdicts> verdictsOf(const Steering& steering);
 struct PeerMaps {
   SharedMap<Endpoint, std::optional<Slot>> endpoints;
   SharedMap<Flow, std::optional<Slot>> flows;
+  std::set<std::uint16_t> flowPorts;
 };
 PeerMaps peerMaps(const World& world, const Steering& steering, const std::map<IfName, Verdicts>& verdicts);
 

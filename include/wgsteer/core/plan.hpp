@@ -83,6 +83,10 @@ struct NftFlow {
   std::optional<Slot> policy;
   bool operator==(const NftFlow&) const = default;
 };
+struct NftFlowPort {
+  std::uint16_t port = 0;
+  bool operator==(const NftFlowPort&) const = default;
+};
 struct NftListenPort {
   std::uint16_t port = 0;
   bool operator==(const NftListenPort&) const = default;
@@ -107,7 +111,7 @@ struct NftSysctl {
 
 /// In the order in which the changes of a transaction are listed. What a kind stands for: core/nft_members.hpp.
 using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
-                               NftFlow, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
+                               NftFlow, NftFlowPort, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
 
 struct NftOp {
   bool add = true;

@@ -35,6 +35,7 @@ struct Flow {
 ///   map      policy_source4/6  { type mark : ip(v6)_addr }                       0xf0000000 : 192.0.2.10
 ///   map      endpoint4/6     { type ip(v6)_addr . inet_service : verdict }       203.0.113.55 . 51820 : goto policy_15
 ///   map      flow4/6         { type ip(v6)_addr . inet_service . inet_service : verdict }   and the tunnel's port
+///   set      flow_port       { type inet_service }                               the tunnels' ports in flow4/6
 ///   set      listen_port     { type inet_service }                               ports of the tunnels
 ///   set      tunnel          { type ifname }                                     where nothing that we mark may go
 ///   set      foreign_mark    { type mark }                                       fwmarks that belong to the user
@@ -58,6 +59,7 @@ struct NftTable {
   SharedMap<Endpoint, std::optional<Slot>> endpoints;
   /// For packets with any mark: peers with WANs of their own, and endpoints that several tunnels have in common.
   SharedMap<Flow, std::optional<Slot>> flows;
+  std::set<std::uint16_t> flowPorts;  ///< source ports of `flows`: all other packets are not looked up there
   std::set<std::uint16_t> listenPorts;
   std::set<IfName> tunnels;
   std::set<Mark> foreignMarks;
