@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "config/load.hpp"
-#include "config/schema.hpp"
 
 namespace wgsteer::config {
 namespace {
@@ -40,15 +39,6 @@ TEST(Example, WithEverythingEnabledIsValid) {
   EXPECT_EQ(config->tunnels.size(), 1U);
   EXPECT_EQ(config->peers.size(), 1U);
   EXPECT_EQ(config->numbers, Numbers{});
-}
-
-TEST(Example, ShowsEveryOption) {
-  const std::string text = example();
-  for (const SectionSchema& section : allSections())
-    for (const OptionSchema& option : section.options) {
-      if (section.type == "wan" && option.name == "interface") continue;  // OpenWrt's
-      EXPECT_NE(text.find("\n#" + std::string{option.name} + " = "), std::string::npos) << option.name;
-    }
 }
 
 }  // namespace

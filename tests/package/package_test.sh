@@ -64,10 +64,6 @@ for page in "$work"/root/usr/share/man/man?/*.gz; do
   warnings=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
   [[ -z $warnings ]] || fail "$page: $warnings"
 done
-options=$(sed -n 's/^ *OptionSchema{"\([a-z_]*\)".*/\1/p' "$root/src/config/schema.cpp")
-for option in $options; do
-  grep -q "$option" "$root/docs/wgsteer.toml.5" || fail "wgsteer.toml(5) does not know $option"
-done
 verbs=$("$work/root/usr/sbin/wgsteer" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 for verb in $verbs; do
   grep -q "^\.B[IR]* \(\"\)\?$verb" "$root/docs/wgsteer.8" || fail "wgsteer(8) does not know $verb"
