@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "config/schema.hpp"
 #include "config/text.hpp"
-#include "config/values.hpp"
 
 namespace wgsteer::config {
 
@@ -30,42 +28,38 @@ bool isSingle(const PolicyConfig& policy) {
 
 }  // namespace
 
-void Policies::define(const Section& section) {
-  PolicyConfig policy;
-  if (const auto [name, line] = nameOf(section); !name.empty()) {
-    if (name == kDefaultPolicy)
+void Policies::define(const Section& section, PolicySection policy) {
+  if (!policy.name.empty()) {
+    const unsigned line = section.lineOf("name");
+    if (policy.name == kDefaultPolicy)
       problems_.add(line, "name",
-                    quoted(name) + " is reserved for the policy over all WANs that applies where none is named");
-    else if (const auto [known, fresh] = lines_.emplace(name, line); !fresh)
+                    quoted(policy.name) + " is reserved for the policy over all WANs that applies where none is named");
+    else if (const auto [known, fresh] = lines_.emplace(policy.name, line); !fresh)
       problems_.add(line, "name",
-                    "policy " + quoted(name) + " is already defined on line " + std::to_string(known->second));
-    policy.name = name;
+                    "policy " + quoted(policy.name) + " is already defined on line " + std::to_string(known->second));
   }
-  if (const Option* option = section.find("use_wan")) policy.members = members(*option);
-  if (const Value* value = section.single("last_resort"))
-    if (const auto index = parseChoice(*value, "unreachable|main"))
-      policy.lastResort = *index == 0 ? LastResort::unreachable : LastResort::main;
+  policy.members = members(section, policy.useWan);
   policies_.push_back(std::move(policy));
 }
 
-std::optional<std::string> Policies::of(const Section& section) {
-  const Option* byName = section.find("use_policy");
-  const Option* byList = section.find("use_wan");
-  if (byName != nullptr && byList != nullptr)
-    problems_.add(std::max(byName->line, byList->line), "use_wan", "cannot be combined with use_policy");
-  if (byList != nullptr) {
-    auto list = members(*byList);
-    if (list.empty() || byName != nullptr) return std::nullopt;
+std::optional<std::string> Policies::of(const Section& section, const PolicyChoice& choice) {
+  const bool byName = section.find("use_policy") != nullptr;
+  const bool byList = section.find("use_wan") != nullptr;
+  if (byName && byList)
+    problems_.add(std::max(section.lineOf("use_policy"), section.lineOf("use_wan")), "use_wan",
+                  "cannot be combined with use_policy");
+  if (byList) {
+    auto list = members(section, choice.useWan);
+    if (list.empty() || byName) return std::nullopt;
     return inPlace(std::move(list));
   }
-  if (byName == nullptr || byName->list) return std::nullopt;
-  const Value& value = byName->values.front();
-  const auto name = parseName(value);
-  if (!name) return std::nullopt;
-  if (*name == kDefaultPolicy || lines_.contains(*name)) return *name;
+  const std::string& name = choice.usePolicy;
+  if (name.empty()) return std::nullopt;
+  if (name == kDefaultPolicy || lines_.contains(name)) return name;
   std::vector<std::string> known{std::string{kDefaultPolicy}};
   for (const auto& [each, line] : lines_) known.push_back(each);
-  problems_.add(value.line, "use_policy", "policy " + quoted(*name) + " is not defined" + didYouMean(*name, known));
+  problems_.add(section.lineOf("use_policy"), "use_policy",
+                "policy " + quoted(name) + " is not defined" + didYouMean(name, known));
   return std::nullopt;
 }
 
@@ -74,21 +68,21 @@ std::size_t Policies::composite() const {
       std::ranges::count_if(policies_, [](const auto& policy) { return !isSingle(policy); }));
 }
 
-std::vector<PolicyMember> Policies::members(const Option& option) {
+std::vector<PolicyMember> Policies::members(const Section& section, const std::vector<Member>& useWan) {
   std::vector<PolicyMember> list;
-  for (const Value& value : option.values) {
-    const auto member = parseMember(value);
-    if (!member) continue;
-    if (std::ranges::find(wans_, member->wan, &WanConfig::name) == wans_.end()) {
+  for (std::size_t i = 0; i < useWan.size(); ++i) {
+    const auto& [wan, metric, weight] = useWan[i];
+    if (wan.empty()) continue;  // wrong, and reported
+    const unsigned line = section.find("use_wan")->values[i].line;
+    if (std::ranges::find(wans_, wan, &WanConfig::name) == wans_.end()) {
       std::vector<std::string> known;
-      for (const WanConfig& wan : wans_) known.push_back(wan.name);
-      problems_.add(value.line, option.name,
-                    "WAN " + quoted(member->wan) + " is not defined" + didYouMean(member->wan, known));
-    } else if (std::ranges::find(list, member->wan, &PolicyMember::wan) != list.end()) {
-      problems_.add(value.line, option.name, "WAN " + quoted(member->wan) + " is listed twice");
+      for (const WanConfig& each : wans_) known.push_back(each.name);
+      problems_.add(line, "use_wan", "WAN " + quoted(wan) + " is not defined" + didYouMean(wan, known));
+    } else if (std::ranges::find(list, wan, &PolicyMember::wan) != list.end()) {
+      problems_.add(line, "use_wan", "WAN " + quoted(wan) + " is listed twice");
     }
     const auto position = static_cast<std::uint32_t>(list.size() + 1);
-    list.push_back({member->wan, member->metric.value_or(position), member->weight.value_or(1)});
+    list.push_back({wan, metric.value_or(position), weight.value_or(1)});
   }
   return list;
 }

@@ -9,6 +9,7 @@
 
 #include "wgsteer/core/config.hpp"
 
+#include "config/schema.hpp"
 #include "config/sections.hpp"
 
 namespace wgsteer::config {
@@ -17,16 +18,16 @@ class Policies {
  public:
   Policies(const std::vector<WanConfig>& wans, Problems& problems) : wans_(wans), problems_(problems) {}
 
-  void define(const Section& section);
+  void define(const Section& section, PolicySection policy);
   /// The policy that `use_policy` or `use_wan` of a tunnel or peer asks for; nothing if it has neither.
-  std::optional<std::string> of(const Section& section);
+  std::optional<std::string> of(const Section& section, const PolicyChoice& choice);
 
   /// How many need a mark of their own: a closed policy over a single WAN has that WAN's.
   std::size_t composite() const;
   std::vector<PolicyConfig> take() && { return std::move(policies_); }
 
  private:
-  std::vector<PolicyMember> members(const Option& option);
+  std::vector<PolicyMember> members(const Section& section, const std::vector<Member>& useWan);
   std::string inPlace(std::vector<PolicyMember> members);
   bool taken(const std::string& name) const;
 

@@ -3,140 +3,101 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
-#include <string>
-#include <vector>
+#include <tuple>
 
-#include "wgsteer/core/config.hpp"
 #include "wgsteer/core/numbers.hpp"
 
+#include "config/kinds.hpp"
+#include "config/rows.hpp"
 #include "config/text.hpp"
-#include "config/values.hpp"
 
 namespace wgsteer::config {
 
 namespace {
 
-using enum OptionType;
+constexpr Traits kRequired{.required = true};
+constexpr Traits kAsMwan3{.mwan3 = true};
 
 /// The last usable base: the whole block stays before the main table's rule (32766).
 constexpr std::int64_t kMaxRulePriority = 32765 - kRuleBlockSize;
 
-constexpr std::array kGlobals{
-    OptionSchema{"mark_mask", markMask},
-    OptionSchema{"rule_priority", integer, false, 1, kMaxRulePriority},
-    OptionSchema{"on_exit", choice, false, 0, 0, "keep|flush"},
-    OptionSchema{"sysctl", boolean},
-    OptionSchema{"force", boolean},
-    OptionSchema{"forward", boolean},
-    OptionSchema{"log_level", choice, false, 0, 0, "error|warn|info|debug"},
+constexpr std::tuple kGlobals{
+    Row{"mark_mask", MarkMask{}, [](Config& config) -> auto& { return config.numbers.markMask; }},
+    Row{"rule_priority", Integer{1, kMaxRulePriority},
+        [](Config& config) -> auto& { return config.numbers.rulePriority; }},
+    Row{"on_exit", Choice{"keep|flush"}, &Config::onExit},
+    Row{"sysctl", Flag{}, &Config::sysctl},
+    Row{"force", Flag{}, &Config::force},
+    Row{"forward", Flag{}, &Config::forward},
+    Row{"log_level", Choice{"error|warn|info|debug"}, &Config::logLevel},
 };
 
-constexpr std::array kWan{
-    OptionSchema{"name", name, true},
-    OptionSchema{"device", device, true},
-    OptionSchema{"interface", name},
-    OptionSchema{"metric", integer, false, kMinMetric, kMaxMetric},
-    OptionSchema{"weight", integer, false, 1, kMaxWeight},
-    OptionSchema{"dns", addresses},
-    OptionSchema{"track_ip", trackIps},
-    OptionSchema{"track_method", choice, false, 0, 0, "none|icmp|dns|tcp|mwan3"},
-    OptionSchema{"interval", seconds, false, 0, 86400},
-    OptionSchema{"timeout", seconds, false, 0, 3600},
-    OptionSchema{"down", integer, false, 1, 1000},
-    OptionSchema{"up", integer, false, 1, 1000},
-    OptionSchema{"count", integer, false, 1, 100},
-    OptionSchema{"reliability", integer, false, 1, 100},
+constexpr std::tuple kWan{
+    Row{"name", Name{}, &WanConfig::name, kRequired},
+    // netifd knows the device of an interface.
+    Row{"device", Device{}, &WanConfig::device, Traits{.required = true, .unless = "interface"}},
+    Row{"interface", Name{}, &WanConfig::interface},
+    Row{"metric", Integer{kMinMetric, kMaxMetric}, &WanConfig::metric},
+    Row{"weight", Integer{1, kMaxWeight}, &WanConfig::weight},
+    Row{"dns", ServerAddress{}, &WanConfig::dns},
+    Row{"track_ip", ProbeAddress{}, &WanConfig::trackIp},
+    Row{"track_method", Choice{"none|icmp|dns|tcp|mwan3"}, &WanConfig::trackMethod},
+    Row{"interval", Seconds{86400}, &WanConfig::interval, kAsMwan3},
+    Row{"timeout", Seconds{3600}, &WanConfig::timeout, kAsMwan3},
+    Row{"down", Integer{1, 1000}, &WanConfig::down, kAsMwan3},
+    Row{"up", Integer{1, 1000}, &WanConfig::up, kAsMwan3},
+    Row{"count", Integer{1, 100}, &WanConfig::count, kAsMwan3},
+    Row{"reliability", Integer{1, 100}, &WanConfig::reliability, kAsMwan3},
     // Room for what makes a probe ours; the most that an IPv4 packet holds.
-    OptionSchema{"size", integer, false, kMinProbeSize, 65507},
-    OptionSchema{"max_ttl", integer, false, 1, 255},
-    OptionSchema{"failure_interval", seconds, false, 0, 86400},
-    OptionSchema{"recovery_interval", seconds, false, 0, 86400},
-    OptionSchema{"keep_failure_interval", boolean},
-    OptionSchema{"check_quality", boolean},
-    OptionSchema{"failure_latency", integer, false, 1, 60000},
-    OptionSchema{"recovery_latency", integer, false, 1, 60000},
-    OptionSchema{"failure_loss", integer, false, 1, 100},
-    OptionSchema{"recovery_loss", integer, false, 0, 100},
+    Row{"size", Integer{kMinProbeSize, 65507}, &WanConfig::size, kAsMwan3},
+    Row{"max_ttl", Integer{1, 255}, &WanConfig::maxTtl, kAsMwan3},
+    Row{"failure_interval", Seconds{86400}, &WanConfig::failureInterval, kAsMwan3},
+    Row{"recovery_interval", Seconds{86400}, &WanConfig::recoveryInterval, kAsMwan3},
+    Row{"keep_failure_interval", Flag{}, &WanConfig::keepFailureInterval, kAsMwan3},
+    Row{"check_quality", Flag{}, &WanConfig::checkQuality, kAsMwan3},
+    Row{"failure_latency", Integer{1, 60000}, &WanConfig::failureLatency, kAsMwan3},
+    Row{"recovery_latency", Integer{1, 60000}, &WanConfig::recoveryLatency, kAsMwan3},
+    Row{"failure_loss", Integer{1, 100}, &WanConfig::failureLoss, kAsMwan3},
+    Row{"recovery_loss", Integer{0, 100}, &WanConfig::recoveryLoss, kAsMwan3},
 };
 
-constexpr std::array kPolicy{
-    OptionSchema{"name", name, true},
-    OptionSchema{"use_wan", members},
-    OptionSchema{"last_resort", choice, false, 0, 0, "unreachable|main"},
+constexpr std::tuple kPolicy{
+    Row{"name", Name{}, &PolicySection::name, kRequired},
+    Row{"use_wan", MemberWan{}, &PolicySection::useWan},
+    Row{"last_resort", Choice{"unreachable|main"}, &PolicySection::lastResort},
 };
 
-constexpr std::array kTunnel{
-    OptionSchema{"interface", device, true},
-    OptionSchema{"use_policy", name},
-    OptionSchema{"use_wan", members},
-    OptionSchema{"role", choice, false, 0, 0, "auto|client|server"},
-    OptionSchema{"stall", integer, false, 0, 86400},
-    OptionSchema{"hold", integer, false, 1, 86400},
-    OptionSchema{"enabled", boolean},
-    OptionSchema{"update_endpoint", boolean},
-    OptionSchema{"balance", boolean},
+constexpr std::tuple kTunnel{
+    Row{"interface", Device{}, &TunnelSection::interface, kRequired},
+    Row{"use_policy", Name{}, &TunnelSection::usePolicy},
+    Row{"use_wan", MemberWan{}, &TunnelSection::useWan},
+    Row{"role", Choice{"auto|client|server"}, &TunnelSection::role},
+    Row{"stall", Integer{0, 86400}, &TunnelSection::stall},
+    Row{"hold", Integer{1, 86400}, &TunnelSection::hold},
+    Row{"enabled", Flag{}, &TunnelSection::enabled},
+    Row{"update_endpoint", Flag{}, &TunnelSection::updateEndpoint},
+    Row{"balance", Flag{}, &TunnelSection::balance},
 };
 
-constexpr std::array kPeer{
-    OptionSchema{"tunnel", device, true}, OptionSchema{"public_key", publicKey, true},
-    OptionSchema{"endpoint", endpoint},   OptionSchema{"use_policy", name},
-    OptionSchema{"use_wan", members},
+constexpr std::tuple kPeer{
+    Row{"tunnel", Device{}, &PeerSection::tunnel, kRequired},
+    Row{"public_key", Key{}, &PeerSection::publicKey, kRequired},
+    Row{"endpoint", PeerAddress{}, &PeerSection::endpoint},
+    Row{"use_policy", Name{}, &PeerSection::usePolicy},
+    Row{"use_wan", MemberWan{}, &PeerSection::useWan},
 };
+
+constexpr auto kGlobalsOptions = optionsOf(kGlobals);
+constexpr auto kWanOptions = optionsOf(kWan);
+constexpr auto kPolicyOptions = optionsOf(kPolicy);
+constexpr auto kTunnelOptions = optionsOf(kTunnel);
+constexpr auto kPeerOptions = optionsOf(kPeer);
 
 constexpr std::array kSections{
-    SectionSchema{"globals", "", true, kGlobals},    SectionSchema{"wan", "name", false, kWan},
-    SectionSchema{"policy", "name", false, kPolicy}, SectionSchema{"tunnel", "interface", false, kTunnel},
-    SectionSchema{"peer", "", false, kPeer},
+    SectionSchema{"globals", "", true, kGlobalsOptions},    SectionSchema{"wan", "name", false, kWanOptions},
+    SectionSchema{"policy", "name", false, kPolicyOptions}, SectionSchema{"tunnel", "interface", false, kTunnelOptions},
+    SectionSchema{"peer", "", false, kPeerOptions},
 };
-
-/// What is wrong with one value; empty if nothing.
-std::string wrongWith(const OptionSchema& schema, const Value& value) {
-  const auto errorOf = [](const auto& parsed) { return parsed ? std::string{} : parsed.error(); };
-  switch (schema.type) {
-    case name:
-      return errorOf(parseName(value));
-    case device:
-      return errorOf(parseIfName(value));
-    case integer:
-      return errorOf(parseInteger(value, schema.low, schema.high));
-    case seconds:
-      return errorOf(parseSeconds(value, kMinSeconds, static_cast<double>(schema.high)));
-    case boolean:
-      return errorOf(parseBoolean(value));
-    case markMask:
-      return errorOf(parseMarkMask(value));
-    case choice:
-      return errorOf(parseChoice(value, schema.choices));
-    case addresses:
-      return errorOf(parseAddress(value));
-    case trackIps:
-      return errorOf(parseTrackIp(value));
-    case members:
-      return errorOf(parseMember(value));
-    case publicKey:
-      return errorOf(parsePublicKey(value));
-    case endpoint:
-      return errorOf(parseEndpoint(value));
-  }
-  return {};
-}
-
-}  // namespace
-
-void checkOption(const OptionSchema& schema, const Option& option, Problems& problems) {
-  const bool takesList = schema.type == addresses || schema.type == trackIps || schema.type == members;
-  if (option.list && !takesList) {
-    problems.add(option.line, option.name, "is a list, must be a single value");
-    return;
-  }
-  if (option.values.empty()) problems.add(option.line, option.name, "is an empty list, must have at least one entry");
-  for (const Value& value : option.values)
-    if (std::string what = wrongWith(schema, value); !what.empty())
-      problems.add(value.line, option.name, std::move(what));
-}
-
-namespace {
 
 template <class Range>
 std::vector<std::string> namesOf(const Range& schemas, auto member) {
@@ -145,47 +106,58 @@ std::vector<std::string> namesOf(const Range& schemas, auto member) {
   return names;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& each : names) text += (text.empty() ? "" : ", ") + each;
-  return text;
-}
-
-Option nameAsOption(const SectionSchema& schema, const Section& section) {
-  return {.name = std::string{schema.nameOption},
-          .values = {Value{.type = ValueType::untyped, .text = section.name.value_or(""), .line = section.line}},
-          .list = false,
-          .line = section.line};
-}
-
-void checkSection(const SectionSchema& schema, const Section& section, Problems& problems) {
-  for (auto option = section.options.begin(); option != section.options.end(); ++option) {
-    const OptionSchema* known = schema.find(option->name);
-    if (known == nullptr) {
-      const auto names = namesOf(schema.options, &OptionSchema::name);
-      const std::string hint = didYouMean(option->name, names);
-      problems.add(option->line, std::string{quoted(option->name)},
-                   "unknown option of " + section.type + (hint.empty() ? ", known: " + joined(names) : hint));
-      continue;
-    }
-    if (section.find(option->name) != &*option)
-      problems.add(option->line, option->name,
-                   "given twice in this section, first on line " + std::to_string(section.find(option->name)->line));
-    checkOption(*known, *option, problems);
-  }
-  if (section.name && section.find(schema.nameOption) == nullptr)
-    if (const OptionSchema* named = schema.find(schema.nameOption))
-      checkOption(*named, nameAsOption(schema, section), problems);
-  for (const OptionSchema& option : schema.options) {
-    const bool byName = section.name && option.name == schema.nameOption;
-    // netifd knows the device of an interface.
-    const bool replaced = option.name == "device" && section.find("interface") != nullptr;
-    if (option.required && !byName && !replaced && section.find(option.name) == nullptr)
-      problems.add(section.line, std::string{option.name}, "missing: every " + section.type + " needs one");
-  }
+/// ", did you mean 'metric'?", or all of them if none is near.
+std::string hintAt(std::string_view word, const std::vector<std::string>& known) {
+  if (std::string hint = didYouMean(word, known); !hint.empty()) return hint;
+  std::string all;
+  for (const std::string& each : known) all += (all.empty() ? ", known: " : ", ") + each;
+  return all;
 }
 
 }  // namespace
+
+void readValues(const Section& section, Config& globals, Problems& problems) {
+  readRows(kGlobals, section, globals, problems);
+}
+void readValues(const Section& section, WanConfig& wan, Problems& problems) { readRows(kWan, section, wan, problems); }
+void readValues(const Section& section, PolicySection& policy, Problems& problems) {
+  readRows(kPolicy, section, policy, problems);
+}
+void readValues(const Section& section, TunnelSection& tunnel, Problems& problems) {
+  readRows(kTunnel, section, tunnel, problems);
+}
+void readValues(const Section& section, PeerSection& peer, Problems& problems) {
+  readRows(kPeer, section, peer, problems);
+}
+
+void checkNames(const Section& section, Problems& problems) {
+  const SectionSchema& schema = *findSection(section.type);
+  for (const Option& option : section.options) {
+    const Option* first = section.find(option.name);
+    if (schema.find(option.name) == nullptr)
+      problems.add(
+          option.line, quoted(option.name),
+          "unknown option of " + section.type + hintAt(option.name, namesOf(schema.options, &OptionSchema::name)));
+    else if (first != &option)
+      problems.add(option.line, option.name,
+                   "given twice in this section, first on line " + std::to_string(first->line));
+  }
+  for (const auto& [name, type, traits] : schema.options) {
+    const bool replaced = !traits.unless.empty() && section.find(traits.unless) != nullptr;
+    if (traits.required && !replaced && section.find(name) == nullptr)
+      problems.add(section.line, std::string{name}, "missing: every " + section.type + " needs one");
+  }
+}
+
+Section withName(Section section) {
+  const SectionSchema& schema = *findSection(section.type);
+  if (section.name && !schema.nameOption.empty() && section.find(schema.nameOption) == nullptr)
+    section.options.push_back({.name = std::string{schema.nameOption},
+                               .values = {{ValueType::untyped, *section.name, section.line}},
+                               .list = false,
+                               .line = section.line});
+  return section;
+}
 
 const OptionSchema* SectionSchema::find(std::string_view wanted) const {
   const auto found = std::ranges::find(options, wanted, &OptionSchema::name);
@@ -200,35 +172,7 @@ const SectionSchema* findSection(std::string_view type) {
 }
 
 std::string unknownSection(std::string_view type) {
-  const auto names = namesOf(kSections, &SectionSchema::type);
-  const std::string hint = didYouMean(type, names);
-  return "unknown section" + (hint.empty() ? ", known: " + joined(names) : hint);
-}
-
-SectionName nameOf(const Section& section) {
-  const SectionSchema& schema = *findSection(section.type);
-  const Option* given = section.find(schema.nameOption);
-  if (given == nullptr && !section.name) return {};
-  const Option option = given != nullptr ? *given : nameAsOption(schema, section);
-  if (option.list) return {};
-  const Value& value = option.values.front();
-  const auto parsed = schema.find(schema.nameOption)->type == device ? parseIfName(value) : parseName(value);
-  return {parsed.value_or(""), value.line};
-}
-
-void checkSections(const Sections& sections, Problems& problems) {
-  const Section* globals = nullptr;
-  for (const Section& section : sections) {
-    const SectionSchema* schema = findSection(section.type);
-    if (schema == nullptr) {
-      problems.add(section.line, quoted(section.type), unknownSection(section.type));
-      continue;
-    }
-    if (schema->once && globals != nullptr)
-      problems.add(section.line, section.type, "given twice, first on line " + std::to_string(globals->line));
-    if (schema->once && globals == nullptr) globals = &section;
-    checkSection(*schema, section, problems);
-  }
+  return "unknown section" + hintAt(type, namesOf(kSections, &SectionSchema::type));
 }
 
 }  // namespace wgsteer::config

@@ -1,38 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What sections and options there are and what each may hold, as a table.
+// What sections and options there are, what each may hold and which member it fills: one table, in schema.cpp.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
 
 #include "config/sections.hpp"
+#include "config/values.hpp"
 
 namespace wgsteer::config {
 
-enum class OptionType : std::uint8_t {
-  name,
-  device,
-  integer,
-  seconds,
-  boolean,
-  markMask,
-  choice,
-  addresses,
-  trackIps,
-  members,
-  publicKey,
-  endpoint,
+struct Traits {
+  bool required = false;
+  std::string_view unless = {};  ///< required only where this option is missing
+  bool mwan3 = false;            ///< mwan3 has the same option for its interfaces, with the same meaning
 };
 
 struct OptionSchema {
   std::string_view name;
-  OptionType type = OptionType::name;
-  bool required = false;
-  std::int64_t low = 0;
-  std::int64_t high = 0;
-  std::string_view choices = {};  ///< "keep|flush", in the order of the enumeration
+  ValueType type = ValueType::text;
+  Traits traits;
 };
 
 struct SectionSchema {
@@ -44,25 +35,33 @@ struct SectionSchema {
   const OptionSchema* find(std::string_view name) const;
 };
 
-/// More often than ten times a second nobody probes; 0 would be a busy loop.
-inline constexpr double kMinSeconds = 0.1;
-
 std::span<const SectionSchema> allSections();
 const SectionSchema* findSection(std::string_view type);
 /// With a hint at the nearest known name. Says nothing about values: a private key may be among them.
 std::string unknownSection(std::string_view type);
 
-/// What a WAN, policy or tunnel is called, by its option or by its section's own name; empty if missing or wrong.
-struct SectionName {
-  std::string name;
-  unsigned line = 0;
+/// Which policy a section asks for, as it is written.
+struct PolicyChoice {
+  std::string usePolicy;
+  std::vector<Member> useWan;
 };
-SectionName nameOf(const Section& section);
+struct PolicySection : PolicyConfig {
+  std::vector<Member> useWan;
+};
+struct TunnelSection : TunnelConfig, PolicyChoice {};
+struct PeerSection : PeerConfig, PolicyChoice {};
 
-/// Types and ranges of one option.
-void checkOption(const OptionSchema& schema, const Option& option, Problems& problems);
+/// Fills in what the section says, and tells of values that are wrong. What it does not say stays as it is.
+void readValues(const Section& section, Config& globals, Problems& problems);
+void readValues(const Section& section, WanConfig& wan, Problems& problems);
+void readValues(const Section& section, PolicySection& policy, Problems& problems);
+void readValues(const Section& section, TunnelSection& tunnel, Problems& problems);
+void readValues(const Section& section, PeerSection& peer, Problems& problems);
 
-/// Everything that can be said of sections one by one: unknown, missing or repeated options, types, ranges.
-void checkSections(const Sections& sections, Problems& problems);
+/// Tells of options that are unknown, repeated or missing.
+void checkNames(const Section& section, Problems& problems);
+
+/// With the option that the section's own name stands for, if it has none.
+Section withName(Section section);
 
 }  // namespace wgsteer::config

@@ -5,6 +5,10 @@
 
 namespace wgsteer::config {
 
+bool Problems::has(unsigned line, std::string_view option) const {
+  return std::ranges::any_of(list_, [&](const Problem& each) { return each.line == line && each.option == option; });
+}
+
 std::string Problems::toString(const std::string& fileName) const {
   // Nobody reads more at once, and a file of nonsense would fill the log.
   constexpr std::size_t kMaxShown = 50;

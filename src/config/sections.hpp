@@ -50,6 +50,11 @@ struct Section {
     const Option* option = find(wanted);
     return option == nullptr || option->list ? nullptr : &option->values.front();
   }
+  /// Where to look for an option: its own line, or the section's where it is missing.
+  unsigned lineOf(std::string_view wanted) const {
+    const Option* option = find(wanted);
+    return option == nullptr ? line : option->line;
+  }
 };
 
 using Sections = std::vector<Section>;
@@ -68,6 +73,7 @@ class Problems {
   }
   void append(const Problems& others) { list_.insert(list_.end(), others.list_.begin(), others.list_.end()); }
   bool empty() const { return list_.empty(); }
+  bool has(unsigned line, std::string_view option) const;
   /// All of them by line, each "FILE:LINE: OPTION: what".
   std::string toString(const std::string& fileName) const;
 

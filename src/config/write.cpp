@@ -36,14 +36,14 @@ std::string tomlQuoted(const std::string& text) {
 }
 
 /// A number as TOML wants it: UCI's may begin with zeroes or a point. Nothing where it is none.
-std::optional<std::string> tomlNumber(OptionType type, const std::string& text) {
+std::optional<std::string> tomlNumber(ValueType type, const std::string& text) {
   const Value value{ValueType::untyped, text, 0};
-  if (type == OptionType::integer) {
+  if (type == ValueType::integer) {
     using Limits = std::numeric_limits<std::int64_t>;
     const auto integer = parseInteger(value, Limits::min(), Limits::max());
     return integer ? std::optional{std::to_string(*integer)} : std::nullopt;
   }
-  if (type != OptionType::seconds) return std::nullopt;
+  if (type != ValueType::number) return std::nullopt;
   const auto seconds = parseSeconds(value, 0, std::numeric_limits<std::uint32_t>::max());
   if (!seconds) return std::nullopt;
   std::array<char, 32> buffer{};
@@ -54,7 +54,7 @@ std::optional<std::string> tomlNumber(OptionType type, const std::string& text) 
 std::string tomlValue(const SectionSchema* schema, const Option& option, const std::string& text) {
   const OptionSchema* known = schema == nullptr ? nullptr : schema->find(option.name);
   if (known == nullptr) return tomlQuoted(text);
-  if (known->type == OptionType::boolean)
+  if (known->type == ValueType::boolean)
     return parseBoolean({ValueType::untyped, text, 0}).value_or(false) ? "true" : "false";
   return tomlNumber(known->type, text).value_or(tomlQuoted(text));
 }

@@ -2,7 +2,6 @@
 #include "foreign/import_wans.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "config/schema.hpp"
@@ -131,7 +130,7 @@ class WanImporter {
     if (addresses.values.empty()) return;
     const auto count = addresses.values.size();
     wan.options.push_back(std::move(addresses));
-    for (const config::Option& option : leader.options) addOption(option, count, wan);
+    addShared(leader, count, wan);
   }
 
   void addAddresses(const config::Option& option, config::Option& to) {
@@ -142,37 +141,23 @@ class WanImporter {
         notes_.add(value.line, "track_ip", config::quoted(value.text) + " is not an address; not converted");
   }
 
-  void addOption(const config::Option& option, std::size_t addresses, config::Section& wan) {
-    if (option.name == "track_method") return addMethod(option, wan);
-    // What of mwan3's options is ours as well, and has the same meaning.
-    constexpr std::array<std::string_view, 16> kShared{"reliability",
-                                                       "count",
-                                                       "timeout",
-                                                       "interval",
-                                                       "down",
-                                                       "up",
-                                                       "size",
-                                                       "max_ttl",
-                                                       "failure_interval",
-                                                       "recovery_interval",
-                                                       "keep_failure_interval",
-                                                       "check_quality",
-                                                       "failure_latency",
-                                                       "recovery_latency",
-                                                       "failure_loss",
-                                                       "recovery_loss"};
-    const config::OptionSchema* schema = config::findSection("wan")->find(option.name);
-    if (schema == nullptr || std::ranges::find(kShared, option.name) == kShared.end()) return;
+  /// What of mwan3's options is ours as well, and has the same meaning.
+  void addShared(const Mwan3Interface& leader, std::size_t addresses, config::Section& wan) {
+    WanConfig read;
     config::Problems wrong;
-    config::checkOption(*schema, option, wrong);
-    if (!wrong.empty()) return notes_.add(option.line, option.name, "has an invalid value; not converted");
-    if (option.name == "reliability") {
-      const auto wanted = config::parseInteger(option.values.front(), 1, 100);
-      if (wanted && *wanted > static_cast<std::int64_t>(addresses))
-        return notes_.add(option.line, option.name,
-                          "exceeds the number of addresses: mwan3 never considers the interface online");
+    config::readValues({.type = "wan", .name = {}, .line = leader.line, .options = leader.options}, read, wrong);
+    for (const config::Option& option : leader.options) {
+      if (option.name == "track_method") addMethod(option, wan);
+      const config::OptionSchema* schema = config::findSection("wan")->find(option.name);
+      if (schema == nullptr || !schema->traits.mwan3) continue;
+      if (wrong.has(option.line, option.name))
+        notes_.add(option.line, option.name, "has an invalid value; not converted");
+      else if (option.name == "reliability" && read.reliability > addresses)
+        notes_.add(option.line, option.name,
+                   "exceeds the number of addresses: mwan3 never considers the interface online");
+      else
+        wan.options.push_back(option);
     }
-    wan.options.push_back(option);
   }
 
   void addMethod(const config::Option& option, config::Section& wan) {

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "config/load.hpp"
+#include "config/schema.hpp"
 #include "config/write.hpp"
 #include "foreign/import_mwan3.hpp"
 #include "foreign/mwan3_rules.hpp"
@@ -244,6 +245,21 @@ TEST(ImportMwan3, ManyWansGetAWiderMask) {
   ASSERT_TRUE(config) << config.error().what;
   EXPECT_EQ(config->wans.size(), 30U);
   EXPECT_EQ(config->numbers.markMask, 0xff000000U);
+}
+
+TEST(ImportMwan3, TakesEveryOptionThatTheSchemaCallsMwan3s) {
+  std::vector<std::string> shared;
+  std::string mwan3 = "config interface wan\noption enabled 1\nlist track_ip 9.9.9.9\n";
+  for (const config::OptionSchema& option : config::findSection("wan")->options) {
+    if (!option.traits.mwan3) continue;
+    shared.emplace_back(option.name);
+    mwan3 += "option " + shared.back() + (option.name == "size" ? " 20\n" : " 1\n");
+  }
+  EXPECT_EQ(shared.size(), 16U);
+  config::Problems notes;
+  const Import import = importMwan3(readMwan3(mwan3, notes), {}, WanBy::interface, notes);
+  ASSERT_EQ(import.sections.size(), 1U);
+  for (const std::string& option : shared) EXPECT_NE(import.sections[0].find(option), nullptr) << option;
 }
 
 TEST(ImportMwan3, WansAloneComeInTheOrderOfTheirMetrics) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What an option may hold. read() makes of a value what the program works with, or says what is wrong with it and what
+// is allowed; kType is how the value stands in TOML.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "config/sections.hpp"
+#include "config/values.hpp"
+
+namespace wgsteer::config {
+
+/// Has no limits but those of its function.
+template <auto Read, ValueType Type = ValueType::text>
+struct Plain {
+  static constexpr ValueType kType = Type;
+  static auto read(const Value& value) { return Read(value); }
+};
+
+using Name = Plain<parseName>;  ///< of a WAN, a policy, an interface of netifd
+using Device = Plain<parseIfName>;
+using Flag = Plain<parseBoolean, ValueType::boolean>;
+using MarkMask = Plain<parseMarkMask>;
+using ServerAddress = Plain<parseAddress>;
+using ProbeAddress = Plain<parseTrackIp>;
+using MemberWan = Plain<parseMember>;
+using Key = Plain<parsePublicKey>;
+using PeerAddress = Plain<parseEndpoint>;
+
+struct Integer {
+  static constexpr ValueType kType = ValueType::integer;
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+  Parsed<std::int64_t> read(const Value& value) const { return parseInteger(value, low, high); }
+};
+
+/// Fractions are allowed.
+struct Seconds {
+  static constexpr ValueType kType = ValueType::number;
+  /// Nobody probes more than ten times a second; 0 would be a busy loop.
+  static constexpr double kLow = 0.1;
+  double high = 0;
+  Parsed<double> read(const Value& value) const { return parseSeconds(value, kLow, high); }
+};
+
+/// An enumeration: the words for its values, in its order ("keep|flush").
+struct Choice {
+  static constexpr ValueType kType = ValueType::text;
+  std::string_view words;
+  Parsed<std::size_t> read(const Value& value) const { return parseChoice(value, words); }
+};
+
+}  // namespace wgsteer::config
