@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "config/keys.hpp"
+#include "read_file.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -12,21 +13,12 @@ namespace {
 using config::test::key;
 using config::test::keyText;
 
-struct ReadFile {
-  std::vector<PeerEndpoint> peers;
-  std::string problems;
-};
-
-ReadFile read(const std::string& text) {
-  config::Problems problems;
-  ReadFile file;
-  file.peers = readWgQuick(text, "wg0", problems);
-  file.problems = problems.toString("wg0.conf");
-  return file;
+auto read(const std::string& text) {
+  return test::readFile([&](config::Problems& problems) { return readWgQuick(text, "wg0", problems); }, "wg0.conf");
 }
 
 /// What is read of "Endpoint = ..." in a file that is right otherwise.
-ReadFile endpoint(const std::string& value) {
+auto endpoint(const std::string& value) {
   return read("[Peer]\nPublicKey = " + keyText('a') + "\nEndpoint = " + value + "\n");
 }
 
@@ -35,53 +27,53 @@ std::string shown(const PeerEndpoint& peer) {
 }
 
 TEST(WgQuick, AFileAsProvidersSendIt) {
-  const ReadFile file = read("[Interface]\n# Device: Blue Fox\nPrivateKey = " + keyText('p') +
-                             "\nAddress = 10.64.0.2/32,fc00::2/128\nDNS = 10.64.0.1\nPostUp = echo Endpoint = x:1\n\n"
-                             "[Peer]\nPublicKey = " +
-                             keyText('a') + "\nPresharedKey = " + keyText('s') +
-                             "\nAllowedIPs = 0.0.0.0/0,::/0\nEndpoint = vpn.example.com:51820\n");
+  const auto file = read("[Interface]\n# Device: Blue Fox\nPrivateKey = " + keyText('p') +
+                         "\nAddress = 10.64.0.2/32,fc00::2/128\nDNS = 10.64.0.1\nPostUp = echo Endpoint = x:1\n\n"
+                         "[Peer]\nPublicKey = " +
+                         keyText('a') + "\nPresharedKey = " + keyText('s') +
+                         "\nAllowedIPs = 0.0.0.0/0,::/0\nEndpoint = vpn.example.com:51820\n");
   EXPECT_EQ(file.problems, "");
-  EXPECT_EQ(file.peers, (std::vector<PeerEndpoint>{{"wg0", key('a'), "vpn.example.com", 51820, false, "", 12}}));
+  EXPECT_EQ(file.content, (std::vector<PeerEndpoint>{{"wg0", key('a'), "vpn.example.com", 51820, false, "", 12}}));
 }
 
 TEST(WgQuick, SeveralPeersOfWhichSomeComeToUs) {
-  const ReadFile file =
+  const auto file =
       read("[Peer]\nEndpoint=a.example:1\nPublicKey=" + keyText('a') + "\n[Peer]\nPublicKey=" + keyText('b') +
            "\n[Peer]\nPublicKey=" + keyText('c') + "\nEndpoint=192.0.2.1:2");
   EXPECT_EQ(file.problems, "");
-  EXPECT_EQ(file.peers, (std::vector<PeerEndpoint>{{"wg0", key('a'), "a.example", 1, false, "", 2},
-                                                   {"wg0", key('c'), "192.0.2.1", 2, true, "", 8}}));
+  EXPECT_EQ(file.content, (std::vector<PeerEndpoint>{{"wg0", key('a'), "a.example", 1, false, "", 2},
+                                                     {"wg0", key('c'), "192.0.2.1", 2, true, "", 8}}));
 }
 
 TEST(WgQuick, IsAsTolerantAsTheToolItself) {
-  const ReadFile file = read("[INTERFACE]\r\n\t[ peer ]\r\n[peer] # the first\r\n  PUBLICKEY\t=" + keyText('a') +
-                             "# it\r\n#Endpoint = not.this.one:1\r\n\tendPoint   =  vpn.example.com : 51820 # yes\r\n");
+  const auto file = read("[INTERFACE]\r\n\t[ peer ]\r\n[peer] # the first\r\n  PUBLICKEY\t=" + keyText('a') +
+                         "# it\r\n#Endpoint = not.this.one:1\r\n\tendPoint   =  vpn.example.com : 51820 # yes\r\n");
   EXPECT_EQ(file.problems, "");
-  ASSERT_EQ(file.peers.size(), 1U);
-  EXPECT_EQ(shown(file.peers[0]), "vpn.example.com 51820");
-  EXPECT_EQ(file.peers[0].line, 6U);
+  ASSERT_EQ(file.content.size(), 1U);
+  EXPECT_EQ(shown(file.content[0]), "vpn.example.com 51820");
+  EXPECT_EQ(file.content[0].line, 6U);
 }
 
 TEST(WgQuick, BlanksAreDroppedWhereverTheyStand) {
-  const ReadFile file = read("\xef\xbb\xbf[ P eer ]\nEnd\tPoint = vpn. example.com\v:51820\nPublic Key = " +
-                             keyText('a').insert(20, " ") + "\nJc = 4\nAdvancedSecurity = on\n");
+  const auto file = read("\xef\xbb\xbf[ P eer ]\nEnd\tPoint = vpn. example.com\v:51820\nPublic Key = " +
+                         keyText('a').insert(20, " ") + "\nJc = 4\nAdvancedSecurity = on\n");
   EXPECT_EQ(file.problems, "");
-  ASSERT_EQ(file.peers.size(), 1U);
-  EXPECT_EQ(shown(file.peers[0]), "vpn.example.com 51820");
-  EXPECT_EQ(file.peers[0].peer, key('a'));
+  ASSERT_EQ(file.content.size(), 1U);
+  EXPECT_EQ(shown(file.content[0]), "vpn.example.com 51820");
+  EXPECT_EQ(file.content[0].peer, key('a'));
 }
 
 TEST(WgQuick, AnyBytesInACommentAndLinesOfAnyLength) {
-  const ReadFile file = read("# B\xfcro\n[Peer]\nAllowedIPs = " + std::string(100000, '1') +
-                             "\nPublicKey = " + keyText('a') + "\nEndpoint = vpn.example.com:51820\n");
+  const auto file = read("# B\xfcro\n[Peer]\nAllowedIPs = " + std::string(100000, '1') +
+                         "\nPublicKey = " + keyText('a') + "\nEndpoint = vpn.example.com:51820\n");
   EXPECT_EQ(file.problems, "");
-  EXPECT_EQ(file.peers.size(), 1U);
+  EXPECT_EQ(file.content.size(), 1U);
 }
 
 TEST(WgQuick, TheLastOfTwoEndpointsCounts) {
-  const ReadFile file = endpoint("a.example:1\nEndpoint = b.example:2");
-  ASSERT_EQ(file.peers.size(), 1U);
-  EXPECT_EQ(shown(file.peers[0]), "b.example 2");
+  const auto file = endpoint("a.example:1\nEndpoint = b.example:2");
+  ASSERT_EQ(file.content.size(), 1U);
+  EXPECT_EQ(shown(file.content[0]), "b.example 2");
 }
 
 TEST(WgQuick, EndpointsOfAllSpellings) {
@@ -97,10 +89,10 @@ TEST(WgQuick, EndpointsOfAllSpellings) {
       {"[vpn.example.com]:51820", "vpn.example.com 51820"},
   };
   for (const auto& [text, expected] : cases) {
-    const ReadFile file = endpoint(text);
+    const auto file = endpoint(text);
     EXPECT_EQ(file.problems, "") << text;
-    ASSERT_EQ(file.peers.size(), 1U) << text;
-    EXPECT_EQ(shown(file.peers[0]), expected);
+    ASSERT_EQ(file.content.size(), 1U) << text;
+    EXPECT_EQ(shown(file.content[0]), expected);
   }
 }
 
@@ -108,18 +100,18 @@ TEST(WgQuick, SaysWhereAnEndpointIsWrong) {
   for (const char* text : {"vpn.example.com", ":51820", "vpn.example.com:", "vpn.example.com:0", "a.example:65536",
                            "a.example:51820x", "a.example:+1", "a..example:1", "-a.example:1", "a/b:1", "192.0.2.300:1",
                            "[2001:db8::1]51820", "[]:1", "[2001:db8::g]:1", "http://a.example:1"}) {
-    const ReadFile file = endpoint(text);
-    EXPECT_TRUE(file.peers.empty()) << text;
+    const auto file = endpoint(text);
+    EXPECT_TRUE(file.content.empty()) << text;
     EXPECT_EQ(file.problems, "wg0.conf:3: Endpoint: is not host:port or [IPv6]:port with a port of 1..65535") << text;
   }
 }
 
 TEST(WgQuick, ABrokenPeerDoesNotTakeTheOthersAlong) {
   const std::string good = "[Peer]\nPublicKey = " + keyText('a') + "\nEndpoint = a.example:1\n";
-  const ReadFile file =
+  const auto file =
       read("[Peer]\nEndpoint = x.example:1\n" + good + "[Peer]\nPublicKey = abc\nEndpoint = y.example:1\n");
-  ASSERT_EQ(file.peers.size(), 1U);
-  EXPECT_EQ(file.peers[0].host, "a.example");
+  ASSERT_EQ(file.content.size(), 1U);
+  EXPECT_EQ(file.content[0].host, "a.example");
   EXPECT_EQ(file.problems,
             "wg0.conf:1: PublicKey: missing: the peer has an Endpoint\n"
             "wg0.conf:7: PublicKey: is not a WireGuard key: 44 characters of base64");
@@ -127,10 +119,10 @@ TEST(WgQuick, ABrokenPeerDoesNotTakeTheOthersAlong) {
 
 TEST(WgQuick, NeverRepeatsAValue) {
   const std::string secret = keyText('p');
-  const ReadFile file =
+  const auto file =
       read("[Interface]\nPrivateKey = " + secret + "\n[Peer]\nPresharedKey = " + secret + "\nPublicKey = x" + secret +
            "\nEndpoint = a.example:1\n[Peer]\nPublicKey = " + keyText('a') + "\nEndpoint = " + secret + "\n");
-  EXPECT_TRUE(file.peers.empty());
+  EXPECT_TRUE(file.content.empty());
   EXPECT_NE(file.problems, "");
   EXPECT_EQ(file.problems.find(secret.substr(0, 8)), std::string::npos) << file.problems;
 }
