@@ -46,9 +46,7 @@ void printFindings(const std::vector<Finding>& findings) {
 }
 
 /// What a start would make of a file that is broken.
-int reportBroken(const ConfigSource& source) {
-  const auto start = configForStart(source, LastGood{source.file});
-  if (start && !start->refused) return kOk;
+int reportBroken(const Result<StartConfig>& start) {
   const int code = report("check", start ? *start->refused : start.error());
   const std::string outlook = start ? "a start would use " + start->instead
                                     : "a start would fail: there is no good configuration from before to go by";
@@ -59,8 +57,10 @@ int reportBroken(const ConfigSource& source) {
 }  // namespace
 
 int check(const Options& options) {
-  if (const int code = reportBroken(configSource(options)); code != kOk) return code;
-  const auto host = lookAtHost(options);
+  const ConfigSource source = configSource(options);
+  auto start = configForStart(source, LastGood{source.file});
+  if (!start || start->refused) return reportBroken(start);
+  const auto host = lookAtHost(std::move(start->loaded.config));
   if (!host) return report("check", host.error());
   const World& world = host->picture.world;
   const Steering steering = steer(host->config, world);

@@ -85,14 +85,18 @@ Result<std::unique_ptr<Kernel>> openKernel() {
 Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe) {
   auto config = configOf(options);
   if (!config) return std::unexpected(config.error());
+  return lookAtHost(std::move(*config), observe);
+}
+
+Result<Host> lookAtHost(Config config, const ObserveOptions& observe) {
   auto kernel = openKernel();
   if (!kernel) return std::unexpected(kernel.error());
-  auto picture = (*kernel)->observe(config->numbers, observe);
+  auto picture = (*kernel)->observe(config.numbers, observe);
   if (!picture) return std::unexpected(picture.error());
   // What a daemon that does not run would go by.
   WanOverrides byHand;
   if (const auto loaded = byHand.load(); loaded) picture->world.wansDown = byHand.down();
-  return Host{std::move(*kernel), std::move(*config), std::move(*picture)};
+  return Host{std::move(*kernel), std::move(config), std::move(*picture)};
 }
 
 /// Netlink's answer to whoever may look but not touch, or not even look. What a daemon refuses has no errno.

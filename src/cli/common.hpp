@@ -27,7 +27,8 @@ struct Host {
   Config config;
   Picture picture;
 };
-/// The configuration, and the kernel as it is now.
+/// The kernel as it is now, for this configuration, or for the one that the options name.
+Result<Host> lookAtHost(Config config, const ObserveOptions& observe = {});
 Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe = {});
 
 Result<std::unique_ptr<Kernel>> openKernel();
