@@ -25,6 +25,7 @@
 #include "wgsteer/core/planner.hpp"
 #include "wgsteer/core/refusals.hpp"
 #include "wgsteer/core/stall_watch.hpp"
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/core/token_bucket.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/kernel.hpp"
@@ -69,7 +70,7 @@ struct Occasion {
   const std::vector<Event>& heard;  ///< the events, or the first ones if there were very many
   const Plan& plan;                 ///< empty: nothing had to be changed
   std::size_t failed = 0;           ///< changes that the kernel refused
-  std::chrono::nanoseconds took{};  ///< from the wake-up to the last change made
+  Duration took{};                  ///< from the wake-up to the last change made
 };
 
 class Engine {
@@ -92,11 +93,11 @@ class Engine {
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
     /// The kernel state was read again; `untold`: the change that no event announced, empty if there was none.
-    std::function<void(const std::string& untold, std::chrono::nanoseconds took)> looked;
+    std::function<void(const std::string& untold, Duration took)> looked;
     /// After each plan: the WANs and tunnels that it was made from.
     std::function<void(const Steering&)> steered;
   };
-  using Now = std::function<std::chrono::nanoseconds()>;
+  using Now = std::function<Instant()>;
 
   Engine(Kernel& kernel, Config config, Observer observer, Now now);
 
@@ -112,11 +113,11 @@ class Engine {
   /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
   void onCarrierCheck();
   /// The current addresses of host names: packets to all of them are steered, then peers are given new endpoints
-  /// (unless their tunnel's update_endpoint is off). `wallClock` in seconds since the epoch.
-  void setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock);
+  /// (unless their tunnel's update_endpoint is off).
+  void setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock);
   /// Gives peers that have gone back to an address which their name no longer has their new endpoint again: packets
   /// that were still under way from the old one make WireGuard roam. To be called after onPoll().
-  void followNames(std::int64_t wallClock);
+  void followNames(WallSeconds wallClock);
   /// Imagines what may happen next, and has its first writes lie ready (core/contingency.hpp). To be called when there
   /// is nothing else to do, while imaginationIsDue().
   void imagine();
@@ -137,10 +138,10 @@ class Engine {
   Result<std::vector<std::string>> pending();
 
   /// When to call onRetry(); none while all is well.
-  std::optional<std::chrono::nanoseconds> retryAfter() const;
+  std::optional<Duration> retryAfter() const;
 
   /// When to call onCarrierCheck(); none while the carriers are at rest.
-  std::optional<std::chrono::nanoseconds> carrierCheckAfter() const;
+  std::optional<Duration> carrierCheckAfter() const;
 
   const Config& config() const { return config_; }
   const Picture& picture() const { return picture_; }
@@ -151,7 +152,7 @@ class Engine {
   using Source = std::function<void(const Kernel::Sink&)>;
   struct Committed {
     CommitReport report;
-    std::chrono::nanoseconds took{};
+    Duration took{};
   };
   struct Move {
     IfName tunnel;
@@ -183,7 +184,7 @@ class Engine {
   bool resync();
   Result<Picture> lookAnew();
   std::vector<Move> noteMoves(const Steering& steering);
-  void moveEndpoints(const Steering& steering, std::int64_t wallClock);
+  void moveEndpoints(const Steering& steering, WallSeconds wallClock);
   void unstick(const Tunnel& tunnel);
   void unstickLater(const Tunnel& tunnel);
   void unstickLateOnes();
@@ -209,14 +210,14 @@ class Engine {
   std::map<IfName, int> unstickAgain_;  ///< at so many further polls
   Refusals refusals_;
   /// When everything is read anew, because something could not be read, or a fight is to calm down.
-  std::optional<std::chrono::nanoseconds> lookAt_;
-  static constexpr std::chrono::nanoseconds kFirstRetry = std::chrono::milliseconds{100};
-  std::chrono::nanoseconds backOff_ = kFirstRetry;  ///< before the look that is due, or the next
-  std::chrono::nanoseconds wokenAt_{};
-  std::chrono::nanoseconds heardAt_{};   ///< the last event that mattered
-  std::chrono::nanoseconds lookedAt_{};  ///< everything was read
-  static constexpr std::chrono::nanoseconds kLookPeriod = std::chrono::seconds{60};
-  std::chrono::nanoseconds lookPeriod_ = kLookPeriod;
+  std::optional<Instant> lookAt_;
+  static constexpr Duration kFirstRetry = std::chrono::milliseconds{100};
+  Duration backOff_ = kFirstRetry;  ///< before the look that is due, or the next
+  Instant wokenAt_{};
+  Instant heardAt_{};   ///< the last event that mattered
+  Instant lookedAt_{};  ///< everything was read
+  static constexpr Duration kLookPeriod = std::chrono::seconds{60};
+  Duration lookPeriod_ = kLookPeriod;
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;
   std::vector<Contingency> contingencies_;  ///< of the picture as it is
@@ -224,9 +225,9 @@ class Engine {
   std::vector<Change> ahead_;               ///< made in this wake-up, before there was a plan
   TokenBucket repairs_;
   bool fighting_ = false;
-  std::chrono::nanoseconds carrierWatchedUntil_{};
+  Instant carrierWatchedUntil_{};
   std::set<Neighbour> gateways_;  ///< whose link-layer addresses are kept known
-  std::chrono::nanoseconds warmedAt_{};
+  Instant warmedAt_{};
 };
 
 }  // namespace wgsteer

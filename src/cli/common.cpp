@@ -141,7 +141,7 @@ Result<nlohmann::json> currentStatus(const Options& options) {
   if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
   const auto host = lookAtHost(options);
   if (!host) return std::unexpected(host.error());
-  return statusDocument(host->config, host->picture, std::nullopt, os::wallClockSeconds());
+  return statusDocument(host->config, host->picture, std::nullopt, os::wallClock());
 }
 
 }  // namespace wgsteer::cli

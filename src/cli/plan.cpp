@@ -33,7 +33,7 @@ Result<std::vector<std::string>> pendingChanges(const Options& options) {
   world.named = std::move(*resolved);
   const Steering steering = steer(host->config, world);
   auto lines = describe(diff(desire(host->config, world, steering), host->picture.observed), deviceNames(world));
-  for (const EndpointMove& move : endpointMoves(host->config, world, steering, os::wallClockSeconds()))
+  for (const EndpointMove& move : endpointMoves(host->config, world, steering, os::wallClock()))
     lines.push_back(describe(move, world));
   return lines;
 }

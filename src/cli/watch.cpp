@@ -19,14 +19,14 @@ namespace wgsteer::cli {
 namespace {
 
 using Json = nlohmann::json;
-using std::chrono::nanoseconds;
 
-constexpr nanoseconds kAtMostEvery = std::chrono::milliseconds{250};
-constexpr nanoseconds kTick = std::chrono::seconds{1};
-constexpr nanoseconds kUntold = std::chrono::seconds{5};
+constexpr Duration kAtMostEvery = std::chrono::milliseconds{250};
+constexpr Duration kTick = std::chrono::seconds{1};
+constexpr Duration kUntold = std::chrono::seconds{5};
 
 /// As the daemon would say it now, as far as that follows from the clock.
-Json aged(Json document, std::int64_t now) {
+Json aged(Json document, WallSeconds clock) {
+  const std::int64_t now = sinceEpoch(clock);
   const std::int64_t older = now - document.at("time").get<std::int64_t>();
   document["time"] = now;
   for (Json& tunnel : document.at("tunnels"))
@@ -45,7 +45,7 @@ class Watch {
       if (os::monotonicNow() >= fetchAt()) {
         if (auto fetched = fetch(); !fetched) return fetched;
       } else if (watched_.ticks) {
-        over_ = !watched_.show(aged(document_, os::wallClockSeconds()));
+        over_ = !watched_.show(aged(document_, os::wallClock()));
       }
       if (over_ || wait()) return {};
     }
@@ -61,7 +61,7 @@ class Watch {
     return opened || opened.error().kind == ErrorKind::notThere ? Status{} : std::unexpected(opened.error());
   }
 
-  nanoseconds fetchAt() const {
+  Instant fetchAt() const {
     if (!fetchedAt_) return {};
     return *fetchedAt_ + (changed_ ? kAtMostEvery : subscription_ ? kUntold : kTick);
   }
@@ -78,9 +78,9 @@ class Watch {
 
   /// True when interrupted, or nobody reads any more.
   bool wait() {
-    const nanoseconds now = os::monotonicNow();
-    const nanoseconds until = watched_.ticks ? std::min(fetchAt(), now + kTick) : fetchAt();
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, nanoseconds{0}));
+    const Instant now = os::monotonicNow();
+    const Instant until = watched_.ticks ? std::min(fetchAt(), now + kTick) : fetchAt();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, Duration{0}));
     // Nothing more is heard of what is to be fetched anyway.
     const int told = subscription_ && !changed_ ? subscription_->descriptor() : -1;
     std::array<pollfd, 3> ready{{{.fd = interrupted_, .events = POLLIN, .revents = 0},
@@ -97,7 +97,7 @@ class Watch {
   const Watched& watched_;
   int interrupted_;
   std::optional<Subscription> subscription_;
-  std::optional<nanoseconds> fetchedAt_;
+  std::optional<Instant> fetchedAt_;
   bool changed_ = false;
   bool over_ = false;  ///< nobody takes what is shown
   Json document_;

@@ -42,7 +42,7 @@ struct Seconds {
   /// Nobody probes more than ten times a second; 0 would be a busy loop.
   static constexpr double kLow = 0.1;
   double high = 0;
-  Parsed<double> read(const Value& value) const { return parseSeconds(value, kLow, high); }
+  Parsed<Duration> read(const Value& value) const { return parseSeconds(value, kLow, high); }
 };
 
 /// An enumeration: the words for its values, in its order ("keep|flush").

@@ -6,8 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "wgsteer/core/address.hpp"
-
 #include "config/policies.hpp"
 #include "config/schema.hpp"
 #include "config/text.hpp"
@@ -20,14 +18,14 @@ std::string onLine(unsigned line) { return " on line " + std::to_string(line); }
 
 /// What makes a WAN come back must not be what makes it fail: it would never rest.
 void checkQuality(const Section& section, const WanConfig& wan, Problems& problems) {
-  const auto ordered = [&](std::uint32_t recovery, std::uint32_t failure, const std::string& what) {
+  const auto ordered = [&](std::int64_t recovery, std::int64_t failure, const std::string& what) {
     if (recovery < failure) return;
     const bool own = section.find("recovery_" + what) != nullptr;
     problems.add(
         section.lineOf((own ? "recovery_" : "failure_") + what), "recovery_" + what,
         std::to_string(recovery) + " must be less than failure_" + what + ", which is " + std::to_string(failure));
   };
-  ordered(wan.recoveryLatency, wan.failureLatency, "latency");
+  ordered(wan.recoveryLatency.count(), wan.failureLatency.count(), "latency");
   ordered(wan.recoveryLoss, wan.failureLoss, "loss");
 }
 
@@ -40,7 +38,7 @@ void checkTracking(const Section& section, const WanConfig& wan, Problems& probl
     return;
   }
   for (std::size_t i = 0; i < addresses->values.size() && !withPort; ++i)
-    if (!wan.trackIp[i].empty() && !Address::parse(wan.trackIp[i]))
+    if (wan.trackIp[i].port != 0)
       problems.add(addresses->values[i].line, "track_ip",
                    quoted(addresses->values[i].text) + " has a port, which only tcp and dns use");
   const std::size_t count = wan.trackIp.size();

@@ -116,7 +116,7 @@ Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int
   return *parsed;
 }
 
-Parsed<double> parseSeconds(const Value& value, double low, double high) {
+Parsed<Duration> parseSeconds(const Value& value, double low, double high) {
   if (value.type == ValueType::text || value.type == ValueType::boolean || value.type == ValueType::other)
     return wrongType(value, "a number of seconds");
   // Not from_chars, whose tables are a tenth of the program where libstdc++ is linked statically. What strtod reads
@@ -128,7 +128,7 @@ Parsed<double> parseSeconds(const Value& value, double low, double high) {
   if (!plain || stop != value.text.c_str() + value.text.size())
     return wrong(quoted(value.text) + " is not a number of seconds");
   // Not the other way round: nan is neither.
-  if (parsed >= low && parsed <= high) return parsed;
+  if (parsed >= low && parsed <= high) return fromSeconds(parsed);
   const auto textOf = [](double bound) {
     std::array<char, 32> digits{};
     std::snprintf(digits.data(), digits.size(), "%.10g", bound);
@@ -170,20 +170,23 @@ Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices) {
   return static_cast<std::size_t>(found - names.begin());
 }
 
-Parsed<std::string> parseAddress(const Value& value) {
+Parsed<Address> parseAddress(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
-  if (!Address::parse(*text)) return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address");
-  return std::string{*text};
+  const auto address = Address::parse(*text);
+  if (!address) return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address");
+  return *address;
 }
 
-Parsed<std::string> parseTrackIp(const Value& value) {
+Parsed<Endpoint> parseTrackIp(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
+  // The address first: 2620:fe::fe:53 is one as a whole.
+  if (const auto address = Address::parse(*text)) return Endpoint{*address, 0};
   const auto endpoint = Endpoint::parse(*text);
-  if (!Address::parse(*text) && (!endpoint || endpoint->port == 0))
+  if (!endpoint || endpoint->port == 0)
     return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)");
-  return std::string{*text};
+  return *endpoint;
 }
 
 Parsed<PublicKey> parsePublicKey(const Value& value) {
@@ -194,15 +197,16 @@ Parsed<PublicKey> parsePublicKey(const Value& value) {
   return *key;
 }
 
-Parsed<std::string> parseEndpoint(const Value& value) {
+Parsed<HostPort> parseEndpoint(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
   const auto colon = text->rfind(':');
   const std::string_view host = text->substr(0, colon == std::string_view::npos ? 0 : colon);
   const auto port = number<std::uint16_t>(colon == std::string_view::npos ? "" : text->substr(colon + 1));
-  if (!port || *port == 0 || !(isHostName(host) || Endpoint::parse(*text)))
+  const auto numeric = Endpoint::parse(*text);
+  if (!port || *port == 0 || !(isHostName(host) || numeric))
     return wrong(quoted(*text) + " is not an endpoint, allowed: host:port or [IPv6]:port, port 1..65535");
-  return std::string{*text};
+  return HostPort{numeric ? Host{numeric->address} : Host{std::string{host}}, *port};
 }
 
 Parsed<Member> parseMember(const Value& value) {

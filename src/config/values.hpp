@@ -8,7 +8,10 @@
 #include <string>
 #include <string_view>
 
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/host_port.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/time.hpp"
 
 #include "config/sections.hpp"
 
@@ -29,19 +32,19 @@ Parsed<std::string> parseName(const Value& value);
 /// As the kernel's dev_valid_name().
 Parsed<IfName> parseIfName(const Value& value);
 Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int64_t high);
-Parsed<double> parseSeconds(const Value& value, double low, double high);
+Parsed<Duration> parseSeconds(const Value& value, double low, double high);
 Parsed<bool> parseBoolean(const Value& value);
 /// "0xf0000000" or an integer; valid as validMarkMask() has it.
 Parsed<std::uint32_t> parseMarkMask(const Value& value);
 /// Index of the value in "keep|flush".
 Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices);
-Parsed<std::string> parseAddress(const Value& value);
-/// An address, or address:port.
-Parsed<std::string> parseTrackIp(const Value& value);
+Parsed<Address> parseAddress(const Value& value);
+/// An address, with port 0, or address:port.
+Parsed<Endpoint> parseTrackIp(const Value& value);
 /// The text is never repeated in the error: it may be a private key in the wrong place.
 Parsed<PublicKey> parsePublicKey(const Value& value);
 /// host:port, [v6]:port; port 1..65535.
-Parsed<std::string> parseEndpoint(const Value& value);
+Parsed<HostPort> parseEndpoint(const Value& value);
 
 /// "lte", "lte:20", "lte:20:3".
 struct Member {

@@ -47,7 +47,7 @@ std::optional<std::string> tomlNumber(ValueType type, const std::string& text) {
   const auto seconds = parseSeconds(value, 0, std::numeric_limits<std::uint32_t>::max());
   if (!seconds) return std::nullopt;
   std::array<char, 32> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.15g", *seconds);
+  std::snprintf(buffer.data(), buffer.size(), "%.15g", std::chrono::duration<double>{*seconds}.count());
   return buffer.data();
 }
 

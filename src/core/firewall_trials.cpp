@@ -136,10 +136,10 @@ class Collector {
     });
     bool any = false;
     if (probed != config_.wans.end())
-      for (const std::string& text : probed->trackIp)
-        if (const auto target = Address::parse(text); target && target->family() == family) {
+      for (const auto& [target, port] : probed->trackIp)
+        if (port == 0 && target.family() == family) {
           any = true;
-          add({asProbe(sample, probed->trackMethod, *target), Purpose::probe, "the probes of WAN " + wan.name, {}});
+          add({asProbe(sample, probed->trackMethod, target), Purpose::probe, "the probes of WAN " + wan.name, {}});
         }
     if (!any) add({sample, Purpose::mayProbe, "packets with the mark of WAN " + wan.name, {}});
   }

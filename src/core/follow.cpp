@@ -8,14 +8,14 @@ namespace wgsteer {
 namespace {
 
 /// Reject-After-Time of the WireGuard whitepaper, 6.1: a session that is older is none.
-constexpr std::int64_t kSessionLifetime = 180;
+constexpr std::chrono::seconds kSessionLifetime{180};
 
 bool contains(const std::vector<Address>& addresses, const Address& address) {
   return std::ranges::find(addresses, address) != addresses.end();
 }
 
-bool isAlive(const Peer& peer, std::int64_t now) {
-  return peer.lastHandshake != 0 && now - peer.lastHandshake < kSessionLifetime;
+bool isAlive(const Peer& peer, WallSeconds now) {
+  return peer.lastHandshake != WallSeconds{} && now - peer.lastHandshake < kSessionLifetime;
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ std::vector<Endpoint> endpointsOf(const NamedPeer& named) {
 }
 
 std::optional<Endpoint> betterEndpoint(const Peer& peer, const NamedPeer& named, const std::vector<Family>& usable,
-                                       std::int64_t now) {
+                                       WallSeconds now) {
   if (named.current.empty()) return std::nullopt;
   const auto& present = peer.endpoint;
   if (present && contains(named.current, present->address)) return std::nullopt;

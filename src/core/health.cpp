@@ -11,7 +11,8 @@ namespace {
 /// not.
 constexpr double kNewest = 0.25;
 
-void blend(double& average, double value, bool first) {
+template <class T>
+void blend(T& average, T value, bool first) {
   average = first ? value : average + kNewest * (value - average);
 }
 
@@ -43,9 +44,9 @@ ProbeScore::ProbeScore(const WanConfig& config, std::size_t targets)
       recoveryLatency_(config.recoveryLatency),
       failureLoss_(config.failureLoss),
       recoveryLoss_(config.recoveryLoss),
-      interval_(fromSeconds(config.interval)),
-      failureInterval_(fromSeconds(config.failureInterval.value_or(config.interval))),
-      recoveryInterval_(fromSeconds(config.recoveryInterval.value_or(config.interval))),
+      interval_(config.interval),
+      failureInterval_(config.failureInterval.value_or(config.interval)),
+      recoveryInterval_(config.recoveryInterval.value_or(config.interval)),
       score_(config.down + config.up),
       averages_(targets) {
   reason_.targets = static_cast<std::uint32_t>(targets);
@@ -76,7 +77,7 @@ bool ProbeScore::weigh(TargetAverage& average, const TargetRound& result) {
   return !average.poor;
 }
 
-Instant ProbeScore::round(std::span<const TargetRound> results, Instant now) {
+Duration ProbeScore::round(std::span<const TargetRound> results, Instant now) {
   std::uint32_t well = 0;
   ProbeReason reason{.targets = reason_.targets};
   for (std::size_t i = 0; i < std::min(results.size(), averages_.size()); ++i) {
@@ -97,7 +98,7 @@ Instant ProbeScore::round(std::span<const TargetRound> results, Instant now) {
   return isGood ? good(now) : bad(now);
 }
 
-Instant ProbeScore::good(Instant now) {
+Duration ProbeScore::good(Instant now) {
   ++score_;
   const bool recovering = score_ <= up_;
   if (score_ >= up_) {
@@ -107,7 +108,7 @@ Instant ProbeScore::good(Instant now) {
   return recovering ? recoveryInterval_ : interval_;
 }
 
-Instant ProbeScore::bad(Instant now) {
+Duration ProbeScore::bad(Instant now) {
   if (score_ > 0) --score_;
   if (score_ < up_) {
     score_ = 0;

@@ -40,17 +40,17 @@ const Refusals::Refusal* Refusals::find(const Change& change) const {
   return found == refused_.end() ? nullptr : &*found;
 }
 
-Plan Refusals::withhold(Plan plan, Time now) const {
+Plan Refusals::withhold(Plan plan, Instant now) const {
   for (const Refusal& refusal : refused_)
     if (refusal.due > now) holdBack(plan, refusal.change);
   return plan;
 }
 
-void Refusals::learn(const Plan& plan, const CommitReport& report, Time now) {
+void Refusals::learn(const Plan& plan, const CommitReport& report, Instant now) {
   std::vector<Refusal> current;
   for (const ChangeResult& result : report.failed) {
     const Refusal* known = find(result.change);
-    const Time delay = known == nullptr ? kFirstDelay : std::min(2 * known->delay, kLongestDelay);
+    const Duration delay = known == nullptr ? kFirstDelay : std::min(2 * known->delay, kLongestDelay);
     const Error& error = result.status.error();
     current.push_back(
         {result.change, error.kind, error.kernelSays.empty() ? error.what : error.kernelSays, delay, now + delay});
@@ -63,10 +63,10 @@ void Refusals::learn(const Plan& plan, const CommitReport& report, Time now) {
 
 void Refusals::retryNow(ErrorKind kind) {
   for (Refusal& refusal : refused_)
-    if (refusal.kind == kind) refusal.due = Time{0};
+    if (refusal.kind == kind) refusal.due = Instant{0};
 }
 
-std::optional<Refusals::Time> Refusals::nextDue() const {
+std::optional<Instant> Refusals::nextDue() const {
   const auto next = std::ranges::min_element(refused_, {}, &Refusal::due);
   return next == refused_.end() ? std::nullopt : std::optional{next->due};
 }

@@ -54,7 +54,7 @@ void PeerWatch::sample(const PeerSample& sample, Instant now) {
     sessionStart_ = lastData_ = now;
     return;
   }
-  handshaken_ = sample.lastHandshake != last->lastHandshake && sample.lastHandshake != 0;
+  handshaken_ = sample.lastHandshake != last->lastHandshake && sample.lastHandshake != WallSeconds{};
   if (handshaken_) sessionStart_ = now;
   received(sample.rxBytes - last->rxBytes, now);
   sent(sample.txBytes - last->txBytes, now);

@@ -74,7 +74,7 @@ const TunnelConfig& configOf(const Config& config, const IfName& tunnel) {
 
 /// What came of one peer's step, and since when it is so. `named`: its WAN has to be named even if it is the usual one.
 void note(const StallNews& news, const StallAutomaton& automaton, StallPhase before, const std::string& usualWan,
-          bool named, Instant now, std::int64_t wallClock, StallOutcome& outcome) {
+          bool named, Instant now, WallSeconds wallClock, StallOutcome& outcome) {
   const StallPhase phase = automaton.phase();
   const bool back = phase == StallPhase::preferred && before != StallPhase::preferred;
   // A better WAN has come, or the one in use went: that is told of as such.
@@ -84,7 +84,7 @@ void note(const StallNews& news, const StallAutomaton& automaton, StallPhase bef
   const std::string why = automaton.reason(now);
   outcome.stalled[news.peer] = {.wan = news.wan == usualWan && !named ? std::string{} : news.wan,
                                 .why = why.empty() ? "does not answer over every WAN of this metric" : why,
-                                .since = wallClock - age.count()};
+                                .since = wallClock - age};
 }
 
 }  // namespace
@@ -108,7 +108,7 @@ std::string describe(const StallNews& news) {
   return "answers over its usual path again: " + way;
 }
 
-StallOutcome StallWatch::look(const Config& config, const World& world, Instant now, std::int64_t wallClock) {
+StallOutcome StallWatch::look(const Config& config, const World& world, Instant now, WallSeconds wallClock) {
   // As it would be if all peers answered: which way is the usual one does not depend on where they were moved to.
   World usual = world;
   usual.stalled.clear();
@@ -117,8 +117,8 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
   StallOutcome outcome;
   for (const TunnelView& view : steering.tunnels) {
     const TunnelConfig& tunnel = configOf(config, view.tunnel->name);
-    if (view.server || tunnel.stall == 0) continue;
-    const StallConfig asked{.stall = std::chrono::seconds{tunnel.stall}, .hold = std::chrono::seconds{tunnel.hold}};
+    if (view.server || tunnel.stall == std::chrono::seconds{0}) continue;
+    const StallConfig asked{.stall = tunnel.stall, .hold = tunnel.hold};
     for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
       const Peer& peer = view.tunnel->peers[i];
       if (!peer.endpoint || view.leftAlone.contains(i)) continue;

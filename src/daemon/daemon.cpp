@@ -33,12 +33,12 @@ namespace {
 
 /// Tunnels announce nothing, so they are read each second; where that is much work, at most for a twentieth of a
 /// processor. Work, not time that went by: a look during which this process was stopped would be the last for long.
-constexpr std::chrono::nanoseconds kPollPeriod = std::chrono::seconds{1};
-constexpr std::chrono::nanoseconds kMaxPollPeriod = std::chrono::seconds{10};
+constexpr Duration kPollPeriod = std::chrono::seconds{1};
+constexpr Duration kMaxPollPeriod = std::chrono::seconds{10};
 constexpr int kPollShare = 20;
 
 /// Contingencies are prepared when nothing has happened for so long: a burst of events is not to pay for them.
-constexpr std::chrono::nanoseconds kImagineAfter = std::chrono::milliseconds{50};
+constexpr Duration kImagineAfter = std::chrono::milliseconds{50};
 
 struct Timers {
   os::Timer poll;
@@ -96,7 +96,7 @@ class Daemon {
   Engine::Observer observer() {
     Engine::Observer observer = journal_.observer();
     observer.steered = [this](const Steering& steering) {
-      history_.update(steering, os::wallClockSeconds());
+      history_.update(steering, os::wallClock());
       tellNews(steering);
       wans_.look(steering);
     };
@@ -129,8 +129,7 @@ class Daemon {
   Status followNames() {
     auto follower = NameFollower::create(
         loop_, directories_,
-        {.changed =
-             [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClockSeconds()); },
+        {.changed = [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClock()); },
          .isOwn = [this](const Address& address) { return isOwn(engine_.picture().world, address); },
          .wanServers = [this] { return serversOfWans(engine_.config(), engine_.steering()); },
          .folders = {}});
@@ -203,7 +202,7 @@ class Daemon {
     if (watchdogWanted_) os::serviceNotify("WATCHDOG=1");
     const auto began = os::monotonicNow();
     const auto workedBefore = os::processorTime();
-    const std::int64_t wallClock = os::wallClockSeconds();
+    const WallSeconds wallClock = os::wallClock();
     engine_.onPoll();
     engine_.followNames(wallClock);
     engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
@@ -243,7 +242,7 @@ class Daemon {
 
   void armRetry() {
     const auto after = engine_.retryAfter();
-    if (after != armedRetry_) timers_.retry.arm(after.value_or(std::chrono::nanoseconds{0}));
+    if (after != armedRetry_) timers_.retry.arm(after.value_or(Duration{0}));
     armedRetry_ = after;
   }
 
@@ -288,7 +287,7 @@ class Daemon {
         "RELOADING=1\nMONOTONIC_USEC=" +
         std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(os::monotonicNow()).count()));
     Status done = takeOver();
-    lastReload_ = {.at = os::wallClockSeconds(), .error = {}};
+    lastReload_ = {.at = os::wallClock(), .error = {}};
     if (!done) lastReload_->error = done.error().toString();
     if (done)
       log::info("configuration reloaded");
@@ -320,8 +319,7 @@ class Daemon {
     if (flushed_) return {{"error", "wgsteer has been flushed and is stopping"}};
     const std::string request = whole.at("request");
     if (request == "status")
-      return {{"ok", true},
-              {"status", statusDocument(engine_.config(), engine_.picture(), facts(), os::wallClockSeconds())}};
+      return {{"ok", true}, {"status", statusDocument(engine_.config(), engine_.picture(), facts(), os::wallClock())}};
     if (request == "reload") {
       const Status done = reload();
       armRetry();
@@ -403,9 +401,9 @@ class Daemon {
                     .verdict = [this](const std::string& name, const WanVerdicts& before,
                                       const WanVerdicts& now) { journal_.wan(name, before, now); }}};
   std::size_t plansNoticed_ = 0;
-  std::int64_t startedAt_ = os::wallClockSeconds();
+  WallSeconds startedAt_ = os::wallClock();
   std::optional<LastReload> lastReload_;
-  std::optional<std::chrono::nanoseconds> armedRetry_;
+  std::optional<Duration> armedRetry_;
   const bool watchdogWanted_ = os::watchdogWanted();
   bool kernelReady_ = false;
   bool pollDue_ = false;
@@ -466,7 +464,7 @@ Status runOnce(Kernel& kernel, const ConfigSource& source) {
   if (auto started = engine.start(byHand.down()); !started) return started;
   auto resolved = resolveOnce(engine.config(), engine.picture().world);
   if (!resolved) return std::unexpected(resolved.error());
-  engine.setNamed(std::move(*resolved), os::wallClockSeconds());
+  engine.setNamed(std::move(*resolved), os::wallClock());
   if (engine.retryAfter()) return fail(ErrorKind::io, "some changes failed, see above");
   return {};
 }

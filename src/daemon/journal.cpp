@@ -66,7 +66,7 @@ Engine::Observer Journal::observer() {
       .overrun = [this](bool ofNft) { overrun(ofNft); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
-      .looked = [](const std::string& untold, std::chrono::nanoseconds took) { looked(untold, took); },
+      .looked = [](const std::string& untold, Duration took) { looked(untold, took); },
       .steered = {},
   };
 }
@@ -162,7 +162,7 @@ void Journal::fight(const Event& last, const DeviceName& names) {
   publish("fight", line);
 }
 
-void Journal::looked(const std::string& untold, std::chrono::nanoseconds took) {
+void Journal::looked(const std::string& untold, Duration took) {
   const auto micros = std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
   if (!untold.empty())
     log::info("read the kernel state again, found an unannounced change: " + untold);

@@ -47,7 +47,7 @@ class Journal {
             LogLevel level = LogLevel::info);
   void overrun(bool ofNft);
   void fight(const Event& last, const DeviceName& names);
-  static void looked(const std::string& untold, std::chrono::nanoseconds took);
+  static void looked(const std::string& untold, Duration took);
   void fail(const std::string& line);
   void publish(const char* kind, nlohmann::json what);
 

@@ -44,8 +44,8 @@ std::string nameFor(const std::string& configured) {
   return name;
 }
 
-std::string dateOf(std::int64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
+std::string dateOf(WallSeconds moment) {
+  const std::time_t time = std::chrono::system_clock::to_time_t(moment);
   std::tm local{};
   std::array<char, 32> text{};
   localtime_r(&time, &local);
@@ -70,7 +70,7 @@ Result<LastGood::Kept> LastGood::find() const {
   if (!text) return std::unexpected(text.error());
   struct stat about{};
   if (stat(file_.c_str(), &about) != 0) return failed(file_);
-  return Kept{.text = std::move(*text), .since = about.st_mtime};
+  return Kept{.text = std::move(*text), .since = fromEpoch(about.st_mtime)};
 }
 
 Result<LoadedConfig> loadConfig(const ConfigSource& source) {

@@ -6,13 +6,13 @@
 // Failure: what cannot be kept is missing at a start with a broken file, and costs nothing else.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/result.hpp"
 
 #include "daemon/state_folder.hpp"
@@ -37,7 +37,7 @@ class LastGood {
  public:
   struct Kept {
     std::string text;
-    std::int64_t since = 0;  ///< seconds since the epoch: when it came into use
+    WallSeconds since{};  ///< when it came into use
   };
 
   /// `configured` may be relative.

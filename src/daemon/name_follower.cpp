@@ -20,14 +20,6 @@ std::string joined(const std::vector<Address>& addresses) {
   return text;
 }
 
-/// "vpn.example.com:51820", "192.0.2.1:51820" or "[2001:db8::1]:51820", as validated.
-std::pair<std::string, std::uint16_t> splitEndpoint(const std::string& text) {
-  const auto colon = text.rfind(':');
-  std::string host = text.substr(0, colon);
-  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-  return {host, static_cast<std::uint16_t>(std::stoul(text.substr(colon + 1)))};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<NameFollower>> NameFollower::create(os::EventLoop& loop, os::DirectoryWatches& directories,
@@ -134,15 +126,12 @@ void NameFollower::readSources() {
   }
   for (const foreign::PeerEndpoint& peer : found.peers)
     if (!peer.numeric)
-      targets_.insert_or_assign(PeerId{peer.tunnel, peer.peer}, Target{peer.host, peer.port, std::nullopt, peer.file});
-  for (const PeerConfig& peer : config_.peers) {
-    if (peer.endpoint.empty()) continue;
-    const auto [host, port] = splitEndpoint(peer.endpoint);
-    targets_.insert_or_assign(PeerId{peer.tunnel, peer.publicKey}, Target{host, port, Address::parse(host), {}});
-  }
+      targets_.insert_or_assign(PeerId{peer.tunnel, peer.peer}, Target{{peer.host, peer.port}, peer.file});
+  for (const PeerConfig& peer : config_.peers)
+    if (peer.endpoint) targets_.insert_or_assign(PeerId{peer.tunnel, peer.publicKey}, Target{*peer.endpoint, {}});
   std::set<std::string> wanted;
   for (const auto& [peer, target] : targets_)
-    if (!target.numeric) wanted.insert(target.host);
+    if (const std::string* name = target.at.name()) wanted.insert(*name);
   const auto unwanted = [&](const auto& known) { return !wanted.contains(known.first); };
   std::erase_if(names_, unwanted);
   std::erase_if(noted_, unwanted);
@@ -198,11 +187,11 @@ void NameFollower::publish() {
   if (!std::exchange(unpublished_, false)) return;
   std::map<PeerId, NamedPeer> now;
   for (const auto& [peer, target] : targets_) {
-    NamedPeer named{.host = target.host, .port = target.port, .current = {}, .leaving = {}};
-    if (target.numeric) {
-      named.current.push_back(*target.numeric);
+    NamedPeer named{.host = target.at.hostText(), .port = target.at.port, .current = {}, .leaving = {}};
+    if (const Address* numeric = target.at.address()) {
+      named.current.push_back(*numeric);
     } else {
-      for (const auto& [address, leaves] : names_.at(target.host).addresses)
+      for (const auto& [address, leaves] : names_.at(named.host).addresses)
         (leaves ? named.leaving : named.current).push_back(address);
     }
     now.emplace(peer, std::move(named));
@@ -224,7 +213,7 @@ void NameFollower::armTimer() {
   for (const auto& [host, name] : names_)
     if (const auto wake = name.wake(); wake && (!next || *wake < *next)) next = wake;
   if (next)
-    timer_.arm(std::max<std::chrono::nanoseconds>(*next - os::monotonicNow(), std::chrono::milliseconds{1}));
+    timer_.arm(std::max<Duration>(*next - os::monotonicNow(), std::chrono::milliseconds{1}));
   else
     timer_.disarm();
 }

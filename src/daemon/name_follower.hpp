@@ -63,9 +63,7 @@ class NameFollower {
 
  private:
   struct Target {
-    std::string host;
-    std::uint16_t port = 0;
-    std::optional<Address> numeric;
+    HostPort at;
     std::string file;  ///< empty: our own configuration
   };
 

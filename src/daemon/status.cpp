@@ -64,7 +64,7 @@ Json walkDocument(const State& state, const World& world, const Steering& steeri
 
 /// `planned` is what is installed once everything is as it is to be, if that is not what is installed now.
 Json peerDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
-                  std::size_t index, std::int64_t now) {
+                  std::size_t index, WallSeconds now) {
   const Tunnel& tunnel = *view.tunnel;
   const Peer& peer = tunnel.peers[index];
   Json document{{"public_key", peer.publicKey.toString()},
@@ -74,8 +74,9 @@ Json peerDocument(const Picture& picture, const State* planned, const Steering& 
                 {"host", nullptr},
                 {"stalled", nullptr},
                 {"left_alone", nullptr},
-                {"handshake_age",
-                 peer.lastHandshake == 0 ? Json(nullptr) : Json(std::max<std::int64_t>(0, now - peer.lastHandshake))},
+                {"handshake_age", peer.lastHandshake == WallSeconds{}
+                                      ? Json(nullptr)
+                                      : Json(std::max<std::int64_t>(0, (now - peer.lastHandshake).count()))},
                 {"received", peer.receivedBytes},
                 {"sent", peer.sentBytes}};
   if (const auto named = picture.world.named.find({tunnel.name, peer.publicKey}); named != picture.world.named.end())
@@ -84,7 +85,7 @@ Json peerDocument(const Picture& picture, const State* planned, const Steering& 
       stalled != picture.world.stalled.end())
     document["stalled"] = {{"wan", stalled->second.wan.empty() ? Json(nullptr) : Json(stalled->second.wan)},
                            {"why", stalled->second.why},
-                           {"since", stalled->second.since}};
+                           {"since", sinceEpoch(stalled->second.since)}};
   if (const auto alone = view.leftAlone.find(index); alone != view.leftAlone.end())
     document["left_alone"] = alone->second;
   if (!peer.endpoint) return document;
@@ -100,7 +101,7 @@ Json peerDocument(const Picture& picture, const State* planned, const Steering& 
 }
 
 Json tunnelDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
-                    std::int64_t now) {
+                    WallSeconds now) {
   const Tunnel& tunnel = *view.tunnel;
   Json document{{"interface", tunnel.name},
                 {"backend", tunnel.backend == TunnelBackend::kernel ? "kernel" : "userspace"},
@@ -118,7 +119,7 @@ Json tunnelDocument(const Picture& picture, const State* planned, const Steering
 /// From hearing of something to the last change made for it, by what was heard. "buckets" is cumulative, as Prometheus
 /// counts, and names the upper bounds that anything lies below.
 Json appliedDocument(const EngineStatistics& statistics) {
-  const auto microseconds = [](Histogram::Duration duration) { return duration.count() / 1000; };
+  const auto microseconds = [](Duration duration) { return duration.count() / 1000; };
   Json document = Json::object();
   for (std::size_t kind = 0; kind < kTriggerNames.size(); ++kind) {
     const Histogram& histogram = statistics.applied[kind];
@@ -143,9 +144,9 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
   const EngineStatistics& statistics = daemon->statistics;
   Json lastReload;
   if (const auto& last = daemon->lastReload)
-    lastReload = {{"time", last->at}, {"error", last->error ? Json(*last->error) : Json(nullptr)}};
+    lastReload = {{"time", sinceEpoch(last->at)}, {"error", last->error ? Json(*last->error) : Json(nullptr)}};
   return {{"pid", daemon->pid},
-          {"started", daemon->startedAt},
+          {"started", sinceEpoch(daemon->startedAt)},
           {"last_reload", std::move(lastReload)},
           {"events", statistics.wakeUps},
           {"plans", statistics.plans},
@@ -162,13 +163,13 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
 }  // namespace
 
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
-                              std::int64_t now) {
+                              WallSeconds now) {
   const Steering steering = steer(config, picture.world);
   const Plan due = diff(desire(config, picture.world, steering), picture.observed);
   std::optional<State> planned;
   if (!due.changes.empty()) apply(planned.emplace(picture.observed), due);
   Json document{{"version", kStatusVersion},
-                {"time", now},
+                {"time", sinceEpoch(now)},
                 {"daemon", daemonDocument(daemon)},
                 {"pending", lineCount(due.changes)},
                 {"wans", Json::array()},

@@ -2,12 +2,12 @@
 // What `wgsteer status` shows, as one JSON document: from the daemon when it runs, from the kernel when it does not.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/engine.hpp"
 
@@ -20,20 +20,20 @@ inline constexpr int kStatusVersion = 1;
 
 /// The last time that a running daemon read its configuration again.
 struct LastReload {
-  std::int64_t at = 0;               ///< seconds since the epoch
+  WallSeconds at{};
   std::optional<std::string> error;  ///< why the configuration was refused, and the one before kept
 };
 
 struct DaemonFacts {
   int pid = 0;
-  std::int64_t startedAt = 0;  ///< seconds since the epoch
+  WallSeconds startedAt{};
   std::optional<LastReload> lastReload;
   EngineStatistics statistics;
   WanFacts wans;
 };
 
-/// `now` in seconds since the epoch, for the age of handshakes.
+/// `now` for the age of handshakes.
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
-                              std::int64_t now);
+                              WallSeconds now);
 
 }  // namespace wgsteer

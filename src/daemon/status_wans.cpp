@@ -32,17 +32,17 @@ const typename Map::mapped_type* found(const Map* map, const Key& key) {
 double rounded(double value) { return std::round(value * 100) / 100; }
 
 Json targetDocument(const ProbedTarget& target) {
-  const TargetAverage& average = target.average;
-  return {{"address", target.address},
+  const auto& [probed, average] = target;
+  return {{"address", probed.port == 0 ? probed.address.toString() : probed.toString()},
           {"answered", average.answersNow},
           {"refused", average.refused},
-          {"latency_ms", average.answered ? Json(rounded(average.latency)) : Json(nullptr)},
+          {"latency_ms", average.answered ? Json(rounded(average.latency.count())) : Json(nullptr)},
           {"loss_percent", average.measured ? Json(rounded(average.loss)) : Json(nullptr)}};
 }
 
 /// Means over those targets that have been measured.
 void addTargets(Json& document, const std::vector<ProbedTarget>* targets) {
-  double latency = 0;
+  Milliseconds latency{};
   double loss = 0;
   int answered = 0;
   int measured = 0;
@@ -52,7 +52,7 @@ void addTargets(Json& document, const std::vector<ProbedTarget>* targets) {
     if (target.average.answered) latency += target.average.latency, ++answered;
     if (target.average.measured) loss += target.average.loss, ++measured;
   }
-  document["latency_ms"] = answered == 0 ? Json(nullptr) : Json(rounded(latency / answered));
+  document["latency_ms"] = answered == 0 ? Json(nullptr) : Json(rounded((latency / answered).count()));
   document["loss_percent"] = measured == 0 ? Json(nullptr) : Json(rounded(loss / measured));
 }
 
@@ -81,17 +81,18 @@ Json familyDocument(const Wan& wan, Family family, const WanVerdict* verdict, co
   const auto source = wan.source.find(family);
   const bool usable = wan.eligible(family);
   const bool blind = verdict != nullptr && verdict->by == WanVerdict::By::blind && wan.lacks(family).empty();
-  return {{"usable", usable},
-          {"offered", wan.lacks(family).empty()},
-          {"state", usable ? "up" : "down"},
-          {"why", wan.whyNot(family)},
-          {"reason", reasonFor(wan, family, verdict)},
-          {"cannot_be_probed", blind},
-          {"fix", blind ? Json(verdict->fix) : Json(nullptr)},
-          {"since", times == nullptr ? Json(nullptr) : Json(times->sinceInFamily[std::to_underlying(family)])},
-          {"gateway", gatewayOf(wan, family)},
-          {"source", source == wan.source.end() ? Json(nullptr) : Json(source->second.toString())},
-          {"metric", wan.metric.at(family)}};
+  return {
+      {"usable", usable},
+      {"offered", wan.lacks(family).empty()},
+      {"state", usable ? "up" : "down"},
+      {"why", wan.whyNot(family)},
+      {"reason", reasonFor(wan, family, verdict)},
+      {"cannot_be_probed", blind},
+      {"fix", blind ? Json(verdict->fix) : Json(nullptr)},
+      {"since", times == nullptr ? Json(nullptr) : Json(sinceEpoch(times->sinceInFamily[std::to_underlying(family)]))},
+      {"gateway", gatewayOf(wan, family)},
+      {"source", source == wan.source.end() ? Json(nullptr) : Json(source->second.toString())},
+      {"metric", wan.metric.at(family)}};
 }
 
 }  // namespace
@@ -106,7 +107,7 @@ Json wanDocument(const Wan& wan, const Numbers& numbers, const WanFacts* facts) 
                 {"state", up ? "up" : "down"},
                 {"reason", reasonOf(wan, verdicts)},
                 {"by_hand", verdicts != nullptr && verdicts->at(Family::v4).by == WanVerdict::By::hand},
-                {"since", times == nullptr ? Json(nullptr) : Json(times->since)},
+                {"since", times == nullptr ? Json(nullptr) : Json(sinceEpoch(times->since))},
                 {"mark", hex(numbers.mark(wan.slot).value)},
                 {"table", numbers.wanTable(wan.slot).value},
                 {"weight", wan.weight}};

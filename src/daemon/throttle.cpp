@@ -11,7 +11,7 @@ void Throttle::tell(Subject& subject) {
   subject.say(subject.last + (before == 0 ? "" : " (" + std::to_string(before) + " similar lines suppressed)"));
 }
 
-void Throttle::offer(const std::string& subject, const std::string& line, Time now, const Say& say) {
+void Throttle::offer(const std::string& subject, const std::string& line, Instant now, const Say& say) {
   Subject& about = subjects_.try_emplace(subject, Subject{.bucket = TokenBucket{burst_, refill_}}).first->second;
   about.last = line;
   about.say = say;
@@ -19,7 +19,7 @@ void Throttle::offer(const std::string& subject, const std::string& line, Time n
   if (about.bucket.take(now)) tell(about);
 }
 
-void Throttle::catchUp(Time now) {
+void Throttle::catchUp(Instant now) {
   for (auto known = subjects_.begin(); known != subjects_.end();) {
     Subject& about = known->second;
     if (about.kept > 0 && about.bucket.take(now)) tell(about);

@@ -16,14 +16,12 @@ namespace wgsteer {
 class Throttle {
  public:
   using Say = std::function<void(const std::string& line)>;
-  using Time = TokenBucket::Time;
-
-  Throttle(int burst, Time refill) : burst_(burst), refill_(refill) {}
+  Throttle(int burst, Duration refill) : burst_(burst), refill_(refill) {}
 
   /// Says it now, or keeps it.
-  void offer(const std::string& subject, const std::string& line, Time now, const Say& say);
+  void offer(const std::string& subject, const std::string& line, Instant now, const Say& say);
   /// To be called now and then: says what was kept, as far as it may.
-  void catchUp(Time now);
+  void catchUp(Instant now);
 
  private:
   struct Subject {
@@ -35,7 +33,7 @@ class Throttle {
   static void tell(Subject& subject);
 
   int burst_;
-  Time refill_;
+  Duration refill_;
   std::map<std::string, Subject> subjects_;
 };
 

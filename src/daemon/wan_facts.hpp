@@ -3,33 +3,34 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "wgsteer/core/steering.hpp"
+#include "wgsteer/core/address.hpp"
 #include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/health.hpp"
+#include "wgsteer/core/steering.hpp"
+#include "wgsteer/core/time.hpp"
 
 #include "daemon/wan_verdict.hpp"
 
 namespace wgsteer {
 
 struct ProbedTarget {
-  std::string address;
+  Endpoint target;  ///< port 0: the method's
   TargetAverage average;
 };
 
-/// Since when WANs are up or down, in seconds since the epoch. A WAN is up while it can be used in any family.
+/// Since when WANs are up or down. A WAN is up while it can be used in any family.
 class WanHistory {
  public:
   struct Times {
-    std::int64_t since = 0;
-    std::array<std::int64_t, kFamilies.size()> sinceInFamily{};
+    WallSeconds since{};
+    std::array<WallSeconds, kFamilies.size()> sinceInFamily{};
   };
   /// To be told of every change; of a WAN that is new, the first call counts as its transition.
-  void update(const Steering& steering, std::int64_t now);
+  void update(const Steering& steering, WallSeconds now);
   const std::map<std::string, Times>& all() const { return times_; }
 
  private:

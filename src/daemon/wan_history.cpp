@@ -5,7 +5,7 @@
 
 namespace wgsteer {
 
-void WanHistory::update(const Steering& steering, std::int64_t now) {
+void WanHistory::update(const Steering& steering, WallSeconds now) {
   std::map<std::string, State> states;
   std::map<std::string, Times> times;
   for (const Wan& wan : steering.wans) {

@@ -20,10 +20,7 @@ bool isProbed(const WanConfig& wan) {
 Family other(Family family) { return family == Family::v4 ? Family::v6 : Family::v4; }
 
 WanConfig withTargetsOf(Family family, WanConfig wan) {
-  std::erase_if(wan.trackIp, [&](const std::string& text) {
-    const auto target = health::parseTarget(text);
-    return !target || target->address.family() != family;
-  });
+  std::erase_if(wan.trackIp, [&](const Endpoint& target) { return target.address.family() != family; });
   return wan;
 }
 
@@ -138,7 +135,7 @@ void WanMonitor::finish(Judge& judge) {
   const auto results = judge.prober.ready();
   if (!results) return;
   const auto now = os::monotonicNow();
-  const Instant period = judge.score.round(*results, now);
+  const Duration period = judge.score.round(*results, now);
   // When nobody can be asked, that is told with the verdict.
   if (const std::string& trouble = judge.prober.trouble();
       trouble != judge.trouble && !trouble.empty() && !judge.score.reason().blind())
@@ -193,10 +190,10 @@ std::map<std::string, std::vector<ProbedTarget>> WanMonitor::targets() const {
   std::map<std::string, std::vector<ProbedTarget>> all;
   for (const WanConfig& wan : wans_) {
     FamilyMap<std::size_t> next;
-    for (const std::string& text : wan.trackIp) {
-      const auto target = health::parseTarget(text);
-      const Judge* judge = target ? judgeOf(wan.name, target->address.family()) : nullptr;
-      if (judge != nullptr) all[wan.name].push_back({text, judge->score.averages()[next[target->address.family()]++]});
+    for (const Endpoint& target : wan.trackIp) {
+      const Family family = target.address.family();
+      if (const Judge* judge = judgeOf(wan.name, family))
+        all[wan.name].push_back({target, judge->score.averages()[next[family]++]});
     }
   }
   return all;

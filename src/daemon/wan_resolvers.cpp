@@ -16,13 +16,10 @@ constexpr std::chrono::seconds kRenewAfter{1};
 
 std::uint32_t bestMetric(const Wan& wan) { return std::min(wan.metric.at(Family::v4), wan.metric.at(Family::v6)); }
 
-std::vector<std::string> serversOf(const Config& config, const Wan& wan, const foreign::LinkServerFiles& files) {
+std::vector<Address> serversOf(const Config& config, const Wan& wan, const foreign::LinkServerFiles& files) {
   const auto configured = std::ranges::find(config.wans, wan.name, &WanConfig::name);
   if (configured != config.wans.end() && !configured->dns.empty()) return configured->dns;
-  std::vector<std::string> servers;
-  for (const Address& server : foreign::serversOf(files, wan.device, wan.link->index))
-    servers.push_back(server.toString());
-  return servers;
+  return foreign::serversOf(files, wan.device, wan.link->index);
 }
 
 }  // namespace
@@ -37,10 +34,7 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
   for (const Wan* wan : usable) {
     auto servers = serversOf(config, *wan, files);
     // Those of a family that is dead would only be waited for.
-    std::erase_if(servers, [&](const std::string& text) {
-      const auto server = Address::parse(text);
-      return server && !serves(*wan, server->family());
-    });
+    std::erase_if(servers, [&](const Address& server) { return !serves(*wan, server.family()); });
     if (!servers.empty())
       ways.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});
   }

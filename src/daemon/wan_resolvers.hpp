@@ -30,7 +30,7 @@ struct WanServers {
   std::string wan;
   IfName device;
   Mark mark;
-  std::vector<std::string> servers;  ///< as dns::ResolverOptions has them
+  std::vector<Address> servers;
   bool operator==(const WanServers&) const = default;
 };
 

@@ -89,9 +89,9 @@ std::optional<Records> hostsFileEntry(ares_channel channel, const std::string& n
   return records;
 }
 
-std::string joined(const std::vector<std::string>& parts) {
+std::string joined(const std::vector<Address>& servers) {
   std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+  for (const Address& server : servers) text += (text.empty() ? "" : ",") + server.toString();
   return text;
 }
 

@@ -22,9 +22,9 @@ namespace wgsteer::dns {
 
 struct ResolverOptions {
   std::string resolvConf = "/etc/resolv.conf";
-  /// "192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]:5353"; empty: those of resolvConf, which is this host if it names
-  /// none. For a WAN whose servers are known, together with `device`.
-  std::vector<std::string> servers;
+  /// Empty: those of resolvConf, which is this host if it names none. For a WAN whose servers are known, together with
+  /// `device`.
+  std::vector<Address> servers;
   /// SO_MARK and SO_BINDTODEVICE of every query to a server that is not on this host; 0 and "" for none.
   Mark mark;
   IfName device;

@@ -26,7 +26,7 @@ bool mayUpdate(const Config& config, const IfName& tunnel) {
 }  // namespace
 
 std::vector<EndpointMove> endpointMoves(const Config& config, const World& world, const Steering& steering,
-                                        std::int64_t now) {
+                                        WallSeconds now) {
   std::vector<EndpointMove> moves;
   for (const TunnelView& view : steering.tunnels) {
     const Tunnel& tunnel = *view.tunnel;

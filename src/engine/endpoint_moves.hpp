@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,9 +18,9 @@ struct EndpointMove {
   Endpoint to;
 };
 
-/// Those of tunnels whose update_endpoint is on. `now` in seconds since the epoch.
+/// Those of tunnels whose update_endpoint is on.
 std::vector<EndpointMove> endpointMoves(const Config& config, const World& world, const Steering& steering,
-                                        std::int64_t now);
+                                        WallSeconds now);
 
 /// As one would do it with wg(8).
 std::string describe(const EndpointMove& move, const World& world);

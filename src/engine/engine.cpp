@@ -12,15 +12,15 @@ namespace {
 
 /// Two polls lie a second apart: longer than anything is under way.
 constexpr int kUnstickAgain = 2;
-constexpr std::chrono::nanoseconds kLongestRetry = std::chrono::seconds{30};
+constexpr Duration kLongestRetry = std::chrono::seconds{30};
 /// A whole `ip rule flush` or `ip route flush` wakes us up once an object; what goes on beyond that is a fight.
 constexpr int kRepairsAtOnce = 64;
-constexpr std::chrono::nanoseconds kRepairPeriod = std::chrono::milliseconds{250};
+constexpr Duration kRepairPeriod = std::chrono::milliseconds{250};
 /// Carrier losses within a second of each other are announced late: so that second is bridged by asking.
-constexpr std::chrono::nanoseconds kCarrierWatch = std::chrono::seconds{1};
-constexpr std::chrono::nanoseconds kCarrierPeriod = std::chrono::milliseconds{10};
+constexpr Duration kCarrierWatch = std::chrono::seconds{1};
+constexpr Duration kCarrierPeriod = std::chrono::milliseconds{10};
 /// Less than the 15 s that an entry is sure to stay reachable (base_reachable_time 30 s, halved at random).
-constexpr std::chrono::nanoseconds kWarmPeriod = std::chrono::seconds{10};
+constexpr Duration kWarmPeriod = std::chrono::seconds{10};
 constexpr std::size_t kHeardAtMost = 16;
 
 /// What a plan depends on; counters and handshake times are not among it.
@@ -137,7 +137,7 @@ void Engine::onCarrierCheck() {
   });
 }
 
-std::optional<std::chrono::nanoseconds> Engine::carrierCheckAfter() const {
+std::optional<Duration> Engine::carrierCheckAfter() const {
   if (now_() >= carrierWatchedUntil_) return std::nullopt;
   return kCarrierPeriod;
 }
@@ -232,15 +232,15 @@ void Engine::onRetry() {
   if (!lookAt_) backOff_ = kFirstRetry;
 }
 
-std::optional<std::chrono::nanoseconds> Engine::retryAfter() const {
+std::optional<Duration> Engine::retryAfter() const {
   auto due = refusals_.nextDue();
   if (lookAt_ && (!due || *lookAt_ < *due)) due = lookAt_;
   if (!due) return std::nullopt;
   // At once is not never, which is what a timer makes of 0.
-  return std::max(*due - now_(), std::chrono::nanoseconds{1});
+  return std::max(*due - now_(), Duration{1});
 }
 
-void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock) {
+void Engine::setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock) {
   wake(Trigger::name);
   if (picture_.world.named != named) {
     picture_.world.named = std::move(named);
@@ -249,7 +249,7 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, std::int64_t wallClock)
   followNames(wallClock);
 }
 
-void Engine::followNames(std::int64_t wallClock) {
+void Engine::followNames(WallSeconds wallClock) {
   // Only when all addresses are known to nftables: the next packet goes to the new one.
   if (!picture_.world.named.empty() && refusals_.empty() && !lookAt_) moveEndpoints(steering(), wallClock);
 }
@@ -264,7 +264,7 @@ void Engine::setWansDown(WansDown down) {
   converge();
 }
 
-void Engine::moveEndpoints(const Steering& steering, std::int64_t wallClock) {
+void Engine::moveEndpoints(const Steering& steering, WallSeconds wallClock) {
   for (const EndpointMove& move : endpointMoves(config_, picture_.world, steering, wallClock))
     moveEndpoint(move.tunnel, move.peer, move.to);
 }

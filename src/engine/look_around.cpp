@@ -12,7 +12,7 @@ namespace {
 /// Where a look takes long (a million routes: half a second), it is made more rarely: no more than 2 % of the time.
 constexpr int kLookShare = 50;
 /// While there are events, there are others soon.
-constexpr std::chrono::nanoseconds kAtRest = std::chrono::seconds{3};
+constexpr Duration kAtRest = std::chrono::seconds{3};
 
 }  // namespace
 

@@ -38,7 +38,7 @@ bool isDnsAnswer(std::span<const std::uint8_t> message, std::uint16_t id) {
   return ours && answer && oneQuestion && std::ranges::equal(message.subspan(kHeader, kQuestion.size()), kQuestion);
 }
 
-Status DnsProbe::ask(std::size_t question, const ProbeTarget& target, int epoll) {
+Status DnsProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   std::array<std::uint8_t, 2> id{};

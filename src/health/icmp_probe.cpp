@@ -94,7 +94,7 @@ std::vector<std::uint8_t> IcmpProbe::request(Family family, std::size_t question
   return message;
 }
 
-Status IcmpProbe::ask(std::size_t question, const ProbeTarget& target, int epoll) {
+Status IcmpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   asked.target = target.address;

@@ -27,7 +27,7 @@ class IcmpProbe {
  public:
   explicit IcmpProbe(const ProbeOptions& options);
   /// Numbers of questions count from 0 without gaps. The socket of the family joins the epoll with its first question.
-  Status ask(std::size_t question, const ProbeTarget& target, int epoll);
+  Status ask(std::size_t question, const Endpoint& target, int epoll);
   /// What came for the socket that the question was asked by.
   void collect(std::size_t question, std::vector<Reply>& replies);
   /// All that was refused is known from ask().

@@ -64,21 +64,13 @@ bool isOfThisHost(const sockaddr* address) {
 
 }  // namespace
 
-std::optional<ProbeTarget> parseTarget(const std::string& text) {
-  // The address first: 2620:fe::fe:53 is one as a whole.
-  if (const auto address = Address::parse(text)) return ProbeTarget{*address, 0};
-  if (const auto endpoint = Endpoint::parse(text)) return ProbeTarget{endpoint->address, endpoint->port};
-  return std::nullopt;
-}
-
-std::vector<ProbeTarget> probeTargets(const WanConfig& wan) {
+std::vector<Endpoint> probeTargets(const WanConfig& wan) {
   const std::uint16_t port = wan.trackMethod == TrackMethod::dns   ? kDnsPort
                              : wan.trackMethod == TrackMethod::tcp ? kTcpPort
                                                                    : 0;
-  std::vector<ProbeTarget> targets;
-  for (const std::string& text : wan.trackIp)
-    if (const auto target = parseTarget(text))
-      targets.push_back({target->address, target->port == 0 ? port : target->port});
+  std::vector<Endpoint> targets = wan.trackIp;
+  for (Endpoint& target : targets)
+    if (target.port == 0) target.port = port;
   return targets;
 }
 
@@ -101,7 +93,7 @@ Result<os::Fd> openProbeSocket(Family family, int type, int protocol, const Prob
 const sockaddr* SocketAddress::get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 sockaddr* SocketAddress::get() { return reinterpret_cast<sockaddr*>(&storage); }
 
-SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device) {
+SocketAddress toSocketAddress(const Endpoint& target, const IfName& device) {
   SocketAddress made;
   const auto bytes = target.address.bytes();
   if (target.address.family() == Family::v4) {
@@ -148,7 +140,7 @@ bool isFrom(const SocketAddress& from, const Address& address) {
   return sameFamily && std::equal(wanted.begin(), wanted.end(), bytes.begin());
 }
 
-std::unexpected<Error> notSent(const ProbeTarget& target) {
+std::unexpected<Error> notSent(const Endpoint& target) {
   const int code = errno;
   return fail(code == EPERM || code == EACCES ? ErrorKind::refused : ErrorKind::io,
               "send to " + target.address.toString() + ": " + std::strerror(code), code);

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <sys/socket.h>
@@ -18,16 +17,8 @@
 
 namespace wgsteer::health {
 
-struct ProbeTarget {
-  Address address;
-  std::uint16_t port = 0;  ///< 0 for ICMP
-  bool operator==(const ProbeTarget&) const = default;
-};
-
-/// A target as a validated configuration has it, without the method's port unless it names one.
-std::optional<ProbeTarget> parseTarget(const std::string& text);
-/// The targets of a validated configuration, in its order, with the method's port unless they name one.
-std::vector<ProbeTarget> probeTargets(const WanConfig& wan);
+/// The WAN's targets in their order, with the method's port unless they name one; 0 for ICMP.
+std::vector<Endpoint> probeTargets(const WanConfig& wan);
 
 struct ProbeOptions {
   IfName device;
@@ -53,14 +44,14 @@ struct SocketAddress {
   const sockaddr* get() const;
   sockaddr* get();
 };
-SocketAddress toSocketAddress(const ProbeTarget& target, const IfName& device);
+SocketAddress toSocketAddress(const Endpoint& target, const IfName& device);
 std::uint16_t portOf(const SocketAddress& address);
 /// Whether it is this address, whatever the port.
 bool isFrom(const SocketAddress& from, const Address& address);
 
 /// Why a question could not be sent. ErrorKind::refused: not let out by this host, by a firewall (EPERM) or a route or
 /// rule of type prohibit (EACCES). Our own closing routes are `unreachable`, and say that the WAN has no gateway.
-std::unexpected<Error> notSent(const ProbeTarget& target);
+std::unexpected<Error> notSent(const Endpoint& target);
 
 /// Has the kernel keep what ICMP says of the socket's packets; TCP does so since Linux 5.8.
 void keepErrors(int descriptor, Family family);

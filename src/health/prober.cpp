@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kTimer = std::numeric_limits<std::uint32_t>::max();
 
-double inMilliseconds(Instant duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
-
 }  // namespace
 
 Result<Prober> Prober::create(const WanConfig& wan, Mark mark) {
@@ -33,8 +31,8 @@ Prober::Prober(const WanConfig& wan, Mark mark, os::Fd epoll, os::Timer timer)
       options_{.device = wan.device, .mark = mark, .size = wan.size, .maxTtl = wan.maxTtl},
       targets_(probeTargets(wan)),
       count_(wan.count),
-      timeout_(fromSeconds(wan.timeout)),
-      spacing_(std::min<Instant>(timeout_, std::chrono::seconds{1}) / wan.count),
+      timeout_(wan.timeout),
+      spacing_(std::min<Duration>(timeout_, std::chrono::seconds{1}) / wan.count),
       epoll_(std::move(epoll)),
       timer_(std::move(timer)) {}
 
@@ -78,7 +76,7 @@ void Prober::askAll() {
 
 void Prober::arm(Instant now) {
   const Instant at = over(now) ? now : waves_ < count_ ? lastWave_ + spacing_ : lastWave_ + timeout_;
-  timer_.arm(std::max(at - now, Instant{1}));
+  timer_.arm(std::max(at - now, Duration{1}));
 }
 
 bool Prober::over(Instant now) const {
@@ -132,7 +130,7 @@ std::vector<TargetRound> Prober::finish() {
     if (questions_[number].refused) ++result.refused;
     if (!questions_[number].answered) continue;
     ++result.answered;
-    result.latency += inMilliseconds(questions_[number].latency);
+    result.latency += questions_[number].latency;
   }
   for (TargetRound& result : results)
     if (result.answered > 0) result.latency /= result.answered;

@@ -50,7 +50,7 @@ class Prober {
     bool answered = false;
     bool refused = false;
     Instant asked{};
-    Instant latency{};
+    Duration latency{};
   };
   using Probe = std::variant<IcmpProbe, DnsProbe, TcpProbe>;
 
@@ -65,10 +65,10 @@ class Prober {
 
   TrackMethod method_;
   ProbeOptions options_;
-  std::vector<ProbeTarget> targets_;
+  std::vector<Endpoint> targets_;
   std::uint32_t count_;
-  Instant timeout_;
-  Instant spacing_;
+  Duration timeout_;
+  Duration spacing_;
   os::Fd epoll_;
   os::Timer timer_;
 

@@ -9,7 +9,7 @@
 
 namespace wgsteer::health {
 
-Status TcpProbe::ask(std::size_t question, const ProbeTarget& target, int epoll) {
+Status TcpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   auto fd = openProbeSocket(target.address.family(), SOCK_STREAM, IPPROTO_TCP, options_);

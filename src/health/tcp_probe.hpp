@@ -14,7 +14,7 @@ namespace wgsteer::health {
 class TcpProbe {
  public:
   explicit TcpProbe(const ProbeOptions& options) : options_(options) {}
-  Status ask(std::size_t question, const ProbeTarget& target, int epoll);
+  Status ask(std::size_t question, const Endpoint& target, int epoll);
   void collect(std::size_t question, std::vector<Reply>& replies);
   /// Whether a question without an answer was not even let out. TCP does not tell what it is refused, and of IPv6's
   /// errors none that this host sends reaches a socket that is bound to a device (Linux 6.18). So the same is tried by
@@ -24,7 +24,7 @@ class TcpProbe {
  private:
   struct Asked {
     os::Fd fd;
-    ProbeTarget target{};
+    Endpoint target{};
   };
   ProbeOptions options_;
   std::vector<Asked> asked_;

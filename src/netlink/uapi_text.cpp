@@ -34,7 +34,7 @@ std::string refusal(int code) {
 void takePeerLine(std::string_view key, std::string_view value, Peer& peer) {
   if (key == "endpoint") peer.endpoint = Endpoint::parse(value);
   if (key == "persistent_keepalive_interval") peer.persistentKeepalive = number<std::uint16_t>(value).value_or(0);
-  if (key == "last_handshake_time_sec") peer.lastHandshake = number<std::int64_t>(value).value_or(0);
+  if (key == "last_handshake_time_sec") peer.lastHandshake = fromEpoch(number<std::int64_t>(value).value_or(0));
   if (key == "rx_bytes") peer.receivedBytes = number<std::uint64_t>(value).value_or(0);
   if (key == "tx_bytes") peer.sentBytes = number<std::uint64_t>(value).value_or(0);
   if (key == "allowed_ip")

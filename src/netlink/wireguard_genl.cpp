@@ -83,7 +83,7 @@ void decodePeer(Bytes bytes, Tunnel& tunnel) {
     peer.persistentKeepalive = *keepalive;
   // struct __kernel_timespec: two 64-bit words on every architecture.
   if (const auto handshake = attributes.integer<std::int64_t>(WGPEER_A_LAST_HANDSHAKE_TIME))
-    peer.lastHandshake = *handshake;
+    peer.lastHandshake = fromEpoch(*handshake);
   if (const auto received = attributes.integer<std::uint64_t>(WGPEER_A_RX_BYTES)) peer.receivedBytes = *received;
   if (const auto sent = attributes.integer<std::uint64_t>(WGPEER_A_TX_BYTES)) peer.sentBytes = *sent;
   if (const auto allowed = attributes.at(WGPEER_A_ALLOWEDIPS))

@@ -44,11 +44,11 @@ void Timer::acknowledge() {
   [[maybe_unused]] const auto taken = ::read(fd_.get(), &expirations, sizeof expirations);
 }
 
-std::chrono::nanoseconds monotonicNow() { return read(CLOCK_MONOTONIC); }
+Instant monotonicNow() { return read(CLOCK_MONOTONIC); }
 
-std::chrono::nanoseconds processorTime() { return read(CLOCK_PROCESS_CPUTIME_ID); }
+Duration processorTime() { return read(CLOCK_PROCESS_CPUTIME_ID); }
 
-std::int64_t wallClockSeconds() { return wallClockMilliseconds() / 1000; }
+WallSeconds wallClock() { return WallSeconds{std::chrono::floor<std::chrono::seconds>(read(CLOCK_REALTIME))}; }
 
 std::int64_t wallClockMilliseconds() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(read(CLOCK_REALTIME)).count();

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/result.hpp"
 
 #include "os/fd.hpp"
@@ -26,11 +27,12 @@ class Timer {
 };
 
 /// Nanoseconds since boot (CLOCK_MONOTONIC).
-std::chrono::nanoseconds monotonicNow();
+Instant monotonicNow();
 /// Nanoseconds for which a processor worked for this process, in the kernel too (CLOCK_PROCESS_CPUTIME_ID).
-std::chrono::nanoseconds processorTime();
-/// Seconds since the epoch (CLOCK_REALTIME), as WireGuard counts handshakes.
-std::int64_t wallClockSeconds();
+Duration processorTime();
+/// CLOCK_REALTIME, as WireGuard stamps handshakes.
+WallSeconds wallClock();
+/// The same since the epoch.
 std::int64_t wallClockMilliseconds();
 
 }  // namespace wgsteer::os

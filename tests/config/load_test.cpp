@@ -2,10 +2,17 @@
 // What a right file becomes.
 #include "config/load.hpp"
 
+#include <chrono>
 #include <gtest/gtest.h>
+#include <map>
+
+#include "support/targets.hpp"
 
 namespace wgsteer::config {
 namespace {
+
+using namespace std::chrono_literals;
+namespace test = wgsteer::test;
 
 constexpr const char* kKey = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
 
@@ -83,23 +90,23 @@ recovery_loss = 0
                            .device = "eth0.2",
                            .metric = 0xfffffeff,
                            .weight = 256,
-                           .dns = {"192.0.2.53", "fe80::53"},
-                           .trackIp = {"9.9.9.9", "2620:fe::fe:53", "[2620:fe::fe]:53"},
+                           .dns = {*Address::parse("192.0.2.53"), *Address::parse("fe80::53")},
+                           .trackIp = test::targets({"9.9.9.9", "2620:fe::fe:53", "[2620:fe::fe]:53"}),
                            .trackMethod = TrackMethod::dns,
-                           .interval = 2,
-                           .timeout = 0.5,
+                           .interval = 2s,
+                           .timeout = 500ms,
                            .down = 3,
                            .up = 4,
                            .count = 2,
                            .reliability = 3,
                            .size = 16,
                            .maxTtl = 255,
-                           .failureInterval = 0.1,
-                           .recoveryInterval = 0.25,
+                           .failureInterval = 100ms,
+                           .recoveryInterval = 250ms,
                            .keepFailureInterval = true,
                            .checkQuality = true,
-                           .failureLatency = 300,
-                           .recoveryLatency = 150,
+                           .failureLatency = 300ms,
+                           .recoveryLatency = 150ms,
                            .failureLoss = 100,
                            .recoveryLoss = 0};
   EXPECT_EQ(config.wans[0], expected);
@@ -117,7 +124,7 @@ TEST(Load, TrackAddressesAloneAreAskedByIcmp) {
   const Config config = load("[[wan]]\nname = \"a\"\ndevice = \"eth0\"\ntrack_ip = \"1.1.1.1\"\n");
   ASSERT_EQ(config.wans.size(), 1U);
   EXPECT_EQ(config.wans[0].trackMethod, TrackMethod::icmp);
-  EXPECT_EQ(config.wans[0].trackIp, std::vector<std::string>{"1.1.1.1"});
+  EXPECT_EQ(config.wans[0].trackIp, test::targets({"1.1.1.1"}));
 }
 
 TEST(Load, MemberMetricsDefaultToTheirPosition) {
@@ -199,7 +206,7 @@ TEST(Load, ReadsATunnel) {
       "[[tunnel]]\ninterface = \"wg1\"\nbalance = true\nupdate_endpoint = false\n");
   ASSERT_EQ(config.tunnels.size(), 2U);
   const TunnelConfig expected{
-      .interface = "wg0", .policy = "default", .role = Role::server, .stall = 30, .hold = 90, .enabled = false};
+      .interface = "wg0", .policy = "default", .role = Role::server, .stall = 30s, .hold = 90s, .enabled = false};
   EXPECT_EQ(config.tunnels[0], expected);
   EXPECT_EQ(config.tunnels[1].policy, kDefaultPolicy);
   EXPECT_TRUE(config.tunnels[1].balance);
@@ -207,10 +214,14 @@ TEST(Load, ReadsATunnel) {
 }
 
 TEST(Load, TakesEveryKindOfEndpoint) {
-  for (const std::string endpoint :
-       {"vpn.example.com:51820", "vpn:1", "192.0.2.1:65535", "[2001:db8::1]:51820", "a_b.example.com.:51820"}) {
-    const Config config = load("[[peer]]\ntunnel = \"wg0\"\npublic_key = \"" + std::string{kKey} + "\"\nendpoint = \"" +
-                               endpoint + "\"\n");
+  const std::map<std::string, HostPort> endpoints{{"vpn.example.com:51820", {"vpn.example.com", 51820}},
+                                                  {"vpn:1", {"vpn", 1}},
+                                                  {"192.0.2.1:65535", {Address::v4(192, 0, 2, 1), 65535}},
+                                                  {"[2001:db8::1]:51820", {*Address::parse("2001:db8::1"), 51820}},
+                                                  {"a_b.example.com.:51820", {"a_b.example.com.", 51820}}};
+  for (const auto& [text, endpoint] : endpoints) {
+    const Config config =
+        load("[[peer]]\ntunnel = \"wg0\"\npublic_key = \"" + std::string{kKey} + "\"\nendpoint = \"" + text + "\"\n");
     ASSERT_EQ(config.peers.size(), 1U);
     EXPECT_EQ(config.peers[0].endpoint, endpoint);
     EXPECT_FALSE(config.peers[0].policy);

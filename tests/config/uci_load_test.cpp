@@ -101,7 +101,7 @@ TEST(UciLoad, ReadsEverySection) {
   EXPECT_EQ(config->numbers.markMask, 0x0f000000U);
   ASSERT_EQ(config->wans.size(), 2U);
   EXPECT_EQ(config->wans[0].name, "fiber");
-  EXPECT_EQ(config->wans[0].interval, 2.5);
+  EXPECT_EQ(config->wans[0].interval, std::chrono::milliseconds{2500});
   ASSERT_EQ(config->tunnels.size(), 2U);
   EXPECT_EQ(config->tunnels[0].interface, "wg-home");
   EXPECT_EQ(config->tunnels[1].interface, "wg1");

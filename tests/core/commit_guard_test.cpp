@@ -179,7 +179,7 @@ class RefusalsTest : public testing::Test {
   }
 
   Refusals refusals;
-  Refusals::Time now = std::chrono::hours{1};
+  Instant now = std::chrono::hours{1};
   const Change one = SetTunnelMark{"wg0", Mark{0xf0000000}};
   const Change other = SetTunnelMark{"wg1", Mark{0xf0000000}};
 };

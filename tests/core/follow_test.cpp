@@ -6,14 +6,14 @@
 namespace wgsteer {
 namespace {
 
-constexpr std::int64_t kNow = 1'700'000'000;
+constexpr WallSeconds kNow = fromEpoch(1'700'000'000);
 
 Address address(const char* text) { return *Address::parse(text); }
 
 Peer peerAt(const char* endpoint, std::int64_t handshakeAge = -1) {
   Peer peer;
   if (endpoint != nullptr) peer.endpoint = Endpoint::parse(endpoint);
-  if (handshakeAge >= 0) peer.lastHandshake = kNow - handshakeAge;
+  if (handshakeAge >= 0) peer.lastHandshake = kNow - std::chrono::seconds{handshakeAge};
   return peer;
 }
 

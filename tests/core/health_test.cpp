@@ -14,12 +14,17 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 WanConfig config() {
-  return {.interval = 10, .down = 3, .up = 2, .reliability = 1, .failureInterval = 1, .recoveryInterval = 2};
+  return {.interval = seconds{10},
+          .down = 3,
+          .up = 2,
+          .reliability = 1,
+          .failureInterval = seconds{1},
+          .recoveryInterval = seconds{2}};
 }
 
-constexpr TargetRound kAnswer{1, 1, 20};
-constexpr TargetRound kSilence{1, 0, 0};
-constexpr TargetRound kRefused{1, 0, 0, 1};
+constexpr TargetRound kAnswer{1, 1, Milliseconds{20}};
+constexpr TargetRound kSilence{1, 0, {}};
+constexpr TargetRound kRefused{1, 0, {}, 1};
 
 /// One letter a round: what is given, and what comes of it.
 struct ScoreCase {
@@ -125,7 +130,7 @@ TEST(ProbeScore, WhatThisHostDoesNotLetOutSaysNothing) {
   EXPECT_EQ(score.health(), Health::down);
   EXPECT_EQ(score.reason().toString(), "1 of 2 targets unanswered for 1 round");
   EXPECT_FALSE(score.reason().blind());
-  score.round(std::array{TargetRound{4, 2, 20, 2}, kAnswer}, {});
+  score.round(std::array{TargetRound{4, 2, Milliseconds{20}, 2}, kAnswer}, {});
   EXPECT_EQ(score.health(), Health::up);
   EXPECT_FALSE(score.averages()[0].refused);
   EXPECT_DOUBLE_EQ(score.averages()[0].loss, 0) << "nothing of what went out is lost";
@@ -171,23 +176,23 @@ TEST(ProbeScore, GivesItsReason) {
 
 TEST(ProbeScore, AveragesAQuarterOfTheLastRound) {
   ProbeScore score{config(), 1};
-  score.round(std::array{TargetRound{4, 4, 100}}, {});
-  EXPECT_DOUBLE_EQ(score.averages()[0].latency, 100);
+  score.round(std::array{TargetRound{4, 4, Milliseconds{100}}}, {});
+  EXPECT_DOUBLE_EQ(score.averages()[0].latency.count(), 100);
   EXPECT_DOUBLE_EQ(score.averages()[0].loss, 0);
-  score.round(std::array{TargetRound{4, 2, 200}}, {});
-  EXPECT_DOUBLE_EQ(score.averages()[0].latency, 125);
+  score.round(std::array{TargetRound{4, 2, Milliseconds{200}}}, {});
+  EXPECT_DOUBLE_EQ(score.averages()[0].latency.count(), 125);
   EXPECT_DOUBLE_EQ(score.averages()[0].loss, 12.5);
   EXPECT_TRUE(score.averages()[0].answersNow);
   score.round(std::array{kSilence}, {});
   EXPECT_FALSE(score.averages()[0].answersNow);
-  EXPECT_DOUBLE_EQ(score.averages()[0].latency, 125) << "silence has no latency";
+  EXPECT_DOUBLE_EQ(score.averages()[0].latency.count(), 125) << "silence has no latency";
 }
 
 WanConfig picky() {
   WanConfig strict = once();
   strict.checkQuality = true;
-  strict.failureLatency = 100;
-  strict.recoveryLatency = 50;
+  strict.failureLatency = milliseconds{100};
+  strict.recoveryLatency = milliseconds{50};
   strict.failureLoss = 40;
   strict.recoveryLoss = 10;
   return strict;
@@ -214,32 +219,47 @@ TEST_P(Quality, HasHysteresis) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, Quality,
-    ::testing::Values(QualityCase{"JustFastEnough", {{1, 1, 99.9}}, "+"}, QualityCase{"TooSlow", {{1, 1, 100}}, "-"},
-                      QualityCase{"InBetweenStaysGood", {{1, 1, 20}, {1, 1, 200}, {1, 1, 60}}, "+++"},
-                      // Averages: 120, 95, 76.25, 62.2, 51.6, 43.7.
-                      QualityCase{"InBetweenStaysPoor",
-                                  {{1, 1, 120}, {1, 1, 20}, {1, 1, 20}, {1, 1, 20}, {1, 1, 20}, {1, 1, 20}},
-                                  "-----+"},
-                      QualityCase{"Lossy", {{5, 3, 20}}, "-"},
-                      QualityCase{"LossBelowTheThreshold", {{100, 61, 20}}, "+"},
-                      // Averages: 50, 37.5, 28.1, 21.1, 15.8, 11.9, 8.9.
-                      QualityCase{"LossHasToGoAway",
-                                  {{2, 1, 20}, {2, 2, 20}, {2, 2, 20}, {2, 2, 20}, {2, 2, 20}, {2, 2, 20}, {2, 2, 20}},
-                                  "------+"},
-                      QualityCase{"SilenceIsBadAtOnce", {{1, 1, 20}, {1, 0, 0}, {1, 1, 20}}, "+-+"}),
+    ::testing::Values(
+        QualityCase{"JustFastEnough", {{1, 1, Milliseconds{99.9}}}, "+"},
+        QualityCase{"TooSlow", {{1, 1, Milliseconds{100}}}, "-"},
+        QualityCase{"InBetweenStaysGood",
+                    {{1, 1, Milliseconds{20}}, {1, 1, Milliseconds{200}}, {1, 1, Milliseconds{60}}},
+                    "+++"},
+        // Averages: 120, 95, 76.25, 62.2, 51.6, 43.7.
+        QualityCase{"InBetweenStaysPoor",
+                    {{1, 1, Milliseconds{120}},
+                     {1, 1, Milliseconds{20}},
+                     {1, 1, Milliseconds{20}},
+                     {1, 1, Milliseconds{20}},
+                     {1, 1, Milliseconds{20}},
+                     {1, 1, Milliseconds{20}}},
+                    "-----+"},
+        QualityCase{"Lossy", {{5, 3, Milliseconds{20}}}, "-"},
+        QualityCase{"LossBelowTheThreshold", {{100, 61, Milliseconds{20}}}, "+"},
+        // Averages: 50, 37.5, 28.1, 21.1, 15.8, 11.9, 8.9.
+        QualityCase{"LossHasToGoAway",
+                    {{2, 1, Milliseconds{20}},
+                     {2, 2, Milliseconds{20}},
+                     {2, 2, Milliseconds{20}},
+                     {2, 2, Milliseconds{20}},
+                     {2, 2, Milliseconds{20}},
+                     {2, 2, Milliseconds{20}},
+                     {2, 2, Milliseconds{20}}},
+                    "------+"},
+        QualityCase{"SilenceIsBadAtOnce", {{1, 1, Milliseconds{20}}, {1, 0, {}}, {1, 1, Milliseconds{20}}}, "+-+"}),
     [](const auto& each) { return each.param.name; });
 
 TEST(ProbeScore, WithoutCheckQualityOnlySilenceCounts) {
   ProbeScore score{once(), 1};
-  score.round(std::array{TargetRound{100, 1, 5000}}, {});
+  score.round(std::array{TargetRound{100, 1, Milliseconds{5000}}}, {});
   EXPECT_EQ(score.health(), Health::up);
 }
 
 TEST(ProbeScore, SaysThatATargetIsPoor) {
   ProbeScore score{picky(), 2};
-  score.round(std::array{TargetRound{1, 1, 300}, kSilence}, {});
+  score.round(std::array{TargetRound{1, 1, Milliseconds{300}}, kSilence}, {});
   EXPECT_EQ(score.reason().toString(), "1 of 2 targets unanswered and 1 too slow or lossy for 1 round");
-  score.round(std::array{TargetRound{1, 1, 300}, TargetRound{1, 1, 300}}, {});
+  score.round(std::array{TargetRound{1, 1, Milliseconds{300}}, TargetRound{1, 1, Milliseconds{300}}}, {});
   EXPECT_EQ(score.reason().toString(), "2 of 2 targets too slow or lossy for 2 rounds");
 }
 
@@ -347,8 +367,9 @@ TEST(HealthProperties, BoundedWhileThereIsNoiseAndOnThePreferredHealthyWanAfterI
     const Instant hold = seconds{random.number(20)};
     std::vector<unsigned> answers;
     for (std::size_t i = 0; i < count; ++i) {
-      const WanConfig probes{
-          .interval = 0.2 + random.number(20) / 10.0, .down = 1 + random.number(3), .up = 1 + random.number(3)};
+      const WanConfig probes{.interval = milliseconds{200 + 100 * random.number(20)},
+                             .down = 1 + random.number(3),
+                             .up = 1 + random.number(3)};
       selection.wans.push_back({ProbeScore{probes, 1}, Damper{hold, perMinute}, {}, {}});
       answers.push_back(random.number(101));
     }

@@ -35,13 +35,13 @@ class Watch : public ::testing::TestWithParam<WatchCase> {};
 
 TEST_P(Watch, KnowsWhatHasToBeAnswered) {
   PeerWatch watch;
-  PeerSample sample{.txBytes = 1000, .rxBytes = 1000, .lastHandshake = 7};
+  PeerSample sample{.txBytes = 1000, .rxBytes = 1000, .lastHandshake = fromEpoch(7)};
   watch.sample(sample, seconds{0});
   int now = 0;
   for (const Second& second : GetParam().seconds) {
     sample.txBytes += second.tx;
     sample.rxBytes += second.rx;
-    if (second.handshake) ++sample.lastHandshake;
+    if (second.handshake) sample.lastHandshake += seconds{1};
     watch.sample(sample, seconds{++now});
   }
   std::optional<Instant> expected;
@@ -91,12 +91,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PeerWatch, APeerMadeAnewOwesNothing) {
   PeerWatch watch;
-  watch.sample({500, 500, 1}, seconds{0});
-  watch.sample({600, 500, 1}, seconds{1});
+  watch.sample({500, 500, fromEpoch(1)}, seconds{0});
+  watch.sample({600, 500, fromEpoch(1)}, seconds{1});
   ASSERT_TRUE(watch.unansweredSince());
-  watch.sample({0, 0, 0}, seconds{2});
+  watch.sample({0, 0, {}}, seconds{2});
   EXPECT_FALSE(watch.unansweredSince());
-  watch.sample({kData, 0, 0}, seconds{3});
+  watch.sample({kData, 0, {}}, seconds{3});
   EXPECT_EQ(watch.unansweredSince(), seconds{3});
 }
 
@@ -120,7 +120,7 @@ class Tunnel {
   StallStep second(bool data, std::uint32_t random = 0) {
     now += seconds{1};
     transmit(data);
-    sample.lastHandshake = handshake;
+    sample.lastHandshake = fromEpoch(handshake);
     const Way before = automaton.way();
     const StallStep step = automaton.step(sample, ways, now, random);
     if (step.move != StallMove::none) moves.push_back(step.move);

@@ -29,7 +29,7 @@ class StallWatchTest : public ::testing::Test {
       ++now_;
       peer(index).sentBytes += 128;
       if (answers) peer(index).receivedBytes += 128;
-      StallOutcome outcome = watch_.look(config_, world_, seconds{now_}, 1'000'000 + now_);
+      StallOutcome outcome = watch_.look(config_, world_, seconds{now_}, fromEpoch(1'000'000 + now_));
       world_.stalled = std::move(outcome.stalled);
       for (const StallNews& one : outcome.news) {
         news.push_back(one);
@@ -66,8 +66,8 @@ TEST_F(StallWatchTest, SendsASilentPeerByTheNextWan) {
   EXPECT_EQ(wanOf(), "wan1");
   const Stalled& stalled = world_.stalled.at(id());
   EXPECT_EQ(stalled.wan, "wan1");
-  EXPECT_GE(stalled.since, 1'000'020);
-  EXPECT_LE(stalled.since, 1'000'030);
+  EXPECT_GE(stalled.since, fromEpoch(1'000'020));
+  EXPECT_LE(stalled.since, fromEpoch(1'000'030));
 }
 
 TEST_F(StallWatchTest, MarksOnlyItsOwnEndpoint) {
@@ -147,7 +147,7 @@ TEST_F(StallWatchTest, GivesUpAtTheAddressWhereItBegan) {
 }
 
 TEST_F(StallWatchTest, CanBeTurnedOff) {
-  config_.tunnels.front().stall = 0;
+  config_.tunnels.front().stall = std::chrono::seconds{0};
   EXPECT_TRUE(pass(60, false).empty());
 }
 

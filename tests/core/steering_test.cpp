@@ -337,7 +337,7 @@ TEST(Peers, HaveTheirTunnelsPolicyUnlessTheyHaveTheirOwn) {
   config.policies = {policy("mobile", {{"lte", 1, 1}})};
   config.peers = {pinned("wg0", 2, "mobile"),
                   pinned("wg1", 1, "mobile"),
-                  {.tunnel = "wg0", .publicKey = key(1), .endpoint = "vpn.example:1", .policy = {}}};
+                  {.tunnel = "wg0", .publicKey = key(1), .endpoint = HostPort{"vpn.example", 1}, .policy = {}}};
   World world = twoWans();
   world.tunnels.edit().at("wg0").peers.push_back(peer(2, "203.0.113.66:51820"));
   const Steering steering = steer(config, world);

@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 
 TEST(TokenBucket, BurstAndThenOneARefill) {
   TokenBucket bucket{3, milliseconds{100}};
-  const TokenBucket::Time now = std::chrono::hours{1};
+  const Instant now = std::chrono::hours{1};
   EXPECT_TRUE(bucket.full(now));
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(bucket.take(now));
   EXPECT_FALSE(bucket.take(now));
@@ -24,7 +24,7 @@ TEST(TokenBucket, BurstAndThenOneARefill) {
 
 TEST(TokenBucket, NeverHoldsMoreThanItsBurst) {
   TokenBucket bucket{2, milliseconds{100}};
-  const TokenBucket::Time later = std::chrono::hours{24};
+  const Instant later = std::chrono::hours{24};
   EXPECT_TRUE(bucket.take(later));
   EXPECT_TRUE(bucket.take(later));
   EXPECT_FALSE(bucket.take(later));

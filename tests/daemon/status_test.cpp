@@ -20,7 +20,7 @@ class StatusOfPeers : public ::testing::Test {
  protected:
   void install() { apply(picture.observed, diff(desire(config, picture.world), picture.observed)); }
   Json document(const std::optional<DaemonFacts>& daemon = std::nullopt) {
-    return statusDocument(config, picture, daemon, 1000);
+    return statusDocument(config, picture, daemon, fromEpoch(1000));
   }
   Json peer() { return document().at("tunnels").at(0).at("peers").at(0); }
 
@@ -69,7 +69,7 @@ TEST_F(StatusOfPeers, AnotherTunnelsChangesAreNone) {
 TEST_F(StatusOfPeers, AReloadIsToldWithItsError) {
   DaemonFacts facts;
   EXPECT_EQ(document(facts).at("daemon").at("last_reload"), nullptr) << "none yet";
-  facts.lastReload = {.at = 900, .error = {}};
+  facts.lastReload = {.at = fromEpoch(900), .error = {}};
   EXPECT_EQ(document(facts).at("daemon").at("last_reload"), (Json{{"time", 900}, {"error", nullptr}}));
   facts.lastReload->error = "wgsteer:3: use_wan: WAN 'x' is not defined";
   EXPECT_EQ(document(facts).at("daemon").at("last_reload"),

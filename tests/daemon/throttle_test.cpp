@@ -17,7 +17,7 @@ class Throttling : public ::testing::Test {
     throttle_.offer(subject, line, now_, [this](const std::string& said) { said_.push_back(said); });
   }
   Throttle throttle_{3, 2s};
-  Throttle::Time now_ = 1h;
+  Instant now_ = 1h;
   Lines said_;
 };
 

@@ -21,7 +21,10 @@ class Monitoring : public test::OwnNetwork {
   static Config configOf(const std::vector<std::string>& names) {
     Config config;
     for (const std::string& name : names) {
-      WanConfig wan{.name = name, .device = kDevice, .trackIp = {"192.0.2.1"}, .trackMethod = TrackMethod::icmp};
+      WanConfig wan{.name = name,
+                    .device = kDevice,
+                    .trackIp = {{Address::v4(192, 0, 2, 1), 0}},
+                    .trackMethod = TrackMethod::icmp};
       wan.down = 1;
       wan.up = 1;
       config.wans.push_back(std::move(wan));

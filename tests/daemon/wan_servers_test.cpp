@@ -12,6 +12,12 @@ namespace {
 
 using namespace test;
 
+std::vector<Address> addresses(const std::vector<const char*>& texts) {
+  std::vector<Address> all;
+  for (const char* text : texts) all.push_back(*Address::parse(text));
+  return all;
+}
+
 class WanServersTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -30,18 +36,18 @@ class WanServersTest : public ::testing::Test {
 };
 
 TEST_F(WanServersTest, AreThoseOfTheLinkByTheWansMark) {
-  const WanServers fiber{"fiber", "wan0", Mark{0x10000000}, {"192.0.2.53", "2001:db8:10::53"}};
+  const WanServers fiber{"fiber", "wan0", Mark{0x10000000}, addresses({"192.0.2.53", "2001:db8:10::53"})};
   EXPECT_EQ(servers(), (std::vector{fiber}));
 }
 
 TEST_F(WanServersTest, AreThoseOfTheOptionIfThereIsOne) {
-  config_.wans[0].dns = {"9.9.9.9"};
+  config_.wans[0].dns = addresses({"9.9.9.9"});
   ASSERT_EQ(servers().size(), 1U);
-  EXPECT_EQ(servers()[0].servers, (std::vector<std::string>{"9.9.9.9"}));
+  EXPECT_EQ(servers()[0].servers, addresses({"9.9.9.9"}));
 }
 
 TEST_F(WanServersTest, ComeInTheOrderOfTheWans) {
-  config_.wans[1].dns = {"9.9.9.9"};
+  config_.wans[1].dns = addresses({"9.9.9.9"});
   ASSERT_EQ(servers().size(), 2U);
   EXPECT_EQ(servers()[0].wan, "fiber");
   config_.wans[0].metric = 3;
@@ -49,7 +55,7 @@ TEST_F(WanServersTest, ComeInTheOrderOfTheWans) {
 }
 
 TEST_F(WanServersTest, OfAWanThatIsNotUsableAreNotAsked) {
-  config_.wans[1].dns = {"9.9.9.9"};
+  config_.wans[1].dns = addresses({"9.9.9.9"});
   world_.wansDown = {{"fiber", "silent"}};
   ASSERT_EQ(servers().size(), 1U);
   EXPECT_EQ(servers()[0].wan, "lte");
@@ -58,11 +64,11 @@ TEST_F(WanServersTest, OfAWanThatIsNotUsableAreNotAsked) {
 }
 
 TEST_F(WanServersTest, OfAFamilyThatIsNotUsableAreNotAsked) {
-  config_.wans[0].dns = {"9.9.9.9", "2620:fe::fe"};
+  config_.wans[0].dns = addresses({"9.9.9.9", "2620:fe::fe"});
   world_.wansDown["fiber"].why[Family::v4] = "silent";
   ASSERT_FALSE(servers().empty());
   EXPECT_EQ(servers()[0].wan, "fiber");
-  EXPECT_EQ(servers()[0].servers, std::vector<std::string>{"2620:fe::fe"});
+  EXPECT_EQ(servers()[0].servers, addresses({"2620:fe::fe"}));
 }
 
 }  // namespace

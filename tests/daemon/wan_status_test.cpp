@@ -15,7 +15,7 @@ class WanStatus : public ::testing::Test {
  protected:
   nlohmann::json document(const std::string& name, std::int64_t now = 1000) {
     const Steering steering = steer({}, world);
-    history.update(steering, now);
+    history.update(steering, fromEpoch(now));
     facts.times = history.all();
     for (const Wan& wan : steering.wans)
       if (wan.name == name) return wanDocument(wan, {}, &facts);
@@ -60,7 +60,7 @@ TEST_F(WanStatus, CountsFamiliesWhereTheyDiffer) {
 
 TEST_F(WanStatus, AWanThatWentAwayIsNewWhenItReturns) {
   document("wan0", 100);
-  history.update({}, 200);
+  history.update({}, fromEpoch(200));
   EXPECT_TRUE(history.all().empty());
   EXPECT_EQ(document("wan0", 300).at("since"), 300);
 }
@@ -160,10 +160,11 @@ TEST_F(WanStatus, HasWhatProbesMeasured) {
   EXPECT_EQ(document("wan0").at("latency_ms"), nullptr);
   EXPECT_EQ(document("wan0").at("loss_percent"), nullptr);
   facts.targets["wan0"] = {
-      {"9.9.9.9", {.latency = 12.3456, .loss = 10, .measured = true, .answered = true, .answersNow = true}},
-      {"1.1.1.1", {.latency = 20, .loss = 50, .measured = true, .answered = true}},
-      {"8.8.8.8", {.loss = 100, .measured = true}},
-      {"4.4.4.4", {}},
+      {{Address::v4(9, 9, 9, 9), 0},
+       {.latency = Milliseconds{12.3456}, .loss = 10, .measured = true, .answered = true, .answersNow = true}},
+      {{Address::v4(1, 1, 1, 1), 0}, {.latency = Milliseconds{20}, .loss = 50, .measured = true, .answered = true}},
+      {{Address::v4(8, 8, 8, 8), 0}, {.loss = 100, .measured = true}},
+      {{Address::v4(4, 4, 4, 4), 0}, {}},
   };
   const auto wan = document("wan0");
   EXPECT_EQ(wan.at("targets"), nlohmann::json::parse(R"([

@@ -102,7 +102,7 @@ TEST_F(Leaving, SoDoTheirConnections) {
 TEST_F(Leaving, AResolverOfAWanTakesThatWan) {
   shell("ip route add default via 203.0.113.1 dev wan1 metric 50");
   ResolverOptions bound = options();
-  bound.servers = {"192.0.2.53"};
+  bound.servers = {Address::v4(192, 0, 2, 53)};
   bound.device = "wan1";
   Resolver asker = resolver(bound);
   for (const char* name : {"vpn.example.com", "many.example.com"}) {

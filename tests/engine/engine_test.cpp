@@ -344,7 +344,7 @@ TEST_F(EngineTest, AStalledPeerGoesByAnotherWanAlsoAfterAReload) {
   const PublicKey peer = kernel.real.world.tunnels.at("wg0").peers.front().publicKey;
   const auto unstuck = kernel.unstuck.size();
   StallOutcome outcome;
-  outcome.stalled[{"wg0", peer}] = {.wan = "wan1", .why = "nothing received for 20 s", .since = 1};
+  outcome.stalled[{"wg0", peer}] = {.wan = "wan1", .why = "nothing received for 20 s", .since = fromEpoch(1)};
   engine->divert(outcome);
   EXPECT_EQ(wayOf(kServer4), "wan1");
   EXPECT_EQ(kernel.unstuck.size(), unstuck + 1) << "or it would keep the dead WAN's source";
@@ -363,7 +363,7 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
   NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
   named.leaving.push_back(kServer4.address);
-  engine->setNamed({{PeerId{"wg0", known()->publicKey}, named}}, 1'700'000'000);
+  engine->setNamed({{PeerId{"wg0", known()->publicKey}, named}}, fromEpoch(1'700'000'000));
   EXPECT_EQ(known()->endpoint, moved);
   const auto& endpoints = kernel.real.observed.nft->table.endpoints;
   EXPECT_TRUE(endpoints.contains(moved));
@@ -372,9 +372,9 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
 
   // A packet that was under way from the old address comes after that.
   known()->endpoint = kServer4;
-  known()->lastHandshake = 1'700'000'000;
+  known()->lastHandshake = fromEpoch(1'700'000'000);
   engine->onPoll();
-  engine->followNames(1'700'000'001);
+  engine->followNames(fromEpoch(1'700'000'001));
   EXPECT_EQ(known()->endpoint, moved);
 }
 
@@ -386,7 +386,7 @@ TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
   ASSERT_NE(known, peers.end());
   const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
   const NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
-  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, 1'700'000'000);
+  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, fromEpoch(1'700'000'000));
   const auto& endpoints = kernel.real.observed.nft->table.endpoints;
   EXPECT_TRUE(endpoints.contains(moved));
   EXPECT_TRUE(endpoints.contains(kServer4)) << "for what is under way";

@@ -58,8 +58,11 @@ class DnsRounds : public wgsteer::test::OwnNetwork, public ::testing::WithParamI
   std::string round(double timeout,
                     const std::function<void(int server, Bytes query, SocketAddress from)>& serve) const {
     const os::Fd listening = server(GetParam(), 53);
-    WanConfig config{.name = "fiber", .device = "wan0", .trackIp = {GetParam()}, .trackMethod = TrackMethod::dns};
-    config.timeout = timeout;
+    WanConfig config{.name = "fiber",
+                     .device = "wan0",
+                     .trackIp = {{*Address::parse(GetParam()), 0}},
+                     .trackMethod = TrackMethod::dns};
+    config.timeout = fromSeconds(timeout);
     auto prober = Prober::create(config, Mark{0x10000000});
     EXPECT_TRUE(prober);
     const auto results =
@@ -143,8 +146,11 @@ TEST_P(DnsRounds, AWrongAnswerDoesNotHideTheRightOne) {
 }
 
 TEST_P(DnsRounds, NobodyListeningIsNoAnswer) {
-  WanConfig config{.name = "fiber", .device = "wan0", .trackIp = {GetParam()}, .trackMethod = TrackMethod::dns};
-  config.timeout = 60;
+  WanConfig config{.name = "fiber",
+                   .device = "wan0",
+                   .trackIp = {{*Address::parse(GetParam()), 0}},
+                   .trackMethod = TrackMethod::dns};
+  config.timeout = std::chrono::seconds{60};
   auto prober = Prober::create(config, Mark{0x10000000});
   ASSERT_TRUE(prober);
   const auto results = probeOnce(*prober);

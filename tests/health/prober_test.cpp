@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "peer_network.hpp"
+#include "support/targets.hpp"
 
 namespace wgsteer::health::test {
 namespace {
@@ -30,9 +31,10 @@ class Probes : public wgsteer::test::OwnNetwork {
     OwnNetwork::SetUp();
     peer_.emplace();
   }
-  static WanConfig wan(TrackMethod method, std::vector<std::string> targets, double timeout = 5) {
-    WanConfig made{.name = "fiber", .device = "wan0", .trackIp = std::move(targets), .trackMethod = method};
-    made.timeout = timeout;
+  static WanConfig wan(TrackMethod method, const std::vector<std::string>& targets, double timeout = 5) {
+    WanConfig made{
+        .name = "fiber", .device = "wan0", .trackIp = wgsteer::test::targets(targets), .trackMethod = method};
+    made.timeout = fromSeconds(timeout);
     return made;
   }
   static Prober prober(const WanConfig& wan) {
@@ -64,8 +66,8 @@ TEST_P(Icmp, BothFamiliesAreAnswered) {
     const auto results = probeOnce(probes);
     EXPECT_EQ(answered(results), "1/1 1/1 1/1") << probes.trouble();
     for (const TargetRound& result : results) {
-      EXPECT_GT(result.latency, 0);
-      EXPECT_LT(result.latency, 5000);
+      EXPECT_GT(result.latency.count(), 0);
+      EXPECT_LT(result.latency, std::chrono::seconds{5});
     }
   }
   EXPECT_EQ(probes.trouble(), "");
@@ -98,7 +100,7 @@ TEST_P(Icmp, LargeOnesAreAnsweredAndDroppedWhereOnlySmallOnesPass) {
   Prober small = prober(config);
   EXPECT_EQ(answered(probeOnce(small)), "1/1 1/1");
   config.size = 1100;
-  config.timeout = 0.2;
+  config.timeout = std::chrono::milliseconds{200};
   Prober large = prober(config);
   EXPECT_EQ(answered(probeOnce(large)), "0/1 0/1");
 }
@@ -286,14 +288,15 @@ TEST_F(Probes, TcpDoesNotCountDroppedAndUnreachable) {
 }
 
 TEST(ProbeTargets, HaveTheMethodsPortUnlessTheyNameOne) {
-  WanConfig config{.trackIp = {"9.9.9.9", "2620:fe::fe:53", "[2620:fe::fe]:853", "1.1.1.1:5353"},
-                   .trackMethod = TrackMethod::dns};
+  WanConfig config{
+      .trackIp = wgsteer::test::targets({"9.9.9.9", "2620:fe::fe:53", "[2620:fe::fe]:853", "1.1.1.1:5353"}),
+      .trackMethod = TrackMethod::dns};
   const auto v6 = [](const char* text) { return *Address::parse(text); };
-  EXPECT_EQ(probeTargets(config), (std::vector<ProbeTarget>{{Address::v4(9, 9, 9, 9), 53},
-                                                            {v6("2620:fe::fe:53"), 53},
-                                                            {v6("2620:fe::fe"), 853},
-                                                            {Address::v4(1, 1, 1, 1), 5353}}));
-  config.trackIp = {"9.9.9.9"};
+  EXPECT_EQ(probeTargets(config), (std::vector<Endpoint>{{Address::v4(9, 9, 9, 9), 53},
+                                                         {v6("2620:fe::fe:53"), 53},
+                                                         {v6("2620:fe::fe"), 853},
+                                                         {Address::v4(1, 1, 1, 1), 5353}}));
+  config.trackIp = wgsteer::test::targets({"9.9.9.9"});
   config.trackMethod = TrackMethod::tcp;
   EXPECT_EQ(probeTargets(config).front().port, 443);
   config.trackMethod = TrackMethod::icmp;

@@ -102,9 +102,9 @@ class Spoof : public wgsteer::test::OwnNetwork, public ::testing::WithParamInter
   Prober prober(double timeout, std::uint32_t count = 1) const {
     WanConfig config{.name = "fiber",
                      .device = "wan0",
-                     .trackIp = {family() == Family::v4 ? kTarget4 : kTarget6},
+                     .trackIp = {{*Address::parse(family() == Family::v4 ? kTarget4 : kTarget6), 0}},
                      .trackMethod = TrackMethod::icmp};
-    config.timeout = timeout;
+    config.timeout = fromSeconds(timeout);
     config.count = count;
     auto made = Prober::create(config, Mark{0x10000000});
     EXPECT_TRUE(made);

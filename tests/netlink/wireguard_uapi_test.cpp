@@ -58,7 +58,7 @@ TEST(UapiText, OfWireGuardGo) {
                                  .endpoint = Endpoint::parse("203.0.113.55:51821"),
                                  .allowedIps = {*Prefix::parse("10.0.0.0/8"), *Prefix::parse("::/0")},
                                  .persistentKeepalive = 25,
-                                 .lastHandshake = 1700000000,
+                                 .lastHandshake = fromEpoch(1700000000),
                                  .receivedBytes = 0xffffffffffffffff,
                                  .sentBytes = 148}};
   EXPECT_EQ(tunnel.peers, peers);

@@ -241,7 +241,7 @@ TEST_F(NftForeignChains, KillSwitchesRejectWhatHasTheMarksOfWans) {
           withWgQuick()});
   Config probed = fiberAndLte();
   probed.wans[0].trackMethod = TrackMethod::icmp;
-  probed.wans[0].trackIp = {"192.0.2.53"};
+  probed.wans[0].trackIp = {{Address::v4(192, 0, 2, 53), 0}};
   expect({"probed",
           kSwitch,
           {"problem: " + rule + "the probes of WAN fiber, because of the mark 0x10000000"},

@@ -274,7 +274,7 @@ Config randomConfig(Random& random, const World& world) {
     wanted.role = random.chance(20) ? Role::server : Role::automatic;
     config.tunnels.push_back(wanted);
     if (!config.policies.empty() && !tunnel.peers.empty() && random.chance(40))
-      config.peers.push_back({name, tunnel.peers.front().publicKey, "", config.policies.back().name});
+      config.peers.push_back({name, tunnel.peers.front().publicKey, std::nullopt, config.policies.back().name});
   }
   return config;
 }

@@ -5,14 +5,18 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "wgsteer/core/address.hpp"
+#include "wgsteer/core/host_port.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
 
@@ -35,26 +39,26 @@ struct WanConfig {
   std::string ipv6Interface;          ///< mwan3's name for the IPv6 of this link; empty: the interface's with a suffix
   std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
-  std::vector<std::string> dns;       ///< addresses of its name servers; empty: what is known of the link
-  std::vector<std::string> trackIp;
+  std::vector<Address> dns;           ///< its name servers; empty: what is known of the link
+  std::vector<Endpoint> trackIp;      ///< port 0: the method's
   TrackMethod trackMethod = TrackMethod::none;
   // From here on names, defaults and meaning are mwan3's (net/mwan3/files/usr/sbin/mwan3track in OpenWrt's packages).
-  double interval = 10;                    ///< seconds between rounds
-  double timeout = 4;                      ///< seconds
-  std::uint32_t down = 5;                  ///< bad rounds in a row that make it down
-  std::uint32_t up = 5;                    ///< good rounds in a row that make it up again
-  std::uint32_t count = 1;                 ///< questions to each target in a round
-  std::uint32_t reliability = 1;           ///< targets of a family that must answer for a round to be good
-  std::uint32_t size = 56;                 ///< bytes of payload, ICMP
-  std::uint32_t maxTtl = 60;               ///< time to live, hop limit
-  std::optional<double> failureInterval;   ///< seconds, while going down; unless set, interval
-  std::optional<double> recoveryInterval;  ///< seconds, while coming up; unless set, interval
-  bool keepFailureInterval = false;        ///< failureInterval also while down
-  bool checkQuality = false;               ///< the four thresholds below count as well
-  std::uint32_t failureLatency = 1000;     ///< milliseconds
-  std::uint32_t recoveryLatency = 500;     ///< milliseconds
-  std::uint32_t failureLoss = 40;          ///< percent
-  std::uint32_t recoveryLoss = 10;         ///< percent
+  Duration interval = std::chrono::seconds{10};  ///< between rounds
+  Duration timeout = std::chrono::seconds{4};
+  std::uint32_t down = 5;                    ///< bad rounds in a row that make it down
+  std::uint32_t up = 5;                      ///< good rounds in a row that make it up again
+  std::uint32_t count = 1;                   ///< questions to each target in a round
+  std::uint32_t reliability = 1;             ///< targets of a family that must answer for a round to be good
+  std::uint32_t size = 56;                   ///< bytes of payload, ICMP
+  std::uint32_t maxTtl = 60;                 ///< time to live, hop limit
+  std::optional<Duration> failureInterval;   ///< while going down; unless set, interval
+  std::optional<Duration> recoveryInterval;  ///< while coming up; unless set, interval
+  bool keepFailureInterval = false;          ///< failureInterval also while down
+  bool checkQuality = false;                 ///< the four thresholds below count as well
+  std::chrono::milliseconds failureLatency{1000};
+  std::chrono::milliseconds recoveryLatency{500};
+  std::uint32_t failureLoss = 40;   ///< percent
+  std::uint32_t recoveryLoss = 10;  ///< percent
   bool operator==(const WanConfig&) const = default;
 };
 
@@ -80,10 +84,10 @@ struct TunnelConfig {
   IfName interface;
   std::string policy{kDefaultPolicy};  ///< name of a PolicyConfig, or kDefaultPolicy
   Role role = Role::automatic;
-  std::uint32_t stall = 20;    ///< seconds; 0: never
-  std::uint32_t hold = 60;     ///< seconds away from the preferred WAN before it is tried again
-  bool enabled = true;         ///< false: left alone entirely
-  bool updateEndpoint = true;  ///< peers with a host name are moved when it changes
+  std::chrono::seconds stall{20};  ///< without an answer; 0: never
+  std::chrono::seconds hold{60};   ///< away from the preferred WAN before it is tried again
+  bool enabled = true;             ///< false: left alone entirely
+  bool updateEndpoint = true;      ///< peers with a host name are moved when it changes
   /// Peers are shared out among WANs of equal metric by their keys, rather than by flow; not those of a server.
   bool balance = false;
   bool operator==(const TunnelConfig&) const = default;
@@ -92,7 +96,7 @@ struct TunnelConfig {
 struct PeerConfig {
   IfName tunnel;
   PublicKey publicKey;
-  std::string endpoint;               ///< host:port; empty: the kernel's
+  std::optional<HostPort> endpoint;   ///< unless set, the kernel's
   std::optional<std::string> policy;  ///< unless set, its tunnel's
   bool operator==(const PeerConfig&) const = default;
 };

@@ -2,12 +2,12 @@
 // Where a peer that is known by its host name is to be reached.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "wgsteer/core/address.hpp"
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
@@ -16,9 +16,8 @@ namespace wgsteer {
 std::vector<Endpoint> endpointsOf(const NamedPeer& named);
 
 /// The endpoint to give to the peer, or none if it keeps the one it has: that is in the answer, or it is one that the
-/// peer has roamed to and that is alive. `usable` tells the families that its packets can leave by; `now` is in
-/// seconds since the epoch, as handshakes are counted.
+/// peer has roamed to and that is alive. `usable` tells the families that its packets can leave by.
 std::optional<Endpoint> betterEndpoint(const Peer& peer, const NamedPeer& named, const std::vector<Family>& usable,
-                                       std::int64_t now);
+                                       WallSeconds now);
 
 }  // namespace wgsteer

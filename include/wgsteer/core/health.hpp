@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Whether a WAN works: what rounds of probes say (mwan3's score), and how often that may be acted on.
-//
-// Time is a value that the caller passes in: nanoseconds on a clock that never goes back.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -13,15 +10,9 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
-
-using Instant = std::chrono::nanoseconds;
-
-/// From seconds as the configuration has them.
-constexpr Instant fromSeconds(double seconds) {
-  return std::chrono::duration_cast<Instant>(std::chrono::duration<double>(seconds));
-}
 
 enum class Health : std::uint8_t {
   unknown,  ///< not probed often enough to tell: used like one that is up
@@ -33,14 +24,14 @@ enum class Health : std::uint8_t {
 struct TargetRound {
   std::uint32_t sent = 0;
   std::uint32_t answered = 0;
-  double latency = 0;         ///< milliseconds, mean of those answered
+  Milliseconds latency{};     ///< mean of those answered
   std::uint32_t refused = 0;  ///< questions that this host did not let out: they say nothing of the WAN
   bool operator==(const TargetRound&) const = default;
 };
 
 /// Exponentially weighted: the last round makes a quarter.
 struct TargetAverage {
-  double latency = 0;       ///< milliseconds
+  Milliseconds latency{};
   double loss = 0;          ///< percent
   bool measured = false;    ///< false: no round yet
   bool answered = false;    ///< whether latency has ever been measured
@@ -80,7 +71,7 @@ class ProbeScore {
   /// Takes a finished round; results in the order of the targets, missing ones are silence. Returns the time from the
   /// start of this round to that of the next: counted from its end, as mwan3 does, a dead WAN would be found `timeout`
   /// later for each round.
-  Instant round(std::span<const TargetRound> results, Instant now);
+  Duration round(std::span<const TargetRound> results, Instant now);
   /// As if never probed, for example after its device went away.
   void reset(Instant now);
 
@@ -93,8 +84,8 @@ class ProbeScore {
 
  private:
   bool weigh(TargetAverage& average, const TargetRound& result);
-  Instant good(Instant now);
-  Instant bad(Instant now);
+  Duration good(Instant now);
+  Duration bad(Instant now);
   void become(Health health, Instant now);
 
   std::uint32_t down_;
@@ -102,13 +93,13 @@ class ProbeScore {
   std::uint32_t reliability_;
   bool keepFailureInterval_;
   bool checkQuality_;
-  double failureLatency_;
-  double recoveryLatency_;
+  Milliseconds failureLatency_;
+  Milliseconds recoveryLatency_;
   double failureLoss_;
   double recoveryLoss_;
-  Instant interval_;
-  Instant failureInterval_;
-  Instant recoveryInterval_;
+  Duration interval_;
+  Duration failureInterval_;
+  Duration recoveryInterval_;
 
   std::uint32_t score_;
   Health health_ = Health::unknown;
@@ -146,7 +137,7 @@ enum class Standing : std::uint8_t {
 class Damper {
  public:
   /// `perMinute`: at least 2.
-  explicit Damper(Instant hold = {}, std::uint32_t perMinute = kSwitchesPerMinute)
+  explicit Damper(Duration hold = {}, std::uint32_t perMinute = kSwitchesPerMinute)
       : hold_(hold), budget_(perMinute), heldBudget_(perMinute) {}
 
   /// The first call is believed as it is.
@@ -156,7 +147,7 @@ class Damper {
   std::optional<Instant> lookAgain() const { return lookAgain_; }
 
  private:
-  Instant hold_;
+  Duration hold_;
   SwitchBudget budget_;
   SwitchBudget heldBudget_;
   bool started_ = false;

@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "wgsteer/core/time.hpp"
+
 namespace wgsteer {
 
 class Histogram {
  public:
-  using Duration = std::chrono::nanoseconds;
-
   /// Upper bounds, each included; what is longer than the last is counted only in count(), sum() and longest().
   static constexpr std::array<std::int64_t, 19> kBoundsInMicroseconds{
       10,     20,     50,      100,     200,     500,       1'000,     2'000,     5'000,     10'000,

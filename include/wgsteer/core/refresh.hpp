@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// When a host name is asked again, and which of its addresses count meanwhile. Time and chance are passed in: instants
-// are nanoseconds of one monotonic clock, `random` is any 32 random bits.
+// When a host name is asked again, and which of its addresses count meanwhile. Chance is passed in as time is:
+// `random` is any 32 random bits.
 #pragma once
 
 #include <chrono>
@@ -12,10 +12,9 @@
 #include <vector>
 
 #include "wgsteer/core/address.hpp"
+#include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
-
-using Instant = std::chrono::nanoseconds;
 
 /// Bounds for a time to live. A hostile server could send zero, to be queried without end.
 inline constexpr std::chrono::seconds kMinTtl{5};

@@ -13,28 +13,27 @@
 #include "wgsteer/core/commit_guard.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
 
 class Refusals {
  public:
-  using Time = std::chrono::nanoseconds;
-
-  static constexpr Time kFirstDelay = std::chrono::milliseconds{100};
-  static constexpr Time kLongestDelay = std::chrono::seconds{30};
+  static constexpr Duration kFirstDelay = std::chrono::milliseconds{100};
+  static constexpr Duration kLongestDelay = std::chrono::seconds{30};
 
   /// Moves what is not due yet from the plan's changes to what it holds back.
-  Plan withhold(Plan plan, Time now) const;
+  Plan withhold(Plan plan, Instant now) const;
   /// Takes note of how a plan went: new refusals are tried again after kFirstDelay, repeated ones after twice as long
   /// as the last time, and what was made, or is not asked for any more, is forgotten.
-  void learn(const Plan& plan, const CommitReport& report, Time now);
+  void learn(const Plan& plan, const CommitReport& report, Instant now);
   /// Tries everything anew at the next occasion, as after a look that may have found the reason.
   void retryNow(ErrorKind kind);
   void clear() { refused_.clear(); }
 
   bool empty() const { return refused_.empty(); }
   /// When the next one is to be tried again.
-  std::optional<Time> nextDue() const;
+  std::optional<Instant> nextDue() const;
   /// WANs whose default route the kernel refuses, by number and family, each with what the kernel said.
   std::map<std::pair<Slot, Family>, std::string> wans() const;
 
@@ -43,8 +42,8 @@ class Refusals {
     Change change;
     ErrorKind kind = ErrorKind::io;
     std::string why;
-    Time delay{};
-    Time due{};
+    Duration delay{};
+    Instant due{};
   };
   const Refusal* find(const Change& change) const;
 

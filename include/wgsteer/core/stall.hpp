@@ -15,6 +15,7 @@
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/health.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
 
@@ -22,7 +23,7 @@ namespace wgsteer {
 struct PeerSample {
   std::uint64_t txBytes = 0;
   std::uint64_t rxBytes = 0;
-  std::int64_t lastHandshake = 0;  ///< seconds of any clock, 0: none; only compared for change
+  WallSeconds lastHandshake{};  ///< the epoch: none; only compared for change
 };
 
 /// Computes from samples since when a peer owes an answer. Sample it more often than the peer sends keepalives.
@@ -78,17 +79,17 @@ struct StallStep {
 };
 
 struct StallConfig {
-  Instant stall = std::chrono::seconds{20};
-  Instant hold = std::chrono::seconds{60};
+  Duration stall = std::chrono::seconds{20};
+  Duration hold = std::chrono::seconds{60};
   std::uint32_t movesPerMinute = kSwitchesPerMinute;
   bool operator==(const StallConfig&) const = default;
 };
 
 /// hold and the pause between rounds double each time without success, up to these.
-inline constexpr Instant kMaxHold = std::chrono::minutes{30};
-inline constexpr Instant kMaxPause = std::chrono::minutes{10};
+inline constexpr Duration kMaxHold = std::chrono::minutes{30};
+inline constexpr Duration kMaxPause = std::chrono::minutes{10};
 /// A trial waits for a moment without data for this long.
-inline constexpr Instant kQuiet = std::chrono::seconds{5};
+inline constexpr Duration kQuiet = std::chrono::seconds{5};
 /// A tunnel that is never quiet is tried after this many times `hold`.
 inline constexpr int kPatience = 10;
 
@@ -138,7 +139,7 @@ class StallAutomaton {
   Way way_;
   std::vector<Way> tried_;  ///< in this round
   Way working_;             ///< where to go back to when a trial fails
-  Instant hold_;
+  Duration hold_;
   unsigned rounds_ = 0;  ///< in vain
   unsigned trials_ = 0;  ///< in vain
   Instant again_{};      ///< while pausing or away: when to try again

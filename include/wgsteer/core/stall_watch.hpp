@@ -3,7 +3,6 @@
 // when. Server tunnels are left out: they answer, and by the WAN that they were asked on.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,9 +32,8 @@ struct StallOutcome {
 
 class StallWatch {
  public:
-  /// A peer whose `stall` or `hold` is another than before begins anew. `now` on any steady clock, `wallClock` in
-  /// seconds since the epoch.
-  StallOutcome look(const Config& config, const World& world, Instant now, std::int64_t wallClock);
+  /// A peer whose `stall` or `hold` is another than before begins anew.
+  StallOutcome look(const Config& config, const World& world, Instant now, WallSeconds wallClock);
 
  private:
   struct Watched {

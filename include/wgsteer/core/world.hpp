@@ -19,6 +19,7 @@
 #include "wgsteer/core/route_interest.hpp"
 #include "wgsteer/core/shared_map.hpp"
 #include "wgsteer/core/sysctl.hpp"
+#include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
 
@@ -57,7 +58,7 @@ struct Peer {
   std::optional<Endpoint> endpoint;
   std::vector<Prefix> allowedIps;
   std::uint16_t persistentKeepalive = 0;  ///< seconds; 0: off
-  std::int64_t lastHandshake = 0;         ///< seconds since the epoch; 0: never
+  WallSeconds lastHandshake{};            ///< the epoch: never
   std::uint64_t receivedBytes = 0;
   std::uint64_t sentBytes = 0;
   bool operator==(const Peer&) const = default;
@@ -91,9 +92,9 @@ struct NamedPeer {
 
 /// A peer that does not answer by its usual way.
 struct Stalled {
-  std::string wan;         ///< by name: goes by this one instead, as long as that can be used; empty: by its usual one
-  std::string why;         ///< in a user's words
-  std::int64_t since = 0;  ///< seconds since the epoch
+  std::string wan;  ///< by name: goes by this one instead, as long as that can be used; empty: by its usual one
+  std::string why;  ///< in a user's words
+  WallSeconds since{};
   bool operator==(const Stalled&) const = default;
 };
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Time, as the whole program counts it. Nothing in the core reads a clock: the caller passes the time in.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace wgsteer {
+
+/// How long something takes.
+using Duration = std::chrono::nanoseconds;
+/// A moment on a clock that never goes back, as the time since its origin.
+using Instant = std::chrono::nanoseconds;
+/// A moment on the clock on the wall: WireGuard stamps handshakes with it, and people are shown it.
+using WallSeconds = std::chrono::sys_seconds;
+/// What was measured and averaged, with fractions.
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+/// From a number that somebody wrote.
+constexpr Duration fromSeconds(double seconds) {
+  return std::chrono::round<Duration>(std::chrono::duration<double>{seconds});
+}
+
+/// Seconds since 1970, for documents.
+constexpr std::int64_t sinceEpoch(WallSeconds moment) { return moment.time_since_epoch().count(); }
+/// The reverse, for what the kernel and people give as a number.
+constexpr WallSeconds fromEpoch(std::int64_t seconds) { return WallSeconds{std::chrono::seconds{seconds}}; }
+
+}  // namespace wgsteer
