@@ -122,6 +122,8 @@ enum class Need : std::uint8_t {
   source,  ///< and an address to send from, for packets whose source we set before the route is chosen
 };
 bool serves(const Wan& wan, Family family, Need need = Need::route);
+/// Whether it is the device of a WAN. `link` is one of the world's that the steering was made from.
+bool isWan(const Steering& steering, const Link& link);
 /// The WANs that can serve the policy in a family now, best metric first, otherwise in the policy's order: the one
 /// answer to this question, for tables, sources, what is in use, balance and stalled peers.
 std::vector<const MemberView*> candidates(const Steering& steering, const PolicyView& policy, Family family,

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tables.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+#include "core/host_routes.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+Route closingRoute(TableId table, Family family) {
+  Route route;
+  route.table = table;
+  route.destination = Prefix::any(family);
+  route.source = Prefix::any(family);
+  route.metric = kClosingMetric;
+  route.type = RouteType::unreachable;
+  route.protocol = kProtocol;
+  return route;
+}
+
+Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint32_t metric) {
+  Route route;
+  route.table = table;
+  route.destination = prefix;
+  route.source = Prefix::any(prefix.family());
+  route.metric = metric;
+  route.hops = {NextHop{.device = device, .gateway = {}}};
+  route.linkScope = prefix.family() == Family::v4;
+  route.protocol = kProtocol;
+  return route;
+}
+
+/// A gateway is marked onlink: the kernel then takes our word for it instead of looking it up through all rules, and
+/// the order in which address and route arrive is no matter. Not so in IPv6 (6.18, ip6_route_check_nh_onlink): there it
+/// is looked up in main all the same, and refused where a tunnel's routes have it; without the flag it is looked up in
+/// the route's own table, where onLinkRoute() has put it.
+bool wantsOnlink(const NextHop& hop) {
+  return hop.gateway && (hop.gateway->family() == Family::v4 || hop.gateway->isLinkLocal());
+}
+
+/// A foreign route as it is, in one of our tables. Its `src` is kept while that is an address of this host: the kernel
+/// (6.18) refuses any other, although it leaves such routes in tables other than main.
+Route mirrored(const World& world, const Route& original, TableId table, std::uint32_t metric) {
+  Route route = original;
+  route.table = table;
+  route.metric = metric;
+  route.order = 0;
+  route.protocol = kProtocol;
+  const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
+  route.linkScope = direct && route.type == RouteType::unicast && route.family() == Family::v4;
+  for (NextHop& hop : route.hops) hop.onlink = wantsOnlink(hop);
+  // A single next hop has no weight in the kernel.
+  if (route.hops.size() == 1) route.hops.front().weight = 1;
+  const auto isSource = [&](const InterfaceAddress& own) {
+    return own.address == route.preferredSource && !own.tentative;
+  };
+  if (route.preferredSource && std::ranges::none_of(world.addresses, isSource)) route.preferredSource.reset();
+  return route;
+}
+
+}  // namespace
+
+Tables::Tables(const Config& config, const World& world, const Steering& steering)
+    : config_(config), world_(world), steering_(steering) {
+  noteInside();
+}
+
+/// The first to claim a key has it: WANs come in order of preference, and a second device with the same prefix cannot
+/// be told from the first by anybody. Routes are ordered by their key, then by the rest.
+void Tables::addRoute(Route route) {
+  const auto next = routes_.upper_bound(route);
+  if (next != routes_.end() && next->key() == route.key()) return;
+  if (next != routes_.begin() && std::prev(next)->key() == route.key()) return;
+  routes_.insert(next, std::move(route));
+}
+
+/// What is on the link itself: prefixes of addresses, and routes without a gateway, which is how a prefix is written
+/// where the address has `noprefixroute` (NetworkManager, dhcpcd, netifd with a metric).
+void Tables::addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric) {
+  for (const InterfaceAddress& own : world_.addressesOf(link.index)) {
+    if (own.address.family() != family || own.address.isLinkLocal()) continue;
+    const Prefix prefix{own.peer.value_or(own.address), own.prefixLength};
+    const bool ownAddressAlone = !own.peer && prefix.length() == bitsOf(family);
+    if (ownAddressAlone || own.noPrefixRoute || prefix.isDefault()) continue;
+    addRoute(onLinkRoute(table, prefix, link.index, metric));
+  }
+  const auto known = onLink_.find({link.index, family});
+  if (known == onLink_.end()) return;
+  for (const Prefix& prefix : known->second) addRoute(onLinkRoute(table, prefix, link.index, metric));
+}
+
+bool Tables::isLinkLocalPrefix(const Prefix& prefix) { return prefix.address().isLinkLocal(); }
+
+/// Sorts main's specific routes: prefixes on links, routes by routers inside, and routes by WANs; also the halves
+/// that somebody writes for a default by a router. Routes into tunnels are for no packet of a tunnel, but for those
+/// of peers that are left alone anyway. netifd's host routes to endpoints are left out: it makes one for each, by a
+/// WAN that is chosen only once.
+void Tables::noteInside() {
+  for (const auto& [index, link] : world_.links)
+    if (isInside(link) && !isWan(link)) lans_.push_back(&link);
+  for (const Route& route : world_.routes) {
+    if (route.table != kMainTable || route.destination.isDefault() || isLinkLocalPrefix(route.destination) ||
+        route.destination.address().isMulticast())
+      continue;
+    if (route.type == RouteType::throw_ && goesOnInside(world_, route.destination)) thrown_.push_back(&route);
+    if (route.type != RouteType::unicast || route.hops.empty() || isNetifdsHostRoute(route)) continue;
+    const auto isInsideHere = [&](const Link& link) { return isInside(link); };
+    if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
+    const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
+    if (direct && route.hops.size() == 1 && !isBehindPointToPointWan(route))
+      onLink_[{route.hops.front().device, route.family()}].insert(route.destination);
+    else if (allHops(world_, route, [&](const Link& link) { return isWan(link); }))
+      byWans_.push_back(&route);
+    else
+      byRouters_.push_back(&route);
+  }
+  const auto better = [](const Route* left, const Route* right) { return left->metric < right->metric; };
+  std::ranges::stable_sort(byWans_, better);
+  std::ranges::stable_sort(byRouters_, better);
+}
+
+/// A device that something may be on.
+bool Tables::isInside(const Link& link) const { return link.up && !link.loopback && !isTunnel(world_, link); }
+
+bool Tables::isWan(const Link& link) const { return wgsteer::isWan(steering_, link); }
+
+/// PPP has no gateways: what somebody leads there is not on the link, but the kernel's own route is.
+bool Tables::isBehindPointToPointWan(const Route& route) const {
+  constexpr std::uint8_t kByKernel = 2;
+  const Link* link = world_.link(route.hops.front().device);
+  return link->pointToPoint && isWan(*link) && route.protocol != kByKernel;
+}
+
+/// By the WAN's own gateway: by another router there, it is a decision of somebody's.
+bool Tables::isNetifdsHostRoute(const Route& route) const {
+  constexpr std::uint8_t kStatic = 4;
+  if (!config_.netifd || route.protocol != kStatic || route.destination.length() != bitsOf(route.family()))
+    return false;
+  const auto isByOwnGateway = [&](const Wan& wan, const NextHop& hop) {
+    if (wan.link == nullptr || wan.link->index != hop.device) return false;
+    const auto defaults = wan.defaults.find(route.family());
+    return defaults == wan.defaults.end() || std::ranges::any_of(defaults->second, [&](const Route& own) {
+             return own.hops.front().gateway == hop.gateway;
+           });
+  };
+  return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+    return std::ranges::any_of(steering_.wans, [&](const Wan& wan) { return isByOwnGateway(wan, hop); });
+  });
+}
+
+/// Peers can sit in a LAN of ours, or behind a router there: without these routes, their packets would be sent out to
+/// the Internet. WANs have their own prefixes as well, whether they can be used or not.
+void Tables::addInside(Family family, TableId table, const std::set<std::size_t>& members) {
+  for (const Link* lan : lans_) addOnLink(*lan, family, table, kLanMetric);
+  for (std::size_t i = 0; i < steering_.wans.size(); ++i) {
+    const Wan& wan = steering_.wans[i];
+    if (wan.link != nullptr && wan.link->up && !members.contains(i)) addOnLink(*wan.link, family, table, kLanMetric);
+  }
+  for (const Route* route : byRouters_)
+    if (route->family() == family) addGatewayed(*route, table, metricAsInMain(*route));
+  for (const Route* route : thrown_)
+    if (route->family() == family) addRoute(mirrored(world_, *route, table, metricAsInMain(*route)));
+}
+
+/// A route with gateways, and in IPv6 where these are.
+void Tables::addGatewayed(const Route& route, TableId table, std::uint32_t metric) {
+  addWithGateways(mirrored(world_, route, table, metric));
+}
+
+void Tables::addWithGateways(Route route) {
+  for (const NextHop& hop : route.hops) {
+    if (!hop.gateway || hop.onlink || hop.gateway->family() != Family::v6 || route.family() != Family::v6) continue;
+    const Prefix host = Prefix::host(*hop.gateway);
+    const bool known = std::ranges::any_of(routes_, [&](const Route& there) {
+      return there.table == route.table && there.destination.contains(*hop.gateway) && !there.destination.isDefault() &&
+             there.hops.size() == 1 && there.hops.front() == NextHop{.device = hop.device, .gateway = {}};
+    });
+    if (!known) addRoute(onLinkRoute(route.table, host, hop.device, route.metric));
+  }
+  addRoute(std::move(route));
+}
+
+/// One more, so that 0 has a place: the order among routes to one destination is main's.
+std::uint32_t Tables::metricAsInMain(const Route& route) { return std::min(route.metric, kLanMetric - 0x1000) + 1; }
+
+/// Not asked: whether it has a default route or an address as well.
+bool Tables::works(const Wan& wan, Family family) {
+  return wan.link != nullptr && wan.link->up && wan.link->carrier && !wan.down.contains(family);
+}
+
+/// Routes in main that select WANs for one destination, as far as they lead by these. They take precedence over
+/// metrics.
+void Tables::addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId table) {
+  for (const Route* route : byWans_) {
+    if (route->family() != family) continue;
+    Route part = *route;
+    std::erase_if(part.hops, [&](const NextHop& hop) { return !wans.contains(hop.device); });
+    if (!part.hops.empty()) addGatewayed(part, table, metricAsInMain(part));
+  }
+}
+
+/// Defaults of one WAN, each in its own right. When all of them are for particular sources only (IPv6), the first
+/// serves the lookup that has no source yet: the kernel would otherwise take any device's address
+/// (net/ipv6/ip6_output.c).
+void Tables::addSourceSpecific(const std::vector<Route>& defaults, TableId table, std::uint32_t metric) {
+  for (const Route& route : defaults)
+    if (!route.source.isDefault()) addGatewayed(route, table, metric);
+}
+
+/// With the WAN's source, where that is another device's address: the kernel would not find it by itself.
+Route Tables::plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const {
+  const auto& defaults = wan.defaults.at(family);
+  const auto plain = std::ranges::find_if(defaults, [](const Route& route) { return route.source.isDefault(); });
+  Route route = mirrored(world_, plain == defaults.end() ? defaults.front() : *plain, table, metric);
+  route.source = Prefix::any(family);
+  const auto source = wan.source.find(family);
+  if (!route.preferredSource && family == Family::v6 && source != wan.source.end() && !has(*wan.link, source->second))
+    route.preferredSource = source->second;
+  return route;
+}
+
+bool Tables::has(const Link& link, const Address& address) const {
+  return std::ranges::any_of(world_.addressesOf(link.index),
+                             [&](const InterfaceAddress& own) { return own.address == address; });
+}
+
+void Tables::addWanTable(const Wan& wan, Family family, TableId table) {
+  addRoute(closingRoute(table, family));
+  const bool there = wan.link != nullptr && wan.link->up;
+  if (there) addOnLink(*wan.link, family, table, kMinMetric);
+  addInside(family, table, {static_cast<std::size_t>(&wan - steering_.wans.data())});
+  if (!there) return;
+  if (!wan.secondary) addRoutesBy({wan.link->index}, family, table);
+  const auto known = wan.defaults.find(family);
+  if (known == wan.defaults.end()) return;
+  addWithGateways(plainDefault(wan, family, table, kMinMetric));
+  addSourceSpecific(known->second, table, kMinMetric);
+}
+
+void Tables::addPolicyTable(const PolicyView& policy, Family family, TableId table) {
+  if (policy.lastResort == LastResort::unreachable) addRoute(closingRoute(table, family));
+  std::set<std::size_t> members;
+  std::set<IfIndex> working;
+  for (const MemberView& member : policy.members) {
+    const Wan& wan = steering_.wans[member.wan];
+    members.insert(member.wan);
+    // Its own prefixes do not depend on whether it can be used: so a failover has less to write.
+    if (wan.link != nullptr && wan.link->up) addOnLink(*wan.link, family, table, member.metric.at(family));
+    if (!wan.secondary && works(wan, family)) working.insert(wan.link->index);
+  }
+  addRoutesBy(working, family, table);
+  addInside(family, table, members);
+  std::map<std::uint32_t, std::vector<const MemberView*>> groups;
+  for (const MemberView* member : candidates(steering_, policy, family))
+    groups[member->metric.at(family)].push_back(member);
+  for (const auto& [metric, group] : groups) addGroup(group, family, table, metric);
+}
+
+/// WANs of equal metric are one multipath route, whose next hops the kernel weighs and skips when dead.
+void Tables::addGroup(const std::vector<const MemberView*>& group, Family family, TableId table, std::uint32_t metric) {
+  std::optional<Route> joined;
+  for (const MemberView* member : group) {
+    const Wan& wan = steering_.wans[member->wan];
+    Route route = plainDefault(wan, family, table, metric);
+    if (group.size() > 1) {
+      for (NextHop& hop : route.hops) hop.weight = static_cast<std::uint16_t>(member->weight);
+      route.preferredSource.reset();  // it would be one WAN's for the packets of all
+    }
+    if (joined)
+      joined->hops.insert(joined->hops.end(), route.hops.begin(), route.hops.end());
+    else
+      joined = std::move(route);
+    addSourceSpecific(wan.defaults.at(family), table, metric);
+  }
+  if (!joined) return;
+  std::ranges::sort(joined->hops);
+  const bool direct = std::ranges::none_of(joined->hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
+  joined->linkScope = direct && family == Family::v4;
+  if (joined->hops.size() == 1) joined->hops.front().weight = 1;
+  addWithGateways(std::move(*joined));
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The routes of our tables: for each WAN and each policy, default routes by metric, what main knows of particular
+// destinations, and a closing route.
+#pragma once
+
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "wgsteer/core/steering.hpp"
+
+namespace wgsteer {
+
+/// Borrows what it is made from.
+class Tables {
+ public:
+  Tables(const Config& config, const World& world, const Steering& steering);
+
+  void addWanTable(const Wan& wan, Family family, TableId table);
+  void addPolicyTable(const PolicyView& policy, Family family, TableId table);
+  /// All that was added.
+  std::set<Route> take() { return std::move(routes_); }
+
+ private:
+  void addRoute(Route route);
+  void addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric);
+  static bool isLinkLocalPrefix(const Prefix& prefix);
+  void noteInside();
+  bool isInside(const Link& link) const;
+  bool isWan(const Link& link) const;
+  bool isBehindPointToPointWan(const Route& route) const;
+  bool isNetifdsHostRoute(const Route& route) const;
+  void addInside(Family family, TableId table, const std::set<std::size_t>& members);
+  void addGatewayed(const Route& route, TableId table, std::uint32_t metric);
+  void addWithGateways(Route route);
+  static std::uint32_t metricAsInMain(const Route& route);
+  static bool works(const Wan& wan, Family family);
+  void addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId table);
+  void addSourceSpecific(const std::vector<Route>& defaults, TableId table, std::uint32_t metric);
+  Route plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const;
+  bool has(const Link& link, const Address& address) const;
+  void addGroup(const std::vector<const MemberView*>& group, Family family, TableId table, std::uint32_t metric);
+
+  const Config& config_;
+  const World& world_;
+  const Steering& steering_;
+  std::set<Route> routes_;
+  // Main's specific routes, sorted by what they lead to.
+  std::vector<const Link*> lans_;
+  std::map<std::pair<IfIndex, Family>, std::set<Prefix>> onLink_;
+  std::vector<const Route*> byRouters_;
+  std::vector<const Route*> byWans_;
+  std::vector<const Route*> thrown_;
+};
+
+}  // namespace wgsteer

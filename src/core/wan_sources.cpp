@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wan_sources.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace wgsteer {
+
+namespace {
+
+bool usableSource(const InterfaceAddress& own) {
+  return !own.tentative && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback();
+}
+
+bool isOfTunnel(const World& world, const InterfaceAddress& own) {
+  const Link* link = world.link(own.device);
+  return link == nullptr || isTunnel(world, *link);
+}
+
+/// Whether a default route of this WAN names an address that another device has: by its `src`, wherever that address is
+/// (lo, a bridge), or by the delegated prefix that it is for (`from`), of which the WAN itself has no address (netifd
+/// and dhcpcd, with a LAN behind). A tunnel's address is never meant.
+bool namesSource(const World& world, const std::vector<Route>& defaults, const InterfaceAddress& own) {
+  return !isOfTunnel(world, own) && std::ranges::any_of(defaults, [&](const Route& route) {
+    return route.preferredSource == own.address || (!route.source.isDefault() && route.source.contains(own.address));
+  });
+}
+
+}  // namespace
+
+/// The address that the kernel would most likely choose itself: the route's own, else one in the gateway's prefix, a
+/// preferred one before a deprecated, a global before a unique local, a stable before a temporary.
+std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family) {
+  const auto known = wan.defaults.find(family);
+  const Route* best = known == wan.defaults.end() || known->second.empty() ? nullptr : &known->second.front();
+  const auto rank = [&](const InterfaceAddress& own) {
+    const bool asked = best != nullptr && best->preferredSource == own.address;
+    const bool nearGateway = best != nullptr && best->hops.front().gateway &&
+                             Prefix{own.address, own.prefixLength}.contains(*best->hops.front().gateway);
+    const bool itsOwn = own.device == wan.link->index;
+    return std::tuple{!asked, !itsOwn, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
+  };
+  const InterfaceAddress* chosen = nullptr;
+  const auto consider = [&](const InterfaceAddress& own) {
+    if (own.address.family() != family || !usableSource(own)) return;
+    if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
+  };
+  for (const InterfaceAddress& own : world.addressesOf(wan.link->index)) consider(own);
+  if (best != nullptr)
+    for (const InterfaceAddress& own : world.addresses)
+      if (namesSource(world, known->second, own)) consider(own);
+  if (chosen == nullptr) return std::nullopt;
+  return chosen->address;
+}
+
+namespace {
+
+/// A WAN with a link-local address alone, and the delegated prefix on a LAN: what leaves has an address of that LAN.
+/// Left to itself, the kernel takes the address that is most like the destination's, a tunnel's as well.
+std::optional<Address> sourceBehind(const World& world, const std::vector<Wan>& wans) {
+  const InterfaceAddress* chosen = nullptr;
+  const auto isOfWan = [&](const InterfaceAddress& own) {
+    return std::ranges::any_of(wans,
+                               [&](const Wan& wan) { return wan.link != nullptr && wan.link->index == own.device; });
+  };
+  const auto rank = [](const InterfaceAddress& own) {
+    return std::tuple{own.deprecated, own.address.isUniqueLocal(), own.temporary};
+  };
+  for (const InterfaceAddress& own : world.addresses) {
+    if (own.address.family() != Family::v6 || !usableSource(own) || isOfTunnel(world, own) || isOfWan(own)) continue;
+    if (chosen == nullptr || rank(own) < rank(*chosen)) chosen = &own;
+  }
+  if (chosen == nullptr) return std::nullopt;
+  return chosen->address;
+}
+
+/// A WAN that main prefers to all others and that has no address of its own: the prefix that a LAN has is delegated by
+/// it, as far as anybody here can tell, and main sends what has an address of it that way.
+bool takesSourceFromInside(const World& world, const std::vector<Wan>& wans, const Wan& wan, Family family) {
+  if (family != Family::v6 || !wan.eligible(family)) return false;
+  const bool preferred = std::ranges::none_of(wans, [&](const Wan& other) {
+    return &other != &wan && other.eligible(family) && other.metric.at(family) < wan.metric.at(family);
+  });
+  if (!preferred) return false;
+  const auto behind = sourceBehind(world, wans);
+  return behind && !behind->isUniqueLocal();
+}
+
+}  // namespace
+
+/// What leaves by a WAN that has no address has whatever source the kernel finds on this host, another WAN's as well,
+/// which that provider drops. A last resort: used only if no other WAN is. IPv6 comes to this whenever an address
+/// is replaced, for its default routes outlive the last address (IPv4's do not).
+void passOverSourceless(const World& world, std::vector<Wan>& wans) {
+  for (const Family family : kFamilies) {
+    const auto hasSource = [family](const Wan& wan) { return wan.eligible(family) && wan.source.contains(family); };
+    const bool any = std::ranges::any_of(wans, hasSource);
+    for (Wan& wan : wans) {
+      if (wan.source.contains(family)) continue;
+      if (any && !takesSourceFromInside(world, wans, wan, family))
+        wan.sourceless.insert(family);
+      else if (family == Family::v6 && wan.defaults.contains(family))
+        if (const auto behind = sourceBehind(world, wans)) wan.source[family] = *behind;
+    }
+  }
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wans.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "core/wan_sources.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// Devices of these kinds carry packets inside others: never a WAN that is found by itself. sit (6in4) and ip6tnl
+/// (DS-Lite) are not among them, for they are many people's only uplink of a family.
+constexpr std::array kVirtualUplinks{"tun", "xfrm", "vti", "vti6", "gre", "ip6gre", "ipip"};
+
+bool mayBeFoundAsWan(const World& world, const Link& link) {
+  return !link.loopback && !isTunnel(world, link) &&
+         std::ranges::none_of(kVirtualUplinks, [&](const char* kind) { return link.kind == kind; });
+}
+
+/// The part of a default route that leaves by one device, if any.
+std::optional<Route> byDevice(const Route& route, IfIndex device) {
+  if (!route.destination.isDefault() || route.type != RouteType::unicast || isOurTable(route.table))
+    return std::nullopt;
+  Route part = route;
+  std::erase_if(part.hops, [&](const NextHop& hop) { return hop.device != device; });
+  if (part.hops.empty()) return std::nullopt;
+  return part;
+}
+
+std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Family family) {
+  std::vector<Route> found;
+  forEachDefault(routes, family, [&](const Route& route) {
+    if (auto part = byDevice(route, device)) found.push_back(std::move(*part));
+  });
+  std::ranges::stable_sort(found, [](const Route& left, const Route& right) {
+    const auto rank = [](const Route& route) {
+      return std::tuple{route.table != kMainTable, route.metric, route.order, route.position.value};
+    };
+    return rank(left) < rank(right);
+  });
+  return found;
+}
+
+/// Whether a parked default route could be there again: its device still (or again) has an address that its gateway is
+/// reached by. With the link down the addresses stay; when they go (a lease that ran out), nothing leads there.
+bool mayCountAgain(const World& world, const Route& route) {
+  return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+    return std::ranges::any_of(world.addressesOf(hop.device), [&](const InterfaceAddress& own) {
+      if (own.address.family() != route.family()) return false;
+      return !hop.gateway || hop.onlink || hop.gateway->family() != route.family() ||
+             Prefix{own.peer.value_or(own.address), own.prefixLength}.contains(*hop.gateway);
+    });
+  });
+}
+
+/// Fills in what the world says about the WAN's device.
+void look(const World& world, Wan& wan) {
+  wan.link = world.linkNamed(wan.device);
+  if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second.why;
+  // Named as a WAN or not: nothing is ever sent into a tunnel.
+  if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
+  if (wan.link == nullptr) return;
+  wan.deaf = wan.link->inVrf && !world.udpHearsVrfs;
+  for (const Family family : kFamilies) {
+    auto defaults = defaultsOf(world.routes, wan.link->index, family);
+    if (defaults.empty()) {
+      defaults = defaultsOf(world.parked, wan.link->index, family);
+      std::erase_if(defaults, [&](const Route& route) { return !mayCountAgain(world, route); });
+    }
+    if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
+    if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
+    if (const auto refused = world.refusedRoutes.find({wan.slot, family}); refused != world.refusedRoutes.end())
+      wan.refused[family] = refused->second;
+  }
+}
+
+/// Numbers that are free, from below.
+class FreeSlots {
+ public:
+  FreeSlots(std::set<Slot> taken, unsigned count) : taken_(std::move(taken)), count_(count) {}
+  std::optional<Slot> next() {
+    for (unsigned number = 1; number < count_; ++number)
+      if (const Slot slot{static_cast<std::uint8_t>(number)}; taken_.insert(slot).second) return slot;
+    return std::nullopt;
+  }
+
+ private:
+  std::set<Slot> taken_;
+  unsigned count_;
+};
+
+std::vector<Wan> configuredWans(const Config& config, const World& world, std::vector<std::string>& problems) {
+  std::vector<Wan> wans;
+  FreeSlots slots{slotsOfOthers(world, config.numbers), config.numbers.slotCount() + 1};
+  for (const WanConfig& wanConfig : config.wans) {
+    const auto slot = slots.next();
+    if (!slot) {
+      problems.push_back("no mark left for WAN " + wanConfig.name + ": it is not used; widen mark_mask");
+      continue;
+    }
+    Wan wan;
+    wan.name = wanConfig.name;
+    wan.device = wanConfig.device;
+    wan.slot = *slot;
+    wan.weight = wanConfig.weight;
+    for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
+    look(world, wan);
+    wans.push_back(std::move(wan));
+  }
+  return wans;
+}
+
+/// The lowest number that is free, else that of a device which is gone: a modem that is called differently each time it
+/// is plugged in would use them all up.
+std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const std::set<Slot>& others, const World& world,
+                             unsigned slotCount) {
+  std::set<Slot> taken = others;
+  for (const auto& [device, slot] : slots) taken.insert(slot);
+  if (const auto free = FreeSlots{std::move(taken), slotCount}.next()) return free;
+  const auto gone =
+      std::ranges::find_if(slots, [&](const auto& known) { return world.linkNamed(known.first) == nullptr; });
+  if (gone == slots.end()) return std::nullopt;
+  const Slot slot = gone->second;
+  slots.erase(gone);
+  return slot;
+}
+
+/// Where an unmarked packet would come upon this default route: the main table's before all others, which count only
+/// when main has none (UniFi, networkd's RouteTable=), and of these the one that a rule for all packets leads to.
+std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
+  if (route.table == kMainTable) return 0;
+  std::optional<std::uint32_t> best;
+  for (const Rule& rule : world.rules) {
+    if (rule.action != RuleAction::lookup || rule.table != route.table || rule.family != route.family()) continue;
+    const bool forAll = rule.mark.mask == 0 && !rule.source && rule.inputInterface.empty() && !rule.otherSelector;
+    const std::uint32_t rank = (forAll ? 1U : 0x10000U) + std::min(rule.priority, 0xffffU);
+    best = best ? std::min(*best, rank) : rank;
+  }
+  return best;
+}
+
+/// By which default route a device is found to be a WAN.
+std::optional<std::pair<std::uint32_t, std::uint32_t>> foundBy(const World& world, IfIndex device, bool inMain) {
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> best;
+  for (const Family family : kFamilies)
+    for (const Route& route : defaultsOf(world.routes, device, family)) {
+      const auto table = tableRank(world, route);
+      if (!table || (*table == 0) != inMain) continue;
+      const std::pair rank{*table, route.metric};
+      best = best ? std::min(*best, rank) : rank;
+    }
+  return best;
+}
+
+/// Without a configuration: all devices with a default route in the main table, and those that once had one. A device
+/// keeps its number for as long as we know of it, also over a restart, for what is in the kernel speaks of it by that
+/// number.
+std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, std::vector<std::string>& problems) {
+  const unsigned slotCount = numbers.slotCount();
+  const std::set<Slot> others = slotsOfOthers(world, numbers);
+  std::map<IfName, Slot> slots = world.adopted.wanSlots;
+  std::erase_if(slots, [&](const auto& known) {
+    // A wider mask may have left higher numbers; the last one is the default policy's.
+    if (known.second.value == 0 || known.second.value >= slotCount || others.contains(known.second)) return true;
+    const Link* link = world.linkNamed(known.first);
+    return link != nullptr && !mayBeFoundAsWan(world, *link);
+  });
+  std::vector<std::pair<std::pair<std::uint32_t, std::uint32_t>, IfName>> fresh;
+  for (const bool inMain : {true, false}) {
+    for (const auto& [index, link] : world.links) {
+      if (!mayBeFoundAsWan(world, link) || slots.contains(link.name)) continue;
+      if (const auto rank = foundBy(world, index, inMain)) fresh.emplace_back(*rank, link.name);
+    }
+    if (!fresh.empty() || !slots.empty()) break;
+  }
+  std::ranges::sort(fresh);
+  for (const auto& [rank, device] : fresh) {
+    if (const auto slot = takeSlot(slots, others, world, slotCount))
+      slots.emplace(device, *slot);
+    else
+      problems.push_back("no mark left for WAN " + device + ": it is not used; widen mark_mask");
+  }
+  return slots;
+}
+
+/// Found WANs keep the main table's order per family, one more than its metrics so that 0 has a place; those that are
+/// equal there come one after the other, for nobody has asked for balancing: router advertisements by what they say of
+/// themselves, IPv4 routes in the order of the kernel's list.
+void rankFoundWans(const World& world, std::vector<Wan>& wans) {
+  for (const Family family : kFamilies) {
+    std::vector<std::tuple<std::uint32_t, std::uint32_t, std::int8_t, std::int32_t, Slot, Wan*>> order;
+    for (Wan& wan : wans) {
+      const auto known = wan.defaults.find(family);
+      if (known == wan.defaults.end()) continue;
+      const Route& best = known->second.front();
+      order.emplace_back(tableRank(world, best).value_or(kLanMetric), best.metric, best.order, best.position.value,
+                         wan.slot, &wan);
+    }
+    std::ranges::sort(order);
+    std::uint32_t last = 0;
+    for (const auto& [table, metric, preference, position, slot, wan] : order) {
+      last = std::max(table == 0 ? std::min(metric, kLanMetric - 0x1000) + 1 : 1, last + 1);
+      wan->metric[family] = last;
+    }
+  }
+}
+
+/// Takes default routes by another gateway than the first out of a WAN's. Not those of router advertisements: the
+/// kernel itself finds out which of the routers is there.
+std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
+  constexpr std::uint8_t kByKernel = 2;
+  constexpr std::uint8_t kByRouterAdvertisement = 9;
+  const auto first = routes.front().hops.front().gateway;
+  const TableId table = routes.front().table;
+  std::vector<Route> others;
+  std::erase_if(routes, [&](const Route& route) {
+    const auto& gateway = route.hops.front().gateway;
+    const bool advertised =
+        route.protocol == kByRouterAdvertisement || (route.family() == Family::v6 && route.protocol == kByKernel);
+    if (!first || !gateway || gateway == first || route.hops.size() > 1 || route.table != table ||
+        !route.source.isDefault() || advertised)
+      return false;
+    others.push_back(route);
+    return true;
+  });
+  return others;
+}
+
+/// A second gateway on one device (two routers in one subnet) is a WAN of its own, as long as there is a route by it:
+/// it has a table, but nothing that comes in by it can be told from what comes in by the first.
+void addSecondGateways(const Config& config, const World& world, std::vector<Wan>& wans) {
+  std::map<std::string, Wan> seconds;
+  for (Wan& wan : wans)
+    for (auto& [family, routes] : wan.defaults)
+      for (Route& route : byOtherGateways(routes)) {
+        const std::string name = wan.name + " via " + route.hops.front().gateway->toString();
+        const auto [second, fresh] = seconds.try_emplace(name, wan);
+        if (fresh) {
+          second->second.name = name;
+          second->second.secondary = true;
+          second->second.defaults = {};
+        }
+        second->second.defaults[family].push_back(std::move(route));
+      }
+  if (seconds.empty()) return;
+  std::set<Slot> taken = slotsOfOthers(world, config.numbers);
+  for (const Wan& wan : wans) taken.insert(wan.slot);
+  for (const auto& [device, slot] : world.adopted.wanSlots) taken.insert(slot);
+  // Policies, and their variants for servers, come from above.
+  const std::size_t policies = 2 * (config.policies.size() + 1);
+  const unsigned count = config.numbers.slotCount();
+  FreeSlots slots{std::move(taken), count > policies ? count - static_cast<unsigned>(policies) : 0};
+  for (auto& [name, wan] : seconds) {
+    const auto slot = slots.next();
+    if (!slot) continue;  // the first gateway is used, as if there were no other
+    wan.slot = *slot;
+    if (const auto down = world.wansDown.find(name); down != world.wansDown.end()) wan.down = down->second.why;
+    wans.push_back(std::move(wan));
+  }
+}
+
+std::vector<Wan> foundWans(const Config& config, const World& world, std::vector<std::string>& problems) {
+  std::vector<Wan> wans;
+  for (const auto& [device, slot] : foundSlots(world, config.numbers, problems)) {
+    Wan wan;
+    wan.name = device;
+    wan.device = device;
+    wan.slot = slot;
+    for (const Family family : kFamilies) wan.metric[family] = kMinMetric;
+    look(world, wan);
+    wans.push_back(std::move(wan));
+  }
+  addSecondGateways(config, world, wans);
+  std::ranges::sort(wans, {}, &Wan::slot);
+  rankFoundWans(world, wans);
+  return wans;
+}
+
+}  // namespace
+
+std::vector<Wan> wansOf(const Config& config, const World& world, std::vector<std::string>& problems) {
+  std::vector<Wan> wans =
+      config.wans.empty() ? foundWans(config, world, problems) : configuredWans(config, world, problems);
+  passOverSourceless(world, wans);
+  return wans;
+}
+
+std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
+  std::set<Slot> slots;
+  const auto take = [&](std::uint32_t mark) {
+    const std::uint32_t number = (mark & numbers.markMask) >> std::countr_zero(numbers.markMask);
+    if (number != 0 && number <= numbers.slotCount()) slots.insert(Slot{static_cast<std::uint8_t>(number)});
+  };
+  for (const Rule& rule : world.rules)
+    if (rule.mark.mask == 0xffffffff) take(rule.mark.value);
+  for (const auto& [name, tunnel] : world.tunnels)
+    if (!isOurMark(world, numbers, tunnel.fwmark)) take(tunnel.fwmark.value);
+  return slots;
+}
+
+bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
+  const bool set = (numbers.isOurs(mark) && world.ownMarks.contains(mark)) || world.formerMarks.contains(mark);
+  return set && !isNamedByRule(world, mark);
+}
+
+bool isNamedByRule(const World& world, Mark mark) {
+  return std::ranges::any_of(world.rules,
+                             [&](const Rule& rule) { return rule.mark == MarkMatch{mark.value, 0xffffffff}; });
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which WANs there are: configured, or found by their default routes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/steering.hpp"
+
+namespace wgsteer {
+
+/// `problems`: WANs that cannot be used, in a user's words, are appended.
+std::vector<Wan> wansOf(const Config& config, const World& world, std::vector<std::string>& problems);
+
+}  // namespace wgsteer
