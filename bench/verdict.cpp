@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "wgsteer/core/desire.hpp"
-#include "wgsteer/engine.hpp"
 
 #include "benchmarks.hpp"
 #include "daemon/journal.hpp"
+#include "engine/engine.hpp"
 #include "kernel/linux_kernel.hpp"
 #include "log/log.hpp"
 #include "netlink/wire.hpp"

@@ -200,12 +200,8 @@ class Daemon {
 
   void poll() {
     if (watchdogWanted_) os::serviceNotify("WATCHDOG=1");
-    const auto began = os::monotonicNow();
     const auto workedBefore = os::processorTime();
-    const WallSeconds wallClock = os::wallClock();
-    engine_.onPoll();
-    engine_.followNames(wallClock);
-    engine_.divert(stalls_.look(engine_.config(), engine_.picture().world, began, wallClock));
+    engine_.poll(os::wallClock());
     timers_.poll.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
   }
 
@@ -392,7 +388,6 @@ class Daemon {
   Engine engine_;
   const std::string startText_;
   std::unique_ptr<NameFollower> names_;
-  StallWatch stalls_;
   WanOverrides overrides_;
   WanMonitor wans_{loop_,
                    directories_,

@@ -4,11 +4,11 @@
 
 #include <cstdint>
 
-#include "wgsteer/engine.hpp"
 #include "wgsteer/kernel.hpp"
 #include "wgsteer/result.hpp"
 
 #include "daemon/last_good.hpp"
+#include "engine/engine.hpp"
 
 namespace wgsteer {
 

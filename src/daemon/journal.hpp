@@ -8,10 +8,9 @@
 #include <set>
 #include <string>
 
-#include "wgsteer/engine.hpp"
-
 #include "daemon/throttle.hpp"
 #include "daemon/wan_facts.hpp"
+#include "engine/engine.hpp"
 
 namespace wgsteer {
 

@@ -9,9 +9,9 @@
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/time.hpp"
 #include "wgsteer/core/track.hpp"
-#include "wgsteer/engine.hpp"
 
 #include "daemon/wan_facts.hpp"
+#include "engine/engine.hpp"
 
 namespace wgsteer {
 

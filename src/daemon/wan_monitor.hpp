@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
-#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/health.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
 

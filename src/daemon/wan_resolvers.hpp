@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
-#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/refresh.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 
 #include "dns/resolver.hpp"

@@ -4,7 +4,8 @@
 #include <algorithm>
 
 #include "wgsteer/core/follow.hpp"
-#include "wgsteer/engine.hpp"
+
+#include "engine/engine.hpp"
 
 namespace wgsteer {
 

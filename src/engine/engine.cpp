@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "wgsteer/engine.hpp"
+#include "engine/engine.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -10,17 +10,6 @@ namespace wgsteer {
 
 namespace {
 
-/// Two polls lie a second apart: longer than anything is under way.
-constexpr int kUnstickAgain = 2;
-constexpr Duration kLongestRetry = std::chrono::seconds{30};
-/// A whole `ip rule flush` or `ip route flush` wakes us up once an object; what goes on beyond that is a fight.
-constexpr int kRepairsAtOnce = 64;
-constexpr Duration kRepairPeriod = std::chrono::milliseconds{250};
-/// Carrier losses within a second of each other are announced late: so that second is bridged by asking.
-constexpr Duration kCarrierWatch = std::chrono::seconds{1};
-constexpr Duration kCarrierPeriod = std::chrono::milliseconds{10};
-/// Less than the 15 s that an entry is sure to stay reachable (base_reachable_time 30 s, halved at random).
-constexpr Duration kWarmPeriod = std::chrono::seconds{10};
 constexpr std::size_t kHeardAtMost = 16;
 
 /// What a plan depends on; counters and handshake times are not among it.
@@ -49,11 +38,11 @@ bool opensAWay(const Change& change) {
 }  // namespace
 
 Engine::Engine(Kernel& kernel, Config config, Observer observer, Now now)
-    : kernel_(kernel),
-      config_(std::move(config)),
-      observer_(std::move(observer)),
-      now_(std::move(now)),
-      repairs_(kRepairsAtOnce, kRepairPeriod) {}
+    : kernel_(kernel), config_(std::move(config)), observer_(std::move(observer)), now_(std::move(now)) {}
+
+void Engine::report(const Error& error) const {
+  if (observer_.trouble) observer_.trouble(error);
+}
 
 void Engine::wake(Trigger trigger) {
   wokenAt_ = now_();
@@ -100,13 +89,13 @@ Status Engine::start(WansDown wansDown) {
   // Packets may have used another WAN while we were not running, leaving a stale cached source; a new fwmark clears it.
   // Sticky sockets even when there was nothing to write: the last daemon may have been killed before it freed them.
   for (const TunnelView& view : steering().tunnels) {
-    unstickLater(*view.tunnel);
+    sources_.clearLater(*view.tunnel);
     if (statistics_.plans == 0) continue;
     const auto before = marked.find(view.tunnel->name);
     const auto now = picture_.observed.tunnelMarks.find(view.tunnel->name);
     const bool had = before != marked.end();
     const bool has = now != picture_.observed.tunnelMarks.end();
-    if (had == has && (!has || before->second == now->second)) unstick(*view.tunnel);
+    if (had == has && (!has || before->second == now->second)) clearSources(*view.tunnel);
   }
   return {};
 }
@@ -133,14 +122,11 @@ void Engine::onCarrierCheck() {
   for (const auto& [device, slot] : picture_.world.adopted.wanSlots)
     if (const Link* link = picture_.world.linkNamed(device)) wans.push_back(link->index);
   digest([&](const Kernel::Sink& sink) {
-    if (auto asked = kernel_.askLinks(wans, sink); !asked && observer_.trouble) observer_.trouble(asked.error());
+    if (auto asked = kernel_.askLinks(wans, sink); !asked) report(asked.error());
   });
 }
 
-std::optional<Duration> Engine::carrierCheckAfter() const {
-  if (now_() >= carrierWatchedUntil_) return std::nullopt;
-  return kCarrierPeriod;
-}
+std::optional<Duration> Engine::carrierCheckAfter() const { return carrierWatch_.nextCheck(now_()); }
 
 void Engine::digest(const Source& source) {
   wake(Trigger::overrun);
@@ -176,7 +162,7 @@ void Engine::react(const Tracked& all, bool onlyDamage) {
   heardAt_ = wokenAt_;
   ++statistics_.wakeUps;
   strayed_ |= all.stale.rtnetlink;
-  if (all.carrier) carrierWatchedUntil_ = wokenAt_ + kCarrierWatch;
+  if (all.carrier) carrierWatch_.begin(wokenAt_);
   if (onlyDamage && !mayRepair()) return;
   // What has to be read again does not hold up what is known already: a link that went down is reacted to first.
   const bool slowPath = all.stale.rtnetlink || all.stale.nft || all.stale.tunnels || all.stale.links;
@@ -187,32 +173,34 @@ void Engine::react(const Tracked& all, bool onlyDamage) {
 /// Damage is mended at once; without end, only as often as the bucket allows. A change of the world does not wait for
 /// that, and mends everything as well.
 bool Engine::mayRepair() {
-  if (repairs_.full(wokenAt_)) fighting_ = false;
-  if (repairs_.take(wokenAt_)) return true;
-  if (!fighting_) {
-    fighting_ = true;
+  if (repairs_.allows(wokenAt_)) return true;
+  if (repairs_.beginsFight()) {
     ++statistics_.fights;
     if (observer_.fight) observer_.fight(heard_.back(), deviceNames(picture_.world));
   }
   // Everything is read anew then, also what is stale by now.
-  lookAt_ = wokenAt_ + repairs_.wait(wokenAt_);
+  looks_.setDue(wokenAt_ + repairs_.wait(wokenAt_));
   return false;
 }
 
-void Engine::onPoll() {
+void Engine::poll(WallSeconds wallClock) {
+  const Instant began = now_();
   pollTunnels();
   lookAround();
+  // In this order: a peer that went back to an address that its name has no longer is not to be judged by it.
+  followNames(wallClock);
+  divert(stalls_.look(config_, picture_.world, began, wallClock));
 }
 
 void Engine::pollTunnels() {
   wake(Trigger::tunnel);
-  if (wokenAt_ - warmedAt_ >= kWarmPeriod) keepGatewaysWarm(steering());
+  if (gateways_.isDue(wokenAt_)) keepGateways(steering());
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
   if (!reread({.tunnels = true})) return;
   // With the mark that it has now: its owner may have given it another one since.
-  unstickLateOnes();
+  if (const auto done = sources_.clearLateOnes(picture_, config_.numbers); !done) failedToRead(done.error());
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (sameForPlans(*before, *picture_.world.tunnels)) {
     before.inPlace() = *std::exchange(picture_.world.tunnels, before);
@@ -226,15 +214,15 @@ void Engine::pollTunnels() {
 
 void Engine::onRetry() {
   wake(Trigger::retry);
-  lookAt_.reset();
+  looks_.begin();
   if (!resync()) return;
   converge();
-  if (!lookAt_) backOff_ = kFirstRetry;
+  looks_.end();
 }
 
 std::optional<Duration> Engine::retryAfter() const {
   auto due = refusals_.nextDue();
-  if (lookAt_ && (!due || *lookAt_ < *due)) due = lookAt_;
+  if (const auto look = looks_.due(); look && (!due || *look < *due)) due = look;
   if (!due) return std::nullopt;
   // At once is not never, which is what a timer makes of 0.
   return std::max(*due - now_(), Duration{1});
@@ -251,7 +239,7 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock) 
 
 void Engine::followNames(WallSeconds wallClock) {
   // Only when all addresses are known to nftables: the next packet goes to the new one.
-  if (!picture_.world.named.empty() && refusals_.empty() && !lookAt_) moveEndpoints(steering(), wallClock);
+  if (!picture_.world.named.empty() && refusals_.empty() && !looks_.due()) moveEndpoints(steering(), wallClock);
 }
 
 void Engine::setWansDown(WansDown down) {
@@ -273,7 +261,7 @@ bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint
   const Tunnel& known = picture_.world.tunnels.at(tunnel);
   const PeerId id{tunnel, known.peers[peer].publicKey};
   if (auto done = kernel_.setEndpoint(known, id.key, to); !done) {
-    if (observer_.trouble) observer_.trouble(done.error());
+    report(done.error());
     return false;
   }
   // What a steering borrows stays as it is: whoever else shares the tunnels keeps them.
@@ -349,7 +337,7 @@ bool Engine::convergeOnce() {
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay) || std::ranges::any_of(ahead_, opensAWay);
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
-  keepGatewaysWarm(steering);
+  keepGateways(steering);
   // Packets wait for what is above, only people for what follows.
   Plan whole{.changes = std::exchange(ahead_, {})};
   std::ranges::copy(plan.changes, std::back_inserter(whole.changes));
@@ -370,8 +358,7 @@ bool Engine::attend(const Steering& steering) {
     if (wan.link != nullptr) interest.uplinks.insert(wan.link->index);
   if (interest == world.interest) return false;
   if (auto done = kernel_.listen(interest); !done) {
-    if (observer_.trouble) observer_.trouble(done.error());
-    scheduleLook();
+    failedToRead(done.error());
     return false;
   }
   // Of a device that was a WAN and is none any more, nobody has told what a routing protocol sends there; of a table
@@ -435,14 +422,10 @@ void Engine::tell(const Plan& plan, const Committed& committed) {
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
-/// What could not be read is read again, more and more rarely while that fails as well; what else fails meanwhile does
-/// not put it off.
-void Engine::scheduleLook() {
-  if (trigger_ == Trigger::retry)
-    backOff_ = std::min(backOff_ * 2, kLongestRetry);
-  else if (lookAt_)
-    return;
-  lookAt_ = wokenAt_ + backOff_;
+/// What could not be read, or be seen to, is read again.
+void Engine::failedToRead(const Error& error) {
+  report(error);
+  looks_.failed(wokenAt_, trigger_ == Trigger::retry);
 }
 
 bool Engine::reread(const Stale& stale) {
@@ -453,8 +436,7 @@ bool Engine::reread(const Stale& stale) {
   if (!picture_.observed.nft) picture_.world.adopted = past;
   tellTunnelTroubles(troubles);
   if (done) return true;
-  if (observer_.trouble) observer_.trouble(done.error());
-  scheduleLook();
+  failedToRead(done.error());
   return false;
 }
 
@@ -463,7 +445,7 @@ void Engine::tellTunnelTroubles(const std::map<IfName, std::string>& before) con
   if (!observer_.trouble) return;
   for (const auto& [tunnel, why] : picture_.world.tunnelTroubles) {
     const auto known = before.find(tunnel);
-    if (known == before.end() || known->second != why) observer_.trouble(Error{ErrorKind::busy, 0, why, {}});
+    if (known == before.end() || known->second != why) report(Error{ErrorKind::busy, 0, why, {}});
   }
 }
 
@@ -487,8 +469,7 @@ bool Engine::resync() {
     strayed_ = true;
     return true;
   }
-  if (observer_.trouble) observer_.trouble(seen.error());
-  scheduleLook();
+  failedToRead(seen.error());
   return false;
 }
 
@@ -525,8 +506,8 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
       moves.push_back({view.tunnel->name, family, known->second[at], now[at], why});
     }
     if (!moved) continue;
-    unstick(*view.tunnel);
-    unstickLater(*view.tunnel);
+    clearSources(*view.tunnel);
+    sources_.clearLater(*view.tunnel);
     forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
@@ -535,54 +516,19 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   return moves;
 }
 
-void Engine::unstick(const Tunnel& tunnel) {
-  const auto marked = picture_.observed.tunnelMarks.find(tunnel.name);
-  const Mark fwmark = marked == picture_.observed.tunnelMarks.end() ? tunnel.fwmark : marked->second;
-  auto done = kernel_.unstick(tunnel, fwmark, config_.numbers);
-  if (done || done.error().kind == ErrorKind::notThere) return;
-  if (observer_.trouble) observer_.trouble(done.error());
-  scheduleLook();
-}
-
-/// An answer that was under way by the former WAN, when that still works, has sticky sockets (wireguard-go) go back to
-/// it for good. The kernel's WireGuard looks the source up again, or the `source` chain corrects it.
-void Engine::unstickLater(const Tunnel& tunnel) {
-  if (tunnel.backend == TunnelBackend::userspace) unstickAgain_[tunnel.name] = kUnstickAgain;
-}
-
-void Engine::unstickLateOnes() {
-  for (auto& [name, times] : unstickAgain_) {
-    const auto tunnel = picture_.world.tunnels.find(name);
-    if (tunnel != picture_.world.tunnels.end()) unstick(tunnel->second);
-    --times;
-  }
-  std::erase_if(unstickAgain_, [](const auto& entry) { return entry.second == 0; });
+void Engine::clearSources(const Tunnel& tunnel) {
+  if (const auto done = sources_.clear(tunnel, picture_, config_.numbers); !done) failedToRead(done.error());
 }
 
 /// Of hosts behind this one: nothing else that is steered is translated, and to ask would load connection tracking.
 void Engine::forgetTranslations(const Steering& steering, const TunnelView& view) {
   if (!config_.forward || !picture_.observed.nft) return;
   auto done = kernel_.forgetTranslations(rightSources(steering, view, picture_.observed.nft->table));
-  if (!done && observer_.trouble) observer_.trouble(done.error());
+  if (!done) report(done.error());
 }
 
-/// A WAN that is not in use talks to nobody, so its gateway would be forgotten; the first packet after a failover must
-/// not wait for it.
-void Engine::keepGatewaysWarm(const Steering& steering) {
-  std::set<Neighbour> gateways;
-  for (const Wan& wan : steering.wans)
-    for (const auto& [family, routes] : wan.defaults) {
-      if (!wan.eligible(family)) continue;
-      for (const Route& route : routes)
-        for (const NextHop& hop : route.hops)
-          if (hop.gateway) gateways.insert({hop.device, *hop.gateway});
-    }
-  if (gateways == gateways_ && wokenAt_ - warmedAt_ < kWarmPeriod) return;
-  warmedAt_ = wokenAt_;
-  gateways_ = std::move(gateways);
-  for (const Neighbour& gateway : gateways_)
-    if (auto done = kernel_.warm(gateway); !done && done.error().kind != ErrorKind::notThere && observer_.trouble)
-      observer_.trouble(done.error());
+void Engine::keepGateways(const Steering& steering) {
+  gateways_.keep(kernel_, steering, wokenAt_, [this](const Error& error) { report(error); });
 }
 
 }  // namespace wgsteer

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "wgsteer/engine.hpp"
+#include "engine/engine.hpp"
 
 namespace wgsteer {
 

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "wgsteer/core/untold.hpp"
-#include "wgsteer/engine.hpp"
+
+#include "engine/engine.hpp"
 
 namespace wgsteer {
 
@@ -18,7 +19,7 @@ constexpr Duration kAtRest = std::chrono::seconds{3};
 
 bool Engine::timeToLook() const {
   const auto now = now_();
-  return !lookAt_ && now - lookedAt_ >= lookPeriod_ && now - heardAt_ >= kAtRest;
+  return !looks_.due() && now - lookedAt_ >= lookPeriod_ && now - heardAt_ >= kAtRest;
 }
 
 void Engine::lookAround() {
@@ -33,7 +34,7 @@ void Engine::lookAround() {
   lookedAt_ = begun + took;
   lookPeriod_ = std::max(kLookPeriod, took * kLookShare);
   if (!done) {
-    if (observer_.trouble) observer_.trouble(done.error());
+    report(done.error());
     return;
   }
   // Told meanwhile: what was seen may be older by now.

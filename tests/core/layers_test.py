@@ -110,7 +110,7 @@ RIGHT = {
     "src/core/a.cpp": '#include "wgsteer/core/a.hpp"\n#include <algorithm>\n// #include <cstdio>, errno\n',
     "include/wgsteer/core/a.hpp": "#include <string>\n",
     "include/wgsteer/kernel.hpp": '#include "wgsteer/core/a.hpp"\n',
-    "include/wgsteer/engine.hpp": '#include "wgsteer/kernel.hpp"\n',
+    "src/engine/engine.hpp": '#include "wgsteer/kernel.hpp"\n',
     "src/os/CMakeLists.txt": "wgsteer_library(os SOURCES fd.cpp\n  USES wgsteer_core)",
     "src/os/fd.cpp": '#include "os/fd.hpp"\n#include <sys/epoll.h>\n',
     "src/os/fd.hpp": '#include "wgsteer/core/a.hpp"\n',
@@ -118,9 +118,9 @@ RIGHT = {
     "src/log/log.cpp": '#include "log.hpp"\n#include "wgsteer/result.hpp"\n',
     "src/log/log.hpp": "#include <string>\n",
     "src/engine/CMakeLists.txt": "wgsteer_library(engine SOURCES engine.cpp USES wgsteer_os)",
-    "src/engine/engine.cpp": '#include "wgsteer/engine.hpp"\n#include "os/fd.hpp"\n#include "wgsteer/core/a.hpp"\n',
+    "src/engine/engine.cpp": '#include "engine/engine.hpp"\n#include "os/fd.hpp"\n#include "wgsteer/core/a.hpp"\n',
     "src/cli/CMakeLists.txt": "add_executable(wgsteer main.cpp)\ntarget_link_libraries(wgsteer PRIVATE wgsteer_engine)",
-    "src/cli/main.cpp": '#include "os/fd.hpp"\n#include "wgsteer/engine.hpp"\n',
+    "src/cli/main.cpp": '#include "os/fd.hpp"\n#include "engine/engine.hpp"\n',
 }
 
 # (file, what is added to it, what is said of it)
@@ -134,14 +134,14 @@ WRONG = [("src/core/a.cpp", f"#include <{header}>\n", f"may not include <{header
     ("src/core/a.cpp", '#include "../os/fd.hpp"\n', "core does not link os"),
     ("src/core/a.cpp", '#include "wgsteer/kernel.hpp"\n', 'may not include "wgsteer/kernel.hpp"'),
     ("include/wgsteer/core/a.hpp", "#  include <sys/types.h>\n", "may not include <sys/types.h>"),
-    ("include/wgsteer/core/a.hpp", '#include "wgsteer/engine.hpp"\n', "core does not link engine"),
+    ("include/wgsteer/core/a.hpp", '#include "engine/engine.hpp"\n', "core does not link engine"),
     ("src/core/CMakeLists.txt", "\ntarget_link_libraries(wgsteer_core PUBLIC wgsteer_log)", "core links log"),
     ("src/os/fd.cpp", '#include "log/log.hpp"\n', "os does not link log"),
     ("src/os/fd.cpp", "#include <log/log.hpp>\n", "os does not link log"),
-    ("src/os/fd.cpp", '#include "wgsteer/engine.hpp"\n', "os does not link engine"),
+    ("src/os/fd.cpp", '#include "engine/engine.hpp"\n', "os does not link engine"),
     ("src/log/log.hpp", '#include "wgsteer/core/a.hpp"\n', "log does not link core"),
     ("src/cli/main.cpp", '#include "log/log.hpp"\n', "cli does not link log"),
-    ("include/wgsteer/engine.hpp", '#include "log/log.hpp"\n', "engine does not link log"),
+    ("src/engine/engine.hpp", '#include "log/log.hpp"\n', "engine does not link log"),
 ]
 
 

@@ -9,8 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "wgsteer/engine.hpp"
-
+#include "engine/engine.hpp"
 #include "kernel/linux_kernel.hpp"
 #include "os/fd.hpp"
 #include "os/timer.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "wgsteer/engine.hpp"
+#include "engine/engine.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -95,7 +95,7 @@ TEST_F(EngineTest, AStickySocketIsUnstuckAfterAStartThatHadNothingToWrite) {
   auto second = makeEngine({});
   ASSERT_TRUE(second->start());
   EXPECT_TRUE(kernel.unstuck.empty());
-  for (int i = 0; i < 5; ++i) second->onPoll();
+  for (int i = 0; i < 5; ++i) second->poll({});
   EXPECT_EQ(kernel.unstuck.size(), 2U) << "the first may have been killed just before it did that";
 }
 
@@ -104,7 +104,7 @@ TEST_F(EngineTest, AStickySocketIsUnstuckWithTheMarkThatItHasByThen) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());
   kernel.someoneSetsFwmark("wg0", Mark{0x77});
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0x77});
   ASSERT_EQ(kernel.unstuck.size(), 1U);
   EXPECT_EQ(kernel.unstuck.front().second, Mark{0x77});
@@ -150,7 +150,7 @@ TEST_F(EngineTest, AWayThatWasGoneWhileNobodyLookedIsUnstuck) {
   kernel.loseEvents();
   engine->onEvents();
   EXPECT_EQ(kernel.unstuck.size(), 2U) << "nor is it known what was lost";
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(kernel.unstuck.size(), 2U);
 }
 
@@ -158,11 +158,11 @@ TEST_F(EngineTest, AStickySocketIsUnstuckAgainWhenNothingIsUnderWayAnyMore) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());
   EXPECT_EQ(kernel.unstuck.size(), 0U) << "the new fwmark has done it";
-  for (int i = 0; i < 5; ++i) engine->onPoll();
+  for (int i = 0; i < 5; ++i) engine->poll({});
   EXPECT_EQ(kernel.unstuck.size(), 2U) << "who went by another WAN before has answers under way as well";
   engine->setWansDown({{"wan0", "silent"}});
   EXPECT_EQ(kernel.unstuck.size(), 3U);
-  for (int i = 0; i < 5; ++i) engine->onPoll();
+  for (int i = 0; i < 5; ++i) engine->poll({});
   EXPECT_EQ(kernel.unstuck.size(), 5U);
 }
 
@@ -305,10 +305,10 @@ TEST_F(EngineTest, GatewaysOfAllWansAreKeptWarm) {
   const auto atStart = kernel.warmed;
   EXPECT_EQ(atStart.size(), 4U);  // two WANs, two families
   now += std::chrono::seconds{5};
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(kernel.warmed, atStart);
   now += std::chrono::seconds{5};
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(kernel.warmed.size(), 2 * atStart.size());
 }
 
@@ -373,8 +373,7 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   // A packet that was under way from the old address comes after that.
   known()->endpoint = kServer4;
   known()->lastHandshake = fromEpoch(1'700'000'000);
-  engine->onPoll();
-  engine->followNames(fromEpoch(1'700'000'001));
+  engine->poll(fromEpoch(1'700'000'001));
   EXPECT_EQ(known()->endpoint, moved);
 }
 
@@ -390,11 +389,11 @@ TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
   const auto& endpoints = kernel.real.observed.nft->table.endpoints;
   EXPECT_TRUE(endpoints.contains(moved));
   EXPECT_TRUE(endpoints.contains(kServer4)) << "for what is under way";
-  engine->onPoll();
+  engine->poll({});
   EXPECT_FALSE(endpoints.contains(kServer4));
   EXPECT_EQ(engine->pending()->size(), 0U);
   const auto writes = kernel.writes;
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(kernel.writes, writes);
 }
 
@@ -415,7 +414,7 @@ TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
   engine->onEvents();
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0U);
   EXPECT_EQ(wayOf(kServer4), "wan0") << "the endpoint map has to mark it meanwhile";
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0xf0000000);
 }
 
@@ -424,13 +423,13 @@ TEST_F(EngineTest, TroubleWithOneTunnelIsToldOnceAndHoldsUpNothing) {
   EXPECT_EQ(troubles, std::vector<std::string>{});
   kernel.real.world.tunnelTroubles = {{"wg7", "wg show wg7: its process does not answer"}};
   kernel.someoneSetsFwmark("wg0", {});
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(present(), wanted());
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(troubles, std::vector<std::string>{"wg show wg7: its process does not answer"});
   EXPECT_EQ(engine->retryAfter(), std::nullopt);
   kernel.real.world.tunnelTroubles.clear();
-  engine->onPoll();
+  engine->poll({});
   EXPECT_EQ(engine->picture().world.tunnelTroubles.size(), 0U);
 }
 

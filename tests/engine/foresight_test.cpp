@@ -2,8 +2,7 @@
 // The first writes of an event lie ready before it happens.
 #include <gtest/gtest.h>
 
-#include "wgsteer/engine.hpp"
-
+#include "engine/engine.hpp"
 #include "support/fake_kernel.hpp"
 #include "support/worlds.hpp"
 

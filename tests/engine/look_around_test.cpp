@@ -2,8 +2,7 @@
 // What nobody announces is found by a look now and then; and which routes the kernel is asked to tell of.
 #include <gtest/gtest.h>
 
-#include "wgsteer/engine.hpp"
-
+#include "engine/engine.hpp"
 #include "support/fake_kernel.hpp"
 #include "support/worlds.hpp"
 
@@ -23,7 +22,7 @@ class LookAround : public testing::Test {
   }
   void poll(std::chrono::nanoseconds later) {
     now += later;
-    engine->onPoll();
+    engine->poll({});
   }
   State wanted() { return desire({}, kernel.observe({})->world); }
 
@@ -54,7 +53,7 @@ TEST_F(LookAround, WaitsUntilNothingElseHappens) {
   kernel.addForeignRoute(route("10.50.0.0/16", kWan1, "198.51.100.7"));
   now += std::chrono::seconds{2};
   engine->onEvents();
-  engine->onPoll();
+  engine->poll({});
   EXPECT_TRUE(looks.empty());
   poll(std::chrono::seconds{4});
   EXPECT_EQ(looks, std::vector<std::string>{""});

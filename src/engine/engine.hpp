@@ -26,9 +26,14 @@
 #include "wgsteer/core/refusals.hpp"
 #include "wgsteer/core/stall_watch.hpp"
 #include "wgsteer/core/time.hpp"
-#include "wgsteer/core/token_bucket.hpp"
 #include "wgsteer/core/track.hpp"
 #include "wgsteer/kernel.hpp"
+
+#include "engine/carrier_watch.hpp"
+#include "engine/gateway_keeper.hpp"
+#include "engine/look_schedule.hpp"
+#include "engine/repair_limiter.hpp"
+#include "engine/source_clearer.hpp"
 
 namespace wgsteer {
 
@@ -107,17 +112,16 @@ class Engine {
   Status start(WansDown wansDown = {});
   /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
-  /// Reads tunnels again: roaming, ports, marks and handshakes are not announced. Once a minute, when nothing else
+  /// Reads tunnels again: roaming, ports, marks and handshakes are not announced. Gives peers that have gone back to an
+  /// address which their name no longer has their new endpoint again (packets that were still under way from the old
+  /// one make WireGuard roam), and sends peers that do not answer by another path. Once a minute, when nothing else
   /// happens, also reads what normally is announced, because the kernel makes some changes silently.
-  void onPoll();
+  void poll(WallSeconds wallClock);
   /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
   void onCarrierCheck();
   /// The current addresses of host names: packets to all of them are steered, then peers are given new endpoints
   /// (unless their tunnel's update_endpoint is off).
   void setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock);
-  /// Gives peers that have gone back to an address which their name no longer has their new endpoint again: packets
-  /// that were still under way from the old one make WireGuard roam. To be called after onPoll().
-  void followNames(WallSeconds wallClock);
   /// Imagines what may happen next, and has its first writes lie ready (core/contingency.hpp). To be called when there
   /// is nothing else to do, while imaginationIsDue().
   void imagine();
@@ -171,6 +175,7 @@ class Engine {
   bool mayRepair();
   bool isWan(const Event& event) const;
   void pollTunnels();
+  void followNames(WallSeconds wallClock);
   bool timeToLook() const;
   void lookAround();
   void converge();
@@ -185,13 +190,12 @@ class Engine {
   Result<Picture> lookAnew();
   std::vector<Move> noteMoves(const Steering& steering);
   void moveEndpoints(const Steering& steering, WallSeconds wallClock);
-  void unstick(const Tunnel& tunnel);
-  void unstickLater(const Tunnel& tunnel);
-  void unstickLateOnes();
+  void clearSources(const Tunnel& tunnel);
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
-  void keepGatewaysWarm(const Steering& steering);
-  void scheduleLook();
+  void keepGateways(const Steering& steering);
+  void report(const Error& error) const;
+  void failedToRead(const Error& error);
 
   Kernel& kernel_;
   Config config_;
@@ -206,13 +210,9 @@ class Engine {
   /// A route may have been missing for an unknown time: packets may have used another WAN, and WireGuard in user space
   /// stays there (its sockets are sticky) for as long as that one answers.
   bool strayed_ = false;
-  bool endpointsMoved_ = false;         ///< what they were before may still be steered to
-  std::map<IfName, int> unstickAgain_;  ///< at so many further polls
+  bool endpointsMoved_ = false;  ///< what they were before may still be steered to
   Refusals refusals_;
-  /// When everything is read anew, because something could not be read, or a fight is to calm down.
-  std::optional<Instant> lookAt_;
-  static constexpr Duration kFirstRetry = std::chrono::milliseconds{100};
-  Duration backOff_ = kFirstRetry;  ///< before the look that is due, or the next
+  LookSchedule looks_;
   Instant wokenAt_{};
   Instant heardAt_{};   ///< the last event that mattered
   Instant lookedAt_{};  ///< everything was read
@@ -223,11 +223,11 @@ class Engine {
   std::vector<Contingency> contingencies_;  ///< of the picture as it is
   bool imagined_ = false;                   ///< whether they are
   std::vector<Change> ahead_;               ///< made in this wake-up, before there was a plan
-  TokenBucket repairs_;
-  bool fighting_ = false;
-  Instant carrierWatchedUntil_{};
-  std::set<Neighbour> gateways_;  ///< whose link-layer addresses are kept known
-  Instant warmedAt_{};
+  RepairLimiter repairs_;
+  CarrierWatch carrierWatch_;
+  SourceClearer sources_{kernel_};
+  GatewayKeeper gateways_;
+  StallWatch stalls_;
 };
 
 }  // namespace wgsteer
