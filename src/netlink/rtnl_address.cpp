@@ -2,6 +2,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl.hpp"
 
 namespace wgsteer::netlink {
@@ -11,6 +12,14 @@ namespace {
 /// IFA_PROTO of linux/if_addr.h since 5.18; Debian 12's headers have it, older kernels do not send it.
 constexpr std::size_t kProto = 11;
 
+/// As in ifa_ipv4_policy and ifa_ipv6_policy of the kernel.
+constexpr auto kAttributes = std::to_array<Declared>({
+    {IFA_ADDRESS, Length::address},
+    {IFA_LOCAL, Length::address},
+    {IFA_FLAGS, Length::u32},
+    {kProto, Length::u8},
+});
+
 }  // namespace
 
 std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message) {
@@ -18,6 +27,7 @@ std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message) {
   if (!parts) return std::nullopt;
   const auto family = familyOf(parts->header.ifa_family);
   if (!family || parts->header.ifa_prefixlen > bitsOf(*family)) return std::nullopt;
+  if (!conforms(parts->attributes, kAttributes, family)) return std::nullopt;
   const Attributes<kProto> attributes{parts->attributes};
 
   // IPv4 always sends both; equal unless point-to-point. IPv6 sends IFA_LOCAL only for point-to-point (if_addr.h).

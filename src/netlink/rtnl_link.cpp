@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl.hpp"
 
 namespace wgsteer::netlink {
@@ -20,6 +21,13 @@ constexpr unsigned kLowerUp = 0x10000;
 
 /// DEVCONF_IGNORE_ROUTES_WITH_LINKDOWN of linux/ipv6.h: a position in IFLA_INET6_CONF.
 constexpr std::size_t kIpv6IgnoreLinkdown = DEVCONF_IGNORE_ROUTES_WITH_LINKDOWN;
+
+constexpr auto kAttributes = std::to_array<Declared>({
+    {IFLA_IFNAME, Length::any, true},
+    {IFLA_WIRELESS},
+    {IFLA_LINKINFO},
+    {IFLA_AF_SPEC},
+});
 
 std::uint32_t switchAt(Bytes values, std::size_t position) {
   const std::size_t offset = position * sizeof(std::uint32_t);
@@ -57,6 +65,7 @@ std::optional<Link> decodeLink(const nlmsghdr* message) {
   const auto parts = partsOf<ifinfomsg>(message);
   // Bridges announce their ports a second time, with family AF_BRIDGE and half of the attributes.
   if (!parts || parts->header.ifi_family != AF_UNSPEC) return std::nullopt;
+  if (!conforms(parts->attributes, kAttributes)) return std::nullopt;
   const Attributes<IFLA_AF_SPEC> attributes{parts->attributes};
   // Wireless extensions send their events as links with nothing but a name (wireless_nlevent_flush).
   if (attributes.has(IFLA_WIRELESS)) return std::nullopt;

@@ -4,11 +4,22 @@
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl.hpp"
 
 namespace wgsteer::netlink {
 
 namespace {
+
+/// As in rtm_nh_policy_new of the kernel. The gateway is of the object's own family, and a group of any length.
+constexpr auto kAttributes = std::to_array<Declared>({
+    {NHA_ID, Length::u32, true},
+    {NHA_GROUP},
+    {NHA_BLACKHOLE},
+    {NHA_OIF, Length::u32},
+    {NHA_GATEWAY, Length::address},
+    {NHA_FDB},
+});
 
 std::vector<Nexthop::Member> membersIn(Bytes group) {
   std::vector<Nexthop::Member> members;
@@ -24,7 +35,7 @@ std::vector<Nexthop::Member> membersIn(Bytes group) {
 
 std::optional<std::pair<std::uint32_t, Nexthop>> decodeNexthop(const nlmsghdr* message) {
   const auto parts = partsOf<nhmsg>(message);
-  if (!parts) return std::nullopt;
+  if (!parts || !conforms(parts->attributes, kAttributes)) return std::nullopt;
   const Attributes<NHA_FDB> attributes{parts->attributes};
   const std::uint32_t id = attributes.u32(NHA_ID);
   if (id == 0 || attributes.has(NHA_FDB)) return std::nullopt;

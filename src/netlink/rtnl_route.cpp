@@ -3,6 +3,7 @@
 #include <linux/icmpv6.h>
 #include <linux/rtnetlink.h>
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl.hpp"
 
 namespace wgsteer::netlink {
@@ -10,46 +11,32 @@ namespace wgsteer::netlink {
 namespace {
 
 /// RTA_NH_ID of linux/rtnetlink.h since 5.3.
-constexpr std::size_t kNexthopId = 30;
+constexpr std::uint16_t kNexthopId = 30;
 
-RouteType typeOf(std::uint8_t type) {
-  switch (type) {
-    case RTN_UNICAST:
-      return RouteType::unicast;
-    case RTN_LOCAL:
-      return RouteType::local;
-    case RTN_BLACKHOLE:
-      return RouteType::blackhole;
-    case RTN_UNREACHABLE:
-      return RouteType::unreachable;
-    case RTN_PROHIBIT:
-      return RouteType::prohibit;
-    case RTN_THROW:
-      return RouteType::throw_;
-    default:
-      return RouteType::other;
-  }
-}
+constexpr Names<RouteType, 6> kTypes{{
+    {RTN_UNICAST, RouteType::unicast},
+    {RTN_LOCAL, RouteType::local},
+    {RTN_BLACKHOLE, RouteType::blackhole},
+    {RTN_UNREACHABLE, RouteType::unreachable},
+    {RTN_PROHIBIT, RouteType::prohibit},
+    {RTN_THROW, RouteType::throw_},
+}};
 
-std::uint8_t typeNumber(RouteType type) {
-  switch (type) {
-    case RouteType::unicast:
-      return RTN_UNICAST;
-    case RouteType::local:
-      return RTN_LOCAL;
-    case RouteType::blackhole:
-      return RTN_BLACKHOLE;
-    case RouteType::unreachable:
-      return RTN_UNREACHABLE;
-    case RouteType::prohibit:
-      return RTN_PROHIBIT;
-    case RouteType::throw_:
-      return RTN_THROW;
-    case RouteType::other:
-      break;
-  }
-  return RTN_UNSPEC;
-}
+/// As in rtm_ipv4_policy and rtm_ipv6_policy of the kernel.
+constexpr auto kAttributes = std::to_array<Declared>({
+    {RTA_DST, Length::address},
+    {RTA_SRC, Length::address},
+    {RTA_OIF, Length::u32},
+    {RTA_GATEWAY, Length::address},
+    {RTA_PRIORITY, Length::u32},
+    {RTA_PREFSRC, Length::address},
+    {RTA_METRICS},
+    {RTA_MULTIPATH},
+    {RTA_TABLE, Length::u32},
+    {RTA_VIA},
+    {RTA_PREF, Length::u8},
+    {kNexthopId, Length::u32},
+});
 
 std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
   std::vector<NextHop> hops;
@@ -161,7 +148,7 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   const auto family = familyOf(header.rtm_family);
   if (!family || (header.rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
   // For packets of one type of service alone, which none of ours has: no way, whatever the prefix.
-  if (header.rtm_tos != 0) return std::nullopt;
+  if (header.rtm_tos != 0 || !conforms(parts->attributes, kAttributes, family)) return std::nullopt;
   const Attributes<RTA_TABLE> attributes{parts->attributes};
   const Attributes<kNexthopId> gateways{parts->attributes};
 
@@ -173,7 +160,7 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   route.destination = *destination;
   route.source = *source;
   route.metric = attributes.u32(RTA_PRIORITY);
-  route.type = typeOf(header.rtm_type);
+  route.type = ours(kTypes, header.rtm_type, RouteType::other);
   // IPv6 hangs unreachable routes on the loopback device; they have no next hop in any sense.
   if (route.type == RouteType::unicast || route.type == RouteType::local)
     route.hops = hopsOf(header, gateways, attributes, *family);
@@ -194,7 +181,7 @@ void encodeRoute(Message& message, const Route& route) {
   header.rtm_table = static_cast<unsigned char>(route.table.value < 256 ? route.table.value : RT_TABLE_UNSPEC);
   header.rtm_protocol = route.protocol;
   header.rtm_scope = static_cast<unsigned char>(route.linkScope ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
-  header.rtm_type = typeNumber(route.type);
+  header.rtm_type = kernels(kTypes, route.type, RTN_UNSPEC);
   if (route.hops.size() == 1 && route.hops.front().onlink) header.rtm_flags = RTNH_F_ONLINK;
 
   message.u32(RTA_TABLE, route.table.value);

@@ -2,6 +2,7 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl.hpp"
 
 namespace wgsteer::netlink {
@@ -12,48 +13,40 @@ namespace {
 constexpr std::uint16_t kSourcePortMask = 28;
 constexpr std::uint16_t kDestinationPortMask = 29;
 
-RuleAction actionOf(std::uint8_t action) {
-  switch (action) {
-    case FR_ACT_TO_TBL:
-      return RuleAction::lookup;
-    case FR_ACT_GOTO:
-      return RuleAction::goto_;
-    case FR_ACT_NOP:
-      return RuleAction::nop;
-    case FR_ACT_BLACKHOLE:
-      return RuleAction::blackhole;
-    case FR_ACT_UNREACHABLE:
-      return RuleAction::unreachable;
-    case FR_ACT_PROHIBIT:
-      return RuleAction::prohibit;
-    default:
-      return RuleAction::other;
-  }
-}
+constexpr Names<RuleAction, 6> kActions{{
+    {FR_ACT_TO_TBL, RuleAction::lookup},
+    {FR_ACT_GOTO, RuleAction::goto_},
+    {FR_ACT_NOP, RuleAction::nop},
+    {FR_ACT_BLACKHOLE, RuleAction::blackhole},
+    {FR_ACT_UNREACHABLE, RuleAction::unreachable},
+    {FR_ACT_PROHIBIT, RuleAction::prohibit},
+}};
 
-std::uint8_t actionNumber(RuleAction action) {
-  switch (action) {
-    case RuleAction::lookup:
-      return FR_ACT_TO_TBL;
-    case RuleAction::goto_:
-      return FR_ACT_GOTO;
-    case RuleAction::nop:
-      return FR_ACT_NOP;
-    case RuleAction::blackhole:
-      return FR_ACT_BLACKHOLE;
-    case RuleAction::unreachable:
-      return FR_ACT_UNREACHABLE;
-    case RuleAction::prohibit:
-      return FR_ACT_PROHIBIT;
-    case RuleAction::other:
-      break;
-  }
-  return FR_ACT_UNSPEC;
-}
+/// As in fib_rule_policy of net/core/fib_rules.c.
+constexpr auto kAttributes = std::to_array<Declared>({
+    {FRA_DST, Length::address},
+    {FRA_SRC, Length::address},
+    {FRA_IIFNAME},
+    {FRA_OIFNAME},
+    {FRA_GOTO, Length::u32},
+    {FRA_PRIORITY, Length::u32},
+    {FRA_FWMARK, Length::u32},
+    {FRA_FWMASK, Length::u32},
+    {FRA_FLOW, Length::u32},
+    {FRA_SUPPRESS_IFGROUP, Length::u32},
+    {FRA_SUPPRESS_PREFIXLEN, Length::u32},
+    {FRA_TABLE, Length::u32},
+    {FRA_L3MDEV, Length::u8},
+    {FRA_PROTOCOL, Length::u8},
+    {FRA_IP_PROTO, Length::u8},
+    {FRA_SPORT_RANGE, Length::u32},
+    {FRA_DPORT_RANGE, Length::u32},
+});
+static_assert(sizeof(fib_rule_port_range) == sizeof(std::uint32_t));
 
 std::optional<PortRange> portsIn(const Attributes<FRA_DPORT_RANGE>& attributes, std::size_t type) {
   const auto payload = attributes.at(type);
-  if (!payload || payload->size() < sizeof(fib_rule_port_range)) return std::nullopt;
+  if (!payload) return std::nullopt;
   fib_rule_port_range range{};
   std::memcpy(&range, payload->data(), sizeof range);
   return PortRange{range.start, range.end};
@@ -97,7 +90,7 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
   if (!parts) return std::nullopt;
   const fib_rule_hdr& header = parts->header;
   const auto family = familyOf(header.family);
-  if (!family) return std::nullopt;
+  if (!family || !conforms(parts->attributes, kAttributes, family)) return std::nullopt;
   const Attributes<FRA_DPORT_RANGE> attributes{parts->attributes};
   // Less of a selector than there is would be another rule.
   if (!isWhole(header.src_len, *family, attributes.at(FRA_SRC)) ||
@@ -115,7 +108,7 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
   rule.mark = {attributes.u32(FRA_FWMARK), attributes.u32(FRA_FWMASK)};
   // The kernel leaves the mask out of its answer when mark and mask are both zero, never otherwise.
   if (attributes.has(FRA_FWMARK) && !attributes.has(FRA_FWMASK) && rule.mark.value != 0) rule.mark.mask = 0xffffffff;
-  rule.action = actionOf(header.action);
+  rule.action = ours(kActions, header.action, RuleAction::other);
   rule.table = TableId{attributes.u32(FRA_TABLE, header.table)};
   if (rule.action != RuleAction::lookup) rule.table = TableId{0};
   rule.suppressPrefixLength = static_cast<std::int32_t>(attributes.u32(FRA_SUPPRESS_PREFIXLEN, 0xffffffff));
@@ -134,7 +127,7 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
 void encodeRule(Message& message, const Rule& rule) {
   auto& header = message.extra<fib_rule_hdr>();
   header.family = static_cast<std::uint8_t>(addressFamily(rule.family));
-  header.action = actionNumber(rule.action);
+  header.action = kernels(kActions, rule.action, FR_ACT_UNSPEC);
   header.table = static_cast<std::uint8_t>(rule.table.value < 256 ? rule.table.value : RT_TABLE_UNSPEC);
   if (rule.invert) header.flags = FIB_RULE_INVERT;
   if (rule.source) header.src_len = rule.source->length();

@@ -218,5 +218,31 @@ TEST(RtnlOracle, LibnlReadsOurRules) {
   }
 }
 
+/// A rule whose suppressor is not understood would be another rule; so would a route whose metric is not.
+TEST(RtnlDeclared, AnAttributeOfAnotherLengthIsNotTakenForAnAbsentOne) {
+  Rule rule;
+  rule.table = kMainTable;
+  Message known{RTM_NEWRULE, 0};
+  encodeRule(known, rule);
+  EXPECT_TRUE(decodeRule(known.header()));
+  known.u8(FRA_SUPPRESS_PREFIXLEN, 0);
+  EXPECT_FALSE(decodeRule(known.header()));
+
+  Route route{.table = kMainTable, .destination = Prefix::any(Family::v4), .source = Prefix::any(Family::v4)};
+  Message announced{RTM_NEWROUTE, 0};
+  encodeRoute(announced, route);
+  EXPECT_TRUE(decodeRoute(announced.header()));
+  announced.bytes(RTA_PREFSRC, Address::parse("2001:db8::1")->bytes());
+  EXPECT_FALSE(decodeRoute(announced.header())) << "an address of the other family";
+}
+
+TEST(RtnlDeclared, WhatIsRequiredHasToBeThere) {
+  Message nameless{RTM_NEWLINK, 0};
+  nameless.extra<ifinfomsg>().ifi_index = 4;
+  EXPECT_FALSE(decodeLink(nameless.header()));
+  nameless.text(IFLA_IFNAME, "wan0");
+  EXPECT_TRUE(decodeLink(nameless.header()));
+}
+
 }  // namespace
 }  // namespace wgsteer::netlink

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a message has to look like, declared as a table: which attributes are understood, how long each is, and which
+// must be there. A message that is otherwise is rejected as a whole: an attribute of a wrong length is not taken for
+// one that is absent. And enumerations of the kernel beside ours, as tables of two columns.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "wgsteer/core/address.hpp"
+
+#include "netlink/wire.hpp"
+
+namespace wgsteer::netlink {
+
+/// By its length. An address has that of the message's family; without one, of either.
+enum class Length : std::uint8_t { any = 0, u8 = 1, u16 = 2, u32 = 4, address = 255 };
+
+struct Declared {
+  std::uint16_t type;
+  Length length = Length::any;
+  bool required = false;
+};
+
+/// Attributes that are not declared are not looked at.
+inline bool conforms(Bytes attributes, std::span<const Declared> table, std::optional<Family> family = {}) {
+  const auto fits = [&](Length length, std::size_t size) {
+    if (length == Length::any) return true;
+    if (length != Length::address) return size == static_cast<std::size_t>(length);
+    const auto isOf = [size](Family one) { return size == bitsOf(one) / 8U; };
+    return family ? isOf(*family) : isOf(Family::v4) || isOf(Family::v6);
+  };
+  std::size_t missing = static_cast<std::size_t>(std::ranges::count(table, true, &Declared::required));
+  bool all = true;
+  forEachAttribute(attributes, [&](std::uint16_t type, Bytes value) {
+    const auto declared = std::ranges::find(table, type, &Declared::type);
+    if (declared == table.end()) return;
+    if (declared->required && missing > 0) --missing;
+    all = all && fits(declared->length, value.size());
+  });
+  return all && missing == 0;
+}
+
+/// A number of the kernel's, and what it is here.
+template <class Ours, std::size_t kSize>
+using Names = std::array<std::pair<std::uint8_t, Ours>, kSize>;
+
+template <class Ours, std::size_t kSize>
+constexpr Ours ours(const Names<Ours, kSize>& names, std::uint8_t number, Ours otherwise) {
+  for (const auto& [kernels, known] : names)
+    if (kernels == number) return known;
+  return otherwise;
+}
+template <class Ours, std::size_t kSize>
+constexpr std::uint8_t kernels(const Names<Ours, kSize>& names, Ours value, std::uint8_t otherwise) {
+  for (const auto& [number, known] : names)
+    if (known == value) return number;
+  return otherwise;
+}
+
+}  // namespace wgsteer::netlink
