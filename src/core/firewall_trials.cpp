@@ -136,18 +136,20 @@ class Collector {
     });
     bool any = false;
     if (probed != config_.wans.end())
-      for (const auto& [target, port] : probed->trackIp)
-        if (port == 0 && target.family() == family) {
+      for (const Endpoint& target : probed->trackIp)
+        if (target.address.family() == family) {
           any = true;
           add({asProbe(sample, probed->trackMethod, target), Purpose::probe, "the probes of WAN " + wan.name, {}});
         }
     if (!any) add({sample, Purpose::mayProbe, "packets with the mark of WAN " + wan.name, {}});
   }
 
-  static Sample asProbe(Sample sample, TrackMethod method, const Address& target) {
-    sample.destination = target;
+  /// Port 0: the method's own, if it has one.
+  static Sample asProbe(Sample sample, TrackMethod method, const Endpoint& target) {
+    sample.destination = target.address;
     sample.destinationPort.reset();
     if (method == TrackMethod::dns) sample.destinationPort = kDnsPort;
+    if (target.port != 0) sample.destinationPort = target.port;
     if (method == TrackMethod::tcp) sample.protocol = kTcp;
     if (method == TrackMethod::icmp) sample.protocol = sample.family == Family::v4 ? kIcmp : kIcmp6;
     return sample;

@@ -247,6 +247,14 @@ TEST_F(NftForeignChains, KillSwitchesRejectWhatHasTheMarksOfWans) {
           {"problem: " + rule + "the probes of WAN fiber, because of the mark 0x10000000"},
           withWgQuick(),
           probed});
+  probed.wans[0].trackMethod = TrackMethod::tcp;
+  probed.wans[0].trackIp = {{Address::v4(192, 0, 2, 53), 8443}};
+  expect({"probed at a port",
+          "nft add table ip t; nft add chain ip t out '{ type filter hook output priority 0; }'; nft add rule ip t out "
+          "tcp dport 8443 drop",
+          {"advice: table ip t, chain out (output, priority 0): \"tcp dport 8443 drop\" drops the probes of WAN fiber"},
+          twoWans(),
+          probed});
   expect({"with our marks let through",
           "iptables-nft -I OUTPUT ! -o wg0 -m mark ! --mark 0xca6c -m addrtype ! --dst-type LOCAL -j REJECT; nft "
           "insert rule ip "
