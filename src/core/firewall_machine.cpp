@@ -97,6 +97,7 @@ void Machine::load(const Sample& sample) {
   // Nobody knows what earlier packets have left in their connection.
   connectionMark_ = {.value = 0, .known = sample.connectionState == kNew ? 0xffffffff : 0};
   untracked_ = false;
+  mayBeTranslated_ = sample.connectionState != kNew;
 }
 
 void Machine::enter(HookPoint point, std::int32_t priority) {
@@ -128,6 +129,8 @@ void Machine::step(const LoadField& load, RuleResult&) {
       return putWord(load.to, connectionMark_.value, untracked_ || !afterConntrack_ ? 0 : connectionMark_.known);
     case Field::connectionState:
       return putWord(load.to, sample_.connectionState, untracked_ || !afterConntrack_ ? 0 : 0xffffffff);
+    case Field::connectionStatus:
+      return putWord(load.to, 0, untracked_ || !afterConntrack_ || mayBeTranslated_ ? 0 : kTranslated);
     case Field::cgroup:
       // WireGuard in the kernel is in no class; who puts wireguard-go into one has meant its packets.
       return putWord(load.to, 0);
@@ -283,6 +286,8 @@ void Machine::step(const StoreMark& change, RuleResult& result) {
 }
 
 void Machine::step(const Untrack&, RuleResult&) { untracked_ = true; }
+
+void Machine::step(const Translate&, RuleResult&) { mayBeTranslated_ = true; }
 
 void Machine::step(const MayMatch&, RuleResult& result) { result.match = both(result.match, Match::maybe); }
 

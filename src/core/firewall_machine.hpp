@@ -85,6 +85,7 @@ class Machine {
   void step(const Lookup& lookup, RuleResult& result);
   void step(const StoreMark& change, RuleResult& result);
   void step(const Untrack& untrack, RuleResult& result);
+  void step(const Translate& change, RuleResult& result);
   void step(const MayMatch& test, RuleResult& result);
   void step(const Verdict& verdict, RuleResult& result);
 
@@ -108,6 +109,7 @@ class Machine {
   PartialMark mark_;
   PartialMark connectionMark_;
   bool untracked_ = false;
+  bool mayBeTranslated_ = false;
   bool afterConntrack_ = true;
   bool certain_ = true;
 

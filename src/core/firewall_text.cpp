@@ -28,6 +28,8 @@ Loaded textOf(Field field) {
       return {"ct mark", Format::word};
     case Field::connectionState:
       return {"ct state", Format::word};
+    case Field::connectionStatus:
+      return {"ct status", Format::word};
     case Field::cgroup:
       return {"meta cgroup", Format::word};
     case Field::inputIndex:
@@ -201,6 +203,7 @@ class Writer {
     say(std::string{change.ofConnection ? "ct" : "meta"} + " mark set " + at(change.from).text);
   }
   void step(const Untrack&) { say("notrack"); }
+  void step(const Translate&) { say("nat"); }
   void step(const MayMatch& test) { say(test.what); }
   void step(const Verdict& verdict) {
     static constexpr std::array<std::string_view, 8> kNames{"accept", "drop",   "reject",   "jump ",

@@ -88,6 +88,7 @@ void connection(const Fields& fields, Steps& steps) {
   }
   const auto to = registerOf(fields, NFTA_CT_DREG);
   if (to && key == NFT_CT_STATE) return void(steps.emplace_back(LoadField{Field::connectionState, *to}));
+  if (to && key == NFT_CT_STATUS) return void(steps.emplace_back(LoadField{Field::connectionStatus, *to}));
   if (to && key == NFT_CT_MARK) return void(steps.emplace_back(LoadField{Field::connectionMark, *to}));
   loadUnknown("ct " + std::to_string(key), to, steps);
 }
@@ -207,7 +208,10 @@ void expression(const std::string& name, const Fields& fields, TableFamily famil
   if (name == "reject") return void(steps.emplace_back(Verdict{Verdict::Kind::reject, {}}));
   if (name == "notrack") return void(steps.emplace_back(Untrack{}));
   if (name == "queue") return void(steps.emplace_back(Verdict{Verdict::Kind::mayEnd, "queue"}));
-  if (isOneOf(name, kTranslations)) return void(steps.emplace_back(Verdict{Verdict::Kind::accept, {}}));
+  if (isOneOf(name, kTranslations)) {
+    steps.emplace_back(Translate{});
+    return void(steps.emplace_back(Verdict{Verdict::Kind::accept, {}}));
+  }
   if (isOneOf(name, kWithoutEffect)) return;
   notFollowed(name, steps);
 }

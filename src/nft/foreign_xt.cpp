@@ -188,7 +188,10 @@ void appendTarget(const XtExtension& target, Steps& steps) {
   if (name == "REJECT") return void(steps.emplace_back(Verdict{Verdict::Kind::reject, {}}));
   // CT may be told not to track.
   if (name == "CT" || name == "NOTRACK") return void(steps.emplace_back(Untrack{}));
-  if (isOneOf(name, kTranslations)) return void(steps.emplace_back(Verdict{Verdict::Kind::accept, {}}));
+  if (isOneOf(name, kTranslations)) {
+    steps.emplace_back(Translate{});
+    return void(steps.emplace_back(Verdict{Verdict::Kind::accept, {}}));
+  }
   if (!isOneOf(name, kGoOn)) steps.emplace_back(Verdict{Verdict::Kind::mayEnd, "-j " + target.name});
 }
 

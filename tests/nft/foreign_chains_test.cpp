@@ -378,6 +378,17 @@ TEST_F(NftForeignChains, WithADropForAllElseAreAdviceIfNothingCanAccept) {
        {"advice: table inet f, chain in (input, priority 0): policy drop drops packets from new peers to wg0 (udp port "
         "51820)"},
        server()});
+  expect({"or open to what was translated",
+          (in + "ct state established accept; ct status dnat accept; udp dport 22 accept;\n}\n}\nN"),
+          {"advice: table inet f, chain in (input, priority 0): policy drop drops packets from new peers to wg0 (udp "
+           "port 51820)"},
+          server()});
+  expect({"which it is",
+          ("nft 'add table inet n; add chain inet n pre { type nat hook prerouting priority -100; }; add rule inet n "
+           "pre udp dport 51820 redirect to :51821'; " +
+           in + "ct state established accept; ct status dnat accept; udp dport 22 accept;\n}\n}\nN"),
+          {},
+          server()});
   expect({"a server's port is open",
           (in + "ct state established accept; udp dport 51820 accept;\n}\n}\nN"),
           {},

@@ -13,7 +13,7 @@ readonly kDemoPackages=(wireguard-go wireguard-tools nftables iproute2 iputils-p
 readonly kTestPackages=(
   "${kDemoPackages[@]}"
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
-  dnsmasq-base unbound iptables
+  dnsmasq-base unbound iptables dbus firewalld ufw
   kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 cppcheck shellcheck python3 strace
   chromium
   libfaketime prometheus lintian dpkg-dev systemd man-db zsh
@@ -47,13 +47,22 @@ install_missing() { # PACKAGE...
       echo "this distribution has no package $package" >&2
     fi
   done
-  ((${#available[@]} == 0)) ||
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${available[@]}" >/dev/null
-  # Their packages start them; the tests start one of their own, or need a tool of the package only.
-  local service
-  for service in unbound prometheus; do
-    [[ " ${available[*]} " != *" $service "* || ! -d /run/systemd/system ]] ||
-      systemctl disable --quiet --now "$service.service"
-  done
+  ((${#available[@]} == 0)) || (install_idle "${available[@]}")
   ((${#available[@]} == ${#missing[@]}))
+}
+
+# Packages of services would start them, a firewall among them; the tests start some of their own, or need a tool of the
+# package only. In a subshell of its own.
+install_idle() { # PACKAGE...
+  local service policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    # What invoke-rc.d and deb-systemd-invoke ask.
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+  for service in unbound prometheus firewalld; do
+    [[ " $* " != *" $service "* || ! -d /run/systemd/system ]] || systemctl disable --quiet "$service.service"
+  done
 }

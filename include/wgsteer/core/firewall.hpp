@@ -29,6 +29,7 @@ enum class Field : std::uint8_t {
   mark,
   connectionMark,
   connectionState,
+  connectionStatus,
   cgroup,  ///< net_cls: the class of who sends
   inputIndex,
   outputIndex,
@@ -42,6 +43,9 @@ enum class Field : std::uint8_t {
 /// Bits of Field::connectionState: NF_CT_STATE_BIT() in the kernel.
 inline constexpr std::uint32_t kEstablished = 1U << 1U;
 inline constexpr std::uint32_t kNew = 1U << 3U;
+
+/// Bits of Field::connectionStatus: IPS_SRC_NAT and IPS_DST_NAT.
+inline constexpr std::uint32_t kTranslated = 1U << 4U | 1U << 5U;
 
 struct LoadField {
   Field field = Field::mark;
@@ -170,6 +174,11 @@ struct Untrack {
   bool operator==(const Untrack&) const = default;
 };
 
+/// The connection gets other addresses or ports.
+struct Translate {
+  bool operator==(const Translate&) const = default;
+};
+
 /// A condition that is not followed.
 struct MayMatch {
   std::string what;
@@ -177,7 +186,7 @@ struct MayMatch {
 };
 
 using Step = std::variant<LoadField, LoadPayload, LoadRoute, LoadValue, LoadUnknown, MaskXor, Combine, Compare, Within,
-                          Lookup, StoreMark, Untrack, MayMatch, Verdict>;
+                          Lookup, StoreMark, Untrack, Translate, MayMatch, Verdict>;
 
 struct Rule {
   std::vector<Step> steps;
