@@ -170,7 +170,7 @@ host_up() { # HOST
     mkdir /run/wireguard
     mount -t sysfs sysfs /sys 2>/dev/null || true
     # Configuration of the machine that the test runs on is not that of the router.
-    for folder in /etc/wgsteer /etc/wireguard /etc/systemd/network; do
+    for folder in /etc/wgsteer /etc/wireguard /etc/systemd/network /etc/NetworkManager; do
       [[ ! -d $folder ]] || mount -t tmpfs tmpfs "$folder"
     done
     echo up >"$1"
