@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect.hpp"
@@ -54,6 +56,11 @@ int reportBroken(const Result<StartConfig>& start) {
   return code;
 }
 
+/// As in a container.
+bool sysctlsAreReadOnly() {
+  return ::access("/proc/sys/net/ipv4/conf/all/src_valid_mark", W_OK) != 0 && errno == EROFS;
+}
+
 }  // namespace
 
 int check(const Options& options) {
@@ -64,7 +71,7 @@ int check(const Options& options) {
   if (!host) return report("check", host.error());
   const World& world = host->picture.world;
   const Steering steering = steer(host->config, world);
-  auto findings = inspect(host->config, world, steering, desire(host->config, world, steering));
+  auto findings = inspect(host->config, world, steering, desire(host->config, world, steering), !sysctlsAreReadOnly());
   std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
   if (const auto daemon = askDaemon("status"))

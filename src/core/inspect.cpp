@@ -16,8 +16,8 @@ namespace {
 
 class Inspector {
  public:
-  Inspector(const Config& config, const World& world, const Steering& steering)
-      : config_(config), numbers_(config.numbers), world_(world), steering_(steering) {}
+  Inspector(const Config& config, const World& world, const Steering& steering, bool writable = true)
+      : config_(config), numbers_(config.numbers), world_(world), steering_(steering), writable_(writable) {}
 
   std::vector<Finding> conflicts() {
     for (const Rule& rule : world_.rules) inspectMarks(rule);
@@ -151,14 +151,21 @@ class Inspector {
     else if (!wan.eligible(Family::v4) && !wan.eligible(Family::v6))
       add(Severity::advice, "WAN " + name + " cannot be used at present: " + wan.whyNot(Family::v4), "");
     const bool strict = std::max(wan.link->rpFilter, world_.rpFilterAll) == 1;
+    const bool set = config_.sysctl && writable_;
     const bool lenient = world_.sysctlsAll.contains(SysctlKind::srcValidMark) ||
-                         wan.link->sysctls.contains(SysctlKind::srcValidMark) || config_.sysctl;
+                         wan.link->sysctls.contains(SysctlKind::srcValidMark) || set;
     if (strict && !lenient)
       add(Severity::problem, "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers",
-          "sysctl -w " + Sysctl{SysctlKind::srcValidMark, wan.device}.name() + "=1, or sysctl = true in [globals]");
-    if (!config_.sysctl && !wan.link->sysctls.contains(SysctlKind::ignoreLinkdown4))
-      add(Severity::advice, wan.device + " remains in use after it loses its carrier",
-          "sysctl -w " + Sysctl{SysctlKind::ignoreLinkdown4, wan.device}.name() + "=1, or sysctl = true in [globals]");
+          turnOn({SysctlKind::srcValidMark, wan.device}));
+    if (!set && !wan.link->sysctls.contains(SysctlKind::ignoreLinkdown4))
+      add(Severity::advice,
+          "the kernel goes on using " + wan.device + " without a carrier: only a running daemon moves its tunnels",
+          turnOn({SysctlKind::ignoreLinkdown4, wan.device}));
+  }
+
+  std::string turnOn(const Sysctl& sysctl) const {
+    return "sysctl -w " + sysctl.name() + "=1" +
+           (writable_ ? ", or sysctl = true in [globals]" : ", outside of this container: /proc/sys is read-only here");
   }
 
   /// Where a peer's packets go now without us, and where they will go.
@@ -198,6 +205,7 @@ class Inspector {
   const Numbers& numbers_;
   const World& world_;
   const Steering& steering_;
+  bool writable_;  ///< sysctls
   std::vector<Finding> findings_;
 };
 
@@ -207,8 +215,9 @@ std::vector<Finding> conflicts(const Config& config, const World& world, const S
   return Inspector{config, world, steering}.conflicts();
 }
 
-std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned) {
-  return Inspector{config, world, steering}.inspect(planned);
+std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned,
+                             bool writable) {
+  return Inspector{config, world, steering, writable}.inspect(planned);
 }
 
 }  // namespace wgsteer

@@ -74,7 +74,7 @@ Engine::Observer Journal::observer() {
 void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(occasion.took).count();
   const std::size_t changes = lineCount(occasion.plan.changes);
-  if (occasion.failed == 0) said_.clear();
+  if (occasion.failed == 0 && occasion.plan.heldBack.empty()) said_.clear();
   if (log::enabled(LogLevel::debug)) {
     for (const Event& event : occasion.heard) log::debug(describe(event, names));
     for (const std::string& line : describe(occasion.plan, names)) log::debug("- " + line);

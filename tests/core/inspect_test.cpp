@@ -210,8 +210,26 @@ TEST(InspectWans, NeedAnAnswerToStrictRpFilterAndLossOfCarrierWithoutOurSwitches
   }
   Config config;
   config.sysctl = false;
-  EXPECT_EQ(lines(steered(twoWans(), config)), (Lines{"advice: wan0 remains in use after it loses its carrier",
-                                                      "advice: wan1 remains in use after it loses its carrier"}));
+  const Lines kernelGoesOn = {
+      "advice: the kernel goes on using wan0 without a carrier: only a running daemon moves its tunnels",
+      "advice: the kernel goes on using wan1 without a carrier: only a running daemon moves its tunnels"};
+  EXPECT_EQ(lines(steered(twoWans(), config)), kernelGoesOn);
+}
+
+// As /proc/sys is in containers.
+TEST(InspectSysctls, AreNotTakenForSetWhereTheyAreReadOnly) {
+  World world = twoWans();
+  const auto found = [&world] {
+    const Steering steering = steer({}, world);
+    return inspect({}, world, steering, desire({}, world, steering), false);
+  };
+  EXPECT_EQ(found().size(), 2U) << "both WANs stay in use without a carrier";
+  EXPECT_NE(found().front().fix.find("outside of this container"), std::string::npos) << found().front().fix;
+  for (const IfIndex device : {kWan0, kWan1}) world.links.at(device).sysctls = {SysctlKind::ignoreLinkdown4};
+  EXPECT_EQ(lines(found()), Lines{}) << "somebody else has set them";
+  world.rpFilterAll = 1;
+  EXPECT_EQ(lines(found()), (Lines{"problem: strict rp_filter on wan0 drops replies from the tunnel's peers",
+                                   "problem: strict rp_filter on wan1 drops replies from the tunnel's peers"}));
 }
 
 TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {

@@ -13,7 +13,7 @@ readonly kDemoPackages=(wireguard-go wireguard-tools nftables iproute2 iputils-p
 readonly kTestPackages=(
   "${kDemoPackages[@]}"
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
-  dnsmasq-base unbound iptables dbus firewalld ufw bird2 frr keepalived
+  dnsmasq-base unbound iptables dbus firewalld ufw bird2 frr keepalived crun golang-github-containers-common
   kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 cppcheck shellcheck python3 strace
   chromium
   libfaketime prometheus lintian dpkg-dev systemd man-db zsh

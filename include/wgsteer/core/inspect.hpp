@@ -28,8 +28,9 @@ struct Finding {
 /// What keeps a daemon from starting; part of what inspect() says.
 std::vector<Finding> conflicts(const Config& config, const World& world, const Steering& steering);
 
-/// `planned` is what is installed once everything is as it is to be.
-std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned);
+/// `planned` is what is installed once everything is as it is to be; without `writable`, but for sysctls (containers).
+std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned,
+                             bool writable = true);
 
 /// Of these, tunnels that cannot be read or set.
 std::vector<Finding> inspectTunnels(const World& world);

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The daemon in a container as Docker and Podman make them, by a runtime of their kind: their capabilities and NET_ADMIN,
+# their seccomp profile, a read-only /proc/sys, process 1 of its own; in the router's network, as with --network host.
+set -u
+# shellcheck source=../support/cases.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
+
+readonly kProfile=/usr/share/containers/seccomp.json
+
+# What `crun spec` makes, with what Docker has otherwise. The profile is in Docker's notation, of which the runtime knows a part.
+readonly kBundle='
+import json, sys
+bundle, profile, program, *arguments = sys.argv[1:]
+capabilities = ["CAP_" + name for name in (
+    "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE "
+    "SETFCAP NET_ADMIN").split()]
+
+def meant(rule):
+    wanted, unwanted = rule.get("includes") or {}, rule.get("excludes") or {}
+    return (set(wanted.get("caps") or []) <= set(capabilities) and "amd64" in (wanted.get("arches") or ["amd64"])
+            and not set(unwanted.get("caps") or []) & set(capabilities) and "amd64" not in (unwanted.get("arches") or []))
+
+path = bundle + "/config.json"
+config = json.load(open(path))
+seccomp = json.load(open(profile))
+config["process"].update(terminal=False, args=[program, *arguments], noNewPrivileges=True,
+                         capabilities={kind: capabilities for kind in ("bounding", "effective", "permitted")})
+config["linux"]["namespaces"] = [one for one in config["linux"]["namespaces"] if one["type"] != "network"]
+config["linux"]["seccomp"] = {
+    "defaultAction": seccomp["defaultAction"], "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"],
+    "syscalls": [{key: rule[key] for key in ("names", "action", "args", "errnoRet") if rule.get(key) is not None}
+                 for rule in seccomp["syscalls"] if meant(rule)]}
+config["root"] = {"path": bundle + "/root", "readonly": False}
+config["mounts"] = [one for one in config["mounts"] if one["destination"] not in ("/sys", "/sys/fs/cgroup")]
+for folder in ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/sys", bundle, program.rpartition("/")[0]):
+    config["mounts"].append({"destination": folder, "type": "none", "source": folder, "options": ["rbind", "ro"]})
+config["mounts"].append({"destination": "/run", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]})
+config["mounts"].append({"destination": "/run/wireguard", "type": "none", "source": "/run/wireguard", "options": ["rbind"]})
+json.dump(config, open(path, "w"))
+'
+
+need_runtime() {
+  command -v crun >/dev/null || skip 'no crun on this machine'
+  [[ -r $kProfile ]] || skip "no $kProfile (golang-github-containers-common)"
+  [[ $(uname -m) == x86_64 ]] || skip 'the profile is read for x86_64 alone'
+}
+
+crun_in_router() { router crun --cgroup-manager=disabled --root /run/crun "$@"; }
+
+# In place of those of topology.sh.
+daemon_start() {
+  mkdir -p "$work/bundle/root/var"
+  ln -sfn ../run "$work/bundle/root/var/run"
+  rm -f "$work/bundle/config.json"
+  # It wants to see one, and is told not to make any group.
+  [[ $(router stat -fc %T /sys/fs/cgroup) == cgroup2fs ]] || router mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  crun spec -b "$work/bundle"
+  python3 -c "$kBundle" "$work/bundle" "$kProfile" "$WGSTEER" run "${daemon_arguments[@]}"
+  daemon_log=$work/daemon.log
+  start_in_host router "$daemon_log" crun --cgroup-manager=disabled --root /run/crun run --bundle "$work/bundle" steering
+  daemon_pid=$started
+  await 20 'the container runs' container_runs
+}
+container_runs() { has_line '"status": "running"' quiet_state; }
+quiet_state() { crun_in_router state steering 2>/dev/null; }
+wgsteer() { crun_in_router exec steering "$WGSTEER" "$@"; }
+
+# All but the sysctls, which are not for containers to set.
+converged() {
+  daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
+  has_line 'proto 87' router ip rule show || return 1
+  wgsteer plan >"$work/plan" 2>&1 || true
+  ! grep -v '^sysctl \|^$' "$work/plan" | grep -q .
+}
+
+findings() { wgsteer check | grep -E '^(problem|conflict|advice): ' || true; }
+
+# The sysctl that answers depend on is not for the container to set, either.
+case_docker_like() {
+  need_runtime
+  topology_up
+  tunnel_up route_halves
+  daemon_start_and_converge
+  check '/proc/sys is read-only' fails crun_in_router exec steering sysctl -w net.ipv4.conf.wan0.log_martians=0
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'in a container'
+  equal 'check says what the kernel will not do by itself' \
+    "$(printf 'advice: the kernel goes on using %s without a carrier: only a running daemon moves its tunnels\n' wan0 wan1)" \
+    "$(findings)"
+  wan_carrier_down 0
+  comes_to_rest_on 1 'without a carrier'
+  wan_carrier_up 0
+  comes_to_rest_on 0 'the carrier is back'
+  wan_link_down 0
+  comes_to_rest_on 1 'link down'
+  wan_up 0
+  comes_to_rest_on 0 'link up'
+  equal 'what cannot be set is said once' 4 "$(grep -c 'Read-only file system' "$daemon_log")"
+  # From the host, where its processes and files are others; and the fix, which is the host's.
+  check 'the host sees its status' has_line 'wan0 .* up ' router "$WGSTEER" status
+  wgsteer check | sed -n 's/^ *fix: sysctl -w \([^,]*\),.*/\1/p' >"$work/fix"
+  equal 'a fix for each WAN' 2 "$(wc -l <"$work/fix")"
+  router sysctl -q -p "$work/fix"
+  equal 'nothing left to say' '' "$(findings)"
+  # It has written down that it turns them on, and would fail to turn them off.
+  router sysctl -q -w net.ipv4.conf.wan{0,1}.ignore_routes_with_linkdown=0
+  equal 'flush' 0 "$(code_of wgsteer flush)"
+  await 10 'the container ends' fails container_runs
+  equal 'rules that are left' '' "$(router_ip rule show | grep 'proto 87' || true)"
+}
+
+# IPv4 alone has this filter.
+case_strict_rp_filter() {
+  [[ $family == 4 ]] || return 0
+  need_runtime
+  topology_up
+  tunnel_up route_halves
+  router sysctl -q -w net.ipv4.conf.all.rp_filter=1
+  daemon_start_and_converge
+  check 'it is a problem' has_line '^problem: strict rp_filter on wan0 drops replies' findings
+  router sysctl -q -w net.ipv4.conf.all.src_valid_mark=1
+  check 'until the host says that marks count' fails has_line '^problem' findings
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'strict'
+}
+
+# It is killed with its container, and what it has in the kernel goes on.
+case_container_is_killed() {
+  need_runtime
+  topology_up
+  tunnel_up route_halves
+  daemon_start_and_converge
+  tunnel_forget
+  traffic_start
+  await_handshake
+  crun_in_router kill steering KILL
+  await 10 'it is gone' fails daemon_alive
+  steady_on 0 'without the container'
+  quietly crun_in_router delete --force steering
+  daemon_start_and_converge
+  steady_on 0 'in the next container'
+}
+
+run_cases "$@"
