@@ -14,6 +14,7 @@ readonly kTestPackages=(
   "${kDemoPackages[@]}"
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
   dnsmasq-base unbound iptables dbus firewalld ufw bird2 frr keepalived crun golang-github-containers-common
+  strongswan-starter strongswan-charon libcharon-extra-plugins
   kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 cppcheck shellcheck python3 strace
   chromium
   libfaketime prometheus lintian dpkg-dev systemd man-db zsh
@@ -62,7 +63,7 @@ install_idle() { # PACKAGE...
     chmod 755 "$policy"
   fi
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
-  for service in unbound prometheus firewalld bird frr keepalived; do
+  for service in unbound prometheus firewalld bird frr keepalived strongswan-starter; do
     [[ " $* " != *" $service"* || ! -d /run/systemd/system ]] || systemctl disable --quiet "$service.service"
   done
 }
