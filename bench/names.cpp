@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string_view>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
@@ -22,6 +23,12 @@ namespace {
 
 constexpr std::size_t kHeader = 12;
 constexpr char kTypeA = 1;
+/// Ours, as a message has it. What this machine's other programs have configured is none of the benchmark's.
+constexpr std::string_view kDomain{"\7example\4test\0", 14};
+/// ns. The resolver's first attempt lasts two seconds, its second twice that.
+constexpr std::int64_t kFresh = 1'000'000'000;
+/// ns. A name that nobody answered for is asked for again after seconds, the later the more often it has happened.
+constexpr std::int64_t kPatience = 60'000'000'000;
 
 /// Behind the name of the first question, which is not compressed.
 std::size_t behindName(const std::string& message) {
@@ -64,35 +71,64 @@ NameServer::NameServer(const Netns& netns) {
   });
 }
 
-NameServer::Question NameServer::next() {
+bool NameServer::receive(int milliseconds) {
   pollfd wait{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  // Everything that is there: each name is asked for in both families, and not done before both are answered.
-  while (::poll(&wait, 1, waiting_.empty() ? 10'000 : 2) > 0) {
-    char message[512];
-    sockaddr_in from{};
-    socklen_t length = sizeof from;
-    const ssize_t size =
-        ::recvfrom(socket_.get(), message, sizeof message, 0, reinterpret_cast<sockaddr*>(&from), &length);
-    need(size > static_cast<ssize_t>(kHeader), "a question");
-    Question question{{message, static_cast<std::size_t>(size)}, {reinterpret_cast<const char*>(&from), length}};
-    const std::size_t type = behindName(question.message) + 1;
-    if (type < question.message.size() && question.message[type] == kTypeA)
-      waiting_.push_back(std::move(question));
-    else
-      reply(question, {});
+  if (::poll(&wait, 1, milliseconds) <= 0) return false;
+  char message[512];
+  sockaddr_in from{};
+  socklen_t length = sizeof from;
+  const ssize_t size =
+      ::recvfrom(socket_.get(), message, sizeof message, 0, reinterpret_cast<sockaddr*>(&from), &length);
+  need(size > static_cast<ssize_t>(kHeader), "a question");
+  Question question{.message = {message, static_cast<std::size_t>(size)},
+                    .from = {reinterpret_cast<const char*>(&from), length},
+                    .name = {},
+                    .seen = now()};
+  const std::size_t end = behindName(question.message);
+  question.name = question.message.substr(kHeader, end - kHeader);
+  const std::size_t type = end + 1;
+  if (type >= question.message.size() || question.message[type] != kTypeA || !question.name.ends_with(kDomain)) {
+    reply(question, {});
+  } else if (const auto known = answered_.find(question.name); known != answered_.end()) {
+    // Asked again before the answer was read.
+    reply(question, known->second);
+  } else {
+    // Who asks again has given up the first question.
+    std::erase_if(waiting_, [&](const Question& other) { return other.name == question.name; });
+    waiting_.push_back(std::move(question));
   }
-  if (waiting_.empty()) die("nobody asks");
-  Question first = std::move(waiting_.front());
-  waiting_.pop_front();
-  return first;
+  return true;
 }
 
-void NameServer::answer(const Question& question, const std::string& address) const {
+void NameServer::serve() {
+  while (receive(0)) {
+  }
+}
+
+NameServer::Question NameServer::next() {
+  const std::int64_t deadline = now() + kPatience;
+  do {
+    // Everything that is there: each name is asked for in both families, and not done before both are answered.
+    while (receive(waiting_.empty() ? 100 : 2)) {
+    }
+    // An answer that comes too late is none. They are asked again, now or after a while.
+    std::erase_if(waiting_, [](const Question& each) { return now() - each.seen > kFresh; });
+    if (waiting_.empty()) continue;
+    Question first = std::move(waiting_.front());
+    waiting_.pop_front();
+    return first;
+  } while (now() < deadline);
+  die("nobody asks");
+}
+
+void NameServer::answer(const Question& question, const std::string& address) {
   in_addr bytes{};
   ::inet_pton(AF_INET, address.c_str(), &bytes);
   // The name that was asked for, A, IN, an hour, four bytes.
   const std::string head{"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04", 12};
-  reply(question, head + std::string{reinterpret_cast<const char*>(&bytes), sizeof bytes});
+  const std::string& record = answered_[question.name] =
+      head + std::string{reinterpret_cast<const char*>(&bytes), sizeof bytes};
+  reply(question, record);
 }
 
 void NameServer::reply(const Question& question, const std::string& record) const {
@@ -129,7 +165,9 @@ double NamedRouter::answerToElement() {
   const std::string address = endpointAddress(1'000'000 + answered_++);
   const std::int64_t begin = now();
   server_.answer(question, address);
-  if (!awaitMessage(*observer_, isElementAdded)) die("no element within ten seconds of the answer");
+  // The answer may cross the second attempt, whose question is another one.
+  if (!awaitMessage(*observer_, isElementAdded, [this] { server_.serve(); }))
+    die("no element within ten seconds of the answer");
   return static_cast<double>(now() - begin) / 1000;
 }
 

@@ -2,7 +2,9 @@
 // A router whose peers have host names, and the name server that it asks.
 #pragma once
 
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -10,21 +12,29 @@
 
 namespace wgsteer::bench {
 
-/// At 127.0.0.1 of its namespace. That nobody has an IPv6 address it says at once.
+/// At 127.0.0.1 of its namespace. That nobody has an IPv6 address, and a name that is not the benchmark's none at all,
+/// it says at once, and what it has said once it says again at once.
 class NameServer {
  public:
   explicit NameServer(const Netns& netns);
-  /// Questions for IPv4 addresses, as they come; dies when there is none for ten seconds.
   struct Question {
-    std::string message, from;
+    std::string message, from, name;
+    std::int64_t seen = 0;  ///< when
   };
+  /// The question for an IPv4 address that has waited longest, of those whose asker still waits; each name once. Dies
+  /// when there is none for a minute.
   Question next();
-  void answer(const Question& question, const std::string& address) const;
+  void answer(const Question& question, const std::string& address);
+  /// Takes what has been asked by now, and answers what next() would not hand out.
+  void serve();
 
  private:
+  /// False: nothing came within so many milliseconds.
+  bool receive(int milliseconds);
   void reply(const Question& question, const std::string& record) const;
   os::Fd socket_;
   std::deque<Question> waiting_;
+  std::map<std::string, std::string> answered_;  ///< records by name
 };
 
 /// Two WANs, tunnels, the daemon. The first peers of the first tunnel, `names` of them, have host names that nobody has

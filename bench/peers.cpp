@@ -24,7 +24,6 @@ class Arm {
         .gateway = gateway.c_str(), .device = deviceIndex(router_.netns(), wanName(0)), .metric = wanMetric(0)};
     deletion_ = routeMessage(RTM_DELROUTE, 0, first);
     addition_ = routeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, first);
-    // At once: who is asked waits two seconds, no longer.
     answers_.resize(static_cast<std::size_t>(options.repetitions()));
     for (int i = 0; i < names; ++i)
       answers_[static_cast<std::size_t>(i) % answers_.size()].push_back(router_.answerToElement());

@@ -134,12 +134,20 @@ void RawSocket::drain() {
   }
 }
 
-bool awaitMessage(RawSocket& socket, const Match& match) {
+bool awaitMessage(RawSocket& socket, const Match& match, const std::function<void()>& meanwhile) {
+  constexpr std::int64_t kSometimes = 20'000'000;
   alignas(16) std::array<char, 32768> buffer;
   const std::int64_t deadline = now() + 10'000'000'000;
+  std::int64_t next = now() + kSometimes;
   do {
     const ssize_t size = socket.poll(buffer);
-    if (size <= 0) continue;
+    if (size <= 0) {
+      if (meanwhile && now() >= next) {
+        meanwhile();
+        next = now() + kSometimes;
+      }
+      continue;
+    }
     int left = static_cast<int>(size);
     for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left))

@@ -55,8 +55,8 @@ class RawSocket {
 
 using Match = std::function<bool(const nlmsghdr*)>;
 /// Spins until a message matches, at most ten seconds; false if none did. Spinning, because the wake-up of whoever
-/// measures is none of what is measured.
-bool awaitMessage(RawSocket& socket, const Match& match);
+/// measures is none of what is measured. `meanwhile` is called every twenty milliseconds, if there is one.
+bool awaitMessage(RawSocket& socket, const Match& match, const std::function<void()>& meanwhile = {});
 
 /// Of a notification of rtnetlink: RTA_TABLE, RTA_OIF, RTA_GATEWAY and the like; 0 if it is not there.
 std::uint32_t attributeOf(const nlmsghdr* message, std::size_t headerSize, std::uint16_t type);
