@@ -2,8 +2,11 @@
 // wgsteer-bench --daemon FILE --bare FILE [--json FILE] [--quick] [--only NAME]
 #include <algorithm>
 #include <csignal>
+#include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <getopt.h>
 #include <nlohmann/json.hpp>
@@ -67,6 +70,11 @@ void leaveTheMachine() {
 }
 
 /// In a process and namespaces of its own, so that a benchmark that fails fails alone and leaves nothing behind.
+  // The daemon looks there for peers, and keeps there what it is to remember.
+  for (const char* folder : {"/etc/wireguard", "/etc/amnezia", "/etc/systemd/network", "/etc/config",
+                             "/etc/NetworkManager/system-connections", "/var/lib/wgsteer"})
+    need(::mount("tmpfs", folder, "tmpfs", 0, nullptr) == 0 || errno == ENOENT, std::string{"a folder for "} + folder);
+  need(::mkdir("/run/state", 0700) == 0 && ::setenv("STATE_DIRECTORY", "/run/state", 1) == 0, "/run/state");
 bool runApart(const Benchmark& benchmark, const Options& options, std::vector<Row>& rows) {
   int ends[2];
   need(::pipe2(ends, O_CLOEXEC) == 0, "pipe2");
