@@ -28,6 +28,21 @@ std::string shellWithIp() {
                  "ip route delete default" + table);
 }
 
+std::string shellWithLinks() {
+  const auto replace = [](int wan) {
+    return "ip route replace default via " + wanGateway(wan) + " dev " + wanName(wan) +
+           " onlink metric 1 proto 87 table " + std::to_string(kPolicyTable);
+  };
+  // With its namespace its links go: nobody wants to read about that.
+  return "exec 2>/dev/null\nip monitor link | while read -r line; do\n"
+         "case $line in\n"
+         "*': wan0@'*LOWER_UP*) " +
+         replace(0) +
+         " ;;\n"
+         "*': wan0@'*) " +
+         replace(1) + " ;;\nesac\ndone\n";
+}
+
 std::string rulesetForShell() {
   return "nft -f - <<'RULES'\n"
          "table inet shell {\n"

@@ -19,7 +19,9 @@ void runMnlReactor(int device, const Gate& ready);
 void runNlReactor(int device, const Gate& ready);
 /// `ip monitor` in a pipe to sh(1), which runs `ip route replace` or `delete`.
 std::string shellWithIp();
-/// The same with `nft -f`: replaces the element of a map.
+/// The same for links: the policy's table has one default, by wan0 while that is up, by wan1 otherwise.
+std::string shellWithLinks();
+/// shellWithIp() with `nft -f`: replaces the element of a map.
 std::string shellWithNft();
 /// What shellWithNft() needs in the kernel.
 std::string rulesetForShell();
