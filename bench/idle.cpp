@@ -21,7 +21,7 @@ std::vector<Row> idle(const Options& options) {
   addWans(netns, 2);
   const auto repetitions = static_cast<std::size_t>(options.repetitions());
   Series resident(repetitions), control[2] = {Series(repetitions), Series(repetitions)};
-  Samples wakeUps;
+  Samples wakeUps, own;
   for (std::size_t repetition = 0; repetition < repetitions; ++repetition) {
     const Process daemon = startDaemon(netns, options, 2);
     const Process bare[2] = {startBare(netns, options), startBare(netns, options)};
@@ -33,12 +33,13 @@ std::vector<Row> idle(const Options& options) {
     // One poll of WireGuard a second is what a daemon without peers is made to do.
     wakeUps.push_back(static_cast<double>(after - before - seconds) / seconds);
     resident[repetition].push_back(static_cast<double>(daemon.resident()));
+    own.push_back(static_cast<double>(daemon.privately()));
     for (std::size_t i = 0; i < 2; ++i) control[i][repetition].push_back(static_cast<double>(bare[i].resident()));
   }
   Row memory = compare("resident memory", "KiB", resident, control[0], control[1], 3);
   Row woken = atMost("idle wake-ups beyond the poll of each second", "1/s", median(wakeUps), 0.15);
   woken.note = "0 is meant; the count of 10 s may be one poll more or less at its edges";
-  return {memory, woken};
+  return {memory, atMost("private memory", "KiB", median(own), 1536), woken};
 }
 
 }  // namespace wgsteer::bench

@@ -94,7 +94,7 @@ Row failovers(const std::string& name, std::vector<std::unique_ptr<Arm>>& arms, 
         pause(1'000, 5'000);
         all[who][repetition].push_back(arms[who]->failover());
       }
-  return compare(name, "us", all[0], all[1], all[2], 2);
+  return compare(name, "us", all[0], all[1], all[2], 1.5);
 }
 
 }  // namespace

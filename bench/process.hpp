@@ -57,6 +57,11 @@ class Process {
   void awaitIdle() const;
   /// Resident memory, KiB, from smaps_rollup: VmRSS is counted in batches per CPU and off by a tenth.
   std::int64_t resident() const { return number("smaps_rollup", "Rss"); }
+  /// What would be free without it, KiB: its anonymous memory, and pages of files that nobody else has mapped. What is
+  /// shared is counted for everybody in `Rss`.
+  std::int64_t privately() const {
+    return number("smaps_rollup", "Pss_Anon") + number("smaps_rollup", "Private_Clean");
+  }
   std::int64_t voluntarySwitches() const { return number("status", "voluntary_ctxt_switches"); }
 
  private:

@@ -81,7 +81,7 @@ std::vector<Row> start(const Options& options) {
       }
   const std::string name = "start: 8 WANs, " + std::to_string(size.tunnels) + " tunnels, " +
                            std::to_string(size.tunnels * size.peers) + " endpoints";
-  return {compare(name, "ms", all[0], all[1], all[2], 2)};
+  return {compare(name, "ms", all[0], all[1], all[2], 2.5)};
 }
 
 }  // namespace wgsteer::bench

@@ -117,7 +117,7 @@ void print(const std::vector<Row>& rows) {
   std::printf("%-46s %12s %12s %-8s %8s %9s %6s  %s\n", "benchmark", "value", "control", "unit", "ratio", "target",
               "A/A", "verdict");
   for (const Row& row : rows) {
-    const std::string target = "<= " + ratioText(row.target);
+    const std::string target = "<= " + (row.ratio ? ratioText(row.target) : decimal(row.target));
     std::printf("%-46s %12s %12s %-8s %8s %9s %6s  %s\n", row.benchmark.c_str(), decimal(row.value).c_str(),
                 row.control ? decimal(*row.control).c_str() : "-", row.unit.c_str(), ratioText(row.ratio).c_str(),
                 target.c_str(), ratioText(row.aa).c_str(), row.verdict().c_str());

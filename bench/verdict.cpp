@@ -129,7 +129,7 @@ std::vector<Row> verdict(const Options& options) {
         pause(800, 1500);
         all[who][repetition].push_back(arms[who]->measure());
       }
-  return {compare("probe verdict to the last write, p50", "us", all[0], all[1], all[2], 1.3)};
+  return {compare("probe verdict to the last write, p50", "us", all[0], all[1], all[2], 1.15)};
 }
 
 }  // namespace wgsteer::bench
