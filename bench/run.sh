@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Builds for release into build-bench and runs every benchmark, each in network namespaces of its own, as root. Prints one
-# table; bench/README.md says what its numbers mean.
+# table; a whole run, in which nothing failed, writes it with two charts as docs/benchmarks.md. bench/README.md says what
+# its numbers mean.
 #
 #   bench/run.sh [--json FILE] [--quick] [--only NAME] [--built FOLDER]
 #
@@ -16,18 +17,18 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
-  sed -n '4,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '4,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
   exit 64
 }
 
 folder='' json=''
-arguments=()
+arguments=() report=(--report "$root/docs")
 while (($#)); do
   case $1 in
     --json) json=${2:?--json FILE} && shift 2 ;;
-    --only) arguments+=(--only "${2:?--only NAME}") && shift 2 ;;
+    --only) arguments+=(--only "${2:?--only NAME}") && report=() && shift 2 ;;
     --built) folder=${2:?--built FOLDER} && shift 2 ;;
-    --quick) arguments+=(--quick) && shift ;;
+    --quick) arguments+=(--quick) && report=() && shift ;;
     *) usage ;;
   esac
 done
@@ -47,4 +48,4 @@ fi
 as_root=()
 ((EUID == 0)) || as_root=(sudo)
 exec "${as_root[@]}" "$folder/bench/wgsteer_bench" --daemon "$folder/wgsteer" --bare "$folder/bench/wgsteer_bench_bare" \
-  --json "${json:-$folder/bench.json}" "${arguments[@]}"
+  --json "${json:-$folder/bench.json}" "${report[@]}" "${arguments[@]}"

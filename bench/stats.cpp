@@ -17,6 +17,8 @@ std::int64_t read(clockid_t clock) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+}  // namespace
+
 std::string decimal(double value) {
   char text[32];
   const int digits = value == std::floor(value) ? 0 : value < 10 ? 2 : value < 1000 ? 1 : 0;
@@ -30,8 +32,6 @@ std::string ratioText(const std::optional<double>& ratio) {
   std::snprintf(text, sizeof text, "%.3g", *ratio);
   return text;
 }
-
-}  // namespace
 
 std::int64_t now() { return read(CLOCK_MONOTONIC); }
 std::int64_t threadTime() { return read(CLOCK_THREAD_CPUTIME_ID); }

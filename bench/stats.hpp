@@ -54,6 +54,9 @@ Row atMost(std::string benchmark, std::string unit, double value, double target)
 void to_json(nlohmann::json& json, const Row& row);
 void from_json(const nlohmann::json& json, Row& row);
 
+/// With as many digits as say something.
+std::string decimal(double value);
+std::string ratioText(const std::optional<double>& ratio);
 /// The table for people.
 void print(const std::vector<Row>& rows);
 
