@@ -243,19 +243,46 @@ Status Rtnetlink::deleteRule(const Rule& rule) {
   return gone(change(message, [&] { return ruleText("del", rule); }));
 }
 
-/// NTF_USE, as in `ip neigh replace ... use`: resolve, or confirm what is stale; a permanent entry stays as it is.
-Status Rtnetlink::warm(const Neighbour& neighbour) {
-  const Family family = neighbour.address.family();
-  Message message{RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE};
+namespace {
+
+void encodeNeighbour(Message& message, const Neighbour& neighbour, std::uint8_t flags) {
   auto& header = message.extra<ndmsg>();
-  header.ndm_family = static_cast<unsigned char>(addressFamily(family));
+  header.ndm_family = static_cast<unsigned char>(addressFamily(neighbour.address.family()));
   header.ndm_ifindex = neighbour.device.value;
-  header.ndm_flags = NTF_USE;
+  header.ndm_flags = flags;
   message.bytes(NDA_DST, neighbour.address.bytes());
-  return requests_.request(message, [&] {
-    return std::string{ipCommand(family)} + " neigh replace " + neighbour.address.toString() + " dev " +
-           numbered(neighbour.device) + " use";
-  });
+}
+
+std::string neighbourText(const char* verb, const Neighbour& neighbour, const char* more) {
+  return std::string{ipCommand(neighbour.address.family())} + " neigh " + verb + " " + neighbour.address.toString() +
+         " dev " + numbered(neighbour.device) + more;
+}
+
+}  // namespace
+
+/// Whether somebody has said for good how it is reached. Not known to be is no (none before Linux 5.0 answers).
+bool Rtnetlink::isFixed(const Neighbour& neighbour) {
+  Message message{RTM_GETNEIGH, 0};
+  encodeNeighbour(message, neighbour, 0);
+  bool fixed = false;
+  const auto outcome = requests_.ask(
+      message,
+      [&](const nlmsghdr* answer) {
+        if (answer->nlmsg_type == RTM_NEWNEIGH && answer->nlmsg_len >= NLMSG_LENGTH(sizeof(ndmsg)))
+          fixed =
+              (static_cast<const ndmsg*>(mnl_nlmsg_get_payload(answer))->ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0;
+      },
+      [&] { return neighbourText("get", neighbour, ""); });
+  return outcome && fixed;
+}
+
+/// NTF_USE, as in `ip neigh replace ... use`: resolve, or confirm what is stale. A permanent entry would lose its
+/// address by it (seen on 6.18).
+Status Rtnetlink::warm(const Neighbour& neighbour) {
+  if (isFixed(neighbour)) return {};
+  Message message{RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE};
+  encodeNeighbour(message, neighbour, NTF_USE);
+  return requests_.request(message, [&] { return neighbourText("replace", neighbour, " use"); });
 }
 
 Result<Link> Rtnetlink::link(IfIndex index) {

@@ -77,6 +77,7 @@ class Rtnetlink {
   void traceTo(Trace trace) { trace_ = std::move(trace); }
 
  private:
+  bool isFixed(const Neighbour& neighbour);
   explicit Rtnetlink(RequestSocket requests) : requests_(std::move(requests)) {}
 
   Status change(Message& message, const std::function<std::string()>& what);

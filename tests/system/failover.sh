@@ -61,6 +61,17 @@ case_idle_gateway_is_known() {
   await 5 'its gateway is known' has_line "^${wan_gateway[1]} .*lladdr" router_ip neigh show dev "${wan_device[1]}"
 }
 
+# What somebody has said for good about a gateway is not asked for again.
+case_permanent_gateway_stays() {
+  topology_up
+  tunnel_up route_halves
+  router_ip neigh replace "${wan_gateway[1]}" lladdr 02:00:00:00:00:99 dev "${wan_device[1]}" nud permanent
+  daemon_start_and_converge
+  await 5 'the other gateway is known' has_line "^${wan_gateway[0]} .*lladdr" router_ip neigh show dev "${wan_device[0]}"
+  equal 'the second gateway' "${wan_gateway[1]} lladdr 02:00:00:00:00:99 PERMANENT" \
+    "$(router_ip neigh show dev "${wan_device[1]}" | grep -F "${wan_gateway[1]} " | xargs)"
+}
+
 # What it hears in the end is what it knew before, but answers have led WireGuard to the other WAN meanwhile. In IPv4
 # wireguard-go's sockets hold on to the device until somebody clears that, so nothing gets through.
 strays() { [[ $family == 4 ]] || await 10 'by the other WAN' only_by 1; }
