@@ -328,6 +328,8 @@ TEST(Tunnels, OwnTheirFwmarkUnlessItIsTheUsers) {
     return steer({}, world).tunnels.front().fwmark == FwmarkUse::ours;
   };
   EXPECT_TRUE(owned(0));
+  EXPECT_FALSE(owned(0xf0000000)) << "of our bits, but nothing of ours has ever given it a meaning";
+  world.ownMarks.insert(Mark{0xf0000000});
   EXPECT_TRUE(owned(0xf0000000));
   EXPECT_FALSE(owned(0xca6c));
 }

@@ -78,10 +78,15 @@ TEST_F(LookAround, IsRarerWhereItTakesLong) {
 
 TEST_F(LookAround, LearnedRoutesAreThoseOfOtherDevicesThanTheWans) {
   EXPECT_EQ(kernel.real.world.interest.uplinks, (std::set{kWan0, kWan1}));
-  Route learned = route("100.64.0.0/16", kWan0, "192.0.2.1");
-  learned.protocol = 186;
-  kernel.addForeignRoute(learned);
+  Route learned;
+  // A company's networks would be fewer.
+  for (std::size_t i = 0; i <= kMaxFedRoutes; ++i) {
+    learned = route("100.64." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "/32", kWan0, "192.0.2.1");
+    learned.protocol = 186;
+    kernel.addForeignRoute(learned);
+  }
   engine->onEvents();
+  EXPECT_EQ(kernel.real.world.interest.leftOut, RouteInterest::LeftOut::fed);
   EXPECT_FALSE(engine->picture().world.routes.contains(learned));
   // A WAN that the configuration does not name is none.
   Config config;

@@ -124,7 +124,8 @@ TEST_F(RtnlEvents, SpecificRoutesOfOthersTablesAreNotTold) {
   drained();
   shell(foreign);
   for (const std::uint16_t type : queuedTypes()) EXPECT_TRUE(type != RTM_NEWROUTE && type != RTM_DELROUTE);
-  EXPECT_EQ(routesIn(after("ip route add throw 198.51.101.0/24; ip -6 route add throw 2001:db8:101::/48")), 0U);
+  EXPECT_EQ(routesIn(after("ip route add throw 198.51.101.0/24; ip -6 route add throw 2001:db8:101::/48")), 2U)
+      << "of main, where they lead on";
   EXPECT_EQ(only<RouteAdded>(after("ip route add 198.51.100.0/24 dev wan0 table 1464270849;"
                                    "ip -6 route add 2001:db8:9::/48 dev wan0 table 1464270849"))
                 .size(),
@@ -154,7 +155,8 @@ TEST_F(RtnlEvents, SpecificRoutesOfTablesThatRulesLookUpAreTold) {
   EXPECT_EQ(told(), 6U) << "more than the filter has room for";
 }
 
-/// Specific routes of the main table, with who made them, and whether they are told of while wan0 is a WAN.
+/// Specific routes of the main table, with who made them, and whether they are told of while wan0 is a WAN with a full
+/// feed.
 struct SpecificCase {
   const char* route;
   bool told;
@@ -185,7 +187,8 @@ TEST_F(RtnlEvents, LearnedRoutesByAWanAreNotEvenQueued) {
   wgsteer::test::addVethPair("lan0", "lan0p");
   shell("ip address add 10.20.0.1/24 dev lan0; ip -6 address add 2001:db8::2/64 dev wan0 nodad");
   // Others in between: the search among them is not by luck.
-  ASSERT_TRUE(kernel_->listen({.uplinks = {IfIndex{7000}, wan0_, IfIndex{8000}}}));
+  ASSERT_TRUE(
+      kernel_->listen({.uplinks = {IfIndex{7000}, wan0_, IfIndex{8000}}, .leftOut = RouteInterest::LeftOut::fed}));
   for (const SpecificCase& row : kSpecificCases) {
     const std::string ip = std::string{row.route}.find("::") < 20 ? "ip -6 route " : "ip route ";
     EXPECT_EQ(only<RouteAdded>(after(ip + "add " + row.route)).size(), row.told ? 1U : 0U) << row.route;
@@ -201,8 +204,10 @@ TEST_F(RtnlEvents, WhatIsListenedForCanBeChanged) {
   const auto told = [&] { return routesIn(after("ip route add " + route + "; ip route del " + route)); };
   EXPECT_EQ(told(), 2U) << "no WAN is known yet";
   ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}}));
+  EXPECT_EQ(told(), 2U) << "a company's network";
+  ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}, .leftOut = RouteInterest::LeftOut::fed}));
   EXPECT_EQ(told(), 0U);
-  ASSERT_TRUE(kernel_->listen({.uplinks = {}}));
+  ASSERT_TRUE(kernel_->listen({.uplinks = {}, .leftOut = RouteInterest::LeftOut::fed}));
   EXPECT_EQ(told(), 2U);
   ASSERT_TRUE(kernel_->listen({.uplinks = {wan0_}, .leftOut = RouteInterest::LeftOut::learned}));
   EXPECT_EQ(told(), 0U);
@@ -217,6 +222,7 @@ TEST_F(RtnlEvents, ThereIsRoomForMoreWansThanMarks) {
   RouteInterest interest;
   for (int index = 1; index <= 3000; ++index) interest.uplinks.insert(IfIndex{100000 + index});
   interest.uplinks.insert(wan0_);
+  interest.leftOut = RouteInterest::LeftOut::fed;
   const Status done = kernel_->listen(interest);
   ASSERT_TRUE(done) << done.error().toString();
   EXPECT_EQ(routesIn(after("ip route add 10.7.0.0/16 via 192.0.2.7 dev wan0 proto bgp")), 0U);

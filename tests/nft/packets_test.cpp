@@ -278,6 +278,8 @@ TEST_P(NftPackets, ARightSourceIsLeftAlone) {
 TEST_P(NftPackets, ASourceThatBelongsToNoWanIsLeftAlone) {
   const Address service = *Address::parse(GetParam() == Family::v4 ? "198.18.1.177" : "2001:db8:1::177");
   shell(std::string{GetParam() == Family::v4 ? "ip" : "ip -6"} + " route add local " + service.toString() + " dev lo");
+  // IPv4 lets a socket bind to it, IPv6 does not by itself.
+  shell("sysctl -qw net.ipv6.ip_nonlocal_bind=1");
   const os::Fd socket = udpSocket({service, ownPort_});
   setMark(socket, 0x20000000);
   sendMessage(socket, peer(), 4);
