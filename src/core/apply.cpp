@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "wgsteer/core/overload.hpp"
@@ -45,8 +46,8 @@ void putEntry(std::set<Element>& set, const Element& element, bool add) {
 
 void applyOp(NftTable& table, const NftOp& op) {
   std::visit(
-      [&]<class Member>(const Member& member) {
-        using Traits = NftMemberTraits<Member>;
+      [&](const auto& member) {
+        using Traits = NftMemberTraits<std::remove_cvref_t<decltype(member)>>;
         putEntry(Traits::field(table), Traits::entry(member), op.add);
       },
       op.member);

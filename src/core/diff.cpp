@@ -87,7 +87,8 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
   std::vector<NftOp> chainsNew;
   std::vector<NftOp> elementsNew;
   std::vector<NftOp> chainsGone;
-  forEachNftMember([&]<class Member>() {
+  forEachNftMember([&](auto kind) {
+    using Member = typename decltype(kind)::type;
     using Traits = NftMemberTraits<Member>;
     const auto& wanted = Traits::field(desired);
     const auto& present = Traits::field(observed);

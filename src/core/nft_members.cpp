@@ -192,12 +192,14 @@ bool NftMemberTraits<NftSysctl>::take(const NftElement& element, NftTable& table
 }
 
 void appendElements(const NftMember& member, NftElements& elements) {
-  std::visit([&]<class Member>(const Member& one) { NftMemberTraits<Member>::elements(one, elements); }, member);
+  std::visit([&](const auto& one) { NftMemberTraits<std::remove_cvref_t<decltype(one)>>::elements(one, elements); },
+             member);
 }
 
 bool NftContents::take(const NftElement& element) {
   bool taken = false;
-  forEachNftMember([&]<class Member>() {
+  forEachNftMember([&](auto kind) {
+    using Member = typename decltype(kind)::type;
     using Traits = NftMemberTraits<Member>;
     if (std::ranges::find(Traits::kSets, element.set) == Traits::kSets.end()) return;
     taken = Traits::take(element, table);
@@ -211,7 +213,8 @@ bool NftContents::consistent() const {
   std::set<Slot> slots;
   for (const auto& [device, slot] : table.wans)
     if (!slots.insert(slot).second) return false;
-  forEachNftMember([&]<class Member>() {
+  forEachNftMember([&](auto kind) {
+    using Member = typename decltype(kind)::type;
     using Traits = NftMemberTraits<Member>;
     if constexpr (kIsInSeveralNftSets<Member>)
       for (const auto& entry : Traits::field(table)) Traits::elements(Traits::member(entry), expected);

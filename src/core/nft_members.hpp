@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <set>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -34,12 +35,14 @@ using NftElements = std::vector<NftElement>;
 template <class Member>
 struct NftMemberTraits;
 
-/// fn.operator()<Member>() for every kind, in the order in which their changes are made.
+template <class Fn, std::size_t... kIndex>
+void forEachNftMember(Fn& fn, std::index_sequence<kIndex...>) {
+  (fn(std::type_identity<std::variant_alternative_t<kIndex, NftMember>>{}), ...);
+}
+/// fn(std::type_identity<Member>{}) for every kind, in the order in which their changes are made.
 template <class Fn>
 void forEachNftMember(Fn fn) {
-  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
-    (fn.template operator()<std::variant_alternative_t<kIndex, NftMember>>(), ...);
-  }(std::make_index_sequence<std::variant_size_v<NftMember>>{});
+  forEachNftMember(fn, std::make_index_sequence<std::variant_size_v<NftMember>>{});
 }
 
 void appendElements(const NftMember& member, NftElements& elements);

@@ -57,7 +57,8 @@ TEST(Netdev, CommentsBlanksAndContinuedLines) {
 TEST(Netdev, MindsTheCaseAndACommentAtTheEndOfALineIsNone) {
   const std::string peer = kDevice + "[WireGuardPeer]\nPublicKey=" + keyText('a') + "\n";
   EXPECT_TRUE(read(peer + "endpoint=a.example:1\n").content.empty());
-  EXPECT_TRUE(read(kDevice + "[wireguardpeer]\nPublicKey=" + keyText('a') + "\nEndpoint=a.example:1\n").content.empty());
+  EXPECT_TRUE(
+      read(kDevice + "[wireguardpeer]\nPublicKey=" + keyText('a') + "\nEndpoint=a.example:1\n").content.empty());
   EXPECT_EQ(read(peer + "Endpoint=a.example:1 # home\n").problems,
             "50-wg0.netdev:6: Endpoint: is not host:port or [IPv6]:port with a port of 1..65535");
 }
