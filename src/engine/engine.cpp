@@ -339,8 +339,9 @@ bool Engine::convergeOnce() {
   const std::vector<Move> moves = noteMoves(steering);
   keepGateways(steering);
   // Packets wait for what is above, only people for what follows.
-  Plan whole{.changes = std::exchange(ahead_, {})};
-  std::ranges::copy(plan.changes, std::back_inserter(whole.changes));
+  Plan whole = plan;
+  whole.changes.insert(whole.changes.begin(), ahead_.begin(), ahead_.end());
+  ahead_.clear();
   tell(whole, committed);
   if (observer_.moved)
     for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);

@@ -20,7 +20,10 @@ class Foresight : public testing::Test {
       return false;
     };
     Engine::Observer observer;
-    observer.occasion = [this](const Occasion& occasion, const DeviceName&) { told = occasion.plan.changes; };
+    observer.occasion = [this](const Occasion& occasion, const DeviceName&) {
+      told = occasion.plan.changes;
+      toldHeldBack = occasion.plan.heldBack.size();
+    };
     engine = std::make_unique<Engine>(kernel, Config{}, std::move(observer), [this] { return now; });
     EXPECT_TRUE(engine->start());
     engine->imagine();
@@ -39,6 +42,7 @@ class Foresight : public testing::Test {
   std::unique_ptr<Engine> engine;
   std::vector<Change> tried;  ///< writes, in the order in which they came to the kernel
   std::vector<Change> told;
+  std::size_t toldHeldBack = 0;
   std::chrono::nanoseconds now = std::chrono::hours{1};
 };
 
@@ -95,6 +99,15 @@ TEST_F(Foresight, AWriteThatFailsIsLeftToThePlan) {
   EXPECT_EQ(foreseen(), 1U);
   EXPECT_EQ(present(), wanted());
   EXPECT_EQ(engine->statistics().failures, 0U);
+}
+
+TEST_F(Foresight, WhatIsHeldBackIsToldWithIt) {
+  kernel.refuses = [](const Change& change) { return std::holds_alternative<DeleteRoute>(change); };
+  kernel.carrier("wan0", false);
+  engine->onEvents();
+  kernel.carrier("wan1", false);
+  engine->onEvents();
+  EXPECT_GT(toldHeldBack, 0U);
 }
 
 TEST_F(Foresight, WhatIsRefusedAgainIsToldOnce) {
