@@ -6,10 +6,20 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
+# The kernel gives a new device its IPv6 addresses a moment after it is up.
+tunnel_has_addresses() {
+  local address
+  for address in fd99::2 fe80:; do
+    await 5 "$tunnel_device has $address" \
+      has_line "^local $address.* dev $tunnel_device" router ip -6 route show table local
+  done
+}
+
 case_no_trace() {
   local before
   topology_up
   tunnel_up route_halves
+  tunnel_has_addresses
   before=$(kernel_state)
   daemon_start_and_converge
   daemon_stop TERM
@@ -23,6 +33,7 @@ case_no_trace_of_once() {
   local before
   topology_up
   tunnel_up route_default
+  tunnel_has_addresses
   before=$(kernel_state)
   quietly wgsteer run --once
   quietly wgsteer flush
