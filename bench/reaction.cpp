@@ -103,8 +103,8 @@ class Arm {
       process_.awaitIdle();
     else if (kind_ == Kind::shellIp || kind_ == Kind::shellNft)
       pause(10'000, 15'000);
-    else
-      pause(800, 1500);
+    else  // events are no closer together in life, and the daemon prepares for the next one when it is quiet
+      pause(10'000, 15'000);
   }
 
  private:

@@ -21,7 +21,7 @@ class Imagination {
     addLinks(*wan.link);
     for (const Family family : kFamilies) {
       addRoutes(wan, family);
-      addAddress(wan, family);
+      addAddresses(wan, family);
     }
     addVerdict(wan.name);
   }
@@ -59,13 +59,9 @@ class Imagination {
     }
   }
 
-  void addAddress(const Wan& wan, Family family) {
-    const InterfaceAddress* only = nullptr;
-    for (const InterfaceAddress& own : world_.addressesOf(wan.link->index)) {
-      if (own.address.family() != family || own.address.isLinkLocal()) continue;
-      if (std::exchange(only, &own) != nullptr) return;
-    }
-    if (only != nullptr) note(AddressGone{*only});
+  void addAddresses(const Wan& wan, Family family) {
+    for (const InterfaceAddress& own : world_.addressesOf(wan.link->index))
+      if (own.address.family() == family && !own.address.isLinkLocal()) note(AddressGone{own});
   }
 
   void addVerdict(const std::string& wan) {

@@ -37,8 +37,11 @@ constexpr Duration kPollPeriod = std::chrono::seconds{1};
 constexpr Duration kMaxPollPeriod = std::chrono::seconds{10};
 constexpr int kPollShare = 20;
 
-/// Contingencies are prepared when nothing has happened for so long: a burst of events is not to pay for them.
-constexpr Duration kImagineAfter = std::chrono::milliseconds{50};
+/// Contingencies are prepared when nothing has happened for so long, and at most for a twentieth of a processor: a
+/// burst of events is not to pay for them.
+constexpr Duration kImagineAfter = std::chrono::milliseconds{1};
+constexpr Duration kMaxImagineAfter = std::chrono::seconds{1};
+constexpr int kImagineShare = 20;
 
 struct Timers {
   os::Timer poll;
@@ -184,7 +187,7 @@ class Daemon {
     // It would put back what has just been removed.
     if (flushed_) return;
     if (kernelReady_) engine_.onEvents();
-    if (quiet_ && !kernelReady_) engine_.imagine();
+    if (quiet_ && !kernelReady_) imagine();
     if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
@@ -194,7 +197,7 @@ class Daemon {
     publishNames();
     armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
-    if (engine_.imaginationIsDue()) timers_.quiet.arm(kImagineAfter);
+    if (engine_.imaginationIsDue()) timers_.quiet.arm(imagineAfter_);
     kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = quiet_ = false;
   }
 
@@ -228,6 +231,12 @@ class Daemon {
     timers_.carrier.acknowledge();
     carrierArmed_ = false;
     carrierDue_ = true;
+  }
+
+  void imagine() {
+    const auto workedBefore = os::processorTime();
+    engine_.imagine();
+    imagineAfter_ = std::clamp(kImagineShare * (os::processorTime() - workedBefore), kImagineAfter, kMaxImagineAfter);
   }
 
   /// Armed anew at each wake-up: it runs off when there has been none.
@@ -407,6 +416,7 @@ class Daemon {
   bool carrierArmed_ = false;
   bool reloadDue_ = false;
   bool quiet_ = false;
+  Duration imagineAfter_ = kImagineAfter;
   bool flushed_ = false;
 };
 

@@ -36,7 +36,7 @@ inline constexpr std::size_t kMaxContingencies = 64;
 /// In a world with more routes than this nothing is imagined, for each occurrence starts from a copy of it.
 inline constexpr std::size_t kMaxRoutesToImagine = 1000;
 
-/// What may happen to the WANs next: link, carrier, last address or last default route lost, not to be used; and the
+/// What may happen to the WANs next: link, carrier, an address or the last default route lost, not to be used; and the
 /// return of each. At most kMaxContingencies.
 std::vector<Occurrence> imaginable(const World& world, const Steering& steering);
 
