@@ -7,7 +7,7 @@
 
 namespace wgsteer {
 
-const PeerFacts& Planner::factsOf(const Config& config, const World& world) {
+void Planner::recall(const Config& config, const World& world) {
   const auto intoTunnels = routesIntoTunnels(world);
   const auto rivals = intoTunnels.empty() ? std::vector<Route>{} : rivalsOf(world, intoTunnels);
   if (!tunnels_.same(world.tunnels) || !named_.same(world.named) || facts_.intoTunnels != intoTunnels ||
@@ -17,22 +17,21 @@ const PeerFacts& Planner::factsOf(const Config& config, const World& world) {
     named_ = world.named;
     facts_ = peerFacts(config, world);
   }
-  return facts_;
 }
 
 Steering Planner::steer(const Config& config, const World& world) {
-  return wgsteer::steer(config, world, factsOf(config, world));
+  recall(config, world);
+  return wgsteer::steer(config, world, facts_);
 }
 
 State Planner::desire(const Config& config, const World& world, const Steering& steering) {
-  const PeerFacts& facts = factsOf(config, world);
   auto verdicts = verdictsOf(steering);
   if (verdicts != verdicts_ || steering.families != families_) {
     maps_ = peerMaps(world, steering, verdicts);
     verdicts_ = std::move(verdicts);
     families_ = steering.families;
   }
-  return wgsteer::desire(config, world, steering, facts, maps_);
+  return wgsteer::desire(config, world, steering, facts_, maps_);
 }
 
 }  // namespace wgsteer

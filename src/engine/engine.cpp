@@ -333,16 +333,15 @@ bool Engine::convergeOnce() {
   // A full feed has begun: its routes are not to be written, nor heard of, any more.
   if (picture_.world.leftOut > picture_.world.interest.leftOut && attend(steering)) return true;
   State desired = planner_.desire(config_, picture_.world, steering);
-  const Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
+  Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay) || std::ranges::any_of(ahead_, opensAWay);
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
   keepGateways(steering);
   // Packets wait for what is above, only people for what follows.
-  Plan whole = plan;
-  whole.changes.insert(whole.changes.begin(), ahead_.begin(), ahead_.end());
+  plan.changes.insert(plan.changes.begin(), ahead_.begin(), ahead_.end());
   ahead_.clear();
-  tell(whole, committed);
+  tell(plan, committed);
   if (observer_.moved)
     for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
   if (observer_.steered) observer_.steered(steering);

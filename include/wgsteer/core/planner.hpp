@@ -15,11 +15,12 @@ class Planner {
  public:
   /// Borrows from `world`, as wgsteer::steer() does.
   Steering steer(const Config& config, const World& world);
-  /// `steering` as steer() gave it for the same world.
+  /// `steering` as the last steer() gave it, for the same world.
   State desire(const Config& config, const World& world, const Steering& steering);
 
  private:
-  const PeerFacts& factsOf(const Config& config, const World& world);
+  /// Has the facts be those of this world.
+  void recall(const Config& config, const World& world);
 
   // What the facts are of.
   SharedMap<IfName, Tunnel> tunnels_;
