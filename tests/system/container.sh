@@ -141,12 +141,7 @@ case_strict_rp_filter() {
 # It is killed with its container, and what it has in the kernel goes on.
 case_container_is_killed() {
   need_runtime
-  topology_up
-  tunnel_up route_halves
-  daemon_start_and_converge
-  tunnel_forget
-  traffic_start
-  await_handshake
+  steered_tunnel_up
   crun_in_router kill steering KILL
   await 10 'it is gone' fails daemon_alive
   steady_on 0 'without the container'
