@@ -4,7 +4,7 @@
 //
 // Threading: one thread. Ownership: the implementation owns its sockets. Cost: observe() dumps; commit() is one
 // synchronous request per route, rule and mark, and one nft transaction. Failure: every method reports what it could
-// not do; commit() goes on after a failed change unless that could send a packet the wrong way.
+// not do; commit() goes on after a failed change unless that could misroute a packet.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ class Kernel {
   Kernel& operator=(const Kernel&) = delete;
   virtual ~Kernel() = default;
 
-  /// Everything, from scratch. `markMask` tells a tunnel's fwmark of ours from a foreign one.
+  /// Reads everything from scratch. The mark mask in `numbers` tells our fwmarks from foreign ones.
   virtual Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) = 0;
   /// Reads again what is stale and puts it into the picture; the rest stays.
   virtual Status refresh(Picture& picture, const Numbers& numbers, const Stale& stale) = 0;
@@ -52,11 +52,12 @@ class Kernel {
   /// Deleting something that is already gone counts as success.
   virtual CommitReport commit(const Plan& plan, const Numbers& numbers) = 0;
 
-  /// Lays writes ready that may have to be made at once, and forgets those that lay ready before: each list is of
-  /// AddRoute and DeleteRoute only. Costs what encoding them costs; nothing is sent.
+  /// Prepares writes that may have to be made at once, in place of those prepared before; each list has AddRoute and
+  /// DeleteRoute only. They are encoded, but nothing is sent.
   virtual void prepare(const std::vector<std::vector<Change>>& writes) = 0;
-  /// Makes those of one list, by its index, with one request. Returns what was made: a change that fails is left to the
-  /// plan that follows, and no other fails with it. Deleting something that is already gone counts as made.
+  /// Makes the changes of one list, by its index, with one request. Returns those that were made: one that fails is
+  /// left to the plan that follows and does not affect the others. Deleting something that is already gone counts as
+  /// made.
   virtual std::vector<Change> commitPrepared(std::size_t index) = 0;
 
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.

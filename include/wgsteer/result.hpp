@@ -16,7 +16,7 @@ enum class ErrorKind : std::uint8_t {
   busy,          ///< EAGAIN, EBUSY, EINTR, ENOMEM: will work by trying again
   overrun,       ///< ENOBUFS, truncation, an interrupted dump: read everything anew
   malformed,     ///< bytes or text that make no sense
-  io,            ///< anything else that a system call says
+  io,            ///< any other error of a system call
   config,        ///< the user's configuration; `what` says file:line: option: what is wrong, what is allowed
 };
 

@@ -20,7 +20,7 @@ inline constexpr std::array kFamilies{Family::v4, Family::v6};
 
 /// Address length in bits: 32 or 128.
 constexpr std::uint8_t bitsOf(Family family) { return family == Family::v4 ? 32 : 128; }
-/// "ip" or "ip -6", as one types it.
+/// "ip" or "ip -6", as typed in a shell.
 std::string_view ipCommand(Family family);
 
 /// An IPv4 or IPv6 address in network byte order. No scope id: what needs one (link-local) is never steered.
@@ -37,16 +37,16 @@ class Address {
     address.family_ = family;
     return address;
   }
-  /// From wire bytes: 4 make IPv4, 16 make IPv6, anything else nothing.
+  /// From bytes in network order: 4 for IPv4, 16 for IPv6, nullopt for any other length.
   static std::optional<Address> fromBytes(std::span<const std::uint8_t> bytes);
-  /// Text as inet_pton(3) takes it.
+  /// Accepts what inet_pton(3) accepts.
   static std::optional<Address> parse(std::string_view text);
 
   Family family() const { return family_; }
   std::span<const std::uint8_t> bytes() const { return {bytes_.data(), bitsOf(family_) / 8U}; }
   std::string toString() const;
 
-  /// With all bits beyond the first `length` cleared.
+  /// A copy with all bits beyond the first `length` cleared.
   Address truncated(std::uint8_t length) const;
 
   bool isUnspecified() const;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What may still be done after a change has failed. A failure costs what relies on it and nothing else: a mark relies
-// on its rule and on the route that closes its table, the memory of a sysctl on the sysctl, everybody else goes on.
+// What may still be done after a change has failed. A failure holds up only the changes that rely on it: a mark relies
+// on its rule and on the route that closes its table, the record of a sysctl on the sysctl itself. Everything else goes
+// ahead.
 //
-// Both kernels, the real one and the fake one of the tests, carry plans out with this.
+// Both the real kernel and the fake one of the tests carry out plans with this.
 #pragma once
 
 #include <cstddef>
@@ -25,19 +26,19 @@ struct ChangeResult {
 
 struct CommitReport {
   std::vector<ChangeResult> failed;  ///< what the kernel refused; a transaction is narrowed down to what it refused
-  /// Whether all of the plan was made, and nothing was held back from it. If not, `made` is what was made.
+  /// Whether the whole plan was carried out and nothing was held back. If not, `made` lists the changes that were made.
   bool complete = true;
   std::vector<Change> made;
-  std::size_t done = 0;  ///< how many changes were made
+  std::size_t done = 0;  ///< number of changes made
   bool ok() const { return complete; }
 };
 
 class CommitGuard {
  public:
-  /// `numbers` tell which mark and which table belong together.
+  /// `numbers` say which mark belongs to which table.
   explicit CommitGuard(const Numbers& numbers) : numbers_(numbers) {}
 
-  /// Takes note of a change that was not made, because it failed or because it relied on one that did.
+  /// Records a change that was not made, because it failed or because it relied on one that did.
   void missed(const Change& change);
   bool allows(const Change& change) const;
   /// The part of a transaction that relies on nothing that was missed; the rest goes to `withheld`.
@@ -51,18 +52,18 @@ class CommitGuard {
 
   Numbers numbers_;
   std::set<std::pair<Family, TableId>> openTables_;  ///< without the route that closes them
-  std::set<OfFamily> withoutRule_;                   ///< marks that nothing gives a meaning to
-  std::set<std::pair<Family, MarkMatch>> ruleless_;  ///< the same, as rules have them
-  std::set<std::pair<Family, TableId>> stillLedTo_;  ///< tables whose rule had to stay
-  std::set<Mark> notGivenBack_;                      ///< marks that a tunnel still has
+  std::set<OfFamily> withoutRule_;                   ///< marks for which there is no rule
+  std::set<std::pair<Family, MarkMatch>> ruleless_;  ///< the same, as value and mask
+  std::set<std::pair<Family, TableId>> stillLedTo_;  ///< tables whose rule could not be deleted
+  std::set<Mark> notGivenBack_;                      ///< marks that a tunnel still carries
   std::set<Sysctl> stillOn_;
   std::set<Sysctl> unrecorded_;
-  bool noTable_ = false;     ///< the nft table could not be made
-  bool staleTable_ = false;  ///< some of what it had is still in it
+  bool noTable_ = false;     ///< the nft table could not be created
+  bool staleTable_ = false;  ///< some of its old contents could not be removed
 };
 
-/// Makes the changes of a plan in their order, each with `make`, as far as the guard allows. A transaction that the
-/// kernel refuses is made in smaller ones, so that one bad element costs no other.
+/// Carries out the changes of a plan in order, each with `make`, as far as the guard allows. A transaction that the
+/// kernel refuses is split into smaller ones, so that one bad element does not hold up the others.
 CommitReport carryOut(const Plan& plan, const Numbers& numbers, const std::function<Status(const Change&)>& make);
 
 }  // namespace wgsteer

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The configuration after validation: every reference resolves, every number is in range. No configuration at all is
-// the default-constructed Config: all WANs found by their default routes, one policy over all of them, every tunnel
-// protected.
+// The configuration after validation: every reference resolves, every number is in range. The default-constructed
+// Config stands for no configuration at all: all WANs are found by their default routes, one policy covers them all,
+// and every tunnel is protected.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ enum class Role : std::uint8_t { automatic, client, server };
 /// Identifier, sequence and a nonce have to fit in the payload of an echo request.
 inline constexpr std::uint32_t kMinProbeSize = 16;
 
-/// How OpenWrt's users and netifd itself call the interface that has the IPv6 of `wan`: wan6, wan_6, wanv6.
+/// What OpenWrt's users and netifd itself call the interface that carries the IPv6 of `wan`: wan6, wan_6, wanv6.
 inline constexpr std::array<std::string_view, 3> kIpv6Suffixes{"6", "_6", "v6"};
 
 struct WanConfig {
@@ -39,21 +39,21 @@ struct WanConfig {
   std::string ipv6Interface;          ///< mwan3's name for the IPv6 of this link; empty: the interface's with a suffix
   std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
-  std::vector<Address> dns;           ///< its name servers; empty: what is known of the link
-  std::vector<Endpoint> trackIp;      ///< port 0: the method's
+  std::vector<Address> dns;           ///< name servers; empty: those known for the link
+  std::vector<Endpoint> trackIp;      ///< port 0: the method's default
   TrackMethod trackMethod = TrackMethod::none;
   // From here on names, defaults and meaning are mwan3's (net/mwan3/files/usr/sbin/mwan3track in OpenWrt's packages).
   Duration interval = std::chrono::seconds{10};  ///< between rounds
   Duration timeout = std::chrono::seconds{4};
   std::uint32_t down = 5;                    ///< bad rounds in a row that make it down
   std::uint32_t up = 5;                      ///< good rounds in a row that make it up again
-  std::uint32_t count = 1;                   ///< questions to each target in a round
+  std::uint32_t count = 1;                   ///< probes to each target in a round
   std::uint32_t reliability = 1;             ///< targets of a family that must answer for a round to be good
   std::uint32_t size = 56;                   ///< bytes of payload, ICMP
   std::uint32_t maxTtl = 60;                 ///< time to live, hop limit
-  std::optional<Duration> failureInterval;   ///< while going down; unless set, interval
-  std::optional<Duration> recoveryInterval;  ///< while coming up; unless set, interval
-  bool keepFailureInterval = false;          ///< failureInterval also while down
+  std::optional<Duration> failureInterval;   ///< while going down; default: interval
+  std::optional<Duration> recoveryInterval;  ///< while coming up; default: interval
+  bool keepFailureInterval = false;          ///< keep failureInterval while down
   bool checkQuality = false;                 ///< the four thresholds below count as well
   std::chrono::milliseconds failureLatency{1000};
   std::chrono::milliseconds recoveryLatency{500};
@@ -77,7 +77,7 @@ struct PolicyConfig {
   bool operator==(const PolicyConfig&) const = default;
 };
 
-/// The policy of whatever names none: all WANs by their own metrics, closed.
+/// The policy of every tunnel that names none: all WANs by their own metrics, with `unreachable` as the last resort.
 inline constexpr std::string_view kDefaultPolicy = "default";
 
 struct TunnelConfig {
@@ -87,8 +87,8 @@ struct TunnelConfig {
   std::chrono::seconds stall{20};  ///< without an answer; 0: never
   std::chrono::seconds hold{60};   ///< away from the preferred WAN before it is tried again
   bool enabled = true;             ///< false: left alone entirely
-  bool updateEndpoint = true;      ///< peers with a host name are moved when it changes
-  /// Peers are shared out among WANs of equal metric by their keys, rather than by flow; not those of a server.
+  bool updateEndpoint = true;      ///< peers with a host name follow its addresses
+  /// Assigns each peer to one of the WANs of equal metric by its key, instead of each flow; not for servers.
   bool balance = false;
   bool operator==(const TunnelConfig&) const = default;
 };
@@ -96,8 +96,8 @@ struct TunnelConfig {
 struct PeerConfig {
   IfName tunnel;
   PublicKey publicKey;
-  std::optional<HostPort> endpoint;   ///< unless set, the kernel's
-  std::optional<std::string> policy;  ///< unless set, its tunnel's
+  std::optional<HostPort> endpoint;   ///< default: the kernel's
+  std::optional<std::string> policy;  ///< default: its tunnel's
   bool operator==(const PeerConfig&) const = default;
 };
 
@@ -105,8 +105,8 @@ struct Config {
   Numbers numbers;
   OnExit onExit = OnExit::keep;
   bool sysctl = true;
-  bool force = false;    ///< go on although a mark overlaps a foreign rule's
-  bool netifd = false;   ///< OpenWrt's netifd is here: its host routes to endpoints choose no WAN
+  bool force = false;    ///< start although a mark overlaps that of a foreign rule
+  bool netifd = false;   ///< OpenWrt's netifd runs here: its host routes to endpoints do not choose a WAN
   bool forward = false;  ///< steer WireGuard of hosts behind this gateway to known endpoints as well
   LogLevel logLevel = LogLevel::info;
   std::vector<WanConfig> wans;  ///< empty: found by their default routes

@@ -13,7 +13,7 @@
 
 namespace wgsteer {
 
-/// Names devices in texts; "if7" when the name is not known.
+/// The name of a device for people; "if7" when the name is not known.
 using DeviceName = std::function<std::string(IfIndex)>;
 DeviceName deviceNames(const World& world);
 
@@ -21,9 +21,9 @@ std::string describe(
     const Route& route,
     const DeviceName& names);            ///< "default via 192.0.2.1 dev wan0 onlink table 1464270081 metric 1 proto 87"
 std::string describe(const Rule& rule);  ///< "priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270081 proto 87"
-/// What was heard, for people: "ip rule deleted by port 4711: priority 70 fwmark ...", "wan0: carrier lost".
+/// An event for people: "ip rule deleted by port 4711: priority 70 fwmark ...", "wan0: carrier lost".
 std::string describe(const Event& event, const DeviceName& names);
-/// One line a change; an nft transaction gives one line for each of its parts.
+/// One line per change; an nft transaction gives one line for each of its parts.
 std::vector<std::string> describe(const Change& change, const DeviceName& names);
 std::vector<std::string> describe(const Plan& plan, const DeviceName& names);
 

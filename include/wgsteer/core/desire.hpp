@@ -19,13 +19,13 @@ namespace wgsteer {
 /// Mark that nftables sets on packets to each peer of a tunnel. nullopt: packets are left as they are.
 struct Verdicts {
   std::optional<Slot> usual;                          ///< unless they already have a mark
-  std::map<std::size_t, std::optional<Slot>> others;  ///< for single peers, by their index, whatever mark they have
+  std::map<std::size_t, std::optional<Slot>> others;  ///< for individual peers, by index, whatever mark they have
   bool operator==(const Verdicts&) const = default;
 };
-/// By tunnel, for those that are steered.
+/// By tunnel, for the tunnels that are steered.
 std::map<IfName, Verdicts> verdictsOf(const Steering& steering);
 
-/// What nftables knows of the peers of all tunnels.
+/// What nftables has to know about the peers of all tunnels.
 struct PeerMaps {
   SharedMap<Endpoint, std::optional<Slot>> endpoints;
   SharedMap<Flow, std::optional<Slot>> flows;
@@ -33,7 +33,7 @@ struct PeerMaps {
 };
 PeerMaps peerMaps(const World& world, const Steering& steering, const std::map<IfName, Verdicts>& verdicts);
 
-/// Empty when there is nothing to steer over: without a configuration, and no WAN found yet.
+/// Empty when there is nothing to steer over: without a configuration, until the first WAN is found.
 State desire(const Config& config, const World& world, const Steering& steering, const PeerFacts& peers,
              const PeerMaps& maps);
 State desire(const Config& config, const World& world, const Steering& steering);

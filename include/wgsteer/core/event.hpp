@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Kernel notifications, decoded: of foreign objects and ours alike; track() tells them apart.
+// Decoded kernel notifications, about foreign objects and ours alike; track() tells them apart.
 #pragma once
 
 #include <array>
@@ -27,12 +27,12 @@ struct AddressGone {
 };
 struct RouteAdded {
   Route route;
-  bool replaced = false;  ///< NLM_F_REPLACE: whatever had the same key is gone; in IPv4 the first of them
-  bool appended = false;  ///< NLM_F_APPEND: behind those of the same key, otherwise before them
+  bool replaced = false;  ///< NLM_F_REPLACE: takes the place of those with the same key, in IPv4 of the first of them
+  bool appended = false;  ///< NLM_F_APPEND: placed after those with the same key, otherwise before them
 };
 struct RouteGone {
   Route route;
-  std::uint32_t port = 0;  ///< netlink port of who deleted it, mostly its process id; 0: the kernel by itself
+  std::uint32_t port = 0;  ///< netlink port of the program that deleted it, usually its process id; 0: the kernel
 };
 struct RuleAdded {
   Rule rule;
@@ -44,7 +44,7 @@ struct RuleGone {
 /// Another program changed our nftables table.
 struct NftChanged {
   std::string by;     ///< "nft (pid 123)"; empty when not known
-  bool lost = false;  ///< or it may have been: events were lost (ENOBUFS)
+  bool lost = false;  ///< it may have changed: events were lost (ENOBUFS)
 };
 /// A device's switches changed (RTM_NEWNETCONF); IfIndex 0: those of "all".
 struct SysctlsChanged {
@@ -52,7 +52,7 @@ struct SysctlsChanged {
 };
 /// A WireGuard device appeared, vanished or was found changed by a poll.
 struct TunnelsChanged {};
-/// A nexthop object is new, or another one than it was.
+/// A nexthop object was added or changed.
 struct NexthopChanged {
   std::uint32_t id = 0;
   Nexthop nexthop;
@@ -66,7 +66,7 @@ struct Overrun {};
 using Event = std::variant<LinkChanged, LinkGone, AddressAdded, AddressGone, RouteAdded, RouteGone, RuleAdded, RuleGone,
                            NftChanged, SysctlsChanged, TunnelsChanged, NexthopChanged, NexthopGone, Overrun>;
 
-/// Why the engine looked at the world: by these, reaction times are counted.
+/// What made the engine act; reaction times are counted separately for each.
 enum class Trigger : std::uint8_t {
   start,
   link,

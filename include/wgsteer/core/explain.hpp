@@ -17,14 +17,14 @@ struct Packet {
   Endpoint destination;  ///< port 0: not UDP to a particular port, so the endpoint maps do not apply
   Mark mark;
   std::optional<Address> source;
-  std::uint16_t sourcePort = 0;  ///< by which flows of one tunnel are told from another's; 0: not known
-  bool outer = true;             ///< a tunnel's own, which must not end in one; others are carried by tunnels
+  std::uint16_t sourcePort = 0;  ///< tells the flows of one tunnel from another's; 0: not known
+  bool outer = true;             ///< WireGuard's own, which must not end in a tunnel; any other packet may
 };
 
 enum class Outcome : std::uint8_t {
-  device,       ///< leaves by a device; by a tunnel only if it is no tunnel's own
-  loop,         ///< a tunnel's own, and ends in a tunnel
-  dropped,      ///< would end in a tunnel, which the table's `sent` chain keeps it from
+  device,       ///< leaves by a device; by a tunnel only if it is not WireGuard's own
+  loop,         ///< WireGuard's own, and ends in a tunnel
+  dropped,      ///< would end in a tunnel, but the table's `sent` chain drops it
   unreachable,  ///< an unreachable, blackhole or prohibit route or rule
   noRoute,      ///< no rule or route matched
   local,        ///< delivered to this host
@@ -42,7 +42,7 @@ struct Walk {
   IfName device;
   std::optional<Address> gateway;
   std::optional<Address> source;  ///< as far as the model can tell
-  Mark mark;                      ///< with which the packet leaves
+  Mark mark;                      ///< the mark with which the packet leaves
 };
 
 Walk explain(const State& state, const World& world, const Packet& packet);

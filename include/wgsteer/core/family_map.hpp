@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// At most one value per address family. Has the part of std::map's interface that is needed and allocates nothing: a
-// plan makes dozens of these at every event.
+// At most one value per address family. Has the part of std::map's interface that is needed, and allocates nothing: a
+// plan makes dozens of these for every event.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ class FamilyMap {
 
   const_iterator find(Family family) const { return std::ranges::find(*this, family, &value_type::first); }
   bool contains(Family family) const { return find(family) != end(); }
-  /// It must be there.
+  /// The family must be present.
   const T& at(Family family) const { return find(family)->second; }
 
   T& operator[](Family family) {

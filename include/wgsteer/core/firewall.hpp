@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Other people's netfilter chains, as a plain value: what their rules look at, and what they do to a packet. A rule is
-// a list of steps over registers, as in the kernel's nf_tables machine; a match or target of xtables is put into the
-// same words. What this program does not follow is there as "may match" or "may end here", never left out.
+// The netfilter chains of other programs as plain values: what their rules test, and what they do to a packet. A rule
+// is a list of steps over registers, as in the kernel's nf_tables machine; matches and targets of xtables are
+// translated into the same steps. What this program does not model is recorded as "may match" or "may end here", never
+// left out.
 #pragma once
 
 #include <cstdint>
@@ -24,13 +25,13 @@ inline constexpr std::size_t kWordSize = 4;
 inline constexpr std::size_t kRegisters = 20;
 inline constexpr Register kScratch = 16;
 
-/// Integers are in the byte order of the kernel's registers: the host's, but for `etherType` and all of a payload.
+/// Integers are in the byte order of the kernel's registers: the host's, except for `etherType` and payloads.
 enum class Field : std::uint8_t {
   mark,
   connectionMark,
   connectionState,
   connectionStatus,
-  cgroup,  ///< net_cls: the class of who sends
+  cgroup,  ///< net_cls: the class of the sending process
   inputIndex,
   outputIndex,
   inputName,
@@ -63,12 +64,12 @@ struct LoadPayload {
   bool operator==(const LoadPayload&) const = default;
 };
 
-/// A question to the routing tables: the `fib` expression, the `rpfilter` and `addrtype` matches.
+/// A lookup in the routing tables: the `fib` expression, the `rpfilter` and `addrtype` matches.
 struct LoadRoute {
   enum class Result : std::uint8_t { index, name, type, present };
-  bool ofSource = true;  ///< else of the destination
+  bool ofSource = true;  ///< otherwise of the destination
   bool withMark = false;
-  bool byInput = false;       ///< found only if it leads back by the device that the packet came in by
+  bool byInput = false;       ///< found only if it leads back out of the device on which the packet arrived
   bool prefersInput = false;  ///< that device is tried first (rpfilter of IPv6)
   Result result = Result::index;
   Register to = 0;
@@ -81,7 +82,7 @@ struct LoadValue {
   bool operator==(const LoadValue&) const = default;
 };
 
-/// Loads what nobody can know, or what this program does not follow.
+/// Loads a value that cannot be known here, or that this program does not model.
 struct LoadUnknown {
   std::string what;
   Register to = 0;
@@ -133,10 +134,10 @@ struct Verdict {
     goto_,
     return_,
     next,    ///< goes on with the next rule
-    mayEnd,  ///< a queue, a target that is not known
+    mayEnd,  ///< a queue, or an unknown target
   };
   Kind kind = Kind::accept;
-  std::string chain;  ///< of jump and goto; of mayEnd: what it is
+  std::string chain;  ///< for jump and goto; for mayEnd, the name of what it is
   bool operator==(const Verdict&) const = default;
 };
 
@@ -144,7 +145,7 @@ struct Verdict {
 struct Set {
   struct Element {
     Bytes key;
-    bool endsInterval = false;  ///< this key is the first that no longer belongs to the one before
+    bool endsInterval = false;  ///< this key is the first one beyond the preceding interval
     Bytes data;                 ///< of a map
     std::optional<Verdict> verdict;
   };
@@ -159,7 +160,7 @@ struct Lookup {
   std::optional<Register> to;  ///< of a map
   bool verdicts = false;       ///< a map to verdicts
   bool inverted = false;
-  std::shared_ptr<const Set> set;  ///< none: a named or a large one, whose elements nobody has asked for
+  std::shared_ptr<const Set> set;  ///< null: a named or a large set, whose elements were not read
   bool operator==(const Lookup&) const = default;
 };
 
@@ -179,7 +180,7 @@ struct Translate {
   bool operator==(const Translate&) const = default;
 };
 
-/// A condition that is not followed.
+/// A condition that is not modelled.
 struct MayMatch {
   std::string what;
   bool operator==(const MayMatch&) const = default;
@@ -213,13 +214,13 @@ struct Chain {
 /// All chains but ours.
 struct Firewall {
   std::vector<Chain> chains;
-  /// Tables of iptables-legacy, which nobody but itself can read: "ip filter".
+  /// Tables of iptables-legacy, which only iptables-legacy itself can read: "ip filter".
   std::vector<std::string> legacyTables;
 };
 
 /// "ip mangle", as nft has it.
 std::string nameOf(const Chain& chain);
-/// What the rule says, about as nft would put it: "oifname != "wg0" meta mark != 0x0000ca6c reject".
+/// The rule, roughly as nft would print it: "oifname != "wg0" meta mark != 0x0000ca6c reject".
 std::string gist(const Rule& rule);
 
 }  // namespace wgsteer::firewall

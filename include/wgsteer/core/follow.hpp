@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where a peer that is known by its host name is to be reached.
+// Which address to use for a peer that is known by its host name.
 #pragma once
 
 #include <optional>
@@ -12,11 +12,11 @@
 
 namespace wgsteer {
 
-/// What is steered to although the kernel may not name it as the peer's endpoint: every address of the name.
+/// Endpoints that are steered to even if the kernel does not have them as the peer's: every address of the name.
 std::vector<Endpoint> endpointsOf(const NamedPeer& named);
 
-/// The endpoint to give to the peer, or none if it keeps the one it has: that is in the answer, or it is one that the
-/// peer has roamed to and that is alive. `usable` tells the families that its packets can leave by.
+/// The endpoint to give to the peer; nullopt if it keeps its current one, which is in the answer, or to which the peer
+/// has roamed and which is alive. `usable` lists the families in which its packets can leave.
 std::optional<Endpoint> betterEndpoint(const Peer& peer, const NamedPeer& named, const std::vector<Family>& usable,
                                        WallSeconds now);
 

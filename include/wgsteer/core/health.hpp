@@ -20,12 +20,12 @@ enum class Health : std::uint8_t {
   down,
 };
 
-/// What one target said in one round.
+/// The result of one target in one round.
 struct TargetRound {
   std::uint32_t sent = 0;
   std::uint32_t answered = 0;
   Milliseconds latency{};     ///< mean of those answered
-  std::uint32_t refused = 0;  ///< questions that this host did not let out: they say nothing of the WAN
+  std::uint32_t refused = 0;  ///< probes that this host itself blocked: they say nothing about the WAN
   bool operator==(const TargetRound&) const = default;
 };
 
@@ -36,7 +36,7 @@ struct TargetAverage {
   bool measured = false;    ///< false: no round yet
   bool answered = false;    ///< whether latency has ever been measured
   bool answersNow = false;  ///< anything in the last round
-  bool refused = false;     ///< this host let no question out in the last round
+  bool refused = false;     ///< this host blocked all probes of the last round
   bool poor = false;        ///< beyond a failure threshold and not yet within both recovery thresholds
 };
 
@@ -45,8 +45,8 @@ struct ProbeReason {
   std::uint32_t targets = 0;
   std::uint32_t silent = 0;   ///< targets without any answer in the last round
   std::uint32_t poor = 0;     ///< targets that answered, but too late or too seldom
-  std::uint32_t refused = 0;  ///< targets that this host does not let us ask
-  std::uint32_t rounds = 0;   ///< so many rounds in a row were as good or as bad as the last
+  std::uint32_t refused = 0;  ///< targets whose probes this host blocks
+  std::uint32_t rounds = 0;   ///< number of rounds in a row that were as good or as bad as the last
   bool operator==(const ProbeReason&) const = default;
   /// No address could be probed.
   bool blind() const { return refused > 0 && refused == targets; }
@@ -54,29 +54,29 @@ struct ProbeReason {
   std::string toString() const;
 };
 
-/// mwan3track's score. It starts at down + up. A round is good when at least `reliability` targets are; a bad one takes
-/// one off, and at `up` the WAN is down and the score 0; a good one adds one, and at `up` the WAN is up and the score
-/// full again. So it takes `down` bad or `up` good rounds in a row.
+/// mwan3track's score. It starts at down + up. A round is good when at least `reliability` targets are; a bad one
+/// subtracts one, and at `up` the WAN goes down and the score drops to 0; a good one adds one, and at `up` the WAN
+/// comes up and the score returns to its maximum. So it takes `down` bad or `up` good rounds in a row.
 ///
-/// A target that this host lets no question out to says nothing; the others judge, all of them if `reliability` wants
-/// more than there are. If none can be probed, the round counts as good: such a WAN stays in use.
+/// A target whose probes this host blocks does not count; the others decide, all of them if `reliability` asks for more
+/// than there are. If none can be probed, the round counts as good: such a WAN stays in use.
 ///
-/// Different from mwan3 with check_quality: thresholds are held against averages, not single rounds; a target between
-/// them stays what it was, where mwan3 takes it for failed.
+/// Unlike mwan3 with check_quality, thresholds are compared with averages, not with single rounds; and a target between
+/// them stays what it was, where mwan3 counts it as failed.
 class ProbeScore {
  public:
-  /// Copies what it needs. `targets` is how many results a round has.
+  /// Copies what it needs. `targets` is the number of results in a round.
   ProbeScore(const WanConfig& config, std::size_t targets);
 
-  /// Takes a finished round; results in the order of the targets, missing ones are silence. Returns the time from the
-  /// start of this round to that of the next: counted from its end, as mwan3 does, a dead WAN would be found `timeout`
-  /// later for each round.
+  /// Takes a finished round; results in the order of the targets, missing ones count as silence. Returns the time from
+  /// the start of this round to the start of the next. Counted from the end, as mwan3 does, it would take `timeout`
+  /// longer for each round to notice a dead WAN.
   Duration round(std::span<const TargetRound> results, Instant now);
   /// As if never probed, for example after its device went away.
   void reset(Instant now);
 
   Health health() const { return health_; }
-  /// When the health last changed; nothing while it is unknown from the start.
+  /// When the health last changed; nullopt while it has been unknown from the start.
   std::optional<Instant> since() const { return since_; }
   std::uint32_t score() const { return score_; }
   const ProbeReason& reason() const { return reason_; }
@@ -109,7 +109,7 @@ class ProbeScore {
   std::vector<TargetAverage> averages_;
 };
 
-/// Never more than so many switches in any minute.
+/// Limits the number of switches within any one minute.
 class SwitchBudget {
  public:
   explicit SwitchBudget(std::uint32_t perMinute) : perMinute_(perMinute) {}
@@ -127,23 +127,24 @@ inline constexpr std::uint32_t kSwitchesPerMinute = 6;
 
 enum class Standing : std::uint8_t {
   up,
-  held,  ///< works, but went up and down too often: to be used only when nothing that is up is left
+  held,  ///< works, but went up and down too often: used only when no WAN is up
   down,
 };
 
-/// Keeps a WAN that flaps from moving tunnels along. Going down acts at once, always; coming up waits until the WAN has
-/// been well for `hold` and the budget has room for that and for the next time it goes down. Between held and down
-/// there is another budget of the same size, since where nothing is up, held ones are what tunnels move between.
+/// Keeps a flapping WAN from moving tunnels back and forth. Going down always takes effect at once; coming up waits
+/// until the WAN has been healthy for `hold` and the budget has room both for that and for the next time it goes down.
+/// Changes between held and down have another budget of the same size, because tunnels move between held WANs when none
+/// is up.
 class Damper {
  public:
   /// `perMinute`: at least 2.
   explicit Damper(Duration hold = {}, std::uint32_t perMinute = kSwitchesPerMinute)
       : hold_(hold), budget_(perMinute), heldBudget_(perMinute) {}
 
-  /// The first call is believed as it is.
+  /// The result of the first call is used as it is.
   Standing update(bool healthy, Instant now);
   Standing standing() const { return standing_; }
-  /// While well but not up: when update() may say otherwise if nothing changes.
+  /// While healthy but not up: when update() may change its mind without any news.
   std::optional<Instant> lookAgain() const { return lookAgain_; }
 
  private:

@@ -13,7 +13,7 @@ namespace wgsteer {
 
 class Histogram {
  public:
-  /// Upper bounds, each included; what is longer than the last is counted only in count(), sum() and longest().
+  /// Inclusive upper bounds; anything longer than the last is counted only in count(), sum() and longest().
   static constexpr std::array<std::int64_t, 19> kBoundsInMicroseconds{
       10,     20,     50,      100,     200,     500,       1'000,     2'000,     5'000,     10'000,
       20'000, 50'000, 100'000, 200'000, 500'000, 1'000'000, 2'000'000, 5'000'000, 10'000'000};

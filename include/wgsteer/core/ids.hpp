@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Strong types for the small numbers and names that the kernel and the user know things by, so that a table is never
-// taken for a metric, nor a mark for a mask.
+// Strong types for the numbers and names by which the kernel and the user identify things, so that a table is never
+// mistaken for a metric, nor a mark for a mask.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What on this host stands in the way of steering: collisions with neighbours, filters that drop, loops that remain.
-// Each finding comes with what to do about it. The `check` verb prints them; `run` refuses to start over a conflict.
+// What on this host prevents steering: conflicts with other programs, filters that drop packets, loops that remain.
+// Each finding comes with its fix. The `check` verb prints them; `run` refuses to start over a conflict.
 #pragma once
 
 #include <string>
@@ -25,14 +25,15 @@ struct Finding {
   std::string fix;
 };
 
-/// What keeps a daemon from starting; part of what inspect() says.
+/// What keeps a daemon from starting; part of the findings of inspect().
 std::vector<Finding> conflicts(const Config& config, const World& world, const Steering& steering);
 
-/// `planned` is what is installed once everything is as it is to be; without `writable`, but for sysctls (containers).
+/// `planned` is the state once the plan has been carried out. `writable`: whether sysctls can be set (not in most
+/// containers).
 std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned,
                              bool writable = true);
 
-/// Of these, tunnels that cannot be read or set.
+/// The findings about tunnels that cannot be read or set.
 std::vector<Finding> inspectTunnels(const World& world);
 
 }  // namespace wgsteer

@@ -16,7 +16,7 @@ namespace wgsteer {
 /// `state` is what is (or will be) installed. `world` needs all routes if asksRoutes().
 std::vector<Finding> inspectFirewall(const firewall::Firewall& firewall, const Config& config, const World& world,
                                      const Steering& steering, const State& state);
-/// Whether a chain or a filter of the kernel looks up where packets come from.
+/// Whether a chain or the kernel's rp_filter looks up the route back to the source of packets.
 bool asksRoutes(const firewall::Firewall& firewall, const World& world);
 
 /// Devices that may be tunnels of an unknown kind, except WANs (464XLAT).

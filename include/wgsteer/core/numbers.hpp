@@ -84,7 +84,8 @@ inline constexpr std::int32_t kOutputChainPriority = -299;
 inline constexpr std::int32_t kEarlyChainPriority = -300;
 /// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that none of them overwrites our bits.
 inline constexpr std::int32_t kMangleChainPriority = -148;
-/// mangle: filter chains of others have had their say on the mark of what leaves; conntrack has not.
+/// mangle: after the filter chains of other programs, which may change the mark of outgoing packets, and before
+/// conntrack confirms them.
 inline constexpr std::int32_t kSentChainPriority = -150;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.
 inline constexpr std::int32_t kNatChainPriority = 99;
@@ -116,7 +117,7 @@ struct Numbers {
   bool operator==(const Numbers&) const = default;
 };
 
-/// At least two bits, contiguous, and not bit 31..0 whole: a mask that slots can be counted in.
+/// At least two contiguous bits, but not all 32: a mask that has room for slots.
 constexpr bool validMarkMask(std::uint32_t mask) {
   if (mask == 0 || std::popcount(mask) < 2 || std::popcount(mask) > 16) return false;
   const std::uint32_t shifted = mask >> std::countr_zero(mask);

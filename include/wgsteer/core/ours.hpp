@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whose a route or a rule is: the one place that says so, for reading, for events and for what may be deleted.
+// Whether a route or a rule is ours: the one place that decides it, for reading, for events and for deletions.
 #pragma once
 
 #include "wgsteer/core/route.hpp"
 
 namespace wgsteer {
 
-/// Our protocol, in one of our tables: others may use either.
+/// It has our protocol and is in one of our tables: other programs may use either alone.
 bool isOurs(const Route& route);
 
-/// Our protocol, and a rule as we make them: it looks up one of our tables, at whatever priority (rule_priority may
-/// have been another one), or another table with a stamp of ours; or it jumps within one block of ours, is what such a
-/// jump leads to, or ends the way of packets by their mark.
+/// It has our protocol and the form of a rule that we make: it looks up one of our tables, at any priority
+/// (rule_priority may have changed), or another table with our stamp; or it jumps within one of our blocks, is the
+/// target of such a jump, or refuses packets by their mark.
 bool isOurs(const Rule& rule);
 
 }  // namespace wgsteer

@@ -4,7 +4,7 @@
 // Order: new addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main
 // nft transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted, the sources of policies changed,
 // which no failover waits for, and lost addresses deleted. So a mark never exists before its rule, nor a rule before
-// its table, and a packet that goes the right way at one step goes the right way at every later one.
+// its table, and a packet that is routed correctly at one step is routed correctly at every later one.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ namespace wgsteer {
 
 struct AddRoute {
   Route route;
-  bool replace = false;  ///< one of ours with the same key is there
+  bool replace = false;  ///< one of ours with the same key exists
   bool operator==(const AddRoute&) const = default;
 };
 struct DeleteRoute {
@@ -35,7 +35,7 @@ struct DeleteRule {
 struct SetTunnelMark {
   IfName tunnel;
   Mark mark;                ///< 0: given back
-  std::optional<Mark> was;  ///< a mark of ours that it has until then
+  std::optional<Mark> was;  ///< the mark of ours that it has until then
   bool operator==(const SetTunnelMark&) const = default;
 };
 struct SetSysctl {
@@ -133,16 +133,17 @@ using Change = std::variant<AddRoute, DeleteRoute, AddRule, DeleteRule, SetTunne
 
 struct Plan {
   std::vector<Change> changes;
-  /// Due as well, but not tried now because the kernel refused them a moment ago; nor is what relies on them.
+  /// Due as well, but not attempted now because the kernel refused them a moment ago; nor is anything that relies on
+  /// them.
   std::vector<Change> heldBack{};
   bool empty() const { return changes.empty(); }
   bool operator==(const Plan&) const = default;
 };
 
-/// Changes that make `observed` equal to `desired`. Nothing when they are equal.
+/// Changes that make `observed` equal to `desired`. Empty when they are equal.
 Plan diff(const State& desired, const State& observed);
 
-/// What the state is after a change; the model of what the kernel does with it.
+/// Applies a change to a state: the model of what the kernel does.
 void apply(State& state, const Change& change);
 void apply(State& state, const Plan& plan);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Changes that the kernel refused, and when each is to be tried again. Every change has a delay of its own, so that the
-// retry of one never puts off another; a change that differs in anything is another one and is made at once.
+// Changes that the kernel refused, and when to retry each. Every change has a delay of its own, so that retrying one
+// never postpones another; a change that differs in any respect counts as new and is made at once.
 #pragma once
 
 #include <chrono>
@@ -22,17 +22,17 @@ class Refusals {
   static constexpr Duration kFirstDelay = std::chrono::milliseconds{100};
   static constexpr Duration kLongestDelay = std::chrono::seconds{30};
 
-  /// Moves what is not due yet from the plan's changes to what it holds back.
+  /// Moves changes that are not due yet to those that the plan holds back.
   Plan withhold(Plan plan, Instant now) const;
-  /// Takes note of how a plan went: new refusals are tried again after kFirstDelay, repeated ones after twice as long
-  /// as the last time, and what was made, or is not asked for any more, is forgotten.
+  /// Learns from the outcome of a plan: new refusals are retried after kFirstDelay, repeated ones after twice the
+  /// previous delay; changes that were made, or are no longer wanted, are forgotten.
   void learn(const Plan& plan, const CommitReport& report, Instant now);
-  /// Tries everything anew at the next occasion, as after a look that may have found the reason.
+  /// Retries everything at the next opportunity, for example after a look that may have found the reason.
   void retryNow(ErrorKind kind);
   void clear() { refused_.clear(); }
 
   bool empty() const { return refused_.empty(); }
-  /// When the next one is to be tried again.
+  /// When the next retry is due.
   std::optional<Instant> nextDue() const;
   /// WANs whose default route the kernel refuses, by number and family, each with what the kernel said.
   std::map<std::pair<Slot, Family>, std::string> wans() const;

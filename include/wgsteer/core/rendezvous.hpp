@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Peers shared out among WANs by weighted rendezvous hashing (Thaler and Ravishankar 1998; Schindelhauer and Schomaker
-// 2005): each peer goes to the WAN for which a hash of both, bent by the WAN's weight, is highest. When a WAN goes,
-// only its own peers move; when one comes, only those move that go to it. Nothing has to be remembered.
+// Distributes peers among WANs by weighted rendezvous hashing (Thaler and Ravishankar 1998; Schindelhauer and Schomaker
+// 2005): each peer goes to the WAN with the highest score, a hash of both scaled by the WAN's weight. When a WAN
+// disappears, only its own peers move; when one appears, only the peers that go to it move. No state has to be kept.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@
 namespace wgsteer {
 
 struct Candidate {
-  std::string_view wan;  ///< its name: what the hash is of
+  std::string_view wan;  ///< its name, which is hashed
   std::uint32_t weight = 1;
 };
 
-/// Index of the candidate that the peer goes to; of equal ones the first. Expects one candidate at the least.
+/// Index of the candidate that gets the peer; of equal ones, the first. Expects at least one candidate.
 std::size_t rendezvous(const PublicKey& key, std::span<const Candidate> candidates);
 
 }  // namespace wgsteer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes and rules as the kernel has them, ours and foreign ones alike, as plain comparable values.
-// Source of meanings: rtnetlink(7), ip-rule(8), ip-route(8), include/uapi/linux/{rtnetlink,fib_rules}.h.
+// Routes and rules as the kernel has them, ours and foreign ones alike, as plain comparable values. For their meaning
+// see rtnetlink(7), ip-rule(8), ip-route(8), include/uapi/linux/{rtnetlink,fib_rules}.h.
 #pragma once
 
 #include <compare>
@@ -27,8 +27,8 @@ struct NextHop {
   auto operator<=>(const NextHop&) const = default;
 };
 
-/// The nexthop object, ip-nexthop(8), that a route has its hops from; 0: they are its own. Where packets go is said by
-/// the hops alone, so routes are compared without it.
+/// The nexthop object, ip-nexthop(8), from which a route takes its hops; 0: they are its own. The hops alone decide
+/// where packets go, so comparisons of routes ignore it.
 struct NexthopId {
   std::uint32_t value = 0;
   friend constexpr bool operator==(const NexthopId&, const NexthopId&) { return true; }
@@ -37,21 +37,22 @@ struct NexthopId {
   }
 };
 
-/// Where an IPv4 route stands among those of equal key (`ip route append`, `prepend`): the kernel takes the first that
-/// lives (fib_table_lookup). What is told of a route that goes does not say it, so routes are compared without it.
+/// The position of an IPv4 route among those with the same key (`ip route append`, `prepend`): the kernel uses the
+/// first one that is alive (fib_table_lookup). The notification of a deleted route does not include it, so comparisons
+/// of routes ignore it.
 struct ListPosition {
-  std::int32_t value = 0;  ///< less is before
+  std::int32_t value = 0;  ///< lower comes first
   friend constexpr bool operator==(const ListPosition&, const ListPosition&) { return true; }
   friend constexpr std::strong_ordering operator<=>(const ListPosition&, const ListPosition&) {
     return std::strong_ordering::equal;
   }
 };
 
-/// RTA_METRICS, those that a path needs to be right: an MTU that is locked is not lowered by what routers say.
+/// Those RTA_METRICS that a path may need in order to work. A locked MTU is not lowered by what routers report.
 struct RouteMetrics {
   std::uint32_t mtu = 0;  ///< 0: the device's
   bool mtuLocked = false;
-  std::uint32_t advmss = 0;  ///< 0: by the MTU
+  std::uint32_t advmss = 0;  ///< 0: derived from the MTU
   auto operator<=>(const RouteMetrics&) const = default;
 };
 
@@ -63,7 +64,7 @@ struct Route {
   RouteType type = RouteType::unicast;
   std::vector<NextHop> hops;               ///< empty for all but unicast and local; several: multipath
   std::optional<Address> preferredSource;  ///< RTA_PREFSRC
-  /// What a router advertisement says of itself (RFC 4191, RTA_PREF): 0 medium, less is preferred.
+  /// The preference that a router advertises (RFC 4191, RTA_PREF): 0 is medium, lower is preferred.
   std::int8_t order = 0;
   bool linkScope = false;  ///< on-link (RT_SCOPE_LINK); always false in IPv6, which has no scopes
   std::uint8_t protocol = 0;
@@ -72,7 +73,7 @@ struct Route {
   ListPosition position{};
 
   Family family() const { return destination.family(); }
-  /// What the kernel takes for "the same route" in a replace.
+  /// What makes two routes "the same" to the kernel in a replace.
   auto key() const { return std::tie(table, destination, source, metric); }
   auto operator<=>(const Route&) const = default;
 };
@@ -84,7 +85,7 @@ struct Nexthop {
     std::uint16_t weight = 1;
     auto operator<=>(const Member&) const = default;
   };
-  std::vector<NextHop> hops;  ///< one at most; none in a group and in a blackhole
+  std::vector<NextHop> hops;  ///< at most one; none in a group or a blackhole
   std::vector<Member> members;
   bool blackhole = false;
   bool operator==(const Nexthop&) const = default;
@@ -116,7 +117,7 @@ struct Rule {
   std::uint8_t ipProtocol = 0;  ///< 0: any
   std::optional<PortRange> sourcePort;
   std::optional<PortRange> destinationPort;
-  bool otherSelector = false;  ///< tos, uid range, l3mdev, tunnel id ...: whom it is for is not understood here
+  bool otherSelector = false;  ///< tos, uid range, l3mdev, tunnel id ...: not modelled here
   std::uint8_t protocol = 0;
 
   auto operator<=>(const Rule&) const = default;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which foreign routes are worth knowing. A plan depends on default routes and on the specific routes of the main
-// table, and of tables that other people's rules look up: LAN prefixes, static routes, what inside routers announce,
-// and the networks of a company that one of its uplinks leads to. It does not depend on the million of routes that a
-// border router has learned from its providers: all of them leave by a WAN, as the default route does.
+// table, and of tables that other programs' rules look up: LAN prefixes, static routes, what inside routers announce,
+// and company networks behind one of the uplinks. It does not depend on the million routes that a border router learns
+// from its providers: all of them leave by a WAN, as the default route does.
 #pragma once
 
 #include <array>
@@ -17,40 +17,41 @@
 
 namespace wgsteer {
 
-/// Specific routes that are kept of each family. Beyond it those go that a routing protocol has learned.
+/// How many specific routes are kept per family. Beyond that, those learned by a routing protocol are left out.
 inline constexpr std::size_t kMaxSpecificRoutes = 4096;
-/// Of these, learned from routers out there: a company's networks have room, a full feed is seen for what it is early.
+/// How many of these may be learned from routers on WANs: room for a company's networks, and a full feed is recognised
+/// early.
 inline constexpr std::size_t kMaxFedRoutes = 1024;
 
-/// Whether a routing protocol has made it (BGP, OSPF, Babel ...), rather than the kernel, a person, a DHCP client or a
-/// router advertisement. src/netlink/route_filter.cpp says the same in BPF.
+/// Whether a routing protocol added it (BGP, OSPF, Babel ...), rather than the kernel, a person, a DHCP client or a
+/// router advertisement. src/netlink/route_filter.cpp tests the same in BPF.
 bool isLearned(std::uint8_t protocol);
 
-/// Somebody else's, and no default route: one that a plan may depend on by its type and origin.
+/// A foreign route other than a default route, of a type and origin that a plan may depend on.
 bool isSpecific(const Route& route);
-/// Tables of others that rules look up beside main: ours are always wanted.
+/// Foreign tables, other than main, that rules look up. Ours are always wanted.
 std::set<TableId> tablesOf(const std::set<Rule>& rules);
 
 struct RouteInterest {
-  /// When there are too many: first those that were learned from a WAN's router, then all that were learned; then those
-  /// as well that somebody has led by a WAN's router.
+  /// What is left out when there are too many: first routes learned from a WAN's router, then all learned routes, then
+  /// also static routes via a WAN's router.
   enum class LeftOut : std::uint8_t { nothing, fed, learned, byUplinks };
 
   std::set<IfIndex> uplinks;   ///< devices of the WANs
-  std::set<TableId> tables{};  ///< whose specific routes are wanted, beside main's
+  std::set<TableId> tables{};  ///< whose specific routes are wanted in addition to main's
   LeftOut leftOut = LeftOut::nothing;
 
-  /// Default routes and all in our tables are wanted always.
+  /// Default routes and all routes in our tables are always wanted.
   bool wants(const Route& route) const;
-  /// Learned from a router out there.
+  /// Learned from a router on a WAN.
   bool isFed(const Route& route) const;
   bool operator==(const RouteInterest&) const = default;
 };
 
-/// Takes the foreign routes of a dump one by one, in whatever order they come, and keeps few however many there are.
+/// Takes the foreign routes of a dump one by one, in any order, and keeps only a few, however many there are.
 class RouteSieve {
  public:
-  /// Of main and these tables. Without an interest, because nobody has said yet which the WANs are, narrow() has to
+  /// Keeps routes of main and these tables. Without an interest, while the WANs are not known yet, narrow() has to
   /// follow.
   explicit RouteSieve(std::optional<RouteInterest> interest, std::set<TableId> tables = {})
       : interest_(std::move(interest)), tables_(std::move(tables)) {
@@ -58,12 +59,12 @@ class RouteSieve {
   }
 
   void take(Route&& route);
-  /// Of one family: a dump that was interrupted begins again.
+  /// Starts over for one family, whose dump was interrupted.
   void restart(Family family) { families_[std::to_underlying(family)] = {}; }
 
-  /// Devices that have a default route in any table: a guess which the WANs are.
+  /// Devices that have a default route in any table: a guess at which are WANs.
   std::set<IfIndex> devicesOfDefaults() const;
-  /// False when routes that are wanted may have been lost meanwhile: to be begun anew with this interest.
+  /// False if wanted routes may have been dropped already: start again with this interest.
   bool narrow(const RouteInterest& interest);
 
   struct Kept {
@@ -71,7 +72,7 @@ class RouteSieve {
     bool tooMany = false;  ///< not all that are wanted could be kept
     RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;
   };
-  /// No more than kMaxSpecificRoutes in a family, on-link ones before others.
+  /// At most kMaxSpecificRoutes per family, on-link ones before others.
   Kept finish();
 
  private:

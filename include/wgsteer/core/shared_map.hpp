@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A std::map whose copies share one content until one of them is written to. Copying it costs nothing, and two that
-// share are known to be equal without a look: so an event costs the same with one endpoint and with 100 000.
+// A std::map with copy-on-write. Copying it costs nothing, and two maps that share their content are known to be equal
+// without comparing them, so an event costs the same with one endpoint as with 100 000.
 #pragma once
 
 #include <cstddef>
@@ -29,20 +29,20 @@ class SharedMap {
   const_iterator find(const Key& key) const { return map_->find(key); }
   const_iterator lower_bound(const Key& key) const { return map_->lower_bound(key); }
   bool contains(const Key& key) const { return map_->contains(key); }
-  /// It must be there.
+  /// The key must exist.
   const Value& at(const Key& key) const { return map_->at(key); }
   std::size_t size() const { return map_->size(); }
   bool empty() const { return map_->empty(); }
 
-  /// The content to write to, one's own from here on.
+  /// The content for writing, no longer shared from here on.
   Map& edit() {
     if (map_.use_count() != 1) map_ = std::make_shared<Map>(*map_);
     return *map_;
   }
-  /// The content as all that share it see it: for what no comparison and no plan depends on.
+  /// The shared content itself, for writing what no comparison and no plan depends on.
   Map& inPlace() { return *map_; }
 
-  /// Whether they share; then they are equal.
+  /// Whether they share their content, and so are equal.
   bool same(const SharedMap& other) const { return map_ == other.map_; }
   friend bool operator==(const SharedMap& left, const SharedMap& right) {
     return left.same(right) || *left.map_ == *right.map_;

@@ -19,7 +19,7 @@
 
 namespace wgsteer {
 
-/// What WireGuard counts for a peer; all messages, with their own headers and without IP and UDP.
+/// WireGuard's counters for a peer: all messages, with WireGuard's own headers but without those of IP and UDP.
 struct PeerSample {
   std::uint64_t txBytes = 0;
   std::uint64_t rxBytes = 0;
@@ -32,7 +32,7 @@ class PeerWatch {
   void sample(const PeerSample& sample, Instant now);
   /// Since when an answer is due; nullopt if all is well or nothing was sent.
   std::optional<Instant> unansweredSince() const;
-  /// The last sample showed that packets arrive from the peer and ours there.
+  /// The last sample showed that the peer's packets arrive here and ours arrive there.
   bool answered() const { return answered_; }
   /// The last sample showed a new handshake: proof that the current path works in both directions.
   bool handshaken() const { return handshaken_; }
@@ -50,8 +50,8 @@ class PeerWatch {
   Instant lastData_{};
   std::optional<Instant> dataSince_;       ///< data without an answer
   std::optional<Instant> handshakeSince_;  ///< handshake initiations without a session
-  std::optional<Instant> hollowSince_;     ///< like dataSince_, if only handshakes came since
-  unsigned hollow_ = 0;                    ///< how many handshakes came
+  std::optional<Instant> hollowSince_;     ///< like dataSince_, if only handshakes have arrived since
+  unsigned hollow_ = 0;                    ///< number of these handshakes
   bool answered_ = false;
   bool handshaken_ = false;
 };
@@ -90,7 +90,7 @@ inline constexpr Duration kMaxHold = std::chrono::minutes{30};
 inline constexpr Duration kMaxPause = std::chrono::minutes{10};
 /// A trial waits for a moment without data for this long.
 inline constexpr Duration kQuiet = std::chrono::seconds{5};
-/// A tunnel that is never quiet is tried after this many times `hold`.
+/// A tunnel that is never quiet gets its trial after this many times `hold`.
 inline constexpr int kPatience = 10;
 
 enum class StallPhase : std::uint8_t {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Watches the peers of all client tunnels for stalled handshakes, and says which ways to try: see core/stall.hpp for
-// when. Server tunnels are left out: they answer, and by the WAN that they were asked on.
+// Watches the peers of all client tunnels for stalled handshakes, and decides which paths to try; core/stall.hpp
+// decides when. Server tunnels are left out: they only reply, and over the WAN on which the request came in.
 #pragma once
 
 #include <map>
@@ -13,12 +13,12 @@
 
 namespace wgsteer {
 
-/// A peer was put on another way, or has none left to try.
+/// A peer was moved to another path, or has none left to try.
 struct StallNews {
   PeerId peer;
-  StallMove move = StallMove::none;  ///< none: it answers by its usual WAN again
-  std::string wan;                   ///< by which it goes from now on
-  Address address;                   ///< and to which of its addresses
+  StallMove move = StallMove::none;  ///< none: it answers over its usual WAN again
+  std::string wan;                   ///< the one it uses from now on
+  Address address;                   ///< the peer's address that it uses from now on
   std::string why;                   ///< "nothing received for 20 s"
 };
 
@@ -32,16 +32,16 @@ struct StallOutcome {
 
 class StallWatch {
  public:
-  /// A peer whose `stall` or `hold` is another than before begins anew.
+  /// A peer whose `stall` or `hold` has changed starts over.
   StallOutcome look(const Config& config, const World& world, Instant now, WallSeconds wallClock);
 
  private:
   struct Watched {
     StallConfig config;
     StallAutomaton automaton;
-    Address home;  ///< where the peer was when it last answered by its usual way
-    /// It did not answer, and the kernel chooses among equal WANs by flow: left to that, it would be back on the dead
-    /// one. So it is given one from now on.
+    Address home;  ///< the peer's address when it last answered over its usual path
+    /// It did not answer, and the kernel chooses among equal WANs by flow, which would put it back on the dead one. So
+    /// it is assigned to one WAN from now on.
     bool named = false;
   };
   std::map<PeerId, Watched> watched_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What is ours in the kernel, desired or observed: rules, routes, tunnel marks, sysctls, the nft table. Two States that
-// compare equal need nothing done.
+// Our state in the kernel, desired or observed: rules, routes, tunnel marks, sysctls, the nft table. If both compare
+// equal, there is nothing to do.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,15 @@
 
 namespace wgsteer {
 
-/// Packets of one tunnel, told from another one's to the same endpoint by the port that they come from.
+/// Packets of one tunnel, told from those of another tunnel to the same endpoint by their source port.
 struct Flow {
   Endpoint endpoint;
   std::uint16_t sourcePort = 0;
   auto operator<=>(const Flow&) const = default;
 };
 
-/// Contents of `table inet wgsteer`. Its chains are the same for everybody but for the two kinds named here; all that
-/// varies is in sets and maps, so that a change never rewrites a rule.
+/// Contents of `table inet wgsteer`. Its chains are fixed, except for the two kinds named here; everything that varies
+/// is in sets and maps, so that a change never rewrites a rule.
 ///
 ///   set      wan             { type ifname }                                     devices of the WANs
 ///   map      arrival         { type ifname : verdict }                           "wan0" : goto wan_1
@@ -47,23 +47,23 @@ struct NftTable {
   /// Marks of WANs: chain wan_N, counters initiations_N and responses_N, elements in `wan`, `arrival`, `initiations`.
   std::map<IfName, Slot> wans;
   std::set<std::pair<IfName, Address>> addresses;
-  /// Addresses of WANs and tunnels: wrong as a source wherever `addresses` does not have them. Any other that this host
-  /// sends from was chosen by somebody, also one that no device has (`ip route add local`).
+  /// Addresses of WANs and tunnels: wrong as a source wherever `addresses` does not list them. Any other source address
+  /// of this host was chosen on purpose, even one that no device has (`ip route add local`).
   std::set<Address> bound;
   std::map<std::pair<IfName, Family>, Address> sources;
-  /// By a policy's mark: the source of what is re-marked on its way out, an address of the WAN that the policy uses
+  /// By a policy's mark: the source of packets that are re-marked on output, an address of the WAN that the policy uses
   /// now.
   std::map<std::pair<Mark, Family>, Address> policySources;
   std::set<Slot> policies;  ///< chain policy_N; N may be a WAN's slot as well (policies of a single WAN)
-  /// For packets without a mark. None as a policy: the packet stays as it is.
+  /// For packets without a mark. nullopt: the packet stays as it is.
   SharedMap<Endpoint, std::optional<Slot>> endpoints;
-  /// For packets with any mark: peers with WANs of their own, and endpoints that several tunnels have in common.
+  /// For packets with any mark: peers with WANs of their own, and endpoints that several tunnels share.
   SharedMap<Flow, std::optional<Slot>> flows;
-  std::set<std::uint16_t> flowPorts;  ///< source ports of `flows`: all other packets are not looked up there
+  std::set<std::uint16_t> flowPorts;  ///< source ports of `flows`: packets from other ports are not looked up there
   std::set<std::uint16_t> listenPorts;
   std::set<IfName> tunnels;
   std::set<Mark> foreignMarks;
-  /// Marks that mean one of our tables, and whether what carries them is kept out of tunnels: not where the last resort
+  /// Marks that mean one of our tables, and whether packets with them are kept out of tunnels: not if the last resort
   /// is the main table, which may lead into one.
   std::map<Mark, bool> ownMarks;
   std::set<Sysctl> changedSysctls;

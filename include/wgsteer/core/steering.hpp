@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// First half of the plan: which WANs there are, which policies over them, and which of these each tunnel and peer gets.
+// First half of the plan: which WANs there are, which policies cover them, and which policy each tunnel and peer gets.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ struct Wan {
   std::string whyNot(Family family) const;
 };
 
-/// Where packets of a tunnel or peer go: a mark and the table that it selects.
+/// Where the packets of a tunnel or peer go: a mark and the table that it selects.
 struct Target {
   Slot slot;
   TableId table;
@@ -122,7 +122,7 @@ enum class Need : std::uint8_t {
   source,  ///< and an address to send from, for packets whose source we set before the route is chosen
 };
 bool serves(const Wan& wan, Family family, Need need = Need::route);
-/// Whether it is the device of a WAN. `link` is one of the world's that the steering was made from.
+/// Whether `link`, of the world from which the steering was made, is the device of a WAN.
 bool isWan(const Steering& steering, const Link& link);
 /// The WANs that can serve the policy in a family now, best metric first, otherwise in the policy's order: the one
 /// answer to this question, for tables, sources, what is in use, balance and stalled peers.
@@ -132,7 +132,7 @@ std::vector<const MemberView*> candidates(const Steering& steering, const Policy
 std::vector<const MemberView*> preferredCandidates(const Steering& steering, const PolicyView& policy, Family family,
                                                    Need need = Need::route);
 
-/// What is known of the peers by themselves. There can be thousands, which rarely change.
+/// Facts that depend on the peers alone. There can be thousands of peers, and they rarely change.
 struct PeerFacts {
   /// Whether a tunnel looks like a server's (looksLikeServer()).
   std::map<IfName, bool> likeServer;

@@ -12,13 +12,13 @@
 namespace wgsteer {
 
 enum class SysctlKind : std::uint8_t {
-  ignoreLinkdown4,  ///< net.ipv4.conf.DEV.ignore_routes_with_linkdown: without it a WAN without carrier is used for
-                    ///< ever
+  ignoreLinkdown4,  ///< net.ipv4.conf.DEV.ignore_routes_with_linkdown: without it the kernel keeps using a WAN without
+                    ///< a carrier
   ignoreLinkdown6,  ///< net.ipv6.conf.DEV.ignore_routes_with_linkdown
   srcValidMark,     ///< net.ipv4.conf.DEV.src_valid_mark: strict rp_filter then looks routes up with the packet's mark
 };
 
-/// A switch that is on (1) because we turned it on. Off again (0) when it is no longer ours.
+/// A switch that is on (1) because we turned it on; off again (0) when we give it back.
 struct Sysctl {
   SysctlKind kind = SysctlKind::ignoreLinkdown4;
   IfName device;

@@ -11,19 +11,19 @@ namespace wgsteer {
 using Duration = std::chrono::nanoseconds;
 /// A moment on a clock that never goes back, as the time since its origin.
 using Instant = std::chrono::nanoseconds;
-/// A moment on the clock on the wall: WireGuard stamps handshakes with it, and people are shown it.
+/// A moment of wall-clock time, with which WireGuard stamps handshakes and which people are shown.
 using WallSeconds = std::chrono::sys_seconds;
-/// What was measured and averaged, with fractions.
+/// A measured or averaged duration, with fractions.
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
-/// From a number that somebody wrote.
+/// From a number of seconds in a configuration.
 constexpr Duration fromSeconds(double seconds) {
   return std::chrono::round<Duration>(std::chrono::duration<double>{seconds});
 }
 
 /// Seconds since 1970, for documents.
 constexpr std::int64_t sinceEpoch(WallSeconds moment) { return moment.time_since_epoch().count(); }
-/// The reverse, for what the kernel and people give as a number.
+/// The reverse, for numbers from the kernel and from files.
 constexpr WallSeconds fromEpoch(std::int64_t seconds) { return WallSeconds{std::chrono::seconds{seconds}}; }
 
 }  // namespace wgsteer

@@ -10,7 +10,7 @@
 
 namespace wgsteer {
 
-/// Parts of the kernel that have to be read again, because an event says that they changed but not how.
+/// Parts of the kernel's state that must be read again, because an event says that they changed but not how.
 struct Stale {
   bool rtnetlink = false;  ///< links, addresses, routes, rules, and what depends on them
   bool network = false;    ///< the same without what depends on them (tunnels, nft)
@@ -43,21 +43,21 @@ struct Tracked {
   Stale stale{};
 };
 
-/// The kernel (6.18 and before) removes IPv4 routes without a word when their link goes down, their device vanishes or
-/// the last address goes, and routes of both families with their nexthop object: that is modelled here. Default routes
-/// that went with their link or device are parked.
+/// The kernel (6.18 and before) removes IPv4 routes without announcing it when their link goes down, their device
+/// vanishes or the last address goes, and routes of both families with their nexthop object: that is modelled here.
+/// Default routes that went with their link or device are parked.
 Tracked track(Picture& picture, const Event& event);
 
 /// Sysctls that we turned on, by the names that their devices have now.
 std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls);
-/// What our table says of our past, in the same way.
+/// The same for everything that our table records about earlier runs.
 void adopt(World& world, const NftTable& table);
 
-/// The tunnels as they were just read, against the rules of `picture`: which of their marks are ours, and which are
-/// their owners'.
+/// Puts the tunnels just read into the picture, whose rules decide which of their marks are ours and which are their
+/// owners'.
 void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> tunnels);
 
-/// Takes over what a plan has done, once all of it is done: `reached` is the state that it was made for.
+/// Records the effect of a plan that was carried out completely; `reached` is the state that it was made for.
 void settle(Picture& picture, const Plan& plan, State reached);
 /// The same for a plan of which only these changes were made.
 void settle(Picture& picture, const std::vector<Change>& made);

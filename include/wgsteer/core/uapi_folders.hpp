@@ -8,7 +8,7 @@ namespace wgsteer {
 
 /// wireguard-go and boringtun; amneziawg-go.
 inline constexpr std::array kUapiFolders{"/var/run/wireguard", "/var/run/amneziawg"};
-/// These come up with the first tunnel.
+/// These folders are created with the first tunnel.
 inline constexpr const char* kUapiParent = "/var/run";
 
 }  // namespace wgsteer

@@ -81,24 +81,24 @@ struct PeerId {
   auto operator<=>(const PeerId&) const = default;
 };
 
-/// A peer whose endpoint is a host name, with what that name came to.
+/// A peer whose endpoint is a host name, with the addresses of that name.
 struct NamedPeer {
   std::string host;
   std::uint16_t port = 0;
-  std::vector<Address> current;  ///< as answered last; empty: not resolved yet
+  std::vector<Address> current;  ///< those of the last answer; empty: not resolved yet
   std::vector<Address> leaving;  ///< no longer in the answer, but perhaps still in use by a session
   bool operator==(const NamedPeer&) const = default;
 };
 
-/// A peer that does not answer by its usual way.
+/// A peer that does not answer over its usual path.
 struct Stalled {
-  std::string wan;  ///< by name: goes by this one instead, as long as that can be used; empty: by its usual one
-  std::string why;  ///< in a user's words
+  std::string wan;  ///< name of the WAN used instead, as long as it can be; empty: the usual one
+  std::string why;  ///< for the user
   WallSeconds since{};
   bool operator==(const Stalled&) const = default;
 };
 
-/// Why a WAN that is there is not to be used, in the families in which it is not: unhealthy, or disabled by hand.
+/// Why an existing WAN must not be used, in the families in which it must not: unhealthy, or disabled by hand.
 struct WanDown {
   FamilyMap<std::string> why;
 
@@ -110,8 +110,8 @@ struct WanDown {
 };
 using WansDown = std::map<std::string, WanDown>;  ///< by name
 
-/// What earlier runs of ours have left in the kernel that a plan must go on from: which WAN has which number, and which
-/// sysctls were turned on by us. Read from the nft table; empty on a fresh machine.
+/// What earlier runs have left in the kernel and a plan must continue from: which WAN has which slot, and which sysctls
+/// we turned on. Read from the nft table; empty on a fresh machine.
 struct Adopted {
   std::map<IfName, Slot> wanSlots;
   std::set<Sysctl> sysctls;
@@ -125,15 +125,15 @@ struct Knowledge {
   SharedMap<PeerId, NamedPeer> named;  ///< not all of them need to exist
   std::map<PeerId, Stalled> stalled;
   WansDown wansDown;
-  /// Default routes of WANs that the kernel refuses to take into our tables, by the WAN's number, and why.
+  /// Default routes of WANs that the kernel refuses to install in our tables, by the WAN's slot, and why.
   std::map<std::pair<Slot, Family>, std::string> refusedRoutes;
   Adopted adopted;  ///< as the nft table says, while there is one
-  /// Devices that were renamed while we ran, by the name that our table still has them by.
+  /// Devices that were renamed while we ran, by the name under which our table still has them.
   std::map<IfName, IfName> renamed;
-  /// Marks that rules of ours, or our table, have given a meaning at any time that we know of. A tunnel's fwmark of our
+  /// Marks to which our rules or our table have ever given a meaning, as far as we know. A tunnel's fwmark within our
   /// bits that is not among them was set by its owner, who may use some of these bits as well.
   std::set<Mark> ownMarks;
-  /// Marks that rules of ours of another mark_mask give a meaning: ours as well, until these rules are gone.
+  /// Marks to which our rules for a former mark_mask give a meaning: ours as well, until these rules are gone.
   std::set<Mark> formerMarks;
   /// The fwmark that a tunnel's owner gave it, and that a rule of the owner's still names. `wg setconf` and `wg
   /// syncconf` reset it and leave the rule: without it wg-quick(8) does not find its own rules when it takes the tunnel
@@ -148,20 +148,20 @@ struct World : Knowledge {
   /// Foreign routes. The daemon keeps what a plan depends on: default routes of all tables, and specific routes of the
   /// main table; `explain` reads all.
   std::set<Route> routes;
-  RouteInterest interest;                                            ///< what of them is kept
+  RouteInterest interest;                                            ///< which of them are kept
   bool tooManyRoutes = false;                                        ///< so many specific ones that not all are kept
-  RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;  ///< which are not, then
-  std::map<std::uint32_t, Nexthop> nexthops;                         ///< objects that routes may have their hops from
+  RouteInterest::LeftOut leftOut = RouteInterest::LeftOut::nothing;  ///< which are not
+  std::map<std::uint32_t, Nexthop> nexthops;                         ///< objects from which routes may take their hops
   std::set<Rule> rules;                                              ///< foreign rules
   SharedMap<IfName, Tunnel> tunnels;
   /// Tunnels that cannot be read or set now, and why: another user's socket, a process that hangs or refuses. What was
   /// last known of such a tunnel is still in `tunnels`; one that has never been read is not.
   std::map<IfName, std::string> tunnelTroubles;
-  /// Another program has a `table inet wgsteer`: we have none while that is so.
+  /// Another program has a `table inet wgsteer`: as long as it exists, we have none.
   bool foreignTable = false;
   std::uint8_t rpFilterAll = 0;
   /// net.ipv4.udp_l3mdev_accept, which is for both families: whether a UDP socket that is bound to nothing, as each of
-  /// WireGuard's is, hears what comes in by a device of a VRF (Documentation/networking/vrf.rst; dropped on 6.1 if
+  /// WireGuard's is, receives what arrives on a device in a VRF (Documentation/networking/vrf.rst; dropped on 6.1 if
   /// not).
   bool udpHearsVrfs = false;
   std::set<SysctlKind> sysctlsAll;  ///< those that are on for all devices
@@ -175,7 +175,7 @@ struct World : Knowledge {
       if (link.name == name) return &link;
     return nullptr;
   }
-  /// Of one device; they are in its order first of all.
+  /// Those of one device: addresses are ordered by device first.
   auto addressesOf(IfIndex device) const {
     InterfaceAddress lowest;
     lowest.device = device;
@@ -186,7 +186,7 @@ struct World : Knowledge {
   bool operator==(const World&) const = default;
 };
 
-/// Calls handle(route) for each default route of a family, without a look at all the others: a table's begin with it.
+/// Calls handle(route) for each default route of a family, without visiting the others: each table begins with them.
 template <class F>
 void forEachDefault(const std::set<Route>& routes, Family family, F&& handle) {
   constexpr std::uint32_t kLastTable = 0xffffffff;
@@ -205,7 +205,7 @@ void forEachDefault(const std::set<Route>& routes, Family family, F&& handle) {
   }
 }
 
-/// Those that a replacement takes the place of: next to each other, for a key is what routes are ordered by first.
+/// The routes that a replacement takes the place of: adjacent, because routes are ordered by their key first.
 inline auto routesWithKeyOf(const std::set<Route>& routes, const Route& route) {
   Route lowest;
   lowest.table = route.table;
@@ -218,8 +218,8 @@ inline auto routesWithKeyOf(const std::set<Route>& routes, const Route& route) {
   return std::ranges::subrange(first, last);
 }
 
-/// Whether packets sent to this device end in a tunnel: a WireGuard interface by its kind, or by its UAPI socket, also
-/// when that cannot be read.
+/// Whether packets sent to this device end in a tunnel: a WireGuard interface by its kind, or by its UAPI socket, even
+/// one that cannot be read.
 inline bool isTunnel(const World& world, const Link& link) {
   return link.kind == "wireguard" || link.kind == "amneziawg" || world.tunnels.contains(link.name) ||
          world.tunnelTroubles.contains(link.name);
