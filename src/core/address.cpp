@@ -20,10 +20,10 @@ std::optional<unsigned> parseNumber(std::string_view text, unsigned limit, int b
   return number;
 }
 
-// Text is read and written here and not by inet_pton(3) and inet_ntop(3): those are the operating system's, and musl's
-// write some addresses differently from glibc's.
+// Text is parsed and formatted here instead of by inet_pton(3) and inet_ntop(3): those belong to the operating system,
+// and musl's format some addresses differently from glibc's.
 
-/// "192.0.2.1", without leading zeros, which some take for octal.
+/// "192.0.2.1", without leading zeros, which some programs take for octal.
 std::optional<Bytes> parse4(std::string_view text) {
   Bytes bytes;
   for (;;) {
@@ -39,7 +39,7 @@ std::optional<Bytes> parse4(std::string_view text) {
   return bytes;
 }
 
-/// Groups between single colons, or nothing at all; the last may be written as IPv4 where the address ends.
+/// Groups separated by single colons, or nothing at all; the last may be in IPv4 form if it ends the address.
 std::optional<Bytes> parseGroups(std::string_view text, bool endsAddress) {
   Bytes bytes;
   if (text.empty()) return bytes;
@@ -68,7 +68,7 @@ std::optional<Bytes> parse6(std::string_view text) {
   if (!bytes) return std::nullopt;
   if (gap != std::string_view::npos) {
     const auto tail = parseGroups(text.substr(gap + 2), true);
-    // "::" stands for one group at least.
+    // "::" stands for at least one group.
     if (!tail || bytes->size() + tail->size() > kSize - 2) return std::nullopt;
     bytes->resize(kSize - tail->size());
     bytes->insert(bytes->end(), tail->begin(), tail->end());
@@ -88,7 +88,7 @@ struct Run {
   std::size_t size = 0;
 };
 
-/// What "::" stands for: the longest run of two zero groups or more, of equal ones the first (RFC 5952, 4.2).
+/// What "::" stands for: the longest run of at least two zero groups; of equally long ones, the first (RFC 5952, 4.2).
 Run longestZeros(const std::array<unsigned, 8>& groups) {
   Run best;
   Run current;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The model of what the kernel does with a change. FakeKernel is built on it, and the engine keeps its picture with it.
+// The model of what the kernel does with a change. FakeKernel is built on it, and the engine updates its picture with
+// it.
 #include <algorithm>
 #include <map>
 #include <set>

@@ -10,8 +10,8 @@ namespace wgsteer {
 
 namespace {
 
-/// A refused transaction is cut in two again and again until what is refused stands alone; with more such members than
-/// this, the rest waits for the next look.
+/// A refused transaction is halved until each refused member stands alone; if there are more of them than this, the
+/// rest waits for the next look.
 constexpr std::size_t kFailuresAtMost = 8;
 
 bool closesTable(const Route& route) { return route.type != RouteType::unicast && route.destination.isDefault(); }
@@ -24,7 +24,7 @@ std::optional<Slot> slotOf(const Numbers& numbers, Mark mark) {
   return std::nullopt;
 }
 
-/// The mark that a member of the table, once it is there, gives to packets.
+/// The mark that a member of the table gives to packets.
 std::optional<std::pair<Slot, Family>> markedBy(const NftOp& op) {
   if (!op.add) return std::nullopt;
   if (const auto* peer = std::get_if<NftEndpoint>(&op.member); peer != nullptr && peer->policy)
@@ -58,7 +58,7 @@ void CommitGuard::missed(const Change& change) {
                  [this](const AddRule& added) {
                    ruleless_.emplace(added.rule.family, added.rule.mark);
                    const auto slot = slotOf(numbers_, Mark{added.rule.mark.value});
-                   // The rules that send replies of servers back only refine what the mark means anyway.
+                   // The rules for replies of servers only refine the meaning of the mark.
                    if (slot && !added.rule.source) withoutRule_.emplace(added.rule.family, *slot);
                  },
                  [this](const DeleteRule& kept) { stillLedTo_.emplace(kept.rule.family, kept.rule.table); },
@@ -90,18 +90,18 @@ bool CommitGuard::allows(const Change& change) const {
             const auto slot = slotOf(numbers_, set.mark);
             return !slot || allowsMark(*slot, std::nullopt);
           },
-          // Without its record it would be taken for the administrator's own, and stay on for ever.
+          // Without its record it would be taken for the administrator's setting and stay on forever.
           [this](const SetSysctl& set) { return !set.on || !(noTable_ || unrecorded_.contains(set.sysctl)); },
           [this](const NftTransaction& transaction) {
             if (transaction.createTable) return true;
             return transaction.deleteTable ? stillOn_.empty() : !noTable_;
           },
-          // Packets with that mark are still being made, or nothing has taken the rule's place.
+          // Packets may still get that mark, or nothing has taken the rule's place.
           [this](const DeleteRule& deleted) {
             return !staleTable_ && !notGivenBack_.contains(Mark{deleted.rule.mark.value}) &&
                    !ruleless_.contains({deleted.rule.family, deleted.rule.mark});
           },
-          // Below an open route there is still the closing one; below that one there is the main table.
+          // Below any other route there is still the closing one; below that, lookups fall through to the main table.
           [this](const DeleteRoute& deleted) {
             return !closesTable(deleted.route) || !stillLedTo_.contains({deleted.route.family(), deleted.route.table});
           },
@@ -153,7 +153,7 @@ class Execution {
     if (!report_.complete) report_.made.push_back(change);
   }
 
-  /// From the first change that is missing on, it is noted what was made.
+  /// From the first change that was not made onwards, keeps a list of those that were.
   void miss(const Change& change) {
     if (std::exchange(report_.complete, false)) {
       const auto end = plan_.changes.begin() + static_cast<std::ptrdiff_t>(at_);

@@ -11,7 +11,7 @@ namespace wgsteer {
 
 namespace {
 
-/// Collects what may happen to one WAN after the other.
+/// Collects what may happen, WAN by WAN.
 class Imagination {
  public:
   explicit Imagination(const World& world) : world_(world) {}
@@ -33,7 +33,7 @@ class Imagination {
     if (occurrences_.size() < kMaxContingencies) occurrences_.push_back(std::move(occurrence));
   }
 
-  /// Up without a carrier, as a cable that is pulled; and down, which takes the carrier as well.
+  /// Up without a carrier, as when a cable is pulled; and down, which also drops the carrier.
   void addLinks(const Link& link) {
     constexpr std::array<std::pair<bool, bool>, 3> kStates{{{true, true}, {true, false}, {false, false}}};
     for (const auto& [up, carrier] : kStates) {
@@ -44,7 +44,7 @@ class Imagination {
     }
   }
 
-  /// The only default route by the device goes, or one that is missing comes back as it was.
+  /// The only default route by the device is deleted, or a missing one comes back as it was.
   void addRoutes(const Wan& wan, Family family) {
     const auto isByIt = [&](const Route& route) {
       return route.family() == family && route.destination.isDefault() && route.type == RouteType::unicast &&
@@ -74,7 +74,7 @@ class Imagination {
   std::vector<Occurrence> occurrences_;
 };
 
-/// The picture after it; nothing if that cannot be known without reading the kernel anew.
+/// The picture after it; nullopt if that cannot be known without reading the kernel again.
 std::optional<Picture> after(const Picture& picture, const Occurrence& occurrence) {
   Picture imagined = picture;
   if (const auto* verdict = std::get_if<Verdict>(&occurrence)) {
@@ -82,7 +82,7 @@ std::optional<Picture> after(const Picture& picture, const Occurrence& occurrenc
     return imagined;
   }
   const Tracked tracked = track(imagined, std::get<Event>(occurrence));
-  // What the engine reads before it plans. Our own routes are read afterwards.
+  // What the engine would read before it plans. It reads our own routes afterwards.
   const Stale& stale = tracked.stale;
   if (!tracked.relevant || stale.rtnetlink || stale.nft || stale.tunnels || stale.links) return std::nullopt;
   return imagined;
@@ -102,7 +102,7 @@ bool isSame(const Event& imagined, const Event& real) {
   return route != nullptr && route->route == std::get<RouteAdded>(real).route;
 }
 
-/// The reasons are people's: which families of which WANs are down is all that a plan depends on.
+/// The reasons are only for people: a plan depends only on which families of which WANs are down.
 bool isSame(const WansDown& imagined, const WansDown& real) {
   return std::ranges::equal(imagined, real, [](const auto& left, const auto& right) {
     return left.first == right.first &&
@@ -135,7 +135,7 @@ std::vector<Contingency> contingencies(const Config& config, const Picture& pict
     const auto imagined = after(picture, occurrence);
     if (!imagined) continue;
     const Steering steering = planner.steer(config, imagined->world);
-    // Thousands of peers are not gone through for what may never be, nor the planner's memory of them spoilt.
+    // Do not process thousands of peers for something that may never happen, nor spoil the planner's cache of them.
     if (steering.families != present.families || verdictsOf(steering) != verdicts) continue;
     const Plan plan = withhold(diff(planner.desire(config, imagined->world, steering), imagined->observed));
     auto writes = firstRoutes(plan);

@@ -52,7 +52,7 @@ class Desire {
  private:
   NftTable& nft() { return state_.nft->table; }
 
-  /// Sysctls are turned on only where it can be written down that we did it.
+  /// Sysctls are turned on only if the table can record that we did it.
   void withoutTable() {
     state_.nft.reset();
     state_.sysctls.clear();
@@ -70,7 +70,7 @@ class Desire {
     state_.rules.insert(rule);
   }
 
-  /// What a mark of ours means. With `forward`, also on packets of hosts behind this one.
+  /// Gives a mark of ours its meaning. With `forward`, also on packets of hosts behind this one.
   void addMeaning(Family family, Slot slot, TableId table) {
     addRule(family, numbers_.markPriority(), numbers_.mark(slot), table);
     if (!config_.forward) return;
@@ -99,7 +99,8 @@ class Desire {
         Rule rule = steering_.ways.rules[i];
         if (rule.family != family) continue;
         if (!original) priority = addWhoseWaysTheyAre(family, priority);
-        // Of one priority the kernel's order is that of insertion, so beyond the last one there is none to rely on.
+        // Rules of equal priority are in the order of their insertion, which is not reliable: once the priorities are
+        // used up, no order is.
         if (original != steering_.ways.originals[i].priority && priority + 1 < numbers_.markPriority()) ++priority;
         original = steering_.ways.originals[i].priority;
         rule.priority = priority;
@@ -108,7 +109,7 @@ class Desire {
     }
   }
 
-  /// Our packets are those with our bits, and those of tunnels with a mark of their own.
+  /// Ours are packets with our bits, and those of tunnels with a fwmark of their own.
   std::uint32_t addWhoseWaysTheyAre(Family family, std::uint32_t first) {
     const std::uint32_t passBy = first + 1;
     for (const auto& [mark, policy] : foreignMarks_) addGoto(family, first, {mark.value, 0xffffffff}, passBy + 1);
@@ -138,8 +139,8 @@ class Desire {
     return first;
   }
 
-  /// Ours stand together, or there is no jumping over a foreign rule that takes what carries our marks: they begin
-  /// behind the last one that is among them. One of equal priority may have been there first.
+  /// Our rules must be contiguous, or a foreign rule that catches packets with our marks could not be jumped over: they
+  /// start after the last such rule among them. One of equal priority may have been there first.
   void makeWay() {
     std::uint32_t by = 0;
     for (const Rule& rule : world_.rules) {
@@ -155,8 +156,8 @@ class Desire {
     }
   }
 
-  /// A rule without a priority is put before ours by the kernel (fib_default_rule_pref), whatever mark it asks for:
-  /// wg-quick's among them. Where one takes what carries our marks, that goes past it, and nothing else does.
+  /// The kernel places a rule without a priority before ours (fib_default_rule_pref), whatever mark it tests; wg-quick
+  /// adds such rules. If one would catch packets with our marks, these jump over it; no other packet does.
   void addJump() {
     for (const Family family : families_) {
       const auto first = firstPriority(family);
@@ -186,7 +187,7 @@ class Desire {
       addMeaning(family, wan.slot, table);
       tables_.addWanTable(wan, family, table);
     }
-    // The kernel knows no device without a name: a WAN whose interface has none at the moment is in no set.
+    // There are no devices without a name: a WAN whose interface has none at the moment is in no set.
     if (wan.device.empty() || wan.secondary) return;
     nft().wans.emplace(wan.device, wan.slot);
     if (wan.link == nullptr) return;
@@ -200,15 +201,15 @@ class Desire {
     if (config_.sysctl) addSysctls(*wan.link);
   }
 
-  /// A service address on lo, a bridge or a LAN is right on every WAN: who asked for it gets its answer from it. What
-  /// belongs to another WAN, or to a tunnel, is not.
+  /// A service address on lo, a bridge or a LAN is right on every WAN: a client that contacted it gets the answer from
+  /// it. An address of another WAN or of a tunnel is not.
   bool isNeutral(const InterfaceAddress& own) const {
     const Link* link = world_.link(own.device);
     return link != nullptr && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback() &&
            !isTunnel(world_, *link) && !isWan(steering_, *link);
   }
 
-  /// Addresses that are wrong sources on other WANs than their own, if they have one.
+  /// Addresses that are wrong as a source on any WAN but their own, if they have one.
   void addBound() {
     for (const InterfaceAddress& own : world_.addresses) {
       const Link* link = world_.link(own.device);
@@ -220,7 +221,7 @@ class Desire {
   void addSysctls(const Link& link) {
     const auto want = [&](SysctlKind kind) {
       Sysctl sysctl{kind, link.name};
-      // On already, and not by us: the administrator's own, to be left alone for ever.
+      // Already on, and not by us: the administrator's setting, which is never touched.
       if (!link.sysctls.contains(kind) || world_.adopted.sysctls.contains(sysctl))
         state_.sysctls.insert(std::move(sysctl));
     };
@@ -247,28 +248,28 @@ class Desire {
       addPolicySources(policy);
   }
 
-  /// The source of packets that get this policy's mark on their way out. Not for servers: the address that a reply
-  /// carries says by which WAN it is to leave.
+  /// The source of packets that get this policy's mark on their way out. Not for servers: the source address of a reply
+  /// determines the WAN.
   void addPolicySources(const PolicyView& policy) {
     const Mark mark{numbers_.mark(policy.target.slot).value};
     for (const Family family : kFamilies)
       if (const auto source = sourceOf(policy, family)) nft().policySources.emplace(std::pair{mark, family}, *source);
   }
 
-  /// Of the WAN that the policy's table leads to. Among WANs of equal metric the kernel chooses by flow, and the first
-  /// is as good a guess as any.
+  /// The source of the WAN that the policy's table leads to. Among WANs of equal metric the kernel chooses per flow,
+  /// and the first is as good a guess as any.
   std::optional<Address> sourceOf(const PolicyView& policy, Family family) const {
     const auto sourceOfMember = [&](const MemberView& member) {
       const auto source = steering_.wans[member.wan].source.find(family);
       return source == steering_.wans[member.wan].source.end() ? std::nullopt : std::optional{source->second};
     };
-    // A WAN's own table keeps its route also when the WAN is not to be used.
+    // A WAN's own table keeps its route even if the WAN must not be used.
     if (!policy.target.ownTable) return sourceOfMember(policy.members.front());
     const auto able = candidates(steering_, policy, family, Need::source);
     return able.empty() ? std::nullopt : sourceOfMember(*able.front());
   }
 
-  /// A packet of a server tunnel that carries a WAN's address as its source is a reply to what came in there.
+  /// A packet of a server tunnel with a WAN's address as its source is a reply to a packet that arrived there.
   void addServerReplies(MarkMatch mark) {
     for (const Wan& wan : steering_.wans) {
       if (wan.link == nullptr) continue;
@@ -296,9 +297,9 @@ class Desire {
     for (const auto& [peer, wan] : view.peerWan) addSingleWan(steering_.wans[wan]);
   }
 
-  /// A tunnel's own mark is also on what its user sends past it (split tunnels, SO_MARK): that reaches the networks
-  /// behind other tunnels as before, and does not go out in clear. Where an endpoint is in such a network, no table of
-  /// ours leads there: a peer that is reached so is left alone, and any other must not be.
+  /// Packets that the tunnel's user sends past it carry the tunnel's own mark as well (split tunnels, SO_MARK). They
+  /// must still reach the networks behind other tunnels, and must not leave unencrypted. If an endpoint is in such a
+  /// network, no table of ours leads there: a peer reached that way is left alone, and no other peer may be.
   void addTunnelNetworks() {
     std::size_t count = 0;
     for (const auto& [mark, policy] : foreignMarks_)
@@ -315,7 +316,7 @@ class Desire {
       }
   }
 
-  /// A rule that looks up a table of somebody else's.
+  /// Marks a rule that looks up a foreign table as ours.
   static Rule stamped(Rule rule) {
     rule.inputInterface = "lo";
     rule.suppressGroup = kWayGroup;
@@ -333,7 +334,7 @@ class Desire {
                                [&](const auto& named) { return std::ranges::any_of(endpointsOf(named.second), has); });
   }
 
-  /// For peers that are given to one WAN.
+  /// For peers that are assigned to one WAN.
   void addSingleWan(const Wan& wan) {
     nft().policies.insert(wan.slot);
     const Mark mark{numbers_.mark(wan.slot).value};

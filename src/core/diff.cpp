@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What has to change, in an order in which nothing goes the wrong way in between (see plan.hpp).
+// What has to change, in an order in which no packet is misrouted in between (see plan.hpp).
 #include <algorithm>
 #include <compare>
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace wgsteer {
 
 namespace {
 
-/// Walks two ordered ranges at once and tells what only one of them has. An event changes next to nothing of what is
-/// there, so to compare each element once is nearly all that a plan costs.
+/// Walks two ordered ranges in parallel and reports what only one of them has. An event changes almost nothing, so
+/// comparing each element once is nearly the whole cost of a plan.
 template <class Range, class OnlyDesired, class OnlyObserved>
 void compare(const Range& desired, const Range& observed, OnlyDesired onlyDesired, OnlyObserved onlyObserved) {
   auto wanted = desired.begin();
@@ -32,8 +32,9 @@ void compare(const Range& desired, const Range& observed, OnlyDesired onlyDesire
   }
 }
 
-/// Closing routes first: from then on a table that is half full cannot leak. Then on-link prefixes before defaults. Of
-/// equals, the table with the highest number: those of policies, by which packets go, before those of single WANs.
+/// Closing routes first: from then on a half-filled table cannot leak. Then on-link prefixes before defaults. Among
+/// equals, the table with the higher number first: the tables of policies, which packets use, before those of single
+/// WANs.
 bool installsBefore(const Route* left, const Route* right) {
   const auto rank = [](const Route& route) {
     return std::tuple{route.type == RouteType::unicast, -static_cast<int>(route.destination.length()),
@@ -51,15 +52,15 @@ bool leavesBefore(const Route* left, const Route* right) {
   return rank(*left) < rank(*right);
 }
 
-/// Routes of equal key are one to the kernel (IPv4) or siblings (IPv6); a state of ours has one per key at the most,
-/// but an observed one may have more, of which all but the desired are stale.
+/// To the kernel, routes with equal keys are the same route (IPv4) or siblings (IPv6). A desired state has at most one
+/// per key, but an observed one may have more, of which all but the desired one are stale.
 void diffRoutes(const std::set<Route>& desired, const std::set<Route>& observed, Plan& additions, Plan& removals) {
   std::vector<const Route*> missing;
   std::vector<const Route*> surplus;
   compare(
       desired, observed, [&](const Route& route) { missing.push_back(&route); },
       [&](const Route& route) { surplus.push_back(&route); });
-  // A replacement takes the place of one route; what else has the same key is to be removed.
+  // A replacement takes the place of one route; any others with the same key have to be removed.
   std::set<const Route*> replacements;
   std::erase_if(surplus, [&](const Route* route) {
     const auto successor = std::ranges::lower_bound(missing, route->key(), {}, [](const Route* r) { return r->key(); });
@@ -71,7 +72,7 @@ void diffRoutes(const std::set<Route>& desired, const std::set<Route>& observed,
   for (const Route* route : surplus) removals.changes.emplace_back(DeleteRoute{*route});
 }
 
-/// Maps that share their content are equal, and are not walked through.
+/// Maps that share their content are equal and need not be walked.
 template <class Field>
 bool areKnownEqual(const Field& desired, const Field& observed) {
   if constexpr (requires { desired.same(observed); })
@@ -80,8 +81,8 @@ bool areKnownEqual(const Field& desired, const Field& observed) {
     return false;
 }
 
-/// Of a map, an element is the pair of key and value: a changed value is a deletion and an addition, for the kernel
-/// (6.18) refuses to overwrite a map's element.
+/// An element of a map is the pair of key and value: a changed value is a deletion and an addition, because the kernel
+/// (6.18) refuses to overwrite an element of a map.
 std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
   std::vector<NftOp> elementsGone;
   std::vector<NftOp> chainsNew;
@@ -93,7 +94,7 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
     const auto& wanted = Traits::field(desired);
     const auto& present = Traits::field(observed);
     if (areKnownEqual(wanted, present)) return;
-    // A WAN is elements and a chain in one: those that go, go before those that come, for a slot may change hands.
+    // A WAN comprises elements and a chain: deletions come before additions, because a slot may change hands.
     std::vector<NftOp>& gone = std::is_same_v<Member, NftPolicy> ? chainsGone : elementsGone;
     std::vector<NftOp>& added = kIsNftChain<Member> ? chainsNew : elementsNew;
     compare(
@@ -109,17 +110,17 @@ std::vector<NftOp> nftOps(const NftTable& desired, const NftTable& observed) {
 
 enum class NftStep : std::uint8_t { beforeRoutes, main, last, afterRoutes };
 
-/// The table's changes, in the steps that the others have to come between.
+/// The changes of the table, in steps between which the other changes are made.
 struct NftSteps {
-  /// New addresses of WANs and the sources to use: known before a route leads there, or its first packet leaves with a
-  /// foreign source (seen at the return of a carrier).
+  /// New addresses of WANs and the sources to use: the table must have them before a route leads there, or the first
+  /// packet leaves with a wrong source (seen when a carrier returned).
   std::optional<NftTransaction> beforeRoutes;
   std::optional<NftTransaction> main;
-  /// Memory of sysctls: kept until they are really off.
+  /// Records of sysctls: kept until these are really off.
   std::optional<NftTransaction> last;
-  /// Sources of policies: they follow the routes. A failover must not wait for nft, which waits for others' rulesets.
-  /// And what a WAN has no longer: as long as a route leads there, a packet gets the last known source, not another
-  /// WAN's (seen at the loss of a WAN's last IPv6 address).
+  /// Sources of policies: they follow the routes. A failover must not wait for nft, which waits for other programs'
+  /// transactions. Also lost addresses of WANs: as long as a route leads there, a packet gets the last known source,
+  /// not another WAN's (seen when a WAN lost its last IPv6 address).
   std::optional<NftTransaction> afterRoutes;
 
   std::optional<NftTransaction>& at(NftStep step) {
@@ -140,13 +141,13 @@ struct NftSteps {
 NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
-  // As long as a tunnel may have such a mark, what carries it is kept out of tunnels.
+  // As long as a tunnel may have such a mark, packets with it are kept out of tunnels.
   if (const auto* own = std::get_if<NftOwnMark>(&op.member); own != nullptr && !desired.ownMarks.contains(own->mark))
     return NftStep::afterRoutes;
   if (std::holds_alternative<NftAddress>(op.member) || std::holds_alternative<NftBound>(op.member))
     return op.add ? NftStep::beforeRoutes : NftStep::afterRoutes;
   if (const auto* source = std::get_if<NftSource>(&op.member)) {
-    // A changed one is deleted and added, which is one step.
+    // A changed one is deleted and added in one step.
     const bool stays = desired.sources.contains({source->device, source->address.family()});
     return stays ? NftStep::beforeRoutes : NftStep::afterRoutes;
   }
@@ -161,7 +162,7 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
   }
   if (!observed || observed->layout != desired->layout) {
     NftTable first = desired->table;
-    // Tunnels may still have marks of the old table, until they are given theirs.
+    // Tunnels may still have marks of the old table until they are given their new ones.
     if (observed) first.ownMarks.insert(observed->table.ownMarks.begin(), observed->table.ownMarks.end());
     steps.main = NftTransaction{
         .deleteTable = observed.has_value(), .createTable = true, .layout = desired->layout, .ops = nftOps(first, {})};
@@ -187,8 +188,8 @@ void diffTunnelMarks(const std::map<IfName, Mark>& desired, const std::map<IfNam
     if (!desired.contains(tunnel)) plan.changes.emplace_back(SetTunnelMark{tunnel, Mark{0}, mark});
 }
 
-/// Rules that say again what somebody else's say are there only while others' packets are led past them, which takes
-/// the rules that these go on at.
+/// Rules that repeat foreign rules may exist only while all other packets jump past them, which requires the rules at
+/// which these continue.
 void diffRules(const std::set<Rule>& desired, const std::set<Rule>& observed, Plan& plan, Plan& removals) {
   const auto isWay = [](const Rule& rule) { return rule.suppressGroup == kWayGroup; };
   std::vector<Rule> added;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What fib_rules_lookup(), fib_table_lookup() and the output hook do with a locally generated packet, for the parts
-// that matter to a WireGuard socket: no input interface, UDP, no flow hashing (the first living next hop is taken).
+// What fib_rules_lookup(), fib_table_lookup() and the output hook do with a locally generated packet, as far as it
+// matters for a WireGuard socket: no input interface, UDP, no flow hashing (the first next hop that is alive is used).
 #include "wgsteer/core/explain.hpp"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ class Simulator {
   Simulator(const State& state, const World& world) : state_(state), world_(world), names_(deviceNames(world)) {
     for (const auto* set : {&world.rules, &state.rules})
       for (const Rule& rule : *set) rules_.push_back(&rule);
-    // The sets are ordered, not the kernel's lists: of equal priorities, foreign ones were there first.
+    // The sets are sorted, unlike the kernel's lists: among equal priorities, foreign rules were there first.
     std::ranges::stable_sort(rules_, {}, [](const Rule* rule) { return rule->priority; });
     for (const auto* set : {&world.routes, &state.routes})
       for (const Route& route : *set) routes_.push_back(&route);
@@ -52,11 +52,11 @@ class Simulator {
 
  private:
   bool matches(const Rule& rule, const Packet& packet) const {
-    // What this host sends itself comes in by "lo", as far as rules are concerned (flowi_iif).
+    // To rules, packets from this host come in by "lo" (flowi_iif).
     const bool fromHere = rule.inputInterface.empty() || rule.inputInterface == "lo";
     const bool understood = !rule.otherSelector || rule.suppressGroup == kWayGroup;
     bool match = rule.mark.matches(packet.mark) && fromHere && rule.outputInterface.empty() && understood;
-    // A lookup without a source yet matches no "from", other than "from all".
+    // A lookup without a source matches no "from" except "from all".
     if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);
     if (rule.destination) match &= rule.destination->contains(packet.destination.address);
     if (rule.ipProtocol != 0) match &= rule.ipProtocol == kUdp;
@@ -67,7 +67,7 @@ class Simulator {
     return match != rule.invert;
   }
 
-  /// A goto to a priority that no rule has is "unresolved": the kernel goes on with the next rule.
+  /// A goto to a priority that no rule has is "unresolved": the kernel continues with the next rule.
   bool leadsSomewhere(const Rule& jump) const {
     return std::ranges::any_of(
         rules_, [&](const Rule* rule) { return rule->family == jump.family && rule->priority == jump.gotoPriority; });
@@ -86,7 +86,7 @@ class Simulator {
     }
   }
 
-  /// A next hop that the kernel would use: link up, and with carrier where routes without are to be ignored.
+  /// A next hop that the kernel would use: its link is up, and has a carrier if routes without one are ignored.
   std::optional<NextHop> livingHop(const Route& route) const {
     for (const NextHop& hop : route.hops) {
       const Link* link = world_.link(hop.device);
@@ -108,7 +108,7 @@ class Simulator {
       if (best == nullptr || better(*route, *best)) best = route;
     }
     if (best == nullptr || best->type == RouteType::throw_) return {};
-    // A refusal is an error, which ends the walk before the kernel asks whether the route is to be suppressed.
+    // A refusal is an error, which ends the walk before the kernel checks whether the route is suppressed.
     if (best->type != RouteType::unicast && best->type != RouteType::local) return {Outcome::unreachable, *best, {}};
     if (rule.suppressPrefixLength >= 0 && best->destination.length() <= rule.suppressPrefixLength) return {};
     if (best->type == RouteType::local) return {Outcome::local, *best, {}};
@@ -134,7 +134,7 @@ class Simulator {
   std::vector<const Route*> routes_;
 };
 
-/// The first usable address of the device, if the route names none.
+/// The route's preferred source, else our table's source for the device, else the device's first usable address.
 std::optional<Address> sourceFor(const State& state, const World& world, const Lookup& found, Family family) {
   if (found.route->preferredSource) return found.route->preferredSource;
   const Link* link = world.link(found.hop->device);
@@ -148,7 +148,7 @@ std::optional<Address> sourceFor(const State& state, const World& world, const L
   return std::nullopt;
 }
 
-/// The member of the table that the output chain goes by, and how it reads; none: it leaves the packet as it is.
+/// The member of the table that the output chain uses, and its text; none: the packet is left as it is.
 struct Member {
   std::optional<Slot> policy;
   const char* map;
@@ -163,7 +163,7 @@ std::optional<Member> memberFor(const NftState& nft, const Packet& packet) {
   return Member{known->second, "endpoint"};
 }
 
-/// What the output chain makes of the packet.
+/// What the output chain does to the packet.
 Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkStep>& steps) {
   if (!state.nft || !state.nft->layout.intact) return packet;
   const auto member = memberFor(*state.nft, packet);
@@ -191,7 +191,7 @@ Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkSte
   return marked;
 }
 
-/// What the source chain makes of a packet with a mark of ours that leaves by a WAN.
+/// What the source chain does to a packet with a mark of ours that leaves by a WAN.
 std::optional<Address> sourceCorrected(const State& state, const Packet& packet, const IfName& device,
                                        std::vector<WalkStep>& steps) {
   if (!state.nft || !state.nft->layout.intact || !packet.source) return packet.source;
@@ -222,7 +222,7 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   Lookup found = simulator.lookup(packet, walk.steps);
   walk.mark = packet.mark;
   walk.source = packet.source;
-  // A packet without a route never gets as far as the output hook.
+  // A packet without a route never reaches the output hook.
   if (found.outcome == Outcome::device) {
     Packet sent = packet;
     if (!sent.source) sent.source = sourceFor(state, world, found, packet.destination.address.family());

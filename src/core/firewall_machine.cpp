@@ -21,7 +21,7 @@ constexpr std::uint32_t kTypeLocal = 2;
 
 using Span = std::span<const std::uint8_t>;
 
-/// The words that so many bytes from a register on are in.
+/// The number of words that this many bytes occupy.
 std::size_t words(std::size_t size) { return (size + kWordSize - 1) / kWordSize; }
 bool fits(Register from, std::size_t size) { return from + words(size) <= kRegisters; }
 
@@ -54,7 +54,7 @@ std::strong_ordering compare(Span one, Span other) {
   return std::lexicographical_compare_three_way(one.begin(), one.end(), other.begin(), other.end());
 }
 
-/// A header of which some bytes are known.
+/// A header of which only some bytes are known.
 struct Image {
   std::array<std::uint8_t, 40> bytes{};
   std::array<std::uint8_t, 40> known{};
@@ -94,7 +94,7 @@ Image transportHeader(const Sample& sample) {
 void Machine::load(const Sample& sample) {
   sample_ = sample;
   mark_ = {.value = sample.mark.value};
-  // Nobody knows what earlier packets have left in their connection.
+  // What earlier packets have left in their connection is unknown.
   connectionMark_ = {.value = 0, .known = sample.connectionState == kNew ? 0xffffffff : 0};
   untracked_ = false;
   mayBeTranslated_ = sample.connectionState != kNew;
@@ -132,7 +132,7 @@ void Machine::step(const LoadField& load, RuleResult&) {
     case Field::connectionStatus:
       return putWord(load.to, 0, untracked_ || !afterConntrack_ || mayBeTranslated_ ? 0 : kTranslated);
     case Field::cgroup:
-      // WireGuard in the kernel is in no class; who puts wireguard-go into one has meant its packets.
+      // WireGuard in the kernel is in no class; whoever puts wireguard-go into one means its packets.
       return putWord(load.to, 0);
     case Field::inputIndex:
       return index(!leaves);
@@ -167,7 +167,7 @@ void Machine::step(const LoadPayload& load, RuleResult&) {
 void Machine::step(const LoadRoute& load, RuleResult&) {
   const auto& target = load.ofSource ? sample_.source : sample_.destination;
   std::optional<bool> found;
-  // Our own address is the source of what leaves, and the destination of what comes in.
+  // Our own address is the source of outgoing packets and the destination of incoming ones.
   if (load.result == LoadRoute::Result::type)
     return putWord(load.to, load.ofSource != sample_.incoming ? kTypeLocal : kTypeUnicast);
   if (target && (!load.withMark || mark_.isKnown(0xffffffff)))
@@ -238,7 +238,7 @@ void Machine::step(const Within& test, RuleResult& result) {
 
 namespace {
 
-/// The element that this key means; nothing when there is none.
+/// The element for this key; null if there is none.
 const Set::Element* find(const Set& set, Span key) {
   const auto after = std::ranges::upper_bound(
       set.elements, key, [](Span one, Span other) { return compare(one, other) < 0; },

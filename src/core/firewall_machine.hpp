@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One rule and one packet, three-valued: a rule matches, does not, or may; a bit of a register is known or not.
+// Evaluates one rule for one packet in three-valued logic: a rule matches, does not, or may; a bit of a register is
+// known or not.
 #pragma once
 
 #include <array>
@@ -12,7 +13,7 @@
 
 namespace wgsteer::firewall {
 
-/// A packet of a tunnel, or a probe of ours, as netfilter sees it. What is not there is not known.
+/// A packet of a tunnel, or a probe of ours, as netfilter sees it. Missing fields are unknown.
 struct Sample {
   Family family = Family::v4;
   std::uint8_t protocol = 17;
@@ -20,17 +21,17 @@ struct Sample {
   std::optional<Address> destination = std::nullopt;
   std::optional<std::uint16_t> sourcePort = std::nullopt;
   std::optional<std::uint16_t> destinationPort = std::nullopt;
-  IfName device;  ///< that it leaves by, or has come in by
+  IfName device;  ///< by which it leaves or has come in
   IfIndex deviceIndex = {};
   bool incoming = false;
   Mark mark = {};
   std::uint32_t connectionState = kNew;
-  MarkMatch expected = {};  ///< the bits of the mark that lead it the right way, and what they have to be
-  /// The mark that our chains give it when it has none, as right as the other one.
+  MarkMatch expected = {};  ///< the bits of the mark that route it correctly, and their required value
+  /// The mark that our chains give it if it has none, as correct as the expected one.
   std::optional<MarkMatch> again = std::nullopt;
 };
 
-/// A mark of which some bits may not be known.
+/// A mark of which some bits may be unknown.
 struct PartialMark {
   std::uint32_t value = 0;
   std::uint32_t known = 0xffffffff;
@@ -38,14 +39,14 @@ struct PartialMark {
   bool operator==(const PartialMark&) const = default;
 };
 
-/// Is there a route to an address (by the device that the packet came in by), for this mark?
+/// Whether, for this mark, there is a route to an address (by the device on which the packet came in).
 struct RouteQuestion {
   LoadRoute load;
   Address target;
   std::optional<Address> other;  ///< the packet's other address
   Mark mark;
 };
-/// Nothing: not known.
+/// nullopt: unknown.
 using RouteOracle = std::function<std::optional<bool>(const RouteQuestion&, const Sample&)>;
 
 enum class Match : std::uint8_t { no, maybe, yes };
@@ -62,7 +63,7 @@ class Machine {
 
   void load(const Sample& sample);
   void enter(HookPoint point, std::int32_t priority);
-  /// `certain`: that the packet gets as far as this rule.
+  /// `certain`: the packet certainly reaches this rule.
   RuleResult run(const Rule& rule, bool certain);
 
   const Sample& sample() const { return sample_; }

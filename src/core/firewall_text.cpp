@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rules in about the words of nft(8), so that somebody finds them in his own files.
+// Rules in roughly the syntax of nft(8), so that users can find them in their own files.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -125,7 +125,7 @@ std::string typeName(std::uint32_t number) {
 std::string nameIn(const Bytes& bytes) {
   const std::string all{bytes.begin(), bytes.end()};
   const std::string name = all.substr(0, all.find('\0'));
-  // Compared without the zero at its end: the beginning of a name.
+  // Compared without its terminating zero, it is a prefix of names.
   return "\"" + name + (name.size() == all.size() ? "*\"" : "\"");
 }
 

@@ -16,7 +16,7 @@ constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kIcmp6 = 58;
 constexpr std::uint16_t kDnsPort = 53;
-/// Each is tried with every rule that it meets.
+/// Each is evaluated against every rule that it meets.
 constexpr std::size_t kMaxTrials = 200;
 
 class Collector {
@@ -44,7 +44,7 @@ class Collector {
       if (peers[i].endpoint &&
           seen.emplace(peers[i].endpoint->address.family(), view.policyOf(i), view.wanOf(i)).second)
         addPeer(*view.tunnel, *peers[i].endpoint);
-    // Who has never been here has to be let in.
+    // Peers that have never been in contact must be let in.
     const bool comesToUs = std::ranges::any_of(peers, [](const Peer& peer) { return !peer.endpoint.has_value(); });
     if (!view.server || !comesToUs || view.tunnel->listenPort == 0) return;
     for (const Wan& wan : steering_.wans)
@@ -77,7 +77,7 @@ class Collector {
     addAnswer(tunnel, sample);
   }
 
-  /// As the chains `output` and `remark` have it.
+  /// The marks that the chains `output` and `remark` set.
   std::vector<OwnStamp> stampsFor(const Flow& own, Sample& sample) const {
     if (!state_.nft) return {};
     const NftTable& table = state_.nft->table;
@@ -144,7 +144,7 @@ class Collector {
     if (!any) add({sample, Purpose::mayProbe, "packets with the mark of WAN " + wan.name, {}});
   }
 
-  /// Port 0: the method's own, if it has one.
+  /// Port 0: the default of the method, if it has one.
   static Sample asProbe(Sample sample, TrackMethod method, const Endpoint& target) {
     sample.destination = target.address;
     sample.destinationPort.reset();

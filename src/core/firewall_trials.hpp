@@ -17,9 +17,9 @@ namespace wgsteer::firewall {
 enum class Purpose : std::uint8_t {
   sent,      ///< from a tunnel to its peer
   answer,    ///< from a peer
-  arrival,   ///< from a peer that comes to us
+  arrival,   ///< from a peer that contacts us first
   probe,     ///< of a WAN
-  mayProbe,  ///< what a WAN would be probed with, or asked for names
+  mayProbe,  ///< what probes or DNS queries over a WAN would be like
 };
 
 struct Trial {
@@ -29,7 +29,7 @@ struct Trial {
   std::vector<OwnStamp> ours;
 };
 
-/// Some of each kind are enough: a tunnel's peers that go the same way are in the same case.
+/// A few of each kind are enough: the same holds for all peers of a tunnel that are routed alike.
 std::vector<Trial> trials(const Config& config, const World& world, const Steering& steering, const State& state);
 
 }  // namespace wgsteer::firewall

@@ -9,7 +9,7 @@ namespace wgsteer::firewall {
 
 namespace {
 
-/// The kernel refuses loops and deeper jumps; this is for a ruleset that changed while it was read.
+/// The kernel refuses loops and deeper jumps; this limit is for a ruleset that changed while it was read.
 constexpr unsigned kMaxDepth = 16;
 /// For one packet and hook: jumps multiply.
 constexpr std::size_t kMaxRules = 100'000;
@@ -82,7 +82,7 @@ bool Walker::isGone() const {
   });
 }
 
-/// For certain, and somebody has made it so.
+/// Whether the mark is certainly wrong, and a rule has set it.
 bool Walker::isWrong() const {
   const auto& [expected, again] = std::tie(machine_.sample().expected, machine_.sample().again);
   const PartialMark mark = machine_.mark();
@@ -98,7 +98,7 @@ void Walker::apply(const OwnStamp& own) {
                              (mark.isKnown(expected.mask) && expected.matches({mark.value})));
   if (!again || (own.onlyWhenCleared && has)) return;
   put(*again);
-  // What changes the mark routes again.
+  // A changed mark causes the packet to be routed again.
   if (machine_.mark() != mark) misrouted_.reset();
 }
 
@@ -135,7 +135,7 @@ Walker::End Walker::walk(const Chain& chain, bool certain, unsigned depth) {
   return {.accepted = {}, .mayAccept = progress.mayAccept};
 }
 
-/// The end of the chain; nothing: the next rule is next.
+/// The end of the chain; nullopt: continue with the next rule.
 std::optional<Walker::End> Walker::act(const Verdict& verdict, bool sure, const Rule& rule, Progress& progress) {
   using enum Verdict::Kind;
   switch (verdict.kind) {
@@ -146,7 +146,7 @@ std::optional<Walker::End> Walker::act(const Verdict& verdict, bool sure, const 
       break;
     case drop:
     case reject:
-      // Of a packet that may be dropped here, whatever comes next is true if it comes at all.
+      // If the packet may be dropped here, the rest still holds for it in case it is not.
       if (!sure) break;
       happened_.push_back({verdict.kind == drop ? Happening::Kind::dropped : Happening::Kind::rejected,
                            {base_, &progress.chain, &rule}});

@@ -24,13 +24,13 @@ struct OwnStamp {
 struct Place {
   const Chain* base = nullptr;
   const Chain* chain = nullptr;
-  const Rule* rule = nullptr;  ///< none: the policy of the base chain
+  const Rule* rule = nullptr;  ///< null: the policy of the base chain
   bool operator==(const Place&) const = default;
 };
 
 struct Happening {
   enum class Kind : std::uint8_t {
-    rerouted,  ///< by another mark than the expected one
+    rerouted,  ///< by a mark other than the expected one
     lost,      ///< the mark is not the expected one where it is still needed
     dropped,
     rejected,
@@ -42,14 +42,15 @@ struct Happening {
 
 class Walker {
  public:
-  /// `oursFirst`: where priorities are equal.
+  /// `oursFirst`: at equal priorities, our chain comes first.
   Walker(const Firewall& firewall, RouteOracle oracle, bool oursFirst);
 
-  /// `known`: the bits of its mark that are.
+  /// `known`: the bits of its mark that are known.
   void begin(const Sample& sample, std::uint32_t known = 0xffffffff);
-  /// Through the chains of one hook, those with a priority from `first` to below `end`. False: it was dropped.
+  /// Passes the packet through the chains of one hook whose priority is at least `first` and below `end`. False: it was
+  /// dropped.
   bool pass(HookPoint point, std::span<const OwnStamp> ours, std::int32_t first = kFirst, std::int32_t end = kLast);
-  /// Tells if the packet was routed by another mark than the expected one, or has one; and puts it right.
+  /// Reports whether the packet was routed by, or has, a mark other than the expected one; then corrects the mark.
   void inspectMark();
   const std::vector<Happening>& happened() const { return happened_; }
 
@@ -59,13 +60,13 @@ class Walker {
  private:
   struct End {
     std::optional<bool> accepted;  ///< none: goes on in the calling chain
-    bool mayAccept = false;        ///< by a rule that may match
+    bool mayAccept = false;        ///< by a rule that only may match
   };
-  /// What is known on the way through one chain.
+  /// What is known while walking through one chain.
   struct Progress {
     const Chain& chain;
     unsigned depth = 0;
-    bool certain = true;  ///< that the packet gets as far as the next rule
+    bool certain = true;  ///< that the packet reaches the next rule
     bool mayAccept = false;
   };
 
@@ -85,7 +86,7 @@ class Walker {
   std::array<std::vector<const Chain*>, 5> byHook_;
   const Chain* base_ = nullptr;
   Place lastSetter_;
-  std::optional<Place> misrouted_;  ///< who made the kernel route it anew, by a wrong mark
+  std::optional<Place> misrouted_;  ///< the rule that made the kernel route it again, by a wrong mark
   std::size_t rulesLeft_ = 0;
   std::vector<Happening> happened_;
 };

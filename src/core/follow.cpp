@@ -7,7 +7,7 @@ namespace wgsteer {
 
 namespace {
 
-/// Reject-After-Time of the WireGuard whitepaper, 6.1: a session that is older is none.
+/// Reject-After-Time of the WireGuard whitepaper, 6.1: an older session is dead.
 constexpr std::chrono::seconds kSessionLifetime{180};
 
 bool contains(const std::vector<Address>& addresses, const Address& address) {

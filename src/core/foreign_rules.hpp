@@ -9,8 +9,8 @@
 
 namespace wgsteer {
 
-/// Whether the rule takes a locally made packet with this mark, whatever its addresses and ports: those that name any
-/// are about something in particular, and left to have their say.
+/// Whether the rule catches every locally generated packet with this mark, whatever its addresses and ports. A rule
+/// that names any of those concerns something specific and keeps its effect.
 inline bool takesEverythingWith(const Rule& rule, Mark mark) {
   constexpr std::uint8_t kUdp = 17;
   const bool forAll = !rule.source && !rule.destination && rule.outputInterface.empty() && !rule.sourcePort &&

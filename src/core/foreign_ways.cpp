@@ -51,13 +51,13 @@ class Finder {
            rule.ipProtocol != 0;
   }
 
-  /// What comes after it is asked only where main has nothing.
+  /// The rules after it are consulted only if main has no route.
   static bool isMainForAll(const Rule& rule) {
     return isMain(rule) && !hasSelector(rule) && !rule.invert && rule.inputInterface.empty() &&
            rule.outputInterface.empty() && !rule.otherSelector && rule.suppressPrefixLength < 0;
   }
 
-  /// Whether it may be about packets of a WireGuard socket that carry one of our marks.
+  /// Whether it may apply to packets of a WireGuard socket that carry one of our marks.
   bool mayBeForOurs(const Rule& rule) const {
     if (rule.action != RuleAction::lookup || rule.table == kLocalTable || rule.invert || rule.otherSelector)
       return false;
@@ -65,11 +65,11 @@ class Finder {
     if (rule.ipProtocol != 0 && rule.ipProtocol != kUdp) return false;
     if (rule.source && coversWan(*rule.source)) return false;
     if (rule.mark.mask == 0) return true;
-    // Bits of ours that it names are 0 in every packet that it means.
+    // Where it names our bits, they are 0 in every packet that it is meant for.
     return (rule.mark.value & numbers_.markMask) == 0 && (rule.mark.value & ~numbers_.markMask) != 0;
   }
 
-  /// A WAN's own address has a rule of ours, which fails over with the rest.
+  /// A WAN's own address has a rule of ours, which takes part in failovers.
   bool coversWan(const Prefix& prefix) const {
     return std::ranges::any_of(wans_, [&](const Wan& wan) {
       return wan.link != nullptr && std::ranges::any_of(world_.addressesOf(wan.link->index),
@@ -83,7 +83,7 @@ class Finder {
     own.mark.mask &= ~numbers_.markMask;
     own.inputInterface = "lo";
     if (isMain(rule)) {
-      // Halves of a default are a way to write one.
+      // Halves of a default route count as a default route.
       if (rule.suppressPrefixLength < 0 || mainIsNoHelp(rule.family)) return;
       own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
     } else {
@@ -99,14 +99,14 @@ class Finder {
     ways_.originals.push_back(rule);
   }
 
-  /// A tunnel has the whole Internet in pieces: what main has of specific routes cannot be told from them.
+  /// A tunnel covers the whole Internet with many routes, from which main's specific routes cannot be told.
   bool mainIsNoHelp(Family family) {
     const auto [known, fresh] = inPieces_.try_emplace(family);
     if (fresh) known->second = tunnelHasTheWorld(world_, family, 1);
     return known->second;
   }
 
-  /// Before another table's default, main's specific routes have their say; after it our own tables say the same.
+  /// Main's specific routes matter only before another table's default; after it, our own tables contain them.
   void dropTrailingMain(std::size_t first) {
     while (ways_.rules.size() > first && isMain(ways_.rules.back())) {
       ways_.rules.pop_back();
@@ -116,7 +116,7 @@ class Finder {
 
   enum class Leads : std::uint8_t { nowhere, toSome, toAll };
 
-  /// Routes are in the order of their tables, then of their destinations.
+  /// Routes are ordered by table, then by destination.
   auto routesFrom(TableId table, const Prefix& destination) const {
     Route lowest;
     lowest.table = table;
@@ -125,7 +125,7 @@ class Finder {
     return std::ranges::subrange(world_.routes.lower_bound(lowest), world_.routes.end());
   }
 
-  /// One table may have hundreds of rules, for an address each.
+  /// A table may be looked up by hundreds of rules, one per address.
   Leads whatItLeadsTo(const Rule& rule) {
     const auto [known, fresh] = leads_.try_emplace({rule.table, rule.family, rule.suppressPrefixLength});
     if (fresh) known->second = look(rule);
@@ -151,14 +151,14 @@ class Finder {
     return std::ranges::any_of(wans_, [&](const Wan& wan) { return wan.link == &link; });
   }
 
-  /// A tun may be somebody's tunnel, for which a default is what a full tunnel is.
+  /// A tun device may be a tunnel, and its default route then means a full tunnel.
   bool isUplinkOfItsOwn(const Route& route) const {
     return !route.hops.empty() && allHops(world_, route, [&](const Link& link) {
       return link.up && !link.loopback && link.kind != "tun" && !isTunnel(world_, link) && !isWan(link);
     });
   }
 
-  /// Not what main has as well: that is in our tables.
+  /// Routes that main has as well do not count: our tables contain them.
   bool isSomewhereElse(const Route& route) const {
     if (route.hops.empty() || route.destination.address().isLinkLocal() || route.destination.address().isMulticast())
       return false;

@@ -7,8 +7,7 @@ namespace wgsteer {
 
 namespace {
 
-/// The weight of the last round: two silent rounds reach mwan3's failure_loss of 40 %, and one lost answer of one does
-/// not.
+/// The weight of the last round: two silent rounds reach mwan3's failure_loss of 40 %, and a single one does not.
 constexpr double kNewest = 0.25;
 
 template <class T>
@@ -156,7 +155,7 @@ Standing Damper::update(bool healthy, Instant now) {
     return standing_ = Standing::down;
   }
   if (standing_ == Standing::up) return standing_;
-  // Two each: the next time it goes down must not have to wait.
+  // Two switches: going down again must not have to wait.
   const Instant mayBeUp = std::max(wellSince_ + hold_, budget_.available(2, now));
   if (mayBeUp <= now) {
     budget_.take(now);

@@ -11,7 +11,7 @@ namespace wgsteer {
 
 namespace {
 
-/// The part of the family's address space that a prefix covers, in 2^-32; of IPv6, the part of 2000::/3.
+/// The share of the family's address space that a prefix covers, in units of 2^-32; for IPv6, of 2000::/3.
 std::uint32_t share(const Prefix& prefix) {
   const unsigned whole = prefix.family() == Family::v4 ? 0 : 3;
   const unsigned below = prefix.length() > whole ? prefix.length() - whole : 0;
@@ -36,7 +36,7 @@ bool isBetter(const Route& route, const Route* than) {
   return std::pair{route.metric, route.position.value} < std::pair{than->metric, than->position.value};
 }
 
-/// The peer that the tunnel would send a packet to: by the longest of the allowed IPs (cryptokey routing).
+/// The peer that the tunnel would send a packet to: by the longest match among the allowed IPs (cryptokey routing).
 const Peer* carrierOf(const Tunnel& tunnel, const Address& destination, int longerThan) {
   const Peer* best = nullptr;
   int length = longerThan;
@@ -105,7 +105,7 @@ std::vector<Route> routesIntoTunnels(const World& world) {
 std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels) {
   std::vector<Route> rivals;
   for (const Route& route : world.routes) {
-    // Ordered as the world's are.
+    // In the same order as the world's routes.
     if (!isDeliberate(route) || std::ranges::binary_search(intoTunnels, route)) continue;
     const bool overlaps = std::ranges::any_of(intoTunnels, [&](const Route& into) {
       return into.destination.contains(route.destination.address()) ||
@@ -120,12 +120,12 @@ namespace {
 
 /// A peer whose packets main leads into a tunnel on purpose.
 struct Nesting {
-  std::string by;                 ///< the route, and the peer if it is the same tunnel's
-  const Peer* carrier = nullptr;  ///< whose allowed IPs have the endpoint, in the world; null: nobody's
+  std::string by;                 ///< the route, and the peer if it is of the same tunnel
+  const Peer* carrier = nullptr;  ///< the peer whose allowed IPs contain the endpoint; null: none
 };
 
-/// None if main does not lead them into one. A peer of the same tunnel counts when its allowed IPs have the endpoint,
-/// and not the peer's own.
+/// nullopt if main does not lead them into one. Another peer of the same tunnel counts if its allowed IPs contain the
+/// endpoint and those of the peer itself do not.
 std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
                                             const std::vector<Route>& rivals, const Tunnel& tunnel, const Peer& peer,
                                             const Address& endpoint) {
@@ -141,13 +141,13 @@ std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vecto
     const auto other = world.tunnels.find(link->name);
     return Nesting{by, other == world.tunnels.end() ? nullptr : carrierOf(other->second, endpoint, -1)};
   }
-  // A default, or a half of one, is no decision about this destination.
+  // A default route, or half of one, is not a decision about this destination.
   const Peer* carrier = carrierOf(tunnel, endpoint, 1);
   if (carrier == nullptr || carrier->publicKey == peer.publicKey) return std::nullopt;
   return Nesting{by + ", peer " + carrier->publicKey.toString(), carrier};
 }
 
-/// Carried by itself in the end: two tunnels through each other. Nothing was reached so, and nobody meant it.
+/// Whether it ends up carrying itself: two tunnels through each other. That never worked, so nobody intended it.
 bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
   std::set<const Peer*> seen;
   const Peer* carrier = peer;

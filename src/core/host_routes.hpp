@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The specific routes of the main table: everything longer than a half of the address space. They say where LANs, other
-// sites and hosts with a route of their own are, and are deliberate where a default is not.
+// The specific routes of the main table: everything longer than half of the address space. They say where LANs, other
+// sites and hosts with a route of their own are; unlike a default route, they are deliberate.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace wgsteer {
 
-/// A route of the main table to somewhere in particular. Halves of a default (/1) are a way to write a default.
+/// A route of the main table to a specific destination. Halves of a default route (/1) count as a default route.
 inline bool isDeliberate(const Route& route) {
   return route.table == kMainTable && route.destination.length() > 1 && route.type == RouteType::unicast &&
          !route.hops.empty();
@@ -28,28 +28,28 @@ bool allHops(const World& world, const Route& route, Is is) {
   });
 }
 
-/// A tun that no tunnel answers for may be a WireGuard that we cannot see: short prefixes by it may be the whole
-/// Internet in pieces.
+/// A tun device without a known tunnel may be a WireGuard that we cannot see: short prefixes by it may cover the whole
+/// Internet.
 bool maybeTheInternet(const World& world, const Route& route);
 
-/// Whether what main throws for this destination is led, by the rules for everybody behind main's, to a device that is
-/// no tunnel.
+/// Whether, after a `throw` route of main for this destination, the rules after main's that apply to all packets lead
+/// to a device that is not a tunnel.
 bool goesOnInside(const World& world, const Prefix& destination);
 
-/// Specific routes into tunnels that are no way to the Internet. A tunnel whose routes cover half of a family's address
-/// space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything and is deliberate about nothing.
+/// Specific routes into tunnels other than full tunnels. A tunnel whose routes cover half of a family's address space,
+/// in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything, so none of its routes is deliberate.
 std::vector<Route> routesIntoTunnels(const World& world);
 
-/// Specific routes that lead elsewhere, and overlap with one of those into tunnels: where a packet goes that either of
-/// them would take depends on both.
+/// Specific routes that lead elsewhere and overlap with one of those into tunnels: where a packet that matches both
+/// goes depends on both.
 std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels);
 
-/// Whether main sends the whole Internet into tunnels by routes that are longer than a default's, halves of it or
-/// pieces; or by pieces that are longer than this.
+/// Whether main sends the whole Internet into tunnels by routes longer than a default route, halves of it or smaller
+/// pieces; only pieces longer than `longerThan` count.
 bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan = 0);
 
-/// The peers, by their places in their tunnels, whose packets main leads into a tunnel on purpose, and by what.
-/// Whatever else has led there before: a peer of which one address is reached so is left alone whole.
+/// The peers, by index in their tunnel, whose packets main leads into a tunnel on purpose, and by which route. If one
+/// address of a peer is reached like that, the whole peer is left alone.
 std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
                                                                  const std::vector<Route>& intoTunnels,
                                                                  const std::vector<Route>& rivals);

@@ -43,7 +43,7 @@ std::optional<PublicKey> PublicKey::parse(std::string_view base64) {
     count -= 8;
     bytes[filled++] = static_cast<std::uint8_t>(bits >> count);
   }
-  // The last letter's two spare bits must be zero, or two texts would mean one key.
+  // The two spare bits of the last letter must be zero, or two texts would mean the same key.
   if (filled != kSize || (bits & 3U) != 0) return std::nullopt;
   return PublicKey{bytes};
 }
@@ -78,7 +78,7 @@ std::string PublicKey::toString() const {
                                 static_cast<std::uint32_t>(i + 2 < kSize ? bytes_[i + 2] : 0);
     for (int shift = 18; shift >= 0; shift -= 6) text += kBase64[(group >> static_cast<unsigned>(shift)) & 63];
   }
-  // 32 bytes are ten groups of three and two bytes more: one letter of padding.
+  // 32 bytes are ten groups of three plus two bytes: one letter of padding.
   text.back() = '=';
   return text;
 }

@@ -63,8 +63,8 @@ class Inspector {
     findings_.push_back({severity, std::move(what), std::move(fix)});
   }
 
-  /// Who compares the whole word means one value, whose number we leave to him; who compares some of our bits means
-  /// many.
+  /// A rule that compares the whole mark means one value, and we do not assign that slot; one that compares some of our
+  /// bits means many values.
   void inspectMarks(const Rule& rule) {
     const std::uint32_t shared = rule.mark.mask & numbers_.markMask;
     if (shared == 0 || rule.mark.mask == 0xffffffff) return;
@@ -76,7 +76,7 @@ class Inspector {
     return std::string{ipCommand(rule.family)} + " rule: " + describe(rule);
   }
 
-  /// Rules of others that come before ours and take our packets are jumped over, where there is room.
+  /// Foreign rules before ours that catch our packets are jumped over, if there is room.
   void inspectOrder(const State& planned) {
     const auto jumped = [&](const Rule& rule) {
       return std::ranges::any_of(planned.rules, [&](const Rule& own) {
@@ -168,7 +168,7 @@ class Inspector {
            (writable_ ? ", or sysctl = true in [globals]" : ", outside of this container: /proc/sys is read-only here");
   }
 
-  /// Where a peer's packets go now without us, and where they will go.
+  /// Where a peer's packets go without us, and where they will go.
   void inspectPeer(const State& planned, const Tunnel& tunnel, const Endpoint& endpoint) {
     const Packet bare{.destination = endpoint,
                       .mark = isOurMark(world_, numbers_, tunnel.fwmark) ? Mark{} : tunnel.fwmark,
@@ -180,7 +180,7 @@ class Inspector {
     const std::string look = "wgsteer explain " + endpoint.toString() + " shows the path";
     const bool wasReached = before.outcome == Outcome::device;
     if (after.outcome == Outcome::loop && before.outcome == Outcome::loop && after.device != tunnel.name)
-      return;  // a tunnel in a tunnel, which is told as a note
+      return;  // a tunnel in a tunnel, which is reported as a note
     if (after.outcome == Outcome::loop || after.outcome == Outcome::dropped)
       add(Severity::problem, who + " is reached through tunnel " + after.device + ": a loop", look);
     else if (after.outcome != Outcome::device && after.outcome != Outcome::local && wasReached)

@@ -16,12 +16,12 @@ namespace {
 
 using namespace firewall;
 
-/// Where our chain `sent` is: the last of ours that goes by the mark of what this host sends.
+/// The priority of our chain `sent`, the last of ours that uses the mark of outgoing packets.
 constexpr std::int32_t kSentPriority = -150;
 
 enum class Trouble : std::uint8_t { rerouted, unmarked, strictFilter, byMark, byRoute, dropped };
 
-/// One thing that one rule does, whoever it is done to.
+/// One effect of one rule, whichever packets it affects.
 struct Reason {
   Trouble trouble = Trouble::dropped;
   Place place;
@@ -54,7 +54,7 @@ bool leadsTo(const Route& route, IfIndex device) {
   return std::ranges::find(route.hops, device, &NextHop::device) != route.hops.end();
 }
 
-/// Does the reverse lookup of a filter find the device that the packet came in by?
+/// Answers whether the reverse lookup of a filter finds the device on which the packet came in.
 class Routes {
  public:
   Routes(const World& world, const State& state) : world_(world), state_(state) {}
@@ -126,7 +126,7 @@ class FirewallInspector {
       if (one.kind == Happening::Kind::rerouted) tellRerouted(trial, one.place);
       if (one.kind == Happening::Kind::lost) tellUnmarked(trial, one.place);
       if (one.kind != Happening::Kind::dropped && one.kind != Happening::Kind::rejected) continue;
-      // Would it be another packet's fate?
+      // Would the same happen to a packet with another mark?
       walker_.begin(trial.sample, 0);
       tellDropped(trial, one, sendOut(trial, {}));
     }

@@ -26,12 +26,12 @@ std::vector<NextHop> hopsOf(const std::map<std::uint32_t, Nexthop>& nexthops, co
   return hops;
 }
 
-/// Changes the world's routes, and says which devices' default routes are to be remembered.
+/// Changes the world's routes, and parks default routes of devices that may come back.
 class Routes {
  public:
   Routes(World& world, std::optional<IfIndex> parked) : world_(world), parked_(parked) {}
 
-  /// Those with this object have its hops now, or are gone with it.
+  /// Gives routes with this object its current hops, or removes them with it.
   void follow(std::uint32_t id) {
     const auto object = world_.nexthops.find(id);
     for (Route& before : taken(id)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What each kind of member of `table inet wgsteer` is: in which field of NftTable it is kept, and which elements of
-// which sets it stands for. diff(), apply(), describe() and src/nft know members by this alone, so a new kind costs its
-// field (state.hpp), its struct (plan.hpp), its sets (nft_sets.hpp), and one NftMemberTraits here.
+// What each kind of member of `table inet wgsteer` is: the field of NftTable that holds it, and the elements of sets
+// that it stands for. diff(), apply(), describe() and src/nft handle members through this alone, so a new kind needs
+// only its field (state.hpp), its struct (plan.hpp), its sets (nft_sets.hpp), and one NftMemberTraits here.
 #pragma once
 
 #include <array>
@@ -39,7 +39,7 @@ template <class Fn, std::size_t... kIndex>
 void forEachNftMember(Fn& fn, std::index_sequence<kIndex...>) {
   (fn(std::type_identity<std::variant_alternative_t<kIndex, NftMember>>{}), ...);
 }
-/// fn(std::type_identity<Member>{}) for every kind, in the order in which their changes are made.
+/// Calls fn(std::type_identity<Member>{}) for every kind, in the order in which their changes are made.
 template <class Fn>
 void forEachNftMember(Fn fn) {
   forEachNftMember(fn, std::make_index_sequence<std::variant_size_v<NftMember>>{});
@@ -47,18 +47,18 @@ void forEachNftMember(Fn fn) {
 
 void appendElements(const NftMember& member, NftElements& elements);
 
-/// Puts the elements of an observed table together to an NftTable.
+/// Assembles the elements of an observed table into an NftTable.
 class NftContents {
  public:
-  /// False when the element is none that this program makes.
+  /// False if this program does not make such elements.
   bool take(const NftElement& element);
-  /// Whether sets that say the same (`wan`, `arrival` and `initiations`, `own_mark` and `kept_out`) agree.
+  /// Whether redundant sets (`wan`, `arrival` and `initiations`, `own_mark` and `kept_out`) agree.
   bool consistent() const;
 
   NftTable table{};
 
  private:
-  std::set<NftElement> shared_;  ///< elements of members that stand for more than one
+  std::set<NftElement> shared_;  ///< elements of members that have more than one
 };
 
 template <>

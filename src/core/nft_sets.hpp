@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The sets and maps of `table inet wgsteer`: their names and types, and their elements as typed values. A set is
-// declared by a line in NftSetId and a row in kNftSets; which of them a member of the table fills is
-// nft_members.hpp's subject, and their bytes are src/nft's.
+// declared by a line in NftSetId and a row in kNftSets; nft_members.hpp says which of them a member of the table fills;
+// src/nft encodes them.
 #pragma once
 
 #include <array>
@@ -45,7 +45,7 @@ enum class NftSetId : std::uint8_t {
   initiations,
 };
 
-/// A component of a key. `sourcePort` is one after `port`.
+/// A component of a key. `sourcePort` comes after `port`.
 enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, port, sourcePort, mark };
 enum class NftValueKind : std::uint8_t { none, ipv4, ipv6, verdict, counter };
 
@@ -54,7 +54,7 @@ struct NftSet {
   const char* name;
   std::array<NftKeyPart, 3> key;  ///< in this order, `none` after the last
   NftValueKind value = NftValueKind::none;
-  /// Says in other words what another set says, for rules that need it so: left out where changes are shown.
+  /// Repeats another set in the form that some rules need: left out where changes are shown.
   bool repeats = false;
 };
 
@@ -94,15 +94,15 @@ constexpr bool nftSetsAreInOrder() {
 static_assert(nftSetsAreInOrder(), "nftSet() takes the row by its number");
 
 constexpr const NftSet& nftSet(NftSetId id) { return kNftSets[static_cast<std::size_t>(id)]; }
-/// Nothing for a name that is no set of ours.
+/// nullopt if no set of ours has that name.
 std::optional<NftSetId> nftSetByName(std::string_view name);
 
-/// The twin of a family: address4 or address6.
+/// The set of a family: address4 or address6.
 constexpr NftSetId byFamily(Family family, NftSetId v4) {
   return family == Family::v4 ? v4 : static_cast<NftSetId>(static_cast<unsigned>(v4) + 1);
 }
 
-/// Only what the set's key has is filled.
+/// Only the components of the set's key are filled in.
 struct NftKey {
   IfName device{};
   Address address{};
@@ -143,7 +143,7 @@ std::string policyChainName(Slot slot);
 std::string wanChainName(Slot slot);
 std::string initiationsCounter(Slot slot);
 std::string responsesCounter(Slot slot);
-/// 5 from "policy_5" and "policy_"; nothing for anything that the functions above would not make.
+/// 5 from "policy_5" and "policy_"; nullopt for any name that the functions above would not make.
 std::optional<Slot> slotFromName(std::string_view name, std::string_view prefix);
 
 }  // namespace wgsteer

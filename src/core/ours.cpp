@@ -13,7 +13,7 @@ bool isOurs(const Rule& rule) {
     case RuleAction::lookup:
       return isOurTable(rule.table) || rule.suppressGroup == kWayGroup;
     case RuleAction::goto_:
-      // `not fwmark 0/MASK goto BLOCK`, from wherever a foreign rule stands that ours has to be before.
+      // `not fwmark 0/MASK goto BLOCK`, just before a foreign rule, at any priority.
       if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;
       return rule.gotoPriority > rule.priority && rule.gotoPriority - rule.priority < kRuleBlockSize;
     case RuleAction::nop:

@@ -10,7 +10,7 @@ namespace wgsteer {
 bool looksLikeServer(const Tunnel& tunnel) {
   const auto isHost = [](const Prefix& prefix) { return prefix.length() == bitsOf(prefix.family()); };
   const auto clientLike = [](const Peer& peer) {
-    // /0, or halves of it: this peer is somebody's way to the Internet.
+    // /0, or halves of it: this peer is this host's Internet access.
     return peer.persistentKeepalive != 0 ||
            std::ranges::any_of(peer.allowedIps, [](const Prefix& prefix) { return prefix.length() <= 1; });
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What nftables is to know of peers: by endpoint, or by endpoint and port.
+// What nftables has to know about peers: by endpoint, or by endpoint and source port.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -11,14 +11,13 @@ namespace wgsteer {
 
 namespace {
 
-/// Endpoints and flows of all tunnels. An endpoint does not tell a tunnel from another one that goes to the same
-/// server: where two have one in common, or a peer has a way of its own, packets are told apart by the port that they
-/// come from.
+/// Endpoints and flows of all tunnels. An endpoint does not tell apart two tunnels to the same server: if they share an
+/// endpoint, or a peer has a policy of its own, packets are told apart by their source port.
 class EndpointBook {
  public:
   std::map<Endpoint, std::optional<Slot>> endpoints;
 
-  /// `special`: whatever mark the packet has. Without a verdict it is left alone.
+  /// `special`: applies whatever mark the packet has. Without a verdict the packet is left alone.
   void add(const Endpoint& endpoint, const Tunnel& tunnel, std::optional<Slot> verdict, bool special) {
     const Flow flow{endpoint, tunnel.listenPort};
     if (!verdict) {
@@ -38,7 +37,7 @@ class EndpointBook {
       if (shared_.contains(flow.endpoint)) note(flow, verdict);
     for (const Flow& flow : leftAlone_)
       if (endpoints.contains(flow.endpoint)) note(flow, std::nullopt);
-    // Two sockets on one port cannot be told apart either: their own marks have to do.
+    // Two sockets on one port cannot be told apart either: their own marks must suffice.
     for (const Flow& flow : ambiguous_) flows_.erase(flow);
     return std::move(flows_);
   }
@@ -61,7 +60,7 @@ class EndpointBook {
 
 std::map<IfName, Verdicts> verdictsOf(const Steering& steering) {
   std::map<IfName, Verdicts> verdicts;
-  // Which policy a foreign mark leads to, before any nft rule: the first tunnel's that has it.
+  // The policy to which a foreign mark leads before any nft rule: that of the first tunnel with the mark.
   std::map<Mark, std::size_t> foreignMarks;
   for (const TunnelView& view : steering.tunnels) {
     const Slot usual = steering.policies[view.policy].target.slot;
@@ -69,7 +68,7 @@ std::map<IfName, Verdicts> verdictsOf(const Steering& steering) {
     for (const auto& [peer, wan] : view.peerWan) own.others.emplace(peer, steering.wans[wan].slot);
     for (const auto& [peer, policy] : view.peerPolicy) own.others.emplace(peer, steering.policies[policy].target.slot);
     for (const auto& [peer, by] : view.leftAlone) own.others.insert_or_assign(peer, std::nullopt);
-    // Nothing gives its mark a meaning; or another tunnel has given the mark another one.
+    // Nothing gives its mark a meaning, or another tunnel has given it a different one.
     const bool everybody = view.fwmark == FwmarkUse::none ||
                            (view.fwmark == FwmarkUse::foreign &&
                             foreignMarks.emplace(view.ownersMark, view.policy).first->second != view.policy);
@@ -112,7 +111,7 @@ PeerMaps peerMaps(const World& world, const Steering& steering, const std::map<I
       addPeers(world, steering, tunnel, own->second, book);
   for (const auto& [name, tunnel] : world.tunnels)
     if (!verdicts.contains(name)) addPeers(world, steering, tunnel, {}, book);
-  // Which of them are flows depends on the endpoints.
+  // Which of them become flows depends on the endpoints.
   PeerMaps maps;
   maps.flows = book.takeFlows();
   for (const auto& [flow, verdict] : maps.flows) maps.flowPorts.insert(flow.sourcePort);

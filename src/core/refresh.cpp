@@ -8,10 +8,10 @@ namespace wgsteer {
 
 namespace {
 
-/// Between `percent` % of the time and all of it, so that a thousand routers do not ask in the same second.
+/// Between `percent` % of the time and all of it, so that a thousand routers do not query in the same second.
 Instant jittered(Instant time, unsigned percent, std::uint32_t random) {
   const Instant spread = time / 100 * (100 - percent);
-  // Thousandths: the whole of `random` times an hour of nanoseconds would overflow.
+  // In thousandths: all of `random` times an hour in nanoseconds would overflow.
   return time - spread * (random % 1001) / 1000;
 }
 
@@ -72,11 +72,11 @@ AddressChanges noteAnswer(FollowedName& name, const ResolvedName& answer, Instan
   const Instant ttl = std::clamp<Instant>(answer.ttl, kMinTtl, kMaxTtl);
   if (!answer.unanswered) {
     name.failures = 0;
-    // Not after the expiry: a new address should not have to wait for us.
+    // Before the expiry: a new address should not have to wait for us.
     name.next = now + std::max<Instant>(jittered(ttl, 95, random), kMinTtl);
     return changes;
   }
-  // Half an answer is asked for again like none, though not later than the other half wants to be.
+  // A partial answer is retried like a missing one, but no later than the other half expires.
   ++name.failures;
   name.next = now + std::min(ttl, jittered(backOff(name.failures), 75, random));
   return changes;

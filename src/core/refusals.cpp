@@ -11,7 +11,7 @@ const NftTransaction* asTransaction(const Change& change) { return std::get_if<N
 
 bool makesTable(const NftTransaction& transaction) { return transaction.createTable || transaction.deleteTable; }
 
-/// Whether they ask for the same thing. Of a table that cannot be made it does not matter what is to be in it.
+/// Whether both want the same. For a table that cannot be created, its contents do not matter.
 bool same(const Change& left, const Change& right) {
   const NftTransaction* one = asTransaction(left);
   const NftTransaction* other = asTransaction(right);
@@ -19,7 +19,7 @@ bool same(const Change& left, const Change& right) {
   return left == right;
 }
 
-/// Takes what was refused out of the plan's changes: whole changes, or members of a transaction.
+/// Removes what was refused from the plan's changes: whole changes, or members of a transaction.
 void holdBack(Plan& plan, const Change& refused) {
   const NftTransaction* members = asTransaction(refused);
   const bool inParts = members != nullptr && !makesTable(*members);

@@ -19,7 +19,7 @@ constexpr std::uint8_t kStatic = 4;
 constexpr std::uint8_t kRouterAdvertisement = 9;
 constexpr std::uint8_t kDhcp = 16;
 
-/// By a router out there. A multipath route always is: its hops are those of a protocol or of a person.
+/// Whether it leaves via a router on a WAN. A multipath route always does: its hops were set by a protocol or a person.
 bool leavesBy(const Route& route, const std::set<IfIndex>& uplinks) {
   return std::ranges::any_of(route.hops, [&](const NextHop& hop) {
     return (hop.gateway || route.hops.size() > 1) && uplinks.contains(hop.device);
@@ -101,7 +101,7 @@ bool RouteSieve::narrow(const RouteInterest& interest) {
   interest_ = interest;
   for (const OfFamily& family : families_)
     if (!std::ranges::all_of(family, &Alike::whole)) return false;
-  // Into the ranks that they have now.
+  // Sorts the routes by their new ranks.
   for (OfFamily& family : std::exchange(families_, {}))
     for (Alike& alike : family)
       for (Route& route : alike.routes) take(std::move(route));
@@ -111,7 +111,7 @@ bool RouteSieve::narrow(const RouteInterest& interest) {
 RouteSieve::Kept RouteSieve::finish() {
   Kept kept;
   for (OfFamily& family : families_) finish(family, kept);
-  // What one family has too many of, the kernel is asked to tell of neither.
+  // What one family has too many of, the kernel's filter drops for both.
   RouteInterest told = interest_.value_or(RouteInterest{.uplinks = {}, .tables = tables_});
   told.leftOut = kept.leftOut;
   std::erase_if(kept.routes, [&](const Route& route) { return !told.wants(route); });
@@ -130,7 +130,7 @@ void RouteSieve::finish(OfFamily& family, Kept& kept) {
               std::inserter(kept.routes, kept.routes.end()));
     if (rank != Rank::always) room -= count;
   };
-  /// All or none, so that the kernel can be told which.
+  /// All or none, so that the kernel's filter can tell them apart.
   const auto keepOrLeaveOut = [&](Rank rank, std::size_t most, LeftOut as) {
     if (of(rank).whole && of(rank).routes.size() <= std::min(most, room)) return keep(rank);
     kept.tooMany = true;

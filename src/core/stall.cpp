@@ -14,11 +14,11 @@ using std::chrono::seconds;
 constexpr std::uint64_t kInitiation = 148;
 constexpr std::uint64_t kResponse = 92;
 constexpr std::uint64_t kKeepalive = 32;
-/// As many of each as fit between two samples.
+/// The most of each that fit between two samples.
 constexpr std::uint64_t kMostAtOnce = 3;
 
-/// REJECT_AFTER_TIME, whitepaper section 6.1, and some for being sampled: no data is accepted after that, so whatever
-/// comes is somebody who cannot hear us.
+/// REJECT_AFTER_TIME, whitepaper section 6.1, plus a margin for sampling: no data is accepted after that, so if packets
+/// still arrive, the peer does not receive ours.
 constexpr Instant kSessionEnd = seconds{180 + 10};
 
 /// One lost keepalive makes one handshake without data after it; several make it a pattern.
@@ -30,8 +30,8 @@ bool isInitiations(std::uint64_t bytes) {
   return false;
 }
 
-/// Sent without anything that has to be answered. Data messages are multiples of 16 below the MTU; two keepalives
-/// cannot be told from a small one.
+/// Whether these bytes contain nothing that has to be answered. Data messages are multiples of 16 below the MTU; two
+/// keepalives cannot be told from a small one.
 bool isUpkeep(std::uint64_t bytes) {
   return bytes == kKeepalive || bytes == kResponse || bytes == kResponse + kKeepalive;
 }
@@ -49,7 +49,7 @@ void PeerWatch::sample(const PeerSample& sample, Instant now) {
   answered_ = handshaken_ = false;
   const std::optional<PeerSample> last = std::exchange(last_, sample);
   if (!last || sample.txBytes < last->txBytes || sample.rxBytes < last->rxBytes) {
-    // The first, or the peer was made anew. Its session may be as fresh as any.
+    // The first sample, or the peer was re-created. Its session may be brand-new.
     restart();
     sessionStart_ = lastData_ = now;
     return;
@@ -81,7 +81,7 @@ void PeerWatch::sent(std::uint64_t bytes, Instant now) {
     return;
   }
   lastData_ = now;
-  // Which came first in this sample, what was sent or its answer, nobody knows.
+  // Within one sample it is unknown which came first, the data sent or the answer.
   const bool answeredByData = answered_ && !handshaken_;
   if (!dataSince_ && !answeredByData) dataSince_ = now;
 }
@@ -134,13 +134,13 @@ Way StallAutomaton::by(Slot wan, Ways ways) const {
 }
 
 std::optional<StallStep> StallAutomaton::follow(Ways ways, Instant now) {
-  // The peer roamed, or its name has other addresses: that says nothing of the WAN.
+  // The peer roamed, or its name has other addresses: that says nothing about the WAN.
   const auto sameWan = std::ranges::find(ways, way_.wan, &Way::wan);
   if (sameWan != ways.end()) way_ = by(way_.wan, ways);
   const bool offered = std::ranges::find(ways, way_) != ways.end();
   const bool settled = phase_ == StallPhase::preferred || phase_ == StallPhase::pausing;
   if (offered && !(settled && way_.wan != ways.front().wan)) return std::nullopt;
-  // No longer our choice, so not ours to bound.
+  // No longer our choice, so no limit of ours applies.
   const StallPhase next = phase_ == StallPhase::pausing ? phase_ : StallPhase::preferred;
   way_ = by(ways.front().wan, ways);
   tried_.clear();
@@ -161,7 +161,7 @@ StallStep StallAutomaton::search(Ways ways, Instant now, std::uint32_t random) {
   if (budget_.left(now) == 0) return {StallMove::none, way_};
   tried_.push_back(way_);
   const auto untried = [this](const Way& way) { return std::ranges::find(tried_, way) == tried_.end(); };
-  // From the present one onwards, and around: addresses of this WAN, then the next WAN.
+  // From the current one onwards, wrapping around: addresses of this WAN, then of the next WAN.
   const auto here = std::ranges::find(ways, way_);
   auto next = std::find_if(here, ways.end(), untried);
   if (next == ways.end()) next = std::find_if(ways.begin(), here, untried);
@@ -185,8 +185,8 @@ StallStep StallAutomaton::whileAway(Ways ways, Instant now) {
   if (way_.wan == ways.front().wan || now < again_) return stay;
   const bool quiet = now - watch_.lastData() >= kQuiet;
   const bool impatient = now - again_ >= (kPatience - 1) * config_.hold;
-  if (!(quiet || impatient) || budget_.left(now) < 2) return stay;  // there and back
-  // The best one first; when that fails, those between in turn.
+  if (!(quiet || impatient) || budget_.left(now) < 2) return stay;  // room to go there and back
+  // The best one first; if that fails, those in between in turn.
   std::vector<Slot> better;
   for (const Way& way : ways) {
     if (way.wan == way_.wan) break;

@@ -36,16 +36,16 @@ std::vector<Usable> usableWans(const Steering& steering, const TunnelView& view,
   return usable;
 }
 
-/// Whether the kernel chooses among WANs of equal metric, flow by flow: which one it took is not to be seen.
+/// Whether the kernel chooses among WANs of equal metric, flow by flow: which one it chose cannot be seen.
 bool isChosenByFlow(const Steering& steering, const TunnelView& view, std::size_t peer, Family family) {
   return !view.wanOf(peer) && preferredCandidates(steering, steering.policies[view.policyOf(peer)], family).size() > 1;
 }
 
-/// What the peer's name stands for, `home` first; otherwise where it is now.
+/// The addresses of the peer's name, `home` first; otherwise its current address.
 std::vector<Address> addressesOf(const World& world, const PeerId& id, const Address& endpoint, const Address& home) {
   const auto named = world.named.find(id);
   if (named == world.named.end() || std::ranges::find(named->second.current, endpoint) == named->second.current.end())
-    return {endpoint};  // not of its name: where it roamed to, there alone it can be found
+    return {endpoint};  // not one of its name: it has roamed and can be reached only there
   std::vector<Address> addresses = named->second.current;
   std::ranges::stable_partition(addresses, [&](const Address& address) { return address == home; });
   return addresses;
@@ -59,7 +59,7 @@ std::vector<Way> waysOf(const std::vector<Usable>& wans, const std::vector<Addre
   return ways;
 }
 
-/// Any number will do that differs from peer to peer.
+/// Any number that differs from peer to peer will do.
 std::uint32_t numberOf(const PublicKey& key, Instant now) {
   auto number = static_cast<std::uint32_t>(now.count() / 1'000'000'000);
   for (const std::uint8_t byte : key.bytes()) number = number * 31 + byte;
@@ -72,12 +72,12 @@ const TunnelConfig& configOf(const Config& config, const IfName& tunnel) {
   return known == config.tunnels.end() ? kUnnamed : *known;
 }
 
-/// What came of one peer's step, and since when it is so. `named`: its WAN has to be named even if it is the usual one.
+/// Records the result of one peer's step. `named`: its WAN has to be named even if it is the usual one.
 void note(const StallNews& news, const StallAutomaton& automaton, StallPhase before, const std::string& usualWan,
           bool named, Instant now, WallSeconds wallClock, StallOutcome& outcome) {
   const StallPhase phase = automaton.phase();
   const bool back = phase == StallPhase::preferred && before != StallPhase::preferred;
-  // A better WAN has come, or the one in use went: that is told of as such.
+  // Not if a better WAN came up or the one in use went down: that is reported by itself.
   if (back || (news.move != StallMove::none && news.move != StallMove::follow)) outcome.news.push_back(news);
   if (phase == StallPhase::preferred && !named) return;
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - automaton.since());
@@ -109,7 +109,7 @@ std::string describe(const StallNews& news) {
 }
 
 StallOutcome StallWatch::look(const Config& config, const World& world, Instant now, WallSeconds wallClock) {
-  // As it would be if all peers answered: which way is the usual one does not depend on where they were moved to.
+  // The world as if all peers answered: the usual path does not depend on where they were moved.
   World usual = world;
   usual.stalled.clear();
   const Steering steering = steer(config, usual);

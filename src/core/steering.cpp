@@ -29,7 +29,7 @@ std::vector<MemberView> members(const PolicyConfig& policy, const std::vector<Wa
   }
   for (const PolicyMember& member : policy.members) {
     const auto wan = std::ranges::find(wans, member.wan, &Wan::name);
-    if (wan == wans.end()) continue;  // the validator has refused that
+    if (wan == wans.end()) continue;  // the validator refuses that
     views.push_back({static_cast<std::size_t>(wan - wans.begin()),
                      {{Family::v4, member.metric}, {Family::v6, member.metric}},
                      member.weight});
@@ -37,7 +37,7 @@ std::vector<MemberView> members(const PolicyConfig& policy, const std::vector<Wa
   return views;
 }
 
-/// Gives out policies' numbers, counted downward from the last so that WANs can be added without moving them.
+/// Assigns the slots of policies, counting down from the last one so that WANs can be added without moving them.
 class PolicyBook {
  public:
   PolicyBook(const Config& config, const World& world, Steering& steering)
@@ -48,12 +48,12 @@ class PolicyBook {
         floor_(static_cast<std::uint8_t>(
             steering.wans.empty() ? 0 : std::ranges::max(steering.wans, {}, &Wan::slot).slot.value)) {
     add(PolicyConfig{.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable}, false);
-    // It is the first, which all others fall back to.
+    // The default policy is the first, to which all others fall back.
     if (steering_.policies.empty()) return;
     for (const PolicyConfig& policy : config.policies) add(policy, false);
   }
 
-  /// Index of the policy; the server variant of one is made when it is first asked for.
+  /// Index of the policy; the server variant of a policy is created when it is first needed.
   std::size_t find(std::string_view name, bool server) {
     const auto& known = steering_.policies;
     const auto is = [&](const PolicyView& view, bool role) { return view.name == name && view.server == role; };
@@ -76,8 +76,8 @@ class PolicyBook {
                     .lastResort = policy.lastResort,
                     .server = server,
                     .target = {}};
-    // Found WANs come and go: a policy over them is never "of a single WAN", or its mark would change with their
-    // number.
+    // Found WANs come and go: a policy over them never counts as one of a single WAN, or its mark would change with
+    // their number.
     const bool single =
         view.members.size() == 1 && policy.lastResort == LastResort::unreachable && !server && !config_.wans.empty();
     if (single) {
@@ -107,7 +107,7 @@ class PolicyBook {
   std::uint8_t floor_;
 };
 
-/// Whoever has a host name is called by us, even if its endpoint is not known yet.
+/// Whether a peer has a host name: then we contact it, even if its endpoint is not known yet.
 bool callsByName(const World& world, const Tunnel& tunnel) {
   for (auto named = world.named.lower_bound({tunnel.name, {}});
        named != world.named.end() && named->first.tunnel == tunnel.name; ++named)
@@ -115,11 +115,11 @@ bool callsByName(const World& world, const Tunnel& tunnel) {
   return false;
 }
 
-/// Peers that are marked in nft, one by one, among WANs of equal metric: the kernel chooses by flow and after the
-/// source has been set, so that it would take the other WAN's way as often as not. The rest may do so if the user wants
-/// it.
+/// Peers that are marked in nft, one by one, among WANs of equal metric: the kernel chooses per flow, and after the
+/// source has been set, so it would take the other WAN as often as not. Other peers are assigned as well if the user
+/// wants it (`balance`).
 void shareOut(const Config& config, const Steering& steering, TunnelView& view) {
-  if (view.server) return;  // whose replies leave by the WAN that they came in on
+  if (view.server) return;  // replies leave by the WAN on which the request came in
   const auto configured = std::ranges::find(config.tunnels, view.tunnel->name, &TunnelConfig::interface);
   const bool all = configured != config.tunnels.end() && configured->balance;
   std::map<std::pair<std::size_t, Family>, std::vector<const MemberView*>> choices;
@@ -128,7 +128,7 @@ void shareOut(const Config& config, const Steering& steering, TunnelView& view) 
     const std::size_t policy = view.policyOf(i);
     if (!peer.endpoint) return;
     const auto [choice, fresh] = choices.try_emplace({policy, peer.endpoint->address.family()});
-    // The chain sets the source of the WAN that is chosen, which has to have one.
+    // The chain sets the source of the chosen WAN, so it must have one.
     if (fresh)
       choice->second = preferredCandidates(steering, steering.policies[policy], choice->first.second, Need::source);
     if (choice->second.size() < 2) return;
@@ -147,7 +147,7 @@ bool isServer(Role role, const World& world, const Tunnel& tunnel, const PeerFac
   return peers.likeServer.at(tunnel.name) && !callsByName(world, tunnel);
 }
 
-/// A peer that does not answer by its usual WAN is given another one, while that can be used.
+/// A peer that does not answer over its usual WAN is given another one, as long as that can be used.
 void divert(const World& world, const Steering& steering, TunnelView& view) {
   const Tunnel& tunnel = *view.tunnel;
   for (auto entry = world.stalled.lower_bound({tunnel.name, {}});
@@ -162,8 +162,8 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
   }
 }
 
-/// Peers that main leads through a tunnel on purpose; and all, if a rule of the owner's leads the tunnel's own mark by
-/// something else than a WAN.
+/// Peers that main leads through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
+/// something other than a WAN.
 std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const ForeignWays& ways,
                                                const PeerFacts& peers) {
   std::map<std::size_t, std::string> alone;
@@ -188,7 +188,7 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel.fwmark);
   const auto lost = world.ownersMarks.find(tunnel.name);
   view.ownersMark = !ours ? tunnel.fwmark : lost != world.ownersMarks.end() ? lost->second : Mark{};
-  // Who has named WANs for a tunnel or peer means these.
+  // A user who names WANs for a tunnel or peer means these.
   if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, ways, peers);
   if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
@@ -202,8 +202,9 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   return view;
 }
 
-/// A family is left alone in which there is no WAN, but main leads to the Internet by something else that is no tunnel:
-/// a translator of IPv4 over IPv6 (464XLAT), a router in the LAN. Closing it would cut off what was reached before.
+/// A family without a WAN is left alone if main reaches the Internet by another device that is not a tunnel: a
+/// translator of IPv4 over IPv6 (464XLAT), a router in the LAN. Closing its tables would cut off what was reachable
+/// before.
 bool isSteered(const World& world, const Steering& steering, Family family) {
   if (std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); })) return true;
   if (tunnelHasTheWorld(world, family)) return true;
@@ -218,7 +219,7 @@ bool isSteered(const World& world, const Steering& steering, Family family) {
 
 void noteFamilies(const World& world, Steering& steering) {
   for (const Family family : kFamilies) {
-    // A kernel that was started without IPv6 refuses its rules.
+    // A kernel booted without IPv6 refuses IPv6 rules.
     const bool exists = family == Family::v4 ||
                         std::ranges::any_of(world.links, [](const auto& entry) { return entry.second.hasIpv6; });
     if (!exists) continue;

@@ -34,16 +34,16 @@ Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint
   return route;
 }
 
-/// A gateway is marked onlink: the kernel then takes our word for it instead of looking it up through all rules, and
-/// the order in which address and route arrive is no matter. Not so in IPv6 (6.18, ip6_route_check_nh_onlink): there it
-/// is looked up in main all the same, and refused where a tunnel's routes have it; without the flag it is looked up in
-/// the route's own table, where onLinkRoute() has put it.
+/// A gateway is marked onlink: the kernel then trusts us instead of looking it up through all rules, and the order in
+/// which address and route arrive does not matter. IPv6 is different (6.18, ip6_route_check_nh_onlink): the gateway is
+/// looked up in main nevertheless, and refused if a tunnel's routes cover it; without the flag it is looked up in the
+/// route's own table, where onLinkRoute() has put it.
 bool wantsOnlink(const NextHop& hop) {
   return hop.gateway && (hop.gateway->family() == Family::v4 || hop.gateway->isLinkLocal());
 }
 
-/// A foreign route as it is, in one of our tables. Its `src` is kept while that is an address of this host: the kernel
-/// (6.18) refuses any other, although it leaves such routes in tables other than main.
+/// A copy of a foreign route in one of our tables. Its `src` is kept only if it is an address of this host: the kernel
+/// (6.18) refuses any other, although it keeps such routes in tables other than main.
 Route mirrored(const World& world, const Route& original, TableId table, std::uint32_t metric) {
   Route route = original;
   route.table = table;
@@ -69,8 +69,8 @@ Tables::Tables(const Config& config, const World& world, const Steering& steerin
   noteInside();
 }
 
-/// The first to claim a key has it: WANs come in order of preference, and a second device with the same prefix cannot
-/// be told from the first by anybody. Routes are ordered by their key, then by the rest.
+/// The first route to claim a key gets it: WANs come in order of preference, and nothing can tell a second device with
+/// the same prefix from the first. Routes are ordered by their key, then by the rest.
 void Tables::addRoute(Route route) {
   const auto next = routes_.upper_bound(route);
   if (next != routes_.end() && next->key() == route.key()) return;
@@ -78,8 +78,8 @@ void Tables::addRoute(Route route) {
   routes_.insert(next, std::move(route));
 }
 
-/// What is on the link itself: prefixes of addresses, and routes without a gateway, which is how a prefix is written
-/// where the address has `noprefixroute` (NetworkManager, dhcpcd, netifd with a metric).
+/// What is on the link itself: prefixes of addresses, and routes without a gateway, which stand for the prefix if the
+/// address has `noprefixroute` (NetworkManager, dhcpcd, netifd with a metric).
 void Tables::addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric) {
   for (const InterfaceAddress& own : world_.addressesOf(link.index)) {
     if (own.address.family() != family || own.address.isLinkLocal()) continue;
@@ -95,10 +95,10 @@ void Tables::addOnLink(const Link& link, Family family, TableId table, std::uint
 
 bool Tables::isLinkLocalPrefix(const Prefix& prefix) { return prefix.address().isLinkLocal(); }
 
-/// Sorts main's specific routes: prefixes on links, routes by routers inside, and routes by WANs; also the halves
-/// that somebody writes for a default by a router. Routes into tunnels are for no packet of a tunnel, but for those
-/// of peers that are left alone anyway. netifd's host routes to endpoints are left out: it makes one for each, by a
-/// WAN that is chosen only once.
+/// Sorts main's specific routes: prefixes on links, routes via inside routers, and routes by WANs; also halves of a
+/// default route via a router. Routes into tunnels are of no use to WireGuard's packets, except to those of peers that
+/// are left alone anyway. netifd's host routes to endpoints are left out: it adds one for each, by a WAN that it
+/// chooses only once.
 void Tables::noteInside() {
   for (const auto& [index, link] : world_.links)
     if (isInside(link) && !isWan(link)) lans_.push_back(&link);
@@ -123,19 +123,19 @@ void Tables::noteInside() {
   std::ranges::stable_sort(byRouters_, better);
 }
 
-/// A device that something may be on.
+/// A device behind which there may be hosts.
 bool Tables::isInside(const Link& link) const { return link.up && !link.loopback && !isTunnel(world_, link); }
 
 bool Tables::isWan(const Link& link) const { return wgsteer::isWan(steering_, link); }
 
-/// PPP has no gateways: what somebody leads there is not on the link, but the kernel's own route is.
+/// PPP has no gateways: the destination of an added route is not on the link, but that of the kernel's own route is.
 bool Tables::isBehindPointToPointWan(const Route& route) const {
   constexpr std::uint8_t kByKernel = 2;
   const Link* link = world_.link(route.hops.front().device);
   return link->pointToPoint && isWan(*link) && route.protocol != kByKernel;
 }
 
-/// By the WAN's own gateway: by another router there, it is a decision of somebody's.
+/// Only by the WAN's own gateway: a route via another router there was set on purpose.
 bool Tables::isNetifdsHostRoute(const Route& route) const {
   constexpr std::uint8_t kStatic = 4;
   if (!config_.netifd || route.protocol != kStatic || route.destination.length() != bitsOf(route.family()))
@@ -152,8 +152,8 @@ bool Tables::isNetifdsHostRoute(const Route& route) const {
   });
 }
 
-/// Peers can sit in a LAN of ours, or behind a router there: without these routes, their packets would be sent out to
-/// the Internet. WANs have their own prefixes as well, whether they can be used or not.
+/// Peers may be in one of our LANs or behind a router there: without these routes, their packets would be sent to the
+/// Internet. WANs have their own prefixes as well, usable or not.
 void Tables::addInside(Family family, TableId table, const std::set<std::size_t>& members) {
   for (const Link* lan : lans_) addOnLink(*lan, family, table, kLanMetric);
   for (std::size_t i = 0; i < steering_.wans.size(); ++i) {
@@ -166,7 +166,7 @@ void Tables::addInside(Family family, TableId table, const std::set<std::size_t>
     if (route->family() == family) addRoute(mirrored(world_, *route, table, metricAsInMain(*route)));
 }
 
-/// A route with gateways, and in IPv6 where these are.
+/// A route with gateways and, in IPv6, the on-link routes to these.
 void Tables::addGatewayed(const Route& route, TableId table, std::uint32_t metric) {
   addWithGateways(mirrored(world_, route, table, metric));
 }
@@ -184,15 +184,15 @@ void Tables::addWithGateways(Route route) {
   addRoute(std::move(route));
 }
 
-/// One more, so that 0 has a place: the order among routes to one destination is main's.
+/// Main's metric plus one, so that 0 has a place: routes to one destination keep main's order.
 std::uint32_t Tables::metricAsInMain(const Route& route) { return std::min(route.metric, kLanMetric - 0x1000) + 1; }
 
-/// Not asked: whether it has a default route or an address as well.
+/// Whether it has a default route or an address does not matter here.
 bool Tables::works(const Wan& wan, Family family) {
   return wan.link != nullptr && wan.link->up && wan.link->carrier && !wan.down.contains(family);
 }
 
-/// Routes in main that select WANs for one destination, as far as they lead by these. They take precedence over
+/// Routes in main that select WANs for one destination, as far as they use the given WANs. They take precedence over
 /// metrics.
 void Tables::addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId table) {
   for (const Route* route : byWans_) {
@@ -203,15 +203,15 @@ void Tables::addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId t
   }
 }
 
-/// Defaults of one WAN, each in its own right. When all of them are for particular sources only (IPv6), the first
-/// serves the lookup that has no source yet: the kernel would otherwise take any device's address
+/// The default routes of one WAN, each of them. If all are restricted to particular sources (IPv6), the first also
+/// serves lookups that have no source yet: the kernel would otherwise take any device's address
 /// (net/ipv6/ip6_output.c).
 void Tables::addSourceSpecific(const std::vector<Route>& defaults, TableId table, std::uint32_t metric) {
   for (const Route& route : defaults)
     if (!route.source.isDefault()) addGatewayed(route, table, metric);
 }
 
-/// With the WAN's source, where that is another device's address: the kernel would not find it by itself.
+/// With the WAN's source, if that is an address of another device: the kernel would not find it by itself.
 Route Tables::plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const {
   const auto& defaults = wan.defaults.at(family);
   const auto plain = std::ranges::find_if(defaults, [](const Route& route) { return route.source.isDefault(); });
@@ -248,7 +248,7 @@ void Tables::addPolicyTable(const PolicyView& policy, Family family, TableId tab
   for (const MemberView& member : policy.members) {
     const Wan& wan = steering_.wans[member.wan];
     members.insert(member.wan);
-    // Its own prefixes do not depend on whether it can be used: so a failover has less to write.
+    // Its own prefixes are there whether or not it can be used, so that a failover has less to write.
     if (wan.link != nullptr && wan.link->up) addOnLink(*wan.link, family, table, member.metric.at(family));
     if (!wan.secondary && works(wan, family)) working.insert(wan.link->index);
   }
@@ -260,7 +260,7 @@ void Tables::addPolicyTable(const PolicyView& policy, Family family, TableId tab
   for (const auto& [metric, group] : groups) addGroup(group, family, table, metric);
 }
 
-/// WANs of equal metric are one multipath route, whose next hops the kernel weighs and skips when dead.
+/// WANs of equal metric share one multipath route; the kernel distributes flows by weight and skips dead next hops.
 void Tables::addGroup(const std::vector<const MemberView*>& group, Family family, TableId table, std::uint32_t metric) {
   std::optional<Route> joined;
   for (const MemberView* member : group) {
@@ -268,7 +268,7 @@ void Tables::addGroup(const std::vector<const MemberView*>& group, Family family
     Route route = plainDefault(wan, family, table, metric);
     if (group.size() > 1) {
       for (NextHop& hop : route.hops) hop.weight = static_cast<std::uint16_t>(member->weight);
-      route.preferredSource.reset();  // it would be one WAN's for the packets of all
+      route.preferredSource.reset();  // it would be that of one WAN for the packets of all
     }
     if (joined)
       joined->hops.insert(joined->hops.end(), route.hops.begin(), route.hops.end());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The routes of our tables: for each WAN and each policy, default routes by metric, what main knows of particular
-// destinations, and a closing route.
+// The routes of our tables: for each WAN and each policy, default routes by metric, main's specific routes, and a
+// closing route.
 #pragma once
 
 #include <map>
@@ -12,14 +12,14 @@
 
 namespace wgsteer {
 
-/// Borrows what it is made from.
+/// Borrows its inputs.
 class Tables {
  public:
   Tables(const Config& config, const World& world, const Steering& steering);
 
   void addWanTable(const Wan& wan, Family family, TableId table);
   void addPolicyTable(const PolicyView& policy, Family family, TableId table);
-  /// All that was added.
+  /// Returns everything that was added.
   std::set<Route> take() { return std::move(routes_); }
 
  private:

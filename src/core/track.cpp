@@ -19,7 +19,7 @@ bool leavesBy(const Route& route, IfIndex device) {
   return std::ranges::find(route.hops, device, &NextHop::device) != route.hops.end();
 }
 
-/// A route that leaves by nothing but this device.
+/// Whether all hops of the route leave by this device.
 bool onlyBy(const Route& route, IfIndex device) {
   return !route.hops.empty() &&
          std::ranges::all_of(route.hops, [&](const NextHop& hop) { return hop.device == device; });
@@ -43,10 +43,10 @@ class Tracker {
     if (!isNew && (!link.up || (carrier && !link.carrier))) removeNexthopsOf(world_, link.index, true);
     if (wentDown) loseIpv4(link.index);
     Tracked tracked{.relevant = true, .carrier = carrier};
-    // A device that is new, renamed or newly up may be a tunnel of which nothing is known yet: in user space it is one
-    // when it has a socket. Not at every change: a TAP may be a WAN, whose failover would wait for tunnels to be read.
+    // A device that is new, renamed or newly up may be a tunnel that is not known yet: in user space, a device with a
+    // socket is one. Not on every change: a TAP may be a WAN, whose failover would wait for tunnels to be read.
     tracked.stale.tunnels = isNew || renamed || ((mayBeNewTunnel || isTunnel(world_, link)) && link.up);
-    // What the kernel has really taken away with the link is read from our own tables, a handful of routes.
+    // What the kernel has really removed with the link is read from our own tables, a handful of routes.
     tracked.stale.ownRoutes = wentDown;
     return tracked;
   }
@@ -68,7 +68,7 @@ class Tracker {
   }
 
   Tracked operator()(const AddressAdded& event) {
-    // One address is announced again whenever its flags or lifetimes change; with router advertisements, for ever.
+    // An address is announced again whenever its flags or lifetimes change; with router advertisements, endlessly.
     if (world_.addresses.contains(event.address)) return {};
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, event.address); });
     world_.addresses.insert(event.address);
@@ -96,7 +96,7 @@ class Tracker {
     makeRoom(routes, route, event);
     if (isSpecific(route) && isOneTooMany(route)) return haveTooMany(route);
     const auto [known, isNew] = routes.insert(route);
-    // The same way, but by another object.
+    // The same hops, but from another object.
     if (known->nexthop.value != route.nexthop.value) routes.insert(routes.erase(known), route);
     if (!isOurs(route)) unpark(route);
     return {.relevant = isNew};
@@ -109,7 +109,7 @@ class Tracker {
              : world_.routes.erase(event.route) + world_.parked.erase(event.route) + eraseByObject(event.route);
     const bool damage = ours && event.port != 0;
     if (erased > 0) return {.relevant = true, .damage = damage};
-    // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the truth.
+    // Not known in this form: the kernel may announce parts of an IPv6 multipath route. Read the actual state.
     const bool concerns = !routesWithKeyOf(ours ? observed_.routes : world_.routes, event.route).empty();
     return {.relevant = concerns,
             .damage = concerns && damage,
@@ -140,8 +140,8 @@ class Tracker {
   }
 
  private:
-  /// What we know of our own past goes by names: a sysctl that we turned on would be the administrator's under another
-  /// one, and stay on for ever.
+  /// Our records are by device name: under another name, a sysctl that we turned on would be taken for the
+  /// administrator's and stay on forever.
   void rename(const IfName& before, const IfName& now) {
     world_.renamed[before] = now;
     if (observed_.nft) adopt(world_, observed_.nft->table);
@@ -167,7 +167,7 @@ class Tracker {
     return static_cast<std::size_t>(known) >= most;
   }
 
-  /// Takes out what the new route replaces, and gives it its place among others of its key.
+  /// Removes what the new route replaces, and gives it its position among others with the same key.
   static void makeRoom(std::set<Route>& routes, Route& route, const RouteAdded& event) {
     const auto alike = routesWithKeyOf(routes, route);
     if (alike.empty()) return;
@@ -185,8 +185,9 @@ class Tracker {
     if (event.replaced) routes.erase(first);
   }
 
-  /// Which ones are to be kept is seen when all are looked at: once, and once more when it was not enough to leave out
-  /// the learned ones. Those that a WAN's router has told are known by themselves, and may be a million: no look.
+  /// Which ones to keep can be decided only by reading all of them: once, and again if leaving out the learned ones was
+  /// not enough. Those learned from a WAN's router are recognised individually, and may be a million: they need no
+  /// reading.
   Tracked haveTooMany(const Route& route) {
     using LeftOut = RouteInterest::LeftOut;
     world_.tooManyRoutes = true;
@@ -200,7 +201,7 @@ class Tracker {
     return {.relevant = true, .stale = {.rtnetlink = least != LeftOut::fed}};
   }
 
-  /// A route that says by which object it goes, but whose hops were other ones when it was last told of.
+  /// Erases a route by its nexthop object, although its hops have changed since it was last announced.
   std::size_t eraseByObject(const Route& route) {
     if (route.nexthop.value == 0) return 0;
     const auto [first, last] = routesWithKeyOf(world_.routes, route);
@@ -211,7 +212,7 @@ class Tracker {
     return 1;
   }
 
-  /// A hop that IPv4 has marked dead (fib_sync_down_dev); it lives again with its link or address.
+  /// A hop that IPv4 has marked dead (fib_sync_down_dev); it is alive again when its link or address is.
   bool isDead(const NextHop& hop) const {
     const Link* link = world_.link(hop.device);
     if (link == nullptr || !link->up) return true;
@@ -220,9 +221,9 @@ class Tracker {
            });
   }
 
-  /// Forgets IPv4 routes that the kernel drops with a device's link or last address: those that have no other hop that
-  /// lives. Foreign defaults are parked, for nobody may tell us when they could be back (`ip link set up` restores none
-  /// of them).
+  /// Forgets IPv4 routes that the kernel drops with a device's link or last address: those that have no other live hop.
+  /// Foreign defaults are parked, because nothing may announce when they could be used again (`ip link set up` restores
+  /// none of them).
   void loseIpv4(IfIndex device) {
     const auto lost = [&](const Route& route) {
       return route.family() == Family::v4 && leavesBy(route, device) &&
@@ -234,15 +235,15 @@ class Tracker {
     std::erase_if(observed_.routes, lost);
   }
 
-  /// Forgets what is by a device that is gone. IPv4 drops a whole route for one hop; what is left of a default route is
-  /// parked. IPv6 goes on with the other hops, and says so.
+  /// Forgets routes by a device that is gone. IPv4 drops a whole route because of one hop; the rest of a default route
+  /// is parked. IPv6 keeps the other hops and announces that.
   void loseAll(IfIndex device) {
     takeApart(observed_.routes, device);
     takeApart(world_.parked, device, &world_.parked);
     takeApart(world_.routes, device, &world_.parked);
   }
 
-  /// Routes by a device that is gone: what is left of IPv4 default routes goes to `parked`, if that is wanted.
+  /// Removes the hops by a device that is gone; the rest of IPv4 default routes goes to `parked` unless null.
   static void takeApart(std::set<Route>& routes, IfIndex device, std::set<Route>* parked = nullptr) {
     std::vector<Route> apart;
     for (auto at = routes.begin(); at != routes.end();) {
@@ -261,8 +262,9 @@ class Tracker {
     }
   }
 
-  /// Routes that prefer an address that this host does not have any more, silently: IPv4 drops those of the main table
-  /// (fib_sync_down_addr) and leaves the others as they are; in IPv6 they all stay, without it (rt6_remove_prefsrc).
+  /// Routes whose preferred source this host no longer has. The kernel acts silently: IPv4 drops those of the main
+  /// table (fib_sync_down_addr) and leaves others as they are; in IPv6 they all stay, without the source
+  /// (rt6_remove_prefsrc).
   void loseSource(const Address& address) {
     const auto& own = world_.addresses;
     if (std::ranges::find(own, address, &InterfaceAddress::address) != own.end()) return;
@@ -281,7 +283,7 @@ class Tracker {
     }
   }
 
-  /// A default route of the device that is really there makes the parked ones history.
+  /// A default route that really exists on the device makes its parked ones obsolete.
   void unpark(const Route& route) {
     if (!route.destination.isDefault()) return;
     for (const NextHop& hop : route.hops)
@@ -297,7 +299,7 @@ class Tracker {
 void settleMark(Picture& picture, const SetTunnelMark& set) {
   World& world = picture.world;
   if (world.tunnels.contains(set.tunnel)) world.tunnels.edit().at(set.tunnel).fwmark = set.mark;
-  // One that was given back is not ours to take away again.
+  // A mark that was given back must not be taken away again.
   const auto owners = world.ownersMarks.find(set.tunnel);
   if (owners != world.ownersMarks.end() && owners->second == set.mark)
     picture.observed.tunnelMarks.erase(set.tunnel);
@@ -305,8 +307,8 @@ void settleMark(Picture& picture, const SetTunnelMark& set) {
     world.ownMarks.insert(set.mark);
 }
 
-/// Not every switch that is written is announced (src_valid_mark is not); and one that we took back, but still thought
-/// to be on, would be taken for the administrator's.
+/// Not every written switch is announced (src_valid_mark is not); and one that we turned off but still believed to be
+/// on would be taken for the administrator's.
 void settleSysctl(World& world, const SetSysctl& set) {
   for (auto& [index, link] : world.links) {
     if (link.name != set.sysctl.device) continue;
@@ -370,13 +372,13 @@ bool hasName(const NftTable& table, const IfName& device) {
          std::ranges::find(table.changedSysctls, device, &Sysctl::device) != table.changedSysctls.end();
 }
 
-/// What follows from changes for the world, once they are in the observed state.
+/// Applies the consequences of changes to the world, once they are in the observed state.
 void settleWorld(Picture& picture, const std::vector<Change>& made) {
   for (const Change& change : made) {
     if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture, *set);
     if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);
   }
-  // Without a table of ours (somebody flushed the ruleset), what we know of our past is kept in mind until it is back.
+  // Without our table (somebody flushed the ruleset), our records are kept until it is back.
   if (!picture.observed.nft) return;
   const NftTable& table = picture.observed.nft->table;
   std::erase_if(picture.world.renamed, [&](const auto& names) { return !hasName(table, names.first); });

@@ -18,8 +18,8 @@ bool isOfTunnel(const World& world, const InterfaceAddress& own) {
 }
 
 /// Whether a default route of this WAN names an address that another device has: by its `src`, wherever that address is
-/// (lo, a bridge), or by the delegated prefix that it is for (`from`), of which the WAN itself has no address (netifd
-/// and dhcpcd, with a LAN behind). A tunnel's address is never meant.
+/// (lo, a bridge), or by the delegated prefix to which it is restricted (`from`), in which the WAN itself has no
+/// address (netifd and dhcpcd, with a LAN behind). Never an address of a tunnel.
 bool namesSource(const World& world, const std::vector<Route>& defaults, const InterfaceAddress& own) {
   return !isOfTunnel(world, own) && std::ranges::any_of(defaults, [&](const Route& route) {
     return route.preferredSource == own.address || (!route.source.isDefault() && route.source.contains(own.address));
@@ -55,8 +55,8 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
 
 namespace {
 
-/// A WAN with a link-local address alone, and the delegated prefix on a LAN: what leaves has an address of that LAN.
-/// Left to itself, the kernel takes the address that is most like the destination's, a tunnel's as well.
+/// For a WAN that has only a link-local address, with the delegated prefix on a LAN: packets leave with an address of
+/// that LAN. Left to itself, the kernel chooses the address most similar to the destination, even a tunnel's.
 std::optional<Address> sourceBehind(const World& world, const std::vector<Wan>& wans) {
   const InterfaceAddress* chosen = nullptr;
   const auto isOfWan = [&](const InterfaceAddress& own) {
@@ -74,8 +74,8 @@ std::optional<Address> sourceBehind(const World& world, const std::vector<Wan>& 
   return chosen->address;
 }
 
-/// A WAN that main prefers to all others and that has no address of its own: the prefix that a LAN has is delegated by
-/// it, as far as anybody here can tell, and main sends what has an address of it that way.
+/// A WAN that main prefers to all others and that has no address of its own: as far as can be told, the prefix of a LAN
+/// was delegated by it, and main sends packets from that prefix by this WAN.
 bool takesSourceFromInside(const World& world, const std::vector<Wan>& wans, const Wan& wan, Family family) {
   if (family != Family::v6 || !wan.eligible(family)) return false;
   const bool preferred = std::ranges::none_of(wans, [&](const Wan& other) {
@@ -88,9 +88,9 @@ bool takesSourceFromInside(const World& world, const std::vector<Wan>& wans, con
 
 }  // namespace
 
-/// What leaves by a WAN that has no address has whatever source the kernel finds on this host, another WAN's as well,
-/// which that provider drops. A last resort: used only if no other WAN is. IPv6 comes to this whenever an address
-/// is replaced, for its default routes outlive the last address (IPv4's do not).
+/// Packets that leave by a WAN without an address get whatever source the kernel finds on this host, possibly another
+/// WAN's, and the provider drops them. So such a WAN is a last resort, used only if no other WAN is usable. In IPv6
+/// this happens whenever an address is replaced, because default routes outlive the last address (IPv4's do not).
 void passOverSourceless(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {
     const auto hasSource = [family](const Wan& wan) { return wan.eligible(family) && wan.source.contains(family); };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The address that packets of ours leave a WAN with.
+// The source address with which our packets leave a WAN.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace wgsteer {
 /// The address that the kernel would most likely choose itself, of a WAN that has its link and default routes.
 std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family);
 
-/// Gives WANs without an address the one of a LAN behind, or marks them as sourceless where another WAN has one.
+/// Gives WANs without an address one of a LAN behind this host, or marks them as sourceless if another WAN has one.
 void passOverSourceless(const World& world, std::vector<Wan>& wans);
 
 }  // namespace wgsteer

@@ -15,8 +15,8 @@ namespace wgsteer {
 
 namespace {
 
-/// Devices of these kinds carry packets inside others: never a WAN that is found by itself. sit (6in4) and ip6tnl
-/// (DS-Lite) are not among them, for they are many people's only uplink of a family.
+/// Devices of these kinds encapsulate packets: they are never found as WANs automatically. sit (6in4) and ip6tnl
+/// (DS-Lite) are not among them, because they are many users' only uplink of a family.
 constexpr std::array kVirtualUplinks{"tun", "xfrm", "vti", "vti6", "gre", "ip6gre", "ipip"};
 
 bool mayBeFoundAsWan(const World& world, const Link& link) {
@@ -48,8 +48,9 @@ std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Fam
   return found;
 }
 
-/// Whether a parked default route could be there again: its device still (or again) has an address that its gateway is
-/// reached by. With the link down the addresses stay; when they go (a lease that ran out), nothing leads there.
+/// Whether a parked default route could be used again: its device still (or again) has an address through which its
+/// gateway is reached. Addresses stay while the link is down; once they are gone (an expired lease), nothing leads
+/// there.
 bool mayCountAgain(const World& world, const Route& route) {
   return std::ranges::all_of(route.hops, [&](const NextHop& hop) {
     return std::ranges::any_of(world.addressesOf(hop.device), [&](const InterfaceAddress& own) {
@@ -60,11 +61,11 @@ bool mayCountAgain(const World& world, const Route& route) {
   });
 }
 
-/// Fills in what the world says about the WAN's device.
+/// Fills in what the world knows about the WAN's device.
 void look(const World& world, Wan& wan) {
   wan.link = world.linkNamed(wan.device);
   if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second.why;
-  // Named as a WAN or not: nothing is ever sent into a tunnel.
+  // Even if it is named as a WAN: nothing is ever sent into a tunnel.
   if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
   if (wan.link == nullptr) return;
   wan.deaf = wan.link->inVrf && !world.udpHearsVrfs;
@@ -81,7 +82,7 @@ void look(const World& world, Wan& wan) {
   }
 }
 
-/// Numbers that are free, from below.
+/// Hands out free slots, from the lowest up.
 class FreeSlots {
  public:
   FreeSlots(std::set<Slot> taken, unsigned count) : taken_(std::move(taken)), count_(count) {}
@@ -117,8 +118,8 @@ std::vector<Wan> configuredWans(const Config& config, const World& world, std::v
   return wans;
 }
 
-/// The lowest number that is free, else that of a device which is gone: a modem that is called differently each time it
-/// is plugged in would use them all up.
+/// The lowest free slot, or else that of a device that is gone: a modem with a new name each time it is plugged in
+/// would otherwise use them all up.
 std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const std::set<Slot>& others, const World& world,
                              unsigned slotCount) {
   std::set<Slot> taken = others;
@@ -132,8 +133,8 @@ std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const std::set<Slot>
   return slot;
 }
 
-/// Where an unmarked packet would come upon this default route: the main table's before all others, which count only
-/// when main has none (UniFi, networkd's RouteTable=), and of these the one that a rule for all packets leads to.
+/// The rank at which an unmarked packet would find this default route: the main table's before all others, which count
+/// only if main has none (UniFi, networkd's RouteTable=), and of these the ones to which a rule for all packets leads.
 std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
   if (route.table == kMainTable) return 0;
   std::optional<std::uint32_t> best;
@@ -146,7 +147,7 @@ std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
   return best;
 }
 
-/// By which default route a device is found to be a WAN.
+/// The rank and metric of the default route by which a device is found to be a WAN.
 std::optional<std::pair<std::uint32_t, std::uint32_t>> foundBy(const World& world, IfIndex device, bool inMain) {
   std::optional<std::pair<std::uint32_t, std::uint32_t>> best;
   for (const Family family : kFamilies)
@@ -160,14 +161,14 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> foundBy(const World& worl
 }
 
 /// Without a configuration: all devices with a default route in the main table, and those that once had one. A device
-/// keeps its number for as long as we know of it, also over a restart, for what is in the kernel speaks of it by that
-/// number.
+/// keeps its slot as long as it is known, even over a restart, because our state in the kernel refers to it by that
+/// slot.
 std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, std::vector<std::string>& problems) {
   const unsigned slotCount = numbers.slotCount();
   const std::set<Slot> others = slotsOfOthers(world, numbers);
   std::map<IfName, Slot> slots = world.adopted.wanSlots;
   std::erase_if(slots, [&](const auto& known) {
-    // A wider mask may have left higher numbers; the last one is the default policy's.
+    // A wider mask may have left higher slots; the last one belongs to the default policy.
     if (known.second.value == 0 || known.second.value >= slotCount || others.contains(known.second)) return true;
     const Link* link = world.linkNamed(known.first);
     return link != nullptr && !mayBeFoundAsWan(world, *link);
@@ -190,9 +191,9 @@ std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, st
   return slots;
 }
 
-/// Found WANs keep the main table's order per family, one more than its metrics so that 0 has a place; those that are
-/// equal there come one after the other, for nobody has asked for balancing: router advertisements by what they say of
-/// themselves, IPv4 routes in the order of the kernel's list.
+/// Found WANs keep the main table's order per family, one more than its metrics so that 0 has a place; those with equal
+/// metrics are ranked one after the other, because nobody has asked for balancing: router advertisements by their
+/// router preference, IPv4 routes in the order of the kernel's list.
 void rankFoundWans(const World& world, std::vector<Wan>& wans) {
   for (const Family family : kFamilies) {
     std::vector<std::tuple<std::uint32_t, std::uint32_t, std::int8_t, std::int32_t, Slot, Wan*>> order;
@@ -212,8 +213,8 @@ void rankFoundWans(const World& world, std::vector<Wan>& wans) {
   }
 }
 
-/// Takes default routes by another gateway than the first out of a WAN's. Not those of router advertisements: the
-/// kernel itself finds out which of the routers is there.
+/// Removes default routes via a gateway other than the first from a WAN's routes. Not those of router advertisements:
+/// the kernel itself finds out which of the routers is reachable.
 std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
   constexpr std::uint8_t kByKernel = 2;
   constexpr std::uint8_t kByRouterAdvertisement = 9;
@@ -234,7 +235,7 @@ std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
 }
 
 /// A second gateway on one device (two routers in one subnet) is a WAN of its own, as long as there is a route by it:
-/// it has a table, but nothing that comes in by it can be told from what comes in by the first.
+/// it has a table, but packets that arrive through it cannot be told from those of the first.
 void addSecondGateways(const Config& config, const World& world, std::vector<Wan>& wans) {
   std::map<std::string, Wan> seconds;
   for (Wan& wan : wans)
@@ -253,13 +254,13 @@ void addSecondGateways(const Config& config, const World& world, std::vector<Wan
   std::set<Slot> taken = slotsOfOthers(world, config.numbers);
   for (const Wan& wan : wans) taken.insert(wan.slot);
   for (const auto& [device, slot] : world.adopted.wanSlots) taken.insert(slot);
-  // Policies, and their variants for servers, come from above.
+  // Policies and their server variants use the highest slots.
   const std::size_t policies = 2 * (config.policies.size() + 1);
   const unsigned count = config.numbers.slotCount();
   FreeSlots slots{std::move(taken), count > policies ? count - static_cast<unsigned>(policies) : 0};
   for (auto& [name, wan] : seconds) {
     const auto slot = slots.next();
-    if (!slot) continue;  // the first gateway is used, as if there were no other
+    if (!slot) continue;  // only the first gateway is used
     wan.slot = *slot;
     if (const auto down = world.wansDown.find(name); down != world.wansDown.end()) wan.down = down->second.why;
     wans.push_back(std::move(wan));

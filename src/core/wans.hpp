@@ -9,7 +9,7 @@
 
 namespace wgsteer {
 
-/// `problems`: WANs that cannot be used, in a user's words, are appended.
+/// Appends WANs that cannot be used to `problems`, in words for the user.
 std::vector<Wan> wansOf(const Config& config, const World& world, std::vector<std::string>& problems);
 
 }  // namespace wgsteer
