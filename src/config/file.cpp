@@ -14,7 +14,7 @@ namespace {
 
 class OpenFile {
  public:
-  // O_NONBLOCK: a FIFO without a writer would stop the daemon right here.
+  // O_NONBLOCK: opening a FIFO that has no writer would block the daemon here.
   explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
   ~OpenFile() {
     if (fd_ >= 0) close(fd_);
@@ -34,7 +34,7 @@ std::unexpected<Error> cannotRead(const std::string& path, int code) {
   return fail(missing ? ErrorKind::notThere : ErrorKind::io, path + ": cannot be read: " + std::strerror(code), code);
 }
 
-/// std::string would leave a copy behind when it moves.
+/// Reallocation by std::string would leave a copy behind.
 void enlarge(std::string& text) {
   std::string larger(std::max<std::size_t>(4096, 2 * text.size()), '\0');
   std::ranges::copy(text, larger.begin());
@@ -43,7 +43,7 @@ void enlarge(std::string& text) {
 }
 
 Result<std::string> readAll(int fd, const std::string& path, std::size_t expected) {
-  // One more than expected, for the read that finds the end.
+  // One byte more than expected, for the read that finds the end.
   std::string text(expected + 1, '\0');
   std::size_t size = 0;
   for (;;) {
@@ -58,7 +58,7 @@ Result<std::string> readAll(int fd, const std::string& path, std::size_t expecte
       return cannotRead(path, code);
     }
     size += static_cast<std::size_t>(got);
-    if (size > kMaxFileSize) {  // it has grown since its size was asked
+    if (size > kMaxFileSize) {  // it has grown since its size was read
       wipe(text);
       return tooLarge(path);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A whole file into memory, with bounds.
+// Reads a whole file into memory, up to a limit.
 #pragma once
 
 #include <cstddef>
@@ -9,17 +9,17 @@
 
 namespace wgsteer::config {
 
-/// Larger files are refused before they are read: a router has no memory for somebody's core dump.
+/// Larger files are refused before they are read: a router has no memory to spare for, say, a core dump.
 inline constexpr std::size_t kMaxFileSize = 1024UL * 1024;
 
-/// ErrorKind::notThere or io; `what` begins with the path. Nothing of the file stays in memory outside the text that is
-/// returned: WireGuard's files hold private keys.
+/// ErrorKind::notThere or io; `what` begins with the path. No part of the file stays in memory outside the returned
+/// text: WireGuard's files hold private keys.
 Result<std::string> readFile(const std::string& path);
 
 /// The error for a file beyond kMaxFileSize.
 std::unexpected<Error> tooLarge(const std::string& path);
 
-/// Overwrites a text that held keys.
+/// Overwrites text that held keys.
 void wipe(std::string& text);
 
 }  // namespace wgsteer::config

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What an option may hold. read() makes of a value what the program works with, or says what is wrong with it and what
-// is allowed; kType is how the value stands in TOML.
+// The kinds of value that an option may have. read() converts a value to the type that the program uses, or says what
+// is wrong with it and what is allowed; kType is the type of the value in TOML.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace wgsteer::config {
 
-/// Has no limits but those of its function.
+/// Has no limits other than those of its function.
 template <auto Read, ValueType Type = ValueType::text>
 struct Plain {
   static constexpr ValueType kType = Type;
@@ -39,13 +39,13 @@ struct Integer {
 /// Fractions are allowed.
 struct Seconds {
   static constexpr ValueType kType = ValueType::number;
-  /// Nobody probes more than ten times a second; 0 would be a busy loop.
+  /// Nobody needs more than ten probes per second; 0 would be a busy loop.
   static constexpr double kLow = 0.1;
   double high = 0;
   Parsed<Duration> read(const Value& value) const { return parseSeconds(value, kLow, high); }
 };
 
-/// An enumeration: the words for its values, in its order ("keep|flush").
+/// An enumeration: the words for its values, in order ("keep|flush").
 struct Choice {
   static constexpr ValueType kType = ValueType::text;
   std::string_view words;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From a configuration file to a Config that is right, or to all that is wrong with it.
+// Turns a configuration file into a valid Config, or into the list of everything that is wrong with it.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 
 namespace wgsteer::config {
 
-/// TOML if it is called *.toml; UCI in /etc/config and /var/run/uci, and whatever begins like it; else TOML where it is
-/// built in.
+/// TOML if the name ends in .toml; UCI in /etc/config and /var/run/uci, and any file that begins like UCI; otherwise
+/// TOML if this build reads it.
 ///
-/// ErrorKind::config: `what` holds every error, one a line, each "FILE:LINE: OPTION: what is wrong, what is allowed".
+/// ErrorKind::config: `what` holds every error, one per line, each "FILE:LINE: OPTION: what is wrong, what is allowed".
 /// ErrorKind::notThere or io: the file cannot be read, and `what` says why.
 Result<Config> loadFile(const std::string& path);
 
-/// The same for text that is already in memory; `fileName` is what errors call it.
+/// The same for text that is already in memory; errors call it `fileName`.
 Result<Config> loadText(std::string_view text, const std::string& fileName);
 
 }  // namespace wgsteer::config

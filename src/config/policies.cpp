@@ -9,7 +9,7 @@ namespace wgsteer::config {
 
 namespace {
 
-/// "fiber+lte", with what is not the default spelled out: equal lists have equal names.
+/// "fiber+lte", with anything other than the default spelled out: equal lists have equal names.
 std::string nameFor(const std::vector<PolicyMember>& members) {
   std::string name;
   for (std::size_t i = 0; i < members.size(); ++i) {
@@ -88,9 +88,9 @@ std::vector<PolicyMember> Policies::members(const Section& section, const std::v
 }
 
 std::string Policies::inPlace(std::vector<PolicyMember> members) {
-  // With nothing beside it a metric or weight means nothing.
+  // The metric and weight of a single member mean nothing.
   if (members.size() == 1) members.front() = {.wan = members.front().wan, .metric = 1, .weight = 1};
-  // Marks are scarce: what is defined already is not made again.
+  // Marks are scarce: a policy that is defined already is reused.
   for (const PolicyConfig& policy : policies_)
     if (policy.members == members && policy.lastResort == LastResort::unreachable && !policy.name.empty())
       return policy.name;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Policies while a configuration is validated: those that were defined, and those that `use_wan` in place makes.
+// Policies during the validation of a configuration: those that are defined, and those that an inline `use_wan`
+// creates.
 #pragma once
 
 #include <map>
@@ -19,10 +20,11 @@ class Policies {
   Policies(const std::vector<WanConfig>& wans, Problems& problems) : wans_(wans), problems_(problems) {}
 
   void define(const Section& section, PolicySection policy);
-  /// The policy that `use_policy` or `use_wan` of a tunnel or peer asks for; nothing if it has neither.
+  /// The policy that `use_policy` or `use_wan` of a tunnel or peer asks for; nullopt if it has neither.
   std::optional<std::string> of(const Section& section, const PolicyChoice& choice);
 
-  /// How many need a mark of their own: a closed policy over a single WAN has that WAN's.
+  /// How many policies need a mark of their own: one over a single WAN, with `unreachable` as the last resort, uses
+  /// that WAN's.
   std::size_t composite() const;
   std::vector<PolicyConfig> take() && { return std::move(policies_); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A row of the schema binds an option to the member that it fills, so that checking a value and reading it are one
+// A row of the schema binds an option to the member that it fills, so that checking a value and reading it are a single
 // step.
 #pragma once
 
@@ -28,12 +28,12 @@ struct Row {
   Traits traits{};
 };
 
-/// A value that is wrong leaves the member as it is.
+/// A wrong value leaves the member unchanged.
 template <class To, class From>
 void store(To& member, Parsed<From>&& read) {
   if (read) member = static_cast<To>(std::move(*read));
 }
-/// One element for each value, a wrong one too: what is said of an element is said on its value's line.
+/// One element for each value, even a wrong one, so that a message about an element refers to the line of its value.
 template <class To, class From>
 void store(std::vector<To>& members, Parsed<From>&& read) {
   members.push_back(read ? static_cast<To>(std::move(*read)) : To{});
@@ -57,7 +57,7 @@ void readOption(const Row<Kind, Member>& row, const Option& option, Filled& fill
   }
 }
 
-/// All options of a section that there are rows for.
+/// Reads all options of a section for which there are rows.
 template <class... Rows, class Filled>
 void readRows(const std::tuple<Rows...>& rows, const Section& section, Filled& filled, Problems& problems) {
   const auto read = [&](const auto& row) {
@@ -66,7 +66,7 @@ void readRows(const std::tuple<Rows...>& rows, const Section& section, Filled& f
   std::apply([&](const Rows&... row) { (read(row), ...); }, rows);
 }
 
-/// The rows without their members, for those who only ask what options there are.
+/// The rows without their members, for callers that only need to know which options exist.
 template <class... Rows>
 constexpr auto optionsOf(const std::tuple<Rows...>& rows) {
   return std::apply(

@@ -48,7 +48,7 @@ constexpr std::tuple kWan{
     Row{"up", Integer{1, 1000}, &WanConfig::up, kAsMwan3},
     Row{"count", Integer{1, 100}, &WanConfig::count, kAsMwan3},
     Row{"reliability", Integer{1, 100}, &WanConfig::reliability, kAsMwan3},
-    // Room for what makes a probe ours; the most that an IPv4 packet holds.
+    // At least room for what identifies our probes; at most what an IPv4 packet can hold.
     Row{"size", Integer{kMinProbeSize, 65507}, &WanConfig::size, kAsMwan3},
     Row{"max_ttl", Integer{1, 255}, &WanConfig::maxTtl, kAsMwan3},
     Row{"failure_interval", Seconds{86400}, &WanConfig::failureInterval, kAsMwan3},
@@ -106,7 +106,7 @@ std::vector<std::string> namesOf(const Range& schemas, auto member) {
   return names;
 }
 
-/// ", did you mean 'metric'?", or all of them if none is near.
+/// ", did you mean 'metric'?", or all of them if none is similar.
 std::string hintAt(std::string_view word, const std::vector<std::string>& known) {
   if (std::string hint = didYouMean(word, known); !hint.empty()) return hint;
   std::string all;

@@ -37,10 +37,10 @@ struct SectionSchema {
 
 std::span<const SectionSchema> allSections();
 const SectionSchema* findSection(std::string_view type);
-/// With a hint at the nearest known name. Says nothing about values: a private key may be among them.
+/// With a hint at the most similar known name. Never quotes values: a private key may be among them.
 std::string unknownSection(std::string_view type);
 
-/// Which policy a section asks for, as it is written.
+/// The policy that a section asks for, as written.
 struct PolicyChoice {
   std::string usePolicy;
   std::vector<Member> useWan;
@@ -51,17 +51,17 @@ struct PolicySection : PolicyConfig {
 struct TunnelSection : TunnelConfig, PolicyChoice {};
 struct PeerSection : PeerConfig, PolicyChoice {};
 
-/// Fills in what the section says, and tells of values that are wrong. What it does not say stays as it is.
+/// Fills in the section's values and reports wrong ones. Options that it does not have stay as they are.
 void readValues(const Section& section, Config& globals, Problems& problems);
 void readValues(const Section& section, WanConfig& wan, Problems& problems);
 void readValues(const Section& section, PolicySection& policy, Problems& problems);
 void readValues(const Section& section, TunnelSection& tunnel, Problems& problems);
 void readValues(const Section& section, PeerSection& peer, Problems& problems);
 
-/// Tells of options that are unknown, repeated or missing.
+/// Reports options that are unknown, repeated or missing.
 void checkNames(const Section& section, Problems& problems);
 
-/// With the option that the section's own name stands for, if it has none.
+/// Adds the option for which the section's own name stands, unless it is given.
 Section withName(Section section);
 
 }  // namespace wgsteer::config

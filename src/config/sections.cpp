@@ -10,7 +10,7 @@ bool Problems::has(unsigned line, std::string_view option) const {
 }
 
 std::string Problems::toString(const std::string& fileName) const {
-  // Nobody reads more at once, and a file of nonsense would fill the log.
+  // Nobody reads more than this, and a file full of garbage would flood the log.
   constexpr std::size_t kMaxShown = 50;
   std::vector<Problem> sorted = list_;
   std::ranges::stable_sort(sorted, {}, &Problem::line);

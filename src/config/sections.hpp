@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What every configuration format is reduced to before validation: sections with options,
-// each with the line that it stands in.
+// What every configuration format is reduced to before validation: sections with options, each with its line number.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +17,7 @@ enum class ValueType : std::uint8_t {
   integer,
   number,
   boolean,
-  other,  ///< nothing that an option may be; `text` says what it is
+  other,  ///< a type that no option may have; `text` names it
 };
 
 struct Value {
@@ -45,12 +44,12 @@ struct Section {
       if (option.name == wanted) return &option;
     return nullptr;
   }
-  /// The value of an option that is no list.
+  /// The value of an option that is not a list.
   const Value* single(std::string_view wanted) const {
     const Option* option = find(wanted);
     return option == nullptr || option->list ? nullptr : &option->values.front();
   }
-  /// Where to look for an option: its own line, or the section's where it is missing.
+  /// The line of an option, or the section's if the option is missing.
   unsigned lineOf(std::string_view wanted) const {
     const Option* option = find(wanted);
     return option == nullptr ? line : option->line;

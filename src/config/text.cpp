@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kMaxQuoted = 48;
 
-/// Nobody writes longer ones, and dotted keys nest a level every two bytes: toml++ 3.3 frees nested tables recursively,
-/// so that a single line of some hundred kilobytes would exhaust the stack.
+/// Nobody writes longer lines, and dotted keys add a level of nesting every two bytes: toml++ 3.3 frees nested tables
+/// recursively, so that a single line of some hundred kilobytes would exhaust the stack.
 constexpr std::size_t kMaxLineLength = 2048;
 
 bool isContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U; }
@@ -81,7 +81,7 @@ std::string quoted(std::string_view text) {
 }
 
 std::string didYouMean(std::string_view word, std::span<const std::string> candidates) {
-  // A long word is near nothing; comparing a file's worth of it would only cost time.
+  // A long word is similar to none; comparing a whole file's worth of text would only cost time.
   constexpr std::size_t kMaxWord = 32;
   if (word.size() > kMaxWord) return {};
   const std::string* best = nullptr;

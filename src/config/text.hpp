@@ -10,19 +10,19 @@
 
 namespace wgsteer::config {
 
-/// The parts between the separators, empty ones included; one part where there is none. They view `text`.
+/// The parts between the separators, including empty ones; a single part if there is no separator. They view `text`.
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 /// In single quotes, cut when long, control characters replaced: safe for a log line and a terminal.
 std::string quoted(std::string_view text);
 
-/// Control characters replaced: other people's messages may quote a line break.
+/// With control characters replaced: messages of libraries may quote a line break.
 std::string printable(std::string_view text);
 
-/// ", did you mean 'metric'?" or nothing when no candidate is near.
+/// ", did you mean 'metric'?" or empty if no candidate is similar.
 std::string didYouMean(std::string_view word, std::span<const std::string> candidates);
 
-/// Why this text cannot be a configuration file, and in which line: invalid UTF-8, NUL, an endless line.
+/// Why this text cannot be a configuration file, and on which line: invalid UTF-8, NUL, an endless line.
 struct BadText {
   unsigned line = 0;
   std::string what;

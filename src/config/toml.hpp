@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TOML into sections. The only place that knows toml++.
+// Reads TOML into sections. The only place that uses toml++.
 #pragma once
 
 #include <string_view>
@@ -8,8 +8,8 @@
 
 namespace wgsteer::config {
 
-/// `text` is valid UTF-8 without NUL and without very long lines (see load.cpp). What is wrong goes to `problems`; what
-/// could be read is returned all the same.
+/// `text` is valid UTF-8 without NUL and without very long lines (see load.cpp). Errors go to `problems`; whatever
+/// could be read is returned nevertheless.
 Sections readToml(std::string_view text, Problems& problems);
 
 }  // namespace wgsteer::config

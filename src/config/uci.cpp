@@ -28,9 +28,9 @@ bool isType(std::string_view text) {
 
 constexpr std::size_t kKeyRoom = 64;
 
-/// What libuci sees of a text with NUL in it: it reads with fgets(3) into a buffer that doubles from 32 bytes on, and
-/// goes by strlen(3). The next line, or what did not fit into the buffer, follows where the NUL was; a line ends with
-/// the NUL if nothing was read before it. Where a quotation or a backslash goes on, the buffer does.
+/// What libuci sees of text that contains NUL: it reads with fgets(3) into a buffer that doubles from 32 bytes on, and
+/// relies on strlen(3). The next line, or what did not fit into the buffer, is placed where the NUL was; a line ends at
+/// the NUL if nothing was read before it. A quotation or a backslash that continues a line continues the buffer.
 class LibuciLines {
  public:
   explicit LibuciLines(std::string_view text) : text_(text) { seen_.reserve(text.size()); }
@@ -39,10 +39,10 @@ class LibuciLines {
   LibuciLines& operator=(const LibuciLines&) = delete;
 
   bool atEnd() const { return text_.empty(); }
-  /// All that was seen up to now; it never moves.
+  /// Everything seen so far; it never moves.
   std::string_view seen() const { return seen_; }
 
-  /// Into the buffer from `filled` on.
+  /// Reads into the buffer from `filled` on.
   void next(std::size_t filled) {
     if (filled >= room_ - 1) room_ *= 2;
     for (; !text_.empty(); room_ *= 2) {
@@ -63,7 +63,7 @@ class LibuciLines {
   std::size_t room_ = 32;
 };
 
-/// Words of the text. A line ends where the physical one does, unless a quotation or a backslash goes on to the next.
+/// The words of the text. A line ends where the physical line does, unless a quotation or a backslash continues it.
 class Words {
  public:
   explicit Words(std::string_view text) : text_(text) {
@@ -77,7 +77,7 @@ class Words {
 
   void nextLine() { readLine(0); }
 
-  /// What is left of the line, without the NUL that it may end with.
+  /// The rest of the line, without the NUL that may end it.
   std::string_view rest() const {
     if (cut_) return {};
     std::string_view left = text_.substr(pos_, end_ - pos_);
@@ -89,8 +89,8 @@ class Words {
     while (isBlank(current())) ++pos_;
   }
 
-  /// The first word of a command: only blanks and tabs end it, and no quotation marks are known. Empty at the end and
-  /// before a comment.
+  /// The first word of a command: only blanks and tabs end it, and quotation marks have no meaning. Empty at the end
+  /// and before a comment.
   std::string_view keyword() {
     while (current() == ' ' || current() == '\t') ++pos_;
     const std::string_view left = rest();
@@ -101,7 +101,7 @@ class Words {
   }
   bool atLineEnd() const { return current() == '\0'; }
 
-  /// The next argument; empty if there is none. Nothing if a quotation is not closed.
+  /// The next argument; empty if there is none. nullopt if a quotation is not closed.
   std::optional<std::string> argument() {
     skipBlanks();
     if (current() == ';') {
@@ -120,8 +120,8 @@ class Words {
         break;
       }
       if (c == ';') {
-        // libuci ends the word in place: behind quotation marks there is room for that, else it overwrites the ';' and
-        // never comes to the rest.
+        // libuci terminates the word in place: after quotation marks there is room for that; otherwise it overwrites
+        // the ';' and never reaches the rest.
         cut_ = !quoted;
         return word;
       }
@@ -129,7 +129,7 @@ class Words {
         quoted = true;
         if (!quotation(word)) return std::nullopt;
       } else if (c == '\\') {
-        // The backslash leaves the same room.
+        // A backslash leaves the same room.
         quoted = true;
         if (escaped()) take(word);
       } else {
@@ -141,7 +141,7 @@ class Words {
   }
 
  private:
-  /// `filled`: what libuci's buffer has already.
+  /// `filled`: how much libuci's buffer already holds.
   void readLine(std::size_t filled) {
     filled_ = filled;
     pos_ = start_ = end_;
@@ -182,7 +182,7 @@ class Words {
     }
   }
 
-  /// Behind a backslash: whether there is a letter to take; else the line goes on with the next.
+  /// After a backslash: whether a character follows; otherwise the line continues on the next one.
   bool escaped() {
     ++pos_;
     const std::string_view left = rest();
@@ -192,8 +192,8 @@ class Words {
   }
 
   std::string_view text_;
-  std::optional<LibuciLines> lines_;  ///< of a text with NUL in it
-  std::size_t filled_ = 0;            ///< how much of the buffer was filled where the line begins
+  std::optional<LibuciLines> lines_;  ///< for text that contains NUL
+  std::size_t filled_ = 0;            ///< how much of the buffer was filled at the start of the line
   std::size_t start_ = 0;
   std::size_t pos_ = 0;
   std::size_t end_ = 0;
@@ -219,16 +219,16 @@ class UciReader {
   }
 
  private:
-  /// False when the line has no more.
+  /// False when there are no more commands on the line.
   bool command();
   bool config();
   bool option(bool list);
   bool package();
-  /// The rest of the line is lost.
+  /// The rest of the line is skipped.
   bool refuse(std::string what) { return refuse(words_.line(), std::move(what)); }
   bool refuse(unsigned line, std::string what);
   bool refuseUnclosed() { return refuse(startLine_, "unterminated quotation starts here"); }
-  /// Words too many; false if the text ended in the midst of one.
+  /// Complains about extra words; false if the text ended in the middle of one.
   bool expectEnd();
   Section& current() { return sections_[*current_]; }
   void set(Option* known, std::string name, std::string value);
@@ -250,7 +250,7 @@ class UciReader {
 };
 
 bool UciReader::refuse(unsigned line, std::string what) {
-  // More than anybody reads; a file of nonsense shall cost no memory.
+  // More than anybody reads; a file full of garbage must not use up memory.
   constexpr std::size_t kMaxRefused = 100;
   if (refused_++ < kMaxRefused) problems_.add(line, {}, std::move(what));
   return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// OpenWrt's UCI files, read as libuci reads them (its file.c; the cases of tests/config/uci_test.cpp were tried on it).
+// OpenWrt's UCI files, read as libuci reads them (its file.c; the cases of tests/config/uci_test.cpp were tried with
+// it).
 #pragma once
 
 #include <span>
@@ -9,16 +10,16 @@
 
 namespace wgsteer::config {
 
-/// The sections in order; a section named twice stands at its first place. What libuci refuses when it is strict (as
-/// the `uci` command and LuCI are) goes to `problems`; the sections are what it makes of the same text when it is
-/// lenient, as for netifd and for shell scripts: the rest of such a line is skipped. Whoever wants it strict takes no
-/// sections unless `problems` is empty. No problem says what a value is: there are private keys in /etc/config/network.
+/// The sections in order; a section that is named twice appears at its first position. What libuci refuses in strict
+/// mode (as the `uci` command and LuCI use it) goes to `problems`; the sections are what lenient mode makes of the same
+/// text, as for netifd and shell scripts: the rest of such a line is skipped. A strict caller uses no sections unless
+/// `problems` is empty. Problems never quote a value: /etc/config/network contains private keys.
 Sections readUci(std::string_view text, Problems& problems);
 
-/// The same, but of options that are not among `wanted` nothing stays in memory: they are missing.
+/// The same, but options that are not in `wanted` are left out, and nothing of them stays in memory.
 Sections readUci(std::string_view text, Problems& problems, std::span<const std::string_view> wanted);
 
-/// Whether the first line that is neither empty nor a comment is one of UCI.
+/// Whether the first line that is neither empty nor a comment is a UCI line.
 bool looksLikeUci(std::string_view text);
 
 }  // namespace wgsteer::config

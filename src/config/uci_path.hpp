@@ -8,14 +8,14 @@
 
 namespace wgsteer::config {
 
-/// In libuci's order since OpenWrt 24.10: the first that is there counts as a whole, nothing is merged. What lies in
-/// /var/run/uci stands for the file of the same name until the next reboot.
+/// In libuci's order since OpenWrt 24.10: the first one that exists counts as a whole, nothing is merged. A file in
+/// /var/run/uci overrides the file of the same name until the next reboot.
 std::vector<std::string> uciFiles(std::string_view package);
 
-/// The same for a path: any that is not right below /etc/config is that file alone.
+/// The same for a path: one that is not directly below /etc/config means that file only.
 std::vector<std::string> filesFor(std::string_view path);
 
-/// The first that is there, by stat(2) as libuci has it; the last one if none is.
+/// The first one that exists, by stat(2) as in libuci; the last one if none does.
 std::string firstThere(const std::vector<std::string>& paths);
 
 }  // namespace wgsteer::config

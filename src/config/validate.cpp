@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What options mean together: the schema has read each of them by then.
+// Checks how options fit together; the schema has already read each one.
 #include "config/validate.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 std::string onLine(unsigned line) { return " on line " + std::to_string(line); }
 
-/// What makes a WAN come back must not be what makes it fail: it would never rest.
+/// The values at which a WAN recovers must differ from those at which it fails, or it would never settle.
 void checkQuality(const Section& section, const WanConfig& wan, Problems& problems) {
   const auto ordered = [&](std::int64_t recovery, std::int64_t failure, const std::string& what) {
     if (recovery < failure) return;
@@ -53,7 +53,7 @@ class Validator {
   explicit Validator(Problems& problems) : problems_(problems), policies_(config_.wans, problems) {}
 
   Config run(const Sections& sections) {
-    // Definitions first, wherever they stand.
+    // Definitions first, wherever they are in the file.
     each(sections, "globals", [this](const Section& section) { globals(section); });
     each(sections, "wan", [this](const Section& section) { wan(section); });
     each(sections, "policy",
@@ -66,7 +66,7 @@ class Validator {
   }
 
  private:
-  using Seen = std::map<std::string, unsigned>;  ///< lines of what may be there once
+  using Seen = std::map<std::string, unsigned>;  ///< lines of things that may exist only once
 
   template <class Action>
   static void each(const Sections& sections, std::string_view type, const Action& action) {
@@ -122,7 +122,7 @@ void Validator::globals(const Section& section) {
 void Validator::wan(const Section& section) {
   WanConfig wan;
   wan.metric = static_cast<std::uint32_t>(config_.wans.size() + 1);
-  // Addresses are named in order to be probed.
+  // Whoever lists addresses wants them to be probed.
   if (section.find("track_ip") != nullptr) wan.trackMethod = TrackMethod::icmp;
   wan = read(section, std::move(wan));
   once(wanNames_, wan.name, section.lineOf("name"), "name", "WAN " + quoted(wan.name));
@@ -176,7 +176,7 @@ void Validator::checkMarks() {
                     ", policies of more than one WAN: " + std::to_string(composite) + ", default policy: 1); widen it");
 }
 
-/// Sections that there are not, or not twice.
+/// Reports unknown sections, and those that may exist only once.
 void checkSections(const Sections& sections, Problems& problems) {
   const Section* globals = nullptr;
   for (const Section& section : sections) {

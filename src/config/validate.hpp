@@ -8,7 +8,7 @@
 
 namespace wgsteer::config {
 
-/// Means something only if no problem was added.
+/// The result is valid only if no problem was added.
 Config validate(const Sections& sections, Problems& problems);
 
 }  // namespace wgsteer::config

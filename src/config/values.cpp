@@ -97,8 +97,8 @@ Parsed<IfName> parseIfName(const Value& value) {
   if (text->size() > kMaxIfNameLength)
     return wrong(quoted(*text) + " has more than " + std::to_string(kMaxIfNameLength) +
                  " characters, too long for an interface name");
-  // 0xa0 is a blank to the kernel's isspace(), inside UTF-8 as well. Control characters it would take, a log not.
-  // And other bytes than text, which no configuration of ours can say (netifd's may).
+  // The kernel's isspace() treats 0xa0 as a blank, even inside UTF-8. It would accept control characters, but a log
+  // should not. It also accepts bytes that are not text, which our configuration cannot express (netifd's can).
   const bool valid = *text != "." && *text != ".." && !badText(*text) && std::ranges::none_of(*text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte <= 0x20 || byte == 0x7f || byte == 0xa0 || c == '/' || c == ':';
@@ -119,8 +119,8 @@ Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int
 Parsed<Duration> parseSeconds(const Value& value, double low, double high) {
   if (value.type == ValueType::text || value.type == ValueType::boolean || value.type == ValueType::other)
     return wrongType(value, "a number of seconds");
-  // Not from_chars, whose tables are a tenth of the program where libstdc++ is linked statically. What strtod reads
-  // besides is refused: blanks and a plus in front, hexadecimal.
+  // Not from_chars, whose tables make up a tenth of the program when libstdc++ is linked statically. What else strtod
+  // accepts is refused: leading blanks, a plus sign, hexadecimal.
   char* stop = nullptr;
   const double parsed = std::strtod(value.text.c_str(), &stop);
   const bool plain = !value.text.empty() && std::strchr(" \t\n\v\f\r+", value.text.front()) == nullptr &&
@@ -181,7 +181,7 @@ Parsed<Address> parseAddress(const Value& value) {
 Parsed<Endpoint> parseTrackIp(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
-  // The address first: 2620:fe::fe:53 is one as a whole.
+  // The address first: 2620:fe::fe:53 is an address as a whole.
   if (const auto address = Address::parse(*text)) return Endpoint{*address, 0};
   const auto endpoint = Endpoint::parse(*text);
   if (!endpoint || endpoint->port == 0)

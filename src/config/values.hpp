@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Single values out of text: each returns the value, or what is wrong and what is allowed.
+// Parses single values: each function returns the value, or what is wrong and what is allowed.
 #pragma once
 
 #include <cstdint>
@@ -19,29 +19,30 @@ namespace wgsteer::config {
 
 /// Below the metrics that on-link prefixes and the closing route of a table need (core/numbers.hpp).
 inline constexpr std::uint32_t kMaxMetric = 0xfffffeff;
-/// A next hop's weight is one byte in the kernel, which counts from 0.
+/// The weight of a next hop is one byte in the kernel, which counts from 0.
 inline constexpr std::uint32_t kMaxWeight = 256;
 
 template <class T>
 using Parsed = std::expected<T, std::string>;
 
-/// Letters, digits, '-' and '_' in labels of at most 63, 253 in all; no mistyped IPv4 address.
+/// Letters, digits, '-' and '_' in labels of at most 63, 253 in all; not a mistyped IPv4 address.
 bool isHostName(std::string_view host);
-/// Name of a WAN or policy: what can be typed in a shell and be a metric's label, without ':' and '+', which lists use.
+/// Name of a WAN or policy: something that can be typed in a shell and used as the label of a metric, without ':' and
+/// '+', which lists use.
 Parsed<std::string> parseName(const Value& value);
 /// As the kernel's dev_valid_name().
 Parsed<IfName> parseIfName(const Value& value);
 Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int64_t high);
 Parsed<Duration> parseSeconds(const Value& value, double low, double high);
 Parsed<bool> parseBoolean(const Value& value);
-/// "0xf0000000" or an integer; valid as validMarkMask() has it.
+/// "0xf0000000" or an integer; valid according to validMarkMask().
 Parsed<std::uint32_t> parseMarkMask(const Value& value);
 /// Index of the value in "keep|flush".
 Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices);
 Parsed<Address> parseAddress(const Value& value);
 /// An address, with port 0, or address:port.
 Parsed<Endpoint> parseTrackIp(const Value& value);
-/// The text is never repeated in the error: it may be a private key in the wrong place.
+/// The error never quotes the text: it may be a private key in the wrong place.
 Parsed<PublicKey> parsePublicKey(const Value& value);
 /// host:port, [v6]:port; port 1..65535.
 Parsed<HostPort> parseEndpoint(const Value& value);

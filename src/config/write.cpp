@@ -35,7 +35,7 @@ std::string tomlQuoted(const std::string& text) {
   return quoted + "\"";
 }
 
-/// A number as TOML wants it: UCI's may begin with zeroes or a point. Nothing where it is none.
+/// A number in TOML's form: in UCI it may begin with zeros or a point. nullopt if it is not a number.
 std::optional<std::string> tomlNumber(ValueType type, const std::string& text) {
   const Value value{ValueType::untyped, text, 0};
   if (type == ValueType::integer) {

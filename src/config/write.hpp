@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sections as text, for a configuration that a program makes. Our own readers take it back.
+// Writes sections as text, for a generated configuration. Our own readers can read it back.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace wgsteer::config {
 
 std::string toUci(const Sections& sections);
-/// Numbers and booleans without quotation marks where the schema has such.
+/// Numbers and booleans are unquoted where the schema says so.
 std::string toToml(const Sections& sections);
 
 }  // namespace wgsteer::config

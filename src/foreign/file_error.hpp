@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What is wrong with a file of another program, or with a folder of them.
+// An error in a file of another program, or in a folder of such files.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace wgsteer::foreign {
 
 struct FileError : Error {
-  std::string file;  ///< or folder; empty: it is about several
+  std::string file;  ///< or folder; empty: it concerns several
 };
 
 }  // namespace wgsteer::foreign

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// systemd's way to switch off a file of a later folder: an empty one, or a link to /dev/null.
+/// systemd's way to mask a file of a later folder: an empty file, or a link to /dev/null.
 bool isMasked(const fs::path& path) {
   std::error_code ignored;
   return fs::is_character_file(path, ignored) || (fs::is_regular_file(path, ignored) && fs::is_empty(path, ignored));
@@ -32,12 +32,12 @@ class Collector {
   HostNames run();
 
  private:
-  /// The files with that ending, by name, in the order of their names.
+  /// The files with that ending, sorted by name.
   std::map<std::string, fs::path> filesOf(const std::string& folder, std::string_view ending);
-  /// The same of many folders: of two of the same name the first counts.
+  /// The same for several folders: of two files with the same name the first counts.
   std::map<std::string, fs::path> filesOf(const std::vector<std::string>& folders, std::string_view ending);
   void noteLink(const fs::path& path);
-  /// Nothing, and an error, if it cannot be read.
+  /// nullopt, and an error is recorded, if it cannot be read.
   std::optional<std::string> textOf(const fs::path& path);
   void complain(const std::string& file, Error error) { all_.errors.push_back({std::move(error), file}); }
   void complain(const std::string& file, const config::Problems& problems);
@@ -51,7 +51,7 @@ class Collector {
 
   const HostNameFolders& folders_;
   HostNames all_;
-  std::map<IfName, std::string> devices_;  ///< networkd's, and the file that each is in
+  std::map<IfName, std::string> devices_;  ///< networkd's devices, with their files
 };
 
 std::map<std::string, fs::path> Collector::filesOf(const std::string& folder, std::string_view ending) {
@@ -80,7 +80,7 @@ std::map<std::string, fs::path> Collector::filesOf(const std::vector<std::string
   return files;
 }
 
-/// What a link stands for, or is to stand for, changes in a folder of its own.
+/// The target of a link, even a missing one, changes in its own folder.
 void Collector::noteLink(const fs::path& path) {
   constexpr int kMaxLinks = 8;
   std::error_code error;
@@ -138,7 +138,7 @@ void Collector::device(const std::string& name, const fs::path& path) {
   NetdevReader reader;
   bool whole = true;
   for (const fs::path& file : files) {
-    // Whose device a drop-in is of is not known then; what it said before stays.
+    // Then it is unknown which device a drop-in belongs to; its previous content stays.
     if (!whole) complain(file, {ErrorKind::config, 0, file.string() + ": ignored, as there is no " + name, {}});
     auto text = whole ? textOf(file) : std::nullopt;
     whole = whole && (text || file != path);

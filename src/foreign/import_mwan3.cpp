@@ -24,7 +24,7 @@ config::Option single(std::string name, std::string text) {
       .name = std::move(name), .values = {{config::ValueType::untyped, std::move(text), 0}}, .list = false, .line = 0};
 }
 
-/// A peer or tunnel and the policy of the first rule that is about it.
+/// A peer or tunnel, and the policy of the first rule that applies to it.
 struct Pin {
   std::string policy;
   unsigned line = 0;
@@ -61,7 +61,7 @@ class Importer {
 
   void pin(const Mwan3Rule& rule);
   void pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin);
-  /// Our policy for one of mwan3's; empty if it has to be the default one.
+  /// Our policy for one of mwan3's; empty: the default one has to be used.
   std::string policyFor(const Mwan3Rule& rule);
   bool definePolicy(const Mwan3Policy& policy);
   void tunnelSections(const NetifdInterface& tunnel);
@@ -75,7 +75,7 @@ class Importer {
   ImportedWans wans_;
   std::map<const NetifdPeer*, Pin> peerPins_;
   std::map<const NetifdInterface*, Pin> tunnelPins_;
-  std::map<std::string, bool> defined_;  ///< policies, and whether they could be taken over
+  std::map<std::string, bool> defined_;  ///< policies, and whether they could be converted
   config::Sections policies_;
   config::Sections tunnels_;
   config::Sections peers_;
@@ -162,7 +162,7 @@ void Importer::tunnelSections(const NetifdInterface& tunnel) {
   };
   const Pin* whole = nullptr;
   if (const auto own = tunnelPins_.find(&tunnel); own != tunnelPins_.end()) whole = &own->second;
-  // One policy for all peers is the tunnel's: its fwmark does it then, and nothing has to be done per peer.
+  // One policy for all peers becomes the tunnel's: then its fwmark suffices, and nothing has to be done per peer.
   const bool same =
       whole == nullptr && !tunnel.peers.empty() && std::ranges::all_of(tunnel.peers, [&](const auto& peer) {
         const Pin* first = pinOf(tunnel.peers.front());
@@ -200,7 +200,7 @@ void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer
 }
 
 void Importer::lookAtNetwork() {
-  // 60 with the mask 0x3f00; as many as the mask has values, without three of its own.
+  // 60 with the mask 0x3f00: the number of values of the mask, minus three that mwan3 reserves.
   const unsigned bits = static_cast<unsigned>(std::popcount(mwan3_.mask));
   const std::int64_t lastTable = (std::int64_t{1} << std::min(bits, 8U)) - 4;
   for (const NetifdInterface& interface : network_.interfaces) {
@@ -242,7 +242,7 @@ std::vector<WanConfig> wansOf(std::string_view mwan3File, const Network& network
   const Mwan3 mwan3 = readMwan3(mwan3File, ignored);
   const config::Sections sections = importWans(mwan3, network, WanBy::interface, ignored).sections;
   std::vector<WanConfig> wans = config::validate(sections, ignored).wans;
-  // It asks already, and everything else on this router goes by what it finds.
+  // mwan3 probes already, and everything else on this router relies on its verdict.
   for (WanConfig& wan : wans) {
     wan.trackMethod = TrackMethod::mwan3;
     wan.trackIp.clear();

@@ -13,7 +13,7 @@ namespace wgsteer::foreign {
 
 namespace {
 
-/// A member that mwan3 does not pass over.
+/// A member that mwan3 does not ignore.
 struct Candidate {
   const Mwan3Member* member = nullptr;
   std::string wan;
@@ -24,11 +24,11 @@ struct Candidate {
 struct Share {
   std::string wan;
   std::int64_t weight = 0;
-  double share = 0;  ///< of new connections, while all of them are up
+  double share = 0;  ///< share of new connections while all of them are up
 };
 
-/// Those of one metric, in the order of the policy. mwan3 sends all to the first, and puts before that rule one for
-/// each further member, with its part of the weights so far, in thousandths.
+/// The shares of members of one metric, in the order of the policy. mwan3 sends everything to the first member, and
+/// inserts before that rule one for each further member, with its share of the weights so far, in thousandths.
 std::vector<Share> sharesOf(const std::vector<const Candidate*>& members) {
   std::vector<Share> shares;
   std::int64_t total = 0;
@@ -50,7 +50,7 @@ struct Entry {
   std::string wan;
   std::uint32_t metric = 0;
   std::uint32_t weight = 1;
-  bool standby = false;  ///< behind others of its metric in mwan3
+  bool standby = false;  ///< in mwan3 used only after others of its metric
 };
 
 class MemberImporter {
@@ -67,7 +67,7 @@ class MemberImporter {
   void note(unsigned line, const std::string& what) {
     notes_.add(line, "use_member", "policy " + config::quoted(policy_.name) + ": " + what);
   }
-  /// In the order of metrics, which stay as they are unless one WAN has to come behind others of its metric.
+  /// In the order of metrics, which are kept unless a WAN has to come after others of its metric.
   static std::vector<Entry> entriesOf(const std::vector<Candidate>& candidates);
   void sayStandbys(const std::vector<Entry>& entries);
   void sayOtherOrder(const std::vector<Entry>& entries);
@@ -107,7 +107,7 @@ void MemberImporter::collect() {
 }
 
 std::vector<Entry> MemberImporter::entriesOf(const std::vector<Candidate>& candidates) {
-  // An interface is up or down for all metrics alike: the lowest decides.
+  // An interface is up or down at all of its metrics alike: the lowest decides.
   std::map<std::string, std::int64_t> lowest;
   for (const Candidate& each : candidates) {
     const auto [known, fresh] = lowest.emplace(each.wan, *each.member->metric);
@@ -142,7 +142,7 @@ void MemberImporter::sayStandbys(const std::vector<Entry>& entries) {
            config::quoted(entry.wan) + " has no weight, unlike others of its metric: mwan3 uses it only without them");
 }
 
-/// One order counts for both families here.
+/// Reports families with different orders: here, one order applies to both.
 void MemberImporter::sayOtherOrder(const std::vector<Entry>& entries) {
   std::vector<Candidate> ipv6;
   std::ranges::copy_if(candidates_, std::back_inserter(ipv6), &Candidate::ipv6);

@@ -19,7 +19,7 @@ config::Option single(std::string name, std::string text, unsigned line) {
           .line = line};
 }
 
-/// Where mwan3 prefers it: the lowest metric that any member gives it.
+/// mwan3's preference for it: the lowest metric that any member gives it.
 std::int64_t rankOf(const Mwan3& mwan3, const Mwan3Interface& interface) {
   std::int64_t best = std::numeric_limits<std::int64_t>::max();
   for (const Mwan3Member& member : mwan3.members)
@@ -50,7 +50,7 @@ class WanImporter {
   }
 
  private:
-  /// What becomes one WAN.
+  /// The interfaces that become one WAN.
   struct Line {
     const Mwan3Interface* leader = nullptr;
     bool hasIPv6 = false;
@@ -65,7 +65,7 @@ class WanImporter {
       lines_.push_back({&interface, ipv6});
       return;
     }
-    // Two gateways behind one device: what tells them apart is no option of ours.
+    // Two gateways behind one device: we have no option that tells them apart.
     if (!ipv6 || line->hasIPv6)
       return notes_.add(interface.line, {},
                         "interface " + config::quoted(interface.name) + " cannot be distinguished from " +
@@ -75,7 +75,7 @@ class WanImporter {
     wans_.names.emplace(interface.name, line->leader->name);
   }
 
-  /// What mwan3 is told, or what netifd makes of it: there is nothing but IPv6 behind DHCPv6.
+  /// According to mwan3's configuration or netifd's protocol: DHCPv6 provides only IPv6.
   bool isIPv6(const Mwan3Interface& interface) const {
     const NetifdInterface* known = network_.find(interface.name);
     return interface.ipv6 || (known != nullptr && known->proto == "dhcpv6");
@@ -141,7 +141,7 @@ class WanImporter {
         notes_.add(value.line, "track_ip", config::quoted(value.text) + " is not an address; not converted");
   }
 
-  /// What of mwan3's options is ours as well, and has the same meaning.
+  /// Adds the options of mwan3 that exist here with the same meaning.
   void addShared(const Mwan3Interface& leader, std::size_t addresses, config::Section& wan) {
     WanConfig read;
     config::Problems wrong;

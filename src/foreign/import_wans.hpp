@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The part of an import that makes WANs of mwan3's interfaces.
+// The part of an import that converts mwan3's interfaces to WANs.
 #pragma once
 
 #include <map>
@@ -11,7 +11,7 @@ namespace wgsteer::foreign {
 
 struct ImportedWans {
   config::Sections sections;                 ///< in the order of preference
-  std::map<std::string, std::string> names;  ///< of mwan3's interface: of the WAN. wan and wan6 are one.
+  std::map<std::string, std::string> names;  ///< from mwan3's interface to the WAN; wan and wan6 are one
 };
 
 ImportedWans importWans(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems& notes);

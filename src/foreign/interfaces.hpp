@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// OpenWrt's logical interfaces (`wan`) and the devices that they are at the moment (`pppoe-wan`). netifd knows; the
-// init and hotplug scripts write down what it says.
+// OpenWrt's logical interfaces (`wan`) and their current devices (`pppoe-wan`). netifd knows them; the init and hotplug
+// scripts write them to a file.
 #pragma once
 
 #include <map>
@@ -16,10 +16,10 @@ inline constexpr const char* kInterfacesFile = "/var/run/wgsteer/interfaces";
 
 using Interfaces = std::map<std::string, IfName, std::less<>>;
 
-/// Lines that are not two words, or whose second cannot be a device, are passed over.
+/// Lines that are not two words, or whose second word cannot be a device, are ignored.
 Interfaces readInterfaces(std::string_view text);
 
-/// Gives WANs that have an `interface` its device; empty while it has none. The second of two interfaces of one device
+/// Gives WANs that have an `interface` its device; empty while it has none. The second of two interfaces on one device
 /// (wan and wan6) gets none: one WAN has both families.
 void resolve(Config& config, const Interfaces& interfaces);
 

@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-/// The usual /etc/protocols and what libxtables knows by itself. 255 stands for "some other one".
+/// The usual /etc/protocols and what libxtables has built in. 255 stands for any other one.
 constexpr std::array kProtocols{
     std::pair{"all"sv, 0},         std::pair{"ip"sv, 0},          std::pair{"icmp"sv, 1},
     std::pair{"igmp"sv, 2},        std::pair{"ggp"sv, 3},         std::pair{"ipencap"sv, 4},
@@ -105,7 +105,7 @@ class PortReader {
   PortList list_;
 };
 
-/// "10.0.0.1", "0x0a.0.0.1"; an address may lack its last octets, a mask may not.
+/// "10.0.0.1", "0x0a.0.0.1"; an address may omit its last octets, a mask may not.
 std::optional<Address> dotted(std::string_view text, bool whole) {
   const auto parts = config::split(text, '.');
   if (parts.size() > 4 || (whole && parts.size() != 4)) return std::nullopt;
@@ -138,7 +138,7 @@ std::optional<Address> parseMask(std::string_view text, Family family) {
 
 std::string_view called(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
 
-/// Empty, or why iptables refuses the part.
+/// Returns why iptables refuses the part; empty if it accepts it.
 std::string readAddress(std::string_view part, Family family, AddressList& list) {
   const auto slash = part.rfind('/');
   const std::string_view host = part.substr(0, slash);
@@ -149,11 +149,11 @@ std::string readAddress(std::string_view part, Family family, AddressList& list)
     mask = *written;
   }
   if (part.empty()) return "has a comma without an address next to it";
-  if (mask.isUnspecified()) {  // then iptables does not look at the address
+  if (mask.isUnspecified()) {  // then iptables ignores the address
     list.matches.push_back({mask, mask});
     return {};
   }
-  // A scope, which iptables leaves out, makes no difference.
+  // A scope makes no difference, since iptables drops it.
   const std::string_view plain = host.starts_with("fe80:") ? host.substr(0, host.find('%')) : host;
   const auto address = family == Family::v4 ? dotted(host, false) : ofFamily(Address::parse(plain), family);
   if (address)

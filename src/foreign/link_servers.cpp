@@ -11,7 +11,7 @@ namespace wgsteer::foreign {
 
 namespace {
 
-/// What follows `keyword` in the line; nothing if it does not begin so.
+/// What follows `keyword` at the start of the line; nullopt if the line does not start with it.
 std::optional<std::string_view> after(std::string_view line, std::string_view keyword) {
   if (!line.starts_with(keyword)) return std::nullopt;
   return trimmed(line.substr(keyword.size()));
@@ -21,7 +21,7 @@ std::optional<Address> serverOf(std::string_view word) {
   // networkd: 192.0.2.53#dns.example, fe80::1%eth0; the name is for TLS.
   word = word.substr(0, word.find_first_of("%#"));
   const auto address = Address::parse(word);
-  // What runs on this host belongs to no link.
+  // A server on this host belongs to no link.
   if (!address || address->isLoopback() || address->isUnspecified()) return std::nullopt;
   return address;
 }

@@ -32,7 +32,7 @@ std::optional<std::int64_t> shellNumber(std::string_view text) {
   return text.size() > 1 && text.starts_with('0') ? number<std::int64_t>(text, 8) : decimal(text);
 }
 
-/// Options of one section as mwan3's shell functions give them.
+/// The options of one section as mwan3's shell functions return them.
 class Mwan3Section {
  public:
   Mwan3Section(const config::Section& section, config::Problems& notes) : section_(section), notes_(notes) {}
@@ -40,7 +40,7 @@ class Mwan3Section {
   std::string name() const { return section_.name.value_or(""); }
   unsigned line() const { return section_.line; }
 
-  /// config_get: a list comes as one text with blanks between its entries.
+  /// config_get: a list is one text with blanks between its entries.
   std::string get(std::string_view name, std::string otherwise = {}) const {
     const config::Option* option = section_.find(name);
     if (option == nullptr) return otherwise;
@@ -56,7 +56,7 @@ class Mwan3Section {
   std::optional<std::int64_t> getMetric() const {
     return getNumber("metric", [](std::string_view text) -> std::optional<std::int64_t> { return decimal(text); });
   }
-  /// As the shell adds it up: decimal, 0x or octal; a word is 0 to it.
+  /// As the shell adds it up: decimal, 0x or octal; a word counts as 0.
   std::int64_t getWeight() const { return getNumber("weight", shellNumber).value_or(0); }
 
   bool isSet(std::string_view name) const {
@@ -68,7 +68,7 @@ class Mwan3Section {
     return option != nullptr && !option->list && !config::parseBoolean(option->values.front()).value_or(true);
   }
 
-  /// config_list_foreach: of an option that is no list it sees nothing.
+  /// config_list_foreach: it ignores an option that is not a list.
   std::vector<std::string> getList(std::string_view name) const {
     std::vector<std::string> entries;
     const config::Option* option = section_.find(name);
@@ -109,7 +109,7 @@ Mwan3Interface interfaceOf(const config::Section& section, config::Problems& not
                            .ipv6 = from.get("family") == "ipv6",
                            .line = from.line(),
                            .options = section.options};
-  // What mwan3 does not see is not there.
+  // What mwan3 does not see does not exist.
   if (const config::Option* addresses = section.find("track_ip"); addresses != nullptr && !addresses->list) {
     from.getList("track_ip");
     std::erase_if(interface.options, [](const config::Option& option) { return option.name == "track_ip"; });

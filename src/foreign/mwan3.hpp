@@ -13,10 +13,10 @@
 
 namespace wgsteer::foreign {
 
-/// /etc/config/mwan3, or what stands for it.
+/// /etc/config/mwan3, or the file that overrides it.
 inline std::string mwan3File() { return config::firstThere(config::uciFiles("mwan3")); }
 
-/// mwan3 gives longer names to no chain and no set, and does without the rule or policy.
+/// mwan3 cannot give a chain or set a longer name, and omits such a rule or policy.
 inline constexpr std::size_t kMaxMwan3Name = 15;
 
 struct Mwan3Interface {
@@ -24,13 +24,13 @@ struct Mwan3Interface {
   bool enabled = false;
   bool ipv6 = false;
   unsigned line = 0;
-  std::vector<config::Option> options;  ///< tracking among them, named as ours are
+  std::vector<config::Option> options;  ///< including those for tracking, which have the same names as ours
 };
 
 struct Mwan3Member {
   std::string name;
   std::string interface;
-  std::optional<std::int64_t> metric = 1;  ///< nothing: no number, so that mwan3 passes the member over
+  std::optional<std::int64_t> metric = 1;  ///< nullopt: not a number, so mwan3 ignores the member
   std::int64_t weight = 1;
   unsigned line = 0;
 };
@@ -54,7 +54,7 @@ struct Mwan3Rule {
   std::string srcIface;
   std::string ipset;
   std::string sticky;
-  bool disabled = false;  ///< `enabled 0`, which mwan3 does not read
+  bool disabled = false;  ///< `enabled 0`, which mwan3 ignores
   unsigned line = 0;
 };
 
@@ -70,8 +70,8 @@ struct Mwan3 {
   const Mwan3Policy* policy(std::string_view name) const;
 };
 
-/// Lenient, as mwan3 reads it itself; never fails. `notes` gets what libuci would refuse if it were strict, and lists
-/// and scalars that are in each other's place, of which mwan3 sees nothing.
+/// Lenient, as mwan3 itself is; never fails. `notes` gets what libuci would refuse in strict mode, and lists in place
+/// of scalars and vice versa, which mwan3 does not see.
 Mwan3 readMwan3(std::string_view text, config::Problems& notes);
 
 }  // namespace wgsteer::foreign

@@ -17,7 +17,7 @@ bool isOctet(std::string_view text) {
   return text.size() < 3 || text <= "255";
 }
 
-/// Of a run of such letters that begins at `at`.
+/// The length of the run of such letters that begins at `at`.
 template <class Is>
 std::string_view runAt(std::string_view text, std::size_t at, Is is) {
   std::size_t end = at;
@@ -25,7 +25,7 @@ std::string_view runAt(std::string_view text, std::size_t at, Is is) {
   return text.substr(at, end - at);
 }
 
-/// "D.OCTET.OCTET.D" behind the first digit, which is at `at`.
+/// "D.OCTET.OCTET.D", whose first digit is at `at`.
 bool isIPv4At(std::string_view text, std::size_t at) {
   for (int i = 0; i < 2; ++i) {
     if (++at >= text.size() || text[at] != '.') return false;
@@ -36,13 +36,13 @@ bool isIPv4At(std::string_view text, std::size_t at) {
   return at + 2 < text.size() && text[at + 1] == '.' && isDigit(text[at + 2]);
 }
 
-/// Eight groups, none left out.
+/// Eight groups without "::".
 bool isWholeIPv6At(std::string_view text, std::size_t at) {
   constexpr int kColons = 7;
   constexpr std::size_t kMaxGroup = 4;
   for (int i = 0; i < kColons; ++i) {
     const std::string_view group = runAt(text, at, isHex);
-    // Without an anchor the last four of a longer first group will do.
+    // Without an anchor, the last four letters of a longer first group match.
     if (group.empty() || (group.size() > kMaxGroup && i > 0)) return false;
     at += group.size();
     if (at >= text.size() || text[at] != ':') return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// In which families mwan3 hands a rule to iptables. It looks for addresses in src_ip and dest_ip by regular expressions
-// (grep, without anchors) and leaves the rule out of the family that one of them is not of.
+// In which families mwan3 passes a rule to iptables. It looks for addresses in src_ip and dest_ip by regular
+// expressions (grep, without anchors) and omits the rule in a family to which one of them does not belong.
 #pragma once
 
 #include <string_view>
@@ -16,7 +16,7 @@ namespace wgsteer::foreign {
 bool hasIPv4(std::string_view text);
 bool hasIPv6(std::string_view text);
 
-/// By `family` and the addresses alone.
+/// Based on `family` and the addresses alone.
 std::vector<Family> familiesOf(const Mwan3Rule& rule);
 
 }  // namespace wgsteer::foreign

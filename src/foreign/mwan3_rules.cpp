@@ -35,7 +35,7 @@ class Judge {
       : rule_(rule), mwan3_(mwan3), network_(network), notes_(notes), families_(familiesOf(rule)) {}
 
   void run() {
-    // What mwan3 itself leaves out, iptables never gets to see.
+    // What mwan3 itself omits never reaches iptables.
     const bool leftOut = name() | policyMissing() | sourceMissing() | familyMissing();
     if (leftOut) return;
     policy();
@@ -115,12 +115,12 @@ class Judge {
   const Mwan3& mwan3_;
   const Network& network_;
   config::Problems& notes_;
-  std::vector<Family> families_;  ///< in which mwan3 hands it to iptables
+  std::vector<Family> families_;  ///< in which mwan3 passes it to iptables
 };
 
 bool Judge::sourceMissing() {
   if (rule_.srcIface.empty() || network_.interfaces.empty()) return false;
-  // netifd makes wan_4 and wan_6 of a wan.
+  // netifd creates wan_4 and wan_6 for a wan.
   std::string_view name = rule_.srcIface;
   if (network_.find(name) == nullptr && (name.ends_with("_4") || name.ends_with("_6"))) name.remove_suffix(2);
   const NetifdInterface* interface = network_.find(name);
@@ -182,14 +182,14 @@ void Judge::ports(std::string_view option, const std::string& text) {
                      rule_.proto + ", iptables refuses it, and mwan3 installs no rule of the family at all");
 }
 
-/// Long enough to be about one host or its like: nobody's rule for the rest of the world.
+/// Narrow enough to concern a host or a small network, not the rest of the world.
 bool isNarrow(const AddressMatch& match) { return match.bits() >= (match.address.family() == Family::v4 ? 16 : 32); }
 
-/// What a rule's dest_ip says of an endpoint.
+/// What a rule's dest_ip says about an endpoint.
 struct Reach {
-  bool named = false;     ///< this one, narrowly
-  bool narrow = false;    ///< some narrow one, perhaps another
-  bool anywhere = false;  ///< half the world or all of it, this one included
+  bool named = false;     ///< this endpoint, narrowly
+  bool narrow = false;    ///< a narrow address, perhaps another one
+  bool anywhere = false;  ///< half the world or all of it, including this one
 };
 
 Reach reachOf(const Mwan3Rule& rule, const std::string& host) {
@@ -197,7 +197,7 @@ Reach reachOf(const Mwan3Rule& rule, const std::string& host) {
   Reach reach{.named = false, .narrow = false, .anywhere = rule.destIp.empty()};
   for (const Family family : kFamilies) {
     if (address && address->family() != family) continue;
-    // "::/0" would be everything to iptables as well, if mwan3 handed it over.
+    // "::/0" would mean everything to iptables as well, if mwan3 passed it on.
     const bool v4 = hasIPv4(rule.destIp);
     const bool v6 = hasIPv6(rule.destIp);
     if (v4 != v6 && v4 != (family == Family::v4)) continue;
@@ -232,8 +232,8 @@ bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer) {
   if (!rule.destPort.empty() && (!port || !iptablesPorts(trimmed(rule.destPort)).covers(*port))) return false;
   const Reach reach = reachOf(rule, peer.endpointHost);
   if (reach.named) return true;
-  // The port is named, and whether the address is the host name's nobody can tell without DNS: who writes both means
-  // it.
+  // The port is named, and without DNS it is unknown whether the address is that of the host name: a rule with both is
+  // meant for it.
   if (reach.narrow) return !Address::parse(peer.endpointHost) && !rule.destPort.empty();
   return reach.anywhere && !rule.destPort.empty() && iptablesProtocol(rule.proto) != 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What becomes of a rule in mwan3 itself, and whether it was meant for WireGuard's own packets.
+// What mwan3 itself makes of a rule, and whether the rule was meant for WireGuard's own packets.
 #pragma once
 
 #include "foreign/mwan3.hpp"
@@ -7,20 +7,21 @@
 
 namespace wgsteer::foreign {
 
-/// Everything about the rule that is not as its author thought: each with its line. All of them were seen in mwan3
-/// 2.11.16 and 2.12.2, which hands the options to iptables-restore, all rules of a family in one batch.
+/// Reports everything in which the rule differs from what its author intended, each with its line. All of these cases
+/// were seen in mwan3 2.11.16 and 2.12.2, which passes the options to iptables-restore, all rules of a family in one
+/// batch.
 void judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes);
 
-/// How messages call it: "rule 'wg_endpoint'".
+/// Its name in messages: "rule 'wg_endpoint'".
 std::string called(const Mwan3Rule& rule);
 
-/// It is about UDP to what the peer's endpoint is, as far as that can be told without asking DNS.
+/// Whether it is about UDP to the peer's endpoint, as far as that can be told without DNS.
 bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer);
 
-/// It is about UDP from the port that the tunnel listens on: answers of a server.
+/// Whether it is about UDP from the tunnel's listen port: answers of a server.
 bool isForAnswers(const Mwan3Rule& rule, const NetifdInterface& tunnel);
 
-/// It is for what comes from some hosts or by some interface, which the router's own packets do not.
+/// Whether it is restricted to certain sources or to an incoming interface, which excludes the router's own packets.
 bool namesSource(const Mwan3Rule& rule);
 
 }  // namespace wgsteer::foreign

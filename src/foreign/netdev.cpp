@@ -11,7 +11,7 @@ namespace {
 
 bool isComment(std::string_view line) { return line.starts_with('#') || line.starts_with(';'); }
 
-/// Takes the backslash off a line that goes on in the next one.
+/// Removes the backslash from a line that continues on the next one.
 bool takeBackslash(std::string_view& line) {
   const auto last = line.find_last_not_of('\\');
   const std::size_t count = line.size() - (last == std::string_view::npos ? 0 : last + 1);
@@ -20,7 +20,7 @@ bool takeBackslash(std::string_view& line) {
   return true;
 }
 
-/// Appends the lines that such a line goes on in, without comments in between. Returns how many were taken.
+/// Appends the lines on which such a line continues, without comments in between. Returns how many were taken.
 unsigned takeContinuation(std::string_view& text, std::string* value) {
   unsigned taken = 0;
   for (bool more = true; more && !text.empty(); ++taken) {
@@ -57,7 +57,7 @@ void NetdevReader::take(std::string_view key, std::string_view value, unsigned l
     name_ = {config::ValueType::untyped, std::string{value}, line};
     nameFile_ = device_.problems.size() - 1;
   }
-  // networkd keeps the first kind, of names and keys the last, and takes an empty endpoint for none.
+  // networkd uses the first kind, the last name and key, and treats an empty endpoint as none.
   if (key == "Kind" && kind_.empty()) kind_ = value;
   if (key == "PublicKey") peer_->setPublicKey(value, line);
   if (key == "Endpoint" && !value.empty()) peer_->setEndpoint(value, line);
@@ -75,7 +75,7 @@ void NetdevReader::add(std::string_view text, const std::string& file) {
     const std::string_view statement = trimmed(content);
     const auto equals = statement.find('=');
     const std::string_view key = equals == std::string_view::npos ? "" : trimmed(statement.substr(0, equals));
-    // Of other values, which may be keys, nothing is copied.
+    // Other values, which may be keys, are not copied.
     const bool copied = wanted(key);
     std::string value{copied ? statement.substr(equals + 1) : std::string_view{}};
     if (continued) line += takeContinuation(text, copied ? &value : nullptr);

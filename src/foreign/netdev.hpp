@@ -14,18 +14,18 @@
 namespace wgsteer::foreign {
 
 struct Netdev {
-  IfName name;  ///< empty: no WireGuard device, or none that networkd would make
+  IfName name;  ///< empty: no WireGuard device, or one that networkd would not create
   std::vector<PeerEndpoint> peers;
   std::vector<std::pair<std::string, config::Problems>> problems;  ///< by file
 };
 
-/// Reads a .netdev file and then its drop-ins, which count as if they stood at its end: [NetDev] may be in one of them
-/// and a peer in another, but a section ends with its file. As networkd, and unlike wg-quick, it minds the case of
-/// names and knows comments only at the beginning of a line.
+/// Reads a .netdev file and then its drop-ins, which count as if they were at its end: [NetDev] may be in one of them
+/// and a peer in another, but a section ends with its file. Like networkd and unlike wg-quick, it is case-sensitive and
+/// recognises comments only at the beginning of a line.
 class NetdevReader {
  public:
   void add(std::string_view text, const std::string& file);
-  /// Peers that have an Endpoint, in their order; none if the device is of another kind.
+  /// Peers that have an Endpoint, in order; none if the device is of another kind.
   Netdev finish();
 
  private:
@@ -43,7 +43,7 @@ class NetdevReader {
   std::size_t nameFile_ = 0;  ///< of device_.problems
 };
 
-/// One file alone; PeerEndpoint::file is left empty.
+/// Reads a single file; PeerEndpoint::file is left empty.
 std::vector<PeerEndpoint> readNetdev(std::string_view text, config::Problems& problems);
 
 }  // namespace wgsteer::foreign

@@ -31,7 +31,7 @@ bool isSet(const config::Section& section, std::string_view name) {
   return value != nullptr && config::parseBoolean(*value).value_or(false);
 }
 
-/// A list, or the words of an option: netifd takes both.
+/// The entries of a list, or the words of an option: netifd accepts both.
 std::vector<std::string> wordsOf(const config::Section& section, std::string_view name) {
   std::vector<std::string> words;
   const config::Option* option = section.find(name);
@@ -74,7 +74,7 @@ NetifdPeer peerOf(const config::Section& section) {
           .line = section.line};
 }
 
-/// "wg0" of wireguard_wg0 and amneziawg_wg0; empty for other types.
+/// "wg0" for wireguard_wg0 and amneziawg_wg0; empty for other types.
 std::string_view tunnelOf(std::string_view type) {
   for (const std::string_view prefix : {"wireguard_", "amneziawg_"})
     if (type.starts_with(prefix)) return type.substr(prefix.size());
@@ -102,7 +102,7 @@ std::optional<PeerEndpoint> endpointOf(const NetifdPeer& peer, config::Problems&
                       .line = peer.line};
 }
 
-/// Follows aliases; a chain of them that does not end has no device.
+/// Follows aliases; a cycle of them has no device.
 std::string deviceOf(const Network& network, const NetifdInterface& interface) {
   constexpr int kMaxAliases = 8;
   const NetifdInterface* at = &interface;

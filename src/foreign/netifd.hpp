@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What /etc/config/network says of WireGuard and of the devices below it (netifd's wireguard.sh, interface.c).
+// What /etc/config/network says about WireGuard and the devices below it (netifd's wireguard.sh, interface.c).
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@
 
 namespace wgsteer::foreign {
 
-/// /etc/config/network, or what stands for it.
+/// /etc/config/network, or the file that overrides it.
 inline std::string networkFile() { return config::firstThere(config::uciFiles("network")); }
 
-/// `config wireguard_wg0`. A host name exists only here: the kernel keeps addresses.
+/// `config wireguard_wg0`. Host names exist only here: the kernel keeps addresses.
 struct NetifdPeer {
-  std::string publicKey;  ///< as it is written, perhaps nonsense
+  std::string publicKey;  ///< as written, possibly invalid
   std::string endpointHost;
   std::string endpointPort{"51820"};
   std::vector<std::string> allowedIps;
@@ -33,7 +33,7 @@ struct NetifdPeer {
 struct NetifdInterface {
   std::string name;
   std::string proto;
-  std::string device;  ///< as it is written: eth1, br-wan, @wan; empty if the protocol makes it
+  std::string device;  ///< as written: eth1, br-wan, @wan; empty if the protocol creates it
   std::string tunlink;
   std::string fwmark;
   std::string listenPort;
@@ -54,20 +54,20 @@ struct Network {
   const NetifdInterface* find(std::string_view name) const;
 };
 
-/// Lenient, as netifd itself is; what is skipped goes to `problems`. Keys other than public ones never get into memory
-/// that stays; `text` is the caller's to wipe.
+/// Lenient, as netifd itself is; what is skipped goes to `problems`. Keys other than public ones are never stored;
+/// wiping `text` is up to the caller.
 Network readNetwork(std::string_view text, config::Problems& problems);
 Network readNetwork(std::string_view text);
 
-/// The same from a file, with nothing of the file left in memory. Errors as readFile().
+/// The same from a file, leaving nothing of the file in memory. Errors as in readFile().
 Result<Network> loadNetwork(const std::string& path);
 
-/// Devices as far as the file tells: those of static and DHCP interfaces, the pppoe-wan of a PPP one, and what aliases
-/// (@wan) stand for.
+/// Devices as far as the file names them: those of static and DHCP interfaces, the pppoe-wan of a PPP interface, and
+/// the targets of aliases (@wan).
 Interfaces devicesOf(const Network& network);
 
-/// Where the peers of tunnels that are not disabled are reached, as far as that is said; `file` is left empty. What is
-/// wrong with one goes to `problems`, which repeat no value.
+/// The endpoints of peers of tunnels that are not disabled, as far as they are given; `file` is left empty. Errors go
+/// to `problems`, which never quote a value.
 std::vector<PeerEndpoint> endpointsOf(const Network& network, config::Problems& problems);
 
 }  // namespace wgsteer::foreign

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kPeer = "wireguard-peer.";
 
-/// GLib's escapes; it refuses others, which no name and no endpoint needs.
+/// GLib's escapes; it refuses any others, which names and endpoints do not need anyway.
 std::string unescaped(std::string_view text) {
   std::string value;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -39,12 +39,12 @@ class Reader {
   NmProfile finish();
 
   config::Problems& problems_;
-  std::string group_;  ///< empty: one that nothing is taken from
+  std::string group_;  ///< empty: a group that is not used
   config::Value type_;
   config::Value interface_;
   std::string uuid_;
   std::vector<PeerSection> peers_;
-  std::map<std::string, std::size_t, std::less<>> peersByGroup_;  ///< a group that is there twice is one
+  std::map<std::string, std::size_t, std::less<>> peersByGroup_;  ///< a group that appears twice is one group
 };
 
 void Reader::beginGroup(std::string_view name, unsigned line) {

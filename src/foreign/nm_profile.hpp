@@ -11,11 +11,11 @@
 namespace wgsteer::foreign {
 
 struct NmProfile {
-  std::string uuid;                 ///< in lower case; empty: NetworkManager makes it from the name of the file
-  std::vector<PeerEndpoint> peers;  ///< that have an endpoint; none if the profile is of another type
+  std::string uuid;                 ///< in lower case; empty: NetworkManager derives it from the file name
+  std::vector<PeerEndpoint> peers;  ///< those with an endpoint; none if the profile is of another type
 };
 
-/// Any bytes will do; of the values only names, types and endpoints are looked at. `file` is left empty.
+/// Accepts any bytes; only names, types and endpoints are read. `file` is left empty.
 NmProfile readNmProfile(std::string_view text, config::Problems& problems);
 
 }  // namespace wgsteer::foreign

@@ -33,7 +33,7 @@ bool isNmProfile(const std::filesystem::path& path) {
   const std::string name = path.filename();
   if (name.ends_with(kEnding)) return name.size() > kEnding.size();
   const std::string folder = path.parent_path();
-  // Where an ending is required NetworkManager itself has written, or the distribution.
+  // These folders are written by NetworkManager itself or by the distribution, and there the ending is required.
   if (folder.starts_with("/run/") || folder.starts_with("/usr/")) return false;
   std::error_code ignored;
   return std::filesystem::is_regular_file(path, ignored) && !name.ends_with('~') && !isTemporary(name) &&

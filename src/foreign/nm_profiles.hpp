@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which of NetworkManager's profiles count, when there are several of the same UUID or for the same tunnel.
+// Which of NetworkManager's profiles count if several have the same UUID or tunnel.
 #pragma once
 
 #include <filesystem>
@@ -12,11 +12,11 @@
 
 namespace wgsteer::foreign {
 
-/// A file of that ending whose name is a UUID, a link to /dev/null, hides the profile.
+/// A link to /dev/null with this ending, named by a UUID, hides the profile.
 inline constexpr const char* kNmTombstone = ".nmmeta";
 
-/// NetworkManager takes files under /etc that have no ending at all, as older versions wrote them, but neither backups
-/// nor certificates.
+/// NetworkManager accepts files under /etc without any ending, as written by older versions, but not backups or
+/// certificates.
 bool isNmProfile(const std::filesystem::path& path);
 
 /// To be filled folder by folder, in NetworkManager's order.
@@ -25,8 +25,8 @@ class NmProfiles {
   void beginFolder();
   void addTombstone(const std::filesystem::path& path);
   void add(const std::filesystem::path& path, NmProfile profile);
-  /// Of two profiles that say different things of one peer of one tunnel nobody can tell which one is active: neither
-  /// counts, and an error says so.
+  /// If two profiles contradict each other about a peer of a tunnel, it is unknown which one is active: neither counts,
+  /// and an error says so.
   void finish(std::vector<PeerEndpoint>& peers, std::vector<FileError>& errors);
 
  private:
@@ -37,8 +37,8 @@ class NmProfiles {
   };
   void endFolder();
 
-  std::set<std::string> decided_;        ///< UUIDs: by an earlier folder or by a tombstone
-  std::vector<Candidate> ofThisFolder_;  ///< of the same UUID, what was written last counts
+  std::set<std::string> decided_;        ///< UUIDs decided by an earlier folder or a tombstone
+  std::vector<Candidate> ofThisFolder_;  ///< of those with the same UUID, the newest counts
   std::vector<PeerEndpoint> peers_;
 };
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\v\f\n";
 
-/// As wg(8) and networkd take it: host:port, [host]:port; the host of the first may be an IPv6 address as well.
+/// As in wg(8) and networkd: host:port or [host]:port; even without brackets the host may be an IPv6 address.
 bool split(std::string_view text, PeerEndpoint& peer) {
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return false;
@@ -24,7 +24,7 @@ bool split(std::string_view text, PeerEndpoint& peer) {
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), peer.port);
   if (error != std::errc{} || end != port.data() + port.size() || peer.port == 0) return false;
   peer.host = host;
-  // A scope ("fe80::1%eth0") matters to the sender only; the address does not include it.
+  // A scope ("fe80::1%eth0") matters only to the sender; the address does not include it.
   peer.numeric = Address::parse(host.substr(0, host.find('%'))).has_value();
   return peer.numeric || config::isHostName(host);
 }
@@ -34,7 +34,7 @@ char lower(char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<ch
 }  // namespace
 
 void PeerSection::finish(std::vector<PeerEndpoint>& peers, config::Problems& problems) const {
-  if (endpoint_.text.empty()) return;  // a peer that comes to us
+  if (endpoint_.text.empty()) return;  // a peer that contacts us
   if (publicKey_.text.empty()) return problems.add(line_, "PublicKey", "missing: the peer has an Endpoint");
   const auto key = PublicKey::parse(publicKey_.text);
   if (!key) return problems.add(publicKey_.line, "PublicKey", "is not a WireGuard key: 44 characters of base64");

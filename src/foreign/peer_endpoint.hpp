@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What other programs' files say of where a WireGuard peer is reached.
+// The endpoint of a WireGuard peer in another program's file.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,14 @@ struct PeerEndpoint {
   bool operator==(const PeerEndpoint&) const = default;
 };
 
-/// A peer's section while it is being read. The values are public: a key, an endpoint.
+/// A peer's section while it is being read. It stores only public values: a key, an endpoint.
 class PeerSection {
  public:
   explicit PeerSection(unsigned line) : line_(line) {}
   void setPublicKey(std::string_view value, unsigned line);
   void setEndpoint(std::string_view value, unsigned line);
-  /// Adds the peer if it has an endpoint. What is wrong goes to `problems`, which repeat no value: it may be a private
-  /// key in the wrong place.
+  /// Adds the peer if it has an endpoint. Errors go to `problems`, which never quote a value: it may be a private key
+  /// in the wrong place.
   void finish(std::vector<PeerEndpoint>& peers, config::Problems& problems) const;
 
  private:
@@ -40,15 +40,15 @@ class PeerSection {
   config::Value endpoint_;
 };
 
-/// As isspace() in the C locale.
+/// Like isspace() in the C locale.
 bool isBlank(char letter);
-/// Without blanks at either end.
+/// The text without blanks at either end.
 std::string_view trimmed(std::string_view text);
-/// ASCII alone, whatever the locale.
+/// For ASCII only, whatever the locale.
 bool sameIgnoringCase(std::string_view left, std::string_view right);
-/// Takes the mark that some editors put at the beginning of UTF-8 off the text.
+/// Removes the byte order mark that some editors put at the beginning of UTF-8.
 void skipByteOrderMark(std::string_view& text);
-/// Takes the first line off the text, without its line break (LF or CR LF).
+/// Removes the first line from the text and returns it without its line break (LF or CR LF).
 std::string_view takeLine(std::string_view& text);
 
 }  // namespace wgsteer::foreign

@@ -9,7 +9,7 @@ namespace wgsteer::foreign {
 
 namespace {
 
-/// wg(8) drops every blank before it looks at a line. Lines that hold other keys are not copied for that.
+/// wg(8) removes all blanks before it parses a line. Lines with other keys are not copied for that.
 bool reads(std::string_view text, std::string_view wanted) {
   for (const char letter : text) {
     if (isBlank(letter)) continue;

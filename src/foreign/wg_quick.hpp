@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The peers of a wg-quick(8) file, which is a wg(8) file with more in it.
+// The peers of a wg-quick(8) file, which extends the format of wg(8).
 #pragma once
 
 #include <string_view>
@@ -9,11 +9,11 @@
 
 namespace wgsteer::foreign {
 
-/// Peers that have an Endpoint, in their order, of the tunnel `tunnel`; `file` is left empty. Any bytes will do; of the
-/// values only public keys and endpoints are looked at.
+/// Peers of `tunnel` that have an Endpoint, in order; `file` is left empty. Accepts any bytes; only public keys and
+/// endpoints are read.
 std::vector<PeerEndpoint> readWgQuick(std::string_view text, const IfName& tunnel, config::Problems& problems);
 
-/// Whether wg-quick would make an interface of that name.
+/// Whether wg-quick would create an interface with that name.
 bool isWgQuickName(std::string_view name);
 
 }  // namespace wgsteer::foreign
