@@ -47,7 +47,7 @@ void printFindings(const std::vector<Finding>& findings) {
   if (findings.empty()) std::puts("no problems found");
 }
 
-/// What a start would make of a file that is broken.
+/// Reports a broken file, and what a start would use instead.
 int reportBroken(const Result<StartConfig>& start) {
   const int code = report("check", start ? *start->refused : start.error());
   const std::string outlook = start ? "a start would use " + start->instead
@@ -56,7 +56,7 @@ int reportBroken(const Result<StartConfig>& start) {
   return code;
 }
 
-/// As in a container.
+/// They are in most containers.
 bool sysctlsAreReadOnly() {
   return ::access("/proc/sys/net/ipv4/conf/all/src_valid_mark", W_OK) != 0 && errno == EROFS;
 }

@@ -30,7 +30,7 @@ namespace {
 Result<ConfigText> readConfig(const std::string& named) {
   const std::string file = named.empty() ? config::firstThere(config::filesFor(kDefaultConfigFile)) : named;
   std::error_code ignored;
-  // Anything there, also something that cannot be read, is meant to be the configuration.
+  // Whatever exists there is meant to be the configuration, even if it cannot be read.
   if (named.empty() && !std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
     return ConfigText{.file = file, .text = {}};
   auto text = config::readFile(file);
@@ -44,7 +44,7 @@ Result<Config> makeConfig(const ConfigText& from) {
   const auto interfaces = config::readFile(foreign::kInterfacesFile);
   if (!interfaces) return config;
   config->netifd = true;
-  // OpenWrt: somebody who has configured mwan3 has said there which WANs there are.
+  // OpenWrt: a configured mwan3 already says which WANs there are.
   if (const auto mwan3 = config::readFile(foreign::mwan3File())) {
     const auto network = foreign::loadNetwork(foreign::networkFile()).value_or(foreign::Network{});
     if (config->wans.empty())
@@ -93,13 +93,14 @@ Result<Host> lookAtHost(Config config, const ObserveOptions& observe) {
   if (!kernel) return std::unexpected(kernel.error());
   auto picture = (*kernel)->observe(config.numbers, observe);
   if (!picture) return std::unexpected(picture.error());
-  // What a daemon that does not run would go by.
+  // What a daemon would use if it were running.
   WanOverrides byHand;
   if (const auto loaded = byHand.load(); loaded) picture->world.wansDown = byHand.down();
   return Host{std::move(*kernel), std::move(config), std::move(*picture)};
 }
 
-/// Netlink's answer to whoever may look but not touch, or not even look. What a daemon refuses has no errno.
+/// Netlink's answer to a process that may not change the network, or not even read it. What a daemon refuses has no
+/// errno.
 bool lacksRight(const Error& error) { return error.kind == ErrorKind::refused && error.code == EPERM; }
 
 int report(std::string_view verb, const Error& error) {
@@ -115,7 +116,7 @@ int report(std::string_view verb, const Error& error) {
 namespace {
 
 void print(const nlohmann::json& document, int indent) {
-  // Names of devices may be any bytes: they are shown replaced rather than refused.
+  // Device names may contain any bytes: invalid ones are replaced rather than refused.
   std::printf("%s\n", document.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 

@@ -17,9 +17,9 @@
 
 namespace wgsteer::cli {
 
-/// The file named by --config, or the default one if there is one, or no configuration at all; with --verbose.
+/// The file named by --config, or the default one if it exists, or no configuration at all; --verbose applies to it.
 ConfigSource configSource(const Options& options);
-/// What it has now.
+/// The configuration that it has now.
 Result<Config> configOf(const Options& options);
 
 struct Host {
@@ -33,20 +33,20 @@ Result<Host> lookAtHost(const Options& options, const ObserveOptions& observe = 
 
 Result<std::unique_ptr<Kernel>> openKernel();
 
-/// The status document: from the daemon when it runs, from the kernel when it does not.
+/// The status document, from the daemon if it is running, otherwise from the kernel.
 Result<nlohmann::json> currentStatus(const Options& options);
 
-/// The kernel does not let this process change the network.
+/// Whether the kernel refuses to let this process change the network.
 bool lacksRight(const Error& error);
 
 /// "wgsteer VERB: what", on stderr; returns kError.
 int report(std::string_view verb, const Error& error);
 void print(const nlohmann::json& document);
-/// One of several, on a line of its own.
+/// One document of several, on a line of its own.
 void printLine(const nlohmann::json& document);
-/// Text for people, on stdout, which may have names in it that others gave: nothing in it is obeyed by a terminal.
+/// Text for people, on stdout. It may contain names chosen by others, so escape sequences are made harmless.
 void printText(std::string_view text);
-/// Characters in a line of the terminal that stdout is; 0: it is none, and a line has room for all.
+/// Width in characters of the terminal that stdout is; 0: not a terminal, so lines may have any length.
 std::size_t outputWidth();
 /// Colour only on a terminal, and not when NO_COLOR asks for none.
 bool colourWanted();

@@ -13,7 +13,7 @@ namespace {
 
 struct Question {
   Packet packet;
-  std::optional<PeerId> peer;  ///< whose packet it is, if a tunnel's own
+  std::optional<PeerId> peer;  ///< whose packet it is, if it is WireGuard's own
 };
 
 std::optional<Endpoint> parseDestination(const std::string& text) {
@@ -22,7 +22,7 @@ std::optional<Endpoint> parseDestination(const std::string& text) {
   return std::nullopt;
 }
 
-/// A destination that is a peer's endpoint means the packet that this peer's tunnel sends.
+/// If the destination is a peer's endpoint, the question is about the packet that the peer's tunnel sends.
 Question asPeer(const Picture& picture, const Endpoint& destination) {
   for (const auto& [name, tunnel] : picture.world.tunnels)
     for (const Peer& peer : tunnel.peers) {
@@ -103,7 +103,7 @@ int explain(const Options& options) {
 
   Question question = asPeer(host->picture, *destination);
   if (options.mark) question.packet.mark = Mark{*options.mark};
-  // With a mark of ours it is asked about as a tunnel's own.
+  // A packet with a mark of ours is taken for WireGuard's own.
   if ((question.packet.mark.value & host->config.numbers.markMask) != 0) question.packet.outer = true;
   if (source) question.packet.source = source;
   const Walk walk = wgsteer::explain(host->picture.observed, host->picture.world, question.packet);

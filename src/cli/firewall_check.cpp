@@ -14,7 +14,7 @@ namespace wgsteer::cli {
 
 namespace {
 
-/// One table a line. The file is there when the kernel has legacy iptables, and is empty when nobody uses it.
+/// One table per line. The file exists if the kernel has legacy iptables, and is empty while nothing uses it.
 void takeLegacyTables(const char* file, const std::string& family, std::vector<std::string>& tables) {
   const auto names = config::readFile(file);
   if (!names) return;
@@ -42,7 +42,7 @@ std::vector<Finding> inspectFirewall(const Host& host) {
   takeLegacyTables("/proc/net/ip_tables_names", "ip ", firewall->legacyTables);
   takeLegacyTables("/proc/net/ip6_tables_names", "ip6 ", firewall->legacyTables);
   World world = host.picture.world;
-  // A reverse path filter finds more than default routes, if there is one.
+  // A reverse path filter, if there is one, looks up more than default routes.
   if (asksRoutes(*firewall, world)) {
     const auto all = host.kernel->observe(host.config.numbers, {.allRoutes = true});
     if (!all) findings.push_back(unread(all.error()));

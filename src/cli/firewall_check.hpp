@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Other people's netfilter chains, and what they do to WireGuard's packets: read for `check` alone.
+// The netfilter chains of other programs and what they do to WireGuard's packets; read only by `check`.
 #pragma once
 
 #include <vector>

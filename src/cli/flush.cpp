@@ -16,7 +16,7 @@ namespace wgsteer::cli {
 
 namespace {
 
-/// `flush` must work with any configuration, also a broken one: only the numbers matter, and without them the defaults.
+/// `flush` must work with any configuration, even a broken one: only its numbers matter, or else the defaults.
 Config numbersOf(const Options& options) { return configOf(options).value_or(Config{}); }
 
 Status flushKernel(const Options& options) {
@@ -34,7 +34,7 @@ Status flushKernel(const Options& options) {
   return fail(ErrorKind::io, describe(first.change, first.status.error(), names));
 }
 
-/// The daemon has left, and who started it leaves it at that, or does not.
+/// The daemon has stopped; whether it is started again depends on its service manager.
 void sayHowToComeBack(const nlohmann::json& reply) {
   const std::string unit = log::printable(reply.value("unit", std::string{}));
   if (!unit.empty())
@@ -54,7 +54,7 @@ int flush(const Options& options) {
   log::open(options.verbose ? LogLevel::debug : LogLevel::warn);
   const auto asked = askDaemon("flush");
   if (!asked && asked.error().kind != ErrorKind::notThere) return report("flush", asked.error());
-  // Also after a daemon has done it: what it did not know of goes as well. Members of the group can but ask.
+  // Even after the daemon has done it, to remove what it did not know of. Members of the group can only ask the daemon.
   const Status done = flushKernel(options);
   if (!done && !(asked && lacksRight(done.error()))) return report("flush", done.error());
   if (asked) sayHowToComeBack(*asked);

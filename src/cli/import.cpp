@@ -11,7 +11,7 @@ namespace wgsteer::cli {
 
 namespace {
 
-/// Without it there are no tunnels to steer, but WANs there are still.
+/// Without it there are no tunnels to steer, but there are still WANs.
 Result<foreign::Network> networkOf(const Options& options, const std::string& file) {
   const bool named = !options.networkFile.empty();
   auto network = foreign::loadNetwork(file);

@@ -9,7 +9,7 @@
 
 namespace {
 
-/// Output that was not written is a failure: a full disk, a reader that has gone away, no stdout at all.
+/// Output that could not be written is a failure: a full disk, a reader that is gone, no stdout at all.
 int written(int code) {
   using namespace wgsteer::cli;
   const bool failedBefore = std::ferror(stdout) != 0;

@@ -31,14 +31,14 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-/// 15 digits: exact for any count of bytes or microseconds that there will be.
+/// 15 digits: exact for any realistic count of bytes or microseconds.
 std::string number(double value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.15g", value);
   return text.data();
 }
 
-/// One metric: its samples come together, as the format wants it.
+/// One metric; the format requires its samples to be adjacent.
 class Metric {
  public:
   Metric(std::string& out, std::string name, const char* type, const char* help) : out_(out), name_(std::move(name)) {
@@ -55,7 +55,7 @@ class Metric {
     out_ += (labels.empty() ? " " : "} ") + number(value) + "\n";
   }
 
-  /// Nothing for what is not known.
+  /// Writes nothing if the value is not known.
   void sample(const Labels& labels, const Json& value, double unit = 1) {
     if (value.is_number()) sample(labels, value.get<double>() * unit);
     if (value.is_boolean()) sample(labels, value.get<bool>() ? 1.0 : 0.0);
@@ -140,7 +140,7 @@ void addPeers(std::string& out, const Json& tunnels) {
   forEach([&](const Json& peer, const Labels& labels) { sent.sample(labels, memberOf(peer, "sent")); });
 }
 
-/// Every bound at each scrape, or quantiles of a rate would be wrong.
+/// Writes every bound in each scrape; otherwise quantiles of a rate would be wrong.
 void addHistogram(Metric& metric, const std::string& kind, const Json& applied) {
   const Json buckets = memberOf(applied, "buckets");
   double below = 0;

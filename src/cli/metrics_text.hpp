@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A status document as Prometheus reads it: text exposition format 0.0.4
+// A status document in Prometheus format: text exposition format 0.0.4
 // (https://prometheus.io/docs/instrumenting/exposition_formats/), in base units, each metric with its HELP and TYPE.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace wgsteer {
 
-/// `status` as statusDocument() makes it, of a daemon that runs or not; what is not known has no sample.
+/// `status` is the result of statusDocument(), with or without a running daemon; unknown values have no sample.
 std::string metricsText(const nlohmann::json& status);
 
 }  // namespace wgsteer

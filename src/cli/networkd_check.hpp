@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// systemd-networkd deletes rules and routes that it does not know at its start, unless told not to: networkd.conf(5).
+// When it starts, systemd-networkd deletes rules and routes that it does not know, unless configured not to:
+// networkd.conf(5).
 #pragma once
 
 #include <vector>

@@ -49,7 +49,7 @@ std::string spelling(const OptionText& option) {
   return text;
 }
 
-/// Two columns in front, as wide as their longest entry. The shells' completions read these lines.
+/// The first two columns are as wide as their longest entry. The shells' completions read these lines.
 void printOverview(std::FILE* out, const std::vector<Verb>& verbs) {
   constexpr std::array<std::pair<Group, const char*>, 3> kTitles{
       {{Group::look, "Look (changes nothing):"}, {Group::change, "Change:"}, {Group::daemon, "Daemon:"}}};
@@ -94,7 +94,7 @@ std::optional<std::uint32_t> parseMark(const char* text) {
   return static_cast<std::uint32_t>(value);
 }
 
-/// Of "mwan3 [FILE]": 1 and 2.
+/// The least and the most: 1 and 2 for "mwan3 [FILE]".
 std::pair<std::size_t, std::size_t> argumentCount(std::string_view arguments) {
   std::size_t fewest = 0;
   std::size_t most = 0;

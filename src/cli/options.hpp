@@ -13,7 +13,7 @@ namespace wgsteer::cli {
 inline constexpr int kOk = 0;
 inline constexpr int kError = 1;
 inline constexpr int kSomethingFound = 2;  ///< changes are pending, or a problem was found
-inline constexpr int kFlushed = 3;         ///< of `run` alone: do not restart it (RestartPreventExitStatus=)
+inline constexpr int kFlushed = 3;         ///< only of `run`: do not restart it (RestartPreventExitStatus=)
 inline constexpr int kUsage = 64;          ///< EX_USAGE of sysexits.h
 
 #ifdef WGSTEER_TOML
@@ -34,7 +34,7 @@ struct Options {
   std::string networkFile;  ///< empty: netifd's own if it exists
   std::string reason;
   std::string textFile;  ///< empty: standard output
-  std::string to;        ///< toml, uci, or empty: the format of this build
+  std::string to;        ///< toml, uci, or empty: the default format of this build
   std::vector<std::string> arguments;
 };
 
@@ -44,7 +44,7 @@ struct Verb {
   Group group;
   const char* name;
   const char* arguments;  ///< as the usage line shows them
-  const char* summary;    ///< fits a line of 80 columns of the overview
+  const char* summary;    ///< fits on a line of 80 columns in the overview
   const char* example;
   const char* options;  ///< letters of the options it takes: c j o w v m f n t x r
   int (*run)(const Options& options);

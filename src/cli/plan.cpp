@@ -16,8 +16,8 @@ namespace wgsteer::cli {
 
 namespace {
 
-/// A running daemon knows what nobody else does: which WANs are unhealthy, and gateways of links that went down. A file
-/// named on the command line is a question of its own.
+/// Only a running daemon knows which WANs are unhealthy, and the gateways of links that went down. With a file named on
+/// the command line, the question is about that file, so the daemon is not asked.
 Result<std::vector<std::string>> pendingChanges(const Options& options) {
   if (options.configFile.empty()) {
     const auto reply = askDaemon("plan");

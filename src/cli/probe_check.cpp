@@ -10,7 +10,7 @@ namespace wgsteer::cli {
 std::vector<Finding> inspectProbes(const nlohmann::json& status) {
   std::vector<Finding> findings;
   for (const auto& wan : status.at("wans")) {
-    std::set<std::string> said;  // where one family is judged by the other
+    std::set<std::string> said;  // for WANs where one family follows the other
     for (const char* key : {"ipv4", "ipv6"}) {
       const auto& family = wan.at(key);
       const auto fix = family.value("fix", nlohmann::json{});

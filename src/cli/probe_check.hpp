@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Probes that this host itself does not let out, as a daemon that runs has found: wg-quick(8)'s kill switch rejects
-// whatever carries another mark than its tunnel's.
+// Probes that this host itself blocks, as a running daemon has found: wg-quick(8)'s kill switch rejects every packet
+// with a mark other than its tunnel's.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

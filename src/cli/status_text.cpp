@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// One of several that were equal, if it says so.
+/// The peer's WAN, marked if it was chosen among equal ones.
 std::string wanOf(const Json& peer) {
   if (!peer.value("left_alone", Json(nullptr)).is_null()) return "(left alone)";
   if (!peer.contains("wan")) return "-";
@@ -46,7 +46,7 @@ std::string tunnels(const Json& document, std::size_t width) {
   return rows.size() == 1 ? "no tunnel\n" : table(rows, width);
 }
 
-/// Peers that do not answer by their usual way.
+/// Peers that do not answer over their usual path.
 std::string stalled(const Json& document) {
   std::string lines;
   for (const Json& tunnel : document.at("tunnels"))
@@ -60,7 +60,7 @@ std::string stalled(const Json& document) {
   return lines;
 }
 
-/// What was saved is not what is used.
+/// Says so if the saved configuration is not the one in use.
 std::string refused(const Json& document) {
   const Json& daemon = document.at("daemon");
   const Json last = daemon.is_null() ? Json(nullptr) : daemon.value("last_reload", Json(nullptr));
@@ -81,13 +81,13 @@ std::string summary(const Json& document) {
   line += "\nevents " + daemon.at("events").dump() + ", changes " + daemon.at("changes").dump() + ", failovers " +
           daemon.at("failovers").dump() + ", resyncs " + daemon.at("resyncs").dump() + ", fights " +
           daemon.at("fights").dump();
-  // Hardly anybody ever sees one.
+  // Shown only if there were any, which is rare.
   if (const auto lost = daemon.value("overruns", std::size_t{0}); lost > 0)
     line += "\nevents lost " + std::to_string(lost) + (lost == 1 ? " time" : " times") + ", everything was read again";
   return line + "\n";
 }
 
-/// How fast we were: from hearing of something to the last change made for it.
+/// Reaction times: from receiving an event to the last change made for it.
 std::string latencies(const Json& document, std::size_t width) {
   const Json& daemon = document.at("daemon");
   if (daemon.is_null() || daemon.at("applied_us").empty()) return {};

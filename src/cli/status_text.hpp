@@ -7,7 +7,7 @@
 
 namespace wgsteer::cli {
 
-/// The status document as tables for people, in lines of at most `width` characters where that can be; see table().
+/// The status document as tables for people, in lines of at most `width` characters where possible; see table().
 std::string statusText(const nlohmann::json& document, std::size_t width);
 
 }  // namespace wgsteer::cli

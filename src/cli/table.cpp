@@ -19,7 +19,7 @@ std::size_t widthOf(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; }));
 }
 
-/// As they will be shown, since that is what takes up room.
+/// The cells as they will be printed, which is what determines their width.
 std::vector<Row> shown(std::vector<Row> rows) {
   for (Row& row : rows)
     for (std::string& cell : row) cell = log::printable(cell);
@@ -33,7 +33,7 @@ std::vector<std::size_t> widthsOf(const std::vector<Row>& rows) {
   return widths;
 }
 
-/// How many columns stand beside each other in a line.
+/// How many columns fit next to each other on a line.
 std::size_t columnsWithin(const std::vector<std::size_t>& widths, std::size_t width) {
   if (width == 0) return widths.size();
   std::size_t used = 0;
@@ -51,7 +51,7 @@ std::string cellsOf(const Row& row, const std::vector<std::size_t>& widths, std:
   return line + "\n";
 }
 
-/// What is in the columns from `first` on, in as many lines as it takes.
+/// The columns from `first` on, on as many lines as needed.
 std::string restOf(const Row& headings, const Row& row, std::size_t first, std::size_t width) {
   std::string out;
   std::string line;

@@ -12,9 +12,8 @@ namespace wgsteer::cli {
 
 using Row = std::vector<std::string>;
 
-/// All rows have as many cells as the first, which has the headings. In lines of at most `width` characters (0: however
-/// long): columns that do not fit are told below each row, a heading and its value at a time, those with "-" not at
-/// all.
+/// All rows have as many cells as the first one, which holds the headings. Lines have at most `width` characters (0: no
+/// limit): columns that do not fit are printed below each row as pairs of heading and value, except those with "-".
 std::string table(const std::vector<Row>& rows, std::size_t width);
 
 /// "-" for null and for empty strings.

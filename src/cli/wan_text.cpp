@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 
 std::string withUnit(const Json& value, const char* unit) {
   if (value.is_null()) return "-";
-  // A latency of 12.34 ms is read as 12.3, one of 0.05 ms as it is.
+  // A latency of 12.34 ms is shown as 12.3, one of 0.05 ms as it is.
   const double number = value.get<double>();
   std::string digits = Json(number < 1 ? number : std::round(number * 10) / 10).dump();
   return digits + " " + unit;
@@ -28,12 +28,12 @@ std::string forHowLong(const Json& since, std::int64_t now) {
 
 constexpr std::array<std::pair<const char*, const char*>, 2> kFamilyNames{{{"ipv4", "IPv4"}, {"ipv6", "IPv6"}}};
 
-/// A family that the WAN has, and that is not used while the other one is.
+/// Whether the WAN offers the family, but only the other one is used.
 bool isDownAlone(const Json& wan, const Json& family) {
   return wan.at("state") == "up" && family.value("offered", false) && !family.at("usable").get<bool>();
 }
 
-/// Why the WAN is as it is, and where one family is not, that one.
+/// Why the WAN is up or down; if one family differs, why that one does.
 std::string why(const Json& wan) {
   std::string differing;
   for (const auto& [key, name] : kFamilyNames) {
@@ -47,7 +47,7 @@ std::string why(const Json& wan) {
   return differing.empty() ? text(wan.at("reason")) : differing;
 }
 
-/// The gateway where it can be used; why not where that is not said already.
+/// The gateway if the family can be used; otherwise why not, unless that has been said already.
 std::string wanFamily(const Json& wan, const Json& family, std::int64_t now) {
   if (family.at("usable").get<bool>())
     return family.at("gateway").is_null() ? "up" : "up via " + text(family.at("gateway"));
@@ -58,7 +58,7 @@ std::string wanFamily(const Json& wan, const Json& family, std::int64_t now) {
   return (isDownAlone(wan, family) ? "down" : text(family.at("reason"))) + lasting;
 }
 
-/// Commands for what somebody should do about it.
+/// Commands with which the user can fix it.
 std::string fixes(const Json& document) {
   std::string lines;
   for (const Json& wan : document.at("wans"))

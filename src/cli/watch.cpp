@@ -24,7 +24,7 @@ constexpr Duration kAtMostEvery = std::chrono::milliseconds{250};
 constexpr Duration kTick = std::chrono::seconds{1};
 constexpr Duration kUntold = std::chrono::seconds{5};
 
-/// As the daemon would say it now, as far as that follows from the clock.
+/// What the daemon would report now, as far as the clock alone tells.
 Json aged(Json document, WallSeconds clock) {
   const std::int64_t now = sinceEpoch(clock);
   const std::int64_t older = now - document.at("time").get<std::int64_t>();
@@ -56,7 +56,7 @@ class Watch {
     if (subscription_) return {};
     auto opened = Subscription::open();
     if (opened) subscription_ = std::move(*opened);
-    // What it did before it was listened to is not told.
+    // Events before the subscription were not announced.
     changed_ = changed_ || opened;
     return opened || opened.error().kind == ErrorKind::notThere ? Status{} : std::unexpected(opened.error());
   }
@@ -76,12 +76,12 @@ class Watch {
     return {};
   }
 
-  /// True when interrupted, or nobody reads any more.
+  /// True when interrupted, or when the reader of stdout is gone.
   bool wait() {
     const Instant now = os::monotonicNow();
     const Instant until = watched_.ticks ? std::min(fetchAt(), now + kTick) : fetchAt();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, Duration{0}));
-    // Nothing more is heard of what is to be fetched anyway.
+    // Once a new status is due anyway, further news does not matter.
     const int told = subscription_ && !changed_ ? subscription_->descriptor() : -1;
     std::array<pollfd, 3> ready{{{.fd = interrupted_, .events = POLLIN, .revents = 0},
                                  {.fd = told, .events = POLLIN, .revents = 0},
@@ -99,7 +99,7 @@ class Watch {
   std::optional<Subscription> subscription_;
   std::optional<Instant> fetchedAt_;
   bool changed_ = false;
-  bool over_ = false;  ///< nobody takes what is shown
+  bool over_ = false;  ///< the reader of stdout is gone
   Json document_;
 };
 

@@ -10,13 +10,13 @@ namespace wgsteer::cli {
 
 struct Watched {
   std::function<Result<nlohmann::json>()> fetch;    ///< the status as it is now
-  std::function<bool(const nlohmann::json&)> show;  ///< on stdout; false: nobody takes it
-  bool ticks = false;                               ///< shown each second as well, with what has an age grown older
+  std::function<bool(const nlohmann::json&)> show;  ///< on stdout; false: its reader is gone
+  bool ticks = false;                               ///< also shown each second, with updated ages
 };
 
 /// Shows the status again whenever the daemon says that something has changed, but at most four times a second, until
-/// interrupted or nobody reads stdout any more. What nobody tells of (handshakes, latencies) is fetched every five
-/// seconds; without a daemon nobody tells of anything, and it is fetched each second.
+/// interrupted or the reader of stdout is gone. What is not announced (handshakes, latencies) is fetched every five
+/// seconds; without a daemon nothing is announced, and everything is fetched each second.
 Status watchStatus(const Watched& watched);
 
 }  // namespace wgsteer::cli

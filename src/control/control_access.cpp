@@ -20,14 +20,14 @@ std::optional<ucred> credentialsOf(int socket) {
   return peer;
 }
 
-/// Without the primary one. Empty as well where the kernel does not tell (before Linux 4.13).
+/// Without the primary group. Also empty if the kernel does not tell (before Linux 4.13).
 std::vector<gid_t> supplementaryGroupsOf(int socket) {
   std::vector<gid_t> groups(32);
   while (true) {
     auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
     const bool told = getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0;
     const std::size_t count = size / sizeof(gid_t);
-    // ERANGE comes with the size that is needed.
+    // ERANGE comes with the required size.
     if (!told && (errno != ERANGE || count <= groups.size())) return {};
     groups.resize(count);
     if (told) return groups;

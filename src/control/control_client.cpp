@@ -28,10 +28,10 @@ Result<os::Fd> connectPatiently() {
   return socket;
 }
 
-/// A daemon that ends does so without an answer; those whom it does not know are told.
+/// A daemon that stops closes the connection without an answer; clients that it refuses get one.
 std::unexpected<Error> hungUp() { return fail(ErrorKind::notThere, "wgsteer closed the connection"); }
 
-/// What has arrived beyond the line is kept for the next.
+/// Whatever arrived after the line is kept for the next call.
 Result<std::string> receiveLine(int socket, std::string& received) {
   std::vector<char> part(64 << 10);
   while (true) {
@@ -60,7 +60,7 @@ Result<nlohmann::json> ask(int socket, nlohmann::json request, std::string& rece
   request["version"] = kControlVersion;
   const std::string line = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   const auto sent = send(socket, line.data(), line.size(), MSG_NOSIGNAL);
-  // A refusal may lie there to be read: those who may not ask are told so before they do.
+  // A refusal may be waiting to be read: clients without permission get it before they ask.
   if (sent < 0 && errno != EPIPE && errno != ECONNRESET)
     return fail(ErrorKind::busy, std::string{"control socket: send: "} + std::strerror(errno), errno);
   auto reply = receive(socket, received);
@@ -101,7 +101,7 @@ Status Subscription::drain() {
 
 namespace {
 
-/// False when whoever is told has gone, which no write says before there is something to write.
+/// False when the reader of our output is gone, which no write would reveal before there is something to write.
 bool awaitNews(int socket, int listener) {
   std::array<pollfd, 2> ready{
       {{.fd = socket, .events = POLLIN, .revents = 0}, {.fd = listener, .events = 0, .revents = 0}}};

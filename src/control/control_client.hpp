@@ -12,18 +12,18 @@
 
 namespace wgsteer {
 
-/// The daemon's reply. ErrorKind::notThere: no daemon runs in this network namespace; refused: it said no, or whoever
-/// holds the name is not root; busy: it does not answer within five seconds.
+/// The daemon's reply. ErrorKind::notThere: no daemon runs in this network namespace; refused: it said no, or the owner
+/// of the name is not root; busy: it does not answer within five seconds.
 Result<nlohmann::json> askDaemon(std::string_view request);
-/// With further members beside "request"; `members` is an object.
+/// With members in addition to "request"; `members` is an object.
 Result<nlohmann::json> askDaemon(std::string_view request, nlohmann::json members);
 
-/// Tells whether the daemon has something to say to its watchers, without waiting for it.
+/// Tells, without waiting, whether the daemon has news for its watchers.
 class Subscription {
  public:
   static Result<Subscription> open();
   int descriptor() const { return socket_.get(); }
-  /// Throws away what was said. ErrorKind::notThere when the daemon has left.
+  /// Discards the news. ErrorKind::notThere when the daemon is gone.
   Status drain();
 
  private:
@@ -31,8 +31,8 @@ class Subscription {
   os::Fd socket_;
 };
 
-/// Hands on what the daemon tells its watchers, a document at a time, until `take` returns false or nobody reads what
-/// is written to the descriptor `listener` any more (no error), or the daemon leaves (ErrorKind::notThere).
+/// Passes on what the daemon sends to its watchers, one document at a time, until `take` returns false or the reader of
+/// the descriptor `listener` is gone (no error), or the daemon stops (ErrorKind::notThere).
 Status followDaemon(int listener, const std::function<bool(const nlohmann::json&)>& take);
 
 }  // namespace wgsteer

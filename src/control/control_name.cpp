@@ -20,9 +20,9 @@ namespace wgsteer {
 
 namespace {
 
-/// Whoever listens and lets nobody in for so long is no daemon.
+/// A listener that accepts no connection for this long is not a daemon.
 constexpr timeval kPatience{.tv_sec = 3, .tv_usec = 0};
-/// Two that start at the same moment see each other: then one of them tries again first.
+/// Two daemons that start at the same moment see each other; then one of them retries first.
 constexpr int kAttempts = 4;
 
 std::string prefix() { return std::string{kControlName} + "."; }
@@ -51,7 +51,7 @@ Result<os::Fd> newSocket(int flags) {
   return made;
 }
 
-/// Names that daemons take when theirs is taken.
+/// Names that daemons use when @wgsteer is taken.
 Result<std::vector<std::string>> otherNames() {
   const auto close = [](std::FILE* opened) { std::fclose(opened); };
   const std::unique_ptr<std::FILE, decltype(close)> opened{std::fopen("/proc/net/unix", "re"), close};
@@ -106,7 +106,7 @@ struct Other {
   os::Fd socket;     ///< connected, not blocking
 };
 
-/// A daemon that is not the one that listens as `own`.
+/// A daemon other than the one that listens as `own`.
 Result<Other> otherDaemon(const std::string& own) {
   auto names = otherNames();
   if (!names) return std::unexpected(names.error());
@@ -114,7 +114,7 @@ Result<Other> otherDaemon(const std::string& own) {
     if (name == own) continue;
     if (Reached reached = reach(name, SOCK_NONBLOCK); reached.isDaemon) return Other{name, std::move(reached.socket)};
   }
-  // Last: one that listened as something else may have come to its own name meanwhile.
+  // Last: a daemon that listened under another name may have got this one meanwhile.
   const std::string named{kControlName};
   if (own == named) return Other{};
   Reached reached = reach(named);

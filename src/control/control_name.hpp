@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Under which abstract name a daemon listens, and that it is the only one in its network namespace.
+// Chooses the abstract name under which a daemon listens, and ensures that it is the only one in its network namespace.
 //
 // Any user may bind an abstract name, so @wgsteer may be taken. A daemon then listens as
 // @wgsteer.NUMBER, which is unpredictable, and is found by its owner: of all such names that /proc/net/unix
@@ -17,17 +17,18 @@ namespace wgsteer {
 
 struct ControlListener {
   os::Fd socket;
-  bool underOwnName = true;  ///< @wgsteer; otherwise a stranger has that
+  bool underOwnName = true;  ///< @wgsteer; otherwise another user holds that
   std::string name;          ///< without the '@'
 };
 
 /// ErrorKind::alreadyThere when another daemon runs in this network namespace; io otherwise.
 Result<ControlListener> listenAsDaemon(int backlog);
 
-/// @wgsteer, without a look at others: for a daemon that listens already. An error while somebody has it.
+/// @wgsteer, without looking for other daemons: for a daemon that is already listening. An error while the name is
+/// taken.
 Result<ControlListener> listenUnderOwnName(int backlog);
 
-/// A connection to the daemon, blocking. ErrorKind::notThere when none runs; busy: it takes no more clients.
+/// A connection to the daemon, blocking. ErrorKind::notThere when none runs; busy: it accepts no more clients.
 Result<os::Fd> connectToDaemon();
 
 }  // namespace wgsteer

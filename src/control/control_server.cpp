@@ -18,18 +18,18 @@ namespace wgsteer {
 
 namespace {
 
-/// A status of ten thousand peers in one go.
+/// Large enough for the status of ten thousand peers.
 constexpr int kSendBuffer = 8 << 20;
-/// How long nobody is let in when there was no descriptor, or memory, for the next one.
+/// How long no client is accepted after there was no descriptor, or memory, for one.
 constexpr std::chrono::seconds kBreather{1};
-/// More than one round lets in: strangers, who are sent away at once, stand in the same queue.
+/// More than one round accepts: clients that are refused at once wait in the same queue.
 constexpr int kBacklog = 128;
 
 std::string lineOf(const nlohmann::json& document) {
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-/// So that nobody takes it for a daemon that has just ended.
+/// Says why, so that the client does not mistake it for a daemon that has just stopped.
 void refuse(int client, const char* why) {
   const std::string line = lineOf({{"version", kControlVersion}, {"ok", false}, {"error", why}});
   send(client, line.data(), line.size(), MSG_NOSIGNAL);
@@ -90,16 +90,16 @@ void ControlServer::accept() {
   clients_.push_back(std::move(client));
 }
 
-// Who waits stays in the queue, so that the listener stays readable: watched on, it would keep the loop awake for
-// nothing.
+// Waiting clients stay in the queue, so the listener stays readable: if it were still watched, it would keep waking up
+// the loop for nothing.
 void ControlServer::breathe() {
   loop_->unwatch(listener_.socket.get());
   breathes_ = true;
   silence_.arm(kBreather);
 }
 
-/// Root always gets in: for it whoever has been silent for longest makes room, those who watch last, its own last of
-/// all. The members of the group wait for each other.
+/// Root always gets in: the client that has been silent for longest makes room, watchers only after all others, and
+/// root's own clients last of all. Members of the group wait for each other.
 bool ControlServer::makeRoom(bool forOwn) {
   if (!forOwn) return false;
   const auto stays = [](const ClientPtr& client) {
@@ -130,7 +130,7 @@ void ControlServer::dismissSilent() {
   if (next.count() > 0) silence_.arm(next);
 }
 
-/// Its descriptor is closed when nobody holds the client any more.
+/// The descriptor is closed when the last reference to the client is gone.
 void ControlServer::close(const ClientPtr& client) {
   if (std::exchange(client->gone, true)) return;
   loop_->unwatch(client->socket.get());
@@ -155,7 +155,7 @@ void ControlServer::receive(const ClientPtr& held) {
   if (client->received.size() > kMaxRequest) close(client);
 }
 
-/// False when it is to be let go.
+/// False if the client is to be disconnected.
 bool ControlServer::handle(Client& client, const std::string& line) {
   const auto request = readRequest(line);
   nlohmann::json reply{{"version", kControlVersion}, {"ok", false}};

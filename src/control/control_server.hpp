@@ -2,8 +2,8 @@
 // The daemon's side of the control socket. Never blocks, and no client can occupy it: one that reads too slowly is
 // disconnected, and so is one that sends no request within `silence`.
 //
-// What answers a request may publish, and so let go of the very client that asks: its descriptor stays open until the
-// request is done with, so that no reply goes to whoever has the number next.
+// Answering a request may publish something, and so disconnect the very client that asked. Its descriptor stays open
+// until the request is finished, so that no reply goes to a new client with the same descriptor number.
 #pragma once
 
 #include <chrono>
@@ -30,25 +30,25 @@ class ControlServer {
 
   struct Limits {
     std::size_t clients = 16;
-    /// Without a request, for whoever does not watch.
+    /// The longest time without a request, except for watchers.
     std::chrono::nanoseconds silence = std::chrono::seconds{10};
   };
 
-  /// ErrorKind::alreadyThere when another daemon serves this network namespace. Where a stranger holds the socket's
-  /// name it is served under another: anybody may, so that must not keep a daemon from its work.
+  /// ErrorKind::alreadyThere when another daemon serves this network namespace. If another user holds the socket's
+  /// name, another name is used: any user may take it, which must not keep a daemon from working.
   static Result<ControlServer> open(ControlAccess access, Limits limits);
   static Result<ControlServer> open(ControlAccess access) { return open(access, Limits{}); }
 
   /// From here on clients are served. The server must outlive the loop's run.
   Status serve(os::EventLoop& loop, Answer answer);
 
-  /// "wgsteer", or another name while a stranger has that.
+  /// "wgsteer", or another name while another user holds that.
   const std::string& name() const { return listener_.name; }
   bool isUnderOwnName() const { return listener_.underOwnName; }
-  /// Tries to have its own name; true when that has changed. Clients stay.
+  /// Tries to get the name @wgsteer; true if it succeeded. Clients stay connected.
   bool takeOwnName();
 
-  /// For clients that requested "monitor"; one that does not keep up is disconnected.
+  /// Publishes to clients that requested "monitor"; one that does not keep up is disconnected.
   bool watched() const;
   void publish(const nlohmann::json& document);
 

@@ -31,14 +31,15 @@ namespace wgsteer {
 
 namespace {
 
-/// Tunnels announce nothing, so they are read each second; where that is much work, at most for a twentieth of a
-/// processor. Work, not time that went by: a look during which this process was stopped would be the last for long.
+/// Tunnels announce nothing, so they are read every second; if that is expensive, using at most a twentieth of a
+/// processor. CPU time, not elapsed time: after a read during which this process was stopped, the next would be far
+/// off.
 constexpr Duration kPollPeriod = std::chrono::seconds{1};
 constexpr Duration kMaxPollPeriod = std::chrono::seconds{10};
 constexpr int kPollShare = 20;
 
-/// Contingencies are prepared when nothing has happened for so long, and at most for a twentieth of a processor: a
-/// burst of events is not to pay for them.
+/// Contingencies are prepared once nothing has happened for this long, using at most a twentieth of a processor: a
+/// burst of events must not pay for them.
 constexpr Duration kImagineAfter = std::chrono::milliseconds{1};
 constexpr Duration kMaxImagineAfter = std::chrono::seconds{1};
 constexpr int kImagineShare = 20;
@@ -79,7 +80,7 @@ class Daemon {
   }
 
   Result<Ended> run() {
-    // Before anything else: a WAN that somebody has disabled is not used for a moment.
+    // Before anything else: a WAN that was disabled by hand must not be used even for a moment.
     if (const auto loaded = overrides_.load(); !loaded) log::error(loaded.error().toString());
     if (auto started = engine_.start(overrides_.down()); !started) return std::unexpected(started.error());
     if (auto wired = wire(); !wired) return std::unexpected(wired.error());
@@ -118,7 +119,7 @@ class Daemon {
     };
     for (const auto& [descriptor, handler] : others)
       if (auto done = loop_.watch(descriptor, handler); !done) return done;
-    // Handlers only note what is ready: everything is drained first, then planned for once.
+    // Handlers only record what is ready: everything is drained first, then there is a single plan.
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
     timers_.poll.arm(kPollPeriod);
@@ -148,7 +149,7 @@ class Daemon {
     wans_.actOnLook();
   }
 
-  /// What could not be had is tried for again: descriptors, inotify, the name of the control socket.
+  /// Retries what could not be obtained: descriptors, inotify, the name of the control socket.
   void retryWhatIsMissing() {
     directories_.renew();
     if (directories_.trouble() != inotifyTrouble_) {
@@ -172,8 +173,7 @@ class Daemon {
     os::serviceNotify("READY=1");
   }
 
-  /// What cannot be steered as asked, or is left alone: told when it comes to be so, and again when it was not so
-  /// between.
+  /// Logs what cannot be steered as configured or is left alone: when it begins, and again if it had ended in between.
   void tellNews(const Steering& steering) {
     std::set<std::string> current;
     for (const std::string& problem : steering.problems)
@@ -184,14 +184,14 @@ class Daemon {
   }
 
   void onWakeUp() {
-    // It would put back what has just been removed.
+    // A plan would put back what has just been removed.
     if (flushed_) return;
     if (kernelReady_) engine_.onEvents();
     if (quiet_ && !kernelReady_) imagine();
     if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
-    if (reloadDue_) (void)reload();  // it is told in the log
+    if (reloadDue_) (void)reload();  // it logs the outcome
     wans_.actOnLook();
     noticeNetwork();
     publishNames();
@@ -208,14 +208,14 @@ class Daemon {
     timers_.poll.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
   }
 
-  /// What was changed for a world that changed may be the way to a name server.
+  /// If the world and our state have changed, name servers may be reached differently.
   void noticeNetwork() {
     const std::size_t plans = engine_.statistics().plans;
     if (std::exchange(plansNoticed_, plans) == plans) return;
     names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
   }
 
-  /// Plans that follow from answers change nobody's way to a server: what is being asked need not be asked anew.
+  /// Plans caused by answers do not change how servers are reached: pending queries need not be repeated.
   void publishNames() {
     names_->publish();
     plansNoticed_ = engine_.statistics().plans;
@@ -239,7 +239,7 @@ class Daemon {
     imagineAfter_ = std::clamp(kImagineShare * (os::processorTime() - workedBefore), kImagineAfter, kMaxImagineAfter);
   }
 
-  /// Armed anew at each wake-up: it runs off when there has been none.
+  /// The timer is armed again at each wake-up, so it expires when there has been none.
   void onQuietTimer() {
     timers_.quiet.acknowledge();
     quiet_ = true;
@@ -258,7 +258,7 @@ class Daemon {
     pollDue_ = true;
   }
 
-  /// A tunnel in user space is one as soon as its socket is there; the folders may come up with the first tunnel.
+  /// A tunnel in user space is recognised by its socket; the folders may be created with the first tunnel.
   void watchUapiFolders() {
     for (const char* folder : kUapiFolders)
       uapi_.push_back(directories_.add(folder, [this](const auto&) { pollDue_ = true; }));
@@ -314,7 +314,7 @@ class Daemon {
     return {};
   }
 
-  /// What is in use, for a start with a file that is broken.
+  /// Keeps the configuration in use, for a start with a broken file.
   void keep(std::string_view text) {
     if (const Status kept = lastGood_.keep(text); !kept)
       log::warn("this configuration is not kept for a start with a broken one: " + kept.error().toString());
@@ -358,7 +358,7 @@ class Daemon {
     return {{"ok", true}, {"warning", warning}};
   }
 
-  /// While the daemon lives, it would put back what is removed: so it leaves as well.
+  /// As long as the daemon runs, it would put back what is removed, so it stops as well.
   nlohmann::json flushAndStop() {
     log::info("flushing on request of the control socket");
     flushed_ = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine in its surroundings: loop, timers, signals, control socket, log, service manager.
+// The process around the engine: loop, timers, signals, control socket, log, service manager.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@ namespace wgsteer {
 
 enum class Ended : std::uint8_t {
   stopped,  ///< by a signal
-  flushed,  ///< as asked on the control socket: nothing of ours is to come back by itself
+  flushed,  ///< as requested on the control socket: nothing of ours may come back by itself
 };
 
-/// Runs until SIGTERM, SIGINT or `flush`, at first by configForStart(). Fails if it cannot start; later troubles are
-/// logged and tried again.
+/// Runs until SIGTERM, SIGINT or `flush`, starting with configForStart(). Fails if it cannot start; later errors are
+/// logged and retried.
 Result<Ended> runDaemon(Kernel& kernel, const ConfigSource& source);
 
-/// Converges once, by what the source has and the decisions made by hand, and returns: `run --once`.
-/// ErrorKind::alreadyThere while a daemon runs, which knows more than can be seen at once.
+/// Converges once, using the source's configuration and the overrides by hand, and returns: `run --once`.
+/// ErrorKind::alreadyThere while a daemon is running, which knows more than a single look can show.
 Status runOnce(Kernel& kernel, const ConfigSource& source);
 
 }  // namespace wgsteer

@@ -44,8 +44,7 @@ std::string culprit(const Event& event) {
 }  // namespace
 
 std::string describe(const Change& change, const Error& error, const DeviceName& names) {
-  // The kernel's side knows devices of routes by their numbers alone. Of the others it says all, and of a transaction
-  // which element it was.
+  // Errors about routes name devices by index only. Other errors are complete; that of a transaction names the element.
   const bool ofRoute = std::holds_alternative<AddRoute>(change) || std::holds_alternative<DeleteRoute>(change);
   if (!ofRoute || error.code == 0) return error.toString();
   const Error named{error.kind, error.code, describe(change, names).front() + ": " + std::strerror(error.code),
@@ -136,7 +135,7 @@ void Journal::tell(const char* kind, const std::string& subject, const std::stri
   publish(kind, std::move(details));
 }
 
-/// "state" and "reason" are the WAN's as a whole: it is up while it is in one family.
+/// "state" and "reason" are those of the WAN as a whole: it is up if it is up in one family.
 void Journal::wan(const std::string& name, const WanVerdicts& before, const WanVerdicts& now) {
   const Family family = now.at(Family::v4).usable || !now.at(Family::v6).usable ? Family::v4 : Family::v6;
   Json details{{"name", name}, {"state", stateOf(now.at(family))}, {"reason", now.at(family).reason}};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tells people what the engine does: lines in the log, and documents for those who watch (`wgsteer monitor`).
+// Reports what the engine does: lines in the log, and documents for watchers (`wgsteer monitor`).
 #pragma once
 
 #include <chrono>
@@ -14,13 +14,14 @@
 
 namespace wgsteer {
 
-/// A change that failed, and why, in one line: with the names of devices, and its operation once, which errors of the
-/// kernel begin with as well.
+/// A change that failed, and why, in one line: with device names, and without repeating the operation, with which
+/// errors of the kernel begin as well.
 std::string describe(const Change& change, const Error& error, const DeviceName& names);
 
 class Journal {
  public:
-  /// `watched` is checked first, so that no text is built when nobody listens. Without them only the log is written.
+  /// `watched` is checked first, so that no text is built when nobody listens. Without watchers only the log is
+  /// written.
   struct Watchers {
     std::function<bool()> watched;
     std::function<void(const nlohmann::json&)> publish;
@@ -31,9 +32,9 @@ class Journal {
 
   /// Refers to this journal, which must outlive it.
   Engine::Observer observer();
-  /// A WAN that people should hear of.
+  /// Reports a change of a WAN.
   void wan(const std::string& name, const WanVerdicts& before, const WanVerdicts& now);
-  /// To be called now and then: the last of many lines that came too fast.
+  /// To be called from time to time: writes the last of many lines that came too fast.
   void catchUp();
 
  private:
@@ -50,13 +51,13 @@ class Journal {
   void fail(const std::string& line);
   void publish(const char* kind, nlohmann::json what);
 
-  /// One subject more often than that is no news. Who watches is told all the same.
+  /// The most lines about one subject in a burst. Watchers get all of them.
   static constexpr int kBurst = 10;
   static constexpr std::chrono::seconds kRefill{2};
 
   Watchers watchers_;
   Throttle throttle_{kBurst, kRefill};
-  std::set<std::string> said_;  ///< failures are said once until something works, however often they are tried again
+  std::set<std::string> said_;  ///< failures are logged once until something works, however often they are retried
 };
 
 }  // namespace wgsteer

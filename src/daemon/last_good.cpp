@@ -25,7 +25,7 @@ std::unexpected<Error> failed(const std::string& what) {
   return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
 }
 
-/// "/etc/wgsteer/wgsteer.toml" is "etc-wgsteer-wgsteer.toml"; no two paths have the same name.
+/// "/etc/wgsteer/wgsteer.toml" becomes "etc-wgsteer-wgsteer.toml"; no two paths get the same name.
 std::string nameFor(const std::string& configured) {
   std::error_code ignored;
   const std::string path = std::filesystem::absolute(configured, ignored).lexically_normal();
@@ -92,7 +92,7 @@ Result<StartConfig> configForStart(const ConfigSource& source, const LastGood& l
     return std::unexpected(std::move(error));
   }
   const std::string instead = "the last good configuration of " + dateOf(kept->since) + " (" + lastGood.file() + ")";
-  // By its own name: the format is told by it. It was right once, by another version of this program at worst.
+  // Under its own name, which determines the format. It was valid once, at worst for another version of this program.
   auto config = source.make({.file = source.file, .text = kept->text});
   if (!config) {
     error.what += "\nnor can " + instead + " be used: " + config.error().toString();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which configuration a daemon starts with: the one that it is given, or, if that is broken, the one that was in use
-// last, of which a copy is kept. A gateway that boots with a typing error in its file is not to be left without
-// steering; a reload has no need of it, for there the one before is still in use.
+// Which configuration a daemon starts with: the one that it is given or, if that is broken, a copy of the one last in
+// use. A gateway that boots with a typo in its file must not be left without steering. A reload does not need the copy,
+// because the previous configuration is still in use.
 //
-// Failure: what cannot be kept is missing at a start with a broken file, and costs nothing else.
+// Failure: if no copy can be written, a start with a broken file lacks it; nothing else is affected.
 #pragma once
 
 #include <functional>
@@ -20,19 +20,19 @@
 namespace wgsteer {
 
 struct ConfigText {
-  std::string file;  ///< as errors call it; what its format is told by
+  std::string file;  ///< the name in errors; it determines the format
   std::string text;
 };
 
 /// Where the configuration comes from.
 struct ConfigSource {
-  std::string file;  ///< the one that is configured; what is read may lie elsewhere (/var/run/uci)
-  /// No text where there is no file and none is needed: that is a configuration as well.
+  std::string file;  ///< the configured one; the file that is read may be elsewhere (/var/run/uci)
+  /// Without text if there is no file and none is required: that is a configuration as well.
   std::function<Result<ConfigText>()> read;
   std::function<Result<Config>(const ConfigText&)> make;
 };
 
-/// The copy: one for each file that is configured, so that `-c` of another one is never answered by it.
+/// The copy: one per configured file, so that it is never used for another file named by `-c`.
 class LastGood {
  public:
   struct Kept {
@@ -43,7 +43,7 @@ class LastGood {
   /// `configured` may be relative.
   explicit LastGood(const std::string& configured, const std::string& folder = stateFolder());
 
-  /// For root alone, whole at any moment; written only if it is another one.
+  /// Readable by root only, replaced atomically; written only if it differs.
   Status keep(std::string_view text) const;
   /// ErrorKind::notThere: nothing was ever kept.
   Result<Kept> find() const;
@@ -57,16 +57,16 @@ struct LoadedConfig {
   Config config;
   std::string text;
 };
-/// What the source has now.
+/// The source's current configuration.
 Result<LoadedConfig> loadConfig(const ConfigSource& source);
 
 struct StartConfig {
   LoadedConfig loaded;
-  /// What is wrong with the configured file, if that is not what is loaded.
+  /// What is wrong with the configured file, if another one was loaded.
   std::optional<Error> refused{};
-  std::string instead{};  ///< what is loaded then: "the last good configuration of 2026-11-29 08:50:23 (FILE)"
+  std::string instead{};  ///< what was loaded then: "the last good configuration of 2026-11-29 08:50:23 (FILE)"
 };
-/// The configured file's error if there is nothing to go by instead.
+/// Fails with the error of the configured file if there is nothing to use instead.
 Result<StartConfig> configForStart(const ConfigSource& source, const LastGood& lastGood);
 
 }  // namespace wgsteer

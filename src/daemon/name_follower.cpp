@@ -58,7 +58,7 @@ Status NameFollower::openResolver(Mark mark) {
   if (resolver_) loop_.unwatch(resolver_->descriptor());
   resolver_ = std::move(*opened);
   mark_ = mark;
-  // What the other one was asked, it will not answer any more.
+  // Queries of the previous resolver will not be answered any more.
   for (auto& [host, name] : names_) name.asking = false;
   auto watched = loop_.watch(resolver_->descriptor(), [this] {
     resolver_->process();
@@ -89,7 +89,7 @@ void NameFollower::follow(const Config& config, Mark mark) {
   publish();
 }
 
-/// These from now on. True if one is watched that was not before: it may have changed in between.
+/// Watches these folders from now on. True if one of them was not watched before: it may have changed in between.
 bool NameFollower::watchSources(const std::set<std::string>& folders) {
   std::erase_if(sources_, [&](const auto& known) { return !folders.contains(known.first); });
   bool more = false;
@@ -101,7 +101,7 @@ bool NameFollower::watchSources(const std::set<std::string>& folders) {
   return more;
 }
 
-/// What changes while it is read is read again: a folder is watched before its files count.
+/// Files that change while they are read are read again: a folder is watched before its files are used.
 foreign::HostNames NameFollower::readFiles() {
   constexpr int kAttempts = 3;  // a folder, its drop-ins, what their links stand for
   foreign::HostNames found;
@@ -112,8 +112,8 @@ foreign::HostNames NameFollower::readFiles() {
   return found;
 }
 
-/// Our own configuration has the last word. What is wrong in a file is said once, and what that file said before
-/// counts until it is right again.
+/// Our own configuration takes precedence. An error in a file is logged once, and its previous content counts until it
+/// is corrected.
 void NameFollower::readSources() {
   const auto before = std::exchange(targets_, {});
   const foreign::HostNames found = readFiles();
@@ -167,7 +167,7 @@ void NameFollower::ask(const std::string& host) {
 
 void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& result) {
   const auto known = names_.find(host);
-  if (known == names_.end()) return;  // nobody wants it any more
+  if (known == names_.end()) return;  // no longer needed
   FollowedName& name = known->second;
   const auto now = os::monotonicNow();
   if (!result) {
@@ -218,7 +218,7 @@ void NameFollower::armTimer() {
     timer_.disarm();
 }
 
-/// A family that is refused is asked for again and again: only what is new is said.
+/// A refused family is queried again and again: only new notes are logged.
 void NameFollower::sayNotes(const std::string& host, const std::vector<std::string>& notes) {
   const std::set<std::string> before = std::exchange(noted_[host], {notes.begin(), notes.end()});
   for (const std::string& note : noted_[host])

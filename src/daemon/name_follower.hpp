@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Follows the host names of peers: finds them in our configuration and in other programs' files, asks for their
-// addresses as often as their time to live says, and reports changes.
+// Follows the host names of peers: finds them in our configuration and in other programs' files, resolves them as often
+// as their time to live requires, and reports changes.
 //
-// Threading: one thread, that of the loop. Failure: said once in the log; the addresses known last stay.
+// Threading: one thread, that of the loop. Failure: logged once; the last known addresses stay.
 #pragma once
 
 #include <functional>
@@ -30,15 +30,15 @@ namespace wgsteer {
 class NameFollower {
  public:
   struct Surroundings {
-    /// Told by follow() and publish() when a name has come to something else.
+    /// Called by follow() and publish() when the addresses of a name have changed.
     std::function<void(std::map<PeerId, NamedPeer>)> changed;
-    /// Whether an address is this host's: no peer has it.
+    /// Whether an address belongs to this host: then no peer has it.
     std::function<bool(const Address&)> isOwn;
-    /// Who is asked when nobody of resolvConf answers.
+    /// The servers to query when none in resolvConf answers.
     std::function<std::vector<WanServers>()> wanServers;
     foreign::HostNameFolders folders;
     std::string resolvConf = "/etc/resolv.conf";
-    std::chrono::milliseconds timeout{2000};  ///< as dns::ResolverOptions has it
+    std::chrono::milliseconds timeout{2000};  ///< as in dns::ResolverOptions
   };
 
   static Result<std::unique_ptr<NameFollower>> create(os::EventLoop& loop, os::DirectoryWatches& directories,
@@ -47,18 +47,18 @@ class NameFollower {
   NameFollower& operator=(const NameFollower&) = delete;
   ~NameFollower();
 
-  /// Reads the files anew and follows what is in them and in the configuration. Queries leave with `mark`, so that they
-  /// go by a physical WAN also while the tunnel that waits for them has the default route.
+  /// Reads the files again and follows the names in them and in the configuration. Queries carry `mark`, so that they
+  /// leave by a physical WAN even while the tunnel that needs the answer has the default route.
   void follow(const Config& config, Mark mark);
-  /// The way to the servers may be another one: what could not be resolved is tried again.
+  /// The servers may be reached differently now: retries names that could not be resolved.
   void networkChanged(Mark mark);
 
-  /// Tells what names have come to since the last time, if that is something else. To be called when a round of the
-  /// loop is over: a thousand answers that come together are planned for together.
+  /// Reports names whose addresses have changed since the last call. To be called at the end of a round of the loop: a
+  /// thousand answers that arrive together cause one plan.
   void publish();
-  /// To be called now and then: a resolver that could not be opened is tried again.
+  /// To be called from time to time: retries to open a resolver that could not be opened.
   void retry();
-  /// Names that are still waited for; one that has failed once is not.
+  /// Names that are still unresolved and have not failed yet.
   std::vector<std::string> unanswered() const;
 
  private:
@@ -102,9 +102,9 @@ class NameFollower {
   std::map<std::string, FollowedName> names_;
   std::map<PeerId, NamedPeer> published_;
   bool unpublished_ = false;
-  std::map<std::string, std::string> said_;             ///< what was last said of a name: once is enough
+  std::map<std::string, std::string> said_;             ///< what was last logged about a name: once is enough
   std::set<std::string> saidOfFiles_;                   ///< what is wrong with files at the moment
-  std::map<std::string, std::set<std::string>> noted_;  ///< the same of what came with a name's last answer
+  std::map<std::string, std::set<std::string>> noted_;  ///< the same for notes on a name's last answer
 };
 
 }  // namespace wgsteer

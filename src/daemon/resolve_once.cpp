@@ -13,7 +13,7 @@ namespace wgsteer {
 
 namespace {
 
-/// Of the first of two attempts at a server.
+/// For the first of two attempts per server.
 constexpr std::chrono::milliseconds kTimeout{500};
 
 }  // namespace

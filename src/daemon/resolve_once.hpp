@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Host names of peers for who does not stay: asked once, waited for, not followed.
+// Resolves the host names of peers once and waits for the answers, for a process that does not stay.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 
 namespace wgsteer {
 
-/// Enough for a server that does not answer and one of a WAN after it.
+/// Enough for a server that does not answer, followed by one of a WAN.
 inline constexpr std::chrono::seconds kResolveAtMost{5};
 
 /// Waits until there is an answer for every name, good or bad, at most kResolveAtMost. What could not be resolved, and

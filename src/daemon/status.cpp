@@ -46,7 +46,7 @@ const char* outcomeName(Outcome outcome) {
   return "";
 }
 
-/// The WAN that has the device: the name that the configuration knows it by.
+/// The WAN on the device, by its name in the configuration.
 Json wanOf(const Steering& steering, const IfName& device) {
   for (const Wan& wan : steering.wans)
     if (!device.empty() && wan.device == device) return wan.name;
@@ -62,7 +62,7 @@ Json walkDocument(const State& state, const World& world, const Steering& steeri
           {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)}};
 }
 
-/// `planned` is what is installed once everything is as it is to be, if that is not what is installed now.
+/// `planned` is the state once the plan has been carried out, if that differs from the current state.
 Json peerDocument(const Picture& picture, const State* planned, const Steering& steering, const TunnelView& view,
                   std::size_t index, WallSeconds now) {
   const Tunnel& tunnel = *view.tunnel;
@@ -90,7 +90,7 @@ Json peerDocument(const Picture& picture, const State* planned, const Steering& 
     document["left_alone"] = alone->second;
   if (!peer.endpoint) return document;
   document["endpoint"] = peer.endpoint->toString();
-  // What the kernel does, and where it is to do something else.
+  // What the kernel does, and what it should do if that differs.
   const Json walk = walkDocument(picture.observed, picture.world, steering, tunnel, *peer.endpoint);
   document.update(walk);
   document["planned"] = nullptr;
@@ -116,8 +116,8 @@ Json tunnelDocument(const Picture& picture, const State* planned, const Steering
   return document;
 }
 
-/// From hearing of something to the last change made for it, by what was heard. "buckets" is cumulative, as Prometheus
-/// counts, and names the upper bounds that anything lies below.
+/// Time from receiving an event to the last change made for it, by kind of event. "buckets" is cumulative, as in
+/// Prometheus, with the upper bounds that are in use.
 Json appliedDocument(const EngineStatistics& statistics) {
   const auto microseconds = [](Duration duration) { return duration.count() / 1000; };
   Json document = Json::object();

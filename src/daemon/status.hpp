@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What `wgsteer status` shows, as one JSON document: from the daemon when it runs, from the kernel when it does not.
+// What `wgsteer status` shows, as one JSON document: from the daemon if it is running, otherwise from the kernel.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,10 +18,10 @@ namespace wgsteer {
 /// Raised when a member changes its meaning or goes; members may be added at any time.
 inline constexpr int kStatusVersion = 1;
 
-/// The last time that a running daemon read its configuration again.
+/// The last time that the running daemon reloaded its configuration.
 struct LastReload {
   WallSeconds at{};
-  std::optional<std::string> error;  ///< why the configuration was refused, and the one before kept
+  std::optional<std::string> error;  ///< why the configuration was refused and the previous one kept
 };
 
 struct DaemonFacts {
@@ -32,7 +32,7 @@ struct DaemonFacts {
   WanFacts wans;
 };
 
-/// `now` for the age of handshakes.
+/// `now` is for the age of handshakes.
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
                               WallSeconds now);
 

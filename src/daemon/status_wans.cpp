@@ -28,7 +28,7 @@ const typename Map::mapped_type* found(const Map* map, const Key& key) {
   return known == map->end() ? nullptr : &known->second;
 }
 
-/// More digits would only seem to mean something.
+/// More digits would be meaningless.
 double rounded(double value) { return std::round(value * 100) / 100; }
 
 Json targetDocument(const ProbedTarget& target) {
@@ -56,8 +56,8 @@ void addTargets(Json& document, const std::vector<ProbedTarget>* targets) {
   document["loss_percent"] = measured == 0 ? Json(nullptr) : Json(rounded(loss / measured));
 }
 
-/// What keeps a WAN from being used, the link before all else; for one that is used, what says that it works. The
-/// verdict's words are those of now, the steering's those of when the WAN went down.
+/// What keeps a WAN from being used, the link first of all; for a usable one, why it counts as working. The verdict's
+/// text is current, the steering's is from when the WAN went down.
 std::string reasonFor(const Wan& wan, Family family, const WanVerdict* verdict) {
   const std::string why = wan.whyNot(family);
   const bool byVerdict = wan.lacks(family).empty();
@@ -71,7 +71,7 @@ const WanVerdict* verdictIn(const WanVerdicts* verdicts, Family family) {
 std::string reasonOf(const Wan& wan, const WanVerdicts* verdicts) {
   for (const Family family : kFamilies)
     if (wan.eligible(family)) return reasonFor(wan, family, verdictIn(verdicts, family));
-  // A family that this WAN never had says less than one that was lost.
+  // A family that this WAN never had is less informative than one that was lost.
   for (const Family family : kFamilies)
     if (wan.defaults.contains(family)) return reasonFor(wan, family, verdictIn(verdicts, family));
   return reasonFor(wan, Family::v4, verdictIn(verdicts, Family::v4));

@@ -10,7 +10,7 @@
 
 namespace wgsteer {
 
-/// Without a daemon there are no `facts`: what it alone knows is null then.
+/// Without a daemon there are no `facts`: what only the daemon knows is null then.
 nlohmann::json wanDocument(const Wan& wan, const Numbers& numbers, const WanFacts* facts);
 
 }  // namespace wgsteer

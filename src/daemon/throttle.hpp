@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Lines of the log about what may go on without end: a route that flaps 250 times a second is not to be told 250 times
-// a second. Of each subject a few lines go at once, later ones now and then; the last is always told, with the number
-// of those before it that were not.
+// Limits log lines about things that may repeat endlessly: a route that flaps 250 times a second must not be logged 250
+// times a second. For each subject a few lines are written at once, later ones from time to time; the last one is
+// always written, with the number of those suppressed before it.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +18,9 @@ class Throttle {
   using Say = std::function<void(const std::string& line)>;
   Throttle(int burst, Duration refill) : burst_(burst), refill_(refill) {}
 
-  /// Says it now, or keeps it.
+  /// Writes the line now or keeps it for later.
   void offer(const std::string& subject, const std::string& line, Instant now, const Say& say);
-  /// To be called now and then: says what was kept, as far as it may.
+  /// To be called from time to time: writes what was kept, as far as the limit allows.
   void catchUp(Instant now);
 
  private:

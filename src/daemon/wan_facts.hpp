@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a daemon knows of its WANs beyond what the kernel says: since when they are as they are, and what probes found.
+// What a daemon knows about its WANs beyond what the kernel says: since when they have been up or down, and what probes
+// found.
 #pragma once
 
 #include <array>
@@ -18,18 +19,18 @@
 namespace wgsteer {
 
 struct ProbedTarget {
-  Endpoint target;  ///< port 0: the method's
+  Endpoint target;  ///< port 0: the method's default
   TargetAverage average;
 };
 
-/// Since when WANs are up or down. A WAN is up while it can be used in any family.
+/// Since when WANs have been up or down. A WAN is up while it can be used in any family.
 class WanHistory {
  public:
   struct Times {
     WallSeconds since{};
     std::array<WallSeconds, kFamilies.size()> sinceInFamily{};
   };
-  /// To be told of every change; of a WAN that is new, the first call counts as its transition.
+  /// To be called on every change; for a new WAN, the first call counts as its transition.
   void update(const Steering& steering, WallSeconds now);
   const std::map<std::string, Times>& all() const { return times_; }
 
@@ -43,7 +44,7 @@ class WanHistory {
   std::map<std::string, Times> times_;
 };
 
-/// All by the WAN's name.
+/// All keyed by the WAN's name.
 struct WanFacts {
   std::map<std::string, WanHistory::Times> times;
   std::map<std::string, WanVerdicts> verdicts;

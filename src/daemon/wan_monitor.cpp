@@ -24,7 +24,7 @@ WanConfig withTargetsOf(Family family, WanConfig wan) {
   return wan;
 }
 
-/// mwan3 knows its interfaces by netifd's names; wan and wan6 are two of them. The second is asked if mwan3 has it.
+/// mwan3 knows its interfaces by netifd's names; wan and wan6 are two of them. The second is used if mwan3 has it.
 std::string mwan3Name(const health::Mwan3Watch& mwan3, const WanConfig& wan, Family family) {
   const std::string& own = wan.interface.empty() ? wan.name : wan.interface;
   if (family == Family::v4) return own;
@@ -34,7 +34,7 @@ std::string mwan3Name(const health::Mwan3Watch& mwan3, const WanConfig& wan, Fam
   return own;
 }
 
-/// Of a WAN that nothing is known of, nothing bad.
+/// A WAN about which nothing is known counts as up.
 WanVerdicts verdictsIn(const std::map<std::string, WanVerdicts>& all, const std::string& name) {
   const auto known = all.find(name);
   return known == all.end() ? inBoth({}) : known->second;
@@ -130,13 +130,13 @@ void WanMonitor::begin(Judge& judge) {
   finish(judge);
 }
 
-/// What is decided may end this very judge, so that comes last.
+/// Acting on the verdict may destroy this very judge, so that comes last.
 void WanMonitor::finish(Judge& judge) {
   const auto results = judge.prober.ready();
   if (!results) return;
   const auto now = os::monotonicNow();
   const Duration period = judge.score.round(*results, now);
-  // When nobody can be asked, that is told with the verdict.
+  // If no target can be probed, the verdict itself says so.
   if (const std::string& trouble = judge.prober.trouble();
       trouble != judge.trouble && !trouble.empty() && !judge.score.reason().blind())
     log::warn("WAN " + judge.config.name + ": " + trouble);
@@ -181,7 +181,7 @@ void WanMonitor::actOnLook() {
     judge->next.disarm();
     if (asking) fresh.push_back(judge.get());
   }
-  // A round may be over at once; no family is to follow another that it is about to be asked beside.
+  // A round may be over at once; a family must not follow the verdict of another one if both are about to be probed.
   for (Judge* judge : fresh) begin(*judge);
   decide();
 }
@@ -244,7 +244,7 @@ std::map<std::string, WanVerdicts> WanMonitor::verdictsNow() const {
   for (const Family family : kFamilies) {
     for (const WanConfig& wan : wans_) verdicts[wan.name][family] = verdictOf(wan.name, family);
     for (const auto& [name, decision] : byHand_) verdicts[name][family] = verdictOf(name, family);
-    // A WAN that flaps is used when there is no other.
+    // A flapping WAN is used if there is no other.
     const bool another = std::ranges::any_of(wans_, [&](const WanConfig& wan) {
       return verdicts.at(wan.name).at(family).usable && offers(wan.name, family);
     });
@@ -260,7 +260,7 @@ WansDown WanMonitor::downNow(const std::map<std::string, WanVerdicts>& before) c
   for (const auto& [name, verdicts] : verdicts_)
     for (const auto& [family, verdict] : verdicts) {
       if (verdict.usable) continue;
-      // Rounds are counted on, but that is nothing to plan for.
+      // The number of rounds in the reason has changed, but that needs no plan.
       const auto said = down_.find(name);
       const bool same = said != down_.end() && said->second.why.contains(family) &&
                         verdictsIn(before, name).at(family).by == verdict.by && verdict.by != WanVerdict::By::hand;
@@ -274,12 +274,12 @@ void WanMonitor::decide() {
   const auto now = verdicts_;
   if (WansDown down = downNow(before); down != down_) {
     down_ = std::move(down);
-    // Whoever is told may make another decision.
+    // The callback may lead to another decision.
     told_.changed(WansDown{down_});
   }
   for (const auto& [name, is] : now)
     if (const WanVerdicts was = verdictsIn(before, name); isNews(was, is)) told_.verdict(name, was, is);
-  // Somebody who decided about a WAN that is no longer ours has taken it back.
+  // An override of a WAN that is no longer ours has been taken back.
   for (const auto& [name, was] : before)
     if (!now.contains(name) && isNews(was, inBoth({}))) told_.verdict(name, was, inBoth({}));
 }

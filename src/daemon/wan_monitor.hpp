@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tells which WANs are up but not to be used, each family for itself: by hand, by probes of our own, or by what mwan3
-// says. A family that nobody judges follows the other one.
+// Decides which WANs are up but must not be used, separately for each family: by hand, by our own probes, or by mwan3's
+// verdict. A family without a judge follows the other one.
 //
-// Threading: one thread, that of the loop. Failure: a probe that cannot be sent counts as not answered, unless it is
-// this host that does not let it out; a WAN that cannot be watched (no descriptor is left) is used until it can. Why is
-// said once in the log.
+// Threading: one thread, that of the loop. Failure: a probe that cannot be sent counts as not answered, unless this
+// host itself blocks it; a WAN that cannot be watched (no descriptors left) is used until it can be. The reason is
+// logged once.
 #pragma once
 
 #include <functional>
@@ -32,41 +32,41 @@ namespace wgsteer {
 class WanMonitor {
  public:
   struct Told {
-    /// Of every change: WANs that are not to be used, and why.
+    /// Called on every change, with the WANs that must not be used, and why.
     std::function<void(const WansDown& down)> changed;
-    /// Of each WAN that changed, once, after `changed`: for people.
+    /// Called once for each WAN that changed, after `changed`: for people.
     std::function<void(const std::string& name, const WanVerdicts& before, const WanVerdicts& now)> verdict;
   };
 
-  /// `byHand` counts more than all else; overridesChanged() is to be called when it has changed.
+  /// `byHand` overrides everything else; call overridesChanged() when it has changed.
   WanMonitor(os::EventLoop& loop, os::DirectoryWatches& directories, const WanOverrides::ByName& byHand, Told told)
       : loop_(loop), directories_(directories), byHand_(byHand), told_(std::move(told)) {}
   WanMonitor(const WanMonitor&) = delete;
   WanMonitor& operator=(const WanMonitor&) = delete;
   ~WanMonitor() { clear(); }
 
-  /// Watches the WANs of this configuration from now on; each with its own mark, as the steering has it.
+  /// Watches the WANs of this configuration from now on; each with its own mark from the steering.
   void watch(const Config& config, const Steering& steering);
-  /// To be called now and then: what could not be watched is tried again.
+  /// To be called from time to time: retries what could not be watched.
   void retry();
-  /// What WANs have by themselves. May be told while a plan is made: actOnLook() acts.
+  /// Records what the WANs offer. May be called during planning; actOnLook() acts on it.
   void look(const Steering& steering);
-  /// A WAN without a link is not asked, and is trusted anew when its link is back, as mwan3 does at ifup. A family that
-  /// has no default route or address is not asked either, if the other one is.
+  /// A WAN without a link is not probed, and is trusted again when its link is back, as in mwan3 at ifup. A family
+  /// without a default route or address is not probed either, if the other one is.
   void actOnLook();
   void overridesChanged() { decide(); }
 
-  /// By name, of WANs of the configuration and of those decided about by hand.
+  /// By name, for WANs of the configuration and those with an override.
   const std::map<std::string, WanVerdicts>& verdicts() const { return verdicts_; }
   /// What probes have measured, by the WAN's name.
   std::map<std::string, std::vector<ProbedTarget>> targets() const;
 
  private:
-  /// The targets of one family, and what they say.
+  /// Judges one family by its targets.
   struct Judge {
-    WanConfig config;  ///< with those targets alone
+    WanConfig config;  ///< with only those targets
     Family family;
-    bool alone;  ///< the other family has no targets: this one's verdict is that of both
+    bool alone;  ///< the other family has no targets: this verdict applies to both
     health::Prober prober;
     ProbeScore score;
     Damper damper;
@@ -74,11 +74,11 @@ class WanMonitor {
     Instant started{};
     bool linked = false;
     bool asking = false;
-    std::string trouble{};  ///< said last
+    std::string trouble{};  ///< last logged
   };
   struct Seen {
     bool linked = false;
-    FamilyMap<bool> offers;  ///< lacks nothing in this family
+    FamilyMap<bool> offers;  ///< whether it lacks nothing in this family
     bool operator==(const Seen&) const = default;
   };
 
@@ -107,11 +107,11 @@ class WanMonitor {
   std::uint32_t markMask_ = 0;
   std::map<std::string, Seen> seen_;            ///< of the WANs, by name
   bool looked_ = false;                         ///< since actOnLook()
-  std::vector<std::shared_ptr<Judge>> judges_;  ///< a handler that ends one holds it for as long as it runs
+  std::vector<std::shared_ptr<Judge>> judges_;  ///< a handler that removes one holds it while it runs
   std::unique_ptr<health::Mwan3Watch> mwan3_;
-  std::map<std::string, std::string> missing_;  ///< what could not be watched, and why, as said last
+  std::map<std::string, std::string> missing_;  ///< what could not be watched, and why, as last logged
   std::map<std::string, WanVerdicts> verdicts_;
-  WansDown down_;  ///< as told last: why each went down
+  WansDown down_;  ///< as last reported: why each went down
 };
 
 }  // namespace wgsteer

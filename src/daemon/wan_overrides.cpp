@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Raised when an older daemon could not read what is written.
+/// To be raised when older daemons cannot read the file any more.
 constexpr int kFileVersion = 1;
 constexpr std::size_t kMaxFile = 64 << 10;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Decisions made by hand (`wgsteer wan NAME up|down`), remembered in a file until they are taken back, so that a daemon
-// that was restarted or killed goes on with them.
+// Overrides by hand (`wgsteer wan NAME up|down`), kept in a file until they are taken back, so that a restarted or
+// killed daemon continues with them.
 //
-// Failure: what cannot be written is still known in memory; what cannot be read counts as no decision.
+// Failure: what cannot be written is still kept in memory; a file that cannot be read counts as no override.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,8 @@
 namespace wgsteer {
 
 struct WanOverride {
-  bool up = false;     ///< to be used whatever probes say; false: not to be used
-  std::string reason;  ///< a user's words; may be empty
+  bool up = false;     ///< use it whatever probes say; false: do not use it
+  std::string reason;  ///< as given by the user; may be empty
   bool operator==(const WanOverride&) const = default;
   /// "by hand: maintenance", or "by hand".
   std::string toString() const { return reason.empty() ? "by hand" : "by hand: " + reason; }
@@ -32,14 +32,15 @@ class WanOverrides {
 
   explicit WanOverrides(std::string file = defaultFile()) : file_(std::move(file)) {}
 
-  /// No file means no decision. ErrorKind::malformed: something else wrote it; io: it cannot be read. Nothing is known
-  /// then, and the file stays as it is until the next decision.
+  /// No file means no override. ErrorKind::malformed: another program wrote it; io: it cannot be read. Then there are
+  /// no overrides, and the file stays as it is until the next one.
   Status load();
-  /// Nothing takes a decision back. It is known in any case, then `act` is called, for the disk may be slow; the error
-  /// says why it will be forgotten.
+  /// nullopt takes an override back. The decision takes effect in any case: `act` is called before writing, because the
+  /// disk may be slow. The error says why the decision will be forgotten.
   Status set(const std::string& wan, const std::optional<WanOverride>& decision, const std::function<void()>& act);
   const ByName& all() const { return all_; }
-  /// WANs that are not to be used, in either family: what World::wansDown is before anything has been probed.
+  /// WANs that must not be used, in either family: the initial value of World::wansDown, before anything has been
+  /// probed.
   WansDown down() const;
 
  private:

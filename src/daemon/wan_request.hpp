@@ -14,14 +14,14 @@
 
 namespace wgsteer {
 
-inline constexpr std::size_t kMaxReason = 200;  ///< bytes; it stands in one line of the log
+inline constexpr std::size_t kMaxReason = 200;  ///< bytes; it has to fit on one line of the log
 
 struct WanRequest {
   std::string name;
-  std::optional<WanOverride> decision;  ///< nothing: auto
+  std::optional<WanOverride> decision;  ///< nullopt: auto
 };
 
-/// ErrorKind::refused for a WAN that is not known, with those that are.
+/// ErrorKind::refused for an unknown WAN; the error lists the known ones.
 Result<WanRequest> readWanRequest(const nlohmann::json& request, const std::set<std::string>& known);
 
 }  // namespace wgsteer

@@ -11,7 +11,7 @@ namespace wgsteer {
 
 namespace {
 
-/// A thousand names that fail at once do not read the files a thousand times.
+/// A thousand names that fail at once must not cause the files to be read a thousand times.
 constexpr std::chrono::seconds kRenewAfter{1};
 
 std::uint32_t bestMetric(const Wan& wan) { return std::min(wan.metric.at(Family::v4), wan.metric.at(Family::v6)); }
@@ -33,7 +33,7 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
   std::vector<WanServers> ways;
   for (const Wan* wan : usable) {
     auto servers = serversOf(config, *wan, files);
-    // Those of a family that is dead would only be waited for.
+    // Servers of a dead family would only cause timeouts.
     std::erase_if(servers, [&](const Address& server) { return !serves(*wan, server.family()); });
     if (!servers.empty())
       ways.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});

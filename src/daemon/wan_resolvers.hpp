@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The name servers of the WANs themselves, for when those of /etc/resolv.conf do not answer: each is asked through its
-// own WAN, the preferred WAN first.
+// The name servers of the WANs themselves, used when those of /etc/resolv.conf do not answer: each is queried through
+// its own WAN, the preferred WAN first.
 //
-// Threading: one thread, that of the loop. Failure: told to who asks, together with that of the first server.
+// Threading: one thread, that of the loop. Failure: reported to the caller, together with that of the first server.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@
 
 namespace wgsteer {
 
-/// A WAN that queries can leave by, and who is asked there.
+/// A WAN by which queries can leave, and its name servers.
 struct WanServers {
   std::string wan;
   IfName device;
@@ -34,13 +34,13 @@ struct WanServers {
   bool operator==(const WanServers&) const = default;
 };
 
-/// The eligible WANs that name servers of an eligible family are known of, by metric: its `dns` option, else what other
-/// programs say of its link.
+/// The eligible WANs with known name servers of an eligible family, by metric: those of the `dns` option, else those
+/// that other programs have recorded for the link.
 std::vector<WanServers> serversOfWans(const Config& config, const Steering& steering,
                                       const foreign::LinkServerFiles& files = {});
 
-/// Queries to anybody else go the way of the first tunnel, so by a physical WAN; without any tunnel, the way of
-/// everything.
+/// The mark for queries to all other servers: that of the first tunnel, so that they leave by a physical WAN; without a
+/// tunnel, none.
 Mark queryMark(const Config& config, const Steering& steering);
 
 /// Whether an address is one of this host's.
@@ -50,28 +50,28 @@ class WanResolvers {
  public:
   struct Surroundings {
     std::function<std::vector<WanServers>()> servers;
-    std::function<bool(const Address&)> isOwn;  ///< as dns::ResolverOptions has it
+    std::function<bool(const Address&)> isOwn;  ///< as in dns::ResolverOptions
     std::chrono::milliseconds timeout{2000};    ///< likewise
   };
 
   WanResolvers(os::EventLoop& loop, Surroundings surroundings) : loop_(loop), surroundings_(std::move(surroundings)) {}
   WanResolvers(const WanResolvers&) = delete;
   WanResolvers& operator=(const WanResolvers&) = delete;
-  ~WanResolvers();  ///< calls nobody any more
+  ~WanResolvers();  ///< no callbacks are called afterwards
 
-  /// Whether these servers may know better: another one has said nothing, or nothing that can be used.
+  /// Whether these servers may know better, because another one gave no answer or no usable one.
   static bool mayKnowBetter(const dns::ResolveResult& result) {
     return !result && result.error().kind >= dns::ResolveFailure::refused;
   }
-  /// Asks one WAN's servers after the other's until there is an answer. `first`: why nobody has answered so far. Calls
-  /// back at once if there is nobody to ask. The callback may ask again.
+  /// Queries the servers of one WAN after the other until there is an answer. `first`: why there has been none so far.
+  /// Calls back at once if there is no server to query. The callback may call resolve() again.
   void resolve(const std::string& name, dns::ResolveError first, dns::Resolver::Callback callback);
 
  private:
   struct Line {
     WanServers way;
     dns::Resolver resolver;
-    unsigned users = 0;  ///< questions that have still to come to it, or are with it
+    unsigned users = 0;  ///< pending queries that use it now or may use it later
   };
   struct Question {
     std::string name;
@@ -89,10 +89,10 @@ class WanResolvers {
 
   os::EventLoop& loop_;
   Surroundings surroundings_;
-  std::vector<std::unique_ptr<Line>> lines_;    ///< in the order that they are asked
-  std::vector<std::unique_ptr<Line>> retired_;  ///< of WANs that have other servers now, or none
+  std::vector<std::unique_ptr<Line>> lines_;    ///< in the order in which they are queried
+  std::vector<std::unique_ptr<Line>> retired_;  ///< of WANs that now have other servers, or none
   std::optional<Instant> renewed_;
-  std::map<std::string, std::string> said_;  ///< of a WAN whose servers cannot be asked: once is enough
+  std::map<std::string, std::string> said_;  ///< about WANs whose servers cannot be queried: once is enough
 };
 
 }  // namespace wgsteer

@@ -27,7 +27,7 @@ bool saySame(const WanVerdict& left, const WanVerdict& right) {
 
 bool isNews(const WanVerdict& before, const WanVerdict& now) {
   const auto either = [&](WanVerdict::By by) { return before.by == by || now.by == by; };
-  // A family that followed the other one gets a command of its own.
+  // A family that followed the other one now has its own command.
   return before.usable != now.usable ||
          (either(WanVerdict::By::blind) && (before.by != now.by || before.fix != now.fix)) ||
          (either(WanVerdict::By::hand) && (before.by != now.by || before.reason != now.reason));
@@ -37,7 +37,7 @@ bool isNews(const WanVerdicts& before, const WanVerdicts& now) {
   return std::ranges::any_of(kFamilies, [&](Family family) { return isNews(before.at(family), now.at(family)); });
 }
 
-/// Families are named where they differ: both if the WAN as a whole is down, else those that there is news of.
+/// Families are named if they differ: both if the WAN as a whole is down, otherwise those that changed.
 std::string describe(const WanVerdicts& before, const WanVerdicts& now) {
   const WanVerdict& v4 = now.at(Family::v4);
   const WanVerdict& v6 = now.at(Family::v6);

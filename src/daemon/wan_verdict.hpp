@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a WAN is held for beyond what the kernel says of it, by whom and why; and how people are told.
+// The verdict on a WAN beyond what the kernel says about it: by whom and why, and how people are informed.
 #pragma once
 
 #include <cstdint>
@@ -9,32 +9,32 @@
 
 namespace wgsteer {
 
-/// What a WAN is held for in one family, and why.
+/// The verdict on a WAN in one family, and why.
 struct WanVerdict {
   enum class By : std::uint8_t {
-    link,  ///< nobody says anything beyond that
+    link,  ///< there is no verdict beyond that
     hand,
     probes,
-    blind,  ///< probes that this host itself does not let out: they say nothing
+    blind,  ///< this host itself blocks the probes, so they say nothing
     flapping,
     mwan3,
   };
   bool usable = true;
   By by = By::link;
   std::string reason{};  ///< empty with By::link
-  std::string fix{};     ///< By::blind: a command that lets them out
+  std::string fix{};     ///< By::blind: a command that allows them
   bool operator==(const WanVerdict&) const = default;
 };
 
-/// Has both families.
+/// Always has both families.
 using WanVerdicts = FamilyMap<WanVerdict>;
 inline WanVerdicts inBoth(const WanVerdict& verdict) { return {{Family::v4, verdict}, {Family::v6, verdict}}; }
 
-/// Whether people should hear of it.
+/// Whether the change should be reported.
 bool isNews(const WanVerdict& before, const WanVerdict& now);
 bool isNews(const WanVerdicts& before, const WanVerdicts& now);
 
-/// What goes behind the WAN's name: " is down: by hand", ": IPv4 is down: 1 of 1 target unanswered for 3 rounds".
+/// The text after the WAN's name: " is down: by hand", ": IPv4 is down: 1 of 1 target unanswered for 3 rounds".
 std::string describe(const WanVerdicts& before, const WanVerdicts& now);
 
 }  // namespace wgsteer

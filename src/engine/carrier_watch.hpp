@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Carrier losses within a second of each other are announced late (net/core/link_watch.c): that second is bridged by
-// asking.
+// Carrier losses within a second of each other are announced late (net/core/link_watch.c): during that second the links
+// are queried.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace wgsteer {
 class CarrierWatch {
  public:
   void begin(Instant now) { until_ = now + kWatch; }
-  /// How long until the carriers are to be asked for; none while they are at rest.
+  /// How long until the carriers must be queried; nullopt while they are stable.
   std::optional<Duration> nextCheck(Instant now) const { return now >= until_ ? std::nullopt : std::optional{kPeriod}; }
 
  private:

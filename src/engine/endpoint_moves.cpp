@@ -11,7 +11,7 @@ namespace wgsteer {
 
 namespace {
 
-/// Which families a policy's packets can leave by.
+/// The families in which a policy's packets can leave.
 std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& policy) {
   std::vector<Family> usable;
   for (const Family family : kFamilies)

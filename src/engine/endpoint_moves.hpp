@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which peers are to be given another endpoint, because their host names say so.
+// Which peers need a new endpoint according to their host names.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,11 @@ struct EndpointMove {
   Endpoint to;
 };
 
-/// Those of tunnels whose update_endpoint is on.
+/// The moves for tunnels whose update_endpoint is on.
 std::vector<EndpointMove> endpointMoves(const Config& config, const World& world, const Steering& steering,
                                         WallSeconds now);
 
-/// As one would do it with wg(8).
+/// The equivalent wg(8) command.
 std::string describe(const EndpointMove& move, const World& world);
 
 }  // namespace wgsteer

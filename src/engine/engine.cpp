@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kHeardAtMost = 16;
 
-/// What a plan depends on; counters and handshake times are not among it.
+/// Compares what a plan depends on, which excludes counters and handshake times.
 bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
   const auto samePeer = [](const Peer& a, const Peer& b) {
     return a.publicKey == b.publicKey && a.endpoint == b.endpoint && a.allowedIps == b.allowedIps &&
@@ -64,8 +64,8 @@ void Engine::forgetImagined() {
   imagined_ = false;
 }
 
-/// What was imagined has happened: its first writes leave before anything else is done. What fails of them is left to
-/// the plan.
+/// An imagined event has happened: its prepared writes are sent before anything else is done. Those that fail are left
+/// to the plan.
 bool Engine::actAhead(std::optional<std::size_t> contingency) {
   if (!contingency) return false;
   ahead_ = kernel_.commitPrepared(*contingency);
@@ -87,7 +87,7 @@ Status Engine::start(WansDown wansDown) {
   const auto marked = picture_.observed.tunnelMarks;
   converge();
   // Packets may have used another WAN while we were not running, leaving a stale cached source; a new fwmark clears it.
-  // Sticky sockets even when there was nothing to write: the last daemon may have been killed before it freed them.
+  // For sticky sockets even if there was nothing to write: the last daemon may have been killed before it cleared them.
   for (const TunnelView& view : steering().tunnels) {
     sources_.clearLater(*view.tunnel);
     if (statistics_.plans == 0) continue;
@@ -137,7 +137,7 @@ void Engine::digest(const Source& source) {
   source([&](const Event& event) {
     lost |= std::holds_alternative<Overrun>(event);
     if (const auto* nft = std::get_if<NftChanged>(&event)) lostOfNft |= nft->lost;
-    // Of the picture as it was: a contingency is for the first event that matters.
+    // Contingencies belong to the picture as it was, so they apply only to the first relevant event.
     const bool foreseen = actAhead(find(contingencies_, event));
     const Tracked tracked = track(picture_, event);
     if (foreseen) settle(picture_, ahead_);
@@ -164,21 +164,21 @@ void Engine::react(const Tracked& all, bool onlyDamage) {
   strayed_ |= all.stale.rtnetlink;
   if (all.carrier) carrierWatch_.begin(wokenAt_);
   if (onlyDamage && !mayRepair()) return;
-  // What has to be read again does not hold up what is known already: a link that went down is reacted to first.
+  // What has to be read again must not delay what is known already: the engine reacts to a lost link first.
   const bool slowPath = all.stale.rtnetlink || all.stale.nft || all.stale.tunnels || all.stale.links;
   if (!slowPath) converge();
   if (all.stale.any() && reread(all.stale)) converge();
 }
 
-/// Damage is mended at once; without end, only as often as the bucket allows. A change of the world does not wait for
-/// that, and mends everything as well.
+/// Damage is repaired at once, but if it goes on, only as often as the bucket allows. A change of the world does not
+/// wait for that, and repairs everything as well.
 bool Engine::mayRepair() {
   if (repairs_.allows(wokenAt_)) return true;
   if (repairs_.beginsFight()) {
     ++statistics_.fights;
     if (observer_.fight) observer_.fight(heard_.back(), deviceNames(picture_.world));
   }
-  // Everything is read anew then, also what is stale by now.
+  // Everything is read again then, including what is stale by now.
   looks_.setDue(wokenAt_ + repairs_.wait(wokenAt_));
   return false;
 }
@@ -187,7 +187,7 @@ void Engine::poll(WallSeconds wallClock) {
   const Instant began = now_();
   pollTunnels();
   lookAround();
-  // In this order: a peer that went back to an address that its name has no longer is not to be judged by it.
+  // In this order: a peer that returned to an address that its name no longer has must not be judged by it.
   followNames(wallClock);
   divert(stalls_.look(config_, picture_.world, began, wallClock));
 }
@@ -199,7 +199,7 @@ void Engine::pollTunnels() {
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
   if (!reread({.tunnels = true})) return;
-  // With the mark that it has now: its owner may have given it another one since.
+  // With its current mark: its owner may have set another one since.
   if (const auto done = sources_.clearLateOnes(picture_, config_.numbers); !done) failedToRead(done.error());
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (sameForPlans(*before, *picture_.world.tunnels)) {
@@ -224,7 +224,7 @@ std::optional<Duration> Engine::retryAfter() const {
   auto due = refusals_.nextDue();
   if (const auto look = looks_.due(); look && (!due || *look < *due)) due = look;
   if (!due) return std::nullopt;
-  // At once is not never, which is what a timer makes of 0.
+  // At least 1: a delay of 0 would disarm the timer.
   return std::max(*due - now_(), Duration{1});
 }
 
@@ -238,7 +238,7 @@ void Engine::setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock) 
 }
 
 void Engine::followNames(WallSeconds wallClock) {
-  // Only when all addresses are known to nftables: the next packet goes to the new one.
+  // Only once nftables knows all addresses: the next packet goes to the new one.
   if (!picture_.world.named.empty() && refusals_.empty() && !looks_.due()) moveEndpoints(steering(), wallClock);
 }
 
@@ -264,9 +264,9 @@ bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint
     report(done.error());
     return false;
   }
-  // What a steering borrows stays as it is: whoever else shares the tunnels keeps them.
+  // Copy-on-write: a steering that borrows the tunnels keeps the unchanged ones.
   const auto before = std::exchange(picture_.world.tunnels.edit().at(tunnel).peers[peer].endpoint, to);
-  // The next poll sees nothing new. Until then, packets that were under way may lead WireGuard back.
+  // The next poll sees nothing new. Until then, packets still in flight may make WireGuard return to the old endpoint.
   endpointsMoved_ = true;
   const auto named = picture_.world.named.find(id);
   if (observer_.endpointMoved && named != picture_.world.named.end())
@@ -274,7 +274,7 @@ bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint
   return true;
 }
 
-/// The way is changed first: the first packet to another address may be the one that counts.
+/// The kernel state is changed before the endpoint: the first packet to the new address may be the one that counts.
 void Engine::divert(StallOutcome outcome) {
   const auto sameWan = [](const auto& left, const auto& right) {
     return left.first == right.first && left.second.wan == right.second.wan;
@@ -320,17 +320,17 @@ Status Engine::flush() {
   return {};
 }
 
-/// A look at what was refused may show that it is there already, or that a WAN is to be done without.
+/// A look at what was refused may show that it exists already, or that a WAN cannot be used.
 void Engine::converge() {
   constexpr int kRounds = 3;
   for (int round = 0; round < kRounds && convergeOnce(); ++round) {
   }
 }
 
-/// True when there is more to do now than there was before.
+/// True if this has led to more work.
 bool Engine::convergeOnce() {
   const Steering steering = planner_.steer(config_, picture_.world);
-  // A full feed has begun: its routes are not to be written, nor heard of, any more.
+  // A full feed has begun: its routes must no longer be mirrored or announced.
   if (picture_.world.leftOut > picture_.world.interest.leftOut && attend(steering)) return true;
   State desired = planner_.desire(config_, picture_.world, steering);
   Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
@@ -338,7 +338,7 @@ bool Engine::convergeOnce() {
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
   keepGateways(steering);
-  // Packets wait for what is above, only people for what follows.
+  // Packets wait for what is above, only users for what follows.
   plan.changes.insert(plan.changes.begin(), ahead_.begin(), ahead_.end());
   ahead_.clear();
   tell(plan, committed);
@@ -349,8 +349,8 @@ bool Engine::convergeOnce() {
   return lookInto(committed.report) || otherRoutes;
 }
 
-/// Has the kernel tell of those foreign routes alone that a plan may depend on, which are others when the WANs are.
-/// True when there are other routes to plan with.
+/// Makes the kernel announce only the foreign routes that a plan may depend on, which change with the WANs. True if the
+/// routes to plan with have changed.
 bool Engine::attend(const Steering& steering) {
   World& world = picture_.world;
   RouteInterest interest{.uplinks = {}, .tables = tablesOf(world.rules), .leftOut = world.leftOut};
@@ -361,8 +361,8 @@ bool Engine::attend(const Steering& steering) {
     failedToRead(done.error());
     return false;
   }
-  // Of a device that was a WAN and is none any more, nobody has told what a routing protocol sends there; of a table
-  // that no rule looked up, nobody has told anything.
+  // Routes that a routing protocol set by a former WAN were not announced so far; nor was any route of a table that no
+  // rule looked up.
   const bool more =
       interest.leftOut < world.interest.leftOut || !std::ranges::includes(world.interest.tables, interest.tables) ||
       std::ranges::any_of(
@@ -397,7 +397,8 @@ Engine::Committed Engine::commit(const Plan& plan, State desired) {
   return {std::move(report), took};
 }
 
-/// EEXIST and ENOENT say that the picture is wrong: what is really there is read, and what it asks for done at once.
+/// EEXIST and ENOENT mean that the picture is wrong: the actual state is read, and what follows from it is done at
+/// once.
 bool Engine::lookInto(const CommitReport& report) {
   const auto isOf = [](const ChangeResult& result, ErrorKind kind) { return result.status.error().kind == kind; };
   Stale stale;
@@ -422,7 +423,7 @@ void Engine::tell(const Plan& plan, const Committed& committed) {
     for (const ChangeResult& result : failed) observer_.failed(result.change, result.status.error(), names);
 }
 
-/// What could not be read, or be seen to, is read again.
+/// What could not be read or checked is read again later.
 void Engine::failedToRead(const Error& error) {
   report(error);
   looks_.failed(wokenAt_, trigger_ == Trigger::retry);
@@ -440,7 +441,7 @@ bool Engine::reread(const Stale& stale) {
   return false;
 }
 
-/// One device's own: nothing else is held up by it, and it is looked at again at each poll.
+/// A problem of one device: it delays nothing else, and the device is read again at each poll.
 void Engine::tellTunnelTroubles(const std::map<IfName, std::string>& before) const {
   if (!observer_.trouble) return;
   for (const auto& [tunnel, why] : picture_.world.tunnelTroubles) {
@@ -449,7 +450,7 @@ void Engine::tellTunnelTroubles(const std::map<IfName, std::string>& before) con
   }
 }
 
-/// The kernel, and what we alone know.
+/// The kernel's state, combined with our own knowledge.
 Result<Picture> Engine::lookAnew() {
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return seen;
@@ -479,8 +480,8 @@ Result<std::vector<std::string>> Engine::pending() {
   return describe(diff(desire(config_, seen->world), seen->observed), deviceNames(seen->world));
 }
 
-/// Finds tunnels that changed their WAN or source, or may have in between, and makes WireGuard forget the source that
-/// it has cached: IPv6 would go on with the dead WAN's address until its peer speaks (Linux 6.1, send6 in
+/// Finds tunnels whose WAN or source changed, or may have changed in between, and clears WireGuard's cached sources: in
+/// IPv6 it would keep using the dead WAN's address until its peer sends something (Linux 6.1, send6 in
 /// drivers/net/wireguard/socket.c).
 std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   std::vector<Move> moves;
@@ -489,7 +490,7 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   for (const TunnelView& view : steering.tunnels) {
     const PolicyView& policy = steering.policies[view.policy];
     auto& now = current[view.tunnel->name];
-    // A peer with WANs of its own moves alone, and what WireGuard has cached for it is as wrong.
+    // A peer with its own WANs moves alone, and its cached source is just as wrong.
     const auto before = ways_.find(view.tunnel->name);
     const auto& peers = ways[view.tunnel->name] = {waysOfPeers(steering, view), view.peerWan};
     bool moved = before != ways_.end() && (before->second != peers || strayed_);
@@ -520,7 +521,8 @@ void Engine::clearSources(const Tunnel& tunnel) {
   if (const auto done = sources_.clear(tunnel, picture_, config_.numbers); !done) failedToRead(done.error());
 }
 
-/// Of hosts behind this one: nothing else that is steered is translated, and to ask would load connection tracking.
+/// For hosts behind this one: nothing else that is steered is translated, and the request would load connection
+/// tracking.
 void Engine::forgetTranslations(const Steering& steering, const TunnelView& view) {
   if (!config_.forward || !picture_.observed.nft) return;
   auto done = kernel_.forgetTranslations(rightSources(steering, view, picture_.observed.nft->table));

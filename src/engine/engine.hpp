@@ -37,14 +37,14 @@
 
 namespace wgsteer {
 
-/// Which WAN serves a policy in a family, and with which source.
+/// The WAN that serves a policy in a family, and its source.
 struct InUse {
   std::string wan;  ///< empty: none
   std::optional<Address> source;
   auto operator<=>(const InUse&) const = default;
 };
 
-/// The best eligible WAN of a policy, and a balanced group by its first.
+/// The best eligible WAN of a policy; of a balanced group, the first.
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
 
 /// All WANs and sources that the peers of a tunnel use.
@@ -56,20 +56,20 @@ std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, con
                                                    const NftTable& table);
 
 struct EngineStatistics {
-  std::size_t wakeUps = 0;    ///< with at least one relevant event
-  std::size_t plans = 0;      ///< that were not empty
-  std::size_t changes = 0;    ///< made in the kernel
+  std::size_t wakeUps = 0;    ///< wake-ups with at least one relevant event
+  std::size_t plans = 0;      ///< plans that were not empty
+  std::size_t changes = 0;    ///< changes made in the kernel
   std::size_t failures = 0;   ///< changes that the kernel refused
   std::size_t resyncs = 0;    ///< everything read again: events lost, or a change that failed
   std::size_t overruns = 0;   ///< times that the kernel had more events than the socket could hold (ENOBUFS)
-  std::size_t foreseen = 0;   ///< times that the first writes of an event lay ready
+  std::size_t foreseen = 0;   ///< times that the first writes for an event were prepared
   std::size_t failovers = 0;  ///< a policy's WAN changed
   std::size_t fights = 0;     ///< times that our state was deleted faster than repairs are allowed
-  /// From the wake-up to the last change made, by what it was made for.
+  /// Time from the wake-up to the last change made, by its trigger.
   std::array<Histogram, kTriggerNames.size()> applied;
 };
 
-/// One wake-up that mattered.
+/// One relevant wake-up.
 struct Occasion {
   Trigger trigger = Trigger::start;
   const std::vector<Event>& heard;  ///< the events, or the first ones if there were very many
@@ -80,7 +80,7 @@ struct Occasion {
 
 class Engine {
  public:
-  /// Everything that happens, for the log and `monitor`. Called after the kernel has been changed.
+  /// Receives everything that happens, for the log and `monitor`. Called after the kernel has been changed.
   struct Observer {
     std::function<void(const Occasion&, const DeviceName&)> occasion;
     std::function<void(const Change&, const Error&, const DeviceName&)> failed;
@@ -110,41 +110,41 @@ class Engine {
   /// marks or tables of another program conflict (unless `force`); nothing has been changed then. `wansDown`: as in
   /// setWansDown(), respected from the first plan on.
   Status start(WansDown wansDown = {});
-  /// Takes what is queued, plans once, commits. To be called whenever a descriptor of the kernel is readable.
+  /// Processes queued events, plans once, and commits. To be called whenever a descriptor of the kernel is readable.
   void onEvents();
   /// Reads tunnels again: roaming, ports, marks and handshakes are not announced. Gives peers that have gone back to an
   /// address which their name no longer has their new endpoint again (packets that were still under way from the old
   /// one make WireGuard roam), and sends peers that do not answer by another path. Once a minute, when nothing else
   /// happens, also reads what normally is announced, because the kernel makes some changes silently.
   void poll(WallSeconds wallClock);
-  /// Asks the WANs for their carrier, when carrierCheckAfter() has passed.
+  /// Queries the carriers of the WANs, when carrierCheckAfter() has passed.
   void onCarrierCheck();
   /// The current addresses of host names: packets to all of them are steered, then peers are given new endpoints
   /// (unless their tunnel's update_endpoint is off).
   void setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock);
-  /// Imagines what may happen next, and has its first writes lie ready (core/contingency.hpp). To be called when there
+  /// Imagines what may happen next and prepares the first writes for it (core/contingency.hpp). To be called when there
   /// is nothing else to do, while imaginationIsDue().
   void imagine();
   bool imaginationIsDue() const { return !imagined_; }
-  /// WANs that are up but not to be used, and why.
+  /// Sets the WANs that are up but must not be used, and why.
   void setWansDown(WansDown down);
   /// Sends peers that do not answer over the given WANs, to the given addresses.
   void divert(StallOutcome outcome);
-  /// When retryAfter() has passed: reads everything anew and converges.
+  /// When retryAfter() has passed: reads everything again and converges.
   void onRetry();
   /// Switches to a new configuration; on a conflict the old one stays.
   Status reconfigure(Config config);
   /// Removes everything that is ours.
   Status flush();
 
-  /// What would change now, in the spelling of `ip`, `nft` and `wg`: the kernel as it really is, read anew, against the
-  /// plan.
+  /// What would change now, in the spelling of `ip`, `nft` and `wg`: compares the actual kernel state, read again, with
+  /// the plan.
   Result<std::vector<std::string>> pending();
 
-  /// When to call onRetry(); none while all is well.
+  /// When to call onRetry(); nullopt while all is well.
   std::optional<Duration> retryAfter() const;
 
-  /// When to call onCarrierCheck(); none while the carriers are at rest.
+  /// When to call onCarrierCheck(); nullopt while the carriers are stable.
   std::optional<Duration> carrierCheckAfter() const;
 
   const Config& config() const { return config_; }
@@ -210,19 +210,19 @@ class Engine {
   /// A route may have been missing for an unknown time: packets may have used another WAN, and WireGuard in user space
   /// stays there (its sockets are sticky) for as long as that one answers.
   bool strayed_ = false;
-  bool endpointsMoved_ = false;  ///< what they were before may still be steered to
+  bool endpointsMoved_ = false;  ///< the previous ones may still be in our table
   Refusals refusals_;
   LookSchedule looks_;
   Instant wokenAt_{};
-  Instant heardAt_{};   ///< the last event that mattered
-  Instant lookedAt_{};  ///< everything was read
+  Instant heardAt_{};   ///< the last relevant event
+  Instant lookedAt_{};  ///< when everything was last read
   static constexpr Duration kLookPeriod = std::chrono::seconds{60};
   Duration lookPeriod_ = kLookPeriod;
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;
-  std::vector<Contingency> contingencies_;  ///< of the picture as it is
-  bool imagined_ = false;                   ///< whether they are
-  std::vector<Change> ahead_;               ///< made in this wake-up, before there was a plan
+  std::vector<Contingency> contingencies_;  ///< for the current picture
+  bool imagined_ = false;                   ///< whether they are up to date
+  std::vector<Change> ahead_;               ///< prepared writes made in this wake-up, before the plan
   RepairLimiter repairs_;
   CarrierWatch carrierWatch_;
   SourceClearer sources_{kernel_};

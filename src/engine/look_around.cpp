@@ -10,9 +10,9 @@ namespace wgsteer {
 
 namespace {
 
-/// Where a look takes long (a million routes: half a second), it is made more rarely: no more than 2 % of the time.
+/// If a look takes long (a million routes: half a second), it is made less often: at most 2 % of the time.
 constexpr int kLookShare = 50;
-/// While there are events, there are others soon.
+/// While events arrive, more will follow soon.
 constexpr Duration kAtRest = std::chrono::seconds{3};
 
 }  // namespace
@@ -24,7 +24,7 @@ bool Engine::timeToLook() const {
 
 void Engine::lookAround() {
   if (!timeToLook()) return;
-  // What is queued has been told.
+  // What is queued counts as announced.
   onEvents();
   const std::size_t told = statistics_.wakeUps;
   const auto begun = now_();
@@ -37,7 +37,7 @@ void Engine::lookAround() {
     report(done.error());
     return;
   }
-  // Told meanwhile: what was seen may be older by now.
+  // Events have arrived meanwhile, so what was read may be outdated.
   onEvents();
   if (statistics_.wakeUps != told) return;
   const std::string difference = untold(picture_, seen);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// When everything is read anew, because something could not be read: soon, and more and more rarely while that fails.
+// When to read everything again because something could not be read: soon, and less and less often while that fails.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace wgsteer {
 
 class LookSchedule {
  public:
-  /// Something failed. `again`: the look that was due did; what else fails does not put it off.
+  /// Something failed. `again`: the scheduled look itself did; other failures do not postpone it.
   void failed(Instant now, bool again) {
     if (again)
       delay_ = std::min(delay_ * 2, kLongest);
@@ -20,9 +20,9 @@ class LookSchedule {
     due_ = now + delay_;
   }
   void setDue(Instant when) { due_ = when; }
-  /// The look is made now.
+  /// The look begins.
   void begin() { due_.reset(); }
-  /// It is over; what failed in it has been told.
+  /// It is over; its failures have been reported with failed().
   void end() {
     if (!due_) delay_ = kFirst;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Damage is mended at once; without end, only so often.
+// Damage is repaired at once, but if it goes on, only at a limited rate.
 #pragma once
 
 #include <utility>
@@ -15,13 +15,13 @@ class RepairLimiter {
     if (bucket_.full(now)) fighting_ = false;
     return bucket_.take(now);
   }
-  /// To be called when it does not: whether this is the beginning of a fight, which is told once.
+  /// To be called when it does not: whether a fight begins, which is reported once.
   bool beginsFight() { return !std::exchange(fighting_, true); }
   /// Until it allows one again.
   Duration wait(Instant now) { return bucket_.wait(now); }
 
  private:
-  /// A whole `ip rule flush` or `ip route flush` wakes us up once an object; what goes on beyond that is a fight.
+  /// An `ip rule flush` or `ip route flush` wakes us up once per object; anything beyond that is a fight.
   static constexpr int kAtOnce = 64;
   static constexpr Duration kPeriod = std::chrono::milliseconds{250};
   TokenBucket bucket_{kAtOnce, kPeriod};

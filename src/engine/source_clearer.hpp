@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Makes WireGuard forget the source addresses that it has cached, at once and once more where that may not do.
+// Clears the source addresses that WireGuard has cached, at once, and again later if once may not suffice.
 #pragma once
 
 #include <map>
@@ -15,17 +15,17 @@ class SourceClearer {
 
   /// No error if the tunnel is gone.
   Status clear(const Tunnel& tunnel, const Picture& picture, const Numbers& numbers);
-  /// An answer that was under way by the former WAN, when that still works, has sticky sockets (wireguard-go) go back
-  /// to it for good. The kernel's WireGuard looks the source up again, or the `source` chain corrects it.
+  /// If the former WAN still works, an answer in flight over it makes sticky sockets (wireguard-go) return to it for
+  /// good. The kernel's WireGuard looks the source up again, or the `source` chain corrects it.
   void clearLater(const Tunnel& tunnel);
   /// To be called at each poll. The last error, if any.
   Status clearLateOnes(const Picture& picture, const Numbers& numbers);
 
  private:
-  /// Two polls lie a second apart: longer than anything is under way.
+  /// Two polls are a second apart: longer than any packet is in flight.
   static constexpr int kPolls = 2;
   Kernel& kernel_;
-  std::map<IfName, int> late_;  ///< at so many further polls
+  std::map<IfName, int> late_;  ///< number of further polls at which to clear again
 };
 
 }  // namespace wgsteer
