@@ -37,7 +37,8 @@ class Reader {
     return value;
   }
   std::uint16_t number16() { return static_cast<std::uint16_t>(number(2)); }
-  /// In lower case: DNS compares without regard to it (RFC 4343). Each label with a dot after it, dots inside escaped.
+  /// In lower case, because DNS names are case-insensitive (RFC 4343). Each label is followed by a dot; dots inside
+  /// labels are escaped.
   std::string name();
   void seek(std::size_t position) { position_ = position; }
 
@@ -60,7 +61,7 @@ std::string Reader::name() {
   std::string name;
   std::optional<std::size_t> after;
   std::size_t length = 1;
-  // Every pointer leads to before where it stands (RFC 1035 4.1.4), so that this ends.
+  // Every pointer must lead to before its own position (RFC 1035 4.1.4), so this terminates.
   std::size_t limit = position_;
   while (!failed_) {
     const std::uint32_t size = number(1);
@@ -90,7 +91,7 @@ struct Host {
   std::uint32_t ttl = 0xffffffff;
 };
 
-/// What the answer section says of each name.
+/// What the answer section says about each name.
 struct Section {
   std::map<std::string, Alias> aliases;
   std::map<std::string, Host> hosts;

@@ -11,7 +11,7 @@ namespace {
 
 std::string_view recordOf(Family family) { return family == Family::v4 ? "A" : "AAAA"; }
 
-/// Takes the unusable ones out and notes them.
+/// Removes unusable addresses and adds notes about them.
 void filter(Records& records, const std::function<bool(const Address&)>& isOwn, std::vector<std::string>& notes) {
   std::erase_if(records.addresses, [&](const Address& address) {
     auto why = whyUnusable(address);
@@ -62,7 +62,7 @@ ResolveResult combine(const std::map<Family, FamilyResult>& results, const std::
     }
     if (!error) continue;
     if (worst.what.empty() || error->kind > worst.kind) worst = *error;
-    if (error->kind <= ResolveFailure::noData) continue;  // an answer, too
+    if (error->kind <= ResolveFailure::noData) continue;  // this is an answer, too
     resolved.name.unanswered = family;
     if (!result) resolved.notes.push_back(error->what);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From the answers to both questions about a name to what its asker is told.
+// Combines the answers to both queries for a name into one result.
 #pragma once
 
 #include <functional>
@@ -14,10 +14,10 @@ namespace wgsteer::dns {
 
 using FamilyResult = std::expected<Records, ResolveError>;
 
-/// c-ares' status, any but success. `socketError`: what kept queries from leaving, if anything did.
+/// `aresStatus`: a status of c-ares other than success. `socketError`: what kept queries from leaving, if anything did.
 ResolveError failureOf(int aresStatus, const std::string& socketError);
 
-/// Leaves out the addresses that no peer can have, and says so in the result.
+/// Omits addresses that no peer can have, and says so in the result.
 ResolveResult combine(const std::map<Family, FamilyResult>& results, const std::function<bool(const Address&)>& isOwn);
 
 }  // namespace wgsteer::dns

@@ -51,14 +51,15 @@ bool QuerySockets::prepare(int descriptor, const Address& server) {
 
 int QuerySockets::connect(int descriptor, const sockaddr* server, ares_socklen_t length) {
   const auto address = addressOf(server, length);
-  // Before connect(2), which looks up the route and chooses the source. Unmarked, a query does not leave at all.
+  // Before connect(2), which looks up the route and chooses the source. Without its mark, a query must not leave at
+  // all.
   if (!address || !prepare(descriptor, *address)) {
-    errno = EACCES;  // whatever it is: not EINPROGRESS
+    errno = EACCES;  // any error but EINPROGRESS
     return -1;
   }
   int result = -1;
   if (address->family() == Family::v6 && address->isLinkLocal() && !device_.empty()) {
-    // What a router advertises (RFC 8106); c-ares 1.18 knows no scopes.
+    // Routers advertise such servers (RFC 8106); c-ares 1.18 does not support scopes.
     sockaddr_in6 scoped{};
     std::memcpy(&scoped, server, sizeof scoped);
     scoped.sin6_scope_id = if_nametoindex(device_.c_str());
@@ -86,7 +87,7 @@ void QuerySockets::attach(ares_channel channel) {
                       ares_socklen_t* fromLength, void* self) -> ares_ssize_t {
         auto& budget = static_cast<QuerySockets*>(self)->budget_;
         if (budget == 0) {
-          errno = EAGAIN;  // epoll says again that there is more
+          errno = EAGAIN;  // epoll will report the rest again
           return -1;
         }
         --budget;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The sockets that c-ares asks with: marked, so that a query leaves by a physical WAN and never through the tunnel that
-// waits for its answer.
+// The sockets with which c-ares sends queries: marked, so that a query leaves by a physical WAN and never through the
+// tunnel that needs its answer.
 #pragma once
 
 #include <ares.h>
@@ -13,20 +13,20 @@
 
 namespace wgsteer::dns {
 
-/// Must outlive the channels that it is attached to.
+/// Must outlive the channels to which it is attached.
 class QuerySockets {
  public:
   using IsOwn = std::function<bool(const Address&)>;
 
-  /// `mark` 0 and an empty `device` ask for nothing. Neither is set for a server on this host: what it does with the
-  /// query is its own business, and the answer of a marked one would have no way back.
+  /// `mark` 0 and an empty `device` mean none. Neither is set for a server on this host: what it does with the query is
+  /// up to it, and the answer to a marked query would not find its way back.
   QuerySockets(Mark mark, IfName device, IsOwn isOwn)
       : mark_(mark), device_(std::move(device)), isOwn_(std::move(isOwn)) {}
 
   void attach(ares_channel channel);
 
-  /// Datagrams that may be read until this is called again: whoever floods us with wrong answers gets no more of the
-  /// daemon's time than that.
+  /// Renews the number of datagrams that may be read until the next call, so that a flood of bogus answers gets no more
+  /// of the daemon's time than that.
   void beginRound() { budget_ = kBudget; }
   /// What kept a query from leaving since this was last called: "SO_MARK 0x10000000: Operation not permitted", or
   /// empty.

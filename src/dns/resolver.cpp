@@ -26,14 +26,14 @@ constexpr int kTries = 2;
 constexpr int kClassIn = 1;
 constexpr int kTypeA = 1;
 constexpr int kTypeAaaa = 28;
-/// Names in flight at once; a thousand queries in one go would overflow the buffers of the socket, and of the server.
+/// Names in flight at once; a thousand queries at once would overflow the buffers of the socket, and of the server.
 constexpr std::size_t kMaxInFlight = 64;
-/// A file has no time to live: it is looked at again within a minute.
+/// A file has no time to live: it is read again within a minute.
 constexpr std::uint32_t kHostsFileTtl = 60;
 constexpr const char* kHostsFile = "/etc/hosts";
 
-/// A file that c-ares is to read, which it does with fopen(3): a FIFO would stop the daemon. So it is opened here, and
-/// c-ares given what was found to be a regular file, whatever has that name meanwhile.
+/// A file that c-ares reads with fopen(3), where a FIFO would block the daemon. So it is opened here, and c-ares gets
+/// the regular file that was found, whatever has that name meanwhile.
 class Readable {
  public:
   explicit Readable(const std::string& file) : fd_(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) {
@@ -69,7 +69,7 @@ struct Request {
 };
 
 std::optional<Records> hostsFileEntry(ares_channel channel, const std::string& name, Family family) {
-  // The name of the file is c-ares' own.
+  // c-ares determines the name of the file.
   if (!Readable{kHostsFile}) return std::nullopt;
   hostent* entry = nullptr;
   const int status = ares_gethostbyname_file(channel, name.c_str(), family == Family::v4 ? AF_INET : AF_INET6, &entry);
@@ -107,7 +107,7 @@ class Resolver::Impl {
   ~Impl() { drop(std::move(channel_)); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
-  Impl(Impl&&) = delete;  // c-ares knows where it is
+  Impl(Impl&&) = delete;  // c-ares keeps a pointer to it
   Impl& operator=(Impl&&) = delete;
 
   Status start();
@@ -147,7 +147,7 @@ class Resolver::Impl {
   std::uint64_t nextRequest_ = 0;
   std::string trouble_;
   bool dropping_ = false;
-  bool closed_ = false;  ///< its owner has gone, in a callback
+  bool closed_ = false;  ///< its owner was destroyed, within a callback
 };
 
 Status Resolver::Impl::start() {
@@ -165,7 +165,7 @@ Status Resolver::Impl::start() {
 Result<Channel> Resolver::Impl::open() {
   ares_options settings{};
   settings.flags = ARES_FLAG_NOALIASES;
-  // Only for functions that are not used here; without it the files that have it would be read.
+  // Needed only by functions that are not used here; without it c-ares would read the files that define it.
   std::string lookups = "b";
   settings.lookups = lookups.data();
   const Readable file{options_.resolvConf};
@@ -181,7 +181,7 @@ Result<Channel> Resolver::Impl::open() {
   int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB |
               ARES_OPT_LOOKUPS;
 #ifdef ARES_OPT_QUERY_CACHE
-  // Later versions keep answers, but who asks before the time wants to know it anew.
+  // Later versions cache answers, but whoever asks before the time to live is over wants a fresh one.
   settings.qcache_max_ttl = 0;
   given |= ARES_OPT_QUERY_CACHE;
 #endif
@@ -198,7 +198,7 @@ Result<Channel> Resolver::Impl::open() {
 }
 
 void Resolver::Impl::drop(Channel channel) {
-  // It answers every question that is still open, with ARES_EDESTRUCTION.
+  // This completes every open query with ARES_EDESTRUCTION.
   dropping_ = true;
   channel.reset();
   dropping_ = false;
@@ -220,7 +220,7 @@ bool Resolver::Impl::fromHostsFile(Request& request) {
     if (auto records = hostsFileEntry(channel_.get(), request.name, family))
       request.results.insert_or_assign(family, std::move(*records));
   if (request.results.empty()) return false;
-  // A name that is in the file at all is not asked for elsewhere: so does the C library.
+  // A name in the file is not looked up elsewhere, as in the C library.
   for (const Family family : request.families)
     request.results.try_emplace(family, std::unexpected(failureOf(ARES_ENODATA, {})));
   return true;
@@ -249,7 +249,7 @@ void Resolver::Impl::ask(std::uint64_t id, const Request& request, Family family
   };
   auto question = std::make_unique<Question>(*this, id, family);
   const int type = family == Family::v4 ? kTypeA : kTypeAaaa;
-  // ares_search() would try search domains on dotted names as well where resolv.conf says `ndots`.
+  // ares_search() would try search domains for dotted names as well if resolv.conf sets `ndots`.
   const bool dotted = request.name.find('.') != std::string::npos;
   (dotted ? ares_query : ares_search)(channel_.get(), request.name.c_str(), kClassIn, type, callback,
                                       question.release());
@@ -258,7 +258,7 @@ void Resolver::Impl::ask(std::uint64_t id, const Request& request, Family family
 void Resolver::Impl::onAnswer(const Question& question, int status, std::span<const std::uint8_t> message) {
   if (dropping_) return;
   FamilyResult result = std::unexpected(ResolveError{});
-  // Taken in any case: one of an earlier server has nothing to do with the next question.
+  // Cleared in any case: an error from an earlier server has nothing to do with the next query.
   const std::string socketError = sockets_.takeError();
   if (status != ARES_SUCCESS) {
     result = std::unexpected(failureOf(status, socketError));
@@ -302,7 +302,7 @@ void Resolver::Impl::process() {
     const bool readable = (event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0;
     ares_process_fd(channel_.get(), readable ? descriptor : ARES_SOCKET_BAD, writable ? descriptor : ARES_SOCKET_BAD);
   }
-  // Which also looks after what has timed out.
+  // This also handles timeouts.
   ares_process_fd(channel_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
   deliver();
   if (!closed_) armTimer();
@@ -320,11 +320,11 @@ void Resolver::Impl::deliver() {
 
 void Resolver::Impl::armTimer() {
   using namespace std::chrono;
-  // Never inside resolve(): its caller may not be prepared to be called.
+  // Never inside resolve(): its caller may not expect a callback yet.
   if (!finished_.empty()) return timer_.arm(nanoseconds{1});
   timeval left{};
   if (ares_timeout(channel_.get(), nullptr, &left) == nullptr) return timer_.disarm();
-  // One more: c-ares counts in whole milliseconds, and would find itself called too early.
+  // One more, because c-ares counts in whole milliseconds and would be called too early.
   timer_.arm(seconds{left.tv_sec} + microseconds{left.tv_usec} + milliseconds{1});
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Host names to addresses, with c-ares, without waiting: ask, watch the one descriptor, be called.
+// Resolves host names with c-ares, asynchronously: call resolve(), watch the one descriptor, get called back.
 //
-// Threading: one thread. Failure: by name and family, as values; a name server that does not answer costs no more than
-// `timeout` and twice that, for each server there is.
+// Threading: one thread. Failure: by name and family, as values; a name server that does not answer costs at most
+// `timeout` plus twice that, for each server.
 #pragma once
 
 #include <chrono>
@@ -22,23 +22,24 @@ namespace wgsteer::dns {
 
 struct ResolverOptions {
   std::string resolvConf = "/etc/resolv.conf";
-  /// Empty: those of resolvConf, which is this host if it names none. For a WAN whose servers are known, together with
+  /// Empty: those of resolvConf, or this host if that names none. Set for a WAN whose servers are known, together with
   /// `device`.
   std::vector<Address> servers;
   /// SO_MARK and SO_BINDTODEVICE of every query to a server that is not on this host; 0 and "" for none.
   Mark mark;
   IfName device;
-  /// Whether an address is one of this host's: no peer has it, and a name server there is used as it is.
+  /// Whether an address is one of this host's: then no peer has it, and a name server there is queried without mark and
+  /// device.
   std::function<bool(const Address&)> isOwn;
   std::chrono::milliseconds timeout{2000};  ///< of the first of two attempts at each server
 };
 
 enum class Families : std::uint8_t { v4, v6, both };
 
-/// From what is sure about the name to what may pass; of two families' failures the later one is told.
+/// From certain facts about the name to transient errors; of two families' failures the later kind is reported.
 enum class ResolveFailure : std::uint8_t {
   noSuchName,     ///< NXDOMAIN
-  noData,         ///< the name is there, but has no such addresses
+  noData,         ///< the name exists, but has no such addresses
   refused,        ///< hostile or nonsense, or nothing but unusable addresses
   serverFailure,  ///< SERVFAIL, REFUSED, no server reachable
   timeout,
@@ -66,16 +67,16 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
   Resolver(Resolver&&) noexcept;
   Resolver& operator=(Resolver&&) noexcept;
-  ~Resolver();  ///< calls nobody any more, also from within a callback
+  ~Resolver();  ///< no callbacks are called afterwards; may run within a callback
 
   /// Calls back from process(), exactly once. /etc/hosts first, as getaddrinfo(3) does, then DNS. Search domains are
-  /// for names without a dot. The callback may ask again, reload, and destroy the resolver.
+  /// for names without a dot. The callback may call resolve() or reload(), or destroy the resolver.
   void resolve(std::string name, Families families, Callback callback);
-  /// resolv.conf has been replaced, or the network has changed: what is being asked is asked anew. If it cannot be
-  /// read, all stays as it was.
+  /// resolv.conf has been replaced, or the network has changed: repeats all pending queries. If it cannot be read,
+  /// everything stays as it was.
   Status reload();
 
-  /// What is wrong with resolv.conf, so that it is not read; empty if nothing. The servers are this host then.
+  /// Why resolv.conf is not used, in which case this host is the server; empty if it is used.
   const std::string& trouble() const;
 
   /// Readable when process() has something to do.
@@ -85,7 +86,7 @@ class Resolver {
  private:
   class Impl;
   explicit Resolver(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;  ///< held by process() as well
+  std::shared_ptr<Impl> impl_;  ///< process() holds it as well
 };
 
 }  // namespace wgsteer::dns

@@ -12,7 +12,7 @@ namespace wgsteer::health {
 namespace {
 
 constexpr std::size_t kHeader = 12;
-/// Root, NS, IN.
+/// The root's name servers: ".", NS, IN.
 constexpr std::array<std::uint8_t, 5> kQuestion{0, 0, 2, 0, 1};
 
 }  // namespace
@@ -48,7 +48,7 @@ Status DnsProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   if (!fd) return std::unexpected(std::move(fd.error()));
   const SocketAddress to = toSocketAddress(target, options_.device);
   const std::vector<std::uint8_t> query = dnsQuery(asked.id);
-  // Connected: the kernel drops what comes from elsewhere.
+  // Connected: the kernel drops packets from elsewhere.
   if (connect(fd->get(), to.get(), to.length) != 0 || send(fd->get(), query.data(), query.size(), MSG_NOSIGNAL) < 0)
     return notSent(target);
   asked.fd = std::move(*fd);
@@ -63,7 +63,7 @@ void DnsProbe::collect(std::size_t question, std::vector<Reply>& replies) {
     const ssize_t size = recv(asked.fd.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-    // An ICMP error: anybody on the way can send one, so it is no answer, but waiting is no use either.
+    // An ICMP error: anyone along the path can send one, so it is not an answer, but waiting is pointless as well.
     const bool answered = size >= 0 && isDnsAnswer({buffer.data(), static_cast<std::size_t>(size)}, asked.id);
     if (size >= 0 && !answered) continue;
     asked.fd.reset();

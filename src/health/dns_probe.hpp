@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A DNS query (RFC 1035) for the root's name servers: what every server can answer or refuse. Any answer counts that
-// has our identifier and our question and comes from the address and port that were asked; the source port is random
-// too.
+// A DNS query (RFC 1035) for the root's name servers, which every server can answer or refuse. Any answer counts that
+// has our identifier and question and comes from the queried address and port; the source port is random, too.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +13,7 @@ namespace wgsteer::health {
 
 /// "." NS IN, recursion desired.
 std::vector<std::uint8_t> dnsQuery(std::uint16_t id);
-/// Whether the message answers that very query, with whatever result.
+/// Whether the message answers exactly that query, with any result.
 bool isDnsAnswer(std::span<const std::uint8_t> message, std::uint16_t id);
 
 class DnsProbe {
@@ -22,7 +21,7 @@ class DnsProbe {
   explicit DnsProbe(const ProbeOptions& options) : options_(options) {}
   Status ask(std::size_t question, const Endpoint& target, int epoll);
   void collect(std::size_t question, std::vector<Reply>& replies);
-  /// All that was refused is known from ask().
+  /// ask() already reports everything that was refused.
   bool wasRefused(std::size_t) const { return false; }
 
  private:

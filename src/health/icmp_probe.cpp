@@ -32,7 +32,7 @@ std::uint16_t checksum(std::span<const std::uint8_t> bytes) {
   return static_cast<std::uint16_t>(~sum);
 }
 
-/// Wakes us for echo replies only; what else comes for raw sockets is other programs'.
+/// Lets only echo replies wake us up; anything else that arrives on raw sockets is for other programs.
 void hearOnlyReplies(int descriptor, Family family) {
   if (family == Family::v4) {
     const std::uint32_t filter = ~(1U << ICMP_ECHOREPLY);
@@ -89,7 +89,7 @@ std::vector<std::uint8_t> IcmpProbe::request(Family family, std::size_t question
   put16(&message[4], id_);
   put16(&message[6], static_cast<std::uint16_t>(question));
   std::ranges::copy(nonce, message.begin() + kHeader);
-  // For IPv6 the kernel does it, for the addresses are part of it (RFC 3542 section 3.1).
+  // For IPv6 the kernel computes it, because the addresses are part of it (RFC 3542 section 3.1).
   if (family == Family::v4) put16(&message[2], checksum(message));
   return message;
 }
@@ -113,7 +113,7 @@ void IcmpProbe::collect(std::size_t question, std::vector<Reply>& replies) {
   if (question >= asked_.size()) return;
   const Family family = asked_[question].target.family();
   const Socket& socket = of(family);
-  // A byte more than ours with the longest IPv4 header: longer ones are cut and so not ours.
+  // One byte more than our reply with the longest IPv4 header: longer datagrams are truncated and so not ours.
   std::vector<std::uint8_t> buffer(60 + kHeader + std::max(options_.size, kMinProbeSize) + 1);
   for (;;) {
     SocketAddress from;

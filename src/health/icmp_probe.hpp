@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Echo requests (RFC 792, RFC 4443 section 4). IPv4: by ping sockets where the host lets us have them
-// (net.ipv4.ping_group_range), else by raw ones. IPv6: the other way round, for its ping sockets do not say that a
-// packet was not let out (icmpv6_push_pending_frames as of Linux 6.18).
+// Echo requests (RFC 792, RFC 4443 section 4). IPv4: through ping sockets if the host permits them
+// (net.ipv4.ping_group_range), otherwise through raw ones. IPv6: raw ones first, because its ping sockets do not report
+// that a packet was blocked (icmpv6_push_pending_frames as of Linux 6.18).
 #pragma once
 
 #include <array>
@@ -18,19 +18,19 @@ struct EchoReply {
   std::uint16_t sequence = 0;
   std::span<const std::uint8_t> payload;
 };
-/// A datagram as a socket gives it: with the header of IPv4 (RFC 791) if that is a raw one, which `rawId` says; then
-/// the reply must have this identifier. Nothing when it is no echo reply, or another's.
+/// Parses a datagram from a socket. With `rawId` the socket is a raw one: an IPv4 datagram then starts with its header
+/// (RFC 791), and the reply must have this identifier. nullopt if it is not an echo reply, or not ours.
 std::optional<EchoReply> readEchoReply(Family family, std::span<const std::uint8_t> datagram,
                                        std::optional<std::uint16_t> rawId);
 
 class IcmpProbe {
  public:
   explicit IcmpProbe(const ProbeOptions& options);
-  /// Numbers of questions count from 0 without gaps. The socket of the family joins the epoll with its first question.
+  /// Probes are numbered from 0 without gaps. The socket of the family is added to the epoll with its first probe.
   Status ask(std::size_t question, const Endpoint& target, int epoll);
-  /// What came for the socket that the question was asked by.
+  /// Collects replies on the socket through which the probe was sent.
   void collect(std::size_t question, std::vector<Reply>& replies);
-  /// All that was refused is known from ask().
+  /// ask() already reports everything that was refused.
   bool wasRefused(std::size_t) const { return false; }
 
  private:
@@ -50,7 +50,7 @@ class IcmpProbe {
   Socket& of(Family family) { return family == Family::v4 ? v4_ : v6_; }
 
   ProbeOptions options_;
-  std::uint16_t id_ = 0;  ///< raw sockets; a ping socket has the kernel's
+  std::uint16_t id_ = 0;  ///< for raw sockets; the kernel assigns that of ping sockets
   Socket v4_;
   Socket v6_;
   std::vector<Asked> asked_;

@@ -15,7 +15,7 @@ namespace wgsteer::health {
 
 namespace {
 
-/// A shell that has truncated a file writes it within far less; one that was killed in between never does.
+/// A shell that has truncated a file writes it much sooner; one that was killed in between never does.
 constexpr std::chrono::milliseconds kRetry{20};
 constexpr unsigned kMaxRetries = 50;
 
@@ -27,7 +27,7 @@ std::vector<std::string> namesIn(const std::string& folder) {
   return names;
 }
 
-/// mwan3's words; it routes by an interface that is disconnecting, and does not by one that is connecting.
+/// mwan3's states; it uses an interface that is disconnecting, but not one that is connecting.
 Health healthOf(std::string_view word) {
   if (word == "online" || word == "disconnecting") return Health::up;
   if (word == "offline" || word == "connecting") return Health::down;
@@ -72,10 +72,10 @@ bool Mwan3Watch::watchFolder(const std::string& folder, std::function<bool(const
 }
 
 void Mwan3Watch::watchAll() {
-  // Ends after the new ones are there: what happens meanwhile is told to these.
+  // The old watches end after the new ones exist, so that these report what happens meanwhile.
   const auto before = std::exchange(watches_, {});
   const auto all = [](const std::string&) { return true; };
-  // From above downwards: what appears meanwhile is seen by the watch of its parent.
+  // From the top down: what appears meanwhile is seen by the watch on its parent.
   bool watched = watchFolder(
       base_, [](const std::string& name) { return name.empty() || name == "mwan3" || name == "mwan3track"; });
   for (std::filesystem::path folder{base_}; !watched && folder.has_relative_path();) {
@@ -86,7 +86,7 @@ void Mwan3Watch::watchAll() {
   watchFolder(base_ + "/mwan3/iface_state", all);
   const std::string track = base_ + "/mwan3track";
   watchFolder(track, all);
-  // The rest in there is rewritten every turn.
+  // The other files there are rewritten in every round.
   for (const std::string& interface : namesIn(track))
     watchFolder(track + "/" + interface, [](const std::string& name) { return name.empty() || name == "STATUS"; });
 }
@@ -106,7 +106,7 @@ void Mwan3Watch::refresh() {
     const auto known = states.find(name);
     return known == states.end() ? Health::unknown : known->second;
   };
-  // Nothing of this object is touched from here on, for it may be destroyed by whoever is told.
+  // From here on this object must not be touched, because the callback may destroy it.
   const std::weak_ptr<const Changed> changed = changed_;
   for (const std::string& name : names) {
     const Health is = healthIn(now, name);
@@ -133,7 +133,7 @@ Mwan3Watch::States Mwan3Watch::read() {
 }
 
 std::optional<Health> Mwan3Watch::readFile(const std::string& path, const std::string& interface) {
-  // Not blocking: whatever somebody put there.
+  // Non-blocking, whatever kind of file is there.
   const os::Fd file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (!file) return std::nullopt;
   std::array<char, 32> text{};
@@ -142,7 +142,7 @@ std::optional<Health> Mwan3Watch::readFile(const std::string& path, const std::s
   std::string_view word{text.data(), static_cast<std::size_t>(size)};
   word = word.substr(0, word.find('\n'));
   if (!word.empty()) return healthOf(word);
-  // Truncated and not yet written: as it was until it is.
+  // Truncated and not written yet: keep the previous state until it is.
   empty_ = true;
   return retries_ < kMaxRetries ? of(interface) : Health::unknown;
 }

@@ -19,7 +19,7 @@ namespace wgsteer::health {
 namespace {
 
 constexpr std::uint16_t kDnsPort = 53;
-/// Where most that answer at all answer, and where few networks stop us.
+/// The port on which most hosts that answer at all do so, and which few networks block.
 constexpr std::uint16_t kTcpPort = 443;
 
 std::unexpected<Error> failed(const std::string& what) {
@@ -30,8 +30,8 @@ bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
 }
 
-/// Types and codes of RFC 792, 1812 and 4443 for what firewalls forbid. Not "unreachable": the kernel says that by
-/// itself, in our name, of a gateway that does not answer (ipv4_link_failure, ip6_link_failure).
+/// Types and codes of RFC 792, 1812 and 4443 for what firewalls forbid. Not "unreachable": the kernel sends that
+/// itself, from our address, for a gateway that does not answer (ipv4_link_failure, ip6_link_failure).
 bool isRefusal(const sock_extended_err& said) {
   constexpr std::array<std::uint8_t, 5> kCodes4{2, 3, 9, 10, 13};
   constexpr std::array<std::uint8_t, 3> kCodes6{1, 4, 5};
@@ -43,7 +43,7 @@ bool isRefusal(const sock_extended_err& said) {
          std::ranges::find(kCodes6, said.ee_code) != kCodes6.end();
 }
 
-/// Compares addresses alone.
+/// Compares only addresses.
 bool sameHost(const sockaddr* left, const sockaddr* right) {
   if (right == nullptr || left->sa_family != right->sa_family) return false;
   const bool v4 = left->sa_family == AF_INET;
@@ -78,7 +78,7 @@ Result<os::Fd> openProbeSocket(Family family, int type, int protocol, const Prob
   const bool v4 = family == Family::v4;
   os::Fd fd{socket(v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)};
   if (!fd) return failed("socket");
-  // Bound before anything is sent or heard: a raw socket would have packets of other devices otherwise.
+  // Bound before anything is sent or heard: otherwise a raw socket would get packets from other devices.
   if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, options.device.c_str(),
                  static_cast<socklen_t>(options.device.size())) != 0)
     return failed("bind to device " + options.device);
@@ -109,7 +109,7 @@ SocketAddress toSocketAddress(const Endpoint& target, const IfName& device) {
   v6.sin6_family = AF_INET6;
   v6.sin6_port = htons(target.port);
   std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
-  // A gateway may be a target.
+  // The target may be a gateway.
   if (target.address.isLinkLocal()) v6.sin6_scope_id = if_nametoindex(device.c_str());
   std::memcpy(&made.storage, &v6, sizeof v6);
   made.length = sizeof v6;
@@ -178,7 +178,7 @@ Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t que
 
 void fillRandom(std::span<std::uint8_t> bytes) {
   while (!bytes.empty()) {
-    // Up to 256 bytes are never cut short once the kernel has entropy (getrandom(2)).
+    // Up to 256 bytes are always delivered in full once the kernel has entropy (getrandom(2)).
     const ssize_t got = getrandom(bytes.data(), std::min<std::size_t>(bytes.size(), 256), 0);
     if (got > 0) bytes = bytes.subspan(static_cast<std::size_t>(got));
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sockets whose packets leave by one WAN and no other, and hear nothing from elsewhere.
+// Sockets whose packets leave by one WAN only, and which receive nothing from elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace wgsteer::health {
 
-/// The WAN's targets in their order, with the method's port unless they name one; 0 for ICMP.
+/// The WAN's targets in order, with the method's default port unless they name one; 0 for ICMP.
 std::vector<Endpoint> probeTargets(const WanConfig& wan);
 
 struct ProbeOptions {
@@ -27,14 +27,14 @@ struct ProbeOptions {
   std::uint32_t maxTtl = 60;
 };
 
-/// What became of a question.
+/// The outcome of a probe.
 struct Reply {
   std::size_t question = 0;
-  bool answered = false;  ///< false: it never will be
-  bool refused = false;   ///< this host did not let it out
+  bool answered = false;  ///< false: no answer will come
+  bool refused = false;   ///< this host blocked it
 };
 
-/// Non-blocking, bound to the device, with its mark and time to live. Bound means the device that has the name now.
+/// Non-blocking, bound to the device, with its mark and time to live. Bound to the device that has the name now.
 Result<os::Fd> openProbeSocket(Family family, int type, int protocol, const ProbeOptions& options);
 
 /// A socket address with its length.
@@ -46,14 +46,14 @@ struct SocketAddress {
 };
 SocketAddress toSocketAddress(const Endpoint& target, const IfName& device);
 std::uint16_t portOf(const SocketAddress& address);
-/// Whether it is this address, whatever the port.
+/// Whether it has this address, whatever the port.
 bool isFrom(const SocketAddress& from, const Address& address);
 
-/// Why a question could not be sent. ErrorKind::refused: not let out by this host, by a firewall (EPERM) or a route or
-/// rule of type prohibit (EACCES). Our own closing routes are `unreachable`, and say that the WAN has no gateway.
+/// Why a probe could not be sent. ErrorKind::refused: blocked by this host, by a firewall (EPERM) or by a route or rule
+/// of type prohibit (EACCES). Our own closing routes are `unreachable`, which means that the WAN has no gateway.
 std::unexpected<Error> notSent(const Endpoint& target);
 
-/// Has the kernel keep what ICMP says of the socket's packets; TCP does so since Linux 5.8.
+/// Makes the kernel queue ICMP errors for the socket's packets; for TCP since Linux 5.8.
 void keepErrors(int descriptor, Family family);
 
 enum class IcmpSaid : std::uint8_t {
@@ -63,7 +63,7 @@ enum class IcmpSaid : std::uint8_t {
 };
 IcmpSaid takeError(int descriptor);
 
-/// Says which question by its number when the descriptor is ready. Closing removes it.
+/// Makes the epoll report the number of the probe when the descriptor is ready. Closing the descriptor removes it.
 Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question);
 
 /// Unpredictable bytes, from the kernel.

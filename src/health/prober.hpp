@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Rounds of probes over one WAN, whether or not it is in use: bound to its device, with its mark.
 //
-// Sockets live for one round. So a device that vanished and came back, which has another index then, is found again by
-// its name, and an answer to an earlier round finds nobody. Whatever cannot be sent counts as not answered, but what
-// this host does not let out counts as that.
+// Sockets live for one round. So a device that vanished and came back with another index is found again by its name,
+// and an answer to an earlier round finds no socket. Whatever cannot be sent counts as unanswered, except that what
+// this host blocks counts as blocked.
 //
 // Threading: one thread. Everything is behind one descriptor, for the caller's loop.
 #pragma once
@@ -33,13 +33,15 @@ class Prober {
   std::size_t targets() const { return targets_.size(); }
   /// Readable when ready() has something to do.
   int descriptor() const { return epoll_.get(); }
-  /// Begins a round; one that is under way is given up. It ends when all has been answered or can no more be, at the
-  /// latest `timeout` after its last question. A target's questions are spread over `timeout`, or a second if less.
+  /// Begins a round and abandons one in progress. It ends when every probe is answered or cannot be any more, at the
+  /// latest `timeout` after its last probe. The probes to a target are spread over `timeout`, or over one second if
+  /// that is shorter.
   void start();
-  /// Gives up the round under way, if any.
+  /// Abandons the round in progress, if any.
   void cancel();
   bool running() const { return running_; }
-  /// Takes what has come. The results when the round is over, in the order of targets, once; start() is allowed then.
+  /// Processes what has arrived. Once the round is over, returns the results in the order of the targets, once; then
+  /// start() may be called.
   std::optional<std::vector<TargetRound>> ready();
   /// What went wrong on our side in this round or the last: "bind to device wwan0: No such device". Empty if nothing.
   const std::string& trouble() const { return trouble_; }
@@ -74,7 +76,7 @@ class Prober {
 
   bool running_ = false;
   std::optional<Probe> probe_;
-  std::uint32_t waves_ = 0;  ///< one question to each target
+  std::uint32_t waves_ = 0;  ///< one probe to each target
   Instant lastWave_{};
   std::vector<Question> questions_;
   std::string trouble_;

@@ -14,7 +14,7 @@ Status TcpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   Asked& asked = asked_[question];
   auto fd = openProbeSocket(target.address.family(), SOCK_STREAM, IPPROTO_TCP, options_);
   if (!fd) return std::unexpected(std::move(fd.error()));
-  // Closed by a reset, so that neither end keeps anything.
+  // Closed with a reset, so that neither end keeps any state.
   const linger atOnce{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd->get(), SOL_SOCKET, SO_LINGER, &atOnce, sizeof atOnce);
   keepErrors(fd->get(), target.address.family());

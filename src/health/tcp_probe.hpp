@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A TCP connection. Accepted or refused are both answers: the kernel believes either only with our random sequence
-// number in it. Unreachable, from a router on the way, is none; refused by this host itself, which looks like a refusal
-// from afar but for the address that says so, is not even a question. Nothing is sent over a connection, and it is
+// A TCP connection. Both accepted and refused are answers: the kernel accepts either only with our random sequence
+// number. Unreachable, from a router along the path, is not an answer. A refusal by this host itself, which looks like
+// a remote one except for its sender, means that the probe was blocked. Nothing is sent over a connection, and it is
 // reset at once.
 #pragma once
 
@@ -16,9 +16,9 @@ class TcpProbe {
   explicit TcpProbe(const ProbeOptions& options) : options_(options) {}
   Status ask(std::size_t question, const Endpoint& target, int epoll);
   void collect(std::size_t question, std::vector<Reply>& replies);
-  /// Whether a question without an answer was not even let out. TCP does not tell what it is refused, and of IPv6's
-  /// errors none that this host sends reaches a socket that is bound to a device (Linux 6.18). So the same is tried by
-  /// a raw socket, which hears of it; it has no checksum, and if it does get out, whoever gets it drops it.
+  /// Whether an unanswered probe was blocked by this host. TCP does not report that a packet was blocked, and no IPv6
+  /// error that this host itself sends reaches a socket bound to a device (Linux 6.18). So the probe is repeated
+  /// through a raw socket, which does report it, without a checksum, so that any receiver drops it if it does get out.
   bool wasRefused(std::size_t question) const;
 
  private:
