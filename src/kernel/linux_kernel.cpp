@@ -12,7 +12,7 @@ namespace wgsteer::kernel {
 
 namespace {
 
-/// Sysctls of ours that are on by now: those recorded in the table, as the links have them.
+/// Our sysctls that are on now: those recorded in the table, as far as the links show them on.
 std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
   std::set<Sysctl> on;
   if (!picture.observed.nft) return on;
@@ -43,7 +43,7 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
-  // Whose a tunnel's fwmark is depends on the rules and the table, and which routes matter on the tunnels.
+  // The owner of a tunnel's fwmark depends on the rules and the table; the routes that matter depend on the tunnels.
   const auto outcome = inOrder([&] { return readLinks(picture.world); }, [&] { return readRules(picture); },
                                [&] { return readNft(picture, numbers); }, [&] { return readTunnels(picture, numbers); },
                                [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); });
@@ -98,11 +98,11 @@ Status LinuxKernel::readNexthops(World& world) {
   return {};
 }
 
-/// One look at everything: half a second for a million routes, for the kernel cannot filter by the prefix's length.
+/// Reads all routes: half a second for a million, because the kernel cannot filter by prefix length.
 Status LinuxKernel::sift(const World& world, RouteSieve& sieve, std::set<Route>& ours) {
   ours.clear();
   for (const Family family : kFamilies) {
-    // A dump has the routes of one key in their order.
+    // A dump lists routes with the same key in their order.
     std::int32_t position = 0;
     const auto begin = [&] {
       position = 0;
@@ -135,7 +135,7 @@ RouteInterest LinuxKernel::guessedInterest(const RouteSieve& sieve, const World&
 Status LinuxKernel::readRoutes(Picture& picture) {
   if (auto done = readNexthops(picture.world); !done) return done;
   auto asked = interest_;
-  // They may have become few enough again.
+  // There may be few enough again.
   if (asked) asked->leftOut = RouteInterest::LeftOut::nothing;
   RouteSieve sieve{asked, tablesOf(picture.world.rules)};
   std::set<Route> ours;
@@ -161,7 +161,7 @@ Status LinuxKernel::listen(const RouteInterest& interest) {
   return done;
 }
 
-/// Table by table, a few microseconds each: only those that are known to have something of ours.
+/// Table by table, a few microseconds each: only those known to contain routes of ours.
 Status LinuxKernel::readOwnRoutes(State& observed) {
   std::set<std::pair<Family, TableId>> tables;
   for (const Rule& rule : observed.rules) tables.emplace(rule.family, rule.table);
@@ -208,7 +208,7 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
 
 namespace {
 
-/// What was to be taken back went away with its device.
+/// What had to be taken back vanished with its device.
 Status orGone(bool takenBack, Status outcome) {
   if (takenBack && !outcome && outcome.error().kind == ErrorKind::notThere) return {};
   return outcome;

@@ -39,7 +39,7 @@ class LinuxKernel : public Kernel {
   /// See Rtnetlink::traceTo().
   void traceTo(netlink::Rtnetlink::Trace trace) { rtnetlink_.traceTo(std::move(trace)); }
 
-  /// What the kernel's FIB says of a packet; for tests.
+  /// What the kernel's FIB says about a packet; for tests.
   Result<netlink::Rtnetlink::Found> lookup(const Packet& packet) { return rtnetlink_.lookup(packet); }
 
  private:
@@ -63,8 +63,9 @@ class LinuxKernel : public Kernel {
   netlink::WireGuard wireguard_;
   netlink::Conntrack conntrack_;
   std::unique_ptr<nft::Nft> nft_;
-  std::optional<RouteInterest> interest_;  ///< none: nobody has said it yet
-  std::map<IfName, Tunnel> tunnels_;       ///< as last read: SetTunnelMark names a tunnel, its backend is known here
+  std::optional<RouteInterest> interest_;  ///< nullopt: not set yet
+  std::map<IfName, Tunnel>
+      tunnels_;  ///< as last read: SetTunnelMark names only the tunnel, the backend comes from here
 };
 
 }  // namespace wgsteer::kernel

@@ -26,7 +26,7 @@ std::string pathOf(const Sysctl& sysctl) {
 Status writeSysctl(const Sysctl& sysctl, bool on) {
   const os::Fd file{::open(pathOf(sysctl).c_str(), O_WRONLY | O_CLOEXEC)};
   const char value = on ? '1' : '0';
-  // ENOENT: no such device any more. EROFS: a container that may not.
+  // ENOENT: the device is gone. EROFS: read-only, as in a container.
   if (file && ::write(file.get(), &value, 1) == 1) return {};
   return netlink::failWith(errno, "sysctl -w " + sysctl.name() + "=" + value);
 }

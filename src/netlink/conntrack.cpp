@@ -26,7 +26,7 @@ std::uint16_t networkPort(const Attributes<CTA_PROTO_MAX>& protocol, std::size_t
   return ntohs(protocol.integer<std::uint16_t>(type).value_or(0));
 }
 
-/// Where the packets of one direction go to; nothing unless they are UDP.
+/// The destination of the packets of one direction; nullopt unless they are UDP.
 std::optional<Endpoint> destinationOf(Bytes tuple, Family family) {
   const Attributes<CTA_TUPLE_MAX> parts(tuple);
   if (!parts.has(CTA_TUPLE_IP) || !parts.has(CTA_TUPLE_PROTO)) return std::nullopt;
@@ -47,7 +47,7 @@ Status deleteFlow(RequestSocket& socket, const Flow& flow) {
   return socket.request(message, [] { return std::string("conntrack -D -p udp"); });
 }
 
-/// ctnetlink is not there, and its module neither (nfnetlink_rcv_msg).
+/// Whether there is no ctnetlink, nor a module for it (nfnetlink_rcv_msg).
 bool hasNoConntrack(const Error& error) { return error.code == EINVAL || error.code == EOPNOTSUPP; }
 
 }  // namespace
@@ -89,7 +89,7 @@ Result<std::size_t> Conntrack::forget(const std::map<Endpoint, std::set<Address>
         if (auto flow = staleFlow(answer, rightSources)) stale.push_back(std::move(*flow));
       },
       [] { return std::string("conntrack -L -p udp"); });
-  // Flows come and go all the time; those that were seen are enough.
+  // Flows come and go all the time; those seen so far are enough.
   if (!dumped && dumped.error().kind != ErrorKind::overrun) {
     if (hasNoConntrack(dumped.error())) return 0;
     return std::unexpected(dumped.error());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a message has to look like, declared as a table: which attributes are understood, how long each is, and which
-// must be there. A message that is otherwise is rejected as a whole: an attribute of a wrong length is not taken for
-// one that is absent. And enumerations of the kernel beside ours, as tables of two columns.
+// Declares the format of messages as tables: which attributes are understood, the length of each, and which are
+// required. A message that does not conform is rejected as a whole: an attribute with a wrong length does not count as
+// absent. Also maps enumerations of the kernel to ours, as tables of two columns.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace wgsteer::netlink {
 
-/// By its length. An address has that of the message's family; without one, of either.
+/// The length of an attribute. An address has the length of the message's family, or of any family if there is none.
 enum class Length : std::uint8_t { any = 0, u8 = 1, u16 = 2, u32 = 4, address = 255 };
 
 struct Declared {
@@ -27,7 +27,7 @@ struct Declared {
   bool required = false;
 };
 
-/// Attributes that are not declared are not looked at.
+/// Undeclared attributes are ignored.
 inline bool conforms(Bytes attributes, std::span<const Declared> table, std::optional<Family> family = {}) {
   const auto fits = [&](Length length, std::size_t size) {
     if (length == Length::any) return true;
@@ -46,7 +46,7 @@ inline bool conforms(Bytes attributes, std::span<const Declared> table, std::opt
   return all && missing == 0;
 }
 
-/// A number of the kernel's, and what it is here.
+/// A number in the kernel, and its value here.
 template <class Ours, std::size_t kSize>
 using Names = std::array<std::pair<std::uint8_t, Ours>, kSize>;
 

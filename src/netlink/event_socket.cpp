@@ -52,7 +52,7 @@ void EventSocket::drain(const std::function<void(const nlmsghdr*)>& onMessage, c
                                     reinterpret_cast<sockaddr*>(&sender), &length);
     if (size < 0) {
       if (errno == EINTR) continue;
-      // Told once; what was queued before is still to be read.
+      // Reported once; what was queued before can still be read.
       if (errno == ENOBUFS) {
         onOverrun();
         continue;

@@ -22,10 +22,10 @@ class EventSocket {
 
   Status join(int group);
 
-  /// Has the kernel drop what this process need not wake up for; in the place of the filter before, in one step.
+  /// Makes the kernel drop messages for which this process need not wake up. Replaces the previous filter atomically.
   Status attach(std::vector<sock_filter> program);
 
-  /// Hands on all that is queued. `onOverrun` when events were lost.
+  /// Passes on all queued messages. `onOverrun` is called when events were lost.
   void drain(const std::function<void(const nlmsghdr*)>& onMessage, const std::function<void()>& onOverrun);
   int descriptor() const { return socket_.get(); }
 

@@ -11,7 +11,7 @@ namespace wgsteer::netlink {
 
 namespace {
 
-/// Doubling: what comes at any age is seen before the device is twice as old.
+/// Doubling: whatever appears is noticed before the device is twice as old.
 constexpr std::array<std::chrono::milliseconds, 6> kLooks{
     {std::chrono::milliseconds{10}, std::chrono::milliseconds{30}, std::chrono::milliseconds{70},
      std::chrono::milliseconds{150}, std::chrono::milliseconds{310}, std::chrono::milliseconds{630}}};
@@ -20,7 +20,7 @@ Status watch(int epoll, int descriptor, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.fd = descriptor;
-  // One that is watched already stays so.
+  // A descriptor that is already watched stays so.
   if (::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 || errno == EEXIST) return {};
   return fail(ErrorKind::io, std::string{"epoll_ctl add: "} + std::strerror(errno), errno);
 }
@@ -53,7 +53,7 @@ void LookAgain::expect(const std::map<IfName, Unready>& devices, const std::vect
     if (next && (!first || *next < *first)) first = next;
   }
   timer_.arm(first.value_or(std::chrono::nanoseconds{0}));
-  // Once each: a process that answers in drips must not wake us for every one of them.
+  // Once each: a process that answers in small pieces must not wake us for each of them.
   for (const int descriptor : answers) (void)watch(epoll_.get(), descriptor, EPOLLIN | EPOLLONESHOT);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// When tunnels are to be looked at before the next poll: as soon as a process that was late answers, and a few times
-// shortly after a device has come up that is not ready yet. Its socket, its peers and its fwmark come after it, and
-// nothing announces the last two; meanwhile its packets may go into itself.
+// When to read tunnels before the next poll: as soon as a late process answers, and a few times shortly after a device
+// has come up that is not ready yet. Its socket, peers and fwmark come after it, and nothing announces the last two;
+// meanwhile its packets may enter the tunnel itself.
 #pragma once
 
 #include <array>
@@ -21,27 +21,28 @@
 
 namespace wgsteer::netlink {
 
-/// A device that is not ready, and how far it has come: when that changes, the looks begin anew.
+/// A device that is not ready, and its progress: when that changes, the looks start over.
 struct Unready {
   IfIndex link;
   bool up = false;
-  bool read = false;         ///< and has no peers yet
+  bool read = false;         ///< was read, but has no peers yet
   std::uint64_t socket = 0;  ///< of a device in user space
   auto operator<=>(const Unready&) const = default;
 };
 
-/// How long after `age` the next look is due: the first at an age of 10 ms, the last at 630. From then on the poll is
+/// How long after `age` the next look is due: the first at an age of 10 ms, the last at 630 ms. After that the poll is
 /// soon enough.
 std::optional<std::chrono::nanoseconds> nextLook(std::chrono::nanoseconds age);
 
 class LookAgain {
  public:
   static Result<LookAgain> create();
-  /// After each look: devices that are not ready, and descriptors on which answers are still to come.
+  /// To be called after each look, with the devices that are not ready, and the descriptors on which answers are
+  /// outstanding.
   void expect(const std::map<IfName, Unready>& devices, const std::vector<int>& answers);
   /// Readable when a look is due.
   int descriptor() const { return epoll_.get(); }
-  /// Takes off what has made it readable. True if there was anything.
+  /// Clears what made it readable. True if there was anything.
   bool drain();
 
  private:

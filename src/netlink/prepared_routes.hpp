@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Changes of routes as the bytes of one datagram, made before they are needed.
+// Route changes as the bytes of one datagram, encoded before they are needed.
 #pragma once
 
 #include <cstddef>
@@ -11,16 +11,17 @@
 
 namespace wgsteer::netlink {
 
-/// Flags of RTM_NEWROUTE, without those that every request has.
+/// Flags of RTM_NEWROUTE, without those common to all requests.
 std::uint16_t additionFlags(bool replace);
 
 class PreparedRoutes {
  public:
-  /// Of AddRoute and DeleteRoute. Ends before the first that is something else, or has no room in a message.
+  /// From AddRoute and DeleteRoute changes. Stops before the first change of another kind, or one that does not fit
+  /// into a message.
   explicit PreparedRoutes(const std::vector<Change>& changes);
 
   const std::vector<Change>& changes() const { return changes_; }
-  /// Message after message, without sequence numbers. An answer is asked for of the last.
+  /// The messages in sequence, without sequence numbers. Only the last requests an answer.
   std::span<std::byte> bytes() { return bytes_; }
 
  private:

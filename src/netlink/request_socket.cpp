@@ -10,9 +10,9 @@ namespace wgsteer::netlink {
 
 namespace {
 
-/// The kernel fills at most 32 KB per datagram of a dump; anything larger is truncated and told by MSG_TRUNC.
+/// The kernel fills at most 32 KB per datagram of a dump; anything larger is truncated and reported by MSG_TRUNC.
 constexpr std::size_t kInputSize = 65536;
-/// An rtnetlink answer comes before send() returns. Only a kernel that is stuck lets us wait.
+/// An rtnetlink answer comes before send() returns. We wait only if the kernel is stuck.
 constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
 
 void setOption(int socket, int option, int value) {
@@ -37,7 +37,7 @@ Result<RequestSocket> RequestSocket::open(int protocol) {
   auto* address = reinterpret_cast<sockaddr*>(&self);
   if (::bind(socket, address, length) < 0 || ::getsockname(socket, address, &length) < 0)
     return failWith(errno, "netlink socket");
-  // Nobody but the kernel can send to it then (netlink_getsockbyportid), so an answer is an answer.
+  // Once connected, only the kernel can send to the socket (netlink_getsockbyportid), so answers are genuine.
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   if (::connect(socket, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) < 0)
@@ -63,7 +63,7 @@ Status RequestSocket::converse(Message& message, const Handler& onMessage) {
   bool interrupted = false;
   Status outcome;
   const auto take = [&](const nlmsghdr* answer) {
-    if (answer->nlmsg_seq != sequence_) return;  // a leftover of a request that was given up
+    if (answer->nlmsg_seq != sequence_) return;  // left over from an abandoned request
     interrupted |= (answer->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
     if (const auto told = answerIn(answer)) {
       done = true;
@@ -124,7 +124,7 @@ Status RequestSocket::exchange(std::span<const std::byte> batch, std::uint32_t l
     const ssize_t size = ::recv(socket_.get(), input_.data(), input_.size(), MSG_DONTWAIT | MSG_TRUNC);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno != ENOBUFS) break;
-    // More errors than the buffer holds: told once, the first ones are still there to be read.
+    // More errors than the buffer holds: reported once, the first ones can still be read.
     lost |= size < 0 || static_cast<std::size_t>(size) > input_.size();
     if (size < 0 || static_cast<std::size_t>(size) > input_.size()) continue;
     forEachMessage(std::span{input_}.first(static_cast<std::size_t>(size)), [&](const nlmsghdr* message) {

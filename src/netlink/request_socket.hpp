@@ -27,22 +27,21 @@ class RequestSocket {
   /// Notifications caused by our requests carry it as their sender.
   std::uint32_t portId() const { return portId_; }
 
-  /// Sends and waits for the ack. `what` is the request in `ip` spelling, made only when it failed.
+  /// Sends and waits for the ack. `what` is the request in `ip` spelling, called only on failure.
   Status request(Message& message, const std::function<std::string()>& what);
-  /// Hands on every message of the answer. ErrorKind::overrun when somebody changed the thing meanwhile: ask again.
+  /// Passes on every message of the answer. ErrorKind::overrun if the dumped objects changed meanwhile: try again.
   Status dump(Message& message, const Handler& onMessage, const std::function<std::string()>& what);
-  /// Forgets what was received last: for answers that carry keys.
+  /// Wipes what was received last: for answers that contain keys.
   void wipe();
-  /// One request with one message as its answer.
+  /// Sends a request that has one message as its answer.
   Status ask(Message& message, const Handler& onMessage, const std::function<std::string()>& what);
 
-  /// Sends a batch, whose messages are numbered from nextSequence() to `last`, as one datagram, and hands on every
-  /// answer to one of them. nfnetlink has given all of them before send() returns, so nothing is waited for.
+  /// Sends a batch, whose messages are numbered from nextSequence() to `last`, as one datagram, and passes on every
+  /// answer to one of them. nfnetlink has sent all of them before send() returns, so there is no waiting.
   Status exchange(std::span<const std::byte> batch, std::uint32_t last,
                   const std::function<void(const Answer&)>& onAnswer);
-  /// Sends requests that lie ready as one datagram, and hands on the answers that are errors, by the place of their
-  /// request. The kernel goes on after an error; the last message has NLM_F_ACK. What they are numbered with is written
-  /// into the batch.
+  /// Sends prepared requests as one datagram, and passes on the errors, each with the index of its request. The kernel
+  /// continues after an error; the last message has NLM_F_ACK. Sequence numbers are written into the batch.
   Status requestAll(std::span<std::byte> batch, const std::function<void(std::size_t, const Answer&)>& onError);
   std::uint32_t nextSequence() const { return sequence_ + 1; }
 
@@ -53,9 +52,9 @@ class RequestSocket {
 
   os::Fd socket_;
   std::uint32_t portId_ = 0;
-  std::uint32_t sequence_ = 0;  // requests begin with 1: notifications have 0
+  std::uint32_t sequence_ = 0;  // requests start at 1: notifications have 0
   std::vector<std::byte> input_;
-  std::size_t sendBuffer_ = 0;  // what exchange() has asked for so far
+  std::size_t sendBuffer_ = 0;  // the size that exchange() has requested so far
 };
 
 }  // namespace wgsteer::netlink

@@ -29,7 +29,7 @@ constexpr std::uint32_t kNexthopId = 30;
 constexpr std::uint32_t kAll = 0xffffffff;
 static_assert(kAttributes % 4 == 0, "attributes begin right after the header");
 
-/// The instruction that is numbered `at` goes on at another number, in place of a distance.
+/// An instruction with the number `at` whose jumps name the target's number instead of a distance.
 struct Line {
   std::uint8_t at = 0;
   constexpr std::uint8_t to(unsigned target) const { return static_cast<std::uint8_t>(target - at - 1); }
@@ -42,11 +42,11 @@ struct Line {
 constexpr sock_filter load(std::uint16_t width, std::uint32_t offset) {
   return BPF_STMT(static_cast<std::uint16_t>(BPF_LD | width | BPF_ABS), offset);
 }
-/// A word at X and so much.
+/// Loads the word at X plus an offset.
 constexpr sock_filter loadBehind(std::uint32_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_IND, offset); }
 constexpr sock_filter put(std::uint32_t value) { return BPF_STMT(BPF_LD | BPF_IMM, value); }
 constexpr sock_filter putX(std::uint32_t value) { return BPF_STMT(BPF_LDX | BPF_IMM, value); }
-/// A: where the attribute of type X is, searched from A on; 0: there is none.
+/// Sets A to the offset of the attribute of type X, searched from A on; 0: not found.
 constexpr sock_filter find() {
   return load(BPF_W, static_cast<std::uint32_t>(SKF_AD_OFF) + static_cast<std::uint32_t>(SKF_AD_NLATTR));
 }
@@ -56,8 +56,8 @@ constexpr sock_filter keep() { return BPF_STMT(BPF_ST, 0); }
 constexpr sock_filter recall() { return BPF_STMT(BPF_LD | BPF_MEM, 0); }
 constexpr sock_filter finish(std::uint32_t bytes) { return BPF_STMT(BPF_RET | BPF_K, bytes); }
 
-/// Which table is it of? BPF loads are in network order, the message is in host order: hence htons and htonl. Each
-/// announcement is one datagram. RTA_TABLE is in every one, as rtm_table has room for small numbers alone.
+/// Determines the route's table. BPF loads are in network order, the message is in host order: hence htons and htonl.
+/// Each announcement is one datagram. RTA_TABLE is in every one, as rtm_table has room for small numbers alone.
 std::array<sock_filter, 20> beginning(std::uint32_t ownPort) {
   constexpr unsigned kAccept = 17;
   constexpr unsigned kDrop = 18;
@@ -68,7 +68,7 @@ std::array<sock_filter, 20> beginning(std::uint32_t ownPort) {
       /*  2 */ load(BPF_H, kType),
       /*  3 */ Line{3}.ifEqual(htons(RTM_NEWROUTE), 5, 4),
       /*  4 */ Line{4}.ifEqual(htons(RTM_DELROUTE), 5, kAccept),
-      // A route. Default routes, and those in tables of ours, always.
+      // A route. Default routes and routes in our tables always pass.
       /*  5 */ load(BPF_B, kDestinationLength),
       /*  6 */ Line{6}.ifEqual(0, kAccept, 7),
       /*  7 */ put(kAttributes),
@@ -83,7 +83,7 @@ std::array<sock_filter, 20> beginning(std::uint32_t ownPort) {
       /* 16 */ Line{16}.go(19),
       /* 17 */ finish(kAll),
       /* 18 */ finish(0),
-      // On with the table.
+      // Continue with the table.
       /* 19 */ moveFromX(),
   };
 }
@@ -96,7 +96,7 @@ constexpr unsigned kAccept = 35;
 constexpr unsigned kDrop = 36;
 constexpr unsigned kCompare = 37;
 
-/// A specific one of the main table, or of one that a rule of somebody's looks up: by whom?
+/// A specific route of the main table, or of one that a foreign rule looks up: who added it?
 std::array<sock_filter, kCompare> origin(RouteInterest::LeftOut leftOut) {
   const unsigned byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
   const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kAccept
@@ -110,7 +110,7 @@ std::array<sock_filter, kCompare> origin(RouteInterest::LeftOut leftOut) {
       /*  4 */ Line{4}.ifEqual(RTPROT_STATIC, byHand, 5),
       /*  5 */ Line{5}.ifEqual(RTPROT_RA, kAccept, 6),
       /*  6 */ Line{6}.ifEqual(RTPROT_DHCP, kAccept, learned),
-      // Learned: by which device? Of several hops, the first one stands for all.
+      // Learned: by which device? If there are several hops, the first one stands for all.
       /*  7 */ put(kAttributes),
       /*  8 */ putX(RTA_MULTIPATH),
       /*  9 */ find(),
@@ -147,13 +147,14 @@ std::array<sock_filter, kCompare> origin(RouteInterest::LeftOut leftOut) {
 }
 static_assert(kCompare < 255, "jumps reach that far");
 
-/// The routes of so many tables are told apart here; if there are more, all are told and dropped in user space.
+/// Up to this many tables are told apart here; if there are more, all of their routes pass and are dropped in user
+/// space.
 constexpr std::size_t kMaxTables = 500;
-/// As many WANs as there is room for then, of two instructions each.
+/// The number of WANs for which there is room then, with two instructions each.
 constexpr std::size_t kMaxUplinks = 1400;
 static_assert(64 + kCompare + 2 * kMaxTables + 2 * kMaxUplinks < BPF_MAXINSNS);
 
-/// A is the table: one of these, or the end.
+/// A is the table: continues if it is one of these, otherwise drops.
 void appendTables(std::vector<sock_filter>& program, const std::set<TableId>& tables) {
   if (tables.size() > kMaxTables) return;
   const auto append = [&](TableId table, std::size_t tablesBehind) {
@@ -166,7 +167,7 @@ void appendTables(std::vector<sock_filter>& program, const std::set<TableId>& ta
   program.push_back(finish(0));
 }
 
-/// A is the device that the route leaves by: one of the WANs, or not.
+/// A is the device by which the route leaves: tests whether it is one of the WANs.
 void appendUplinks(std::vector<sock_filter>& program, const std::set<IfIndex>& uplinks) {
   for (const IfIndex device : uplinks | std::views::take(kMaxUplinks)) {
     program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(static_cast<std::uint32_t>(device.value)), 0, 1));

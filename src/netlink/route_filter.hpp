@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What of rtnetlink's announcements this process need not wake up for, as classic BPF (socket(7), SO_ATTACH_FILTER).
-// A feed of a million routes that a router learns by its WANs then costs this process nothing.
+// The rtnetlink announcements for which this process need not wake up, as classic BPF (socket(7), SO_ATTACH_FILTER). So
+// a feed of a million routes that a router learns over its WANs costs this process nothing.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace wgsteer::netlink {
 
-/// Drops announcements of what the request socket with this port has done itself; foreign routes that are neither
-/// default routes nor of the main table; and those of the main table that the interest does not want. Routes of tables
-/// with ids over 255 (ours are) are let through: classic BPF cannot look for the table's attribute and its value both
-/// ways in reasonable length, and nobody feeds a million routes there.
+/// Drops announcements of changes that the request socket with this port made; foreign routes that are neither default
+/// routes nor of the main table; and those of the main table that the interest does not want. Routes of tables with ids
+/// over 255 (ours are) are let through: finding the table in both places would make the classic BPF program too long,
+/// and nobody feeds a million routes there.
 std::vector<sock_filter> routeFilter(std::uint32_t ownPort, const RouteInterest& interest);
 
-/// The first half of that alone.
+/// Only the first part of that.
 std::vector<sock_filter> ownPortFilter(std::uint32_t ownPort);
 
 }  // namespace wgsteer::netlink

@@ -20,7 +20,7 @@ namespace wgsteer::netlink {
 
 namespace {
 
-/// A dump is interrupted when somebody changes the thing meanwhile; on a busy host more than once.
+/// A dump is interrupted when the dumped objects change meanwhile; on a busy host more than once.
 constexpr int kDumpAttempts = 8;
 
 std::string numbered(IfIndex index) { return "if" + std::to_string(index.value); }
@@ -33,7 +33,7 @@ std::string ruleText(const char* verb, const Rule& rule) {
   return std::string{ipCommand(rule.family)} + " rule " + verb + " " + describe(rule);
 }
 
-/// A family that the kernel does not have (IPv6 switched off at boot) is one without anything in it.
+/// A family that the kernel does not have (IPv6 switched off at boot) counts as empty.
 bool isMissingFamily(const Error& error) { return error.code == EAFNOSUPPORT || error.code == EOPNOTSUPP; }
 
 Status dumpUntilWhole(const std::function<Status()>& attempt) {
@@ -50,8 +50,8 @@ Status gone(Status outcome) {
   return outcome;
 }
 
-/// What the kernel sends here although nobody wants it: the filter on the socket looks at the first hop alone, and
-/// has no room for any number of tables.
+/// Sorts out what the kernel sends although it is not wanted: the socket's filter looks only at the first hop, and has
+/// room for a limited number of tables.
 bool concernsUs(const Event& event, const RouteInterest& interest) {
   if (const auto* added = std::get_if<RouteAdded>(&event)) return interest.wants(added->route);
   if (const auto* gone = std::get_if<RouteGone>(&event)) return interest.wants(gone->route);
@@ -61,7 +61,7 @@ bool concernsUs(const Event& event, const RouteInterest& interest) {
 std::optional<Event> decodeRouteAdded(const nlmsghdr* message) {
   auto route = decodeRoute(message);
   if (!route) return std::nullopt;
-  // A next hop that joins an IPv6 route is announced as the whole route anew, without NLM_F_REPLACE (6.18).
+  // When a next hop joins an IPv6 route, the whole route is announced again, without NLM_F_REPLACE (6.18).
   const bool joined = route->family() == Family::v6 && route->hops.size() > 1;
   return RouteAdded{.route = std::move(*route),
                     .replaced = joined || (message->nlmsg_flags & NLM_F_REPLACE) != 0,
@@ -76,7 +76,7 @@ std::optional<Event> decodeSysctlsChanged(const nlmsghdr* message) {
   if (!attributes.has(NETCONFA_RP_FILTER) && !attributes.has(NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN)) return std::nullopt;
   const auto index = attributes.integer<std::int32_t>(NETCONFA_IFINDEX);
   if (index == NETCONFA_IFINDEX_ALL) return SysctlsChanged{IfIndex{0}};
-  // "default" is what devices start with: each says so itself when it appears.
+  // "default" holds initial values: each device reports its own when it appears.
   if (!index || *index <= 0) return std::nullopt;
   return SysctlsChanged{IfIndex{*index}};
 }
@@ -232,7 +232,7 @@ Status Rtnetlink::addRule(const Rule& rule) {
   encodeRule(message, rule);
   auto outcome = change(message, [&] { return ruleText("add", rule); });
   if (outcome || outcome.error().kind != ErrorKind::alreadyThere) return outcome;
-  // EEXIST does not say whose it is (rules that differ in the protocol only coexist): look.
+  // EEXIST does not say whose rule exists (rules that differ only in the protocol coexist): look.
   const auto present = rules(rule.family);
   return present && present->contains(rule) ? Status{} : outcome;
 }
@@ -260,7 +260,7 @@ std::string neighbourText(const char* verb, const Neighbour& neighbour, const ch
 
 }  // namespace
 
-/// Whether somebody has said for good how it is reached. Not known to be is no (none before Linux 5.0 answers).
+/// Whether the neighbour has a permanent entry. Unknown counts as no (kernels before 5.0 do not answer).
 bool Rtnetlink::isFixed(const Neighbour& neighbour) {
   Message message{RTM_GETNEIGH, 0};
   encodeNeighbour(message, neighbour, 0);
@@ -277,7 +277,7 @@ bool Rtnetlink::isFixed(const Neighbour& neighbour) {
 }
 
 /// NTF_USE, as in `ip neigh replace ... use`: resolve, or confirm what is stale. A permanent entry would lose its
-/// address by it (seen on 6.18).
+/// address (seen on 6.18).
 Status Rtnetlink::warm(const Neighbour& neighbour) {
   if (isFixed(neighbour)) return {};
   Message message{RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Requests and events of rtnetlink(7) in our values.
+// Requests and events of rtnetlink(7) in terms of our values.
 //
 // Cost: one synchronous write is 2-8 us; a dump of one of our tables a few us; a dump of a main table with a million
-// routes half a second (the kernel cannot filter by prefix length), so it is done at start and after lost events only.
+// routes half a second (the kernel cannot filter by prefix length), so it is done only at start and after lost events.
 #pragma once
 
 #include <functional>
@@ -30,21 +30,22 @@ class Rtnetlink {
 
   Result<std::map<IfIndex, Link>> links();
   Result<std::set<InterfaceAddress>> addresses();
-  /// All tables, or one. `keep` decides what of a large table is worth remembering.
+  /// All tables, or one. `keep` decides which routes of a large table to keep.
   Result<std::set<Route>> routes(Family family, std::optional<TableId> table,
                                  const std::function<bool(const Route&)>& keep);
-  /// Each route of all tables, or of one; `restart` before the first one, and again when the dump was interrupted.
+  /// Passes on each route of all tables, or of one; calls `restart` before the first one, and again if the dump was
+  /// interrupted.
   Status eachRoute(Family family, std::optional<TableId> table, const std::function<void()>& restart,
                    const std::function<void(Route&&)>& take);
-  /// By id; empty on kernels that have no such objects.
+  /// By id; empty on kernels without nexthop objects.
   Result<std::map<std::uint32_t, Nexthop>> nexthops();
   Result<std::set<Rule>> rules(Family family);
 
-  /// Without `replace`, something with the same key is an error (alreadyThere).
+  /// Without `replace`, an existing route with the same key is an error (alreadyThere).
   Status addRoute(const Route& route, bool replace);
-  /// Of this protocol only. Gone already is done.
+  /// Deletes only a route with this protocol. One that is already gone counts as deleted.
   Status deleteRoute(const Route& route);
-  /// Done as well when exactly this rule is there.
+  /// Succeeds also if exactly this rule exists.
   Status addRule(const Rule& rule);
   Status deleteRule(const Rule& rule);
 
@@ -65,14 +66,14 @@ class Rtnetlink {
   Result<Found> lookup(const Packet& packet);
 
   Status subscribe();
-  /// From here on nothing of a foreign route that is not wanted; before, of all that a plan may depend on.
+  /// From here on only wanted foreign routes are announced; before, all that a plan may depend on.
   Status listen(const RouteInterest& interest);
   int eventDescriptor() const { return events_ ? events_->descriptor() : -1; }
-  /// Everything that is queued, but for what we did ourselves, and for foreign routes that are not wanted.
+  /// Passes on everything queued, except our own changes and foreign routes that are not wanted.
   void drain(const std::function<void(const Event&)>& sink);
 
-  /// Has every request made (after its answer) and every announcement read told as a line, for debugging. Costs nothing
-  /// when it is not set.
+  /// Reports every request (after its answer) and every announcement as a line, for debugging. Costs nothing if not
+  /// set.
   using Trace = std::function<void(const std::string& line)>;
   void traceTo(Trace trace) { trace_ = std::move(trace); }
 
@@ -88,7 +89,7 @@ class Rtnetlink {
   Trace trace_;
 };
 
-/// The event that a notification means; none for those of no concern.
+/// The event for a notification; nullopt for irrelevant ones.
 std::optional<Event> decodeEvent(const nlmsghdr* message);
 
 }  // namespace wgsteer::netlink

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// rtnetlink(7) messages and our values, in pairs: decode what the kernel says, encode what is asked of it. Decoders are
-// total: nothing for a message that makes no sense or does not concern us, never an error. What the kernel has two
-// spellings for (scopes, unspecified metrics, devices of unreachable routes) is made one here, so that values can be
-// compared.
+// Converts between rtnetlink(7) messages and our values: decodes what the kernel sends, encodes what is requested.
+// Decoders are total: nullopt for a message that is malformed or irrelevant, never an error. What the kernel can
+// express in two ways (scopes, unspecified metrics, devices of unreachable routes) is normalised here, so that values
+// can be compared.
 #pragma once
 
 #include <linux/rtnetlink.h>
@@ -24,14 +24,15 @@ std::optional<Family> familyOf(int addressFamily);
 std::optional<Link> decodeLink(const nlmsghdr* message);
 /// RTM_NEWADDR, RTM_DELADDR.
 std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message);
-/// RTM_NEWROUTE, RTM_DELROUTE. Nothing for cached and cloned ones.
+/// RTM_NEWROUTE, RTM_DELROUTE. nullopt for cached and cloned ones.
 std::optional<Route> decodeRoute(const nlmsghdr* message);
 void encodeRoute(Message& message, const Route& route);
 /// RTA_GATEWAY, or RTA_VIA for a gateway of the other family.
 std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via, Family family);
-/// RTM_NEWNEXTHOP, RTM_DELNEXTHOP: id and object. Nothing for those of forwarding databases.
+/// RTM_NEWNEXTHOP, RTM_DELNEXTHOP: id and object. nullopt for those of forwarding databases.
 std::optional<std::pair<std::uint32_t, Nexthop>> decodeNexthop(const nlmsghdr* message);
-/// RTM_NEWRULE, RTM_DELRULE. The whole selector is written always: a deletion with less of it removes another rule.
+/// RTM_NEWRULE, RTM_DELRULE. The whole selector is always written: a deletion with only part of it could remove another
+/// rule.
 std::optional<Rule> decodeRule(const nlmsghdr* message);
 void encodeRule(Message& message, const Rule& rule);
 

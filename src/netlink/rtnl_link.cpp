@@ -67,7 +67,7 @@ std::optional<Link> decodeLink(const nlmsghdr* message) {
   if (!parts || parts->header.ifi_family != AF_UNSPEC) return std::nullopt;
   if (!conforms(parts->attributes, kAttributes)) return std::nullopt;
   const Attributes<IFLA_AF_SPEC> attributes{parts->attributes};
-  // Wireless extensions send their events as links with nothing but a name (wireless_nlevent_flush).
+  // Wireless extensions send events as links that have only a name (wireless_nlevent_flush).
   if (attributes.has(IFLA_WIRELESS)) return std::nullopt;
   Link link;
   link.index = IfIndex{parts->header.ifi_index};

@@ -113,7 +113,7 @@ void putMetrics(Message& message, const RouteMetrics& metrics) {
   mnl_attr_nest_end(message.header(), nest);
 }
 
-/// Nothing when there is a length and no address, or one that makes no sense.
+/// nullopt if there is a length but no address, or an invalid one.
 std::optional<Prefix> prefixIn(const Attributes<RTA_TABLE>& attributes, std::size_t type, Family family,
                                std::uint8_t length) {
   if (length > bitsOf(family)) return std::nullopt;
@@ -135,7 +135,7 @@ std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std:
   return Address::fromBytes(address.first(bitsOf(*viaFamily) / 8U));
 }
 
-/// RFC 4191, 2.1; what is reserved is medium.
+/// RFC 4191, 2.1; the reserved value counts as medium.
 std::int8_t orderOf(std::uint8_t routerPreference) {
   if (routerPreference == ICMPV6_ROUTER_PREF_HIGH) return -1;
   return routerPreference == ICMPV6_ROUTER_PREF_LOW ? 1 : 0;
@@ -147,7 +147,7 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   const rtmsg& header = parts->header;
   const auto family = familyOf(header.rtm_family);
   if (!family || (header.rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
-  // For packets of one type of service alone, which none of ours has: no way, whatever the prefix.
+  // For packets with one type of service only, which ours do not have: unusable, whatever the prefix.
   if (header.rtm_tos != 0 || !conforms(parts->attributes, kAttributes, family)) return std::nullopt;
   const Attributes<RTA_TABLE> attributes{parts->attributes};
   const Attributes<kNexthopId> gateways{parts->attributes};
@@ -161,7 +161,7 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   route.source = *source;
   route.metric = attributes.u32(RTA_PRIORITY);
   route.type = ours(kTypes, header.rtm_type, RouteType::other);
-  // IPv6 hangs unreachable routes on the loopback device; they have no next hop in any sense.
+  // IPv6 attaches unreachable routes to the loopback device; they have no real next hop.
   if (route.type == RouteType::unicast || route.type == RouteType::local)
     route.hops = hopsOf(header, gateways, attributes, *family);
   route.preferredSource = attributes.address(RTA_PREFSRC, *family);

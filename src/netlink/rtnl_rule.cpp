@@ -73,8 +73,8 @@ bool hasOtherSelector(const fib_rule_hdr& header, const Attributes<FRA_DPORT_RAN
   if (const auto l3mdev = attributes.integer<std::uint8_t>(FRA_L3MDEV)) other |= *l3mdev != 0;
   if (const auto flow = attributes.integer<std::uint32_t>(FRA_FLOW)) other |= *flow != 0;
   if (const auto group = attributes.integer<std::uint32_t>(FRA_SUPPRESS_IFGROUP)) other |= *group != 0xffffffff;
-  // Later kernels' selectors (dscp, flow label, port masks): numbered beyond what this was written for. The mask that
-  // comes with every single port (6.15) selects nothing when it is all ones.
+  // Selectors of later kernels (dscp, flow label, port masks) have numbers beyond those known here. The mask that comes
+  // with every single port (6.15) has no effect if it is all ones.
   forEachAttribute(all, [&](std::uint16_t type, Bytes value) {
     const bool wholePort = (type == kSourcePortMask || type == kDestinationPortMask) &&
                            readInteger<std::uint16_t>(value) == std::uint16_t{0xffff};
@@ -92,7 +92,7 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
   const auto family = familyOf(header.family);
   if (!family || !conforms(parts->attributes, kAttributes, family)) return std::nullopt;
   const Attributes<FRA_DPORT_RANGE> attributes{parts->attributes};
-  // Less of a selector than there is would be another rule.
+  // With part of its selector missing it would be another rule.
   if (!isWhole(header.src_len, *family, attributes.at(FRA_SRC)) ||
       !isWhole(header.dst_len, *family, attributes.at(FRA_DST)))
     return std::nullopt;

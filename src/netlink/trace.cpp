@@ -35,7 +35,7 @@ std::string typeName(std::uint16_t type) {
   return known == kTypeNames.end() ? "type " + std::to_string(type) : std::string{known->name};
 }
 
-/// The same bits mean other things in requests that read and in those that delete: named for additions alone.
+/// The same bits mean other things in read and delete requests: named only for additions.
 std::string flagNames(const nlmsghdr* message) {
   std::string text;
   const auto name = [&](std::uint16_t flag, std::string_view word) {

@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kMaxAnswer = 16 << 20;
 constexpr std::size_t kFirstSize = 64 << 10;
 
-/// Whose socket it is that we may not connect to.
+/// The owner of a socket to which we may not connect.
 std::string ownerOf(const std::string& path) {
   struct stat found{};
   if (::stat(path.c_str(), &found) != 0) return {};
@@ -40,7 +40,7 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
   const int code = errno;
   const std::string why = what + ": " + path + ": " + std::strerror(code);
-  // ECONNREFUSED: the socket file of a process that has died. EPROTOTYPE: a datagram socket, so nobody's UAPI.
+  // ECONNREFUSED: the socket file of a dead process. EPROTOTYPE: a datagram socket, so not a UAPI socket.
   if (code == ENOENT || code == ECONNREFUSED || code == ENOTDIR || code == EPROTOTYPE)
     return fail(ErrorKind::notThere, why, code);
   if (code == EACCES || code == EPERM) return fail(ErrorKind::refused, why + ownerOf(path), code);
@@ -48,7 +48,7 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
   return fail(ErrorKind::io, why, code);
 }
 
-/// Of a line in /proc/net/unix: that of a socket which listens, bound to a file of this name.
+/// Whether a line of /proc/net/unix is that of a listening socket bound to a file of this name.
 bool listensOn(const std::string& line, std::string_view fileName) {
   if (!line.ends_with(fileName)) return false;
   const char before = line[line.size() - fileName.size() - 1];
@@ -64,8 +64,8 @@ bool listensOn(const std::string& line, std::string_view fileName) {
 
 }  // namespace
 
-/// Sockets are found across namespaces by their file, but listed in their own alone. Connected ones carry the name of
-/// the file as well, in the namespace of whoever has connected.
+/// Sockets can be found across namespaces by their file, but are listed only in their own. Connected ones show the
+/// file's name as well, in the namespace of the client.
 bool isBoundHere(std::string_view fileName) {
   std::ifstream sockets{"/proc/self/net/unix"};
   if (!sockets) return true;
@@ -118,7 +118,7 @@ UapiConversation::State UapiConversation::advance() {
     }
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) break;
-    // It has hung up: a process that is ending.
+    // The process has closed the connection: it is ending.
     state_ = State::failed;
   }
   explicit_bzero(part.data(), part.size());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One request to the process of a user-space WireGuard, and its answer as far as it has come. Nothing here waits, so a
-// process that hangs delays nothing: its answer is processed whenever it comes.
+// One request to the process of a user-space WireGuard, and the part of its answer that has arrived. Nothing here
+// waits, so a process that hangs delays nothing: its answer is processed whenever it comes.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@
 
 namespace wgsteer::netlink {
 
-/// A buffer that is wiped whenever it is given up, also when it grows: its contents are keys.
+/// A buffer that is wiped whenever it is released, even when it grows, because it contains keys.
 class SecretText {
  public:
   SecretText() = default;
@@ -32,7 +32,7 @@ class SecretText {
   std::string text_;
 };
 
-/// A socket file as it is now; another one under the same path is another process's.
+/// A socket file as it is now; another file under the same path belongs to another process.
 struct UapiSocket {
   std::string path;
   std::uint64_t device = 0;
@@ -40,23 +40,23 @@ struct UapiSocket {
   bool operator==(const UapiSocket&) const = default;
 };
 
-/// None: there is no socket under this path, or its folder may not be searched.
+/// nullopt: there is no socket under this path, or its folder may not be searched.
 std::optional<UapiSocket> uapiSocketAt(std::string path);
 
-/// Whether a socket that was bound to a file of this name belongs to our network namespace. Its process alone would not
-/// say: wireguard-go binds it, and leaves it to a child.
+/// Whether a socket that was bound to a file of this name belongs to our network namespace. The process alone would not
+/// tell: wireguard-go binds the socket and leaves it to a child.
 bool isBoundHere(std::string_view fileName);
 
 class UapiConversation {
  public:
   enum class State : std::uint8_t { underWay, answered, failed };
 
-  /// Connects and sends. notThere when nobody listens any more, refused when the socket is another user's, busy when
-  /// the process has not taken earlier ones for long.
+  /// Connects and sends. notThere if nobody listens any more, refused if the socket belongs to another user, busy if
+  /// the process has not accepted earlier connections for long.
   static Result<std::unique_ptr<UapiConversation>> begin(const UapiSocket& socket, std::string_view request,
                                                          const std::string& what);
 
-  /// Takes what has come meanwhile.
+  /// Processes what has arrived meanwhile.
   State advance();
   State state() const { return state_; }
   /// Complete when answered.
@@ -75,7 +75,7 @@ class UapiConversation {
   State state_ = State::underWay;
 };
 
-/// Advances them until none is under way, or the deadline has passed.
+/// Advances them until all are finished or the deadline has passed.
 void await(const std::vector<UapiConversation*>& conversations, std::chrono::nanoseconds deadline);
 
 }  // namespace wgsteer::netlink

@@ -22,7 +22,7 @@ std::optional<T> number(std::string_view text) {
   return value;
 }
 
-/// The number has either sign, by implementation, and some are nobody's errno.
+/// The sign of the number depends on the implementation, and some numbers are not an errno at all.
 std::string refusal(int code) {
   const bool known = code > -kErrnoEnd && code < kErrnoEnd && code != 0;
   std::string text = "its process returned errno " + std::to_string(code);
@@ -30,7 +30,7 @@ std::string refusal(int code) {
   return text;
 }
 
-/// Puts one line of a peer's section into the peer.
+/// Applies one line of a peer's section to the peer.
 void takePeerLine(std::string_view key, std::string_view value, Peer& peer) {
   if (key == "endpoint") peer.endpoint = Endpoint::parse(value);
   if (key == "persistent_keepalive_interval") peer.persistentKeepalive = number<std::uint16_t>(value).value_or(0);

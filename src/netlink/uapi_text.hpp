@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The text of https://www.wireguard.com/xplatform/.
+// The text protocol of https://www.wireguard.com/xplatform/.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@
 
 namespace wgsteer::netlink {
 
-/// The answer to "get=1". Lines with keys other than public ones are passed over; unknown lines are, too.
+/// The answer to "get=1". Lines with keys other than public ones are skipped, and so are unknown lines.
 Result<Tunnel> parseUapi(std::string_view answer, const IfName& device);
 
-/// The answer to "set=1". `what` was to be done.
+/// The answer to "set=1". `what` names the request.
 Status parseUapiOutcome(std::string_view answer, const std::string& what);
 
 }  // namespace wgsteer::netlink

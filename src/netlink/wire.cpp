@@ -29,7 +29,7 @@ ErrorKind classify(int error) {
     case EINTR:
     case ENOMEM:
     case ERESTART:
-    case ENETDOWN:  // a route by a device that is just going down: its event is on the way
+    case ENETDOWN:  // a route by a device that is just going down: its event will follow
       return ErrorKind::busy;
     case ENOBUFS:
       return ErrorKind::overrun;
@@ -44,7 +44,7 @@ std::unexpected<Error> failWith(int error, const std::string& what, std::string 
 
 namespace {
 
-/// What comes before the attributes of a NLMSG_ERROR: without NLM_F_CAPPED, the whole request.
+/// The size of what precedes the attributes of an NLMSG_ERROR: without NLM_F_CAPPED, the whole request.
 std::size_t sizeOfError(const nlmsghdr* message, Bytes payload) {
   nlmsgerr error{};
   std::memcpy(&error, payload.data(), sizeof error);
@@ -68,7 +68,7 @@ std::optional<Answer> answerIn(const nlmsghdr* message) {
                       mnl_nlmsg_get_payload_len(message)};
   if (isError && payload.size() < sizeof(nlmsgerr)) return std::nullopt;
   // A dump that failed, even one that failed at once, ends with NLMSG_DONE and its errno, not with NLMSG_ERROR
-  // (netlink_dump_done). Without a look at it, a dump that was refused is an empty one.
+  // (netlink_dump_done). If that were ignored, a refused dump would look empty.
   Answer answer{
       .sequence = message->nlmsg_seq, .error = -readInteger<int>(payload).value_or(0), .attribute = 0, .text = {}};
   readExtendedAck(message, payload, isError ? sizeOfError(message, payload) : sizeof(int), answer);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The grammar of netlink, netlink(7): messages in a datagram, attributes in a message, the kernel's answers.
-// Everything here works on bytes that the kernel (or a fuzzer) made: lengths are checked before anything is read, and
-// integers are copied out, for attributes are aligned to 4 only.
+// The grammar of netlink, netlink(7): messages in a datagram, attributes in a message, the kernel's answers. Everything
+// here works on bytes that the kernel (or a fuzzer) made: lengths are checked before anything is read, and integers are
+// copied out, because attributes are aligned only to 4 bytes.
 #pragma once
 
 #include <array>
@@ -20,15 +20,15 @@
 
 namespace wgsteer::netlink {
 
-/// The one place that knows what an errno of the kernel's networking means to us.
+/// The only place that maps an errno of the kernel's networking to its meaning for us.
 ErrorKind classify(int error);
 std::unexpected<Error> failWith(int error, const std::string& what, std::string kernelSays = {});
 
-/// The end of what the kernel has to say to a request: NLMSG_ERROR, or NLMSG_DONE after a dump. Error 0 is success.
+/// The end of the kernel's answer to a request: NLMSG_ERROR, or NLMSG_DONE after a dump. Error 0 is success.
 struct Answer {
   std::uint32_t sequence = 0;
   int error = 0;
-  std::uint32_t attribute = 0;  ///< offset of the attribute to blame, 0: none given
+  std::uint32_t attribute = 0;  ///< offset of the offending attribute; 0: none given
   std::string text;             ///< the extended ack's
 };
 std::optional<Answer> answerIn(const nlmsghdr* message);
@@ -36,8 +36,8 @@ std::optional<Answer> answerIn(const nlmsghdr* message);
 /// Messages and attributes begin at multiples of four (MNL_ALIGN, which is of type int).
 constexpr std::size_t aligned(std::size_t length) { return (length + 3) & ~std::size_t{3}; }
 
-/// Calls handle(message) for each whole message. Not by mnl_nlmsg_ok(), which takes a length of 2 GB and more for a
-/// negative one, and lets it pass (libmnl 1.0.4).
+/// Calls handle(message) for each whole message. Not with mnl_nlmsg_ok(), which treats a length of 2 GB or more as
+/// negative and accepts it (libmnl 1.0.4).
 template <class F>
 void forEachMessage(std::span<const std::byte> bytes, F&& handle) {
   while (bytes.size() >= sizeof(nlmsghdr)) {
@@ -61,7 +61,7 @@ std::optional<T> readInteger(Bytes bytes) {
   return value;
 }
 
-/// Calls handle(type, payload) for each whole attribute; nested and byte-order flags are taken off the type.
+/// Calls handle(type, payload) for each whole attribute; nested and byte-order flags are removed from the type.
 template <class F>
 void forEachAttribute(Bytes bytes, F&& handle) {
   while (bytes.size() >= sizeof(nlattr)) {
@@ -110,7 +110,7 @@ class Attributes {
   std::array<std::optional<Bytes>, Max + 1> found_{};
 };
 
-/// Fixed header and attribute bytes of a message; nothing if it is too short for the header.
+/// Fixed header and attribute bytes of a message; nullopt if it is too short for the header.
 template <class Header>
 struct Parts {
   Header header{};
@@ -142,7 +142,7 @@ class Message {
   Header& extra() {
     return *static_cast<Header*>(mnl_nlmsg_put_extra_header(header_, sizeof(Header)));
   }
-  /// A header in the midst of a nest; nothing when there is no more room.
+  /// A header inside a nest; null if there is no more room.
   template <class Header>
   Header* more() {
     whole_ = whole_ && header_->nlmsg_len + aligned(sizeof(Header)) <= kSize;
@@ -158,7 +158,7 @@ class Message {
     put(type, sizeof value, &value);
   }
 
-  /// False when something did not fit: not to be sent.
+  /// False if something did not fit; then the message must not be sent.
   bool whole() const { return whole_; }
   nlmsghdr* header() { return header_; }
   std::span<const std::byte> finished() const { return std::as_bytes(std::span{buffer_}).first(header_->nlmsg_len); }
@@ -168,10 +168,10 @@ class Message {
     whole_ = whole_ && mnl_attr_put_check(header_, kSize, type, size, data);
     if (whole_) clear(aligned(size) - size);
   }
-  // libmnl 1.0.4 leaves what pads an attribute as it finds it: here that is what was on the stack.
+  // libmnl 1.0.4 does not clear the padding of an attribute: here it would contain old stack data.
   void clear(std::size_t padding) { std::memset(buffer_.data() + header_->nlmsg_len - padding, 0, padding); }
 
-  // A multipath route of 255 next hops with IPv6 gateways is 28 bytes each.
+  // Enough for a multipath route with 255 next hops that have IPv6 gateways, at 28 bytes each.
   static constexpr std::size_t kSize = 8192;
   alignas(nlmsghdr) std::array<char, kSize> buffer_;
   nlmsghdr* header_;

@@ -19,7 +19,7 @@ TunnelBackend backendOf(const Link& link) {
   return isInKernel(link) ? TunnelBackend::kernel : TunnelBackend::userspace;
 }
 
-/// Not of one device, but of us: the kernel tells this process nothing of any.
+/// Whether the error is not about one device: the kernel tells this process nothing about any.
 bool isEverybodys(const Error& error, TunnelBackend backend) {
   return backend == TunnelBackend::kernel && (error.kind == ErrorKind::refused || error.kind == ErrorKind::io);
 }
@@ -38,7 +38,7 @@ std::map<IfName, Result<Tunnel>> WireGuard::ask(const std::map<IfIndex, Link>& l
   return answers;
 }
 
-/// Of this device: another one of its name is another tunnel.
+/// What was last known about this device: another device with its name is another tunnel.
 const WireGuard::Known* WireGuard::lastKnown(const Link& link) const {
   const auto known = last_.find(link.name);
   if (known == last_.end() || known->second.link != link.index || known->second.tunnel.backend != backendOf(link))
@@ -46,7 +46,7 @@ const WireGuard::Known* WireGuard::lastKnown(const Link& link) const {
   return &known->second;
 }
 
-/// What the device is by this answer; none: no tunnel, or one of which nothing is known.
+/// What this answer tells about the device; nullopt: not a tunnel, or one about which nothing is known.
 std::optional<WireGuard::Known> WireGuard::told(const Link& link, const Result<Tunnel>& answer, Seen& seen) const {
   if (answer) return Known{link.index, *answer, std::nullopt};
   const Known* known = lastKnown(link);
@@ -54,7 +54,7 @@ std::optional<WireGuard::Known> WireGuard::told(const Link& link, const Result<T
   if (kind == ErrorKind::notThere && (known == nullptr || isInKernel(link))) return std::nullopt;
   const auto now = os::monotonicNow();
   const auto since = known != nullptr && known->silentSince ? *known->silentSince : now;
-  // A process that ends loses its socket a moment before its device, and any may be busy for a moment.
+  // A process that ends loses its socket a moment before its device, and any process may be busy for a moment.
   const bool passing = known != nullptr && (kind == ErrorKind::notThere || kind == ErrorKind::busy);
   if (!passing || now - since >= kMoment) seen.troubles.insert_or_assign(link.name, answer.error().toString());
   if (known == nullptr) return std::nullopt;
@@ -105,7 +105,7 @@ Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
   Status done = tunnel.backend == TunnelBackend::userspace
                     ? uapi_.setFwmark(tunnel.name, fwmark)
                     : genl_.setFwmark(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, fwmark);
-  // What was last known must not be what it was before.
+  // The last known state must not have the old mark.
   if (const auto known = last_.find(tunnel.name); done && known != last_.end()) known->second.tunnel.fwmark = fwmark;
   return done;
 }

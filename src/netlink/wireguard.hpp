@@ -31,20 +31,20 @@ class WireGuard {
     std::map<IfName, Tunnel> tunnels;
     std::map<IfName, std::string> troubles;  ///< see World::tunnelTroubles
   };
-  /// All tunnels among the links. One that does not answer, refuses, or answers nonsense, is what it was last time, and
-  /// in trouble: the others do not suffer from it. One in user space ends with its device, for without its socket it
-  /// sends as before. Fails only when the kernel tells us nothing at all.
+  /// All tunnels among the links. A tunnel that does not answer, refuses, or answers garbage keeps its last known state
+  /// and is listed in `troubles`; the others are not affected. A tunnel in user space ends only with its device,
+  /// because it keeps sending without its socket. Fails only if the kernel tells us nothing at all.
   Result<Seen> observe(const std::map<IfIndex, Link>& links);
   Status setFwmark(const Tunnel& tunnel, Mark fwmark);
-  /// The session goes on. A peer that is not there (any more) is no error, and is not made.
+  /// The session continues. A peer that does not exist (any more) is not an error, and is not created.
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint);
   /// Makes it forget the sources that it has cached for its peers. The kernel's does when its fwmark is set, also to
   /// what it is; for others see WireGuardUapi.
   Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers);
 
-  /// From here on, descriptor() is readable when tunnels are to be looked at again.
+  /// From here on, descriptor() is readable when tunnels must be read again.
   Status subscribe();
-  /// Below 0 before subscribe().
+  /// Negative before subscribe().
   int descriptor() const { return again_ ? again_->descriptor() : -1; }
   /// Whether another look is due.
   bool drain() { return again_ && again_->drain(); }
@@ -53,7 +53,7 @@ class WireGuard {
   struct Known {
     IfIndex link;
     Tunnel tunnel;
-    std::optional<std::chrono::nanoseconds> silentSince;  ///< the first of the looks that it missed
+    std::optional<std::chrono::nanoseconds> silentSince;  ///< time of the first look that it missed
   };
   std::map<IfName, Result<Tunnel>> ask(const std::map<IfIndex, Link>& links);
   const Known* lastKnown(const Link& link) const;
@@ -64,7 +64,7 @@ class WireGuard {
   WireGuardUapi uapi_;
   std::optional<LookAgain> again_;
   std::map<IfName, Known> last_;
-  std::map<IfName, std::string> kinds_;  ///< of the kernel's tunnels seen last: each kind has a family of its own
+  std::map<IfName, std::string> kinds_;  ///< of the kernel's tunnels last seen: each kind has its own family
 };
 
 }  // namespace wgsteer::netlink

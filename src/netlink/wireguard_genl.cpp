@@ -143,14 +143,14 @@ Status WireGuardGenl::readOnce(const IfName& device, std::uint16_t family, Tunne
         if (const auto parts = partsOf<genlmsghdr>(answer)) decodeDevice(parts->attributes, tunnel);
       },
       [&] { return "wg show " + device; });
-  // The answer has the private key, and the preshared ones.
+  // The answer contains the private key and preshared keys.
   socket_->wipe();
-  // The rest of an answer that was given up carries keys as well: nobody shall receive it later.
+  // The rest of an abandoned answer contains keys as well: it must not be received later.
   if (!outcome && outcome.error().kind == ErrorKind::busy) socket_.reset();
   return outcome;
 }
 
-/// A dump that was interrupted is asked for again, from its beginning.
+/// An interrupted dump is repeated from the beginning.
 Result<Tunnel> WireGuardGenl::readWhole(const IfName& device, std::uint16_t family) {
   for (int attempt = 1;; ++attempt) {
     Tunnel tunnel{.name = device, .backend = TunnelBackend::kernel, .fwmark = {}, .listenPort = 0, .peers = {}};
@@ -163,8 +163,8 @@ Result<Tunnel> WireGuardGenl::readWhole(const IfName& device, std::uint16_t fami
   }
 }
 
-/// A module that is loaded again has another number, and a request under the old one fails with ENOENT, as if there
-/// were no such device. So whatever fails under a remembered number is tried once more under a fresh one.
+/// After a module was reloaded it has another family number, and a request with the old one fails with ENOENT, as if
+/// there were no such device. So a request that fails with a remembered number is retried once with a fresh one.
 Status WireGuardGenl::withFamily(const std::string& kind, const std::function<Status(std::uint16_t)>& request) {
   const bool remembered = families_.contains(kind);
   const auto family = familyId(kind);
@@ -188,7 +188,7 @@ Result<Tunnel> WireGuardGenl::read(const IfName& device, const std::string& kind
   });
   if (outcome) return tunnel;
   Error error = outcome.error();
-  // The name belongs to a device of another kind by now (lookup_interface() in drivers/net/wireguard/netlink.c).
+  // By now the name belongs to a device of another kind (lookup_interface() in drivers/net/wireguard/netlink.c).
   if (error.code == EOPNOTSUPP) error.kind = ErrorKind::notThere;
   return std::unexpected(std::move(error));
 }

@@ -2,7 +2,7 @@
 // The kernel's WireGuard: generic netlink family "wireguard", linux/wireguard.h, drivers/net/wireguard/netlink.c.
 // AmneziaWG has a family of its own with the same commands.
 //
-// Cost: WG_CMD_GET_DEVICE is linear in peers, 336 bytes for one, 188 more for each other.
+// Cost: WG_CMD_GET_DEVICE is linear in peers: 336 bytes for one, 188 for each further one.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,17 @@
 
 namespace wgsteer::netlink {
 
-/// Adds what one message of a WG_CMD_GET_DEVICE answer says. A large device spans messages, and so may one peer, which
-/// is then continued under the same key. Sort the peers when all is read.
+/// Adds the contents of one message of a WG_CMD_GET_DEVICE answer. A large device spans several messages, and so may a
+/// single peer, which then continues under the same key. Sort the peers when everything is read.
 void decodeDevice(Bytes attributes, Tunnel& tunnel);
 
 class WireGuardGenl {
  public:
-  /// `kind` of the link, which is also the name of the family. notThere when the device is gone, or another of its name
-  /// is there that is no tunnel.
+  /// `kind` is that of the link, which is also the name of the family. notThere if the device is gone, or if a device
+  /// with its name is not a tunnel.
   Result<Tunnel> read(const IfName& device, const std::string& kind);
   Status setFwmark(const IfName& device, const std::string& kind, Mark fwmark);
-  /// Of a peer that is there; another one is not made.
+  /// Only for an existing peer; none is created.
   Status setEndpoint(const IfName& device, const std::string& kind, const PublicKey& peer, const Endpoint& endpoint);
 
  private:

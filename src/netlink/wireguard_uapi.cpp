@@ -18,20 +18,20 @@ bool isUnderWay(const std::unique_ptr<UapiConversation>& conversation) {
   return conversation && conversation->state() == UapiConversation::State::underWay;
 }
 
-/// Ends it if it is with a process whose socket is not there any more.
+/// Ends the conversation if the socket of its process no longer exists.
 void dropStale(std::unique_ptr<UapiConversation>& conversation, const std::vector<UapiSocket>& sockets) {
   if (conversation && std::ranges::find(sockets, conversation->socket()) == sockets.end()) conversation.reset();
 }
 
 }  // namespace
 
-/// Looks for its sockets; with others than before it is another process, of which nothing is known.
+/// Looks for the device's sockets; if they have changed, it is another process, about which nothing is known.
 void WireGuardUapi::find(const IfName& device, Process& process) const {
   std::vector<UapiSocket> sockets;
   for (const std::string& folder : folders_)
     if (auto socket = uapiSocketAt(folder + "/" + device + ".sock")) sockets.push_back(std::move(*socket));
   if (sockets == process.sockets) return;
-  // Network namespaces may share the folder: the socket of a tunnel of that name over there is none of ours.
+  // Network namespaces may share the folder: the socket of a tunnel with that name in another namespace is not ours.
   if (!sockets.empty() && !isBoundHere(device + ".sock")) sockets.clear();
   if (sockets == process.sockets) return;
   process.sockets = std::move(sockets);
@@ -43,7 +43,7 @@ void WireGuardUapi::find(const IfName& device, Process& process) const {
   dropStale(process.set, process.sockets);
 }
 
-/// With whoever listens: a socket file may have outlived its process, in one folder or the other.
+/// Connects to the socket that has a listener: a socket file in either folder may have outlived its process.
 Result<std::unique_ptr<UapiConversation>> WireGuardUapi::begin(const Process& process, std::string_view request,
                                                                const std::string& what) {
   std::optional<Error> why;
@@ -55,7 +55,7 @@ Result<std::unique_ptr<UapiConversation>> WireGuardUapi::begin(const Process& pr
   return std::unexpected(why.value_or(Error{ErrorKind::notThere, ENOENT, what + ": no socket", {}}));
 }
 
-/// Where an answer is still to come, it stays asked.
+/// If an answer is still outstanding, no new request is sent.
 Status WireGuardUapi::ask(const IfName& device, Process& process) {
   if (process.get && process.get->advance() == UapiConversation::State::failed) process.get.reset();
   if (process.get) return {};
@@ -66,7 +66,7 @@ Status WireGuardUapi::ask(const IfName& device, Process& process) {
   return {};
 }
 
-/// For the beginning of an answer, and for its rest, once each.
+/// Waits once for the beginning of an answer, and once for the rest.
 bool WireGuardUapi::mayWait(Process& process) {
   if (!isUnderWay(process.get)) return false;
   const bool begins = !process.get->answer().empty();
@@ -74,8 +74,8 @@ bool WireGuardUapi::mayWait(Process& process) {
   return !std::exchange(begins ? process.waitedForRest : process.waitedForStart, true);
 }
 
-/// The answer, and what it says of the process. One that hung is waited for again when it goes on, but not one that is
-/// late each time.
+/// Processes the answer, and what it says about the process. A process that hung is waited for again once it resumes,
+/// but not one that is late every time.
 Result<Tunnel> WireGuardUapi::take(const IfName& device, Process& process) const {
   const std::string what = "wg show " + device;
   if (isUnderWay(process.get)) {
@@ -103,7 +103,7 @@ WireGuardUapi::Answers WireGuardUapi::read(const std::map<IfName, IfIndex>& devi
     process.link = link;
     find(device, process);
     settle(process);
-    (void)sendUnstick(device, process);  // whoever does not listen any more has nothing cached
+    (void)sendUnstick(device, process);  // a process that no longer listens has nothing cached
     if (auto asked = ask(device, process); !asked)
       answers.emplace(device, std::unexpected(asked.error()));
     else if (mayWait(process))
@@ -116,29 +116,29 @@ WireGuardUapi::Answers WireGuardUapi::read(const std::map<IfName, IfIndex>& devi
   return answers;
 }
 
-/// The outcome of what was set; a refusal is remembered.
+/// Processes the outcome of a setting; a refusal is remembered.
 Status WireGuardUapi::takeSet(Process& process) {
   const auto conversation = std::exchange(process.set, nullptr);
   if (conversation->state() == UapiConversation::State::failed)
     return fail(ErrorKind::busy, process.setWhat + ": its process closed the connection without an answer");
   const Status done = parseUapiOutcome(conversation->answer(), process.setWhat);
   process.refusal = done ? std::string{} : done.error().what;
-  // What it has been asked to tell may be what it was before.
+  // The answer to a pending `get` may be older than this setting.
   process.get.reset();
   return done;
 }
 
-/// Takes the answer to what was set without waiting, if it has come by now.
+/// Processes the answer to a setting without waiting, if it has arrived.
 void WireGuardUapi::settle(Process& process) {
   if (process.set && process.set->advance() != UapiConversation::State::underWay) (void)takeSet(process);
 }
 
-/// One setting at a time: the process may take what comes later first.
+/// One setting at a time: the process may handle a later one first.
 Status WireGuardUapi::sendUnstick(const IfName& device, Process& process) {
   if (process.unstickDue.empty() || process.set) return {};
   const std::string what = "wg set " + device + " (cached sources)";
   auto begun = begin(process, process.unstickDue, what);
-  // The queue of a process that hangs is full: it is done when it goes on.
+  // The queue of a hanging process is full: this is done when it resumes.
   if (!begun && begun.error().kind == ErrorKind::busy) return {};
   process.unstickDue.clear();
   if (!begun) return std::unexpected(begun.error());
@@ -165,7 +165,7 @@ Status WireGuardUapi::set(const IfName& device, const std::string& lines, const 
 }
 
 Status WireGuardUapi::setFwmark(const IfName& device, Mark fwmark) {
-  // It would set the mark that was; and another mark has the same effect.
+  // It would set the old mark again; and setting another mark has the same effect.
   processes_[device].unstickDue.clear();
   return set(device, "fwmark=" + std::to_string(fwmark.value) + "\n",
              "wg set " + device + " fwmark " + hex(fwmark.value));

@@ -2,8 +2,8 @@
 // User-space WireGuard (wireguard-go, boringtun, amneziawg-go) through its sockets:
 // https://www.wireguard.com/xplatform/.
 //
-// A process that hangs holds nobody up. All are asked at once and waited for together; one that has not answered in
-// time is not waited for again until it does. What it has been asked stays asked: its answer is taken when it comes.
+// A process that hangs delays nobody. All are queried at once and waited for together; one that has not answered in
+// time is not waited for again until it does. Its request stays pending, and its answer is processed when it arrives.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ namespace wgsteer::netlink {
 
 class WireGuardUapi {
  public:
-  /// Without a first look there is nothing to fall back on, so it may last longer.
+  /// Before the first answer there is nothing to fall back on, so the first look may take longer.
   static constexpr std::chrono::milliseconds kFirstPatience{500};
   static constexpr std::chrono::milliseconds kPatience{100};
 
@@ -34,25 +34,24 @@ class WireGuardUapi {
       : folders_(std::move(folders)) {}
 
   using Answers = std::map<IfName, Result<Tunnel>>;
-  /// What the processes of these devices answer. notThere without a socket, or when nobody listens on it any more;
-  /// refused when it is another user's, or the process says so; busy when there is no answer (yet). What is known of
-  /// other devices is forgotten.
+  /// The answers of these devices' processes. notThere: no socket, or nobody listens on it any more; refused: it
+  /// belongs to another user, or the process refuses; busy: no answer (yet). Forgets everything about other devices.
   Answers read(const std::map<IfName, IfIndex>& devices);
 
   Status setFwmark(const IfName& device, Mark fwmark);
-  /// Of a peer that is there; another one is not made.
+  /// Only for an existing peer; none is created.
   Status setEndpoint(const IfName& device, const PublicKey& peer, const Endpoint& endpoint);
-  /// wireguard-go keeps sending by a link that is down until its handshake is tried again after 15 s: it hears of IPv4
-  /// routes that go, but link down takes them silently; and it does nothing when the fwmark is set to what it is. So
-  /// another mark is set for a moment, one that rules cannot tell from it; where there is none, the socket is opened
-  /// again. Nobody waits for the answer: a refusal is in refusals() after the next look.
+  /// Clears cached sources. wireguard-go keeps sending by a link that is down until its handshake is retried after 15
+  /// s: it listens for deleted IPv4 routes, but link down removes them silently; and it does nothing if the fwmark is
+  /// set to its current value. So another mark is set for a moment, one that rules cannot tell from it; if there is
+  /// none, the socket is reopened. Does not wait for the answer: a refusal is in refusals() after the next look.
   Status unstick(const IfName& device, Mark fwmark, std::optional<Mark> equivalent, std::uint16_t listenPort);
 
-  /// What processes have refused to do, until they do something again.
+  /// What processes have refused, until they accept something again.
   std::map<IfName, std::string> refusals() const;
-  /// Of conversations that are still under way after a look: when one of them becomes readable, another look is due.
+  /// Descriptors of conversations still in progress after a look: when one becomes readable, another look is due.
   std::vector<int> pending() const;
-  /// The number of the device's socket file, 0 if there is none: another one is another process's.
+  /// The inode of the device's socket file, 0 if there is none: another one belongs to another process.
   std::uint64_t socketOf(const IfName& device) const;
 
  private:
@@ -60,13 +59,13 @@ class WireGuardUapi {
     IfIndex link;
     std::vector<UapiSocket> sockets;  ///< in the order of the folders
     std::unique_ptr<UapiConversation> get;
-    bool waitedForStart = false;  ///< of what `get` answers; one that begins late is waited for once more
+    bool waitedForStart = false;  ///< for the answer to `get`; one that begins late is waited for once more
     bool waitedForRest = false;
     std::unique_ptr<UapiConversation> set;
     std::string setWhat;
-    std::string unstickDue;  ///< the request; what has been set before is still to be answered
-    bool prompt = true;      ///< is waited for
-    int late = 0;            ///< answers in a row that nobody could wait for
+    std::string unstickDue;  ///< the request, while an earlier setting is unanswered
+    bool prompt = true;      ///< whether it is waited for
+    int late = 0;            ///< number of answers in a row that came too late
     std::string refusal;
   };
 

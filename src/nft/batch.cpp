@@ -20,7 +20,7 @@ namespace wgsteer::nft {
 
 namespace {
 
-/// More than any message but a list of elements needs: a rule of ours takes less than 1 KB.
+/// More than any message needs except a list of elements: a rule of ours takes less than 1 KB.
 constexpr std::size_t kMessageRoom = 4096;
 /// More than any element needs: key, verdict and chain name take less than 150 bytes.
 constexpr std::size_t kElementRoom = 512;
@@ -68,7 +68,7 @@ void Batch::end(const nlmsghdr* message) { used_ += NLMSG_ALIGN(message->nlmsg_l
 
 void Batch::deleteTable(std::uint64_t handle) {
   const TablePtr table = newTable();
-  // With the name: a DELTABLE that names nothing flushes the tables of everybody.
+  // With the name: a DELTABLE without one deletes the tables of all programs.
   nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
   nftnl_table_set_u64(table.get(), NFTNL_TABLE_HANDLE, handle);
   nlmsghdr* message = begin(NFT_MSG_DELTABLE, 0, label("delete table", ""));
@@ -83,7 +83,7 @@ void Batch::createTable() {
   nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
   nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(comment.get()),
                        nftnl_udata_buf_len(comment.get()));
-  // EXCL here and below: never into something that somebody else has made.
+  // EXCL here and below: never add to something that another program has created.
   nlmsghdr* message = begin(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, label("add table", ""));
   nftnl_table_nlmsg_build_payload(message, table.get());
   end(message);
@@ -143,7 +143,7 @@ void Batch::deleteChain(const std::string& name) {
   const ChainPtr chain = newChain();
   nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, kTable);
   nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
-  // Without NLM_F_NONREC its rules go with it.
+  // Without NLM_F_NONREC its rules are deleted with it.
   nlmsghdr* message = begin(NFT_MSG_DELCHAIN, 0, label("delete chain", name));
   nftnl_chain_nlmsg_build_payload(message, chain.get());
   end(message);
@@ -215,7 +215,7 @@ std::span<const std::byte> Batch::finish() {
 
 namespace {
 
-/// Which element of the list an offset into the message falls on; nothing if on none.
+/// The element of the list at an offset into the message; nullopt if there is none.
 std::optional<std::uint32_t> elementAt(const nlmsghdr* message, std::uint32_t offset) {
   const auto* start = reinterpret_cast<const char*>(message);
   const auto* tail = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));

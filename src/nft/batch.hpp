@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One nft transaction as the bytes of one sendmsg(2). The kernel makes all of it or nothing.
+// One nft transaction as the bytes of one sendmsg(2). The kernel applies all of it or nothing.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ class Batch {
  public:
   explicit Batch(std::uint32_t firstSequence);
 
-  /// By its handle: should it have been replaced by somebody else's of the same name, that one stays.
+  /// By its handle: if another program's table has taken its place under the same name, that one stays.
   void deleteTable(std::uint64_t handle);
   void createTable();
   void createSet(NftSetId id);
@@ -25,20 +25,20 @@ class Batch {
   void deleteChain(const std::string& name);
   void createCounter(const std::string& name);
   void deleteCounter(const std::string& name);
-  /// Runs of one kind in one set share a message.
+  /// Consecutive changes of one kind in one set share a message.
   void changeElement(bool add, const NftElement& element);
 
   bool empty() const { return labels_.size() == 1; }
-  /// Closes the transaction; the last message before its end asks for an acknowledgement.
+  /// Closes the transaction; the last message before its end requests an acknowledgement.
   std::span<const std::byte> finish();
 
-  /// Of the message that closes the transaction.
+  /// The sequence number of the message that closes the transaction.
   std::uint32_t lastSequence() const { return nextSequence(); }
   bool addsElement(std::uint32_t sequence) const;
-  /// Of the message that asks for an acknowledgement.
+  /// The sequence number of the message that requests an acknowledgement.
   std::uint32_t acknowledgedSequence() const { return acknowledgedSequence_; }
-  /// The object that a message is about, as nft(8) spells it. `attribute` is the offset that the kernel complains of
-  /// in its extended ack (0: none), which tells the elements of a message apart.
+  /// The object that a message is about, as nft(8) spells it. `attribute` is the offset that the kernel reports in its
+  /// extended ack (0: none), which identifies the element within a message.
   std::string describe(std::uint32_t sequence, std::uint32_t attribute) const;
 
  private:

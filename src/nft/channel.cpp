@@ -48,15 +48,15 @@ Status Channel::dump(std::uint16_t type, const Fill& fill, const Handler& onMess
 
 Status Channel::commit(Batch& batch) {
   const auto bytes = batch.finish();
-  // Answers come in the order of messages, one for each that is wrong, and an acknowledgement of the last even if
-  // others were refused. A transaction that fails as a whole is an error of its first message.
+  // Answers come in the order of the messages: an error for each refused one, and an acknowledgement of the last even
+  // if others were refused. If a transaction fails as a whole, the error is that of its first message.
   bool acknowledged = false;
   Status outcome;
   const Status exchanged = socket_.exchange(bytes, batch.lastSequence(), [&](const netlink::Answer& answer) {
     acknowledged = acknowledged || (answer.error == 0 && answer.sequence == batch.acknowledgedSequence());
     if (answer.error == 0 || !outcome) return;
     outcome = netlink::failWith(answer.error, batch.describe(answer.sequence, answer.attribute), answer.text);
-    // "Busy" of an element: it is there with another value (6.18 says EEXIST). Trying again would not help.
+    // EBUSY for an element: it exists with another value (6.18 says EEXIST). Retrying would not help.
     if (answer.error == EBUSY && batch.addsElement(answer.sequence)) outcome.error().kind = ErrorKind::alreadyThere;
   });
   if (!outcome) return outcome;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Requests to nf_tables: dumps, and transactions with their errors mapped to objects. One socket for the life of the
-// program: closing one waits for a worker of the kernel (7 ms, 6.18).
+// Requests to nf_tables: dumps, and transactions whose errors are mapped to objects. One socket for the lifetime of the
+// program: closing one waits for a kernel worker (7 ms, 6.18).
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,15 @@ class Channel {
 
   static Result<Channel> open();
 
-  /// The kernel stamps notifications of our commits with it.
+  /// The kernel puts it into the notifications of our commits.
   std::uint32_t portId() const { return socket_.portId(); }
   Batch newBatch() const { return Batch(socket_.nextSequence()); }
 
-  /// One object. `type` is NFT_MSG_GET*, `fill` adds the attributes.
+  /// Reads one object. `type` is NFT_MSG_GET*, `fill` adds the attributes.
   Status get(std::uint16_t type, const Fill& fill, const Handler& onMessage, const char* what);
-  /// All objects. ErrorKind::overrun when the dump was interrupted by somebody's commit.
+  /// Reads all objects. ErrorKind::overrun if a commit interrupted the dump.
   Status dump(std::uint16_t type, const Fill& fill, const Handler& onMessage, const char* what);
-  /// Sends all of it at once; the error is that of the first message refused.
+  /// Sends the whole batch at once; the error is that of the first refused message.
   Status commit(Batch& batch);
 
  private:

@@ -22,7 +22,7 @@ namespace {
 
 constexpr const char* kTable = kNftTable.data();
 
-/// nf_tables has one namespace for tables of each family, and the dump is of all families.
+/// nf_tables has a namespace of tables per family, and the dump covers all families.
 bool isOurs(const nlmsghdr* message, nftnl_obj* object) {
   const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
   return header->nfgen_family == NFPROTO_INET && nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&

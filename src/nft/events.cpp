@@ -41,7 +41,7 @@ std::string committerOf(const nlmsghdr* message) {
 Result<Events> Events::subscribe(std::uint32_t ownPort) {
   auto socket = netlink::EventSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
   if (!socket) return std::unexpected(socket.error());
-  // A commit of 10 000 elements would otherwise wake us up to read 10 000 echoes.
+  // Otherwise our own commit of 10 000 elements would wake us up to read 10 000 notifications.
   auto filtered = socket->attach(netlink::ownPortFilter(ownPort));
   if (!filtered) return std::unexpected(filtered.error());
   return Events(std::move(*socket));
@@ -50,7 +50,7 @@ Result<Events> Events::subscribe(std::uint32_t ownPort) {
 void Events::take(const nlmsghdr* message) {
   if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES) return;
   if (NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_NEWGEN) {
-    // It closes the notifications of a commit, and says whose they were.
+    // It ends the notifications of a commit and says who made it.
     if (std::exchange(actorPending_, false)) actor_ = committerOf(message);
   } else if (concernsOurTable(message)) {
     touched_ = true;

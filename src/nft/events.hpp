@@ -14,20 +14,20 @@ namespace wgsteer::nft {
 
 /// Whether a notification of nf_tables, other than NFT_MSG_NEWGEN, is about our table or something in it.
 bool concernsOurTable(const nlmsghdr* message);
-/// Whose commit it was, from NFT_MSG_NEWGEN: "nft (pid 123)", empty when not known.
+/// Who made the commit, from NFT_MSG_NEWGEN: "nft (pid 123)", empty when not known.
 std::string committerOf(const nlmsghdr* message);
 
 class Events {
  public:
-  /// `ownPort`: of the socket that our own commits are sent from; the kernel drops their notifications.
+  /// `ownPort`: that of the socket from which our own commits are sent; the kernel's filter drops their notifications.
   static Result<Events> subscribe(std::uint32_t ownPort);
 
   int descriptor() const { return socket_.descriptor(); }
-  /// Reads all that is queued: true if our table was touched, or events were lost.
+  /// Reads everything queued: true if our table was changed, or events were lost.
   bool drain();
-  /// Whether the last drain() found events to be lost.
+  /// Whether the last drain() found that events were lost.
   bool lost() const { return lost_; }
-  /// "nft (pid 123)", the one who committed the last change that drain() reported; empty when not known.
+  /// "nft (pid 123)", who committed the last change that drain() reported; empty when not known.
   const std::string& lastActor() const { return actor_; }
 
  private:
@@ -37,7 +37,7 @@ class Events {
   netlink::EventSocket socket_;
   bool touched_ = false;  ///< since the last drain()
   bool lost_ = false;
-  bool actorPending_ = false;  ///< our table was touched in a commit whose end was not yet read
+  bool actorPending_ = false;  ///< our table was changed in a commit whose end has not been read yet
   std::string actor_;
 };
 

@@ -192,9 +192,9 @@ class Reader {
     const auto found = ruleset.sets.find(id);
     if (found == ruleset.sets.end()) return false;
     const auto [flags, size] = found->second;
-    // Intervals of concatenations have no order.
+    // Intervals of concatenations are not ordered.
     const bool ordered = (flags & NFT_SET_INTERVAL) == 0 || (flags & NFT_SET_CONCAT) == 0;
-    // Without a size, as nft 1.1 makes them, it turns out when they are read.
+    // Without a size, as in sets from nft 1.1, the number is known only when they are read.
     return (flags & NFT_SET_ANONYMOUS) != 0 && ordered && size <= kMaxElements;
   }
 
@@ -218,7 +218,7 @@ class Reader {
         },
         "nft list set");
     if (!status || set.elements.size() > kMaxElements) return status;
-    // Where one interval ends and the next begins, the beginning counts.
+    // If one interval ends where the next begins, the beginning counts.
     std::ranges::sort(set.elements, [](const Set::Element& one, const Set::Element& other) {
       return std::tuple{std::cref(one.key).get(), !one.endsInterval} <
              std::tuple{std::cref(other.key).get(), !other.endsInterval};
@@ -241,7 +241,7 @@ Result<Firewall> readForeignChains() {
     auto read = Reader{*channel}.read();
     const auto after = generation(*channel);
     if (!after) return std::unexpected(after.error());
-    // What has gone in between (ENOENT) counts only if nobody changed anything.
+    // A missing object (ENOENT) counts as an error only if nothing has changed in between.
     const bool interrupted = !read && (read.error().kind == ErrorKind::overrun || read.error().kind == ErrorKind::busy);
     if (*before == *after && !interrupted) return read;
   }

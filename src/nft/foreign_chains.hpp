@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Everybody's chains but ours, for `check`. The daemon never reads them. Elements of sets are read only where a rule
-// has a few of its own ("udp dport { 80, 443 }"); a named set may have a hundred thousand.
+// The chains of all other programs, for `check`. The daemon never reads them. Elements of sets are read only for small
+// anonymous sets ("udp dport { 80, 443 }"); a named set may have a hundred thousand.
 #pragma once
 
 #include "wgsteer/core/firewall.hpp"

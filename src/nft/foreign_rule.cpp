@@ -25,7 +25,7 @@ using Steps = std::vector<Step>;
 /// More than any expression has.
 using Fields = Attributes<16>;
 
-/// The kernel's number of a register of data, as a word of ours.
+/// Maps the kernel's number of a data register to one of our words.
 std::optional<Register> registerOf(const Fields& fields, std::size_t type) {
   const std::uint32_t kernels = number(fields, type);
   if (kernels >= NFT_REG_1 && kernels <= NFT_REG_4) return static_cast<Register>((kernels - NFT_REG_1) * 4);
@@ -33,7 +33,7 @@ std::optional<Register> registerOf(const Fields& fields, std::size_t type) {
   return std::nullopt;
 }
 
-/// Whatever it has loaded, and wherever: it is not known, nor whether it broke the rule off.
+/// An expression that is not modelled: it is unknown what it loaded, where, and whether it ended the rule.
 void notFollowed(const std::string& what, Steps& steps) {
   steps.emplace_back(MayMatch{what});
   for (Register block = 0; block < kScratch; block += 4) steps.emplace_back(LoadUnknown{what, block});
@@ -98,7 +98,7 @@ void payload(const Fields& fields, Steps& steps) {
   if (!to) return;  // writes into the packet
   const std::uint32_t base = number(fields, NFTA_PAYLOAD_BASE);
   if (base != NFT_PAYLOAD_NETWORK_HEADER && base != NFT_PAYLOAD_TRANSPORT_HEADER) {
-    // A link layer header is there or not.
+    // The packet may or may not have a link layer header.
     steps.emplace_back(MayMatch{"@ll"});
     return loadUnknown("@ll", to, steps);
   }
@@ -173,13 +173,13 @@ void lookup(const Fields& fields, Steps& steps) {
 }
 
 XtExtension extension(const Fields& fields) {
-  // Of a target they have the same numbers.
+  // The attributes of a target have the same numbers.
   return {.name = fields.text(NFTA_MATCH_NAME),
           .revision = number(fields, NFTA_MATCH_REV),
           .info = fields.at(NFTA_MATCH_INFO).value_or(Raw{})};
 }
 
-/// Counts with quota, limit and number of connections are conditions; other objects are not.
+/// Quotas, limits and connection limits are conditions; other objects are not.
 void object(const Fields& fields, Steps& steps) {
   const std::uint32_t type = number(fields, NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_QUOTA);
   if (type == NFT_OBJECT_QUOTA || type == NFT_OBJECT_LIMIT || type == NFT_OBJECT_CONNLIMIT)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The expressions of other people's rules, from the kernel's bytes to core/firewall.hpp's steps. Nothing is believed of
-// the bytes but their length. Not by libnftnl, which gives up a whole rule for one expression that it does not know.
+// Decodes the expressions of other programs' rules from the kernel's bytes to the steps of core/firewall.hpp. Nothing
+// about the bytes is trusted except their number. Not with libnftnl, which rejects a whole rule because of one unknown
+// expression.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +28,7 @@ bool isOneOf(std::string_view name, const List& list) {
   return std::ranges::find(list, name) != list.end();
 }
 
-/// The bytes of NFTA_DATA_VALUE, none where there is none.
+/// The bytes of NFTA_DATA_VALUE; empty if there is none.
 firewall::Bytes valueIn(std::optional<netlink::Bytes> data);
 /// NFTA_RULE_EXPRESSIONS.
 firewall::Rule foreignRule(netlink::Bytes expressions, firewall::TableFamily family);

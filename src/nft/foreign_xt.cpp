@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What iptables-nft leaves to xtables, in the words of nf_tables: each structure is that of the kernel's header, as
-// iptables(8) has filled it in.
+// Translates what iptables-nft leaves to xtables into steps of nf_tables: each structure is that of the kernel's
+// header, as filled in by iptables(8).
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -99,7 +99,7 @@ void connectionState(std::uint32_t states, bool inverted, Steps& steps) {
 }
 
 bool conntrack(const XtExtension& match, Steps& steps) {
-  // Of revisions 2 and 3, which differ in what comes after it.
+  // Common to revisions 2 and 3, which differ in what follows.
   const auto info = netlink::readInteger<xt_conntrack_mtinfo2>(match.info);
   if (!info || match.revision < 2 || match.revision > 3 || info->match_flags != XT_CONNTRACK_STATE) return false;
   connectionState(info->state_mask, (info->invert_flags & XT_CONNTRACK_STATE) != 0, steps);
@@ -186,7 +186,7 @@ void appendTarget(const XtExtension& target, Steps& steps) {
   if (name == "MARK" && setMark(target, steps)) return;
   if (name == "CONNMARK" && connectionMark(target, steps)) return;
   if (name == "REJECT") return void(steps.emplace_back(Verdict{Verdict::Kind::reject, {}}));
-  // CT may be told not to track.
+  // CT has an option not to track (--notrack).
   if (name == "CT" || name == "NOTRACK") return void(steps.emplace_back(Untrack{}));
   if (isOneOf(name, kTranslations)) {
     steps.emplace_back(Translate{});

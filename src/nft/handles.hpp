@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Ownership of libnftnl's objects. Running out of memory is std::bad_alloc here as everywhere else.
+// Ownership of libnftnl's objects. Running out of memory throws std::bad_alloc here as everywhere else.
 #pragma once
 
 #include <libnftnl/chain.h>
@@ -31,7 +31,7 @@ using ElementIteratorPtr = std::unique_ptr<nftnl_set_elems_iter, Releaser<nftnl_
 using ExpressionIteratorPtr = std::unique_ptr<nftnl_expr_iter, Releaser<nftnl_expr_iter_destroy>>;
 using ObjectPtr = std::unique_ptr<nftnl_obj, Releaser<nftnl_obj_free>>;
 
-/// Takes what an nftnl_*_alloc() gave.
+/// Takes ownership of the result of an nftnl_*_alloc().
 template <class Ptr>
 Ptr owned(typename Ptr::pointer object) {
   if (object == nullptr) throw std::bad_alloc();

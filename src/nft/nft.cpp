@@ -24,7 +24,7 @@ Result<std::optional<NftState>> Nft::observe(const Numbers& numbers) {
 
 Status Nft::commit(const NftTransaction& transaction, const Numbers& numbers) {
   const Status status = commitOnce(transaction, numbers);
-  // The table that was to be deleted vanished after it was looked for: the second look finds none.
+  // The table to delete vanished after it was looked up: the second lookup finds none.
   if (!status && transaction.deleteTable && status.error().kind == ErrorKind::notThere)
     return commitOnce(transaction, numbers);
   return status;

@@ -2,7 +2,8 @@
 // Reads, changes (one transaction each) and watches `table inet wgsteer`. No other table is ever touched.
 //
 // Threading: one thread. Cost: observe() some twenty requests, each a few microseconds plus the elements; commit() one
-// sendmsg(2). Failure: a transaction is made whole or not at all, and the error names the object that was refused.
+// sendmsg(2). Failure: a transaction is applied as a whole or not at all, and the error names the object that was
+// refused.
 #pragma once
 
 #include <memory>
@@ -27,20 +28,20 @@ class Nft {
   static Result<std::unique_ptr<Nft>> open();
 
   Result<TableLook> look(const Numbers& numbers);
-  /// Ours alone: nothing when there is no table, or somebody else's.
+  /// Our table only: nullopt if there is no table, or another program's.
   Result<std::optional<NftState>> observe(const Numbers& numbers);
   Status commit(const NftTransaction& transaction, const Numbers& numbers);
   /// Empty when there is no table.
   Result<HandshakesByWan> handshakes();
 
   Status subscribe();
-  /// To wait on for reading; -1 before subscribe().
+  /// A descriptor to wait on for reading; -1 before subscribe().
   int eventDescriptor() const;
-  /// Reads all that is queued: true if our table was touched by somebody else, or events were lost.
+  /// Reads everything queued: true if another program changed our table, or events were lost.
   bool drain();
   /// Who did it: "nft (pid 123)"; empty when not known.
   std::string lastActor() const;
-  /// Whether drain() is true for events that were lost.
+  /// Whether drain() returned true because events were lost.
   bool lostEvents() const;
 
  private:

@@ -18,7 +18,7 @@ namespace wgsteer::nft {
 
 namespace {
 
-/// libnftnl's null is an attribute that was not there.
+/// libnftnl returns null for a missing attribute.
 std::string_view textOf(const char* text) { return text == nullptr ? std::string_view{} : text; }
 
 bool isOurs(const char* table) { return textOf(table) == kNftTable; }
@@ -31,7 +31,7 @@ Bytes attributesOf(const nlmsghdr* message) {
   return parts ? parts->attributes : Bytes{};
 }
 
-/// libnftnl 1.2.4 follows a null pointer for one without.
+/// libnftnl 1.2.4 dereferences a null pointer for an expression without a name.
 bool expressionsHaveNames(const nlmsghdr* rule) {
   bool all = true;
   if (const auto list = Attributes<NFTA_RULE_MAX>(attributesOf(rule)).at(NFTA_RULE_EXPRESSIONS))
@@ -41,7 +41,7 @@ bool expressionsHaveNames(const nlmsghdr* rule) {
   return all;
 }
 
-/// None of our sets has any in it or in its elements, so libnftnl need not read them.
+/// None of our sets or their elements has expressions, so libnftnl need not read any.
 bool setHasExpressions(const nlmsghdr* set) {
   const Attributes<NFTA_SET_MAX> attributes(attributesOf(set));
   return attributes.has(NFTA_SET_EXPR) || attributes.has(NFTA_SET_EXPRESSIONS);
@@ -56,8 +56,8 @@ bool elementsHaveExpressions(const nlmsghdr* elements) {
   return any;
 }
 
-/// Empty if there is none. User data is whatever its maker has put there: a type, a length, so many bytes, and again.
-/// Not by nftnl_udata_parse(), which believes the last length (libnftnl 1.2.4).
+/// Empty if there is none. User data is whatever the table's creator has put there: a type, a length, that many bytes,
+/// and so on. Not with nftnl_udata_parse(), which trusts the last length (libnftnl 1.2.4).
 std::string commentOf(const nftnl_table* table) {
   std::uint32_t length = 0;
   const auto* data = static_cast<const std::uint8_t*>(nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length));
@@ -73,7 +73,7 @@ std::string commentOf(const nftnl_table* table) {
   return {};
 }
 
-/// The set's shape among ours; nothing when it is another set, or has other types.
+/// The set's id among ours; nullopt if it is another set, or has other types.
 std::optional<NftSetId> knownSet(const nftnl_set* set) {
   const auto id = nftSetByName(textOf(nftnl_set_get_str(set, NFTNL_SET_NAME)));
   if (!id) return std::nullopt;
@@ -98,7 +98,7 @@ bool same(const ObservedChain& observed, const Chain& expected) {
                             [](const Rule& rule) { return canonicalText(rule.get()); });
 }
 
-/// Every chain that ought to be there is, with the rules that it ought to have, and no other.
+/// Whether exactly the expected chains exist, with exactly the expected rules.
 bool chainsAsExpected(const ObservedTable& observed, const Numbers& numbers, bool forward) {
   std::vector<Chain> expected = baseChains(numbers, forward);
   for (const Slot slot : observed.contents.table.policies) expected.push_back(policyChain(numbers, slot));
@@ -183,7 +183,7 @@ void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed)
 void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
   const Attributes<NFTA_OBJ_MAX> attributes(attributesOf(message));
   if (attributes.text(NFTA_OBJ_TABLE) != kNftTable) return;
-  // How many packets it counted is of no interest here.
+  // The number of packets counted does not matter here.
   if (ntohl(attributes.u32(NFTA_OBJ_TYPE)) == NFT_OBJECT_COUNTER)
     observed.counters.insert(attributes.text(NFTA_OBJ_NAME));
   else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the kernel says of the table, message by message, and what that means. Reading the messages is snapshot.hpp's
-// subject: there is no I/O here. Nothing is believed of a message but its length.
+// Interprets what the kernel says about the table, message by message. snapshot.hpp reads the messages: there is no I/O
+// here. Nothing about a message is trusted except its length.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ namespace wgsteer::nft {
 
 struct TableIdentity {
   std::uint64_t handle = 0;
-  bool ours = false;     ///< carries our comment
-  bool current = false;  ///< and that of this version of the layout
+  bool ours = false;     ///< it has our comment
+  bool current = false;  ///< its comment is that of this version of the layout
 };
 
 struct ObservedChain {
@@ -41,22 +41,22 @@ struct ObservedTable {
   std::set<NftSetId> sets;
   std::set<std::string> counters;
   NftContents contents;
-  bool foreignParts = false;  ///< something that this program does not make, or that libnftnl cannot read
+  bool foreignParts = false;  ///< something that this program does not create, or that libnftnl cannot read
 };
 
-/// From NFT_MSG_NEWGEN: changes with every commit, anybody's. 0 when it is not there.
+/// From NFT_MSG_NEWGEN: changes with every commit of any program. 0 if missing.
 std::uint32_t generationOf(const nlmsghdr* message);
-/// From NFT_MSG_NEWTABLE; nothing when it cannot be read.
+/// From NFT_MSG_NEWTABLE; nullopt if it cannot be read.
 std::optional<TableIdentity> identityOf(const nlmsghdr* message);
 
-// From NFT_MSG_NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM and NEWOBJ. Other tables' are passed over.
+// From NFT_MSG_NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM and NEWOBJ. Those of other tables are ignored.
 void takeChain(const nlmsghdr* message, ObservedTable& observed);
 void takeRule(const nlmsghdr* message, ObservedTable& observed);
 void takeSet(const nlmsghdr* message, ObservedTable& observed);
 void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed);
 void takeCounter(const nlmsghdr* message, ObservedTable& observed);
 
-/// Whether it is all that ought to be there for these numbers, and nothing else.
+/// Converts the table; `intact` tells whether it is exactly what these numbers require.
 NftState interpret(ObservedTable observed, const Numbers& numbers);
 
 }  // namespace wgsteer::nft

@@ -93,7 +93,7 @@ Rule& Rule::lookupInto(const char* map, std::uint32_t reg) {
   nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
   nftnl_expr_set_str(search.get(), NFTNL_EXPR_LOOKUP_SET, map);
   nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_DREG, reg);
-  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_FLAGS, 0);  // as the kernel says it back
+  nftnl_expr_set_u32(search.get(), NFTNL_EXPR_LOOKUP_FLAGS, 0);  // as the kernel reports it
   return add(std::move(search));
 }
 
@@ -138,7 +138,7 @@ Rule& Rule::cameIn() { return loadMeta(NFT_META_IIF, NFT_REG_1).compare(NFT_CMP_
 Rule& Rule::markIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, false); }
 Rule& Rule::markNotIn(const char* set) { return loadMeta(NFT_META_MARK, NFT_REG_1).lookup(set, true); }
 
-/// A map, not a set: nft 1.0.6 prints a comparison of masked bits with a set in a way that it cannot read itself.
+/// A map, not a set: nft 1.0.6 prints a comparison of masked bits with a set in a form that it cannot read back.
 Rule& Rule::goByMark(std::uint32_t mask, const char* map) {
   return loadMeta(NFT_META_MARK, NFT_REG_1).maskAndXor(mask, 0).lookupInto(map, NFT_REG_VERDICT);
 }
@@ -221,10 +221,10 @@ Rule& Rule::isWireGuard(std::uint8_t messageType) {
       .compare(NFT_CMP_EQ, header.data(), header.size());
 }
 
-// One rule with a mask of both would do, but nft 1.1.3 lists that as @th,72,29 != 0, which is another one when it is
-// loaded again.
+// One rule with a mask for both would suffice, but nft 1.1.3 lists that as @th,72,29 != 0, which is a different rule
+// when it is loaded again.
 Rule& Rule::typeOfNoWireGuard() {
-  // 1 to 4; 0 and 5 to 7 are as good as none.
+  // The types are 1 to 4; 0 and 5 to 7 practically do not occur.
   constexpr std::uint8_t kLast = 7;
   return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpHeaderSize, sizeof kLast, NFT_REG_1)
       .compare(NFT_CMP_GT, &kLast, sizeof kLast);

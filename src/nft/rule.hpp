@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One rule, put together from the expressions of the kernel's nf_tables machine. Registers and the order of expressions
-// are those that nft(8) itself would choose, so that `nft list table inet wgsteer` reads as if somebody had typed it.
+// One rule, assembled from the expressions of the kernel's nf_tables machine. Registers and the order of expressions
+// are those that nft(8) itself would choose, so that `nft list table inet wgsteer` reads as if it had been typed.
 #pragma once
 
 #include <cstdint>
@@ -71,7 +71,7 @@ class Rule {
   RulePtr rule_;
 };
 
-/// What a rule does, in libnftnl's words and without what changes by itself (counter values): equal texts, equal rules.
+/// The rule as text in libnftnl's format, without what changes by itself (counter values): equal texts, equal rules.
 std::string canonicalText(nftnl_rule* rule);
 
 }  // namespace wgsteer::nft

@@ -19,12 +19,12 @@ constexpr const char* named(NftSetId v4, Family family) { return named(byFamily(
 
 Chain sourceChain() {
   Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, {}};
-  // Most packets have no mark at all, and pay for one comparison. The others' marks are as the socket has set them:
-  // nobody's chain comes before this one, and adds bits of its own.
+  // Most packets have no mark at all and cost one comparison. The marks of others are as the socket has set them: no
+  // other program's chain comes before this one to add bits of its own.
   chain.rules.emplace_back().isUnmarked().thenReturn();
   chain.rules.emplace_back().markNotIn(named(NftSetId::ownMark)).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
-  // A device that is no WAN is not in source4/6, and the rule breaks off.
+  // A device that is not a WAN is not in source4/6, and the rule ends there.
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
         .isFamily(family)
@@ -34,9 +34,9 @@ Chain sourceChain() {
   return chain;
 }
 
-/// A peer with a way of its own whatever the mark; any other only without one, and if it looks like WireGuard: what
-/// other programs send to the same server is theirs. What is none of ours leaves by the cheapest test that it fails:
-/// the port is looked up in a bitmap, an address in a hash.
+/// Packets to a peer with its own policy match whatever their mark; any others only without a mark, and if they look
+/// like WireGuard, because other programs may send to the same server. Packets that do not concern us should fail the
+/// cheapest test: a port is looked up in a bitmap, an address in a hash table.
 void goByPeers(Chain& chain, const Numbers& numbers) {
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
@@ -52,8 +52,8 @@ void goByPeers(Chain& chain, const Numbers& numbers) {
   chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByEndpoint(named(NftSetId::endpoint6), Family::v6);
 }
 
-/// After `source`, not before: a packet that is re-routed here still has its first device's name in later hooks of this
-/// traversal, and its new source would be taken for a wrong one.
+/// After `source`, not before: a packet that is rerouted here still has the name of its first device in later chains of
+/// this traversal, so its new source would look wrong.
 Chain outputChain(const Numbers& numbers) {
   Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, {}};
   chain.rules.emplace_back().notUdpReturn();
@@ -69,8 +69,8 @@ Chain remarkChain(const Numbers& numbers) {
   return chain;
 }
 
-/// What is for this host, and for a tunnel's port: others' packets may have that port as well. Whatever is forwarded
-/// comes by here, and is done with one look at its port.
+/// Matches packets for this host and a tunnel's port: packets for other hosts may have that port as well. All forwarded
+/// packets pass here, and cost only one lookup of their port.
 Chain arrivalChain(const char* name, std::int32_t priority) {
   Chain chain{name, Hook{"filter", NF_INET_PRE_ROUTING, priority}, {}};
   for (const Family family : kFamilies)
@@ -131,7 +131,7 @@ Chain postroutingChain(const Numbers& numbers) {
 
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   std::vector<Chain> chains;
-  // First, for elements and rules lead there.
+  // First, because elements and rules refer to it.
   chains.push_back(tunnelsChain());
   chains.push_back(sourceChain());
   chains.push_back(outputChain(numbers));
@@ -139,7 +139,7 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   chains.push_back(arrivalChain("early", kEarlyChainPriority));
   chains.push_back(preroutingChain(forward));
   chains.push_back(sentChain(numbers));
-  // A chain of type nat would make the kernel track all connections of a host that does not want that.
+  // A chain of type nat would make the kernel track all connections, even on a host that does not want that.
   if (forward) chains.push_back(postroutingChain(numbers));
   return chains;
 }
@@ -147,10 +147,10 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
 Chain policyChain(const Numbers& numbers, Slot slot) {
   Chain chain{policyChainName(slot), {}, std::vector<Rule>(6)};
   chain.rules[0].count();
-  // Routed by this mark from the first: its source is right, and may be another address of the WAN than ours.
+  // Already routed by this mark: its source is right, and may be another address of the WAN than the one we would set.
   chain.rules[1].hasMark(numbers.mark(slot)).thenReturn();
   chain.rules[2].stampMark(numbers.mark(slot));
-  // Sources of other hosts are for NAT.
+  // The sources of other hosts' packets are up to NAT.
   chain.rules[3].cameIn().thenReturn();
   chain.rules[4].isFamily(Family::v4).setSourceByMark(numbers.markMask, named(NftSetId::policySource4), Family::v4);
   chain.rules[5].isFamily(Family::v6).setSourceByMark(numbers.markMask, named(NftSetId::policySource6), Family::v6);
@@ -159,7 +159,7 @@ Chain policyChain(const Numbers& numbers, Slot slot) {
 
 Chain wanChain(const Numbers& numbers, Slot slot) {
   Chain chain{wanChainName(slot), {}, std::vector<Rule>(3)};
-  // Of the two chains that lead here, the second finds nothing to do.
+  // Two chains lead here, and the second one finds nothing to do.
   chain.rules[0].hasMark(numbers.mark(slot)).thenReturn();
   chain.rules[1].isWireGuard(kHandshakeResponse).countNamed(responsesCounter(slot));
   chain.rules[2].stampMark(numbers.mark(slot));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The fixed part of `table inet wgsteer` as data: which chains and rules there are. The sets are
-// core/nft_sets.hpp's subject. Everything that varies is in sets, so that an update never rewrites a rule.
+// The fixed part of `table inet wgsteer` as data: which chains and rules there are. The sets are in core/nft_sets.hpp.
+// Everything that varies is in sets, so that an update never rewrites a rule.
 //
 // clang-format off
 //   source       filter output -300       our packets leave with a source that is right on their WAN (before conntrack)
@@ -43,7 +43,7 @@ struct Chain {
 /// Rules of the chain `prerouting` without the two that forwarding adds.
 inline constexpr std::size_t kPreroutingRules = 2;
 
-/// Chains with a hook; `numbers` for the mask of the marks.
+/// Chains with a hook; `numbers` provide the mark mask.
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward);
 Chain policyChain(const Numbers& numbers, Slot slot);
 Chain wanChain(const Numbers& numbers, Slot slot);

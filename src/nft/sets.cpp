@@ -22,7 +22,7 @@ constexpr std::uint32_t kIfNameSize = 16;
 constexpr std::uint32_t kIpv4Size = 4;
 constexpr std::uint32_t kIpv6Size = 16;
 constexpr std::uint32_t kPortSize = 2;
-/// Of a component that is followed by another one, or follows one.
+/// The alignment of components in a concatenation.
 constexpr std::uint32_t kAlignment = 4;
 
 /// How one component of a key is encoded; `type` as in enum datatypes of nftables' include/datatype.h.
@@ -139,7 +139,7 @@ void putPart(const NftKey& key, NftKeyPart part, std::uint8_t* out) {
   }
 }
 
-/// False when the name does not end before the field does, or is followed by more than zeros.
+/// False if the name does not end within the field, or is followed by anything other than zeros.
 bool takeDevice(const std::uint8_t* in, IfName& device) {
   const std::span<const std::uint8_t> name{in, kIfNameSize};
   const auto end = std::ranges::find(name, std::uint8_t{0});
@@ -172,7 +172,7 @@ bool takePart(const std::uint8_t* in, NftKeyPart part, NftKey& key) {
   return true;
 }
 
-/// fn(part, offset) for each component; returns the length of the whole key.
+/// Calls fn(part, offset) for each component; returns the length of the whole key.
 template <class Fn>
 std::uint32_t forEachPart(const NftSet& set, Fn fn) {
   std::uint32_t offset = 0;
@@ -227,7 +227,7 @@ void encode(nlmsghdr* message, const NftElement& element, bool withValue) {
 
 namespace {
 
-/// Empty unless it is there and just as long.
+/// The attribute's bytes; empty unless it exists with exactly this length.
 std::span<const std::uint8_t> bytesOf(nftnl_set_elem* element, std::uint16_t attribute, std::uint32_t length) {
   std::uint32_t actual = 0;
   const void* data = nftnl_set_elem_get(element, attribute, &actual);
@@ -251,7 +251,7 @@ bool decodeAddress(nftnl_set_elem* element, std::uint32_t length, NftElement& de
   return address.has_value();
 }
 
-/// The value as the kind of map has it; false when it has something else.
+/// Decodes the value according to the kind of map; false if it is something else.
 bool decodeValue(nftnl_set_elem* element, NftElement& decoded) {
   switch (nftSet(decoded.set).value) {
     case NftValueKind::ipv4:

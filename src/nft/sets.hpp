@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The sets and maps of the table, and their elements, as the kernel has them. What they mean is core/nft_members.hpp's
-// subject.
+// The sets and maps of the table and their elements in the kernel's encoding. core/nft_members.hpp defines what they
+// mean.
 //
-// Keys: an interface name is padded with zeros to 16 bytes, a mark is in host byte order, all else in network order;
-// each component of a concatenation starts at a multiple of four bytes.
+// Keys: an interface name is padded with zeros to 16 bytes, a mark is in host byte order, everything else in network
+// order; each component of a concatenation starts at a multiple of four bytes.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace wgsteer::nft {
 /// nft's enum byteorder: without it a port is printed with its bytes swapped.
 enum class ByteOrder : std::uint32_t { none = 0, host = 1, network = 2 };
 
-/// How the kernel describes a set. Types are nft(8)'s numbers: the kernel keeps them, only nft reads them.
+/// How the kernel describes a set. Types are nft(8)'s numbers: the kernel only stores them for nft.
 struct SetShape {
   std::uint32_t flags = 0;  ///< NFT_SET_MAP and the like
   std::uint32_t keyType = 0;
@@ -28,16 +28,16 @@ struct SetShape {
   std::uint32_t dataType = 0;  ///< 0 unless it is a map
   std::uint32_t dataLength = 0;
   ByteOrder dataOrder = ByteOrder::none;
-  std::uint32_t objectType = 0;  ///< NFT_OBJECT_COUNTER; 0: its values are no objects
+  std::uint32_t objectType = 0;  ///< NFT_OBJECT_COUNTER; 0: its values are not objects
 };
 SetShape shapeOf(NftSetId id);
 
-/// Whether the kernel would take the name of a device in the key. The others' names come from the kernel itself.
+/// Whether the kernel would accept the device name in the key. All other names come from the kernel itself.
 bool hasValidKey(const NftElement& element);
 
 /// Appends the element to the list that is open in the message; without its value for a deletion.
 void encode(nlmsghdr* message, const NftElement& element, bool withValue);
-/// Nothing when it is none that encode() makes. Without a value what encode() made without one.
+/// nullopt if it is not what encode() produces. Without a value, it is an element that was encoded without one.
 std::optional<NftElement> decode(NftSetId set, nftnl_set_elem* element);
 
 }  // namespace wgsteer::nft

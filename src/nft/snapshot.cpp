@@ -11,12 +11,12 @@ namespace {
 
 constexpr const char* kTable = kNftTable.data();
 
-/// Somebody else's commit between two of our dumps makes the picture inconsistent; more than this many in a row, each
-/// within a fraction of a millisecond, is not worth waiting for.
+/// Another program's commit between two of our dumps makes the result inconsistent; if that happens this many times in
+/// a row, each within a fraction of a millisecond, waiting is not worthwhile.
 constexpr int kMaxAttempts = 20;
 
 Status readChains(Channel& channel, ObservedTable& observed) {
-  // The kernel has no filter by table for chains.
+  // The kernel cannot filter chains by table.
   return channel.dump(
       NFT_MSG_GETCHAIN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { takeChain(message, observed); },
       "nft list chains inet");
@@ -51,7 +51,7 @@ Status readCounters(Channel& channel, ObservedTable& observed) {
       [&](const nlmsghdr* message) { takeCounter(message, observed); }, "nft list counters inet");
 }
 
-/// Nothing when there is no table.
+/// nullopt if there is no table.
 Result<std::optional<ObservedTable>> readAll(Channel& channel) {
   const auto table = findTable(channel);
   if (!table) return std::unexpected(table.error());
@@ -66,7 +66,7 @@ Result<std::optional<ObservedTable>> readAll(Channel& channel) {
   return observed;
 }
 
-/// All dumps from one generation of the ruleset, or it is tried again.
+/// Retries until all dumps are from one generation of the ruleset.
 Result<std::optional<ObservedTable>> readConsistently(Channel& channel) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     const auto before = generation(channel);
@@ -74,7 +74,7 @@ Result<std::optional<ObservedTable>> readConsistently(Channel& channel) {
     auto snapshot = readAll(channel);
     const auto after = generation(channel);
     if (!after) return std::unexpected(after.error());
-    // A dump may fail (ENOENT) because its set went away in between: that counts only in a quiet kernel.
+    // A dump may fail (ENOENT) because its set vanished in between: that is an error only if nothing has changed.
     const bool interrupted = !snapshot && snapshot.error().kind == ErrorKind::overrun;
     if (*before == *after && !interrupted) return snapshot;
   }

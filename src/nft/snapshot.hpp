@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the kernel has under the name of our table, read from one generation of the ruleset.
+// Reads the table that has our name, from one generation of the ruleset.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ namespace wgsteer::nft {
 /// What was found under our name.
 struct TableLook {
   std::optional<NftState> ours;
-  bool foreign = false;  ///< there is one that somebody else has made
+  bool foreign = false;  ///< there is one that another program created
 };
 
-/// Changes with every commit to the ruleset, anybody's.
+/// Changes with every commit of any program to the ruleset.
 Result<std::uint32_t> generation(Channel& channel);
 
-/// Nothing when there is no table of our name.
+/// nullopt if there is no table with our name.
 Result<std::optional<TableIdentity>> findTable(Channel& channel);
 
 Result<TableLook> observeTable(Channel& channel, const Numbers& numbers);

@@ -11,8 +11,8 @@ namespace wgsteer::nft {
 
 namespace {
 
-/// Slots of one kind of chain that the transaction adds and deletes. A slot that does both (a WAN that is replaced by
-/// another, say) keeps its chain and its counters: only elements move.
+/// Slots of one kind of chain that the transaction adds and deletes. A slot with both (say, a WAN replaced by another)
+/// keeps its chain and counters: only elements change.
 struct SlotChanges {
   std::set<Slot> added;
   std::set<Slot> deleted;
@@ -75,7 +75,8 @@ Status refusedName(const NftElement& element) {
 
 Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numbers) {
   if (transaction.createTable) createTable(batch, numbers, transaction.layout.forward);
-  // Chains before any element that goes to them, and away after the last: the ops' own order is kept for elements.
+  // Chains are added before any element that leads to them, and deleted after the last: elements keep the order of the
+  // ops.
   const ChainChanges changes = chainChanges(transaction.ops);
   createSlots(batch, changes, numbers);
   NftElements elements;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From the ops of a plan to the messages of one nft transaction.
+// Converts the ops of a plan to the messages of one nft transaction.
 #pragma once
 
 #include "wgsteer/core/numbers.hpp"
@@ -10,7 +10,7 @@
 
 namespace wgsteer::nft {
 
-/// Table (if `createTable`), then the ops. `numbers` with the mask of the transaction's layout.
+/// First the table (if `createTable`), then the ops. `numbers` have the mask of the transaction's layout.
 Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numbers);
 
 }  // namespace wgsteer::nft
