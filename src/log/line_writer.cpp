@@ -12,7 +12,7 @@ namespace wgsteer::log {
 
 namespace {
 
-/// What a pipe takes at once once it is writable (PIPE_BUF).
+/// What a writable pipe accepts in one go (PIPE_BUF).
 constexpr std::size_t kAtOnce = 4096;
 
 }  // namespace
@@ -61,7 +61,7 @@ bool LineWriter::put(std::string_view line) {
   if (!finishRest()) return false;
   const std::size_t sent = send(line);
   if (sent == 0) return false;
-  // The beginning is out, so the rest has to follow: whoever reads on finds whole lines.
+  // The beginning has been written, so the rest has to follow: the reader must get whole lines.
   rest_ = line.substr(sent);
   finishRest();
   return true;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Lines to a descriptor whose other end may be anything: a journal that hangs, a pipe that nobody reads, a terminal
-// that was stopped, a full disk. It is never waited for; what does not go is counted, and told when writing works
-// again.
+// Writes lines to a descriptor whose other end may be anything: a journal that hangs, a pipe that nobody reads, a
+// stopped terminal, a full disk. It never waits; lines that cannot be written are counted and reported when writing
+// works again.
 //
 // The descriptor is shared with whoever started us, so it stays blocking: a pipe or a terminal is opened a second time,
-// and a socket is asked not to wait.
+// and sockets are written to with a flag not to wait.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,13 @@ namespace wgsteer::log {
 
 class LineWriter {
  public:
-  /// `descriptor` stays its owner's.
+  /// `descriptor` still belongs to its owner.
   explicit LineWriter(int descriptor);
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
   LineWriter& operator=(const LineWriter&) = delete;
 
-  /// `line` with its end; `notice` makes one of the text that tells how many were lost.
+  /// `line` includes its newline; `notice` formats the text about the number of lost lines as such a line.
   template <typename Notice>
   void write(std::string_view line, Notice notice) {
     if (lost_ > 0 && put(notice("log lines lost: " + std::to_string(lost_)))) lost_ = 0;
@@ -38,7 +38,7 @@ class LineWriter {
 
   int descriptor_;
   Kind kind_ = Kind::shared;
-  std::string rest_;  ///< of a line that went in part
+  std::string rest_;  ///< the rest of a partially written line
   std::size_t lost_ = 0;
 };
 

@@ -13,7 +13,7 @@ std::uint8_t byteAt(std::string_view text, std::size_t at) { return static_cast<
 
 bool continues(std::string_view text, std::size_t at) { return at < text.size() && (byteAt(text, at) & 0xc0U) == 0x80; }
 
-/// Bytes of the character that the text begins with, 0 if that is none which may be shown.
+/// Length in bytes of the text's first character; 0 if it must not be shown.
 std::size_t characterSize(std::string_view text) {
   const std::uint8_t first = byteAt(text, 0);
   if (first < 0x80) return first >= ' ' && first != 0x7f ? 1 : 0;
@@ -22,7 +22,8 @@ std::size_t characterSize(std::string_view text) {
   for (std::size_t i = 1; i < size; ++i)
     if (!continues(text, i)) return 0;
   const std::uint8_t second = byteAt(text, 1);
-  // U+0080 to U+009F are control characters as well; overlong forms, surrogates and what lies beyond Unicode are none.
+  // U+0080 to U+009F are control characters as well; overlong forms, surrogates and anything beyond Unicode are not
+  // characters.
   if (first == 0xc2 && second < 0xa0) return 0;
   if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f)) return 0;
   if ((first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) return 0;

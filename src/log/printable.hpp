@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What comes from outside (names of devices and WANs, reasons, others' error texts) as it may be written for people: a
-// terminal obeys escape sequences, and a line break in a name would be a line of the log.
+// Makes text from outside (names of devices and WANs, reasons, error texts of other programs) safe to show: a terminal
+// obeys escape sequences, and a line break in a name would start a new line of the log.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace wgsteer::log {
 
-/// Control characters, and bytes that are not UTF-8, as "\x1b"; all else as it is.
+/// Control characters and bytes that are not UTF-8 become "\x1b" and the like; everything else is unchanged.
 std::string printable(std::string_view text);
-/// The same for text of several lines: their ends stay.
+/// The same for text of several lines: newlines stay.
 std::string printableLines(std::string_view text);
 
 }  // namespace wgsteer::log

@@ -27,7 +27,7 @@ class JournalLevel : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JournalLevel>(); }
 };
 
-/// Does not wait for whoever reads.
+/// Does not wait for the reader.
 class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -42,7 +42,7 @@ class StderrSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
     spdlog::memory_buf_t buffer;
     formatter_->format(message, buffer);
     std::string line{buffer.data(), buffer.size()};
-    // The formatter says which part of it the pattern wants in colour: none where there is no terminal.
+    // The formatter says which part of the line is coloured: none without a terminal.
     if (message.color_range_end <= message.color_range_start) return line;
     line.insert(message.color_range_end, "\033[m");
     return line.insert(message.color_range_start, colourOf(message.level));

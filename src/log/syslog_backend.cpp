@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// For small routers: no library, logd's ring takes the lines. Not by syslog(3), which waits for a logd that hangs.
+// For small routers: no library, the lines go to logd's ring buffer. Not through syslog(3), which waits for a logd that
+// hangs.
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -21,7 +22,7 @@ namespace {
 
 constexpr std::string_view kSocket = "/dev/log";
 
-/// The daemon of syslog, which may be restarted under us.
+/// The syslog daemon, which may restart at any time.
 class Syslog {
  public:
   Syslog() = default;
@@ -49,7 +50,7 @@ class Syslog {
     disconnect();
     return false;
   }
-  /// RFC 3164, as syslog(3) has it.
+  /// RFC 3164, in the form that syslog(3) uses.
   bool put(int priority, std::string_view line) {
     std::array<char, 32> time{};
     const std::time_t now = std::time(nullptr);

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t kEvents =
     IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-/// Whoever writes without end gets no more of the daemon's time than that in a round.
+/// A program that writes endlessly gets no more of the daemon's time than this per round.
 constexpr int kMaxReads = 16;
 
 using Look = std::uint64_t;
@@ -30,8 +30,8 @@ Look mixed(Look look, std::string_view bytes) {
   return look;
 }
 
-/// Different, all but certainly, when inotify would have said something; 0 for a directory that is not there, nothing
-/// when that cannot be told.
+/// Almost certainly changes whenever inotify would have reported something; 0 for a missing directory, nullopt if that
+/// cannot be told.
 std::optional<Look> lookAt(const std::string& directory) {
   const auto close = [](DIR* opened) { closedir(opened); };
   const std::unique_ptr<DIR, decltype(close)> opened{opendir(directory.c_str()), close};
@@ -56,7 +56,7 @@ std::optional<Look> lookAt(const std::string& directory) {
 struct DirectoryWatches::Watch::State {
   std::string directory;
   Handler handler;
-  int number = -1;  ///< the kernel's; below 0 where it tells nothing
+  int number = -1;  ///< the kernel's watch descriptor; negative: none
   std::optional<Look> look{};
   bool ended = false;
 };
@@ -69,7 +69,7 @@ DirectoryWatches::Watch& DirectoryWatches::Watch::operator=(Watch&& other) noexc
 }
 
 void DirectoryWatches::Watch::end() {
-  // Whoever is being called holds the rest.
+  // A handler that is running holds the rest.
   if (state_) state_->ended = true;
   state_.reset();
 }
@@ -97,7 +97,7 @@ bool DirectoryWatches::open() {
 
 bool DirectoryWatches::attach(State& state) {
   if (!inotify_) return false;
-  // The same directory again has the same number.
+  // Watching the same directory again returns the same number.
   state.number = inotify_add_watch(inotify_.get(), state.directory.c_str(), kEvents);
   if (state.number >= 0) numbers_.insert(state.number);
   return state.number >= 0;
@@ -169,17 +169,17 @@ void DirectoryWatches::collect(std::string_view events, News& news) {
   while (events.size() >= sizeof(inotify_event)) {
     inotify_event event{};
     std::memcpy(&event, events.data(), sizeof event);
-    // Padded with zeros, and none at all for the directory itself.
+    // The name is padded with zeros, and empty for the directory itself.
     const std::string name = event.len == 0 ? "" : std::string{events.data() + sizeof event};
     events.remove_prefix(std::min(events.size(), sizeof event + event.len));
     const bool gone = (event.mask & IN_IGNORED) != 0;
     if (gone) numbers_.erase(event.wd);
-    // A directory that has another name is not the one that was meant.
+    // A directory that was renamed is no longer the one that was meant.
     if ((event.mask & IN_MOVE_SELF) != 0) inotify_rm_watch(inotify_.get(), event.wd);
     for (auto& [state, names] : news) {
-      if (event.wd >= 0 && state->number != event.wd) continue;  // below 0: events were lost, of all
+      if (event.wd >= 0 && state->number != event.wd) continue;  // negative: events were lost, possibly of all
       if (gone) state->number = -1;
-      names.insert(name);  // of one that has gone: none
+      names.insert(name);  // for one that is gone: none
     }
   }
 }

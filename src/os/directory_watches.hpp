@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// inotify(7) on directories that may come and go, all of them by one instance: a user has 128, and all of root's
-// programs share them. Without one, directories are looked at now and then, and an instance is tried for again.
+// inotify(7) on directories that may come and go, all with one instance: a user has 128, and all of root's programs
+// share them. Without an instance, directories are checked from time to time, and opening one is retried.
 //
 // Threading: one thread, that of the loop. A handler may add and remove directories, its own as well.
 #pragma once
@@ -20,8 +20,8 @@ namespace wgsteer::os {
 
 class DirectoryWatches {
  public:
-  /// What in the directory was created, written and closed, deleted or moved since the last call. An empty name among
-  /// them: the directory itself has come or gone, or nobody knows what has changed.
+  /// What was created, written and closed, deleted or moved in the directory since the last call. An empty name among
+  /// them: the directory itself has appeared or vanished, or it is unknown what has changed.
   using Names = std::set<std::string>;
   using Handler = std::function<void(const Names& names)>;
 
@@ -30,14 +30,14 @@ class DirectoryWatches {
   DirectoryWatches& operator=(const DirectoryWatches&) = delete;
   ~DirectoryWatches();
 
-  /// Ends with this object.
+  /// The watch ends with this object.
   class Watch {
    public:
     Watch() = default;
     Watch(Watch&& other) noexcept = default;
     Watch& operator=(Watch&& other) noexcept;
     ~Watch() { end(); }
-    /// Whether events come; otherwise it is looked at now and then.
+    /// Whether there are events; otherwise it is checked from time to time.
     bool isWatched() const;
 
    private:
@@ -49,7 +49,8 @@ class DirectoryWatches {
   };
   [[nodiscard]] Watch add(std::string directory, Handler handler);
 
-  /// To be called about once a second: watches what has appeared since; without inotify looks for what has changed.
+  /// To be called about once a second: watches directories that have appeared since; without inotify, checks for
+  /// changes.
   void renew();
   /// Why there is no inotify instance; empty if there is one.
   const std::string& trouble() const { return trouble_; }
@@ -57,7 +58,7 @@ class DirectoryWatches {
  private:
   using State = Watch::State;
   using States = std::vector<std::shared_ptr<State>>;
-  /// What a round has to tell, in the order of adding.
+  /// The news of a round, in the order in which watches were added.
   using News = std::vector<std::pair<std::shared_ptr<State>, Names>>;
 
   bool open();
@@ -73,7 +74,7 @@ class DirectoryWatches {
   std::string trouble_;
   std::vector<std::weak_ptr<State>> states_;
   std::set<int> numbers_;  ///< directories that the kernel watches
-  bool looks_ = false;     ///< every other time
+  bool looks_ = false;     ///< checks every other time
 };
 
 }  // namespace wgsteer::os

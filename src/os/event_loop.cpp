@@ -20,7 +20,7 @@ Status EventLoop::watch(int descriptor, Handler onReadable) {
   event.data.u64 = nextTicket_;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0)
     return fail(ErrorKind::io, std::string{"epoll_ctl add: "} + std::strerror(errno), errno);
-  // What had this number before has been closed, or epoll would have refused.
+  // The previous descriptor with this number has been closed, or epoll would have refused.
   if (const auto before = tickets_.find(descriptor); before != tickets_.end()) handlers_.erase(before->second);
   tickets_[descriptor] = nextTicket_;
   handlers_[nextTicket_++] = std::make_shared<const Handler>(std::move(onReadable));
@@ -39,7 +39,7 @@ void EventLoop::runHandler(Ticket ticket) {
   // An earlier handler of this round may have unwatched it.
   const auto known = handlers_.find(ticket);
   if (known == handlers_.end()) return;
-  // Held, for a handler may unwatch itself.
+  // Held, because a handler may unwatch itself.
   const auto handler = known->second;
   (*handler)();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One epoll loop. A wake-up runs the handler of every ready descriptor and then, once, what is to be done after all of
-// them: so events that come together are planned for together, without any delay.
+// One epoll loop. A wake-up runs the handler of every ready descriptor and then, once, what must be done after all of
+// them, so that events that arrive together are planned for together, without any delay.
 //
-// A handler may unwatch and close any descriptor, its own as well, and watch others: a number that is used again within
-// the round is another watch, which hears nothing of what was meant for the one before it.
+// A handler may unwatch and close any descriptor, its own as well, and watch others: a number that is reused within the
+// round is a new watch, which gets no events of its predecessor.
 //
-// Threading: one thread. Ownership: descriptors stay their owners'; unwatch before closing.
+// Threading: one thread. Ownership: descriptors belong to their owners; unwatch before closing.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,11 @@ class EventLoop {
   static Result<EventLoop> create();
 
   Status watch(int descriptor, Handler onReadable);
-  /// One that is not watched is nothing to complain about.
+  /// Does nothing if it is not watched.
   void unwatch(int descriptor);
   void afterEach(Handler handler) { afterEach_ = std::make_shared<const Handler>(std::move(handler)); }
 
-  /// Until stop(); an error only if epoll itself fails.
+  /// Runs until stop(); fails only if epoll itself fails.
   Status run();
   void stop() { running_ = false; }
 

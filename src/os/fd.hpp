@@ -23,7 +23,7 @@ class Fd {
   int get() const { return descriptor_; }
   explicit operator bool() const { return descriptor_ >= 0; }
   void reset(int descriptor = -1) {
-    // No retry on EINTR: Linux has released the number by then (close(2)).
+    // No retry on EINTR: Linux has already released the number (close(2)).
     if (descriptor_ >= 0) ::close(descriptor_);
     descriptor_ = descriptor;
   }

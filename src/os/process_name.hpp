@@ -6,7 +6,7 @@
 
 namespace wgsteer::os {
 
-/// What /proc/PID/comm has; empty when there is no such process (any more).
+/// The contents of /proc/PID/comm; empty if there is no such process (any more).
 std::string processName(std::uint32_t pid);
 
 }  // namespace wgsteer::os

@@ -21,7 +21,7 @@ namespace wgsteer::os {
 
 namespace {
 
-/// How long somebody who reads slowly is waited for.
+/// How long to wait for a slow reader.
 constexpr int kPatienceMs = 2000;
 constexpr int kMaxLinks = 8;
 constexpr int kMaxNames = 16;
@@ -30,11 +30,11 @@ std::unexpected<Error> failed(const std::string& what) {
   return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
 }
 
-/// A name that nobody else can have foreseen.
+/// A name that nobody can predict.
 std::string freshName(const std::string& file) {
   std::uint64_t number = 0;
   if (getrandom(&number, sizeof number, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof number)) {
-    timespec now{};  // early at boot; O_EXCL holds in any case
+    timespec now{};  // early at boot; O_EXCL protects in any case
     clock_gettime(CLOCK_MONOTONIC, &now);
     number = static_cast<std::uint64_t>(now.tv_nsec) << 20U ^ static_cast<std::uint64_t>(getpid());
   }
@@ -97,7 +97,7 @@ Status writeInPlace(const std::string& file, std::string_view text) {
   return writeAll(opened.get(), text, file);
 }
 
-/// Where a link leads; nothing for what is no link.
+/// The target of a link; nullopt if it is not a link.
 Result<std::optional<std::string>> linkedFrom(const std::string& file) {
   struct stat about{};
   if (lstat(file.c_str(), &about) != 0 || !S_ISLNK(about.st_mode)) return std::nullopt;
@@ -128,7 +128,7 @@ Status replaceFile(const std::string& file, std::string_view text, mode_t mode) 
   std::string target = file;
   for (int i = 0; i < kMaxLinks; ++i) {
     struct stat about{};
-    // /dev/stdout and the like lead to what has no path.
+    // /dev/stdout and the like lead to things without a path.
     const bool isFile = stat(target.c_str(), &about) != 0 || S_ISREG(about.st_mode);
     auto linked = linkedFrom(target);
     if (!linked) return std::unexpected(linked.error());

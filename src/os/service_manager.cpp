@@ -25,7 +25,7 @@ std::string ownCgroups() {
 
 }  // namespace
 
-/// "0::/system.slice/wgsteer.service", and with version 1 "1:name=systemd:/system.slice/wgsteer.service".
+/// "0::/system.slice/wgsteer.service", and with cgroup version 1 "1:name=systemd:/system.slice/wgsteer.service".
 std::string unitOf(std::string_view cgroups) {
   constexpr std::string_view kSuffix = ".service";
   while (!cgroups.empty()) {
@@ -37,7 +37,7 @@ std::string unitOf(std::string_view cgroups) {
 }
 
 ServiceManager serviceManager() {
-  // Given to the service alone, where a process of its user's session has the session's cgroup.
+  // Set only for the service itself; a process in a user's session has the session's cgroup.
   if (std::getenv("NOTIFY_SOCKET") != nullptr)
     if (std::string unit = unitOf(ownCgroups()); !unit.empty()) return {"systemd", std::move(unit)};
   if (processName(static_cast<std::uint32_t>(getppid())) == "procd") return {"procd", {}};

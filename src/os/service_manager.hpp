@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who starts this process again when it has ended.
+// The program that restarts this process when it has ended.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 namespace wgsteer::os {
 
 struct ServiceManager {
-  std::string name;  ///< "systemd", "procd"; empty: none that is known
+  std::string name;  ///< "systemd", "procd"; empty: none known
   std::string unit;  ///< systemd's name for this process: "wgsteer.service"
 };
 
-/// Of this process.
+/// The service manager of this process.
 ServiceManager serviceManager();
 
 /// The unit that the text of /proc/PID/cgroup names; empty when it names none.

@@ -23,7 +23,7 @@ void serviceNotify(std::string_view state) {
   if (path[0] == '@') address.sun_path[0] = '\0';
   const Fd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   if (!socket) return;
-  // Nobody to tell if that fails: systemd's own timeout speaks then.
+  // A failure cannot be reported to anyone: systemd's own timeout will show it.
   [[maybe_unused]] const auto sent =
       sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
              static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// sd_notify(3) without libsystemd: one datagram to $NOTIFY_SOCKET. Does nothing when that is not set.
+// sd_notify(3) without libsystemd: one datagram to $NOTIFY_SOCKET. Does nothing if that is not set.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@ namespace wgsteer::os {
 
 void serviceNotify(std::string_view state);
 
-/// Whether systemd restarts a service that is not heard of (WatchdogSec=, sd_watchdog_enabled(3)).
+/// Whether systemd restarts a service from which it hears nothing (WatchdogSec=, sd_watchdog_enabled(3)).
 bool watchdogWanted();
 
 }  // namespace wgsteer::os

@@ -13,7 +13,7 @@ namespace wgsteer::os {
 
 class Signals {
  public:
-  /// Blocks them for the process and delivers them here. SIGPIPE is ignored on the way.
+  /// Blocks them for the process and delivers them here. Also ignores SIGPIPE.
   static Result<Signals> create(std::initializer_list<int> signals);
   std::optional<int> next();
   int descriptor() const { return fd_.get(); }

@@ -10,7 +10,7 @@ namespace wgsteer::os {
 
 void holdStandardStreams() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    // The lowest number that is free, so this one.
+    // open() returns the lowest free number, so this one.
     if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF && open("/", O_PATH | O_DIRECTORY) != descriptor) return;
 }
 

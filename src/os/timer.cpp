@@ -40,7 +40,7 @@ void Timer::arm(std::chrono::nanoseconds delay, std::chrono::nanoseconds period)
 
 void Timer::acknowledge() {
   std::uint64_t expirations = 0;
-  // EAGAIN when it was re-armed in between: nothing to take off then.
+  // EAGAIN when it was re-armed in between: then there is nothing to read.
   [[maybe_unused]] const auto taken = ::read(fd_.get(), &expirations, sizeof expirations);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A timerfd(2) on the monotonic clock, which neither a wrong date nor its correction moves.
+// A timerfd(2) on the monotonic clock, which neither a wrong date nor its correction affects.
 #pragma once
 
 #include <chrono>
@@ -14,10 +14,10 @@ namespace wgsteer::os {
 class Timer {
  public:
   static Result<Timer> create();
-  /// Once after `delay`, then every `period` unless that is zero. A delay of zero disarms.
+  /// Expires once after `delay`, then every `period` unless that is zero. A delay of zero disarms it.
   void arm(std::chrono::nanoseconds delay, std::chrono::nanoseconds period = {});
   void disarm() { arm({}); }
-  /// Takes the expiry off the descriptor; without it, it stays readable.
+  /// Reads the expiry from the descriptor, which otherwise stays readable.
   void acknowledge();
   int descriptor() const { return fd_.get(); }
 
@@ -28,11 +28,11 @@ class Timer {
 
 /// Nanoseconds since boot (CLOCK_MONOTONIC).
 Instant monotonicNow();
-/// Nanoseconds for which a processor worked for this process, in the kernel too (CLOCK_PROCESS_CPUTIME_ID).
+/// CPU time of this process in nanoseconds, including time in the kernel (CLOCK_PROCESS_CPUTIME_ID).
 Duration processorTime();
 /// CLOCK_REALTIME, as WireGuard stamps handshakes.
 WallSeconds wallClock();
-/// The same since the epoch.
+/// The same in milliseconds since the epoch.
 std::int64_t wallClockMilliseconds();
 
 }  // namespace wgsteer::os
