@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The least that a program that listens to rtnetlink can be: libmnl, a socket, a buffer.
+// The smallest possible program that listens to rtnetlink: libmnl, a socket, a buffer.
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 

@@ -22,15 +22,15 @@ std::vector<Row> failover(const Options& options);
 std::vector<Row> crowd(const Options& options);
 std::vector<Row> start(const Options& options);
 std::vector<Row> dns(const Options& options);
-/// Ten thousand peers of a hundred tunnels.
+/// Ten thousand peers in a hundred tunnels.
 std::vector<Row> peers(const Options& options);
 std::vector<Row> idle(const Options& options);
 std::vector<Row> probes(const Options& options);
 std::vector<Row> verdict(const Options& options);
 
-/// 0 .. count - 1 in random order: who comes first in a turn must not matter.
+/// 0 .. count - 1 in random order: the order within a turn must not matter.
 std::vector<std::size_t> shuffled(std::size_t count);
-/// Sleeps for a random time between these, so that nothing falls into step with a timer.
+/// Sleeps for a random time between these limits, so that nothing synchronises with a timer.
 void pause(int leastMicroseconds, int mostMicroseconds);
 
 }  // namespace wgsteer::bench

@@ -12,7 +12,7 @@ namespace wgsteer::bench {
 
 namespace {
 
-/// The daemon's table, and nobody who keeps it.
+/// The daemon's table, without a daemon.
 class ByHand {
  public:
   explicit ByHand(const Options& options) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Endpoints into the set: the daemon's own library, against a batch that was made before the clock was started.
+// Adding endpoints to the set: the daemon's own library, against a batch that was encoded before the clock was started.
 #include <linux/netlink.h>
 #include <memory>
 
@@ -80,7 +80,7 @@ Row rowFor(const std::string& name, double target, int count, int turns, int res
   for (std::size_t repetition = 0; repetition < repetitions; ++repetition) {
     for (int i = 0; i < turns; ++i) {
       for (const std::size_t who : shuffled(3)) {
-        // The kernel's worker frees what was deleted; it must not do so while somebody else is measured.
+        // The kernel's worker frees what was deleted; it must not do so while another arm is being measured.
         if (rest > 0) pause(rest, rest);
         if (who == 2)
           measure(ours, value[repetition]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How long packets are lost when a WAN goes: with the daemon, against a kernel that was given two metrics by hand, and
-// against a shell that replaces one route.
+// How long packets are lost when a WAN goes down: with the daemon, against a kernel with two metrics set by hand, and
+// against a shell script that replaces one route.
 #include <algorithm>
 #include <linux/rtnetlink.h>
 #include <memory>
@@ -44,7 +44,7 @@ class Arm {
       policyByHand();
     if (keeper == Keeper::shell) {
       process_ = Process(road_.router(), [] { exec({"sh", "-c", shellWithLinks()}); });
-      pause(300'000, 300'000);  // `ip monitor` does not say when it listens
+      pause(300'000, 300'000);  // `ip monitor` does not say when it is listening
     }
     road_.router().inside([&] { here_ = std::make_unique<RawSocket>(); });
     road_.internet().inside([&] { there_ = std::make_unique<RawSocket>(); });
@@ -65,7 +65,7 @@ class Arm {
     }
     road_.awaitFirstWan();
     if (keeper_ == Keeper::daemon) process_.awaitIdle();
-    // What it runs is not itself, and it runs it for each of several announcements.
+    // It runs other programs, for each of several announcements, so awaiting its own idleness is not enough.
     if (keeper_ == Keeper::shell) pause(80'000, 120'000);
     return outage;
   }
@@ -96,7 +96,7 @@ class Arm {
 
 struct Outcome {
   std::vector<Series> gaps;
-  std::vector<int> lasting;  ///< outages of each arm that did not end while they were looked at
+  std::vector<int> lasting;  ///< outages of each arm that did not end while traffic was sent
 };
 
 Outcome interleaved(std::vector<Arm>& arms, Loss loss, int turns, const Options& options) {
@@ -108,7 +108,7 @@ Outcome interleaved(std::vector<Arm>& arms, Loss loss, int turns, const Options&
       for (const std::size_t who : shuffled(arms.size())) {
         pause(5'000, 15'000);
         const Road::Outage outage = arms[who].measure(loss);
-        // Nothing for as long as it was sent for: as long a gap as this can see.
+        // Nothing arrived until the end of the traffic: the longest gap that this can measure.
         outcome.gaps[who][repetition].push_back(outage.recovered ? outage.gap : 12'000);
         if (!outage.recovered) ++outcome.lasting[who];
       }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Routes of somebody else by the million: CPU time of the daemon, against a reader without a filter.
+// Foreign routes by the million: CPU time of the daemon, against a reader without a filter.
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -16,14 +16,14 @@ namespace wgsteer::bench {
 
 namespace {
 
-/// Looks at every announcement as a program does that wants default routes only.
+/// Inspects every announcement, like a program that wants only default routes.
 void runReader(const Gate& ready) {
   RawSocket events(NETLINK_ROUTE, {RTNLGRP_IPV4_ROUTE});
   ready.open();
   alignas(16) static std::array<char, 32768> buffer;
   volatile std::uint32_t defaults = 0;
   while (true) {
-    // Blocking: this is all that it does.
+    // Blocking: it does nothing else.
     const ssize_t size = ::recv(events.descriptor(), buffer.data(), buffer.size(), 0);
     int left = static_cast<int>(size);
     for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data()); size > 0 && mnl_nlmsg_ok(message, left);
@@ -34,7 +34,7 @@ void runReader(const Gate& ready) {
   }
 }
 
-/// Announcements that did not fit into any netlink socket of the process's namespace: the column "Drops".
+/// Announcements that did not fit into a netlink socket of the process's namespace: the column "Drops".
 std::int64_t drops(const Process& process) {
   std::ifstream file("/proc/" + std::to_string(process.id()) + "/net/netlink");
   std::string line;
@@ -58,7 +58,7 @@ class Feeder {
 
   void run(int routes) {
     for (int done = 0; done < routes;) {
-      // No more than this at once in the kernel: a million of them would be half a gigabyte.
+      // No more than this in the kernel at once: a million would take half a gigabyte.
       const int some = std::min(routes - done, kAtOnce);
       for (const std::uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE})
         for (int i = 0; i < some; i += kPerDatagram) send(type, i, std::min(kPerDatagram, some - i));
@@ -82,7 +82,7 @@ class Feeder {
                                    .gateway = gateway.c_str(),
                                    .device = device_,
                                    .protocol = RTPROT_BGP});
-      // An answer to the last one only.
+      // Only the last one requests an answer.
       if (i + 1 < first + count)
         reinterpret_cast<nlmsghdr*>(one.data())->nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_ACK);
       datagram.insert(datagram.end(), one.begin(), one.end());
@@ -102,7 +102,7 @@ struct Arm {
   double cpuOfFlood(int routes) {
     const std::int64_t before = process.cpuTime();
     feeder->run(routes);
-    pause(200'000, 200'000);  // what is queued is read
+    pause(200'000, 200'000);  // until what is queued has been read
     return static_cast<double>(process.cpuTime() - before) / 1e6;
   }
 };
@@ -123,7 +123,7 @@ std::vector<Row> flood(const Options& options) {
   std::array<Series, 3> all;
   all.fill(Series(static_cast<std::size_t>(options.repetitions())));
   const int turns = options.count(5, 1);
-  // So that a million routes have come and gone in each namespace in each repetition.
+  // So that a million routes are added and deleted per namespace and repetition.
   const int routes = options.count(1'000'000, 20'000) / turns;
   for (std::size_t repetition = 0; repetition < all.front().size(); ++repetition)
     for (int i = 0; i < turns; ++i)

@@ -10,7 +10,7 @@ namespace {
 
 Process startBare(const Netns& netns, const Options& options) {
   Process bare(netns, [&] { exec({options.bare}); });
-  ::usleep(200'000);  // it says nothing when it is ready
+  ::usleep(200'000);  // it does not report when it is ready
   return bare;
 }
 
@@ -30,7 +30,7 @@ std::vector<Row> idle(const Options& options) {
     const int seconds = options.count(10, 3);
     ::sleep(static_cast<unsigned>(seconds));
     const std::int64_t after = daemon.voluntarySwitches();
-    // One poll of WireGuard a second is what a daemon without peers is made to do.
+    // Without the one poll of WireGuard per second, which is required even of a daemon without peers.
     wakeUps.push_back(static_cast<double>(after - before - seconds) / seconds);
     resident[repetition].push_back(static_cast<double>(daemon.resident()));
     own.push_back(static_cast<double>(daemon.privately()));

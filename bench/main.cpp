@@ -50,7 +50,7 @@ void pause(int leastMicroseconds, int mostMicroseconds) {
 
 namespace {
 
-/// Exit status by which ctest knows that something cannot run here.
+/// Exit status that tells ctest that the test cannot run here.
 constexpr int kCannotRun = 77;
 
 struct Benchmark {
@@ -64,24 +64,25 @@ constexpr Benchmark kBenchmarks[] = {
     {"peers", peers},       {"idle", idle},         {"probes", probes}, {"verdict", verdict},
 };
 
-/// Sockets of the tunnels and of the service manager lie in /run: one of our own.
+/// The sockets of the tunnels and of the service manager are in /run, so use a private one.
 void leaveTheMachine() {
   need(::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0, "namespaces of our own (needs root)");
   need(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "mount --make-rprivate /");
   need(::mount("proc", "/proc", "proc", 0, nullptr) == 0, "a /proc of our own");
   need(::mount("tmpfs", "/run", "tmpfs", 0, nullptr) == 0, "a /run of our own");
-  // The daemon looks there for peers, and keeps there what it is to remember.
+  // The daemon looks for peers and stores its state in these.
   for (const char* folder : {"/etc/wireguard", "/etc/amnezia", "/etc/systemd/network", "/etc/config",
                              "/etc/NetworkManager/system-connections", "/var/lib/wgsteer"})
     need(::mount("tmpfs", folder, "tmpfs", 0, nullptr) == 0 || errno == ENOENT, std::string{"a folder for "} + folder);
   need(::mkdir("/run/state", 0700) == 0 && ::setenv("STATE_DIRECTORY", "/run/state", 1) == 0, "/run/state");
 }
 
-/// In a process and namespaces of its own, so that a benchmark that fails fails alone and leaves nothing behind.
+/// Runs a benchmark in a process and namespaces of its own, so that a failure affects no other and leaves nothing
+/// behind.
 bool runApart(const Benchmark& benchmark, const Options& options, std::vector<Row>& rows) {
   int ends[2];
   need(::pipe2(ends, O_CLOEXEC) == 0, "pipe2");
-  // Its process namespace takes with it whatever a benchmark may have started, also what that has started.
+  // The end of its PID namespace kills whatever the benchmark has started, including descendants.
   const auto child =
       static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   need(child >= 0, "fork");
@@ -111,7 +112,7 @@ bool runApart(const Benchmark& benchmark, const Options& options, std::vector<Ro
 
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
-  // x86 says it by the first of these names, MIPS by the second; ARM has a number only.
+  // x86 uses the first of these names, MIPS the second; ARM has only a number.
   for (std::string line; std::getline(file, line);)
     if (line.starts_with("model name") || line.starts_with("cpu model"))
       if (const auto colon = line.find(": "); colon != std::string::npos) return line.substr(colon + 2);
@@ -155,7 +156,7 @@ bool writeReport(const std::string& folder, const Occasion& occasion, const std:
     std::ofstream file(path);
     file << text;
     if (!file.flush()) return false;
-    // It runs as root, the folder is somebody's.
+    // It runs as root, but the folder belongs to a user.
     if (::geteuid() == 0 && ::chown(path.c_str(), owner.st_uid, owner.st_gid) != 0) return false;
   }
   return true;
@@ -212,7 +213,7 @@ int run(int argc, char** argv) {
   }
   const bool chosen =
       only.empty() || std::ranges::any_of(kBenchmarks, [&](const auto& each) { return only == each.name; });
-  // A part of it, or what means little, is no report.
+  // A partial run, or a quick one, is not a report.
   if (!folder.empty() && (options.quick || !only.empty())) return usage();
   if (!from.empty()) return folder.empty() || optind != argc ? usage() : reportOf(from, folder);
   if (options.daemon.empty() || options.bare.empty() || optind != argc || !chosen) return usage();

@@ -23,14 +23,14 @@ namespace {
 
 constexpr std::size_t kHeader = 12;
 constexpr char kTypeA = 1;
-/// Ours, as a message has it. What this machine's other programs have configured is none of the benchmark's.
+/// Our domain in wire format. Names that other programs of this machine have configured are none of the benchmark's.
 constexpr std::string_view kDomain{"\7example\4test\0", 14};
 /// ns. The resolver's first attempt lasts two seconds, its second twice that.
 constexpr std::int64_t kFresh = 1'000'000'000;
-/// ns. A name that nobody answered for is asked for again after seconds, the later the more often it has happened.
+/// ns. A name without an answer is queried again after seconds, with increasing delays.
 constexpr std::int64_t kPatience = 60'000'000'000;
 
-/// Behind the name of the first question, which is not compressed.
+/// The offset after the name of the first question, which is not compressed.
 std::size_t behindName(const std::string& message) {
   std::size_t at = kHeader;
   while (at < message.size() && message[at] != '\0') at += static_cast<unsigned char>(message[at]) + 1U;
@@ -90,10 +90,10 @@ bool NameServer::receive(int milliseconds) {
   if (type >= question.message.size() || question.message[type] != kTypeA || !question.name.ends_with(kDomain)) {
     reply(question, {});
   } else if (const auto known = answered_.find(question.name); known != answered_.end()) {
-    // Asked again before the answer was read.
+    // Queried again before the answer was read.
     reply(question, known->second);
   } else {
-    // Who asks again has given up the first question.
+    // A repeated query means that the first one was abandoned.
     std::erase_if(waiting_, [&](const Question& other) { return other.name == question.name; });
     waiting_.push_back(std::move(question));
   }
@@ -108,10 +108,10 @@ void NameServer::serve() {
 NameServer::Question NameServer::next() {
   const std::int64_t deadline = now() + kPatience;
   do {
-    // Everything that is there: each name is asked for in both families, and not done before both are answered.
+    // Everything that is queued: each name is queried in both families, and is resolved only when both are answered.
     while (receive(waiting_.empty() ? 100 : 2)) {
     }
-    // An answer that comes too late is none. They are asked again, now or after a while.
+    // A late answer does not count. These names will be queried again, now or after a while.
     std::erase_if(waiting_, [](const Question& each) { return now() - each.seen > kFresh; });
     if (waiting_.empty()) continue;
     Question first = std::move(waiting_.front());
@@ -124,7 +124,7 @@ NameServer::Question NameServer::next() {
 void NameServer::answer(const Question& question, const std::string& address) {
   in_addr bytes{};
   ::inet_pton(AF_INET, address.c_str(), &bytes);
-  // The name that was asked for, A, IN, an hour, four bytes.
+  // The queried name, A, IN, an hour, four bytes.
   const std::string head{"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04", 12};
   const std::string& record = answered_[question.name] =
       head + std::string{reinterpret_cast<const char*>(&bytes), sizeof bytes};
@@ -144,7 +144,7 @@ bool isElementAdded(const nlmsghdr* message) {
 }
 
 NamedRouter::NamedRouter(const Options& options, const Tunnels& tunnels, int names) : server_(netns_) {
-  // A link-local address that comes later is news, upon which questions are asked anew.
+  // A link-local address that appears later is a change, after which pending queries are repeated.
   netns_.shell("echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode");
   addWans(netns_, 2);
   tunnels_ = startTunnels(netns_, tunnels);
@@ -161,11 +161,11 @@ double NamedRouter::answerToElement() {
   const NameServer::Question question = server_.next();
   pause(2'000, 4'000);
   observer_->drain();
-  // Far from those of the tunnels.
+  // Far away from those of the tunnels.
   const std::string address = endpointAddress(1'000'000 + answered_++);
   const std::int64_t begin = now();
   server_.answer(question, address);
-  // The answer may cross the second attempt, whose question is another one.
+  // The answer may cross the second attempt, which has another id.
   if (!awaitMessage(*observer_, isElementAdded, [this] { server_.serve(); }))
     die("no element within ten seconds of the answer");
   return static_cast<double>(now() - begin) / 1000;

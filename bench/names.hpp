@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A router whose peers have host names, and the name server that it asks.
+// A router whose peers have host names, and its name server.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace wgsteer::bench {
 
-/// At 127.0.0.1 of its namespace. That nobody has an IPv6 address, and a name that is not the benchmark's none at all,
-/// it says at once, and what it has said once it says again at once.
+/// At 127.0.0.1 of its namespace. It answers at once that names have no IPv6 address, and that names other than the
+/// benchmark's have none at all; and it repeats earlier answers at once.
 class NameServer {
  public:
   explicit NameServer(const Netns& netns);
@@ -21,11 +21,11 @@ class NameServer {
     std::string message, from, name;
     std::int64_t seen = 0;  ///< when
   };
-  /// The question for an IPv4 address that has waited longest, of those whose asker still waits; each name once. Dies
-  /// when there is none for a minute.
+  /// The oldest pending query for an IPv4 address whose sender is still waiting; each name once. Dies if there is none
+  /// for a minute.
   Question next();
   void answer(const Question& question, const std::string& address);
-  /// Takes what has been asked by now, and answers what next() would not hand out.
+  /// Receives pending queries, and answers those that next() would not return.
   void serve();
 
  private:
@@ -37,8 +37,8 @@ class NameServer {
   std::map<std::string, std::string> answered_;  ///< records by name
 };
 
-/// Two WANs, tunnels, the daemon. The first peers of the first tunnel, `names` of them, have host names that nobody has
-/// answered for yet.
+/// Two WANs, tunnels, the daemon. The first peers of the first tunnel, `names` of them, have host names that have not
+/// been answered yet.
 class NamedRouter {
  public:
   NamedRouter(const Options& options, const Tunnels& tunnels, int names);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the rules, the routes and the nft table cost a packet that this host sends, and one that it forwards, in CPU
-// time of the sender.
+// What the rules, the routes and the nft table cost per packet that this host sends or forwards, in CPU time of the
+// sender.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -28,7 +28,7 @@ namespace {
 
 enum class Packet { miss, hit, marked };
 
-/// A namespace, and the ways to send in it.
+/// A namespace, and functions that send in it.
 class Sender {
  public:
   explicit Sender(const Options* options, int endpoints) {
@@ -45,7 +45,7 @@ class Sender {
   /// Thread CPU time of one sendto(2), averaged over a burst, ns.
   double cost(Packet packet) {
     constexpr int kBurst = 64;
-    // 100.64.0.1 is the first endpoint; nobody's is 198.18.0.1.
+    // 100.64.0.1 is the first endpoint; 198.18.0.1 is no endpoint.
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = ::htons(kEndpointPort);
@@ -92,9 +92,9 @@ std::uint16_t checksum(const iphdr& header) {
   return static_cast<std::uint16_t>(~sum);
 }
 
-/// A gateway with two WANs and a tunnel of ten peers, a host in its LAN, and the Internet behind its first WAN. Frames
-/// of the host are written as they are to its device, so that little but the forwarding is in the time. The Internet's
-/// device counts what comes, and its kernel drops it at once: the frames bear somebody else's address.
+/// A gateway with two WANs and a tunnel of ten peers, a host in its LAN, and the Internet behind its first WAN. The
+/// host's frames are written directly to its device, so that little more than the forwarding is measured. The
+/// Internet's device counts arriving frames, and its kernel drops them at once because they carry another MAC address.
 class Gateway {
  public:
   Gateway(const Options& options, const std::string& tunnel, bool steered)
@@ -102,7 +102,8 @@ class Gateway {
     wire();
     tunnels_ = startTunnels(gateway_, {.prefix = tunnel, .count = 1, .peers = 10});
     if (steered) startDaemon(gateway_, options, 2, true);
-    // After the daemon has asked the kernel to keep its gateways known, or it would look for nobody by ARP.
+    // Only after the daemon has refreshed its gateways: that makes a permanent entry lose its address, and nobody would
+    // answer the kernel's ARP requests.
     std::string neighbours;
     for (int i = 0; i < 2; ++i)
       neighbours +=
@@ -131,9 +132,9 @@ class Gateway {
     return static_cast<double>(end - begin) / kBurst;
   }
 
-  /// Dies unless all frames have arrived: a packet that is dropped is cheap.
+  /// Dies unless all frames have arrived: a dropped packet would be cheap.
   void checkArrivals() const {
-    // What another context has taken over may be a little late.
+    // Frames that another context handles may be a little late.
     for (int i = 0; i < 100 && arrived() < sent_; ++i) ::usleep(10'000);
     if (arrived() < sent_)
       die("of " + std::to_string(sent_) + " packets " + std::to_string(arrived()) + " were forwarded");
@@ -165,7 +166,7 @@ class Gateway {
   }
 
   void makeFrame() {
-    // 100 bytes with IP's and UDP's own, from the LAN to a port that is no tunnel's.
+    // 100 bytes including the headers of IP and UDP, from the LAN to a port that no tunnel has.
     constexpr std::uint16_t kPacket = 100;
     struct {
       ethhdr link;
@@ -188,7 +189,7 @@ class Gateway {
     headers.internet = header;
     headers.datagram.source = ::htons(40'000);
     headers.datagram.dest = ::htons(443);
-    headers.datagram.len = ::htons(kPacket - sizeof(iphdr));  // no checksum, as IPv4 has it
+    headers.datagram.len = ::htons(kPacket - sizeof(iphdr));  // no checksum, which IPv4 allows
     frame_.assign(sizeof(ethhdr) + kPacket, '\0');
     std::memcpy(frame_.data(), &headers, sizeof headers);
   }

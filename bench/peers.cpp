@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Ten thousand peers of a hundred tunnels against one peer: a DNS answer, a failover, memory; and what has no control.
+// Ten thousand peers in a hundred tunnels against one peer: a DNS answer, a failover, memory; and figures without a
+// control.
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <memory>
@@ -35,7 +36,7 @@ class Arm {
   NamedRouter& router() { return router_; }
   double resident() const { return static_cast<double>(router_.daemon().resident()); }
 
-  /// From the loss of the first WAN's default route to its end in the policy's table, us.
+  /// From the loss of the first WAN's default route to its removal from the policy's table, us.
   double failover() {
     router_.daemon().awaitIdle();
     const double time = changed(deletion_, RTM_DELROUTE);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What probing costs: CPU time of the daemon while it asks four targets over each of eight WANs, each second.
+// What probing costs: CPU time of the daemon while it probes four targets over each of eight WANs every second.
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -16,7 +16,7 @@ constexpr int kTargets = 4;
 
 std::string target(int wan, int number) { return wanGateway(wan, number + 1); }
 
-/// Each WAN a pair whose other end has the addresses that are asked.
+/// Each WAN is a veth pair whose other end has the probed addresses.
 void addAnsweringWans(const Netns& router, const Netns& others) {
   for (int i = 0; i < kWans; ++i) {
     const std::string name = wanName(i);
@@ -33,7 +33,7 @@ void addAnsweringWans(const Netns& router, const Netns& others) {
   }
 }
 
-/// Echo requests that were answered by these hosts so far.
+/// Number of echo requests that these hosts have answered so far.
 std::int64_t answered(const Netns& others) {
   std::int64_t count = 0;
   others.inside([&] {
@@ -49,7 +49,7 @@ std::int64_t answered(const Netns& others) {
   return count;
 }
 
-/// What startDaemon() writes, and probes.
+/// The configuration that startDaemon() writes, plus probes.
 void addProbes(std::ofstream& file, int wan) {
   file << "[[wan]]\nname = \"" << wanName(wan) << "\"\ndevice = \"" << wanName(wan) << "\"\ntrack_ip = [";
   for (int number = 0; number < kTargets; ++number) file << (number == 0 ? "\"" : ", \"") << target(wan, number) << '"';
@@ -66,7 +66,7 @@ std::vector<Row> probes(const Options& options) {
   for (int i = 0; i < kWans; ++i) addProbes(file, i);
   need(static_cast<bool>(file.flush()), path);
   const Process daemon = startDaemon(router, options, path);
-  ::sleep(2);  // what a start costs is not in it
+  ::sleep(2);  // the cost of starting is not included
   Samples shares;
   for (int repetition = 0; repetition < options.repetitions(); ++repetition) {
     const std::int64_t before = daemon.cpuTime();

@@ -49,7 +49,7 @@ std::vector<int> allowedCpus() {
   return cpus;
 }
 
-// As they were when the program began: a pinned process is allowed one only.
+// As they were when the program started: a pinned process is allowed only one.
 const std::vector<int> kCpus = allowedCpus();
 
 std::string nextReadyPath() {

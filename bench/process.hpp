@@ -13,7 +13,7 @@
 namespace wgsteer::bench {
 
 [[noreturn]] void die(const std::string& what);
-/// Dies with errno's text unless it holds.
+/// Dies with errno's text unless the condition holds.
 void need(bool holds, const std::string& what);
 
 /// An empty network namespace with loopback up; it lives as long as this or a process in it.
@@ -22,7 +22,7 @@ class Netns {
   Netns();
   /// Calls `action` with the thread in this namespace: sockets that it opens stay there.
   void inside(const std::function<void()>& action) const;
-  /// Of sh(1), in this namespace.
+  /// Runs a script with sh(1) in this namespace.
   void shell(const std::string& script) const;
   int descriptor() const { return own_.get(); }
 
@@ -49,16 +49,16 @@ class Process {
 
   pid_t id() const { return id_; }
   void end();
-  /// Until it ends by itself; dies unless it succeeds.
+  /// Waits until it ends by itself; dies unless it succeeds.
   void await();
   /// On-CPU time so far, ns (/proc/PID/schedstat), of its first thread; the daemon has no other.
   std::int64_t cpuTime() const;
-  /// Until it has used no CPU for ten milliseconds.
+  /// Waits until it has used no CPU for ten milliseconds.
   void awaitIdle() const;
   /// Resident memory, KiB, from smaps_rollup: VmRSS is counted in batches per CPU and off by a tenth.
   std::int64_t resident() const { return number("smaps_rollup", "Rss"); }
-  /// What would be free without it, KiB: its anonymous memory, and pages of files that nobody else has mapped. What is
-  /// shared is counted for everybody in `Rss`.
+  /// What would be free without it, KiB: its anonymous memory, and pages of files that no other process has mapped.
+  /// Shared pages count for every process in `Rss`.
   std::int64_t privately() const {
     return number("smaps_rollup", "Pss_Anon") + number("smaps_rollup", "Private_Clean");
   }
@@ -81,7 +81,7 @@ class ReadySocket {
   ReadySocket(const ReadySocket&) = delete;
   ReadySocket& operator=(const ReadySocket&) = delete;
   const std::string& path() const { return path_; }
-  /// Until READY=1.
+  /// Waits until READY=1.
   void await(int seconds) const;
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the controls are made of: libmnl, messages that are built once, and nothing else. IPv4.
+// Building blocks of the controls: libmnl, messages that are built once, and nothing else. IPv4 only.
 #pragma once
 
 #include <array>
@@ -41,11 +41,11 @@ class RawSocket {
   void send(std::span<const char> message) const;
   /// The error of the next ack, 0 for success.
   int acknowledged();
-  /// Both; dies if the kernel refuses.
+  /// Sends the message and waits for its ack; dies if the kernel refuses.
   void transact(std::span<const char> message);
   /// Size of the next datagram, or -1 if there is none.
   ssize_t poll(std::span<char> buffer) const;
-  /// Everything that is queued is thrown away.
+  /// Discards everything that is queued.
   void drain();
 
  private:
@@ -54,8 +54,8 @@ class RawSocket {
 };
 
 using Match = std::function<bool(const nlmsghdr*)>;
-/// Spins until a message matches, at most ten seconds; false if none did. Spinning, because the wake-up of whoever
-/// measures is none of what is measured. `meanwhile` is called every twenty milliseconds, if there is one.
+/// Spins until a message matches, at most ten seconds; false if none did. Spinning, because the wake-up of the
+/// measuring process must not be part of the result. `meanwhile` is called every twenty milliseconds, if there is one.
 bool awaitMessage(RawSocket& socket, const Match& match, const std::function<void()>& meanwhile = {});
 
 /// Of a notification of rtnetlink: RTA_TABLE, RTA_OIF, RTA_GATEWAY and the like; 0 if it is not there.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The writes of a plan alone: messages that lie ready are sent one after the other by a program that knows nothing.
+// Only the writes of a plan: prepared messages, sent one after the other by a program without any logic.
 #pragma once
 
 #include <string>
@@ -13,13 +13,13 @@
 
 namespace wgsteer::bench {
 
-/// Of the namespace in which it is made.
+/// For the namespace in which it is created.
 class RawWrites {
  public:
   RawWrites();
   explicit RawWrites(const Plan& plan);
 
-  /// After those that there are: bytes for rtnetlink, words for a tunnel's UAPI socket.
+  /// Appends a write: bytes for rtnetlink, text for a tunnel's UAPI socket.
   void add(Prebuilt message) { writes_.emplace_back(ToRtnetlink{std::move(message)}); }
   void add(std::string device, std::string text) { writes_.emplace_back(ToTunnel{std::move(device), std::move(text)}); }
   void make();
@@ -43,7 +43,7 @@ class RawWrites {
   std::vector<Write> writes_;
 };
 
-/// What writeConfiguration() writes.
+/// The configuration that writeConfiguration() writes.
 Config configuration(int wans);
 
 }  // namespace wgsteer::bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// From an event of a WAN to the route of the policy's table that follows from it, as a third party sees it.
+// From an event of a WAN to the resulting route in the policy's table, as observed by a third party.
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -16,7 +16,7 @@ namespace {
 
 enum class Kind { ours, mnl, nl, shellIp, shellNft };
 
-/// An event, and the one that takes it back.
+/// An event, and the one that undoes it.
 struct Trigger {
   Prebuilt event, undo;
   Match reaction, undone;
@@ -88,22 +88,22 @@ class Arm {
   }
   int device() const { return device_; }
 
-  /// Microseconds from the event to the reaction; takes the event back and awaits that as well.
+  /// Microseconds from the event to the reaction; undoes the event and awaits that as well.
   double measure(const Trigger& trigger) {
     const double time = fire(trigger.event, trigger.reaction);
     rest();
     fire(trigger.undo, trigger.undone);
-    if (crowded_) rest();  // or it would be in the way of the others
+    if (crowded_) rest();  // so that it does not disturb the others
     return time;
   }
 
   void rest() const {
-    // What a reactor does after it has reacted is not to be in the next measurement.
+    // What a reactor does after its reaction must not be part of the next measurement.
     if (crowded_)
       process_.awaitIdle();
     else if (kind_ == Kind::shellIp || kind_ == Kind::shellNft)
       pause(10'000, 15'000);
-    else  // events are no closer together in life, and the daemon prepares for the next one when it is quiet
+    else  // real events are no closer together, and the daemon prepares for the next one when it is idle
       pause(10'000, 15'000);
   }
 
@@ -118,7 +118,7 @@ class Arm {
       if (kind_ == Kind::shellNft) netns_.shell(rulesetForShell());
       const std::string script = kind_ == Kind::shellIp ? shellWithIp() : shellWithNft();
       process_ = Process(netns_, [&] { exec({"sh", "-c", script}); });
-      pause(300'000, 300'000);  // `ip monitor` does not say when it listens
+      pause(300'000, 300'000);  // `ip monitor` does not say when it is listening
       return;
     }
     const Gate ready;

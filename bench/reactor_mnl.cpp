@@ -82,7 +82,7 @@ class MnlReactor {
 
   void change(const Prebuilt& message) {
     requests_.send(message);
-    // The kernel may have done it already with the device; that is no error here.
+    // The kernel may have done it already together with the device; that is not an error here.
     requests_.acknowledged();
   }
 

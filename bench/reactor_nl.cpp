@@ -23,7 +23,7 @@ int deviceOf(rtnl_route* route) {
   return hop == nullptr ? 0 : rtnl_route_nh_get_ifindex(hop);
 }
 
-/// The default of the policy's table that the one of the main table asks for.
+/// The default route of the policy's table that corresponds to that of the main table.
 rtnl_route* mirrored(rtnl_route* original, int device) {
   rtnl_route* route = rtnl_route_alloc();
   rtnl_route_set_family(route, AF_INET);

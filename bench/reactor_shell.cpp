@@ -6,7 +6,8 @@ namespace wgsteer::bench {
 
 namespace {
 
-/// `ip monitor` says "Deleted default via ..." or "default via ..."; `present` and `absent` are what is run then.
+/// `ip monitor` says "Deleted default via ..." or "default via ..."; `present` and `absent` are the commands to run
+/// then.
 std::string monitor(const std::string& present, const std::string& absent) {
   return "ip -4 monitor route | while read -r line; do\n"
          "case $line in\n"
@@ -33,7 +34,7 @@ std::string shellWithLinks() {
     return "ip route replace default via " + wanGateway(wan) + " dev " + wanName(wan) +
            " onlink metric 1 proto 87 table " + std::to_string(kPolicyTable);
   };
-  // With its namespace its links go: nobody wants to read about that.
+  // Its links vanish with its namespace, and messages about that are of no interest.
   return "exec 2>/dev/null\nip monitor link | while read -r line; do\n"
          "case $line in\n"
          "*': wan0@'*LOWER_UP*) " +

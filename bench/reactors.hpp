@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the daemon is compared with: programs that know one thing only, namely which route of the policy's table follows
-// from which event of wan0. They run for ever; each says through the gate when it is subscribed.
+// What the daemon is compared with: programs that know only which route of the policy's table follows from which event
+// of wan0. They run forever; each signals through the gate that it has subscribed.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A rule of ours is deleted: how long until it is back, against adding one rule by hand.
+// How long it takes to restore a deleted rule of ours, against adding one rule by hand.
 #include <linux/rtnetlink.h>
 #include <memory>
 
@@ -32,7 +32,7 @@ double timeToAdd(RawSocket& requests, const Prebuilt& addition, const Prebuilt& 
 }  // namespace
 
 std::vector<Row> repair(const Options& options) {
-  // A daemon repairs 64 times at once; whoever goes on deleting is answered four times a second.
+  // A daemon makes 64 repairs at once; if the deletions go on, four per second.
   constexpr int kTurnsOfADaemon = 60;
   const Netns steered;
   const Netns bare[2];

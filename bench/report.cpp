@@ -56,7 +56,7 @@ struct Bar {
   double microseconds = 0;
   Look look = Look::control;
   bool judged = true;
-  bool atLeast = false;  ///< in truth it is more
+  bool atLeast = false;  ///< the true value is larger
 };
 
 struct Chart {
@@ -99,7 +99,7 @@ class Scale {
       least = std::min(least, bar.microseconds);
       most = std::max(most, bar.microseconds);
     }
-    // The shortest bar is to be seen as well.
+    // The shortest bar must be visible as well.
     first_ = static_cast<int>(std::floor(std::log10(std::max(least, 0.01)) - 0.3));
     last_ = std::max(first_ + 1, static_cast<int>(std::ceil(std::log10(most))));
   }
@@ -114,7 +114,7 @@ class Scale {
   int first_ = 0, last_ = 1;
 };
 
-// Who has no dark mode sees the first set of colours.
+// Viewers without a dark mode see the first set of colours.
 constexpr const char* kStyle =
     "<style>\n"
     "text { font-family: sans-serif; font-size: 14px; fill: #1f2328 }\n"
@@ -212,7 +212,7 @@ Verdicts verdictsOf(const std::vector<Row>& rows) {
   return verdicts;
 }
 
-/// A miss is not to be overlooked.
+/// A missed target must stand out.
 std::string verdictText(const Row& row) {
   if (!isJudged(row)) return "not judged";
   return row.verdict() == "met" ? "met" : "**missed**";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rows as a page that anybody can read, with two charts. Pure: text from values.
+// Formats rows as a readable page with two charts. Pure: text from values.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -26,7 +26,7 @@ inline constexpr const char* kReportFile = "benchmarks.md";
 inline constexpr const char* kReactionChart = "benchmarks-reaction.svg";
 inline constexpr const char* kFailoverChart = "benchmarks-failover.svg";
 
-/// Markdown, with all rows; it shows both charts, which lie beside it.
+/// Markdown, with all rows; it shows both charts, which are next to it.
 std::string report(const Occasion& occasion, const std::vector<Row>& rows);
 /// SVG: event to applied, beside the raw reactor, libnl and the shell.
 std::string reactionChart(const Occasion& occasion, const std::vector<Row>& rows);

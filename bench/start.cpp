@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A start on a bare kernel, until all is in it, against the same writes alone: messages that lie ready are sent one
-// after the other by a program that knows nothing.
+// A start on an empty kernel until everything is installed, against the same writes alone: prepared messages, sent one
+// after the other by a program without any logic.
 
 #include "wgsteer/core/desire.hpp"
 
@@ -47,7 +47,7 @@ class Arm {
       const auto seen = (*kernel)->observe(Numbers{});
       if (!seen) die(seen.error().toString());
       RawWrites writes(diff(desire(configuration(size_.wans), seen->world), seen->observed));
-      pinTo(reactorCpu());  // where the daemon is
+      pinTo(reactorCpu());  // on the daemon's CPU
       const std::int64_t begin = now();
       writes.make();
       time = static_cast<double>(now() - begin) / 1e6;

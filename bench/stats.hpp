@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Samples, what is made of them, and the rows of the report.
+// Samples, statistics, and the rows of the report.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ double median(Samples samples);
 using Series = std::vector<Samples>;
 /// Median over the repetitions of the quantile in each.
 double summary(const Series& series, double quantile);
-/// Median over the repetitions of the ratio in each: what drifts between repetitions is not in it.
+/// Median over the repetitions of the ratio in each, so that drift between repetitions cancels out.
 double ratioOf(const Series& value, const Series& control, double quantile);
 
-/// Outside of it a row is not judged: the machine was not calm enough to tell two equal things for equal.
+/// Outside of this range a row is not judged: the machine was too noisy to measure two equal things as equal.
 inline constexpr double kLeastAa = 0.95;
 inline constexpr double kMostAa = 1.05;
 
@@ -36,10 +36,10 @@ struct Row {
   std::string benchmark;
   std::string unit;
   double value = 0;
-  std::optional<double> control;  ///< none: the value is judged as it is
+  std::optional<double> control;  ///< nullopt: the value is judged as it is
   std::optional<double> ratio;
   double target = 0;
-  std::optional<double> aa;  ///< the control against a second one of its kind
+  std::optional<double> aa;  ///< the control against a second, identical one
   std::string note;
 
   std::string verdict() const;
@@ -54,7 +54,7 @@ Row atMost(std::string benchmark, std::string unit, double value, double target)
 void to_json(nlohmann::json& json, const Row& row);
 void from_json(const nlohmann::json& json, Row& row);
 
-/// With as many digits as say something.
+/// With as many digits as are significant.
 std::string decimal(double value);
 std::string ratioText(const std::optional<double>& ratio);
 /// The table for people.

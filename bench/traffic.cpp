@@ -25,7 +25,7 @@ constexpr std::int64_t kInterval = 50'000;   ///< ns: 20 000 packets a second
 constexpr std::int64_t kBefore = 4'000'000;  ///< of traffic before the event
 constexpr std::int64_t kAfter = 12'000'000;  ///< and after it
 
-/// Others on this machine are not to delay whoever causes an event.
+/// Raises the priority, so that other processes do not delay the cause of an event.
 class Urgent {
  public:
   Urgent() { set(SCHED_FIFO | SCHED_RESET_ON_FORK, 10); }
@@ -36,7 +36,7 @@ class Urgent {
  private:
   static void set(int policy, int priority) {
     const sched_param parameter{.sched_priority = priority};
-    // Where it is not allowed there is more noise, which A/A shows.
+    // If it is not permitted there is more noise, which A/A shows.
     (void)::sched_setscheduler(0, policy, &parameter);
   }
 };
@@ -89,7 +89,7 @@ void Road::learnNeighbours() {
       char text[32]{};
       need(pipe != nullptr && std::fscanf(pipe, "%31s", text) == 1, command);
       ::pclose(pipe);
-      // Known for ever: what an ARP request costs is none of the reactor's doing.
+      // Permanent entries: the cost of ARP must not be attributed to the reactor.
       neighbours_ +=
           "ip neigh replace " + wanGateway(i) + " lladdr " + text + " dev " + wanName(i) + " nud permanent\n";
     }
@@ -110,7 +110,7 @@ void Road::send() {
   to.sin_port = ::htons(kEndpointPort);
   ::inet_pton(AF_INET, endpointAddress(0).c_str(), &to.sin_addr);
   ++sequence_;
-  // No route for a moment is a loss like any other.
+  // A momentary lack of a route is a loss like any other.
   [[maybe_unused]] const auto sent =
       ::sendto(sender_.get(), &sequence_, sizeof sequence_, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
 }
@@ -146,7 +146,7 @@ Road::Outage Road::outage(RawSocket& cause, const Prebuilt& event) {
   arrivals();
   std::atomic<bool> due{false};
   std::atomic<std::int64_t> done{0};
-  // By another thread: the sender must not stand still while the kernel takes the link down.
+  // In another thread: the sender must not block while the kernel takes the link down.
   std::thread actor([&] {
     pinTo(reactorCpu());
     const Urgent urgent;
@@ -155,7 +155,7 @@ Road::Outage Road::outage(RawSocket& cause, const Prebuilt& event) {
     done.store(now(), std::memory_order_release);
   });
   {
-    // No Urgent here: a sender that spins keeps the kernel's own threads from a CPU, and with them the link's end.
+    // No Urgent here: a spinning sender would keep the kernel's own threads, and so the link's end, from a CPU.
     const std::int64_t begin = now();
     for (std::int64_t next = begin;; next += kInterval) {
       while (now() < next) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Twenty thousand packets a second over a router's WANs, seen where they arrive.
+// Twenty thousand packets a second over a router's WANs, observed at their destination.
 #pragma once
 
 #include <cstdint>
@@ -14,29 +14,28 @@
 namespace wgsteer::bench {
 
 /// A router with two WANs (veth), a tunnel that takes all of the main table, and the Internet behind the WANs: a second
-/// namespace, in which endpointAddress(0) is.
+/// namespace, which has endpointAddress(0).
 class Road {
  public:
   Road();
   const Netns& router() const { return router_; }
   const Netns& internet() const { return internet_; }
 
-  /// After the tunnels are there: everything of the main table into the first of them.
+  /// Routes everything in the main table into the given tunnel. To be called when the tunnels exist.
   void tunnelTakesAll(const std::string& tunnel);
-  /// Defaults of the main table over wan0, which the kernel has removed with its link.
+  /// Restores the main table's default routes over wan0, which the kernel removed with its link.
   void restoreMain();
 
   struct Outage {
     double gap = 0;         ///< us between the last arrival by wan0 and the first by wan1
-    int lost = 0;           ///< packets sent in between that came nowhere
-    bool recovered = true;  ///< whether anything came by wan1 at all
+    int lost = 0;           ///< packets sent in between that never arrived
+    bool recovered = true;  ///< whether anything arrived by wan1 at all
   };
-  /// Sends for some milliseconds, in the midst of which `event` is sent to the kernel of the namespace that `cause`
-  /// is of.
+  /// Sends traffic for some milliseconds; in the middle, sends `event` through `cause` to the kernel of its namespace.
   Outage outage(RawSocket& cause, const Prebuilt& event);
   /// Sends until a packet arrives by wan0, at most two seconds.
   void awaitFirstWan();
-  /// Packets that left, or were to leave, by the router's devices with this prefix so far.
+  /// Packets that have left, or should have left, by the router's devices with this prefix so far.
   std::int64_t sentBy(const std::string& prefix) const;
 
  private:
@@ -51,7 +50,7 @@ class Road {
 
   Netns router_, internet_;
   Process holder_;
-  std::string neighbours_;  ///< commands that make them known
+  std::string neighbours_;  ///< commands that add the entries
   os::Fd sender_, receiver_;
   int first_ = 0, second_ = 0;  ///< devices of the Internet
   std::uint32_t sequence_ = 0;

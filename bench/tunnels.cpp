@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The user-space tunnels of wans.hpp: https://www.wireguard.com/xplatform/, as much of it as the daemon asks for.
+// The user-space tunnels of wans.hpp: https://www.wireguard.com/xplatform/, as much of it as the daemon uses.
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -35,7 +35,7 @@ os::Fd makeTun(const std::string& name) {
   name.copy(request.ifr_name, IFNAMSIZ - 1);
   request.ifr_flags = IFF_TUN | IFF_NO_PI;
   need(::ioctl(tun.get(), TUNSETIFF, &request) == 0, "TUNSETIFF " + name);
-  // Up from here, by hand: a hundred of them.
+  // Set up from here, without ip(8): there are a hundred of them.
   const os::Fd any{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   request.ifr_flags = IFF_UP;
   need(::ioctl(any.get(), SIOCSIFFLAGS, &request) == 0, "SIOCSIFFLAGS " + name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // From the verdict that a WAN is dead to the last write that follows from it: routes, the chosen source in nftables,
-// WireGuard's cached sources, the next gateway kept warm. Against the same writes alone.
+// WireGuard's cached sources, resolving the next gateway. Against the same writes alone.
 #include <fcntl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -25,7 +25,7 @@ namespace {
 
 const WansDown kDead{{wanName(0), "1 of 1 target unanswered for 3 rounds"}};
 
-/// Lines of the log go to a file, as the daemon's do.
+/// Writes the log to a file, like a daemon.
 void logToFile() {
   log::open(LogLevel::info);
   const int file = ::open("/run/verdict.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -55,7 +55,7 @@ class Arm {
       if (!opened) die(opened.error().toString());
       kernel_ = std::move(*opened);
       Engine::Observer observer = journal_.observer();
-      // The first thing told after the last write.
+      // This is the first report after the last write.
       observer.occasion = [this, tell = observer.occasion](const Occasion& occasion, const DeviceName& names) {
         written_ = now();
         tell(occasion, names);
@@ -75,7 +75,7 @@ class Arm {
       raw_ ? down_->make() : engine_->setWansDown(kDead);
       time = static_cast<double>((raw_ ? now() : written_) - begin) / 1000;
       raw_ ? up_->make() : engine_->setWansDown({});
-      // As the daemon does when nothing has happened for a while; the control's messages lie ready as well.
+      // As the daemon does when nothing has happened for a while; the control's messages are prepared as well.
       engine_->imagine();
     });
     return time;
@@ -117,7 +117,7 @@ class Arm {
 
 std::vector<Row> verdict(const Options& options) {
   logToFile();
-  // All on one CPU, as the daemon is; to change it each time would measure that.
+  // Everything on one CPU, like the daemon; changing CPUs each time would be part of the result.
   pinTo(reactorCpu());
   std::vector<std::unique_ptr<Arm>> arms;
   arms.push_back(std::make_unique<Arm>("verdict", false));

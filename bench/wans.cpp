@@ -21,8 +21,8 @@ void addWans(const Netns& netns, int count) {
   std::string script;
   for (int i = 0; i < count; ++i) {
     const std::string name = wanName(i);
-    // A device that drops what it is given (no kernel module of more is needed). No link-local address: what the kernel
-    // does about one a second later would be in the measurement.
+    // A device that drops every packet (needs no extra kernel module). No link-local address: what the kernel does
+    // about one a second later would be measured as well.
     script += "ip link add " + name + " type ifb; ip link set " + name + " addrgenmode none up\n";
     script += "ip address add " + wanAddress(i) + "/24 dev " + name + "\n";
     script +=

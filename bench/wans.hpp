@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A router for a benchmark: WANs of devices that swallow all, the daemon on it, user-space tunnels that only answer
-// questions.
+// A router for a benchmark: WANs on devices that drop everything, the daemon, and user-space tunnels that only answer
+// requests.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ struct Options {
   bool quick = false;
   std::string daemon;  ///< path of wgsteer
   std::string bare;    ///< path of the bare libmnl program
-  /// `full`, or the much smaller number of a smoke run.
+  /// `full`, or for a smoke run the much smaller number.
   int count(int full, int smoke) const { return quick ? smoke : full; }
   int repetitions() const { return quick ? 1 : 3; }
 };
@@ -35,21 +35,21 @@ std::uint32_t wanMetric(int number);                ///< in the main table
 void addWans(const Netns& netns, int count);
 int deviceIndex(const Netns& netns, const std::string& name);
 
-/// What a daemon keeps for its default policy, made by hand: the policy's table and the rule for its mark.
+/// What a daemon maintains for its default policy, set up by hand: the policy's table and the rule for its mark.
 void addPolicyByHand(const Netns& netns, int wans);
 
 /// `wgsteer run` in the namespace with a configuration of these WANs; returns when it is ready.
 Process startDaemon(const Netns& netns, const Options& options, int wans, bool once = false,
                     const std::string& more = {});
-/// With another configuration.
+/// The same with the given configuration.
 Process startDaemon(const Netns& netns, const Options& options, const std::string& configuration, bool once = false);
-/// The configuration alone; its path. `more` follows the WANs.
+/// Only writes the configuration and returns its path. `more` is appended after the WANs.
 std::string writeConfiguration(int wans, const std::string& more = {});
 
-/// TUN devices whose UAPI sockets are answered by one process, with so many peers each. Endpoints are different for all
-/// peers of all tunnels: endpoint(i) for i from 0.
+/// TUN devices whose UAPI sockets are served by one process, with the given number of peers each. All peers of all
+/// tunnels have different endpoints: endpoint(i) for i from 0.
 struct Tunnels {
-  std::string prefix;  ///< names are prefix0, prefix1, ...: sockets of all namespaces lie in one folder
+  std::string prefix;  ///< names are prefix0, prefix1, ...: the sockets of all namespaces are in one folder
   int count = 1;
   int peers = 1;
 };
