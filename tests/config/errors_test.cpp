@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table of errors: a file, and everything that is said about it.
+// The table of errors: files, and every message about each.
 #include <gtest/gtest.h>
 
 #include "config/load.hpp"
@@ -12,25 +12,25 @@ using namespace std::string_literals;
 struct Case {
   const char* name;
   std::string text;
-  std::string expected;  ///< whole; "f:" is the file
+  std::string expected;  ///< complete; "f:" is the file
 };
 
 void PrintTo(const Case& value, std::ostream* out) { *out << value.name; }
 
 std::string globals(const std::string& option) { return "[globals]\n" + option + "\n"; }
 
-/// WANs a (eth0) and b (eth1) in lines 1 to 6.
+/// WANs a (eth0) and b (eth1) on lines 1 to 6.
 std::string wans(const std::string& rest) {
   return "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\n[[wan]]\nname = \"b\"\ndevice = \"eth1\"\n" + rest;
 }
 
-/// An option of a WAN in line 4.
+/// An option of a WAN on line 4.
 std::string wan(const std::string& option) { return "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\n" + option + "\n"; }
 
-/// use_wan of a policy in line 9, with WANs a and b.
+/// use_wan of a policy on line 9, with WANs a and b.
 std::string useWan(const std::string& list) { return wans("[[policy]]\nname = \"p\"\nuse_wan = " + list + "\n"); }
 
-/// An option of a peer in line 4.
+/// An option of a peer on line 4.
 std::string peer(const std::string& option) {
   return "[[peer]]\ntunnel = \"wg0\"\npublic_key = \"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"\n" + option + "\n";
 }

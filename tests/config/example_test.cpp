@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The example in the package is right, as it is and with everything in it enabled.
+// The packaged example is valid, both as it is and with everything in it enabled.
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Files that are none, or not text.
+// Files that are not regular files, or not text.
 #include "config/file.hpp"
 
 #include <cstdio>
@@ -70,7 +70,7 @@ TEST_F(FileTest, ALinkToItselfIsAnError) {
 
 TEST_F(FileTest, UnreadableIsAnError) {
   if (geteuid() == 0) {
-    // Root may read everything, but there are files whose reading fails for it as well: the head of one's own memory.
+    // Root may read everything, but reading some files fails even for root: the beginning of the process's own memory.
     const auto config = loadFile("/proc/self/mem");
     ASSERT_FALSE(config);
     EXPECT_EQ(config.error().kind, ErrorKind::io);

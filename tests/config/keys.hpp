@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Keys that are easy to tell apart.
+// Keys that are easily distinguished.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace wgsteer::config::test {
 
-/// Base64 of 32 bytes, mostly of one letter. The last one is 'A', for its low bits must be zero.
+/// Base64 of 32 bytes, mostly of one letter. The last one is 'A', because its low bits must be zero.
 inline std::string keyText(char letter) { return std::string(42, letter) + "A="; }
 inline PublicKey key(char letter) { return *PublicKey::parse(keyText(letter)); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a right file becomes.
+// What a valid file is converted to.
 #include "config/load.hpp"
 
 #include <chrono>

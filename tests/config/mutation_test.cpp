@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whatever becomes of a file, it loads or there are located errors; what loads keeps the promises of core/config.hpp.
+// However a file is mutated, it loads or there are errors with locations; whatever loads satisfies the guarantees of
+// core/config.hpp.
 #include <array>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -37,7 +38,8 @@ void expectLocated(const Error& error) {
     ASSERT_TRUE(line.starts_with("f:")) << line;
     const auto end = line.find(":", 2);
     ASSERT_NE(end, std::string::npos) << line;
-    // All but the count of the rest have a line, or are about mark_mask, which need not be written anywhere.
+    // All messages have a line, except the count of further errors and those about mark_mask, which need not be in the
+    // file.
     const bool about = line.starts_with("f: and ") || line.starts_with("f: mark_mask: ");
     EXPECT_TRUE(about || (end > 2 && line[2] >= '1' && line[2] <= '9')) << line;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Makes broken files of good ones, the same from a seed each time.
+// Turns good files into broken ones, reproducibly from a seed.
 #pragma once
 
 #include <random>
@@ -11,8 +11,8 @@ namespace wgsteer::config {
 
 class Mutator {
  public:
-  /// `telling` are characters, and `words` pieces of text, that mean something in the format; both are only referred
-  /// to.
+  /// `telling` are characters, and `words` pieces of text, that have a meaning in the format; both are stored by
+  /// reference.
   Mutator(unsigned seed, std::string_view telling, std::span<const std::string_view> words)
       : random_(seed), telling_(telling), words_(words) {}
 

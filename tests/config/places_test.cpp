@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every option of the schema is in every place that tells of options. A failure names the place that lacks it.
+// Every option of the schema is in every place that documents options. A failure names the place that lacks it.
 #include <algorithm>
 #include <cctype>
 #include <fstream>
@@ -24,7 +24,8 @@ std::string textOf(const std::string& file) {
   return text.str();
 }
 
-/// All lines from each that begins with `start`, once its "#" is taken off, to the next that begins with `next`.
+/// All lines from each one that begins with `start`, ignoring a leading "#", up to the next one that begins with
+/// `next`.
 std::string blocks(const std::string& text, const std::string& start, const std::string& next) {
   std::istringstream lines{text};
   std::string found;
@@ -52,7 +53,7 @@ std::string header(const SectionSchema& section) {
   return section.once ? "[" + type + "]" : "[[" + type + "]]";
 }
 
-/// "use_wan" is "useWan".
+/// "use_wan" becomes "useWan".
 std::string camelBack(std::string_view name) {
   std::string made;
   for (std::size_t i = 0; i < name.size(); ++i)

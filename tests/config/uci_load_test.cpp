@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The schema in UCI's spelling.
+// The schema in UCI syntax.
 #include <gtest/gtest.h>
 
 #include "config/load.hpp"
@@ -128,7 +128,7 @@ TEST(UciLoad, ErrorsAreLocated) {
             "/etc/config/wgsteer:3: device: is a list, must be a single value");
   EXPECT_EQ(errorOf("config globals\n\toption sysctl 'maybe'\n"),
             "/etc/config/wgsteer:2: sysctl: 'maybe' is neither true nor false");
-  // What cannot be read is said alone: the rest would be guesses.
+  // Only the syntax error is reported: anything else would be a guess.
   EXPECT_EQ(errorOf("config wan 'a'\n\toption device eth0 eth1\nnonsense\n"),
             "/etc/config/wgsteer:2: too many arguments; quote values that contain spaces\n"
             "/etc/config/wgsteer:3: invalid command, allowed: config, option, list");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The grammar, case by case as libuci has it, then at random and under attack.
+// The grammar: case by case as in libuci, then random and hostile input.
 #include "config/uci.hpp"
 
 #include <array>
@@ -18,8 +18,8 @@ using std::string_view_literals::operator""sv;
 
 struct Case {
   std::string_view text;
-  std::string_view sections;  ///< as the lenient reader has them
-  std::string_view problems;  ///< of the strict one
+  std::string_view sections;  ///< from the lenient reader
+  std::string_view problems;  ///< from the strict one
 };
 
 class Grammar : public ::testing::TestWithParam<Case> {};
@@ -61,14 +61,15 @@ constexpr std::array kGood{
          "f:2: invalid command, allowed: config, option, list"},
     Case{"config a\noption x y \0z\n#\noption v w\n"sv, "a{x=y;v=w;}", ""},
     Case{"config a\n\0option x y\noption v w\n"sv, "a{v=w;}", ""},
-    // Where a quotation or a backslash goes on, the buffer is filled on: what fits into it decides what the NUL hides.
+    // Where a quotation or a backslash continues the line, filling the buffer continues: what fits into it decides what
+    // the NUL hides.
     Case{"config a\noption x \"1234567890\n12345678\0abc\nz\"\noption v w\n"sv, "a{x=1234567890\n12345678bc\nz;v=w;}",
          ""},
     Case{"config a\noption x b\\\n1234567890123456\0abcdefg\nhi\n"sv, "a{x=b1234567890123456defg;}",
          "f:4: invalid command, allowed: config, option, list"},
     // A lone carriage return is a blank.
     Case{"config a\roption\roption\n", "a 'option'{}", "f:1: too many arguments; quote values that contain spaces"},
-    // The ';' ends the argument that is not there, and then there is one too many.
+    // The ';' ends an empty argument, which is then one too many.
     Case{"config a ; option x 'y'\n", "a{}",
          "f:1: too many arguments; quote values that contain spaces\n"
          "f:1: invalid command, allowed: config, option, list"},
@@ -95,7 +96,7 @@ constexpr std::array kBad{
     Case{"config a\noption x y z\nlist l m n\noption v w", "a{x=y;l=[m];v=w;}",
          "f:2: too many arguments; quote values that contain spaces\n"
          "f:3: too many arguments; quote values that contain spaces"},
-    // A section that is refused leaves its options to the one before.
+    // The options of a refused section go to the previous one.
     Case{"config globals globals\nconfig interface wan-b\noption enabled 1\n", "globals 'globals'{enabled=1;}",
          "f:2: invalid character in name field, allowed: letters, digits, '_'"},
     Case{"config a\noption x-y 1\noption xy 2\n", "a{xy=2;}",
@@ -149,7 +150,7 @@ Sections randomSections(std::mt19937& random) {
     if (random() % 2 == 0) section.name = text(kName, 5, 1) + std::to_string(s);
     for (std::size_t o = random() % 5; o > 0; --o) {
       Option option{.name = text(kName, 5, 0) + std::to_string(o), .values = {}, .list = random() % 2 == 0, .line = 0};
-      // An option without a value is not there; an entry of a list may be empty.
+      // An option without a value does not exist; an entry of a list may be empty.
       for (std::size_t v = option.list ? 1 + random() % 3 : 1; v > 0; --v)
         option.values.push_back({ValueType::untyped, text(kValue, 12, option.list ? 0 : 1), 0});
       section.options.push_back(std::move(option));
@@ -177,7 +178,7 @@ TEST(Uci, ReadsBackWhatAPrinterWroteInAnySpelling) {
 }
 
 TEST(Uci, HundredMegabytesOfAnythingCostBoundedTimeAndMemory) {
-  // Each repeated to a megabyte, the most that is ever read; 100 of them.
+  // Each repeated up to a megabyte, the most that is ever read; 100 of them.
   const std::array<std::string, 10> hostile{
       "config a\n", "config a b%\n", "option x y\n", "list x ''\n",
       "'\n",        "\\\n",          ";c a",         "\x00\xff\n" + std::string(1, '\0'),

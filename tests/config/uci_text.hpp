@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sections as UCI text, and as one short line.
+// Writes sections as UCI text, and as one short line.
 #pragma once
 
 #include <random>
@@ -9,7 +9,7 @@
 
 namespace wgsteer::config {
 
-/// "wan 'fiber' {a=b; c=[d|e]}", without lines.
+/// "wan 'fiber' {a=b; c=[d|e]}", without line numbers.
 inline std::string shortly(const Sections& sections) {
   std::string text;
   for (const Section& section : sections) {
@@ -24,7 +24,7 @@ inline std::string shortly(const Sections& sections) {
   return text;
 }
 
-/// Writes sections in any spelling that UCI has for them.
+/// Writes sections in any of the forms that UCI allows.
 class UciPrinter {
  public:
   explicit UciPrinter(std::mt19937& random) : random_(random) {}
@@ -48,12 +48,12 @@ class UciPrinter {
 
   std::string line(const std::string& command) {
     std::string text = chance(5) ? "# a 'comment\" \\\n\n" : "";
-    // Behind a ';' nothing but a blank or tab is a blank.
+    // After a ';' only blanks and tabs count as blanks.
     text += chance(2) ? "\t" : chance(3) && !joined_ ? " \v " : "";
     joined_ = false;
     text += command;
     if (chance(6)) text += " # more";
-    // Behind a blank or quotation marks, another command may follow in the line.
+    // After a blank or quotation marks, another command may follow on the line.
     else if (chance(6)) {
       joined_ = true;
       return text + " ;";
@@ -61,7 +61,7 @@ class UciPrinter {
     return text + (chance(5) ? "\r\n" : "\n");
   }
 
-  /// In pieces, each in quotation marks or not.
+  /// In pieces, each quoted or not.
   std::string word(const std::string& value) {
     std::string text;
     for (std::size_t at = 0; at < value.size();) {
@@ -78,7 +78,7 @@ class UciPrinter {
     std::string text = marks ? "\"" : "";
     for (const char c : value) {
       const bool special = c == '"' || c == '\\' || (!marks && (c == '\'' || c == '#' || c == ';' || c <= ' '));
-      // No backslash keeps a line break.
+      // A backslash cannot preserve a line break.
       if (c == '\n' && !marks)
         text += "'\n'";
       else if (special && !marks && (c == ' ' || (c >= '\t' && c <= '\r')))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One suite over the fake kernel and the real one: what is committed is what is observed, from any state to any other,
-// with foreign things around, and from the middle of a plan as well.
+// next to foreign objects, and even from the middle of a plan.
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <memory>
@@ -19,8 +19,7 @@ namespace {
 
 using namespace test;
 
-/// Three WANs with both families, a LAN, and a tun device with the halves of the default route in the place of a
-/// tunnel.
+/// Three WANs with both families, a LAN, and, in place of a tunnel, a tun device with the halves of the default route.
 void buildTopology() {
   for (int i = 0; i < 3; ++i) {
     const std::string number = std::to_string(i);
@@ -36,7 +35,7 @@ void buildTopology() {
       "ip tuntap add wg0 mode tun; ip link set wg0 up; ip address add 10.90.0.2/24 dev wg0;"
       "ip route add 0.0.0.0/1 dev wg0; ip route add 128.0.0.0/1 dev wg0;"
       "ip -6 route add ::/1 dev wg0; ip -6 route add 8000::/1 dev wg0");
-  // Others' things, some with our protocol or our table numbers, so that both have to be right to make it ours.
+  // Foreign objects, some with our protocol or our table numbers: only both together make an object ours.
   shell(
       "ip rule add priority 1500 fwmark 0x100/0x3f00 lookup 100; ip -6 rule add priority 1500 fwmark 0x100/0x3f00 "
       "lookup 100;"
@@ -45,7 +44,7 @@ void buildTopology() {
       "nft add table inet foreign; nft add chain inet foreign output '{ type filter hook output priority 0; }'");
 }
 
-/// All that is not ours, as users see it.
+/// Everything that is not ours, as users see it.
 std::string foreignState() {
   return shell(
       "ip rule | grep -v 'proto 87'; ip -6 rule | grep -v 'proto 87'; ip route show table 100; ip route show table "
@@ -62,7 +61,7 @@ struct RealKernel {
 
 struct ModelKernel {
   ModelKernel() : kernel(std::make_unique<FakeKernel>()) {
-    // The same world as the real one's.
+    // The same world as that of the real kernel.
     kernel->real.world = std::move(*kernel::LinuxKernel::open().value()->observe({}, {.allRoutes = true})).world;
   }
   std::unique_ptr<FakeKernel> kernel;
@@ -105,8 +104,7 @@ Config randomConfiguration(Choice& choice) {
   return config;
 }
 
-/// A desired state for the world as it is, with peers that no real tunnel has; marks of tunnels are left out for that
-/// reason.
+/// A desired state for the current world, with peers that no real tunnel has, so tunnel marks are left out.
 State randomDesire(const Config& config, World world, Choice& choice) {
   Tunnel tunnel;
   tunnel.name = "wg0";
@@ -151,7 +149,7 @@ TYPED_TEST(Contract, WhatIsCommittedIsWhatIsObserved) {
   EXPECT_EQ(foreignState(), foreign);
 }
 
-/// A plan that ends after its n-th change, for all n: the next look and plan complete it.
+/// A plan that is interrupted after its n-th change, for all n, is completed by the next look and plan.
 TYPED_TEST(Contract, ABrokenOffPlanIsCompletedByTheNext) {
   TypeParam kernel;
   Choice choice{7};
@@ -192,7 +190,7 @@ TYPED_TEST(Contract, AddingWhatIsThereIsAnErrorAndDeletingWhatIsGoneIsNot) {
   EXPECT_EQ(failed.failed.front().status.error().kind, ErrorKind::notThere);
 }
 
-/// One that is refused is left out of what was made, wherever it stands; the others are made.
+/// A refused change is not among those that were made, whatever its position; the others are made.
 TYPED_TEST(Contract, WhatLiesReadyIsMadeButForWhatIsRefused) {
   TypeParam kernel;
   const IfIndex wan = kernel->observe({})->world.linkNamed("wan0")->index;
@@ -235,8 +233,9 @@ TYPED_TEST(Contract, NoMarkIsSetWithoutItsRule) {
   EXPECT_TRUE(report.failed.empty()) << "it was not even tried";
 }
 
-/// Each change of a plan in turn is held back, as after a refusal: what was made is what is there, nothing that relies
-/// on it is, and the next plan completes it. The model and the kernel agree, for both are held to the same.
+/// Each change of a plan in turn is held back, as after a refusal: the reported changes are in the kernel, nothing that
+/// relies on the missing one is, and the next plan completes it. Model and kernel agree, since both are tested against
+/// the same expectations.
 TYPED_TEST(Contract, WhateverIsHeldBackTheRestIsMadeAndTold) {
   TypeParam kernel;
   Choice choice{19};
@@ -284,7 +283,7 @@ TYPED_TEST(Contract, AFailureCostsWhatReliesOnItAlone) {
   ASSERT_TRUE(kernel->commit(diff(State{}, seen), {}).ok());
 }
 
-/// The model's answer is the kernel's: the walk of every marked packet, looked up for real.
+/// The simulator agrees with the kernel: every marked packet is also looked up in the real FIB.
 TEST(RealFib, TheSimulatorAgreesAndNoMarkedPacketEntersTheTunnel) {
   RealKernel kernel;
   Choice choice{11};
@@ -326,7 +325,7 @@ TEST(RealEvents, OthersChangesAreHeardAndOurOwnAreNot) {
   ASSERT_TRUE(kernel->commit(diff(desired, picture.observed), {}).ok());
   std::string own;
   kernel->drain([&](const Event& event) {
-    // The folders of user-space tunnels' sockets are the machine's, where others may be at work.
+    // The folders of user-space tunnels' sockets are those of the machine, where other programs may be at work.
     const bool maybeOthers = std::holds_alternative<TunnelsChanged>(event);
     if (!maybeOthers && !std::holds_alternative<SysctlsChanged>(event))
       own += describe(event, deviceNames(picture.world)) + "\n";

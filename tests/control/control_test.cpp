@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The control socket under clients that mean no good: nobody of them is to hurt the others, or the daemon.
+// The control socket under hostile clients: none of them may harm the others or the daemon.
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -36,18 +36,18 @@ class Client {
   explicit Client(std::string_view as = kControlName) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const ControlAddress name = controlAddress(as);
     EXPECT_EQ(connect(socket_.get(), reinterpret_cast<const sockaddr*>(&name.address), name.length), 0);
-    // Longer than anything here may take: whoever waits for it fails.
+    // Longer than anything here may take: a test that runs into it fails.
     const timeval patience{.tv_sec = 10, .tv_usec = 0};
     setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   }
 
-  /// False when the other side does not take it any more.
+  /// False if the other side does not accept it any more.
   bool say(const std::string& text) {
     return send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
 
-  /// Without its end; empty when the connection was closed. "(nothing)" when that took too long.
+  /// Without its newline; empty if the connection was closed, "(nothing)" if that took too long.
   std::string line() {
     std::string received;
     char byte = 0;
@@ -101,7 +101,7 @@ class ControlTest : public test::OwnNetwork {
     }
   }
 
-  /// In the thread of the server, which is the only one that may touch it; done when this returns.
+  /// Runs something in the server's thread, the only one that may touch the server, and waits for it.
   void inLoop(std::function<void()> what) {
     task_ = std::move(what);
     const std::uint64_t one = 1;
@@ -136,7 +136,7 @@ class ControlTest : public test::OwnNetwork {
   std::thread thread_;
 };
 
-/// What a process of that user and these groups is told, by its first line.
+/// The first line that a process with that user and these groups receives.
 std::string toldAs(uid_t user, gid_t group, std::vector<gid_t> supplementary) {
   std::array<int, 2> ends{};
   EXPECT_EQ(pipe(ends.data()), 0);
@@ -216,7 +216,7 @@ TEST_F(ControlTest, ARequestMayComeInPiecesAndSeveralAtOnce) {
 TEST_F(ControlTest, SilentClientsAreLetGo) {
   serve({.clients = 4, .silence = 200ms});
   std::vector<Client> silent(4);
-  // Bytes alone are no request.
+  // A few bytes are not a request.
   for (Client& client : silent) client.say("{");
   for (Client& client : silent) EXPECT_TRUE(client.isLetGo());
   EXPECT_TRUE(answers());
@@ -259,11 +259,12 @@ TEST_F(ControlTest, TheGroupDoesNotDriveAnybodyOut) {
   }
 }
 
-/// A watcher that reads no more asks for something that is told to the watchers: it is let go while it is served.
+/// A watcher that no longer reads requests something that is published to watchers: it is disconnected while it is
+/// being served.
 TEST_F(ControlTest, ARequestMayLetItsOwnClientGo) {
   onRequest_ = [this] {
     server_->publish({{"event", "something"}});
-    // Whoever takes the next descriptor would get the reply.
+    // The owner of the next descriptor would get the reply.
     stranger_ = os::Fd{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   };
   serve();
@@ -317,7 +318,7 @@ TEST_F(ControlTest, WhoeverAsksAndDoesNotReadIsLetGo) {
   EXPECT_GT(reader.line().size(), answer_.size());
 }
 
-/// Room for one descriptor more than there are, as long as it lives.
+/// Leaves room for only one more descriptor as long as it lives.
 class OneMoreDescriptor {
  public:
   OneMoreDescriptor() {
@@ -352,7 +353,7 @@ TEST_F(ControlTest, ASecondDaemonIsRefused) {
   EXPECT_EQ(second.error().kind, ErrorKind::alreadyThere);
 }
 
-/// Holds the name as long as it lives, as a user who is nobody.
+/// Holds the name as long as it lives, as the user nobody.
 class Squatter {
  public:
   explicit Squatter(const std::string& as) {

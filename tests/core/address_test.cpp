@@ -39,7 +39,7 @@ TEST(AddressTest, EveryAddressIsWrittenAsTheLibraryWritesIt) {
   std::mt19937 engine{1};
   for (int i = 0; i < 20000; ++i) {
     std::array<std::uint8_t, 16> bytes{};
-    // Many zeros, for they are what makes the text of IPv6 difficult.
+    // Many zeros, because they are what makes the text of IPv6 addresses difficult.
     const auto zeros = engine();
     for (std::size_t j = 0; j < bytes.size(); ++j)
       if ((zeros >> (j / 2) & 1U) == 0) bytes[j] = static_cast<std::uint8_t>(i % 3 == 0 ? 0xff : engine());

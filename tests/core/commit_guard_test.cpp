@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a refused change costs: what relies on it, and nothing else.
+// A refused change holds up only the changes that rely on it.
 #include "wgsteer/core/commit_guard.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 using namespace test;
 using Predicate = std::function<bool(const Change&)>;
 
-/// A kernel that refuses what the predicate says, and does all else.
+/// A kernel that refuses the changes selected by the predicate and makes all others.
 CommitReport attempt(const Plan& plan, State& state, const Predicate& refuses, ErrorKind kind = ErrorKind::refused) {
   return carryOut(plan, {}, [&](const Change& change) -> Status {
     if (refuses(change)) return fail(kind, "injected");
@@ -151,8 +151,8 @@ TEST_F(Guard, ASysctlThatCannotBeTakenBackStaysRemembered) {
   EXPECT_EQ(state.nft->table.changedSysctls, desired.nft->table.changedSysctls);
 }
 
-// Each change of a plan in turn is refused, for as long as it is tried: whatever was made is told, the next look and
-// plan complete it once the kernel no longer refuses, and no mark is ever there without a rule that gives it a meaning.
+// Each change of a plan in turn is refused whenever it is tried: all changes made are reported, the next look and plan
+// complete the rest once the kernel no longer refuses, and no mark ever exists without its rule.
 TEST_F(Guard, WhateverIsRefusedTheRestIsMadeAndTold) {
   for (const Change& victim : plan.changes) {
     State seen;

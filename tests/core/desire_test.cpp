@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the steering comes to in the kernel, line by line.
+// What follows from the steering in the kernel, line by line.
 #include "wgsteer/core/desire.hpp"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ constexpr TableId kFirstWan{kWanTableBase + 1};
 constexpr TableId kSecondWan{kWanTableBase + 2};
 constexpr TableId kDefaultPolicyTable{kPolicyTableBase + 15};
 
-/// A table's routes, without what is the same for all of them.
+/// A table's routes, without the parts common to all of them.
 Lines table(const State& state, const World& world, TableId id, Family family) {
   Lines lines;
   const std::string tail = " proto 87";

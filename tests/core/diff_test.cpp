@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The order of changes, and that each is one which the kernel takes. That they lead to the goal: properties_test.cpp.
+// The order of changes, and that the kernel would accept each one. properties_test.cpp tests that they lead to the
+// desired state.
 #include <algorithm>
 #include <gtest/gtest.h>
 
@@ -47,7 +48,7 @@ State withTable(const NftTable& table) {
   return state;
 }
 
-/// Kinds of changes in the order of the plan, repetitions left out.
+/// Kinds of changes in the order of the plan, without repetitions.
 std::vector<std::string> kinds(const Plan& plan) {
   constexpr std::array kNames{"add route", "delete route", "add rule", "delete rule", "mark", "sysctl", "nft"};
   std::vector<std::string> order;

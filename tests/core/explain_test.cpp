@@ -21,7 +21,7 @@ const Packet kPacket = to(kServer4);
 
 Walk walked(const World& world, const Packet& packet = kPacket) { return explain({}, world, packet); }
 
-/// A world in which nothing but this rule leads to wan1.
+/// A world in which only this rule leads to wan1.
 World withRule(const std::function<void(Rule&)>& change) {
   World world = twoWans();
   Route other = route("0.0.0.0/0", kWan1, "198.51.100.1");
@@ -275,7 +275,7 @@ TEST(ExplainSource, IsTheRoutesOwnOrTheFirstUsableOne) {
   EXPECT_EQ(walked(world).source, std::nullopt);
 }
 
-/// The tunnel goes by fiber, and its one peer by lte.
+/// The tunnel uses fiber, and its only peer lte.
 struct Pinned {
   World world = twoWans();
   State state;

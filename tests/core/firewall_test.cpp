@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Other people's chains as values: what is told of them, and that nothing is told which is not certain. The kernel's
-// part, with real nft and iptables, is in tests/nft.
+// Foreign chains as values: what is reported about them, and that only certain findings are reported. tests/nft has the
+// part with the kernel and the real nft and iptables.
 #include "wgsteer/core/firewall.hpp"
 
 #include <algorithm>
@@ -179,7 +179,7 @@ TEST(FirewallDrops, ByPolicyNeedThatNothingMayAcceptBefore) {
 }
 
 TEST(FirewallDrops, ByAKillSwitchThatSplitsTunnelsByCgroupAreTold) {
-  // As Mullvad's application has it: a class of programs is let out, and what has its own mark.
+  // As in Mullvad's application: a class of programs is allowed out, and packets with its own mark.
   const Steps ofClass = {LoadField{Field::cgroup, 0}, Compare{0, Relation::equal, word(5087041)}};
   const Steps markConnection = {LoadValue{word(0xf41), 0}, StoreMark{0, true}};
   const Steps connectionMarked = {LoadField{Field::connectionMark, 0}, Compare{0, Relation::equal, word(0xf41)}};

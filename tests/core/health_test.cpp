@@ -26,7 +26,7 @@ constexpr TargetRound kAnswer{1, 1, Milliseconds{20}};
 constexpr TargetRound kSilence{1, 0, {}};
 constexpr TargetRound kRefused{1, 0, {}, 1};
 
-/// One letter a round: what is given, and what comes of it.
+/// One letter per round: input and expected results.
 struct ScoreCase {
   const char* name;
   WanConfig config;
@@ -198,7 +198,7 @@ WanConfig picky() {
   return strict;
 }
 
-/// Rounds that bring one target's average there, and whether it counts as well after each.
+/// Rounds that move a target's average, and whether the target counts as healthy after each.
 struct QualityCase {
   const char* name;
   std::vector<TargetRound> rounds;
@@ -381,7 +381,7 @@ TEST(HealthProperties, BoundedWhileThereIsNoiseAndOnThePreferredHealthyWanAfterI
     std::size_t preferred = count;
     for (std::size_t i = count; i-- > 0;)
       if ((answers[i] = random.chance(60) ? 100 : 0) == 100) preferred = i;
-    // Rounds enough to tell, then what the damper may hold at most.
+    // Enough rounds for a verdict, then the longest time that the damper may hold.
     for (const Instant end = now + seconds{10 + 20 + 61}; now < end; now += milliseconds{100})
       selection.step(now, answers, random);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Hosts as they are: specific routes, tunnels in tunnels, marks and rules of others, families without a WAN.
+// Hosts as found in practice: specific routes, tunnels in tunnels, foreign marks and rules, families without a WAN.
 #include <algorithm>
 #include <gtest/gtest.h>
 
@@ -87,7 +87,7 @@ TEST(Inside, AHostRouteOfNetifdChoosesNothing) {
   EXPECT_EQ(walk(world, "wg0", config).device, "wan1") << "by another router of that WAN it is somebody's decision";
 }
 
-/// A company's networks behind one of its uplinks, by BGP from the provider's router or another one there.
+/// A company's networks behind one of its uplinks, learned by BGP from the provider's router or another one there.
 TEST(Inside, WhatAWansRoutersTellIsKept) {
   for (const char* gateway : {"198.51.100.1", "198.51.100.7"}) {
     World world = twoWans();
@@ -130,7 +130,7 @@ TEST(Inside, RoutesThatCannotAllBeFollowedAreTold) {
   EXPECT_EQ(steer({}, world).problems.size(), 1U);
 }
 
-/// A `throw` route in main leads on to the rules behind it, and so to the table `default`.
+/// A `throw` route in main leads on to the rules after main's, and so to the table `default`.
 TEST(Inside, WhatMainThrowsGoesOnWhereItWent) {
   World world = withLan();
   Route thrown = route("203.0.113.55/32", kLan);
@@ -269,7 +269,7 @@ TEST(ForeignMarks, AreNotGivenOut) {
   EXPECT_TRUE(conflicts({}, world, steer({}, world)).empty());
 }
 
-/// wg-quick takes any fwmark that it finds on its device for its own, and names it in rules.
+/// wg-quick adopts any fwmark that it finds on its device, and names it in its rules.
 TEST(ForeignMarks, ThatWereOursAreTheirOwnersFromThenOn) {
   World world = twoWans();
   world.tunnels.edit().at("wg0").fwmark = Mark{0xf0000000};
@@ -306,7 +306,7 @@ TEST(Jump, LeadsOurPacketsPastRulesThatTakeEverything) {
       << "nobody else's packets see it";
 }
 
-/// A rule that takes everything from among ours: it may stand before those of its own priority.
+/// A rule among ours that catches everything: it may come before ours of equal priority.
 TEST(Jump, LeadsPastRulesInOurOwnBlock) {
   for (const std::uint32_t priority : {60U, 65U, 70U, 71U}) {
     World world = twoWans();
@@ -344,8 +344,8 @@ TEST(Sources, OfTheRouteAreUsedWhereverTheirAddressIs) {
   EXPECT_EQ(walk(world, "wg0").source, Address::parse("192.0.2.200"));
 }
 
-/// Only an address that belongs to another WAN or a tunnel is wrong: `ip route add local 198.18.0.0/24 dev lo` makes
-/// ones that no device has.
+/// Only an address that belongs to another WAN or a tunnel is wrong: `ip route add local 198.18.0.0/24 dev lo` creates
+/// addresses that no device has.
 TEST(Sources, ThatSomebodyWasAskedOnAreKept) {
   World world = twoWans();
   const State state = desire({}, world);
@@ -408,7 +408,7 @@ TEST(Found, WansHaveTheirDefaultsInOtherTablesWhereMainHasNone) {
   EXPECT_EQ(walk(world, "wg0").device, "wan0") << "where an unmarked packet goes";
 }
 
-/// A rule of somebody else's that looks up a table.
+/// A foreign rule that looks up a table.
 Rule foreignRule(std::uint32_t priority, std::uint32_t table) {
   Rule rule;
   rule.priority = priority;
@@ -421,7 +421,7 @@ Route inTable(Route made, std::uint32_t table) {
   return made;
 }
 
-/// A second uplink that is no WAN: its default is in its own table alone, while main has others.
+/// A second uplink that is not a WAN: its default route is only in its own table, while main has others.
 constexpr IfIndex kUplink{20};
 World withUplink() {
   World world = withLan();

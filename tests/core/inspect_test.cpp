@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What `check` says of a host, and what `run` refuses to start over.
+// What `check` reports about a host, and for what `run` refuses to start.
 #include "wgsteer/core/inspect.hpp"
 
 #include <algorithm>
@@ -20,12 +20,12 @@ std::vector<Finding> inspected(const Config& config, const World& world, const S
   return inspect(config, world, steer(config, world), state);
 }
 
-/// With everything of ours in place.
+/// With all of our state in place.
 std::vector<Finding> steered(const World& world, const Config& config = {}) {
   return inspected(config, world, desire(config, world));
 }
 
-/// "conflict: what", one line a finding.
+/// "conflict: what", one line per finding.
 std::vector<std::string> lines(const std::vector<Finding>& findings) {
   constexpr std::array kNames{"conflict: ", "problem: ", "advice: "};
   std::vector<std::string> all;
@@ -233,7 +233,7 @@ TEST(InspectSysctls, AreNotTakenForSetWhereTheyAreReadOnly) {
 }
 
 TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
-  const World world = twoWans();  // which the steering refers to
+  const World world = twoWans();  // the steering refers to it
   Steering steering = steer({}, world);
   steering.problems = {"no mark is left"};
   EXPECT_EQ(lines(inspect({}, world, steering, desire({}, world))), Lines{"problem: no mark is left"});

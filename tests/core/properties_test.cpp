@@ -41,7 +41,7 @@ std::string text(const Case& made) {
   return all;
 }
 
-/// A tunnel has a fwmark of ours, the user's, or none: what of the world the state overrides.
+/// A tunnel has a fwmark of ours, the user's, or none: the state overrides that of the world.
 Tunnel withMarkOf(const State& state, const Tunnel& tunnel) {
   Tunnel seen = tunnel;
   if (const auto marked = state.tunnelMarks.find(tunnel.name); marked != state.tunnelMarks.end())
@@ -123,7 +123,8 @@ TEST(Properties, WhatIsRememberedMakesNoDifference) {
   }
 }
 
-/// What lies ready for an event is the beginning of its plan, and what the plan says after it leads to the same state.
+/// The prepared writes for an event are the beginning of its plan, and the plan made after them leads to the same
+/// state.
 TEST(Properties, AContingencyIsTheBeginningOfThePlanOfItsEvent) {
   std::size_t checked = 0;
   for (const auto seed : test::seeds(400)) {
@@ -213,7 +214,7 @@ bool isWan(const Steering& steering, const IfName& device) {
   return std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.device == device; });
 }
 
-/// What was reached before is reached after; and what was not reached by a WAN goes where it went.
+/// What was reachable before is reachable after; and what was not reached by a WAN goes where it went.
 TEST(Properties, WhatWasReachedOutsideATunnelIsNotReachedWorse) {
   std::size_t judged = 0;
   for (const auto seed : test::seeds(1500)) {
@@ -242,7 +243,7 @@ TEST(Properties, WhatWasReachedOutsideATunnelIsNotReachedWorse) {
   EXPECT_GT(judged, 200U);
 }
 
-/// A server answers from the address that it was asked on.
+/// A server answers from the address on which it was contacted.
 TEST(Properties, AnAnswerFromAnAddressThatIsNoWansLeavesAsBefore) {
   std::size_t judged = 0;
   for (const auto seed : test::seeds(1500)) {
@@ -259,8 +260,8 @@ TEST(Properties, AnAnswerFromAnAddressThatIsNoWansLeavesAsBefore) {
         ++judged;
         Packet packet = outerPacket(state, tunnel, endpoint);
         packet.source = own.address;
-        // What nft has to mark gets the source of its policy: of a tunnel some of whose peers are left alone, or whose
-        // own mark another one has given its meaning.
+        // Packets that nft has to mark get the source of their policy: those of a tunnel with some peers left alone, or
+        // whose own mark another tunnel has given a meaning.
         if (!Numbers{}.isOurs(packet.mark)) continue;
         const Walk after = explain(state, world, packet);
         ASSERT_EQ(after.device, "isp") << "seed " << seed << ": " << endpoint.toString() << "\n"
@@ -300,13 +301,13 @@ TEST(Properties, NoRouteOfOursLeavesByATunnel) {
   }
 }
 
-/// As the kernel has it (dev_valid_name): of an element that has no such name it refuses the whole transaction.
+/// As in the kernel (dev_valid_name): an element without such a name makes it refuse the whole transaction.
 bool isDeviceName(const IfName& name) {
   const auto isWrong = [](unsigned char c) { return c == '/' || c == ':' || std::isspace(c) != 0; };
   return !name.empty() && name.size() <= 15 && std::ranges::none_of(name, isWrong);
 }
 
-/// Every name, device, mark and family in it, whatever it stands for.
+/// Checks every name, device, mark and family in it, whatever it stands for.
 void expectTakenByTheKernel(const State& state, const World& world, const Numbers& numbers) {
   std::set<IfName> names;
   std::set<Mark> marks;

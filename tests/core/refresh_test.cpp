@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// When names are asked again, and how long their addresses count.
+// When names are resolved again, and how long their addresses are valid.
 #include "wgsteer/core/refresh.hpp"
 
 #include <array>
@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Addresses = std::vector<Address>;
 
-/// jittered() takes thousandths: this is the longest, the next the shortest.
+/// jittered() uses thousandths: this gives the longest time, the next one the shortest.
 constexpr std::uint32_t kLatest = 0;
 constexpr std::uint32_t kEarliest = 1000;
 constexpr Instant kStart = seconds{1000};

@@ -23,7 +23,7 @@ std::vector<PublicKey> keys() {
   return made;
 }
 
-/// What a test would use: keys that differ in one byte.
+/// Keys that differ in one byte, as tests would use.
 PublicKey numbered(std::uint8_t number) {
   std::array<std::uint8_t, PublicKey::kSize> bytes{};
   bytes[0] = number;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which foreign routes are kept, however many there are; and whose a route or a rule is.
+// Which foreign routes are kept, however many there are; and whether a route or a rule is ours.
 #include "wgsteer/core/route_interest.hpp"
 
 #include <gtest/gtest.h>
@@ -66,7 +66,7 @@ TEST(RouteSieve, KeepsAFeedOutWhateverItsOrder) {
   }
 }
 
-/// The kernel is asked for both families at once.
+/// One filter in the kernel serves both families.
 TEST(RouteSieve, KeepsNoneOfAKindThatTheOtherFamilyHasTooManyOf) {
   RouteSieve sieve{RouteInterest{.uplinks = {kWan0}}};
   const Route site = by(kBgp, route("2001:db8:77::/48", kWan0, "2001:db8:10::7"));

@@ -76,12 +76,12 @@ INSTANTIATE_TEST_SUITE_P(
         WatchCase{"SeveralInitiationsAtOnce", {{}, {2 * kInitiation, 0}}, 2},
         WatchCase{"HandshakeDone", {{kInitiation, 0}, {kKeepalive, kResponse, true}}, {}},
         WatchCase{"HandshakeAndDataInOneSecond", {{kInitiation, 0}, {kData, kResponse, true}}, 2},
-        // Our packets do not get there: the peer calls, we answer, no session comes of it.
+        // Our packets do not arrive: the peer starts handshakes, we answer, and no session is established.
         WatchCase{"OneDirection", {{kData, 0}, {kResponse, kInitiation}, {kResponse, kInitiation}}, 1},
         WatchCase{"OneLostKeepalive", kHollow, {}},
         WatchCase{"HandshakesAndNeverData", repeated(kHollow, 3) + std::vector<Second>{{kData, 0}}, 1},
         WatchCase{"HandshakesAndThenData", repeated(kHollow, 3) + std::vector<Second>{{kData, 0}, {0, kData}}, {}},
-        // Nothing is accepted without a session: what is counted is somebody's attempts.
+        // Nothing is accepted without a session: the counted bytes are only attempts.
         WatchCase{"SessionOver", repeated({{0, kData}}, 195) + std::vector<Second>{{kData, 0}, {0, kData}}, 196},
         WatchCase{"SessionRenewed",
                   repeated({{0, kData}}, 150) + std::vector<Second>{{0, kResponse, true}} + repeated({{0, kData}}, 60) +
@@ -106,7 +106,7 @@ const Slot kSat{3};
 const Address kFirst = Address::v4(198, 51, 100, 1);
 const Address kSecond = Address::v4(198, 51, 100, 2);
 
-/// WireGuard's timers on both sides, a second at a time, over ways that carry packets or not.
+/// WireGuard's timers on both sides, second by second, over paths that carry packets or not.
 class Tunnel {
  public:
   struct Path {
@@ -374,7 +374,7 @@ TEST(StallProperties, BoundedAlwaysAndOnThePreferredWorkingWanInTheEnd) {
     for (int i = 0; i < kSettle; ++i) tunnel.second(i % 60 < 40, random.number(1000));
     int there = 0;
     for (int i = 0; i < 3600; ++i) there += tunnel.second(i % 60 < 40, random.number(1000)).way.wan == best ? 1 : 0;
-    // All the time, but for the trials of the one before it.
+    // All the time, except for the trials of the one before it.
     EXPECT_GE(there, seed % 2 == 0 ? 3600 : 3600 - 3 * 65) << "seed " << seed;
   }
 }

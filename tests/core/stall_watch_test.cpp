@@ -14,7 +14,7 @@ namespace {
 using std::chrono::seconds;
 using test::key;
 
-/// Two WANs, wg0 with one peer that is sent data each second; `answers` says whether it is heard.
+/// Two WANs, and wg0 with one peer to which data is sent each second; `answers` says whether its answers arrive.
 class StallWatchTest : public ::testing::Test {
  protected:
   StallWatchTest() { config_.tunnels = {{.interface = "wg0", .role = Role::client}}; }
@@ -22,7 +22,7 @@ class StallWatchTest : public ::testing::Test {
   Peer& peer(std::size_t index = 0) { return world_.tunnels.edit().at("wg0").peers[index]; }
   PeerId id(std::size_t index = 0) { return {"wg0", world_.tunnels.at("wg0").peers[index].publicKey}; }
 
-  /// So many seconds; what there was to tell.
+  /// Lets this many seconds pass; returns the news.
   std::vector<StallNews> pass(int count, bool answers, std::size_t index = 0) {
     std::vector<StallNews> news;
     for (int i = 0; i < count; ++i) {

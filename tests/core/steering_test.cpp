@@ -367,8 +367,8 @@ TEST(Roles, AreToldByWhatPeersLookLike) {
   EXPECT_FALSE(looksLikeServer(Tunnel{}));
 }
 
-/// A table wants to know where packets may go; the nft chains set a source before the kernel chooses, so there has to
-/// be one. IPv6 default routes outlive the last address of their device.
+/// A table only needs routes; the nft chains set a source before the kernel chooses, so there has to be one. IPv6
+/// default routes outlive the last address of their device.
 TEST(Candidates, ForARouteNeedNoAddressAndForASourceDo) {
   World world = twoWans();
   std::erase_if(world.addresses, [](const InterfaceAddress& own) { return own.address.family() == Family::v6; });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What one event makes of the picture: above all what the kernel does without saying so.
+// How one event changes the picture, above all what the kernel does without announcing it.
 #include "wgsteer/core/track.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ const Route kDefault0 = route("0.0.0.0/0", kWan0, "192.0.2.1", 10);
 const Route kDefault1 = route("0.0.0.0/0", kWan1, "198.51.100.1", 20);
 const Route kDefault0v6 = route("::/0", kWan0, "2001:db8:10::1", 10);
 
-/// Two WANs, and all that is ours in place.
+/// Two WANs, with all of our state in place.
 Picture steered() {
   Picture picture;
   picture.world = twoWans();
@@ -44,7 +44,7 @@ Link down(Link link) {
   return link;
 }
 
-/// The same event a second time says nothing new.
+/// The same event a second time brings nothing new.
 void expectSilence(Picture& picture, const Event& event) {
   const Picture before = picture;
   const Tracked again = track(picture, event);
@@ -311,7 +311,7 @@ TEST(TrackRoute, OneTooManyHasAllLookedAtOnce) {
   EXPECT_TRUE(track(picture, RouteAdded{route("2001:db8::/32", kTunnel)}).relevant) << "so has the other family";
 }
 
-/// The rest of it does not cost a look at all that there is.
+/// The rest of the feed does not cause all routes to be read.
 TEST(TrackRoute, AFeedIsLeftOutWhenItIsSeenToBeOne) {
   Picture picture = steered();
   picture.world.interest.uplinks = {kWan0, kWan1};
@@ -412,7 +412,8 @@ TEST(Settle, AMarkThatItsOwnersRuleNamesIsGivenBackToIt) {
   EXPECT_EQ(steers(), Mark{0xf0000000}) << "nobody asks for the owner's any more";
 }
 
-/// Of our bits, but never given by us: the owner's, who may use it where nobody sees it (in a firewall).
+/// Within our bits, but never set by us: it belongs to the owner, who may use it where we cannot see it (in a
+/// firewall).
 TEST(Settle, AMarkThatWeHaveNeverGivenIsItsOwners) {
   Picture picture;
   picture.world = twoWans();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How failures are told: the operation once, and devices by their names.
+// How failures are logged: the operation once, and devices by name.
 #include "daemon/journal.hpp"
 
 #include <cerrno>

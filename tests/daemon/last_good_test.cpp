@@ -44,7 +44,7 @@ class LastGoodTest : public ::testing::Test {
   void write(const std::string& text, const std::string& name = "wgsteer.toml") const {
     std::ofstream{folder_ / name} << text;
   }
-  /// As a daemon does that has taken over what is configured.
+  /// Like a daemon that has put its configuration into use.
   void runOnce(const std::string& name = "wgsteer.toml") const {
     const auto start = configForStart(source(name), lastGood(name));
     ASSERT_TRUE(start);

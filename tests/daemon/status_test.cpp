@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What `status` says of peers and of the daemon: the kernel as it is, and where that is not as it is to be.
+// What `status` says about peers and the daemon: the actual kernel state, and where it differs from the planned one.
 #include "daemon/status.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whoever is told of a WAN may have other WANs watched from within.
+// A callback about a WAN may start watching other WANs.
 #include "daemon/wan_monitor.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace wgsteer {
 namespace {
 
-/// A link that the world says is there and the kernel does not have: every round of probes fails at once.
+/// A link that exists in the world but not in the kernel: every round of probes fails at once.
 constexpr const char* kDevice = "gone0";
 
 class Monitoring : public test::OwnNetwork {
@@ -88,7 +88,7 @@ TEST_F(Monitoring, WhatCannotBeWatchedIsUsedAndTriedAgain) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const os::Fd lowest{dup(STDERR_FILENO)};
-  // UBSan sees by a pipe whether an object may be read, at the first call of each type.
+  // At the first call of each type, UBSan uses a pipe to test whether an object is readable.
   watch({});
   const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest.get()) + 1, .rlim_max = before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);

@@ -24,7 +24,7 @@ class Overrides : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  /// What a daemon that is started now knows.
+  /// The overrides of a daemon that starts now.
   WanOverrides::ByName afterRestart() const {
     WanOverrides next{file_};
     EXPECT_TRUE(next.load());

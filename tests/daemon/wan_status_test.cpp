@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What `status` says of WANs: state, since when, why, and what probes measured.
+// What `status` says about WANs: state, since when, why, and what probes measured.
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers as servers send them, and as nobody should.
+// Answers as servers send them, and as none should.
 #include "dns/answer.hpp"
 
 #include <algorithm>
@@ -115,7 +115,7 @@ TEST(Answer, MalformedOnesAreRefused) {
         reply(query, {record(wireName("a.example"), kCname, 1,
                              "\x05"
                              "b")}),
-        // Pointers to themselves, forward, in a circle.
+        // Pointers to themselves, forward, and in a circle.
         reply(query, {record(std::string{"\xc0\x1b", 2}, kA, 1, "abcd")}),
         reply(query, {record(std::string{"\xff\xff", 2}, kA, 1, "abcd")}),
         reply(query, {record("\x01"

@@ -17,7 +17,7 @@
 
 namespace wgsteer::dns::test {
 
-/// Answers as a test says, also with what no server would send.
+/// Answers as a test specifies, even with what no server would send.
 class FakeServer {
  public:
   /// The messages sent back, none for silence.
@@ -28,7 +28,7 @@ class FakeServer {
   FakeServer(const FakeServer&) = delete;
   FakeServer& operator=(const FakeServer&) = delete;
 
-  std::vector<Query> queries;  ///< as they came
+  std::vector<Query> queries;  ///< in order of arrival
 
  private:
   void onDatagram();
@@ -45,15 +45,15 @@ class FakeServer {
 /// A program of its own, which ends with this object, or with the test if that crashes.
 class ServerProcess {
  public:
-  /// Returns when it has written `ready`. With `connect`, it gets a network namespace of its own, which is to be
-  /// connected with this one before it is started.
+  /// Returns when it has written `ready`. With `connect`, it gets its own network namespace, which `connect` has to
+  /// connect with this one before the program starts.
   ServerProcess(const std::vector<std::string>& command, const std::string& ready,
                 const std::function<void(int process)>& connect = {});
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  /// All that it has written so far; to be read now and then, or it stops when the pipe is full.
+  /// All output so far; to be read from time to time, or the program blocks when the pipe is full.
   std::string output();
 
  private:
@@ -73,9 +73,9 @@ class ResolverTest : public ::testing::Test {
   ~ResolverTest() override;
 
   void write(const std::string& name, const std::string& text) const;
-  /// Asks 127.0.0.1 unless resolv.conf says something else.
+  /// Queries 127.0.0.1 unless resolv.conf names another server.
   Resolver resolver(ResolverOptions options = {});
-  /// Runs the loop until the answer is there.
+  /// Runs the loop until the answer has arrived.
   ResolveResult ask(Resolver& resolver, const std::string& name, Families families = Families::both);
   /// Until `done`, at most ten seconds.
   void runUntil(Resolver& resolver, const std::function<bool()>& done);

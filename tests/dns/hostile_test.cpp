@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A name server that does all it can.
+// A name server that does its worst.
 #include <gtest/gtest.h>
 
 #include "dns/fixture.hpp"
@@ -20,7 +20,7 @@ class Hostile : public ResolverTest {
  protected:
   static Address at(std::string_view text) { return *Address::parse(text); }
   Resolver quick() { return resolver({.timeout = milliseconds{100}}); }
-  /// For A what is given, for AAAA nothing.
+  /// Answers A queries as given, AAAA queries with no records.
   static FakeServer::Answers forA(const std::function<Replies(const Query&)>& answers) {
     return [answers](const Query& query) { return query.type == kA ? answers(query) : Replies{reply(query, {})}; };
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// By which way queries leave: two WANs to the same name server, and a device that holds the default route and swallows
-// everything, as a tunnel does that waits for the answer.
+// By which WAN queries leave: two WANs lead to the same name server, and a device with the default route drops
+// everything, like a tunnel that needs the answer.
 #include <gtest/gtest.h>
 
 #include "dns/fixture.hpp"
@@ -55,7 +55,7 @@ class Leaving : public ResolverTest {
     for (int i = 1; i <= 50; ++i) options.push_back("--host-record=many.example.com,203.0.113." + std::to_string(i));
     return options;
   }
-  /// 198.51.100.2 on wan0 and 203.0.113.2 on wan1; the server is one hop behind either.
+  /// 198.51.100.2 on wan0 and 203.0.113.2 on wan1; the server is one hop beyond either.
   static void connectWans(int process) {
     const std::string inside = "nsenter -t " + std::to_string(process) + " -n ";
     shell("set -e; " + inside + "ip link set lo up; " + inside + "ip address add 192.0.2.53/32 dev lo");

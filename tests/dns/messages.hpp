@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// DNS messages by hand, right ones and wrong ones.
+// Hand-made DNS messages, valid and invalid.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +69,7 @@ inline Query parseQuery(const std::string& bytes, bool tcp) {
 struct ReplyOptions {
   unsigned rcode = 0;
   bool truncated = false;
-  int count = -1;  ///< of answers, as the header claims; -1: as many as there are
+  int count = -1;  ///< number of answers claimed in the header; -1: the real number
 };
 
 inline std::string reply(const Query& query, const std::vector<std::string>& answers, ReplyOptions options = {}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Real name servers: dnsmasq and unbound; and what is not asked of any.
+// Real name servers, dnsmasq and unbound; and names for which no server is queried.
 #include <algorithm>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -186,7 +186,7 @@ TEST_F(Asking, ACallbackMayAskAgainAndReload) {
   EXPECT_EQ(left, 0);
 }
 
-/// Names that DNS cannot have: their failures are all there before the first is told.
+/// Names that are invalid in DNS: all of them have failed before the first failure is reported.
 void askAtOnce(Resolver& resolver, int count, const Resolver::Callback& callback) {
   for (int i = 0; i < count; ++i) resolver.resolve("a..b", Families::v4, callback);
 }
@@ -272,7 +272,7 @@ TEST_F(Asking, NamesThatDnsCannotHave) {
 TEST_F(Asking, TheHostsFileComesFirst) {
   FakeServer server{loop_, "127.0.0.1", always};
   write("hosts", "203.0.113.77 home.example.com\n127.0.0.1 trap.example.com\n");
-  // In this process's mount namespace alone: see main().
+  // Only in this process's mount namespace: see main().
   ASSERT_EQ(::mount((folder_ + "/hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr), 0) << std::strerror(errno);
   Resolver asker = resolver();
   const ResolveResult home = ask(asker, "home.example.com");

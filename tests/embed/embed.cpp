@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The plan in a program of one's own: a world, what should be in the kernel, the changes that lead there, and the path
-// of a packet before and after. Nothing here touches the kernel.
+// Planning embedded in another program: a world, what should be in the kernel, the changes that lead there, and the
+// path of a packet before and after. Nothing here touches the kernel.
 #include <cstdio>
 
 #include "wgsteer/core/describe.hpp"

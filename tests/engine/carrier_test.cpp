@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::shell;
 
-/// Its carrier is on as long as it is not told otherwise.
+/// Its carrier is on unless set otherwise.
 class Tap {
  public:
   explicit Tap(const std::string& name) : fd_(::open("/dev/net/tun", O_RDWR | O_CLOEXEC)) {
@@ -100,7 +100,7 @@ class Carrier : public test::OwnNetwork {
 
 TEST_F(Carrier, ALossRightAfterAnotherIsNotWaitedForASecond) {
   ASSERT_EQ(wan(), "first");
-  // Several, for linkwatch lets the first of a quiet time through at once.
+  // Several, because after a quiet time linkwatch lets the first one through at once.
   for (int round = 0; round < 3; ++round) {
     for (const bool on : {false, true}) {
       taps_[1]->carrier(on);
@@ -119,8 +119,8 @@ TEST_F(Carrier, ALossRightAfterAnotherIsNotWaitedForASecond) {
   }
 }
 
-/// Without the asking, the same loss is heard of late: should this fail, the kernel has become better, and the asking
-/// can go.
+/// Without the queries, the same loss is reported late: if this test fails, the kernel has improved, and the queries
+/// can be removed.
 TEST_F(Carrier, ThatIsNotAskedForIsLate) {
   const auto hear = [&](auto condition) {
     const auto end = os::monotonicNow() + 5s;

@@ -99,7 +99,7 @@ TEST_F(EngineTest, AStickySocketIsUnstuckAfterAStartThatHadNothingToWrite) {
   EXPECT_EQ(kernel.unstuck.size(), 2U) << "the first may have been killed just before it did that";
 }
 
-/// The later ones of these must not put back what was before.
+/// The later ones must not restore the old mark.
 TEST_F(EngineTest, AStickySocketIsUnstuckWithTheMarkThatItHasByThen) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());
@@ -137,7 +137,7 @@ TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndUnsticksIt) {
   EXPECT_EQ(kernel.unstuck.size(), 2U);
 }
 
-/// Seen with a daemon that had been stopped: packets had gone by the other WAN, and their answers kept them there.
+/// Seen with a stopped daemon: packets had left by the other WAN, and their answers kept the tunnel there.
 TEST_F(EngineTest, AWayThatWasGoneWhileNobodyLookedIsUnstuck) {
   ASSERT_TRUE(engine->start());
   kernel.carrier("wan0", false);
@@ -263,7 +263,7 @@ TEST_F(EngineTest, AFightIsToldOnceAndSlowedDown) {
   EXPECT_FALSE(engine->retryAfter());
   deleted();
   EXPECT_EQ(fights.size(), 1U);
-  // Peace, and another fight.
+  // A quiet time, and another fight.
   now += std::chrono::minutes{5};
   for (int i = 0; i < 200; ++i) deleted();
   EXPECT_EQ(fights.size(), 2U);
@@ -370,14 +370,14 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   EXPECT_TRUE(endpoints.contains(kServer4)) << "a session may still use it";
   EXPECT_EQ(wayOf(moved), "wan0");
 
-  // A packet that was under way from the old address comes after that.
+  // A packet from the old address that was still in flight arrives after that.
   known()->endpoint = kServer4;
   known()->lastHandshake = fromEpoch(1'700'000'000);
   engine->poll(fromEpoch(1'700'000'001));
   EXPECT_EQ(known()->endpoint, moved);
 }
 
-/// As when the tunnel is made anew with an address that its name has no more.
+/// As when the tunnel is re-created with an address that its name no longer has.
 TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
   ASSERT_TRUE(engine->start());
   const auto& peers = kernel.real.world.tunnels.at("wg0").peers;
@@ -485,7 +485,7 @@ TEST_F(EngineTest, AFailedChangeIsReportedAndTriedAgain) {
   }
 }
 
-/// A refusal is its object's own: what else is to be done is done at once, and what was done is known.
+/// A refusal affects only its object: everything else is done at once, and what was done is known.
 TEST_F(EngineTest, ARefusedTunnelDoesNotHoldUpAnybody) {
   Tunnel other = kernel.real.world.tunnels.at("wg0");
   other.name = "boring";
@@ -591,7 +591,7 @@ TEST_F(EngineTest, FlushLeavesNothing) {
   ASSERT_TRUE(engine->flush());
   Picture after = *kernel.observe({});
   EXPECT_EQ(after.observed, State{});
-  after.world.interest = before.world.interest;  // what is listened for is no trace in the kernel
+  after.world.interest = before.world.interest;  // the interest leaves no trace in the kernel
   EXPECT_EQ(after.world, before.world);
 }
 

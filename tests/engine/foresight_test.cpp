@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first writes of an event lie ready before it happens.
+// The first writes for an event are prepared before it happens.
 #include <gtest/gtest.h>
 
 #include "engine/engine.hpp"

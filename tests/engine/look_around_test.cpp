@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What nobody announces is found by a look now and then; and which routes the kernel is asked to tell of.
+// A look from time to time finds changes that are not announced; and which routes the kernel is asked to announce.
 #include <gtest/gtest.h>
 
 #include "engine/engine.hpp"
@@ -34,7 +34,7 @@ class LookAround : public testing::Test {
 };
 
 TEST_F(LookAround, FindsWhatWasNotTold) {
-  // As when a nexthop object goes that nobody has modelled.
+  // As when a nexthop object that is not modelled disappears.
   kernel.real.world.routes.erase(route("0.0.0.0/0", kWan0, "192.0.2.1", 10));
   poll(std::chrono::seconds{59});
   EXPECT_TRUE(looks.empty());
@@ -88,7 +88,7 @@ TEST_F(LookAround, LearnedRoutesAreThoseOfOtherDevicesThanTheWans) {
   engine->onEvents();
   EXPECT_EQ(kernel.real.world.interest.leftOut, RouteInterest::LeftOut::fed);
   EXPECT_FALSE(engine->picture().world.routes.contains(learned));
-  // A WAN that the configuration does not name is none.
+  // A device that the configuration does not name is not a WAN.
   Config config;
   config.wans = {wan("lte", "wan1", 1)};
   ASSERT_TRUE(engine->reconfigure(config));

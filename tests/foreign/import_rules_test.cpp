@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// mwan3's rules and policies of all kinds: what mwan3 2.11.16 was seen to install of them, and what is made of that.
+// mwan3's rules and policies of all kinds: what mwan3 2.11.16 was seen to install for them, and what the import makes
+// of that.
 #include <gtest/gtest.h>
 
 #include "config/load.hpp"
@@ -227,7 +228,7 @@ TEST(Mwan3Policies, AWanThatIsThereTwiceCountsTwice) {
       member("a", "wan", "") + member("b", "wanb", "") + member("c", "wan", "option weight 3\n");
   EXPECT_EQ(policyOf(members, "list use_member a\nlist use_member a\nlist use_member b\n"), "wan:1:2 wanb:1:1 |");
   EXPECT_EQ(policyOf(members, kAB + "list use_member c\n"), "wan:1:4 wanb:1:1 |");
-  // At another metric it is never another choice.
+  // At another metric it is never an alternative.
   EXPECT_EQ(policyOf(members + member("d", "wan", "option metric 7\n"), kAB + "list use_member d\n"),
             "wan:1:1 wanb:1:1 |");
 }
@@ -235,7 +236,7 @@ TEST(Mwan3Policies, AWanThatIsThereTwiceCountsTwice) {
 TEST(Mwan3Policies, GreatWeightsKeepTheirShares) {
   expectPolicy("option weight 1000\n", "option weight 500\n", "wan:1:256 wanb:1:128");
   expectPolicy("option weight 0x10\n", "option weight 010\n", "wan:1:16 wanb:1:8");
-  // Less than a thousandth is nothing to mwan3.
+  // To mwan3, less than a thousandth is nothing.
   expectPolicy("option weight 5000\n", "option weight 1\n", "wan:1:256 wanb:2:1", "'wanb' has no weight");
 }
 

@@ -74,7 +74,7 @@ TEST(Interfaces, GiveWansTheirDevices) {
   EXPECT_EQ(devices(), ",eth2,,,,");
   resolve(*config, readInterfaces("wan pppoe-wan\nwan6 pppoe-wan\nlte wwan0\nother eth2\n"));
   EXPECT_EQ(devices(), "pppoe-wan,eth2,,wwan0,,");
-  // Down again, and the IPv6 interface alone is left.
+  // Down again, and only the IPv6 interface is left.
   resolve(*config, readInterfaces("wan6 pppoe-wan\n"));
   EXPECT_EQ(devices(), ",eth2,pppoe-wan,,,");
 }
@@ -182,7 +182,7 @@ TEST(ImportMwan3, KnowsRulesForAnEndpoint) {
   EXPECT_FALSE(about("option dest_ip 203.0.113.1\noption proto udp\noption dest_port 51821\n", address));
   EXPECT_FALSE(about("option dest_ip 0.0.0.0/0\n", address));
   EXPECT_TRUE(about("option dest_ip vpn.example.com\noption proto udp\n", name));
-  // A rule for the port and some address: the name's, as far as anybody can tell.
+  // A rule for the port and some address, which may be the name's.
   EXPECT_TRUE(about("option dest_ip 198.51.100.9\noption proto udp\noption dest_port 443\n", name));
   EXPECT_FALSE(about("option dest_ip 198.51.100.9\noption proto udp\n", name));
 }
@@ -282,7 +282,7 @@ TEST(ImportMwan3, KeepsWanAndWan6Apart) {
   ASSERT_EQ(wans.size(), 2U);
   EXPECT_EQ(wans[0].ipv6Interface, "") << "it has none";
   EXPECT_EQ(wans[1].ipv6Interface, "wan6");
-  // One of another name, which only the network's file tells to be the same link; and WANs that are configured.
+  // One with another name, which only the network file identifies as the same link; and configured WANs.
   const std::string mwan3 =
       "config interface fiber\noption enabled 1\nconfig interface modern\noption enabled 1\noption family ipv6\n"
       "config interface off\noption family ipv6\nconfig interface lte\noption enabled 1\n";

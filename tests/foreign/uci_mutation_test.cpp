@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whatever becomes of OpenWrt's files, what is made of them is valid, and no line is one that is not there.
+// However OpenWrt's files are mutated, the result is valid, and no message names a line that does not exist.
 #include <algorithm>
 #include <array>
 #include <fstream>
@@ -45,7 +45,7 @@ TEST(UciMutation, AnImportIsAlwaysValid) {
 #endif
     pinned += import.pinned;
   }
-  // Not all of them are nonsense.
+  // Not all of them are garbage.
   EXPECT_GT(pinned, 2000U);
 }
 

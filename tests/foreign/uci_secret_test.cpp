@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Of the keys and passwords in /etc/config/network nothing stays in memory.
+// No key or password in /etc/config/network stays in memory.
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <unistd.h>

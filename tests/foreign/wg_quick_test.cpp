@@ -17,7 +17,7 @@ auto read(const std::string& text) {
   return test::readFile([&](config::Problems& problems) { return readWgQuick(text, "wg0", problems); }, "wg0.conf");
 }
 
-/// What is read of "Endpoint = ..." in a file that is right otherwise.
+/// What is read from "Endpoint = ..." in an otherwise valid file.
 auto endpoint(const std::string& value) {
   return read("[Peer]\nPublicKey = " + keyText('a') + "\nEndpoint = " + value + "\n");
 }

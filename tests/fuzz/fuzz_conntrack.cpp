@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as conntrack's dump of flows: only one that is answered to a wrong address is forgotten.
+// Any bytes as conntrack's dump of flows: only a flow whose replies go to a wrong address is deleted.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -14,7 +14,7 @@ using namespace wgsteer;
 
 namespace {
 
-/// What the daemon would send, which throws for what is not UTF-8.
+/// What the daemon would send; dump() throws if it is not UTF-8.
 void tell(const Error& error) {
   if (error.what.empty()) std::abort();
   if (nlohmann::json{{"ok", false}, {"error", error.what}}.dump().find('\n') != std::string::npos) std::abort();

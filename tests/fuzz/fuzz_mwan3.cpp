@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as mwan3's and, behind the first 0xff, netifd's configuration: what is made of them is always valid.
+// Any bytes as mwan3's and, after the first 0xff, netifd's configuration: the result of the import is always valid.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any values in what nf_tables dumps and announces: a table that is ours only if it is, never a crash.
+// Any values in what nf_tables dumps and announces: a table counts as ours only if it is, and nothing crashes.
 //
-// Values, not any bytes: libnftnl ends the program when an attribute has another length than it knows (abi_breakage()
-// in its source), for the kernel does not do that, and nobody else can send to the socket.
+// Values, not any bytes: libnftnl ends the program if an attribute has an unexpected length (abi_breakage() in its
+// source), because the kernel never sends that, and nobody else can send to the socket.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +26,7 @@ using namespace wgsteer::nft;
 
 namespace {
 
-/// As if it were somebody else's.
+/// As if it were foreign.
 void takeAsForeign(const nlmsghdr* message) {
   const auto parts = netlink::partsOf<nfgenmsg>(message);
   if (!parts) return;
@@ -53,7 +53,7 @@ void take(const nlmsghdr* message, ObservedTable& observed, std::size_t& element
       takeCounter(message, observed);
       break;
     case NFT_MSG_NEWSETELEM:
-      // A dump does not say of which set it is: it was asked for by name. One after the other.
+      // A dump does not name its set, which was requested by name. So take the sets in turn.
       takeElements(message, static_cast<NftSetId>(elements++ % kNftSets.size()), observed);
       break;
     default:
@@ -61,7 +61,7 @@ void take(const nlmsghdr* message, ObservedTable& observed, std::size_t& element
   }
 }
 
-/// nf_tables does not flag its nested attributes, so: whether the bytes are attributes and nothing else.
+/// Whether the bytes are attributes and nothing else, since nf_tables does not flag its nested attributes.
 bool areAttributes(std::span<const std::uint8_t> bytes) {
   constexpr std::uint16_t kMostTypes = 40;
   bool sensible = bytes.size() >= sizeof(nlattr);
@@ -75,7 +75,7 @@ bool areAttributes(std::span<const std::uint8_t> bytes) {
 
 void collectValues(netlink::Bytes attributes, std::uint16_t parent, std::vector<netlink::Bytes>& values) {
   netlink::forEachAttribute(attributes, [&](std::uint16_t type, netlink::Bytes payload) {
-    // libnftnl does not look whether there is a chain to go to.
+    // libnftnl does not check whether there is a target chain.
     const bool verdict = parent == NFTA_DATA_VERDICT && type == NFTA_VERDICT_CODE;
     if (areAttributes(payload))
       collectValues(payload, type, values);
@@ -86,7 +86,7 @@ void collectValues(netlink::Bytes attributes, std::uint16_t parent, std::vector<
 
 }  // namespace
 
-/// libFuzzer's; not there in a replay, which mutates nothing.
+/// Provided by libFuzzer; missing in a replay, which mutates nothing.
 extern "C" [[gnu::weak]] std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t maxSize);
 
 /// Changes one value and keeps its length; text keeps its end.

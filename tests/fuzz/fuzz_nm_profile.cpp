@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as a profile with peers: endpoints that can be used, and errors that repeat nothing of a key.
+// Any bytes as a profile with peers: usable endpoints, and errors that never quote a key.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool numeric = Address::parse(std::string_view{peer.host}.substr(0, peer.host.find('%'))).has_value();
     if (numeric != peer.numeric || !(numeric || config::isHostName(peer.host))) std::abort();
   }
-  // A line for each peer with something wrong, which is not repeated.
+  // One line for each peer with an error, without its value.
   if (problems.toString("fuzz").size() > 200 * (size / sizeof "[wireguard-peer.]" + 1)) std::abort();
   return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as the answer to a probe. The first says of which kind, the two that follow what was asked.
+// Any bytes as the answer to a probe. The first byte selects the kind, the next two are the query's number.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // A copy of the exact size, so that a read of one byte too many is seen.
   const std::vector<std::uint8_t> datagram(data + 3, data + size);
   if (data[0] % 5 == 0) {
-    // Nobody's who does not know the number.
+    // Without the right number it must not count.
     if (isDnsAnswer(datagram, id) && isDnsAnswer(datagram, static_cast<std::uint16_t>(id + 1))) std::abort();
     return 0;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as the answer of a user-space WireGuard: a Tunnel, or an error that repeats nothing of them.
+// Any bytes as the answer of a user-space WireGuard: a Tunnel, or an error that does not quote them.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text{reinterpret_cast<const char*>(data), size};
   const auto tunnel = wgsteer::netlink::parseUapi(text, "fuzz");
   if (!tunnel) {
-    // A number, and what it means, is the most that an error takes over from the answer.
+    // A number and its meaning are the most that an error quotes from the answer.
     constexpr std::size_t kLongest = 120;
     if (tunnel.error().what.empty() || tunnel.error().what.size() > kLongest) std::abort();
     return 0;

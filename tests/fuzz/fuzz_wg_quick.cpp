@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as a file with peers: endpoints that can be used, and errors that repeat nothing of a key.
+// Any bytes as a file with peers: usable endpoints, and errors that never quote a key.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool numeric = Address::parse(std::string_view{peer.host}.substr(0, peer.host.find('%'))).has_value();
     if (numeric != peer.numeric || !(numeric || config::isHostName(peer.host))) std::abort();
   }
-  // Fifty lines and a last one; a name of the device is the most that a line takes over from the file.
+  // Fifty lines and a last one; a device name is the most that a line quotes from the file.
   if (problems.toString("fuzz").size() > 51UL * 200) std::abort();
   return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Feeds every file of a folder to a fuzz target, without libFuzzer: what was once found stays found, with any compiler.
+// Feeds every file of a folder to a fuzz target, without libFuzzer: so that earlier findings are tested again, with any
+// compiler.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -19,7 +20,7 @@ bool replay(const std::filesystem::path& path) {
   if (!file) return false;
   // A copy of the exact size, so that ASan sees a read of one byte too many.
   const std::vector<std::uint8_t> exact(bytes.begin(), bytes.end());
-  // Before, not after: this is the name one needs when it crashes.
+  // Before the run, not after it: the name is needed if it crashes.
   std::printf("%s\n", path.c_str());
   std::fflush(stdout);
   return LLVMFuzzerTestOneInput(exact.data(), exact.size()) == 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Configuration and world -> plan, as users read it. Each case is CASE.toml and CASE.plan; WGSTEER_GOLDEN_UPDATE=1
-// writes the plans anew, for `git diff` to show what changed.
+// rewrites the plans, so that `git diff` shows what changed.
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -20,7 +20,7 @@ using namespace test;
 
 struct GoldenCase {
   const char* name;
-  std::function<void(World&)> change;  ///< what is other than two WANs and a full tunnel
+  std::function<void(World&)> change;  ///< how the world differs from two WANs and a full tunnel
 };
 
 void nothing(World&) {}

@@ -54,7 +54,7 @@ class DnsRounds : public wgsteer::test::OwnNetwork, public ::testing::WithParamI
   os::Fd server(const std::string& address, std::uint16_t port) const {
     return peer_->socketIn(v4() ? AF_INET : AF_INET6, SOCK_DGRAM, 0, address, port);
   }
-  /// One round against a server that does with each query what the test says.
+  /// One round against a server that handles each query as the test specifies.
   std::string round(double timeout,
                     const std::function<void(int server, Bytes query, SocketAddress from)>& serve) const {
     const os::Fd listening = server(GetParam(), 53);
@@ -114,7 +114,7 @@ TEST_P(DnsRounds, AnAnswerToAnEarlierRoundDoesNot) {
   ASSERT_FALSE(first.empty());
   EXPECT_EQ(round(0.2,
                   [&](int by, const Bytes&, const SocketAddress& from) {
-                    // Even if it finds the port of now.
+                    // Even if it is sent to the current port.
                     send(by, answerTo(first), from);
                   }),
             "0/1");

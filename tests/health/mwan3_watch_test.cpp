@@ -38,7 +38,7 @@ class Mwan3 : public ::testing::Test {
     ASSERT_TRUE(made) << made.error().what;
     watch_ = std::move(*made);
   }
-  /// As `echo WORD > FILE`, in folders that are made if need be.
+  /// Like `echo WORD > FILE`; creates folders as needed.
   void say(const fs::path& file, const std::string& word) {
     fs::create_directories((base_ / file).parent_path());
     std::ofstream{base_ / file} << word << "\n";
@@ -68,7 +68,7 @@ class Mwan3 : public ::testing::Test {
   bool becomes(const std::string& interface, Health wanted) {
     return runUntil([&] { return watch_->of(interface) == wanted; });
   }
-  /// What has been queued so far is heard.
+  /// Processes everything queued so far.
   void catchUp() {
     fs::create_directory(root_ / "marker");
     bool seen = false;
@@ -79,7 +79,7 @@ class Mwan3 : public ::testing::Test {
   }
   bool nothingToDo() {
     catchUp();
-    // The end of the marker itself is heard.
+    // Processes the removal of the marker itself.
     runUntil([] { return false; }, std::chrono::milliseconds{100});
     return !runUntil([rounds = 0]() mutable { return ++rounds > 1; }, std::chrono::milliseconds{100});
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The other end of WANs: a network namespace of its own, sockets of this process in it, and a loop that serves them and
-// a prober in turn, so that nothing has to be waited for.
+// The remote end of WANs: a separate network namespace, sockets of this process in it, and a loop that serves these and
+// a prober in turn, so that no waiting is needed.
 #pragma once
 
 #include <functional>
@@ -26,9 +26,9 @@ class PeerNetwork {
 
   std::string shell(const std::string& command) const;
   /// A veth pair: `device` here, 192.0.2.2/24 and 2001:db8::2/64; its other end there, with .1 and ::1 and as many more
-  /// addresses from .11 and ::11 on. The defaults go by it, with the metric.
+  /// addresses from .11 and ::11 on. Default routes use it with the given metric.
   void addWan(const std::string& device, int metric, int subnet = 2) const;
-  /// A socket in there, bound to address (nothing: any) and port, not blocking.
+  /// A non-blocking socket in there, bound to address (empty: any) and port.
   os::Fd socketIn(int domain, int type, int protocol, const std::string& address = {}, std::uint16_t port = 0) const;
 
  private:
@@ -37,15 +37,15 @@ class PeerNetwork {
   os::Fd theirs_;
 };
 
-/// What is called when the descriptor is readable, while a round goes on.
+/// A function to call when the descriptor is readable during a round.
 struct Service {
   int descriptor = -1;
   std::function<void()> serve;
 };
 
-/// A whole round. Fails the test after ten seconds.
+/// Runs a whole round. Fails the test after ten seconds.
 std::vector<TargetRound> probeOnce(Prober& prober, const std::vector<Service>& services = {});
-/// Goes on with the round that was started.
+/// Continues the round that was started.
 std::vector<TargetRound> finishRound(Prober& prober, const std::vector<Service>& services = {});
 
 }  // namespace wgsteer::health::test

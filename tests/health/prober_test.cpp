@@ -42,7 +42,7 @@ class Probes : public wgsteer::test::OwnNetwork {
     EXPECT_TRUE(made);
     return std::move(*made);
   }
-  /// Drops what comes to there, if the rule matches.
+  /// Drops what arrives there, if the rule matches.
   void drop(const std::string& rule) const {
     peer_->shell(
         "nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in " +
@@ -173,7 +173,7 @@ std::string refused(const std::vector<TargetRound>& results) {
 
 constexpr std::array kMethods{TrackMethod::icmp, TrackMethod::dns, TrackMethod::tcp};
 
-/// What wg-quick(8) has as its kill switch, for both families.
+/// The kill switch of wg-quick(8), for both families.
 void killSwitch(const char* how) {
   for (const char* tool : {"iptables", "ip6tables"})
     wgsteer::test::shell(std::string{tool} + " -" + how +
@@ -182,7 +182,7 @@ void killSwitch(const char* how) {
 
 TEST_F(Probes, WhatAKillSwitchRejectsIsRefusedByThisHost) {
   peer_->addWan("wan0", 10);
-  // Each by an answer that is there: nobody would take a refusal of ours for one of theirs.
+  // Each with an existing remote answer, so that our own refusal cannot be mistaken for a remote one.
   for (const bool pingSockets : {true, false}) {
     allowPingSockets(pingSockets);
     for (const TrackMethod method : kMethods) {
@@ -214,7 +214,7 @@ TEST_F(Probes, WhatAClosedOutputChainDropsIsRefusedByThisHost) {
 
 TEST_F(Probes, WhatAProhibitRouteStopsIsRefusedByThisHost) {
   peer_->addWan("wan0", 10);
-  // IPv4 takes a host for a neighbour when there is no route by the device that a socket is bound to.
+  // IPv4 treats a host as a neighbour if there is no route by the device to which a socket is bound.
   wgsteer::test::shell("ip -6 rule add pref 5 prohibit");
   for (const TrackMethod method : kMethods) {
     Prober probes = prober(wan(method, {"2001:db8:2::1"}, 60));
@@ -237,7 +237,7 @@ TEST_F(Probes, WhatOurOwnClosedTablesStopIsNotRefused) {
 
 TEST_F(Probes, AGatewayThatIsNotThereIsNoRefusalThoughThisHostSaysIt) {
   peer_->addWan("wan0", 10);
-  // Nobody has these addresses: after three requests for a neighbour the kernel sends "unreachable" in our own name.
+  // Nobody has these addresses: after three neighbour requests the kernel sends "unreachable" from our own address.
   Prober probes = prober(wan(TrackMethod::tcp, {"192.0.2.99", "2001:db8:2::99"}, 6));
   const auto results = probeOnce(probes);
   EXPECT_EQ(refused(results), "0/1 0/1") << probes.trouble();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers that are not what was asked for: from somebody else, for somebody else, too late or twice.
+// Answers that do not match the question: from another host, for another program, too late or duplicated.
 #include <arpa/inet.h>
 #include <functional>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr const char* kTarget4 = "192.0.2.1";
 constexpr const char* kTarget6 = "2001:db8:2::1";
 
-/// One echo request as it arrived there, and the socket by which the answer goes.
+/// One echo request as it arrived there, and the socket for the answer.
 struct Request {
   Bytes message;  ///< from the ICMP header on
   SocketAddress from;
@@ -30,7 +30,7 @@ std::uint16_t checksum(const Bytes& bytes) {
   return static_cast<std::uint16_t>(~sum);
 }
 
-/// Answers echo requests as the test says; the kernel there does not.
+/// Answers echo requests as the test specifies; the kernel there does not answer.
 class Responder {
  public:
   Responder(const PeerNetwork& peer, Family family)
@@ -45,7 +45,7 @@ class Responder {
               while (const auto request = take()) answer(*request);
             }};
   }
-  /// A right answer is the request with another type; `change` makes it wrong.
+  /// A correct answer is the request with another type; `change` corrupts it.
   void send(const Request& request, const std::function<void(Bytes&)>& change = {}, bool wrongSource = false) const {
     Bytes answer = request.message;
     answer[0] = family_ == Family::v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
@@ -110,7 +110,7 @@ class Spoof : public wgsteer::test::OwnNetwork, public ::testing::WithParamInter
     EXPECT_TRUE(made);
     return std::move(*made);
   }
-  /// A round that is answered ends at once, so it may be given all the time that a busy machine needs.
+  /// An answered round ends at once, so it may have all the time that a busy machine needs.
   std::uint32_t answeredWith(const std::function<void(const Request&)>& answer, double timeout = 5) const {
     Prober probes = prober(timeout);
     const auto results = probeOnce(probes, {responder_->answering(answer)});
@@ -174,7 +174,7 @@ TEST_P(Spoof, AnAnswerToAnEarlierRoundIsNone) {
 }
 
 TEST_P(Spoof, AnAnswerThatComesTooLateIsNone) {
-  // Two questions, half a time-out apart: the first is answered while the second is still waited for.
+  // Two questions, half a time-out apart: the first is answered while the second is still pending.
   Prober probes = prober(0.2, 2);
   std::vector<Request> requests;
   const auto results = probeOnce(probes, {responder_->answering([&](const Request& request) {
@@ -191,7 +191,7 @@ TEST_P(Spoof, AnAnswerThatComesTooLateIsNone) {
 
 TEST_P(Spoof, AnAnswerByAnotherDeviceIsNone) {
   peer_->addWan("wan1", 20, 3);
-  // The answer's way leads over the other pair; here neither device checks the way back.
+  // The answer arrives through the other pair; here neither device checks the reverse path.
   wgsteer::test::shell("for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done");
   const std::string here = family() == Family::v4 ? "192.0.2.2" : "2001:db8:2::2";
   const std::string command = family() == Family::v4 ? "ip" : "ip -6";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Flows that the real kernel has masqueraded between two namespaces, and then is to forget.
+// Flows that the real kernel has masqueraded between two namespaces, and then must delete.
 #include "netlink/conntrack.hpp"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What LinuxKernel takes for ours and for others', and what it still does after a failure.
+// What LinuxKernel considers ours or foreign, and what it still does after a failure.
 #include "kernel/linux_kernel.hpp"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using wgsteer::test::indexOf;
 using wgsteer::test::shell;
 
 constexpr TableId kTable{0x57470001};
-constexpr int kLongEnough = 5000;  // ms, for what is there at once
+constexpr int kLongEnough = 5000;  // ms, for things that happen at once
 
 class LinuxKernelTest : public wgsteer::test::OwnNetwork {
  protected:
@@ -162,7 +162,7 @@ TEST_F(LinuxKernelTest, AWholeFeedIsNotKept) {
   EXPECT_EQ(picture.world.leftOut, RouteInterest::LeftOut::fed);
   EXPECT_TRUE(leadsTo(picture, "10.30.0.0/16"));
   EXPECT_LT(picture.world.routes.size(), 20U);
-  // The same feed by a device that is no WAN is more than can be kept.
+  // The same feed by a device that is not a WAN is more than can be kept.
   ASSERT_TRUE(kernel_->listen({}));
   const Picture flooded = observe();
   EXPECT_TRUE(flooded.world.tooManyRoutes);
@@ -255,7 +255,7 @@ TEST_F(LinuxKernelTest, ChangesOfOthersWakeUpAndOwnOnesDoNot) {
   ASSERT_EQ(waiting.size(), 3U) << "rtnetlink, nftables, tunnels in user space";
   Picture picture = observe();
   std::vector<Event> events;
-  // The kernel goes on announcing the states of fresh links for a while.
+  // The kernel keeps announcing the states of new links for a while.
   const auto note = [&](const Event& event) {
     if (!std::holds_alternative<LinkChanged>(event)) events.push_back(event);
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whose answers a socket takes.
+// Whose answers a socket accepts.
 #include "netlink/request_socket.hpp"
 
 #include <cerrno>

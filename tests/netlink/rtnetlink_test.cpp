@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Requests to the real kernel, and what is in it afterwards.
+// Requests to the real kernel, and its state afterwards.
 #include "netlink/rtnetlink.hpp"
 
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Messages as bytes, made by hand or by our encoders, for what reads them.
+// Messages as bytes, made by hand or by our encoders, as input for decoders.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace wgsteer {
 
-/// GoogleTest shows what differs in words rather than in bytes.
+/// Makes GoogleTest show differences as text rather than as bytes.
 inline void PrintTo(const Route& route, std::ostream* out) {
   *out << describe(route, [](IfIndex index) { return "if" + std::to_string(index.value); });
 }
@@ -24,11 +24,11 @@ inline void PrintTo(const Rule& rule, std::ostream* out) { *out << describe(rule
 
 namespace wgsteer::netlink::test {
 
-/// Exactly as large as it is said to be, so that a sanitizer sees every step beyond the end.
+/// Exactly as large as stated, so that a sanitizer notices every access beyond the end.
 class Bytestring {
  public:
   explicit Bytestring(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
-  /// Of a message that says that this is its length.
+  /// A message that claims this length.
   Bytestring(std::span<const std::byte> bytes, std::size_t length) : Bytestring(bytes) {
     const auto said = static_cast<std::uint32_t>(length);
     std::memcpy(bytes_.data(), &said, sizeof said);

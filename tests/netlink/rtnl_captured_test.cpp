@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What we make of messages that a kernel has really sent.
+// How we decode messages that a kernel has really sent.
 #include <bit>
 #include <cerrno>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ using test::Bytestring;
 constexpr IfIndex kWan0{3};
 constexpr IfIndex kWan1{5};
 constexpr TableId kTable{0x57470001};
-constexpr std::uint8_t kBoot = 3;  // what ip writes when it is not told
+constexpr std::uint8_t kBoot = 3;  // the default of ip
 
 class Captured : public ::testing::Test {
  protected:

@@ -23,8 +23,8 @@ using wgsteer::test::shell;
 
 constexpr TableId kTable{0x57470001};
 
-/// What a command causes is queued before it returns: nothing has to be waited for. But the kernel goes on announcing
-/// the states of fresh links for a while: each test looks at the kind of event that it is about.
+/// The events of a command are queued before it returns: no waiting is needed. But the kernel keeps announcing the
+/// states of new links for a while, so each test looks only at its own kind of event.
 class RtnlEvents : public wgsteer::test::OwnNetwork {
  protected:
   void SetUp() override {
@@ -119,7 +119,8 @@ TEST_F(RtnlEvents, SpecificRoutesOfOthersTablesAreNotTold) {
       "ip -6 route add 2001:db8:9::/48 dev wan0 table 100000;"
       "ip route add local 198.51.100.7 dev wan0;"
       "ip route del 198.51.100.0/24 dev wan0 table 77";
-  // Not even queued, by a filter that knows of tables that others look up: otherwise a feed of routes would cost us.
+  // Not even queued, by a filter that knows the tables that foreign rules look up: otherwise a feed of routes would
+  // cost CPU time.
   ASSERT_TRUE(kernel_->listen({.uplinks = {}, .tables = {TableId{78}, TableId{253}, TableId{100001}}}));
   drained();
   shell(foreign);
@@ -155,7 +156,7 @@ TEST_F(RtnlEvents, SpecificRoutesOfTablesThatRulesLookUpAreTold) {
   EXPECT_EQ(told(), 6U) << "more than the filter has room for";
 }
 
-/// Specific routes of the main table, with who made them, and whether they are told of while wan0 is a WAN with a full
+/// Specific routes of the main table, with their origin, and whether they are announced while wan0 is a WAN with a full
 /// feed.
 struct SpecificCase {
   const char* route;
@@ -186,7 +187,7 @@ constexpr std::array kSpecificCases{
 TEST_F(RtnlEvents, LearnedRoutesByAWanAreNotEvenQueued) {
   wgsteer::test::addVethPair("lan0", "lan0p");
   shell("ip address add 10.20.0.1/24 dev lan0; ip -6 address add 2001:db8::2/64 dev wan0 nodad");
-  // Others in between: the search among them is not by luck.
+  // With other attributes in between, so that the search is really tested.
   ASSERT_TRUE(
       kernel_->listen({.uplinks = {IfIndex{7000}, wan0_, IfIndex{8000}}, .leftOut = RouteInterest::LeftOut::fed}));
   for (const SpecificCase& row : kSpecificCases) {
@@ -243,7 +244,7 @@ TEST_F(RtnlEvents, OwnChangesAreNotTold) {
     EXPECT_TRUE(kernel_->deleteRule(rule));
     EXPECT_TRUE(kernel_->deleteRoute(route));
   }
-  // Not even queued: nobody is woken up for them.
+  // Not even queued: the process is not woken up for them.
   for (const std::uint16_t type : queuedTypes())
     EXPECT_TRUE(type != RTM_NEWROUTE && type != RTM_DELROUTE && type != RTM_NEWRULE && type != RTM_DELRULE) << type;
 }

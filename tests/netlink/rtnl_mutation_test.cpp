@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Bytes that no kernel sends: cut anywhere, garbled anywhere. Decoders read nothing beyond the end (the sanitizers
-// look) and what they make of it, if anything, is a value that holds what the types promise.
+// Bytes that no kernel sends: truncated or garbled anywhere. Decoders read nothing beyond the end (the sanitizers check
+// that), and any value that they return satisfies the guarantees of its type.
 #include <array>
 #include <gtest/gtest.h>
 #include <limits>
@@ -63,7 +63,7 @@ bool plausible(const Event& event) {
                     event);
 }
 
-/// Reads a datagram as the daemon does; says whether anything was made of it.
+/// Reads a datagram as the daemon does; returns whether anything was decoded.
 bool survives(const Bytestring& bytes) {
   bool understood = false;
   forEachMessage(bytes.all(), [&](const nlmsghdr* message) {
@@ -95,14 +95,14 @@ TEST(RtnlMutation, GarbledAnywhere) {
     const Bytestring whole{kSeeds[random.below(kSeeds.size())]};
     std::vector<std::byte> bytes{whole.all().begin(), whole.all().end()};
     for (std::uint32_t changes = 1 + random.below(4); changes > 0; --changes) {
-      // Lengths are where it hurts: half of the changes go to small numbers at even places.
+      // Lengths are the sensitive part: half of the changes write small numbers at even offsets.
       const auto at = random.below(static_cast<std::uint32_t>(bytes.size()));
       bytes[random.chance(2) ? at & ~1U : at] =
           static_cast<std::byte>(random.chance(2) ? random.below(40) : random.below(256));
     }
     understood += survives(Bytestring{std::span<const std::byte>{bytes}}) ? 1 : 0;
   }
-  // Most bytes are payload: a decoder that gave up at anything unusual would not do.
+  // Most bytes are payload: a decoder that rejects everything unusual would be too strict.
   EXPECT_GT(understood, kRounds / 2);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Random routes and rules, each one that the kernel would take.
+// Random routes and rules, all acceptable to the kernel.
 #pragma once
 
 #include <random>
@@ -39,7 +39,7 @@ class Random {
     return hop;
   }
 
-  /// As a plan makes them: over the devices given, with what the kernel has two spellings for in ours.
+  /// As a plan makes them: over the given devices, in our normal form where the kernel allows two.
   Route route(std::span<const std::int32_t> devices) {
     const Family family = this->family();
     Route route;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What our encoders write, read back by our decoders and by libnl-route, which knows nothing of us.
+// What our encoders write is read back by our decoders and, independently, by libnl-route.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -70,7 +70,10 @@ TEST(RtnlRoundTrip, TwoWansIsWellInsideOfAMessageAndAThousandIsRefused) {
 TEST(RtnlMessage, NothingOfTheStackGoesToTheKernel) {
   alignas(Message) std::array<std::byte, sizeof(Message)> stack;
   stack.fill(std::byte{0xaa});
-  asm volatile("" : : "r"(stack.data()) : "memory");  // or the fill is left out: nobody may look at it afterwards
+  asm volatile(""
+               :
+               : "r"(stack.data())
+               : "memory");  // or the compiler would omit the fill, since the stack is not read afterwards
   auto* message = new (stack.data()) Message{RTM_NEWRULE, 0};
   message->extra<fib_rule_hdr>() = {};
   message->u8(FRA_PROTOCOL, 1);
@@ -218,7 +221,7 @@ TEST(RtnlOracle, LibnlReadsOurRules) {
   }
 }
 
-/// A rule whose suppressor is not understood would be another rule; so would a route whose metric is not.
+/// A rule without its unreadable suppressor would be a different rule, and so would a route without its metric.
 TEST(RtnlDeclared, AnAttributeOfAnotherLengthIsNotTakenForAnAbsentOne) {
   Rule rule;
   rule.table = kMainTable;

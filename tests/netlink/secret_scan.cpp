@@ -25,7 +25,7 @@ struct Mapping {
   std::uint64_t end = 0;
 };
 
-/// The heap, the stack and what was mapped without a file. AddressSanitizer's shadow is terabytes, and holds no data.
+/// The heap, the stack and anonymous mappings. AddressSanitizer's shadow memory is terabytes large and holds no data.
 std::vector<Mapping> privateMemory() {
   constexpr std::uint64_t kLargest = 1ULL << 30;
   std::vector<Mapping> found;

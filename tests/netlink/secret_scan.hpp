@@ -9,17 +9,17 @@
 
 namespace wgsteer::netlink::test {
 
-/// Remembers bytes without keeping them: inverted, so that the search does not find itself.
+/// Stores the bytes inverted, so that the search does not find its own copy.
 class Secret {
  public:
   explicit Secret(std::span<const std::uint8_t> bytes);
   /// A key in hexadecimal digits, made of the digit repeated.
   static Secret repeated(char digit, std::size_t count);
 
-  /// The last bytes of it alone.
+  /// Only its last bytes.
   Secret tail(std::size_t count) const;
 
-  /// In any writable mapping. Reads /proc/self/mem, so that AddressSanitizer does not mind what was freed.
+  /// In any writable mapping. Reads /proc/self/mem, so that AddressSanitizer does not object to reading freed memory.
   bool isInMemory() const;
 
  private:

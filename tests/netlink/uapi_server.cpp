@@ -37,7 +37,7 @@ std::string readRequest(int connection) {
     const std::string text = answer(readRequest(connection.get()));
     for (std::size_t sent = 0; sent < text.size();) {
       const ssize_t size = ::send(connection.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
-      if (size <= 0) break;  // whoever asked has given up
+      if (size <= 0) break;  // the client has given up
       sent += static_cast<std::size_t>(size);
     }
   }
@@ -67,7 +67,7 @@ DeafServer::DeafServer(const SocketFolder& folder, const std::string& device, in
 }
 
 TalkingServer::TalkingServer(const SocketFolder& folder, const std::string& device, const AnswerTo& answer) {
-  // It listens before the process is there, so nobody has to wait for that.
+  // It listens before the process exists, so no waiting is needed.
   const DeafServer socket{folder, device};
   process_ = ::fork();
   if (process_ == 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A user-space WireGuard that says what a test wants it to, in a process of its own: what it says is never in the
-// memory of the test.
+// A user-space WireGuard that answers as a test specifies, in a process of its own, so that its answers are never in
+// the test's memory.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 namespace wgsteer::netlink::test {
 
-/// A folder of its own, removed with all that is in it.
+/// A private folder, removed with its contents.
 class SocketFolder {
  public:
   SocketFolder();
@@ -24,7 +24,7 @@ class SocketFolder {
   std::string path_;
 };
 
-/// Listens from the moment it is made, but answers nobody.
+/// Listens from its construction on, but answers nobody.
 class DeafServer {
  public:
   DeafServer(const SocketFolder& folder, const std::string& device, int backlog = 16);
@@ -34,7 +34,7 @@ class DeafServer {
   os::Fd socket_;
 };
 
-/// Answers each conversation with what `answer` makes of the request; an empty answer hangs up.
+/// Answers each conversation with the result of `answer` for the request; an empty answer closes the connection.
 class TalkingServer {
  public:
   using AnswerTo = std::function<std::string(const std::string& request)>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the real kernel does without saying so is what track() makes of it: after each command, the picture that events
-// have made is the one that a look at everything gives.
+// track() models what the real kernel does without announcing it: after each command, the picture built from events
+// equals the one from reading everything.
 #include "wgsteer/core/untold.hpp"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ class Untold : public wgsteer::test::OwnNetwork {
   void hear() {
     kernel_->drain([&](const Event& event) { track(picture_, event); });
   }
-  /// Runs the command; then nothing is there that has not been told. Links have a word to say later (linkwatch).
+  /// Runs the command, and expects no unannounced changes. Links may be announced later (linkwatch).
   void expectAllTold(const std::string& command) {
     shell(command);
     std::string difference;
@@ -86,7 +86,7 @@ TEST_F(Untold, SeveralHopsOfIpv6LoseADevice) {
   expectAllTold(
       "ip -6 route add default nexthop via 2001:db8:a::1 dev wan0 nexthop via 2001:db8:b::1 dev wan1;"
       "ip -6 route add 2001:db8:c::/48 via 2001:db8:a::7 dev wan0");
-  // What is announced of it is not what is left: that is asked for.
+  // The announcement does not say what is left, so that is queried.
   shell("ip link del wan0");
   Tracked all;
   kernel_->drain([&](const Event& event) { all.stale |= track(picture_, event).stale; });
@@ -140,7 +140,7 @@ TEST_F(Untold, RulesOfOthers) {
   expectAllTold("ip rule del priority 69; ip rule del priority 1000; ip rule del priority 900");
 }
 
-/// With and without what routes say of their object: net.ipv4.nexthop_compat_mode.
+/// With and without the hops in announcements of routes with an object: net.ipv4.nexthop_compat_mode.
 class UntoldNexthops : public Untold, public ::testing::WithParamInterface<int> {
  protected:
   void SetUp() override {

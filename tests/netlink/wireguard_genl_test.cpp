@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Answers of WG_CMD_GET_DEVICE as libnl would make them, whole, split, cut and odd; and requests to families that are
-// not there. The kernel's own WireGuard is asked in tests/vm.
+// Answers of WG_CMD_GET_DEVICE as libnl would make them, whole, split, cut and odd; and requests to families that do
+// not exist. tests/vm tests the kernel's own WireGuard.
 #include "netlink/wireguard_genl.hpp"
 
 #include <cstring>
@@ -95,7 +95,7 @@ struct HandshakeTime {
   std::int64_t nanoseconds = 0;
 };
 
-/// Two peers, with all that the kernel tells of them.
+/// Two peers, with everything that the kernel reports about them.
 Answer wholeAnswer() {
   Answer answer;
   answer.put(WGDEVICE_A_IFINDEX, std::uint32_t{7}).text(WGDEVICE_A_IFNAME, "wg0");
@@ -142,7 +142,8 @@ TEST(GenlAnswer, HasAllOfADevice) {
 TEST(GenlAnswer, APeerGoesOnInTheNextMessage) {
   Tunnel tunnel;
   decodeDevice(wholeAnswer().attributes(), tunnel);
-  // The kernel repeats of the device nothing, of the peer its key (get_peer() in drivers/net/wireguard/netlink.c).
+  // The kernel repeats nothing of the device, and of the peer only its key (get_peer() in
+  // drivers/net/wireguard/netlink.c).
   Answer next;
   next.nest(WGDEVICE_A_PEERS, [&] {
     next.nest(0, [&] {
@@ -235,7 +236,7 @@ TEST(GenlAnswer, WithAnyByteChangedIsReadWithoutHarm) {
 
 TEST(GenlRequest, AFamilyThatIsNotThereIsNoTunnel) {
   WireGuardGenl genl;
-  // Twice: it may be there the next time.
+  // Twice: it may exist the next time.
   for (int i = 0; i < 2; ++i) {
     const auto tunnel = genl.read("wg0", "wgsteer-none");
     ASSERT_FALSE(tunnel);
@@ -248,8 +249,8 @@ TEST(GenlRequest, AFamilyThatIsNotThereIsNoTunnel) {
 }
 
 TEST(GenlRequest, ADeviceOfAnotherKindIsNoTunnel) {
-  // The family of generic netlink itself is always there, and answers EOPNOTSUPP to command 0, which WG_CMD_GET_DEVICE
-  // is: what WireGuard says of a device that is not its own.
+  // The family of generic netlink itself always exists, and answers EOPNOTSUPP to command 0, which is
+  // WG_CMD_GET_DEVICE: the same error that WireGuard returns for a device that is not its own.
   WireGuardGenl genl;
   for (int i = 0; i < 2; ++i) {
     const auto tunnel = genl.read("lo", "nlctrl");
@@ -269,13 +270,13 @@ TEST(GenlRequest, WhatWasReceivedCanBeWiped) {
   const auto asked = socket->ask(
       message,
       [&](const nlmsghdr* answer) {
-        // With its header, where our port and number are: there is nothing like it elsewhere.
+        // With its header, which has our port and sequence number, so it is unique.
         received.emplace(std::span{reinterpret_cast<const std::uint8_t*>(answer), answer->nlmsg_len});
       },
       [] { return std::string{"nlctrl"}; });
   ASSERT_TRUE(asked) << asked.error().toString();
   ASSERT_TRUE(received);
-  // An ack has come since, to the beginning of the buffer: look at what is left behind it.
+  // An ack has since overwritten the beginning of the buffer: search for what remains after it.
   EXPECT_TRUE(received->tail(48).isInMemory());
   socket->wipe();
   EXPECT_FALSE(received->tail(48).isInMemory());

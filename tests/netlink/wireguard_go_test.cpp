@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A real wireguard-go, configured by the real `wg`, in namespaces of its own: of the network, of mounts (its socket is
-// in /var/run/wireguard, which is the test's alone) and of processes (whatever is started ends with the test).
+// in /var/run/wireguard, which is private to the test) and of processes (everything that is started ends with the
+// test).
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -28,7 +29,7 @@
 namespace wgsteer::netlink {
 namespace {
 
-constexpr auto kTooLong = std::chrono::seconds{5};  // ten times our patience, on a machine that is busy
+constexpr auto kTooLong = std::chrono::seconds{5};  // ten times our time limit, for a busy machine
 
 using wgsteer::test::shell;
 
@@ -55,7 +56,7 @@ class WireGuardGo {
   WireGuardGo& operator=(const WireGuardGo&) = delete;
   ~WireGuardGo() { kill(); }
 
-  /// Reads its log until it says so.
+  /// Reads its log until the text appears.
   bool awaitSaying(const char* text) {
     std::array<char, 512> part{};
     while (said_.find(text) == std::string::npos) {
@@ -68,7 +69,7 @@ class WireGuardGo {
     }
     return true;
   }
-  /// Stops it, and waits until it has stopped; as a process that hangs.
+  /// Stops it like a hanging process, and waits until it has stopped.
   void suspend() {
     EXPECT_EQ(::kill(process_, SIGSTOP), 0);
     int status = 0;
@@ -99,7 +100,7 @@ class RealWireGuardGo : public ::testing::Test {
     ASSERT_TRUE(process_.awaitSaying("now Up"));
   }
 
-  /// wg0 as rtnetlink has it.
+  /// wg0 as seen by rtnetlink.
   std::map<IfIndex, Link> links() const {
     Link link;
     link.index = {static_cast<std::int32_t>(::if_nametoindex("wg0"))};
@@ -171,7 +172,7 @@ TEST_F(RealWireGuardGo, ThatHangsIsWhatItWasUntilItGoesOn) {
   EXPECT_EQ(marked.error().kind, ErrorKind::busy);
   process_.resume();
   EXPECT_EQ(observed(wireGuard_).listenPort, before.listenPort);
-  // What it was asked to do meanwhile, it does as soon as it can.
+  // It makes up for requests of the meantime as soon as it can.
   EXPECT_TRUE(
       shell("for i in $(seq 100); do wg show wg0 fwmark | grep -qx 0x1 && echo done && break; sleep 0.02; done") ==
       "done\n");
@@ -206,7 +207,7 @@ std::string obstacle() {
   if (::access("/dev/net/tun", R_OK | W_OK) != 0) return "needs /dev/net/tun";
   if (::unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID) != 0)
     return std::string{"needs namespaces: "} + std::strerror(errno);
-  // /run is a fresh one for the test; nothing of it is seen outside.
+  // The test gets a new /run; nothing of it is visible outside.
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       ::mount("none", "/run", "tmpfs", 0, nullptr) != 0 || ::mkdir("/run/wireguard", 0700) != 0)
     return std::string{"needs a mount of its own on /run: "} + std::strerror(errno);
@@ -224,7 +225,7 @@ int main(int argc, char** argv) {
     const char* ci = std::getenv("CI");
     return ci != nullptr && std::string_view{ci} == "true" ? 1 : 77;
   }
-  // The first process of the new namespace; when it ends, so do all that it started.
+  // The first process of the new namespace; when it ends, so do all its descendants.
   const pid_t tests = ::fork();
   if (tests == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -234,6 +235,6 @@ int main(int argc, char** argv) {
   }
   int status = 0;
   const bool ended = tests > 0 && ::waitpid(tests, &status, 0) == tests;
-  // Not by way of exit(): /proc is not ours any more.
+  // Not through exit(): /proc is not ours any more.
   ::_exit(ended && WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One tunnel that misbehaves, and what becomes of the others.
+// One tunnel that misbehaves, and the effect on the others.
 #include "netlink/wireguard.hpp"
 
 #include <filesystem>
@@ -176,10 +176,10 @@ TEST_F(WireGuardTest, ADeviceThatHasNoSocketYetIsLookedAtAgainAFewTimes) {
     EXPECT_TRUE(observe().empty());
     ++looks;
   }
-  // On a machine that is busy, one look may do for two.
+  // On a busy machine, one look may replace two.
   EXPECT_GE(looks, 3);
   EXPECT_LE(looks, 6) << "the poll is soon enough by now";
-  // What it lacked is there: it begins anew, for its peers come later still.
+  // What it lacked is there now: the looks start over, because its peers come even later.
   const TalkingServer server{folder_, "wg0", goodAnswer};
   EXPECT_EQ(observe().size(), 1U);
   EXPECT_TRUE(becomesReadable(wireGuard_.descriptor()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The text that user-space implementations answer with, and how they misbehave.
+// The answers of user-space implementations, and how they misbehave.
 #include "netlink/wireguard_uapi.hpp"
 
 #include <array>
@@ -126,7 +126,7 @@ TEST(UapiText, EveryPrefixIsAnErrorOrTheWhole) {
   }
 }
 
-constexpr auto kTooLong = std::chrono::seconds{5};  // ten times our patience, on a machine that is busy
+constexpr auto kTooLong = std::chrono::seconds{5};  // ten times our time limit, for a busy machine
 
 class UapiSocket : public ::testing::Test {
  protected:
@@ -287,7 +287,7 @@ TEST_F(UapiSocket, AnotherUsersSocketIsRefusedWithItsOwner) {
   EXPECT_NE(told.error().what.find("user 1234"), std::string::npos) << told.error().what;
 }
 
-/// A process that hangs, and goes on when it is told to.
+/// A process that hangs and resumes on request.
 class Hanging : public UapiSocket {
  protected:
   static constexpr int kMany = 6;
@@ -300,7 +300,7 @@ class Hanging : public UapiSocket {
     pollfd wait{.fd = server.descriptor(), .events = POLLIN, .revents = 0};
     return ::poll(&wait, 1, 0) == 1;
   }
-  /// Takes one conversation that is waiting, and answers it.
+  /// Accepts one waiting conversation and answers it.
   static std::string serveOne(const DeafServer& server, const std::string& answer) {
     if (!isCalled(server)) return "nobody calls";
     const os::Fd connection{::accept4(server.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
@@ -322,7 +322,7 @@ TEST_F(Hanging, AllAreWaitedForTogetherAndOnlyOnce) {
   std::vector<std::unique_ptr<DeafServer>> servers;
   for (const auto& [device, link] : devices(kMany)) servers.push_back(std::make_unique<DeafServer>(folder_, device));
   EXPECT_LT(timeOf([&] { uapi_.read(devices(kMany)); }), 2 * WireGuardUapi::kFirstPatience);
-  // From here on they cost nothing: ten times, to tell it from a machine that is busy.
+  // From here on they cost nothing: ten times, so that a busy machine is not mistaken for a cost.
   EXPECT_LT(timeOf([&] {
               for (int i = 0; i < 10; ++i) uapi_.read(devices(kMany));
             }),
@@ -354,7 +354,7 @@ TEST_F(Hanging, IsReadAgainAsSoonAsItGoesOn) {
   ASSERT_TRUE(told) << told.error().what;
   EXPECT_EQ(told->listenPort, 7);
   EXPECT_TRUE(uapi_.pending().empty());
-  // It was asked once for all the looks that it missed.
+  // There was one request for all the looks that it missed.
   EXPECT_FALSE(isCalled(server));
 }
 

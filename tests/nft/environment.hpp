@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// These tests run on the real kernel, in a network namespace that main() makes for them alone.
+// These tests run on the real kernel, in a private network namespace that main() creates.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override;
 
-  /// What there is, as a State.
+  /// The current state of the table.
   NftState observed();
   /// Commits what diff() finds between the kernel and `desired`; returns how many changes that were.
   std::size_t converge(const std::optional<NftState>& desired);

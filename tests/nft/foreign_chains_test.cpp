@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Firewalls as people have them, loaded by the real nft and iptables: what `check` says of them, and what not.
+// Firewalls as used in practice, loaded by the real nft and iptables: what `check` reports about them, and what not.
 #include "nft/foreign_chains.hpp"
 
 #include <algorithm>
@@ -274,7 +274,7 @@ TEST_F(NftForeignChains, ThatFilterReversePathsAreNamedIfTheyLookWithoutTheMark)
   };
   struct Row {
     std::string commands;
-    const char* severity;  ///< none: nothing is told
+    const char* severity;  ///< none: nothing is reported
   };
   for (const Row& row : {
            Row{filter("filter", "fib saddr . iif oif missing"), "problem"},
@@ -400,7 +400,7 @@ TEST_F(NftForeignChains, WithADropForAllElseAreAdviceIfNothingCanAccept) {
        {"advice: table ip filter, chain OUTPUT (output, priority 0): policy drop drops wg0's packets to"}});
 }
 
-// https://docs.docker.com/engine/network/packet-filtering-firewalls/: the chains that it makes, and its bridges.
+// https://docs.docker.com/engine/network/packet-filtering-firewalls/: the chains that it creates, and its bridges.
 TEST_F(NftForeignChains, OfDockerAreFine) {
   expect(
       {"docker",
@@ -423,7 +423,7 @@ TEST_F(NftForeignChains, OfFirewalldAreFine) {
   expect({"IPv4", load, {}, world});
   world.tunnels.edit().at("wg0").peers = {peer(1, "[2001:db8:cafe::55]:51820")};
   expect({"IPv6", load, {}, world});
-  // As firewalld had it before it looked with the mark.
+  // As in firewalld before its lookup included the mark.
   expect({"without the mark",
           "sed 's/fib saddr . mark . iif/fib saddr . iif/' " GOLDEN_DIRECTORY "/firewalld.nft | nft -f -",
           {"problem: table inet firewalld, chain filter_PREROUTING (prerouting, priority 10): \"meta nfproto ipv6 fib "
@@ -435,7 +435,7 @@ TEST_F(NftForeignChains, OfFirewalldAreFine) {
 TEST_F(NftForeignChains, OfUfwAreFine) {
   const std::string folder = "/usr/share/ufw/iptables/";
   if (!std::ifstream{folder + "before.rules"}) GTEST_SKIP() << "ufw is not installed";
-  // As ufw-init makes them: its chains, the policies of its defaults, and its three files.
+  // As ufw-init creates them: its chains, its default policies, and its three files.
   shell(
       "iptables-nft -P INPUT DROP; iptables-nft -P FORWARD DROP; for c in before-logging before after-logging after "
       "reject "

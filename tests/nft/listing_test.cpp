@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The table as an administrator sees it: listing.nft. nft 1.0.6 writes `meta mark & 0xf0000000 == 0` as
-// `meta mark 0x00000000/4`, and `& 0x0fffffff | 0x10000000` with the bits in its mask that are set anyway.
+// The table as an administrator sees it: listing.nft. nft 1.0.6 writes `meta mark & 0xf0000000 == 0` as `meta mark
+// 0x00000000/4`, and `& 0x0fffffff | 0x10000000` with a mask that includes the bits that are set anyway.
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -16,7 +16,7 @@ std::string golden() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Other versions of nft(8) write the mask out: `meta mark & 0xf0000000 != 0x0...` for `meta mark != 0x0.../4`.
+/// Other versions of nft(8) spell out the mask: `meta mark & 0xf0000000 != 0x0...` for `meta mark != 0x0.../4`.
 std::string inOneSpelling(std::string text) {
   const std::string_view mask = "& 0xf0000000 ";
   constexpr std::size_t kComparison = std::string_view("== 0x00000000").size();
@@ -29,7 +29,7 @@ std::string inOneSpelling(std::string text) {
   return text;
 }
 
-/// Where lines are broken is nft's own affair: 1.1 puts each element of a map on one of its own.
+/// Line breaks depend on nft's version: 1.1 puts each element of a map on a line of its own.
 std::string inWords(const std::string& text) {
   std::istringstream words{text};
   std::string out;
@@ -46,7 +46,7 @@ TEST_F(NftListing, ReadsAsIfTyped) {
   EXPECT_EQ(inWords(inOneSpelling(shell("nft list table inet wgsteer"))), inWords(golden()));
 }
 
-/// So does a `nft list ruleset > file` of today, loaded at the next boot by somebody's nftables.service.
+/// As does an `nft list ruleset > file` that nftables.service loads at the next boot.
 TEST_F(NftListing, LoadsBackAsTheSameState) {
   converge(exampleState());
   const std::string listing = shell("nft list table inet wgsteer");

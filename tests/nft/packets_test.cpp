@@ -5,7 +5,7 @@
 //     wan1 198.18.1.1, 2001:db8:1::1  ──── veth ────  isp1 198.18.1.2, 2001:db8:1::2  ┘     2001:db8:ff::55
 //
 // The main table's default leaves by wan0. Checksums are made in software (no offload), so that the peer's kernel
-// verifies them: what has a wrong one never arrives.
+// verifies them: a packet with a wrong one never arrives.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -77,7 +77,7 @@ class Peer {
     away_ = os::Fd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(::setns(home_.get(), CLONE_NEWNET), 0);
   }
-  /// As ip(8) takes it.
+  /// In the form that ip(8) accepts.
   std::string name() const { return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(away_.get()); }
   template <class F>
   auto inside(F&& work) const {
@@ -95,7 +95,7 @@ class Peer {
 os::Fd udpSocket(const Endpoint& local) {
   const int family = local.address.family() == Family::v4 ? AF_INET : AF_INET6;
   os::Fd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  // Only a limit for what would be a failure.
+  // Only a time limit for failures.
   const timeval patience{.tv_sec = 2, .tv_usec = 0};
   EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
   const SocketAddress address(local);
@@ -115,7 +115,7 @@ void sendMessage(const os::Fd& socket, const Endpoint& to, std::uint8_t type) {
             static_cast<ssize_t>(payload.size()));
 }
 
-/// Who sent the next packet; nothing if none came.
+/// The sender of the next packet; nullopt if none arrived.
 std::optional<Endpoint> receivedFrom(const os::Fd& socket) {
   std::array<std::uint8_t, 256> payload{};
   sockaddr_storage from{};
@@ -191,7 +191,7 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
     return pinned;
   }
 
-  /// What comes in is an answer, or it is dropped.
+  /// Drops every incoming packet that is not an answer.
   void statefulFirewall() {
     shell(
         "nft add table inet firewall; nft add chain inet firewall input '{ type filter hook input priority 0; }'; "
@@ -274,7 +274,7 @@ TEST_P(NftPackets, ARightSourceIsLeftAlone) {
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{second, ownPort_}));
 }
 
-/// As after `ip route add local 198.18.2.128/25 dev lo`: an address of no device, that a server was asked on.
+/// As after `ip route add local 198.18.2.128/25 dev lo`: an address of no device, on which a server was contacted.
 TEST_P(NftPackets, ASourceThatBelongsToNoWanIsLeftAlone) {
   const Address service = *Address::parse(GetParam() == Family::v4 ? "198.18.1.177" : "2001:db8:1::177");
   shell(std::string{GetParam() == Family::v4 ? "ip" : "ip -6"} + " route add local " + service.toString() + " dev lo");
@@ -286,7 +286,7 @@ TEST_P(NftPackets, ASourceThatBelongsToNoWanIsLeftAlone) {
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{service, ownPort_}));
 }
 
-/// Bits of the mark that are not ours are nobody's business but their owner's.
+/// Bits of the mark that are not ours concern only their owner.
 TEST_P(NftPackets, AForeignMarkIsCorrectedOnlyWhenItIsATunnels) {
   const os::Fd socket = udpSocket({own(1), ownPort_});
   setMark(socket, 0xca6c);  // no rule for it: leaves by wan0
@@ -299,7 +299,7 @@ TEST_P(NftPackets, AForeignMarkIsCorrectedOnlyWhenItIsATunnels) {
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(0), ownPort_}));
 }
 
-/// As when somebody has deleted our rules: the route leads into the tunnel whose packet this is.
+/// As when our rules were deleted: the route leads into the tunnel that sent this packet.
 TEST_P(NftPackets, WhatIsMarkedNeverLeavesByATunnel) {
   NftState loop = state();
   loop.table.tunnels = {"wan1"};
@@ -318,7 +318,8 @@ TEST_P(NftPackets, WhatIsMarkedNeverLeavesByATunnel) {
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{own(1), ownPort_})) << "not marked by us";
 }
 
-/// Of two tunnels to one server, each has its own way; so has a program that only happens to talk to the same server.
+/// Two tunnels to one server have different policies, and a program that only happens to talk to the same server is
+/// left alone.
 TEST_P(NftPackets, AFlowIsToldFromOthersByItsPort) {
   NftState shared = withEndpoint(1);
   const auto other = static_cast<std::uint16_t>(ownPort_ + 1);
@@ -360,7 +361,7 @@ TEST_P(NftPackets, AnEndpointGetsWayAndSourceOfItsPolicy) {
   EXPECT_EQ(receivedFrom(socket), peer()) << "conntrack has seen the right source, and takes this for an answer";
 }
 
-/// Masquerade would leave a flow that conntrack knows as it is.
+/// Masquerading would not change a flow that conntrack already knows.
 TEST_P(NftPackets, AKnownFlowMovesWithItsPolicy) {
   statefulFirewall();
   const os::Fd socket = udpSocket({any(), ownPort_});
@@ -426,7 +427,8 @@ TEST_P(NftPackets, AMarkThatSomebodyClearsIsSetAgain) {
   EXPECT_EQ(receivedFrom(socket), peer());
 }
 
-/// Of a host behind this one: its way is the policy's, its source is for NAT, which finds the answer's way back.
+/// A packet of a host behind this one is routed by the policy, and NAT sets its source so that the answer finds its way
+/// back.
 TEST_P(NftPackets, AForwardedPacketIsMarkedAndMasqueraded) {
   NftState forwarding = withEndpoint(1);
   forwarding.layout.forward = true;
@@ -442,7 +444,7 @@ TEST_P(NftPackets, AForwardedPacketIsMarkedAndMasqueraded) {
         "ip addr add 10.5.0.2/24 dev eth0; ip addr add fd05::2/64 dev eth0 nodad; ip link set eth0 up; "
         "ip route add default via 10.5.0.1; ip -6 route add default via fd05::1");
   });
-  // Not the tunnels' port: answers to that one are the router's.
+  // Not the tunnels' port: answers to that one are for the router.
   const Endpoint phone{*Address::parse(v4 ? "10.5.0.2" : "fd05::2"), static_cast<std::uint16_t>(ownPort_ + 1)};
   const os::Fd socket = host.inside([&] { return udpSocket(phone); });
   sendMessage(socket, peer(), 4);
@@ -511,7 +513,7 @@ TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {
   EXPECT_NE(early.find("packets 1 "), std::string::npos) << "before reverse path filters at mangle: " << early;
 }
 
-/// Somebody else's packets may have the port of a tunnel.
+/// Packets of others may have the port of a tunnel.
 TEST_P(NftPackets, WhatIsOnlyForwardedGetsNoMark) {
   shell(
       "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Others at work on the same ruleset: what they do to our table is noticed, what is theirs is left alone.
+// Other programs change the same ruleset: changes to our table are noticed, their own tables are left alone.
 #include <sys/socket.h>
 
 #include "environment.hpp"

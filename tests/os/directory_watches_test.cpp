@@ -103,7 +103,7 @@ TEST_F(Directories, AHandlerMayEndItsOwnWatchAndOthersAndAddMore) {
   EXPECT_EQ(later, 1);
 }
 
-/// No descriptor is left, as long as it lives.
+/// Uses up all descriptors as long as it lives.
 class NoDescriptor {
  public:
   NoDescriptor() {
@@ -139,7 +139,7 @@ TEST_F(Directories, WithoutInotifyTheyAreLookedAtAndItIsTriedAgain) {
 }
 
 TEST_F(Directories, WhatCannotBeWatchedIsLookedAt) {
-  // inotify does not watch through a link that leads nowhere yet, and says nothing when it leads somewhere.
+  // inotify does not watch through a dangling link, and reports nothing when its target appears.
   DirectoryWatches watches{loop_};
   int told = 0;
   const auto watch = watches.add((root_ / "file").string(), [&](const auto&) { ++told; });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Handlers that change what is watched while a round is under way.
+// Handlers that change what is watched during a round.
 #include "os/event_loop.hpp"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ class Loop : public ::testing::Test {
 
 TEST_F(Loop, AHandlerMayUnwatchAndCloseItself) {
   Fd own = readable();
-  // On the heap, so that a handler that is destroyed while it runs is found out.
+  // On the heap, so that destroying a handler while it runs is detected.
   const auto text = std::make_unique<std::string>("a string that is longer than what fits into the object");
   std::string seen;
   ASSERT_TRUE(loop_.watch(own.get(), [&, copy = *text] {
@@ -62,7 +62,7 @@ TEST_F(Loop, ANumberThatIsUsedAgainInTheRoundHearsNothingOfTheOldOne) {
   for (int i = 0; i < 2; ++i)
     ASSERT_TRUE(loop_.watch(all[static_cast<std::size_t>(i)].get(), [&, i] {
       ++calls;
-      // The other one ends, and its number is somebody else's at once.
+      // The other one is closed, and its number is reused at once.
       Fd& other = all[static_cast<std::size_t>(1 - i)];
       const int number = other.get();
       loop_.unwatch(number);

@@ -52,7 +52,8 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   return {};
 }
 
-/// What the real one would refuse: additions of what is there, replacements of what is not, without a table.
+/// What the real kernel would refuse: additions of existing objects, replacements of missing ones, members without a
+/// table.
 Status FakeKernel::conflict(const Change& change) const {
   if (const auto* added = std::get_if<AddRoute>(&change)) {
     const auto sameKey = [&](const Route& route) { return route.key() == added->route.key(); };
@@ -180,7 +181,7 @@ void FakeKernel::linkGoesDown(const IfName& name) {
   announce(LinkChanged{link});
   const auto by = [&](const Route& route) { return !route.hops.empty() && route.hops.front().device == link.index; };
   for (auto* routes : {&real.world.routes, &real.observed.routes}) {
-    // IPv6 routes are announced one by one, IPv4 routes vanish in silence.
+    // IPv6 routes are announced one by one, IPv4 routes vanish silently.
     for (const Route& route : *routes)
       if (by(route) && route.family() == Family::v6) announce(RouteGone{route});
     std::erase_if(*routes, by);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A kernel in memory: a second implementation of the seam, held to the real one by the suite in tests/contract. What
-// others do to it is announced as the kernel would; what we do ourselves is not. Faults can be injected at any write.
+// A kernel in memory: a second implementation of the seam, compared with the real one by the suite in tests/contract.
+// Changes by other programs are announced as in the kernel; our own are not. Faults can be injected at any write.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@ namespace wgsteer::test {
 
 class FakeKernel : public Kernel {
  public:
-  /// All there is, foreign and ours. Tests put the world here before the start.
+  /// Everything in the kernel, foreign and ours. Tests put the world here before the start.
   Picture real;
 
   Result<Picture> observe(const Numbers& numbers, const ObserveOptions& options = {}) override;
@@ -32,26 +32,26 @@ class FakeKernel : public Kernel {
   std::vector<int> descriptors() const override { return {}; }
   void drain(const Sink& sink) override;
 
-  // What others do: the change, and its announcement.
+  // Changes by other programs, with their announcements.
   void linkGoesDown(const IfName& name);
   void linkComesUp(const IfName& name);
   void carrier(const IfName& name, bool on);
-  /// As when linkwatch still holds it back.
+  /// As while linkwatch still holds back the announcement.
   void carrierUnannounced(const IfName& name, bool on);
   void addForeignRoute(const Route& route);
   void deleteForeignRoute(const Route& route);
   void someoneDeletesRule(const Rule& rule);
   void someoneFlushesNft();
-  /// Nothing is announced, as in the kernel.
+  /// Announces nothing, as in the kernel.
   void someoneSetsFwmark(const IfName& tunnel, Mark fwmark);
   void loseEvents();
   void announce(const Event& event);
 
   /// The n-th write from now on (0: the next) fails.
   void failWrite(std::size_t nth, ErrorKind kind) { fault_ = Fault{nth, kind}; }
-  /// After so many writes, no more is done: as if the process had been killed.
+  /// After this many writes, nothing more is done, as if the process had been killed.
   void dieAfter(std::size_t count) { fault_ = Fault{count, std::nullopt}; }
-  /// What the kernel refuses, for as long as it does.
+  /// Selects the changes that the kernel refuses.
   std::function<bool(const Change&)> refuses;
   void heal() {
     fault_.reset();
@@ -62,9 +62,9 @@ class FakeKernel : public Kernel {
   std::vector<std::vector<Change>> prepared;
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> unstuck;
-  std::vector<std::map<Endpoint, std::set<Address>>> forgotten;  ///< what each call was given
+  std::vector<std::map<Endpoint, std::set<Address>>> forgotten;  ///< the arguments of each call
   std::vector<Neighbour> warmed;
-  static constexpr std::uint32_t kSomeone = 4711;  ///< netlink port of the others
+  static constexpr std::uint32_t kSomeone = 4711;  ///< netlink port of the other programs
 
  private:
   struct Fault {

@@ -51,7 +51,7 @@ COMMIT
 CHAINS
 }
 
-# Its tables are main without the other WANs' routes: the tunnel's are in each of them.
+# Its tables are copies of main without the other WANs' routes; each contains those of the tunnel.
 mwan3_tables() { # 4|6
   local wan other gateway
   for wan in 0 1; do
@@ -82,13 +82,13 @@ mwan3_start() {
     router ip -"$version" -batch "$work/tables"
     mwan3_rules | router ip -"$version" -batch -
   done
-  # Only what is not there: a start after netifd has flushed the rules finds its chains.
+  # Only what is missing: a start after netifd has flushed the rules finds its chains.
   quietly router iptables -t mangle -S mwan3_hook && return
   mwan3_chains 4 | router iptables-restore --noflush
   mwan3_chains 6 | router ip6tables-restore --noflush
 }
 
-# Whoever owns them: rules by number, tables by number.
+# Whoever owns them: it deletes rules and tables by number.
 mwan3_stop() {
   local version tool preference
   for version in 4 6; do
@@ -130,14 +130,14 @@ mwan3_rules_present() {
   done
 }
 
-# Outer packets have been through its policy, or have had its mark restored.
+# Outer packets have passed its policy, or had its mark restored.
 mwan3_marked_some() {
   local tool=iptables
   [[ $family == 4 ]] || tool=ip6tables
   (($(router "$tool" -t mangle -L mwan3_policy_wanb_wan -v -x -n | awk '/MARK/ && !found++ { print $1 }') > 0))
 }
 
-# system_flush_rules() at its first load, one request a rule; the three of the kernel are put back by netifd itself.
+# system_flush_rules() at its first load, one request per rule; netifd itself puts back the kernel's three.
 netifd_flush_rules() {
   local version
   for version in 4 6; do

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// For tests on the real kernel: a network namespace of their own, made and torn down with the process, and devices in
-// it. /proc/sys/net follows the namespace of whoever opens it, so nothing has to be mounted.
+// For tests on the real kernel: a private network namespace, created and destroyed with the process, and devices in it.
+// /proc/sys/net follows the namespace of the process that opens it, so nothing has to be mounted.
 #pragma once
 
 #include <array>
@@ -19,10 +19,10 @@
 
 namespace wgsteer::test {
 
-/// Exit status by which a test says that it cannot run here (SKIP_RETURN_CODE of ctest).
+/// Exit status of a test that cannot run here (SKIP_RETURN_CODE of ctest).
 inline constexpr int kSkipped = 77;
 
-/// Moves this process into a new, empty network namespace with loopback up. Says why not, or nothing if it did.
+/// Moves this process into a new, empty network namespace with loopback up. Returns why it failed; empty on success.
 inline std::string enterOwnNetwork() {
   if (::unshare(CLONE_NEWNET) != 0)
     return std::string{"no network namespace of our own (needs root): "} + std::strerror(errno);
@@ -30,7 +30,7 @@ inline std::string enterOwnNetwork() {
   return {};
 }
 
-/// Output of a shell command, with its errors; a failure of the command fails the test.
+/// Output of a shell command, including stderr; a failure of the command fails the test.
 inline std::string shell(const std::string& command) {
   FILE* pipe = ::popen(("{ " + command + "\n} 2>&1").c_str(), "r");
   if (pipe == nullptr) {
@@ -52,29 +52,29 @@ inline IfIndex indexOf(const IfName& name) {
   return IfIndex{static_cast<std::int32_t>(index)};
 }
 
-/// Two connected devices, both up, so both with carrier. Without what the kernel would do to them by itself a while
-/// later: IPv6 link-local addresses, and a second of duplicate address detection for every other one.
+/// Two connected devices, both up, so both with carrier. Without what the kernel would do by itself a little later:
+/// IPv6 link-local addresses, and a second of duplicate address detection for all others.
 inline void addVethPair(const IfName& name, const IfName& peer) {
   shell("ip link add " + name + " type veth peer name " + peer);
   for (const IfName& end : {name, peer})
     shell("echo 0 > /proc/sys/net/ipv6/conf/" + end + "/accept_dad; ip link set " + end + " addrgenmode none up");
 }
 
-/// A WAN: device `name` with carrier (its other end is `name`p), the addresses given, and default routes by the
-/// gateways given. "192.0.2.2/24" and "192.0.2.1", say.
+/// A WAN: device `name` with carrier (its other end is `name`p), the given addresses, and default routes via the given
+/// gateways, for example "192.0.2.2/24" and "192.0.2.1".
 inline void addWan(const IfName& name, const std::string& address, const std::string& gateway, int metric) {
   if (::if_nametoindex(name.c_str()) == 0) addVethPair(name, name + "p");
   shell("ip address add " + address + " dev " + name + "; ip route add default via " + gateway + " dev " + name +
         " metric " + std::to_string(metric));
 }
 
-/// Every test gets a namespace of its own, so that none sees what another left.
+/// Every test gets its own namespace, so that none sees leftovers of another.
 class OwnNetwork : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_EQ(enterOwnNetwork(), ""); }
 };
 
-/// For main(): runs all tests in a namespace, or says why it cannot. That is a failure where everything is meant to run
+/// For main(): runs all tests in a namespace, or says why it cannot, which is a failure where everything has to run
 /// (CI=true).
 inline int runInOwnNetwork(int argc, char** argv, void (*prepare)() = nullptr) {
   ::testing::InitGoogleTest(&argc, argv);

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What a bare Debian 12 needs, and how to get what of it is missing.
+# What a bare Debian 12 needs, and how to install what is missing.
 
 # For the scripts that are sourced after this file.
 # shellcheck disable=SC2034
@@ -24,7 +24,7 @@ installed() { # PACKAGE
   [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# A package that this distribution has not got is named, and the rest installed.
+# Names a package that this distribution lacks, and installs the rest.
 install_missing() { # PACKAGE...
   local package missing=() available=()
   for package in "$@"; do
@@ -57,7 +57,7 @@ install_missing() { # PACKAGE...
 install_idle() { # PACKAGE...
   local service policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then
-    # What invoke-rc.d and deb-systemd-invoke ask.
+    # invoke-rc.d and deb-systemd-invoke consult this.
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"

@@ -115,7 +115,7 @@ class Builder {
     key[1] = static_cast<std::uint8_t>(number);
     peer.publicKey = PublicKey{key};
     const Family family = random_.chance(60) ? Family::v4 : Family::v6;
-    // In the wide world, in a WAN's subnet, in a LAN, inside a tunnel's range.
+    // On the Internet, in a WAN's subnet, in a LAN, inside a tunnel's range.
     constexpr std::array kNetworks{200U, 10U, 11U, 50U, 90U};
     const unsigned where = kNetworks[random_.number(kNetworks.size())];
     if (random_.chance(90)) peer.endpoint = Endpoint{addressAt(family, where, 77 + number), 51820};
@@ -166,7 +166,7 @@ class Builder {
     world_.rules.insert(rule);
   }
 
-  /// An uplink whose default is in a table of its own, and the rule of somebody's that leads there.
+  /// An uplink whose default route is in a table of its own, and a foreign rule that leads there.
   void addUplinkOfItsOwn() {
     const Link link = addLink("isp", "");
     for (const Family family : kFamilies) {
@@ -190,7 +190,7 @@ class Builder {
           rule.mark = {0x1234, 0xffffffff};
           break;
         default:
-          // For everybody, so main's specific routes come first, as whoever makes such a rule has it.
+          // For all packets, so main's specific routes come first, as is usual with such rules.
           Rule main = kernelRule(family, 999, kMainTable);
           main.suppressPrefixLength = 0;
           world_.rules.insert(main);
@@ -211,7 +211,8 @@ class Builder {
     world_.routes.insert(uplink);
   }
 
-  /// Static routes behind LANs, host routes by WANs, routes into tunnels, and a `lookup local` that is not the first.
+  /// Static routes behind LANs, host routes by WANs, routes into tunnels, and a `lookup local` that is not the first
+  /// rule.
   void addSpecificRoutes() {
     for (const auto& [index, link] : world_.links) {
       if (!link.up || !random_.chance(30)) continue;
@@ -294,7 +295,7 @@ State randomLeftovers(Random& random, const World& world) {
   if (left.nft && random.chance(missing)) left.nft->layout.intact = false;
   if (left.nft) std::erase_if(left.nft->table.endpoints.edit(), [&](const auto&) { return random.chance(missing); });
   if (random.chance(missing)) left.nft.reset();
-  // What is not recorded in the table is not known to be ours.
+  // Without a record in the table they are not known to be ours.
   if (!left.nft) left.sysctls.clear();
   return left;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Worlds, configurations and leftovers of earlier runs at random, from a seed: WGSTEER_SEED=N replays one.
+// Random worlds, configurations and leftovers of earlier runs, from a seed: WGSTEER_SEED=N replays one.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +27,12 @@ class Random {
 /// WANs in all conditions, LANs, tunnels that hold default routes or halves, peers inside each other's ranges and in
 /// the subnets of WANs and LANs, the kernel's own rules, foreign rules and routes.
 World randomWorld(Random& random);
-/// None at all, or WANs, policies and pins that fit the world.
+/// No configuration at all, or WANs, policies and pins that fit the world.
 Config randomConfig(Random& random, const World& world);
-/// Some of what another configuration or another layout would have left, with parts missing.
+/// Part of what another configuration or layout would have left.
 State randomLeftovers(Random& random, const World& world);
 
-/// Seeds of a property test: that of WGSTEER_SEED alone, or 1 .. count.
+/// Seeds of a property test: only that of WGSTEER_SEED, or 1 .. count.
 std::vector<std::uint64_t> seeds(std::uint64_t count);
 
 }  // namespace wgsteer::test

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Addresses to probe, as they are written: "9.9.9.9", "[2620:fe::fe]:53".
+// Addresses to probe, as written in a configuration: "9.9.9.9", "[2620:fe::fe]:53".
 #pragma once
 
 #include <string>

@@ -13,8 +13,8 @@
 #     wan0  192.0.2.10/24     gateway 192.0.2.1      2001:db8:10::10/64  gateway 2001:db8:10::1   metric 100
 #     wan1  198.51.100.10/24  gateway 198.51.100.1   2001:db8:20::10/64  gateway 2001:db8:20::1   metric 200
 #
-# A host is a network namespace and a mount namespace with an empty /run (the UAPI sockets of wireguard-go lie there and
-# would be shared otherwise), held by one process. Every process started here dies with the script, even if that is
+# A host is a network namespace and a mount namespace with an empty /run (which has the UAPI sockets of wireguard-go
+# that would be shared otherwise), held by one process. Every process started here dies with the script, even if that is
 # killed, so nothing needs a name on the machine and nothing stays behind.
 
 # Variables set here are for the scripts that are sourced after this file.
@@ -24,7 +24,7 @@ readonly kRouterKey=GJgyWJG5BpAQghZKvPY7zikEKEtZ9WrhVcIg3s65/HE=
 readonly kServerKey=oNce4P9nVwaMz2USdlgXZjB5GlK247/+0GBft6LLOXI=
 readonly kPhoneKey=0Bx3A5V2ccnA5K9TxBl97CRjiKQFrfxc633DSIIsDWM=
 readonly kPort=51820
-# Of the router's own WireGuard server, for the phone.
+# The router's own WireGuard server, for the phone.
 readonly kServicePort=51900
 
 # What a script may set before topology_up.
@@ -62,7 +62,7 @@ equal() { # DESCRIPTION EXPECTED SEEN
   [[ $2 == "$3" ]] || fail "$1: expected \"$2\", seen \"$3\""
 }
 
-# A test that cannot run says why; where everything is meant to run, that is a failure.
+# A test that cannot run says why; where everything has to run, that is a failure.
 skip() {
   echo "    SKIPPED: $*"
   [[ ${CI:-} != true ]] || exit 1
@@ -122,7 +122,7 @@ quietly() { "$@" >/dev/null 2>&1; }
 
 fails() { ! quietly "$@"; }
 
-# What it prints is left in $work/out and $work/err.
+# Leaves its output in $work/out and $work/err.
 code_of() { # COMMAND... -> its exit status
   local code=0
   "$@" >"$work/out" 2>"$work/err" || code=$?
@@ -131,7 +131,7 @@ code_of() { # COMMAND... -> its exit status
 
 # ---- Families -------------------------------------------------------------------------------------------------------
 
-# A case says $family, ${wan_address[0]}, ... and is right for both.
+# A case uses $family, ${wan_address[0]}, ... and works for both.
 use_family() { # 4|6
   family=$1
   if [[ $family == 4 ]]; then
@@ -155,7 +155,7 @@ socket_address() { # ADDRESS PORT -> as wg(8) wants it
 
 # ---- Hosts ----------------------------------------------------------------------------------------------------------
 
-# Decisions about WANs lie in the host's own /run, also where the machine has wgsteer's service.
+# Overrides of WANs are in the host's own /run, even if the machine has wgsteer's service.
 export STATE_DIRECTORY=/var/run/wgsteer
 
 declare -A holder=()
@@ -163,13 +163,13 @@ processes=()
 work=''
 
 host_up() { # HOST
-  # Expanded in there.
+  # Expanded inside.
   # shellcheck disable=SC2016
   setpriv --pdeathsig KILL unshare --net --mount --propagation private bash -ec '
     mount -t tmpfs tmpfs /run
     mkdir /run/wireguard
     mount -t sysfs sysfs /sys 2>/dev/null || true
-    # Configuration of the machine that the test runs on is not that of the router.
+    # The configuration of the machine that runs the test is not that of the router.
     for folder in /etc/wgsteer /etc/wireguard /etc/systemd/network /etc/NetworkManager; do
       [[ ! -d $folder ]] || mount -t tmpfs tmpfs "$folder"
     done
@@ -177,7 +177,7 @@ host_up() { # HOST
     exec tail -f /dev/null' holder "$work/$1.up" >/dev/null 2>&1 &
   holder[$1]=$!
   await 10 "namespaces of $1" test -s "$work/$1.up"
-  # Addresses are usable at once; what loses its carrier has its IPv6 addresses afterwards.
+  # Addresses are usable at once, and a device that loses its carrier keeps its IPv6 addresses.
   in_host "$1" sysctl -q -w net.ipv6.conf.{all,default}.accept_dad=0 \
     net.ipv6.conf.{all,default}.router_solicitations=0 net.ipv{4,6}.conf.all.forwarding=1
   in_host "$1" ip link set lo up
@@ -225,7 +225,7 @@ table inet isp {
   chain from_customer {
     type filter hook prerouting priority raw; policy accept;
     iifname != "customer" return
-    # Answers that were under way to an address when the router lost it: it sends them back, as any router does.
+    # Answers still in flight to an address that the router has lost: it sends them back, like any router.
     ip saddr { 203.0.113.55, 203.0.113.56 } drop
     ip6 saddr { 2001:db8:cafe::55, 2001:db8:cafe::56 } drop
     ip saddr != $1 counter name foreign4 drop
@@ -244,7 +244,7 @@ table inet isp {
 RULES
 }
 
-# Foreign to wgsteer, as a user's own table would be: outer packets that a tunnel was to carry.
+# Foreign to wgsteer, like a user's own table: counts outer packets that would enter a tunnel.
 witness_ruleset() {
   cat <<RULES
 table inet witness {
@@ -282,8 +282,8 @@ isp_up() { # WAN
   local isp=isp$1
   host_up "$isp"
   in_host "$isp" sysctl -q -w net.ipv6.conf.{all,default}.keep_addr_on_down=1
-  # An index of its own: the kernel takes a veth whose peer has the same one for a real device, and tells of its carrier up
-  # to a second late.
+  # An index of its own: the kernel treats a veth whose peer has the same index as a real device, and announces its carrier
+  # up to a second late.
   ip link add "w$$" index "$((10 + $1))" netns "${holder[router]}" type veth peer name customer netns "${holder[$isp]}"
   router ip link set "w$$" name "${wan_device[$1]}"
   ip link add "$isp" netns "${holder[server]}" type veth peer name core netns "${holder[$isp]}"
@@ -348,7 +348,7 @@ topology_down() {
   work=''
 }
 
-# For the end of a script, whichever way it comes.
+# For the end of a script, however it ends.
 topology_trap() {
   trap topology_down EXIT
   trap 'exit 130' INT
@@ -451,7 +451,7 @@ tunnel_down() {
   await 5 "$tunnel_device is gone" fails router ip link show "$tunnel_device"
 }
 
-# The two ways in which a tunnel takes all traffic.
+# The two ways to route all traffic into a tunnel.
 route_halves() {
   router ip -batch - <<ROUTER
 route add 0.0.0.0/1 dev $tunnel_device
@@ -476,7 +476,7 @@ handshake_done() { # -> whether there has been a handshake
 
 await_handshake() { await 20 'a handshake' handshake_done; }
 
-# Makes WireGuard begin anew at once instead of at its next retry, up to 5 s later.
+# Makes WireGuard start a handshake at once instead of at its next retry, up to 5 s later.
 tunnel_forget() {
   local peer
   peer=$(public_key "$kServerKey")
@@ -485,7 +485,7 @@ tunnel_forget() {
     allowed-ips 0.0.0.0/0,::/0
 }
 
-# A second tunnel of the router, `wgx`, to the same server, with a keepalive each second; as the server sees it, it is told
+# A second tunnel of the router, `wgx`, to the same server, with a keepalive each second; the server tells it
 # from the first by its key.
 second_tunnel_up() {
   in_host server wg set wgs0 peer "$(public_key "$kPhoneKey")" allowed-ips 10.96.0.2/32
@@ -506,7 +506,7 @@ second_leaves_by() { # WAN
 
 # Packets through the tunnel, 50 a second, until traffic_stop.
 traffic_pid='' traffic_log=''
-# What ping is given besides; a case may set it.
+# Further options for ping; a case may set them.
 traffic_options=()
 
 traffic_start() {
@@ -579,8 +579,8 @@ only_by() { # WAN
   (($(right "$1") > 0 && $(right $((1 - $1))) == 0))
 }
 
-# After a move away from a WAN that works: an answer that was under way by it has wireguard-go go back there, until the
-# daemon's next polls cure that.
+# After a move away from a WAN that works: an answer still in flight over it makes wireguard-go return there, until the
+# daemon's next polls fix that.
 comes_to_rest_on() { # WAN WHAT
   await 6 "$2: only by the WAN" only_by "$1"
   steady_on "$1" "$2"
@@ -589,7 +589,7 @@ comes_to_rest_on() { # WAN WHAT
 # ---- The daemon -----------------------------------------------------------------------------------------------------
 
 daemon_pid='' daemon_log=''
-# What `run` is given; none is the rule, a case may set it.
+# Arguments of `run`; usually none, a case may set them.
 daemon_arguments=()
 
 wgsteer() { router "$WGSTEER" "$@"; }
@@ -606,7 +606,7 @@ daemon_start() {
 
 daemon_alive() { kill -0 "$daemon_pid" 2>/dev/null; }
 
-# The daemon lives and the kernel is as it wants it.
+# The daemon is running and the kernel state is as planned.
 converged() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
   has_line 'proto 87' router ip rule show && quietly wgsteer plan "${daemon_arguments[@]}"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The world that most tests begin with: two WANs, and a tunnel that holds both halves of the default route.
+// The world that most tests start with: two WANs, and a tunnel with both halves of the default route.
 #pragma once
 
 #include "wgsteer/core/config.hpp"
@@ -101,7 +101,7 @@ inline WanConfig wan(const std::string& name, const IfName& device, std::uint32_
   return made;
 }
 
-/// The WANs of twoWans() under names of their own.
+/// The WANs of twoWans() with names.
 inline Config fiberAndLte() {
   Config config;
   config.wans = {wan("fiber", "wan0", 1), wan("lte", "wan1", 2)};
