@@ -1,8 +1,8 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Writes down which device each of netifd's interfaces is at the moment, for `option interface` of a WAN.
+# Writes the current device of each netifd interface to a file, for `option interface` of a WAN.
 
-# Edges of the system; there when this is used.
+# Parts of OpenWrt; they exist when this is used.
 # shellcheck source=/dev/null
 . /lib/functions.sh
 # shellcheck source=/dev/null
@@ -17,14 +17,14 @@ wgsteer_print_interface() {
 	[ -z "$device" ] || echo "$1 $device"
 }
 
-# True if it is not as it was.
+# True if it has changed.
 wgsteer_write_interfaces() {
 	local new="$WGSTEER_INTERFACES.$$"
 	mkdir -p "${WGSTEER_INTERFACES%/*}"
 	network_flush_cache
 	config_load network
 	config_foreach wgsteer_print_interface interface > "$new"
-	# When netifd does not answer, that says nothing of its interfaces.
+	# If netifd does not answer, that says nothing about its interfaces.
 	if [ ! -s "$new" ] && [ -e "$WGSTEER_INTERFACES" ] && ! ubus call network.interface dump > /dev/null 2>&1; then
 		rm -f "$new"
 		return 1
@@ -33,6 +33,6 @@ wgsteer_write_interfaces() {
 		rm -f "$new"
 		return 1
 	fi
-	# At once: whoever reads it finds the old or the new one.
+	# Atomically: a reader gets the old or the new file.
 	mv "$new" "$WGSTEER_INTERFACES"
 }

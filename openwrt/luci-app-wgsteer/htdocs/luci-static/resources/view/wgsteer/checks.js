@@ -25,7 +25,7 @@ function isInteger(text, low, high) {
 	return (/^\d+$/).test(text) && +text >= low && +text <= high;
 }
 
-// LuCI takes 010.0.0.1, which some take for octal and the daemon not at all.
+// LuCI accepts 010.0.0.1, which some programs take for octal and the daemon rejects.
 function isIPv4(text) {
 	return !(/(^|\.)0\d/).test(text) && validation.parseIPv4(text) != null;
 }
@@ -36,7 +36,7 @@ function isAddress(text) {
 
 function isHostName(text) {
 	const labels = text.replace(/\.$/, '').split('.');
-	// No top-level domain is a number: that is a mistyped address.
+	// No top-level domain is a number: this is a mistyped address.
 	return text.replace(/\.$/, '').length <= 253 && !(/^\d+$/).test(labels[labels.length - 1]) &&
 		labels.every(label => (/^[A-Za-z0-9_-]{1,63}$/).test(label) && !(/^-|-$/).test(label));
 }
@@ -64,7 +64,7 @@ function isMarkMask(text) {
 	return (/^1{2,16}$/).test(bits);
 }
 
-// Without its last "=" 43 letters of six bits, of which the last two are not used.
+// Without the final "=", 43 letters of six bits each, of which the last two are unused.
 function isPublicKey(text) {
 	return (/^[A-Za-z0-9+\/]{42}[AEIMQUYcgkosw048]=$/).test(text);
 }
@@ -77,7 +77,7 @@ function listOf(option, section_id, name) {
 	return L.toArray(option.section.formvalue(section_id, name)).filter(value => value !== '');
 }
 
-// Whether another section is called so, by its option or as a section.
+// Whether another section has this name, by its option or as a section.
 function isTaken(type, option, section_id, value) {
 	return uci.sections('wgsteer', type).some(section => section['.name'] !== section_id &&
 		(section[option] || (section['.anonymous'] ? '' : section['.name'])) === value);
@@ -87,7 +87,7 @@ function expecting(what) {
 	return _('Expecting: %s').format(what);
 }
 
-// A value that may be left out, and is right if `test` says so.
+// An optional value, which is valid if `test` says so.
 function optional(test, what) {
 	return (section_id, value) => value === '' || test(value) || expecting(what());
 }
@@ -156,7 +156,7 @@ return baseclass.extend({
 			_('This method needs at least one address');
 	},
 
-	// A list is right if each of its values is, those too that were there before.
+	// A list is valid if each of its values is, including those that were there before.
 	each: test => function(section_id, value) {
 		const asked = value === '' ? listOf(this, section_id, this.option) : [ value ];
 		return asked.map(one => test.call(this, section_id, one)).find(verdict => verdict !== true) ?? true;
@@ -180,7 +180,7 @@ return baseclass.extend({
 		return value === '' || addresses === 0 || +value <= addresses || _('There are fewer addresses than that');
 	},
 
-	// What makes a WAN come back must not be what makes it fail.
+	// The values at which a WAN recovers must differ from those at which it fails.
 	below: (failure, recoveryDefault, failureDefault) => function(section_id, value) {
 		const limit = this.section.formvalue(section_id, failure) || failureDefault;
 		return +(value || recoveryDefault) < +limit || _('Must be less than the failure threshold, which is %d').format(limit);
@@ -200,7 +200,7 @@ return baseclass.extend({
 			return expecting(_('WAN, WAN:METRIC or WAN:METRIC:WEIGHT'));
 		if (!names().includes(wan))
 			return _('No WAN has this name');
-		// What is being typed is in the list or not yet there.
+		// The value being typed may or may not be in the list yet.
 		const all = new Set([ ...listOf(this, section_id, 'use_wan'), value ]);
 		return [ ...all ].filter(each => each.split(':')[0] === wan).length < 2 || _('This WAN is listed twice');
 	},

@@ -21,7 +21,7 @@ const callInterfaces = rpc.declare({
 	expect: { 'interface': [] }
 });
 
-// A section is called what its option says or, without one, as the section itself is.
+// The name of a section: that of its option or, without one, that of the section itself.
 function nameOf(section_id, option) {
 	const section = uci.get('wgsteer', section_id);
 	return section?.[option] || (section?.['.anonymous'] ? '' : section_id);
@@ -31,21 +31,21 @@ function namesOf(type, option) {
 	return uci.sections('wgsteer', type).map(section => nameOf(section['.name'], option)).filter(name => name);
 }
 
-// LuCI knows three places for an option of a grid, by `modalonly`: null is the table and the dialogue, true the dialogue
-// alone, false the table alone, where nothing can be edited. Everything can be edited here, so that there is no false.
+// LuCI knows three places for an option of a grid, by `modalonly`: null is the table and the dialogue, true only the
+// dialogue, false only the table, where nothing can be edited. Everything can be edited here, so false is not used.
 const kInTable = { 'modalonly': null };
 
 function add(section, tab, type, name, title, description, properties) {
 	const args = [ type, name, title, description ];
 	const option = tab ? section.taboption(tab, ...args) : section.option(...args);
-	// In a table: an option that is not set is no "none".
+	// In a table: an option that is not set is not "none".
 	const textvalue = function(section_id) {
 		return '%h'.format(L.toArray(this.cfgvalue(section_id)).join(', ') || '–');
 	};
 	return Object.assign(option, { 'modalonly': true }, type === form.Flag ? {} : { 'textvalue': textvalue }, properties);
 }
 
-// Suggestions that are made when the field is shown: what was added meanwhile is among them.
+// Suggestions are computed when the field is shown, so they include what was added meanwhile.
 function suggest(option, names) {
 	option.load = function(section_id) {
 		this.keylist = [];
@@ -56,7 +56,7 @@ function suggest(option, names) {
 	return option;
 }
 
-// What is left unset stays unset: the daemon's default may change with its version.
+// Unset options stay unset: the daemon's default may change with its version.
 function choose(option, values, standard) {
 	option.value('', _('default (%s)').format(standard));
 	values.forEach(([ value, title ]) => option.value(value, title));
@@ -65,7 +65,7 @@ function choose(option, values, standard) {
 
 function flag(section, tab, name, title, description, standard, properties) {
 	const option = add(section, tab, form.Flag, name, title, description, { 'default': standard ? '1' : '0', ...properties });
-	// The daemon knows more spellings than the widget.
+	// The daemon accepts more spellings than the widget.
 	option.load = function(section_id) {
 		const value = this.super('load', [ section_id ]);
 		return checks.kTrue.includes(value) ? '1' : checks.kFalse.includes(value) ? '0' : value;
@@ -83,7 +83,7 @@ function seconds(section, tab, name, title, description, high, standard) {
 		{ 'datatype': 'and(ufloat,range(0.1,%d))'.format(high), 'placeholder': standard });
 }
 
-// The option that gives a section its name, for sections that have none or one that UCI does not allow.
+// The option that names a section, for sections without a name or with one that UCI does not allow.
 function naming(option) {
 	option.placeholder = _('as the section');
 	option.textvalue = function(section_id) {
@@ -101,7 +101,7 @@ function titled(section, option) {
 }
 
 function globalsSection(map) {
-	// There is one at most, whatever it is called.
+	// There is at most one, whatever its name.
 	const s = map.section(form.NamedSection, uci.sections('wgsteer', 'globals')[0]['.name'], 'globals', _('General'));
 	s.addremove = false;
 
@@ -230,10 +230,10 @@ return view.extend({
 	},
 
 	render: function([ status, interfaces ]) {
-		// The daemon reads what was saved a moment after it was.
+		// The daemon reads a saved configuration with a short delay.
 		const refused = E('div', { 'id': 'wgsteer-refused' }, messages.refused(status));
 		poll.add(() => L.resolveDefault(callStatus(), {}).then(current => dom.content(refused, messages.refused(current))));
-		// Somebody may have removed what the package brings; a form needs a section to show.
+		// The user may have removed the packaged section; a form needs a section to show.
 		if (!uci.sections('wgsteer', 'globals').length)
 			uci.add('wgsteer', 'globals', 'globals');
 		const known = interfaces.filter(each => each.interface !== 'loopback' && each.proto !== 'wireguard').map(each => each.interface);

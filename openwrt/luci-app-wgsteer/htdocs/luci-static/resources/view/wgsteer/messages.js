@@ -2,7 +2,7 @@
 'use strict';
 'require baseclass';
 
-// Children always come as arrays: E() would take a lone string for HTML, and names and reasons are not ours.
+// Children always come as arrays: E() would treat a lone string as HTML, and names and reasons are not ours.
 function message(kind, ...lines) {
 	return E('div', { 'class': 'alert-message ' + kind }, lines.map(line => E('div', {}, [ line ])));
 }
@@ -10,7 +10,7 @@ function message(kind, ...lines) {
 return baseclass.extend({
 	message: message,
 
-	// That what was saved last is not what is used, and why; without a daemon, why there is not even a status.
+	// Why the configuration saved last is not in use; without a daemon, why there is not even a status.
 	refused: function(status) {
 		if (status.error)
 			return [ message('danger', ...status.error.split('\n')) ];

@@ -12,12 +12,12 @@ const callStatus = rpc.declare({
 	expect: { '': {} }
 });
 
-// Without a service, a plugin or permission there is no answer; the page says so, and goes on asking.
+// Without the service, the plugin or permission there is no answer; the page says so, and keeps asking.
 function getStatus() {
 	return L.resolveDefault(callStatus(), {});
 }
 
-// Children always come as arrays: E() would take a lone string for HTML, and names and reasons are not ours.
+// Children always come as arrays: E() would treat a lone string as HTML, and names and reasons are not ours.
 function badge(kind, text) {
 	return E('span', { 'class': 'label ' + kind }, [ text ]);
 }
@@ -41,7 +41,7 @@ function section(title, content) {
 	return E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ title ]), content ]);
 }
 
-// What asking through a WAN, or one address through it, has shown.
+// The result of probing a WAN, or one address through it.
 function quality(measured) {
 	const parts = [];
 	if (measured.latency_ms != null)
@@ -67,7 +67,7 @@ function family(state) {
 }
 
 function wanRow(wan) {
-	// By the router's clock, so that an age by the browser's might be wrong.
+	// By the router's clock: an age computed with the browser's clock might be wrong.
 	const since = wan.since ? _('since %s').format(new Date(wan.since * 1000).toLocaleString()) : null;
 	const usable = wan.ipv4.usable || wan.ipv6.usable;
 	return [
@@ -84,7 +84,7 @@ function wanTable(status) {
 		_('No WAN: only tunnels have a default route.'));
 }
 
-// The WAN that packets to the peer leave by: what the kernel does, whatever the policy wants.
+// The WAN by which packets to the peer leave: what the kernel does, whatever the policy says.
 function wanInUse(peer) {
 	if (!peer.path)
 		return [];
@@ -92,7 +92,7 @@ function wanInUse(peer) {
 	return lines([ [ wan ], peer.balanced ? _('balanced: one of several equal WANs') : null, ...stalled(peer) ]);
 }
 
-// Why a peer goes another way than its policy has it.
+// Why a peer uses another path than its policy says.
 function stalled(peer) {
 	if (!peer.stalled)
 		return [];
@@ -122,7 +122,7 @@ function path(peer) {
 		peer.planned?.device ? _('planned by %s').format(peer.planned.device) : null ]);
 }
 
-// Right is only what the kernel has and the daemon wants as it is.
+// A path is right only if the kernel uses it and the daemon plans no change.
 function verdict(peer) {
 	if (peer.left_alone)
 		return badge('', _('left alone'));
