@@ -99,77 +99,77 @@ void PeerWatch::restart() {
   hollow_ = 0;
 }
 
-StallStep StallAutomaton::step(const PeerSample& sample, Ways ways, Instant now, std::uint32_t random) {
+StallStep StallAutomaton::step(const PeerSample& sample, Paths paths, Instant now, std::uint32_t random) {
   watch_.sample(sample, now);
-  if (ways.empty()) return {StallMove::none, way_};
+  if (paths.empty()) return {StallMove::none, path_};
   if (!started_) {
     started_ = true;
-    way_ = ways.front();
+    path_ = paths.front();
     since_ = now;
-    return {StallMove::none, way_};
+    return {StallMove::none, path_};
   }
-  if (const auto followed = follow(ways, now)) return *followed;
+  if (const auto followed = follow(paths, now)) return *followed;
   const auto unanswered = watch_.unansweredSince();
   const bool stalled = unanswered && now - *unanswered >= config_.stall;
   switch (phase_) {
     case StallPhase::preferred:
-      return stalled ? search(ways, now, random) : StallStep{StallMove::none, way_};
+      return stalled ? search(paths, now, random) : StallStep{StallMove::none, path_};
     case StallPhase::searching:
-      if (watch_.answered()) works(ways, now);
-      return stalled ? search(ways, now, random) : StallStep{StallMove::none, way_};
+      if (watch_.answered()) works(paths, now);
+      return stalled ? search(paths, now, random) : StallStep{StallMove::none, path_};
     case StallPhase::pausing:
-      if (watch_.answered()) works(ways, now);
-      return stalled && now >= again_ ? search(ways, now, random) : StallStep{StallMove::none, way_};
+      if (watch_.answered()) works(paths, now);
+      return stalled && now >= again_ ? search(paths, now, random) : StallStep{StallMove::none, path_};
     case StallPhase::away:
-      return stalled ? search(ways, now, random) : whileAway(ways, now);
+      return stalled ? search(paths, now, random) : whileAway(paths, now);
     case StallPhase::trial:
       break;
   }
-  return whileTrying(ways, stalled, now, random);
+  return whileTrying(paths, stalled, now, random);
 }
 
-Way StallAutomaton::by(Slot wan, Ways ways) const {
-  const Way same{wan, way_.address};
-  return std::ranges::find(ways, same) != ways.end() ? same : *std::ranges::find(ways, wan, &Way::wan);
+Path StallAutomaton::by(Slot wan, Paths paths) const {
+  const Path same{wan, path_.address};
+  return std::ranges::find(paths, same) != paths.end() ? same : *std::ranges::find(paths, wan, &Path::wan);
 }
 
-std::optional<StallStep> StallAutomaton::follow(Ways ways, Instant now) {
+std::optional<StallStep> StallAutomaton::follow(Paths paths, Instant now) {
   // The peer roamed, or its name has other addresses: that says nothing about the WAN.
-  const auto sameWan = std::ranges::find(ways, way_.wan, &Way::wan);
-  if (sameWan != ways.end()) way_ = by(way_.wan, ways);
-  const bool offered = std::ranges::find(ways, way_) != ways.end();
+  const auto sameWan = std::ranges::find(paths, path_.wan, &Path::wan);
+  if (sameWan != paths.end()) path_ = by(path_.wan, paths);
+  const bool offered = std::ranges::find(paths, path_) != paths.end();
   const bool settled = phase_ == StallPhase::preferred || phase_ == StallPhase::pausing;
-  if (offered && !(settled && way_.wan != ways.front().wan)) return std::nullopt;
+  if (offered && !(settled && path_.wan != paths.front().wan)) return std::nullopt;
   // No longer our choice, so no limit of ours applies.
   const StallPhase next = phase_ == StallPhase::pausing ? phase_ : StallPhase::preferred;
-  way_ = by(ways.front().wan, ways);
+  path_ = by(paths.front().wan, paths);
   tried_.clear();
   watch_.restart();
   enter(next, now);
-  return StallStep{StallMove::follow, way_};
+  return StallStep{StallMove::follow, path_};
 }
 
-void StallAutomaton::works(Ways ways, Instant now) {
+void StallAutomaton::works(Paths paths, Instant now) {
   tried_.clear();
   rounds_ = trials_ = 0;
-  const bool home = way_.wan == ways.front().wan;
+  const bool home = path_.wan == paths.front().wan;
   again_ = now + hold_;
   enter(home ? StallPhase::preferred : StallPhase::away, now);
 }
 
-StallStep StallAutomaton::search(Ways ways, Instant now, std::uint32_t random) {
-  if (budget_.left(now) == 0) return {StallMove::none, way_};
-  tried_.push_back(way_);
-  const auto untried = [this](const Way& way) { return std::ranges::find(tried_, way) == tried_.end(); };
+StallStep StallAutomaton::search(Paths paths, Instant now, std::uint32_t random) {
+  if (budget_.left(now) == 0) return {StallMove::none, path_};
+  tried_.push_back(path_);
+  const auto untried = [this](const Path& path) { return std::ranges::find(tried_, path) == tried_.end(); };
   // From the current one onwards, wrapping around: addresses of this WAN, then of the next WAN.
-  const auto here = std::ranges::find(ways, way_);
-  auto next = std::find_if(here, ways.end(), untried);
-  if (next == ways.end()) next = std::find_if(ways.begin(), here, untried);
-  if (next == ways.end() || !untried(*next)) return giveUp(ways, now, random);
-  return move(next->wan == way_.wan ? StallMove::nextAddress : StallMove::nextWan, *next, StallPhase::searching, now);
+  const auto here = std::ranges::find(paths, path_);
+  auto next = std::find_if(here, paths.end(), untried);
+  if (next == paths.end()) next = std::find_if(paths.begin(), here, untried);
+  if (next == paths.end() || !untried(*next)) return giveUp(paths, now, random);
+  return move(next->wan == path_.wan ? StallMove::nextAddress : StallMove::nextWan, *next, StallPhase::searching, now);
 }
 
-StallStep StallAutomaton::giveUp(Ways ways, Instant now, std::uint32_t random) {
+StallStep StallAutomaton::giveUp(Paths paths, Instant now, std::uint32_t random) {
   constexpr unsigned kDoublings = 16;
   tried_.clear();
   rounds_ = std::min(rounds_ + 1, kDoublings);
@@ -177,47 +177,47 @@ StallStep StallAutomaton::giveUp(Ways ways, Instant now, std::uint32_t random) {
   // Three to five quarters.
   const Instant quarter = pause / 4;
   again_ = now + 3 * quarter + quarter * 2 / 1000 * (random % 1000);
-  return move(StallMove::giveUp, ways.front(), StallPhase::pausing, now);
+  return move(StallMove::giveUp, paths.front(), StallPhase::pausing, now);
 }
 
-StallStep StallAutomaton::whileAway(Ways ways, Instant now) {
-  const StallStep stay{StallMove::none, way_};
-  if (way_.wan == ways.front().wan || now < again_) return stay;
+StallStep StallAutomaton::whileAway(Paths paths, Instant now) {
+  const StallStep stay{StallMove::none, path_};
+  if (path_.wan == paths.front().wan || now < again_) return stay;
   const bool quiet = now - watch_.lastData() >= kQuiet;
   const bool impatient = now - again_ >= (kPatience - 1) * config_.hold;
   if (!(quiet || impatient) || budget_.left(now) < 2) return stay;  // room to go there and back
   // The best one first; if that fails, those in between in turn.
   std::vector<Slot> better;
-  for (const Way& way : ways) {
-    if (way.wan == way_.wan) break;
-    if (better.empty() || better.back() != way.wan) better.push_back(way.wan);
+  for (const Path& path : paths) {
+    if (path.wan == path_.wan) break;
+    if (better.empty() || better.back() != path.wan) better.push_back(path.wan);
   }
-  working_ = way_;
-  return move(StallMove::tryBetter, by(better[trials_ % better.size()], ways), StallPhase::trial, now);
+  working_ = path_;
+  return move(StallMove::tryBetter, by(better[trials_ % better.size()], paths), StallPhase::trial, now);
 }
 
-StallStep StallAutomaton::whileTrying(Ways ways, bool stalled, Instant now, std::uint32_t random) {
+StallStep StallAutomaton::whileTrying(Paths paths, bool stalled, Instant now, std::uint32_t random) {
   if (watch_.handshaken()) {
     hold_ = config_.hold;
-    works(ways, now);
+    works(paths, now);
   }
-  if (!stalled) return {StallMove::none, way_};
+  if (!stalled) return {StallMove::none, path_};
   ++trials_;
   hold_ = std::min(2 * hold_, std::max(kMaxHold, config_.hold));
-  if (std::ranges::find(ways, working_) == ways.end()) return search(ways, now, random);
-  if (budget_.left(now) == 0) return {StallMove::none, way_};
+  if (std::ranges::find(paths, working_) == paths.end()) return search(paths, now, random);
+  if (budget_.left(now) == 0) return {StallMove::none, path_};
   again_ = now + hold_;
   return move(StallMove::trialFailed, working_, StallPhase::away, now);
 }
 
-StallStep StallAutomaton::move(StallMove move, const Way& to, StallPhase phase, Instant now) {
-  if (to != way_) {
+StallStep StallAutomaton::move(StallMove move, const Path& to, StallPhase phase, Instant now) {
+  if (to != path_) {
     budget_.take(now);
-    way_ = to;
+    path_ = to;
   }
   watch_.restart();
   enter(phase, now);
-  return {move, way_};
+  return {move, path_};
 }
 
 void StallAutomaton::enter(StallPhase phase, Instant now) {

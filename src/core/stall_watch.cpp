@@ -51,12 +51,12 @@ std::vector<Address> addressesOf(const World& world, const PeerId& id, const Add
   return addresses;
 }
 
-std::vector<Way> waysOf(const std::vector<Usable>& wans, const std::vector<Address>& addresses) {
-  std::vector<Way> ways;
+std::vector<Path> pathsOf(const std::vector<Usable>& wans, const std::vector<Address>& addresses) {
+  std::vector<Path> paths;
   for (const Usable& wan : wans)
     for (const Address& address : addresses)
-      if (wan.families.contains(address.family())) ways.push_back({wan.wan, address});
-  return ways;
+      if (wan.families.contains(address.family())) paths.push_back({wan.wan, address});
+  return paths;
 }
 
 /// Any number that differs from peer to peer will do.
@@ -90,22 +90,22 @@ void note(const StallNews& news, const StallAutomaton& automaton, StallPhase bef
 }  // namespace
 
 std::string describe(const StallNews& news) {
-  const std::string way = news.wan + ", " + news.address.toString();
+  const std::string path = news.wan + ", " + news.address.toString();
   switch (news.move) {
     case StallMove::giveUp:
-      return "no path works, returning to " + way + " for now";
+      return "no path works, returning to " + path + " for now";
     case StallMove::tryBetter:
-      return "retrying " + way;
+      return "retrying " + path;
     case StallMove::trialFailed:
-      return "still no answer, returning to " + way;
+      return "still no answer, returning to " + path;
     case StallMove::nextAddress:
     case StallMove::nextWan:
-      return (news.why.empty() ? "no answer" : news.why) + ": trying " + way;
+      return (news.why.empty() ? "no answer" : news.why) + ": trying " + path;
     case StallMove::none:
     case StallMove::follow:
       break;
   }
-  return "answers over its usual path again: " + way;
+  return "answers over its usual path again: " + path;
 }
 
 StallOutcome StallWatch::look(const Config& config, const World& world, Instant now, WallSeconds wallClock) {
@@ -136,13 +136,13 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
       const StallPhase phase = automaton.phase();
       const std::string why = automaton.reason(now);
       const StallStep step = automaton.step({peer.sentBytes, peer.receivedBytes, peer.lastHandshake},
-                                            waysOf(wans, addressesOf(world, id, peer.endpoint->address, home)), now,
+                                            pathsOf(wans, addressesOf(world, id, peer.endpoint->address, home)), now,
                                             numberOf(peer.publicKey, now));
       named = isChosenByFlow(steering, view, i, peer.endpoint->address.family()) &&
               (named || automaton.phase() != StallPhase::preferred);
-      const auto wan = std::ranges::find(wans, step.way.wan, &Usable::wan);
+      const auto wan = std::ranges::find(wans, step.path.wan, &Usable::wan);
       const std::string& name = wan == wans.end() ? wans.front().name : wan->name;
-      note({.peer = id, .move = step.move, .wan = name, .address = step.way.address, .why = why}, automaton, phase,
+      note({.peer = id, .move = step.move, .wan = name, .address = step.path.address, .why = why}, automaton, phase,
            wans.front().name, named, now, wallClock, outcome);
     }
   }

@@ -109,7 +109,7 @@ const Address kSecond = Address::v4(198, 51, 100, 2);
 /// WireGuard's timers on both sides, second by second, over paths that carry packets or not.
 class Tunnel {
  public:
-  struct Path {
+  struct Carries {
     bool out = true;
     bool in = true;
   };
@@ -121,10 +121,10 @@ class Tunnel {
     now += seconds{1};
     transmit(data);
     sample.lastHandshake = fromEpoch(handshake);
-    const Way before = automaton.way();
-    const StallStep step = automaton.step(sample, ways, now, random);
+    const Path before = automaton.path();
+    const StallStep step = automaton.step(sample, paths, now, random);
     if (step.move != StallMove::none) moves.push_back(step.move);
-    if (step.way != before && before.wan.value != 0) movedAt.push_back(now);
+    if (step.path != before && before.wan.value != 0) movedAt.push_back(now);
     return step;
   }
   void pass(int count, bool data = true) {
@@ -132,8 +132,8 @@ class Tunnel {
   }
 
   StallAutomaton automaton;
-  std::vector<Way> ways{{kFiber, kFirst}, {kLte, kFirst}};
-  std::map<Way, Path> paths;
+  std::vector<Path> paths{{kFiber, kFirst}, {kLte, kFirst}};
+  std::map<Path, Carries> carries;
   bool peerOn = true;
   Instant now{};
   PeerSample sample;
@@ -141,16 +141,16 @@ class Tunnel {
   std::vector<Instant> movedAt;
 
  private:
-  Path path(const Way& way) const {
-    const auto known = paths.find(way);
-    return known == paths.end() ? Path{} : known->second;
+  Carries carriedBy(const Path& path) const {
+    const auto known = carries.find(path);
+    return known == carries.end() ? Carries{} : known->second;
   }
   static constexpr Instant kNever{-1};
 
   void transmit(bool data) {
-    const Way way = automaton.way().wan.value == 0 ? ways.front() : automaton.way();
-    const bool out = path(way).out && peerOn;
-    const bool there = out && path(way).in;
+    const Path path = automaton.path().wan.value == 0 ? paths.front() : automaton.path();
+    const bool out = carriedBy(path).out && peerOn;
+    const bool there = out && carriedBy(path).in;
     const bool session = handshake != 0 && now - handshakeAt < seconds{180};
     if (data && !session) unsent = true;
     if (session && data) {
@@ -196,11 +196,11 @@ TEST(Stall, NothingMovesWhileAllIsWell) {
 TEST(Stall, GoesToTheNextWanAfterStall) {
   Tunnel tunnel;
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {false, false};
+  tunnel.carries[{kFiber, kFirst}] = {false, false};
   tunnel.pass(20);
   EXPECT_EQ(tunnel.moves, Moves{});
   EXPECT_EQ(tunnel.automaton.reason(tunnel.now), "nothing received for 19 s");
-  EXPECT_EQ(tunnel.second(true).way, (Way{kLte, kFirst}));
+  EXPECT_EQ(tunnel.second(true).path, (Path{kLte, kFirst}));
   EXPECT_EQ(tunnel.moves, Moves{nextWan});
   tunnel.pass(6);
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::away);
@@ -208,19 +208,19 @@ TEST(Stall, GoesToTheNextWanAfterStall) {
 
 TEST(Stall, TriesTheNextAddressFirst) {
   Tunnel tunnel;
-  tunnel.ways = {{kFiber, kFirst}, {kFiber, kSecond}, {kLte, kFirst}, {kLte, kSecond}};
+  tunnel.paths = {{kFiber, kFirst}, {kFiber, kSecond}, {kLte, kFirst}, {kLte, kSecond}};
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {false, false};
+  tunnel.carries[{kFiber, kFirst}] = {false, false};
   tunnel.pass(30);
   EXPECT_EQ(tunnel.moves, Moves{nextAddress});
-  EXPECT_EQ(tunnel.automaton.way(), (Way{kFiber, kSecond}));
+  EXPECT_EQ(tunnel.automaton.path(), (Path{kFiber, kSecond}));
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::preferred) << "no reason to go back to the first address";
 }
 
 TEST(Stall, OnlyOurDirectionBrokenIsFoundToo) {
   Tunnel tunnel;
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {true, false};
+  tunnel.carries[{kFiber, kFirst}] = {true, false};
   tunnel.pass(60);
   EXPECT_EQ(tunnel.moves, Moves{nextWan});
 }
@@ -228,23 +228,23 @@ TEST(Stall, OnlyOurDirectionBrokenIsFoundToo) {
 TEST(Stall, ComesBackWhenThePreferredWanWorksAgain) {
   Tunnel tunnel;
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {false, false};
+  tunnel.carries[{kFiber, kFirst}] = {false, false};
   tunnel.pass(40);
-  tunnel.paths.clear();
+  tunnel.carries.clear();
   tunnel.pass(60, false);
   EXPECT_EQ(tunnel.moves, (Moves{nextWan, tryBetter}));
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::trial);
   EXPECT_EQ(tunnel.automaton.reason(tunnel.now), "retrying a better WAN");
   tunnel.pass(200);
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::preferred) << "a handshake went by it";
-  EXPECT_EQ(tunnel.automaton.way(), (Way{kFiber, kFirst}));
+  EXPECT_EQ(tunnel.automaton.path(), (Path{kFiber, kFirst}));
   EXPECT_EQ(tunnel.moves.size(), 2U);
 }
 
 TEST(Stall, ATrialThatFailsGoesBackAndWaitsTwiceAsLong) {
   Tunnel tunnel;
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {false, false};
+  tunnel.carries[{kFiber, kFirst}] = {false, false};
   std::vector<Instant> trials;
   for (int i = 0; i < 2000; ++i)
     // Quiet half of the time.
@@ -253,14 +253,14 @@ TEST(Stall, ATrialThatFailsGoesBackAndWaitsTwiceAsLong) {
   for (std::size_t i = 2; i < trials.size(); ++i) {
     EXPECT_GT(trials[i] - trials[i - 1], (trials[i - 1] - trials[i - 2]) * 3 / 2) << i;
   }
-  EXPECT_EQ(tunnel.automaton.way(), (Way{kLte, kFirst}));
+  EXPECT_EQ(tunnel.automaton.path(), (Path{kLte, kFirst}));
   EXPECT_EQ(std::ranges::count(tunnel.moves, trialFailed), std::ssize(trials));
 }
 
 TEST(Stall, ABusyTunnelIsNotInterruptedSoon) {
   Tunnel tunnel;
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {false, false};
+  tunnel.carries[{kFiber, kFirst}] = {false, false};
   tunnel.pass(60 + 9 * 60);
   EXPECT_EQ(tunnel.moves, Moves{nextWan});
   tunnel.pass(40);
@@ -279,7 +279,7 @@ TEST(Stall, APeerThatIsOffIsTriedInRoundsWithLongerAndLongerPauses) {
   EXPECT_GE(givenUp.back() - givenUp[givenUp.size() - 2], kMaxPause * 3 / 4);
   EXPECT_LE(givenUp.back() - givenUp[givenUp.size() - 2], kMaxPause * 5 / 4 + seconds{120});
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::pausing);
-  EXPECT_EQ(tunnel.automaton.way(), (Way{kFiber, kFirst})) << "it waits on the preferred one";
+  EXPECT_EQ(tunnel.automaton.path(), (Path{kFiber, kFirst})) << "it waits on the preferred one";
   tunnel.peerOn = true;
   tunnel.pass(10);
   EXPECT_EQ(tunnel.automaton.phase(), StallPhase::preferred);
@@ -308,37 +308,37 @@ TEST(Stall, WithoutTrafficNobodySearches) {
 
 TEST(Stall, OneWayOnlyStays) {
   Tunnel tunnel;
-  tunnel.ways = {{kFiber, kFirst}};
+  tunnel.paths = {{kFiber, kFirst}};
   tunnel.pass(10);
   tunnel.peerOn = false;
   tunnel.pass(40);
   EXPECT_EQ(tunnel.moves, Moves{giveUp});
-  EXPECT_EQ(tunnel.automaton.way(), tunnel.ways.front());
+  EXPECT_EQ(tunnel.automaton.path(), tunnel.paths.front());
 }
 
 TEST(Stall, FollowsTheWansThatProbesLeave) {
   Tunnel tunnel;
   tunnel.pass(10);
-  tunnel.ways = {{kLte, kFirst}};
-  EXPECT_EQ(tunnel.second(true).way, (Way{kLte, kFirst}));
-  tunnel.ways = {{kFiber, kFirst}, {kLte, kFirst}};
-  EXPECT_EQ(tunnel.second(true).way, (Way{kFiber, kFirst})) << "it had not failed this peer";
+  tunnel.paths = {{kLte, kFirst}};
+  EXPECT_EQ(tunnel.second(true).path, (Path{kLte, kFirst}));
+  tunnel.paths = {{kFiber, kFirst}, {kLte, kFirst}};
+  EXPECT_EQ(tunnel.second(true).path, (Path{kFiber, kFirst})) << "it had not failed this peer";
   EXPECT_EQ(tunnel.moves, (Moves{follow, follow}));
-  tunnel.ways.clear();
+  tunnel.paths.clear();
   EXPECT_EQ(tunnel.second(true).move, none);
 }
 
 TEST(Stall, StaysAwayWhenThePreferredWanVanishesAndReturns) {
   Tunnel tunnel;
   tunnel.pass(30);
-  tunnel.paths[{kFiber, kFirst}] = {false, false};
+  tunnel.carries[{kFiber, kFirst}] = {false, false};
   tunnel.pass(30);
   ASSERT_EQ(tunnel.automaton.phase(), StallPhase::away);
-  tunnel.ways = {{kLte, kFirst}};
+  tunnel.paths = {{kLte, kFirst}};
   tunnel.pass(5);
-  tunnel.ways = {{kFiber, kFirst}, {kLte, kFirst}};
+  tunnel.paths = {{kFiber, kFirst}, {kLte, kFirst}};
   tunnel.pass(5);
-  EXPECT_EQ(tunnel.automaton.way(), (Way{kLte, kFirst}));
+  EXPECT_EQ(tunnel.automaton.path(), (Path{kLte, kFirst}));
   EXPECT_EQ(tunnel.moves, Moves{nextWan});
 }
 
@@ -349,12 +349,13 @@ TEST(StallProperties, BoundedAlwaysAndOnThePreferredWorkingWanInTheEnd) {
                              .hold = seconds{1 + random.number(60)},
                              .movesPerMinute = 2 + random.number(6)};
     Tunnel tunnel{config};
-    tunnel.ways.clear();
+    tunnel.paths.clear();
     for (const Slot wan : {kFiber, kLte, kSat})
-      for (const Address& address : {kFirst, kSecond}) tunnel.ways.push_back({wan, address});
+      for (const Address& address : {kFirst, kSecond}) tunnel.paths.push_back({wan, address});
     bool data = true;
     for (int i = 0; i < 1500; ++i) {
-      if (random.number(60) == 0) tunnel.paths[tunnel.ways[random.number(6)]] = {random.chance(50), random.chance(70)};
+      if (random.number(60) == 0)
+        tunnel.carries[tunnel.paths[random.number(6)]] = {random.chance(50), random.chance(70)};
       if (random.number(200) == 0) tunnel.peerOn = !tunnel.peerOn;
       if (random.number(30) == 0) data = !data;
       tunnel.second(data, random.number(1000));
@@ -364,16 +365,16 @@ TEST(StallProperties, BoundedAlwaysAndOnThePreferredWorkingWanInTheEnd) {
     }
     // The preferred WAN carries nothing for half of the seeds.
     tunnel.peerOn = true;
-    for (const Way& way : tunnel.ways) {
-      const bool works = way.wan != kFiber || seed % 2 == 0;
-      tunnel.paths[way] = {works, works};
+    for (const Path& path : tunnel.paths) {
+      const bool works = path.wan != kFiber || seed % 2 == 0;
+      tunnel.carries[path] = {works, works};
     }
     const Slot best = seed % 2 == 0 ? kFiber : kLte;
     // The longest hold, several times; a few seconds of data in each minute.
     constexpr int kSettle = 4 * 3600;
     for (int i = 0; i < kSettle; ++i) tunnel.second(i % 60 < 40, random.number(1000));
     int there = 0;
-    for (int i = 0; i < 3600; ++i) there += tunnel.second(i % 60 < 40, random.number(1000)).way.wan == best ? 1 : 0;
+    for (int i = 0; i < 3600; ++i) there += tunnel.second(i % 60 < 40, random.number(1000)).path.wan == best ? 1 : 0;
     // All the time, except for the trials of the one before it.
     EXPECT_GE(there, seed % 2 == 0 ? 3600 : 3600 - 3 * 65) << "seed " << seed;
   }

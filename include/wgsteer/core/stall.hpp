@@ -56,16 +56,16 @@ class PeerWatch {
   bool handshaken_ = false;
 };
 
-/// A path: by which WAN to which address.
-struct Way {
+/// A path to a peer: over which WAN, to which of its addresses.
+struct Path {
   Slot wan;
   Address address;
-  auto operator<=>(const Way&) const = default;
+  auto operator<=>(const Path&) const = default;
 };
 
 enum class StallMove : std::uint8_t {
   none,
-  nextAddress,  ///< another address of the peer by the same WAN
+  nextAddress,  ///< another address of the peer over the same WAN
   nextWan,      ///< another WAN
   giveUp,       ///< all paths tried: back to the first, and another round later
   tryBetter,    ///< back to a better WAN, to see whether it works now
@@ -75,7 +75,7 @@ enum class StallMove : std::uint8_t {
 
 struct StallStep {
   StallMove move = StallMove::none;
-  Way way;  ///< to be used from now on
+  Path path;  ///< to be used from now on
 };
 
 struct StallConfig {
@@ -106,29 +106,29 @@ class StallAutomaton {
   explicit StallAutomaton(const StallConfig& config)
       : config_(config), budget_(config.movesPerMinute), hold_(config.hold) {}
 
-  /// `ways`: the usable paths, best first, all addresses of the first WAN before those of the second. Without any,
+  /// `paths`: the usable ones, best first, all addresses of the first WAN before those of the second. Without any,
   /// nothing happens. `random`: any 32 bits, so that peers of one WAN do not move in step.
-  StallStep step(const PeerSample& sample, std::span<const Way> ways, Instant now, std::uint32_t random);
+  StallStep step(const PeerSample& sample, std::span<const Path> paths, Instant now, std::uint32_t random);
 
   StallPhase phase() const { return phase_; }
   /// When the phase was entered.
   Instant since() const { return since_; }
-  const Way& way() const { return way_; }
+  const Path& path() const { return path_; }
   /// "nothing received for 23 s", "no path works, next attempt in 57 s", "retrying a better WAN".
   std::string reason(Instant now) const;
 
  private:
-  using Ways = std::span<const Way>;
-  std::optional<StallStep> follow(Ways ways, Instant now);
-  StallStep search(Ways ways, Instant now, std::uint32_t random);
-  StallStep giveUp(Ways ways, Instant now, std::uint32_t random);
-  StallStep whileAway(Ways ways, Instant now);
-  StallStep whileTrying(Ways ways, bool stalled, Instant now, std::uint32_t random);
-  void works(Ways ways, Instant now);
-  StallStep move(StallMove move, const Way& to, StallPhase phase, Instant now);
+  using Paths = std::span<const Path>;
+  std::optional<StallStep> follow(Paths paths, Instant now);
+  StallStep search(Paths paths, Instant now, std::uint32_t random);
+  StallStep giveUp(Paths paths, Instant now, std::uint32_t random);
+  StallStep whileAway(Paths paths, Instant now);
+  StallStep whileTrying(Paths paths, bool stalled, Instant now, std::uint32_t random);
+  void works(Paths paths, Instant now);
+  StallStep move(StallMove move, const Path& to, StallPhase phase, Instant now);
   void enter(StallPhase phase, Instant now);
-  /// The same address by that WAN if that is offered.
-  Way by(Slot wan, Ways ways) const;
+  /// The path over that WAN, to the same address if that is offered.
+  Path by(Slot wan, Paths paths) const;
 
   StallConfig config_;
   PeerWatch watch_;
@@ -136,12 +136,12 @@ class StallAutomaton {
   bool started_ = false;
   StallPhase phase_ = StallPhase::preferred;
   Instant since_{};
-  Way way_;
-  std::vector<Way> tried_;  ///< in this round
-  Way working_;             ///< where to go back to when a trial fails
+  Path path_;
+  std::vector<Path> tried_;  ///< in this round
+  Path working_;             ///< where to go back to when a trial fails
   Duration hold_;
-  unsigned rounds_ = 0;  ///< in vain
-  unsigned trials_ = 0;  ///< in vain
+  unsigned rounds_ = 0;  ///< without success
+  unsigned trials_ = 0;  ///< without success
   Instant again_{};      ///< while pausing or away: when to try again
 };
 
