@@ -486,14 +486,14 @@ Result<std::vector<std::string>> Engine::pending() {
 std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
   std::vector<Move> moves;
   std::map<IfName, std::array<InUse, kFamilies.size()>> current;
-  decltype(ways_) ways;
+  decltype(wansInUse_) used;
   for (const TunnelView& view : steering.tunnels) {
     const PolicyView& policy = steering.policies[view.policy];
     auto& now = current[view.tunnel->name];
     // A peer with its own WANs moves alone, and its cached source is just as wrong.
-    const auto before = ways_.find(view.tunnel->name);
-    const auto& peers = ways[view.tunnel->name] = {waysOfPeers(steering, view), view.peerWan};
-    bool moved = before != ways_.end() && (before->second != peers || strayed_);
+    const auto before = wansInUse_.find(view.tunnel->name);
+    const auto& peers = used[view.tunnel->name] = {wansInUse(steering, view), view.peerWan};
+    bool moved = before != wansInUse_.end() && (before->second != peers || strayed_);
     for (const Family family : kFamilies) {
       const auto at = std::to_underlying(family);
       now[at] = inUse(steering, policy, family);
@@ -512,7 +512,7 @@ std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
     forgetTranslations(steering, view);
   }
   inUse_ = std::move(current);
-  ways_ = std::move(ways);
+  wansInUse_ = std::move(used);
   strayed_ = false;
   return moves;
 }

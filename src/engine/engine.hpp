@@ -48,8 +48,8 @@ struct InUse {
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
 
 /// All WANs and sources that the peers of a tunnel use.
-using Ways = std::set<std::pair<Family, InUse>>;
-Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel);
+using WansInUse = std::set<std::pair<Family, InUse>>;
+WansInUse wansInUse(const Steering& steering, const TunnelView& tunnel);
 /// Endpoints of its peers, each with the addresses of the WAN that reaches it; unreachable endpoints are left
 /// out.
 std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
@@ -206,7 +206,7 @@ class Engine {
   EngineStatistics statistics_;
   std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
   /// WANs and sources that a tunnel's peers use, and which peers have a WAN of their own.
-  std::map<IfName, std::pair<Ways, std::map<std::size_t, std::size_t>>> ways_;
+  std::map<IfName, std::pair<WansInUse, std::map<std::size_t, std::size_t>>> wansInUse_;
   /// A route may have been missing for an unknown time: packets may have used another WAN, and WireGuard in user space
   /// stays there (its sockets are sticky) for as long as that one answers.
   bool strayed_ = false;

@@ -17,17 +17,17 @@ InUse inUse(const Steering& steering, const PolicyView& policy, Family family) {
   return able.empty() ? InUse{} : use(steering.wans[able.front()->wan], family);
 }
 
-Ways waysOfPeers(const Steering& steering, const TunnelView& tunnel) {
+WansInUse wansInUse(const Steering& steering, const TunnelView& tunnel) {
   std::set<std::size_t> policies{tunnel.policy};
   std::set<std::size_t> wans;
   for (const auto& [peer, policy] : tunnel.peerPolicy) policies.insert(policy);
   for (const auto& [peer, wan] : tunnel.peerWan) wans.insert(wan);
-  Ways ways;
+  WansInUse used;
   for (const Family family : kFamilies) {
-    for (const std::size_t policy : policies) ways.emplace(family, inUse(steering, steering.policies[policy], family));
-    for (const std::size_t wan : wans) ways.emplace(family, use(steering.wans[wan], family));
+    for (const std::size_t policy : policies) used.emplace(family, inUse(steering, steering.policies[policy], family));
+    for (const std::size_t wan : wans) used.emplace(family, use(steering.wans[wan], family));
   }
-  return ways;
+  return used;
 }
 
 std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
