@@ -30,15 +30,15 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
   for (const Wan& wan : steering.wans)
     if (serves(wan, Family::v4) || serves(wan, Family::v6)) usable.push_back(&wan);
   std::ranges::stable_sort(usable, {}, [](const Wan* wan) { return bestMetric(*wan); });
-  std::vector<WanServers> ways;
+  std::vector<WanServers> found;
   for (const Wan* wan : usable) {
     auto servers = serversOf(config, *wan, files);
     // Servers of a dead family would only cause timeouts.
     std::erase_if(servers, [&](const Address& server) { return !serves(*wan, server.family()); });
     if (!servers.empty())
-      ways.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});
+      found.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});
   }
-  return ways;
+  return found;
 }
 
 Mark queryMark(const Config& config, const Steering& steering) {
@@ -71,7 +71,7 @@ void WanResolvers::askNext(const std::shared_ptr<Question>& question) {
   Line& line = *question->lines[question->at++];
   line.resolver.resolve(question->name, dns::Families::both, [this, question, &line](const dns::ResolveResult& result) {
     if (!mayKnowBetter(result)) return finish(*question, result);
-    question->failure.what += "; by WAN " + line.way.wan + ": " + result.error().what;
+    question->failure.what += "; by WAN " + line.via.wan + ": " + result.error().what;
     askNext(question);
   });
 }
@@ -92,10 +92,10 @@ void WanResolvers::renew() {
   });
   std::vector<std::unique_ptr<Line>> before;
   before.swap(lines_);
-  for (const WanServers& way : surroundings_.servers()) {
-    const auto same = std::ranges::find_if(before, [&](const auto& line) { return line && line->way == way; });
+  for (const WanServers& via : surroundings_.servers()) {
+    const auto same = std::ranges::find_if(before, [&](const auto& line) { return line && line->via == via; });
     if (same == before.end())
-      open(way, lines_);
+      open(via, lines_);
     else
       lines_.push_back(std::move(*same));
   }
@@ -103,24 +103,24 @@ void WanResolvers::renew() {
     if (line) retired_.push_back(std::move(line));
 }
 
-void WanResolvers::open(const WanServers& way, std::vector<std::unique_ptr<Line>>& to) {
-  auto opened = openLine(way);
+void WanResolvers::open(const WanServers& via, std::vector<std::unique_ptr<Line>>& to) {
+  auto opened = openLine(via);
   if (opened) {
-    said_.erase(way.wan);
+    said_.erase(via.wan);
     return to.push_back(std::move(*opened));
   }
-  const std::string line = "name servers of WAN " + way.wan + ": " + opened.error().toString();
-  if (std::exchange(said_[way.wan], line) != line) log::warn(line);
+  const std::string line = "name servers of WAN " + via.wan + ": " + opened.error().toString();
+  if (std::exchange(said_[via.wan], line) != line) log::warn(line);
 }
 
-Result<std::unique_ptr<WanResolvers::Line>> WanResolvers::openLine(const WanServers& way) {
-  auto opened = dns::Resolver::create({.servers = way.servers,
-                                       .mark = way.mark,
-                                       .device = way.device,
+Result<std::unique_ptr<WanResolvers::Line>> WanResolvers::openLine(const WanServers& via) {
+  auto opened = dns::Resolver::create({.servers = via.servers,
+                                       .mark = via.mark,
+                                       .device = via.device,
                                        .isOwn = surroundings_.isOwn,
                                        .timeout = surroundings_.timeout});
   if (!opened) return std::unexpected(opened.error());
-  auto line = std::make_unique<Line>(Line{way, std::move(*opened)});
+  auto line = std::make_unique<Line>(Line{via, std::move(*opened)});
   auto watched = loop_.watch(line->resolver.descriptor(), [resolver = &line->resolver] { resolver->process(); });
   if (!watched) return std::unexpected(watched.error());
   return line;

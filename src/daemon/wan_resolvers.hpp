@@ -69,7 +69,7 @@ class WanResolvers {
 
  private:
   struct Line {
-    WanServers way;
+    WanServers via;
     dns::Resolver resolver;
     unsigned users = 0;  ///< pending queries that use it now or may use it later
   };
@@ -82,8 +82,8 @@ class WanResolvers {
   };
 
   void renew();
-  void open(const WanServers& way, std::vector<std::unique_ptr<Line>>& to);
-  Result<std::unique_ptr<Line>> openLine(const WanServers& way);
+  void open(const WanServers& via, std::vector<std::unique_ptr<Line>>& to);
+  Result<std::unique_ptr<Line>> openLine(const WanServers& via);
   void askNext(const std::shared_ptr<Question>& question);
   static void finish(const Question& question, const dns::ResolveResult& result);
 
