@@ -9,7 +9,7 @@
 #include "wgsteer/core/follow.hpp"
 
 #include "core/foreign_rules.hpp"
-#include "core/foreign_ways.hpp"
+#include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
 #include "core/tables.hpp"
 
@@ -41,8 +41,8 @@ class Desire {
     state_.routes = tables_.take();
     addTunnelNetworks();
     addOwnMarks();
-    addForeignWays();
-    makeWay();
+    addHonouredRules();
+    moveBehindForeignRules();
     addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
     if (world_.foreignTable) withoutTable();
@@ -89,20 +89,20 @@ class Desire {
       nft().ownMarks.emplace(Mark{numbers_.mark(policy.target.slot).value}, policy.lastResort != LastResort::main);
   }
 
-  /// Between the rules for replies and those for marks. Packets of others pass by: for them nothing changes, whatever
-  /// comes before these ways where they were made.
-  void addForeignWays() {
+  /// Between the rules for replies and those for marks. Other packets jump past them, so nothing changes for those,
+  /// whatever precedes these rules in their original place.
+  void addHonouredRules() {
     for (const Family family : families_) {
-      std::uint32_t priority = numbers_.foreignWaysPriority();
+      std::uint32_t priority = numbers_.honouredPriority();
       std::optional<std::uint32_t> original;
-      for (std::size_t i = 0; i < steering_.ways.rules.size(); ++i) {
-        Rule rule = steering_.ways.rules[i];
+      for (std::size_t i = 0; i < steering_.honoured.rules.size(); ++i) {
+        Rule rule = steering_.honoured.rules[i];
         if (rule.family != family) continue;
-        if (!original) priority = addWhoseWaysTheyAre(family, priority);
+        if (!original) priority = addSelection(family, priority);
         // Rules of equal priority are in the order of their insertion, which is not reliable: once the priorities are
         // used up, no order is.
-        if (original != steering_.ways.originals[i].priority && priority + 1 < numbers_.markPriority()) ++priority;
-        original = steering_.ways.originals[i].priority;
+        if (original != steering_.honoured.originals[i].priority && priority + 1 < numbers_.markPriority()) ++priority;
+        original = steering_.honoured.originals[i].priority;
         rule.priority = priority;
         state_.rules.insert(stamped(std::move(rule)));
       }
@@ -110,7 +110,7 @@ class Desire {
   }
 
   /// Ours are packets with our bits, and those of tunnels with a fwmark of their own.
-  std::uint32_t addWhoseWaysTheyAre(Family family, std::uint32_t first) {
+  std::uint32_t addSelection(Family family, std::uint32_t first) {
     const std::uint32_t passBy = first + 1;
     for (const auto& [mark, policy] : foreignMarks_) addGoto(family, first, {mark.value, 0xffffffff}, passBy + 1);
     addGoto(family, passBy, {0, numbers_.markMask}, numbers_.markPriority());
@@ -141,7 +141,7 @@ class Desire {
 
   /// Our rules must be contiguous, or a foreign rule that catches packets with our marks could not be jumped over: they
   /// start after the last such rule among them. One of equal priority may have been there first.
-  void makeWay() {
+  void moveBehindForeignRules() {
     std::uint32_t by = 0;
     for (const Rule& rule : world_.rules) {
       const auto first = firstPriority(rule.family);
@@ -304,7 +304,7 @@ class Desire {
     std::size_t count = 0;
     for (const auto& [mark, policy] : foreignMarks_)
       for (const Route& route : peers_.intoTunnels) {
-        if (!isSteered(route.family()) || hasEndpoint(route.destination) || ++count > kMaxForeignWays) continue;
+        if (!isSteered(route.family()) || hasEndpoint(route.destination) || ++count > kMaxHonouredRules) continue;
         Rule rule;
         rule.family = route.family();
         rule.priority = numbers_.tunnelNetworksPriority();
@@ -319,7 +319,7 @@ class Desire {
   /// Marks a rule that looks up a foreign table as ours.
   static Rule stamped(Rule rule) {
     rule.inputInterface = "lo";
-    rule.suppressGroup = kWayGroup;
+    rule.suppressGroup = kStampGroup;
     rule.otherSelector = true;
     rule.protocol = kProtocol;
     return rule;

@@ -191,14 +191,14 @@ void diffTunnelMarks(const std::map<IfName, Mark>& desired, const std::map<IfNam
 /// Rules that repeat foreign rules may exist only while all other packets jump past them, which requires the rules at
 /// which these continue.
 void diffRules(const std::set<Rule>& desired, const std::set<Rule>& observed, Plan& plan, Plan& removals) {
-  const auto isWay = [](const Rule& rule) { return rule.suppressGroup == kWayGroup; };
+  const auto isStamped = [](const Rule& rule) { return rule.suppressGroup == kStampGroup; };
   std::vector<Rule> added;
   std::vector<Rule> removed;
   compare(
       desired, observed, [&](const Rule& rule) { added.push_back(rule); },
       [&](const Rule& rule) { removed.push_back(rule); });
-  std::stable_partition(added.begin(), added.end(), [&](const Rule& rule) { return !isWay(rule); });
-  std::stable_partition(removed.begin(), removed.end(), isWay);
+  std::stable_partition(added.begin(), added.end(), [&](const Rule& rule) { return !isStamped(rule); });
+  std::stable_partition(removed.begin(), removed.end(), isStamped);
   for (Rule& rule : added) plan.changes.emplace_back(AddRule{std::move(rule)});
   for (Rule& rule : removed) removals.changes.emplace_back(DeleteRule{std::move(rule)});
 }

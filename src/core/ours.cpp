@@ -11,7 +11,7 @@ bool isOurs(const Rule& rule) {
   if (rule.protocol != kProtocol) return false;
   switch (rule.action) {
     case RuleAction::lookup:
-      return isOurTable(rule.table) || rule.suppressGroup == kWayGroup;
+      return isOurTable(rule.table) || rule.suppressGroup == kStampGroup;
     case RuleAction::goto_:
       // `not fwmark 0/MASK goto BLOCK`, just before a foreign rule, at any priority.
       if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;

@@ -13,7 +13,7 @@
 #include "wgsteer/core/follow.hpp"
 #include "wgsteer/core/rendezvous.hpp"
 
-#include "core/foreign_ways.hpp"
+#include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
 #include "core/wans.hpp"
 
@@ -164,19 +164,19 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
 
 /// Peers that main leads through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
 /// something other than a WAN.
-std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const ForeignWays& ways,
+std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const HonouredRules& honoured,
                                                const PeerFacts& peers) {
   std::map<std::size_t, std::string> alone;
   if (const auto nested = peers.nested.find(view.tunnel->name); nested != peers.nested.end())
     for (const auto& [peer, by] : nested->second) alone.emplace(peer, "main reaches it through a tunnel (" + by + ")");
-  const Rule* own = view.ownersMark.value == 0 ? nullptr : wayOf(ways, view.ownersMark);
+  const Rule* own = view.ownersMark.value == 0 ? nullptr : honouredRuleFor(honoured, view.ownersMark);
   for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
     alone.insert_or_assign(i,
                            std::string{ipCommand(own->family)} + " rule " + describe(*own) + " routes its own fwmark");
   return alone;
 }
 
-TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const ForeignWays& ways,
+TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const HonouredRules& honoured,
                   PolicyBook& book, const PeerFacts& peers) {
   const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
   const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
@@ -189,7 +189,7 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   const auto lost = world.ownersMarks.find(tunnel.name);
   view.ownersMark = !ours ? tunnel.fwmark : lost != world.ownersMarks.end() ? lost->second : Mark{};
   // A user who names WANs for a tunnel or peer means these.
-  if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, ways, peers);
+  if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, honoured, peers);
   if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
       const std::size_t policy = book.find(name, view.server);
@@ -250,17 +250,17 @@ void noteRoutes(const World& world, Steering& steering) {
                                      " are not (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
 }
 
-void noteWays(const Config& config, const World& world, Steering& steering) {
-  for (const Rule& rule : steering.ways.originals)
+void noteHonouredRules(const Config& config, const World& world, Steering& steering) {
+  for (const Rule& rule : steering.honoured.originals)
     if (rule.table != kMainTable)
       steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
                                " is honoured: it does not lead to a WAN");
-  for (const Rule& rule : waysNotUnderstood(world, config.numbers, steering.wans))
+  for (const Rule& rule : rulesNotUnderstood(world, config.numbers, steering.wans))
     steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
                              " is ignored: it leads to something that is not a WAN, but what else it depends on is not "
                              "understood; if it is for a tunnel's packets, name that uplink in a [[wan]] section");
-  if (steering.ways.tooMany)
-    steering.problems.push_back("more than " + std::to_string(kMaxForeignWays) +
+  if (steering.honoured.tooMany)
+    steering.problems.push_back("more than " + std::to_string(kMaxHonouredRules) +
                                 " rules of other programs lead to destinations other than WANs: the rest are ignored");
 }
 
@@ -278,8 +278,8 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   Steering steering;
   steering.wans = wansOf(config, world, steering.problems);
   noteFamilies(world, steering);
-  steering.ways = foreignWays(world, config.numbers, steering.wans);
-  noteWays(config, world, steering);
+  steering.honoured = honouredRules(world, config.numbers, steering.wans);
+  noteHonouredRules(config, world, steering);
   noteRoutes(world, steering);
   PolicyBook book{config, world, steering};
   if (steering.policies.empty()) {
@@ -290,7 +290,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   for (const auto& [name, tunnel] : world.tunnels) {
     const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
     if (configured != config.tunnels.end() && !configured->enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.ways, book, peers));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);

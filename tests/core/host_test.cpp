@@ -431,7 +431,7 @@ World withUplink() {
   return world;
 }
 
-TEST(ForeignWays, AServerAnswersFromAnAddressByTheUplinkThatItsRuleNames) {
+TEST(HonouredRules, AServerAnswersFromAnAddressByTheUplinkThatItsRuleNames) {
   World world = withUplink();
   Rule from = foreignRule(1000, 102);
   from.source = Prefix::parse("192.0.3.2/32");
@@ -445,7 +445,7 @@ TEST(ForeignWays, AServerAnswersFromAnAddressByTheUplinkThatItsRuleNames) {
   EXPECT_EQ(explain({}, world, reply).device, "isp2") << "as it was";
 }
 
-TEST(ForeignWays, OneDestinationKeepsTheUplinkThatSomebodyChoseForIt) {
+TEST(HonouredRules, OneDestinationKeepsTheUplinkThatSomebodyChoseForIt) {
   World world = withUplink();
   Rule to = foreignRule(1000, 102);
   to.destination = Prefix::parse("203.0.113.0/24");
@@ -455,7 +455,7 @@ TEST(ForeignWays, OneDestinationKeepsTheUplinkThatSomebodyChoseForIt) {
   EXPECT_EQ(walk(world, "wg0").device, "wan0");
 }
 
-TEST(ForeignWays, ATableOfSpecificRoutesIsHeededAndItsDefaultIsNot) {
+TEST(HonouredRules, ATableOfSpecificRoutesIsHeededAndItsDefaultIsNot) {
   World world = withLan();
   world.routes.insert(inTable(route("10.50.0.0/16", kLan, "192.168.7.254"), 52));
   world.routes.insert(inTable(route("0.0.0.0/0", kTunnel), 52));
@@ -465,7 +465,7 @@ TEST(ForeignWays, ATableOfSpecificRoutesIsHeededAndItsDefaultIsNot) {
   EXPECT_EQ(walk(world, "wg0").device, "wan0") << "a default into a tunnel";
 }
 
-TEST(ForeignWays, MainsSpecificRoutesComeBeforeATableWhereTheyDid) {
+TEST(HonouredRules, MainsSpecificRoutesComeBeforeATableWhereTheyDid) {
   World world = withUplink();
   Rule main = foreignRule(99, kMainTable.value);
   main.suppressPrefixLength = 0;
@@ -479,7 +479,7 @@ TEST(ForeignWays, MainsSpecificRoutesComeBeforeATableWhereTheyDid) {
   EXPECT_EQ(walk(world, "wg1").device, "lan0");
 }
 
-TEST(ForeignWays, AMarkOfSomebodyElsesMeansWhatItMeant) {
+TEST(HonouredRules, AMarkOfSomebodyElsesMeansWhatItMeant) {
   World world = withUplink();
   Rule byMark = foreignRule(1000, 102);
   byMark.mark = {0x2, 0xff};
@@ -490,7 +490,7 @@ TEST(ForeignWays, AMarkOfSomebodyElsesMeansWhatItMeant) {
   EXPECT_EQ(explain(state, world, packet).device, "isp2");
 }
 
-TEST(ForeignWays, OneThatIsNotUnderstoodIsTold) {
+TEST(HonouredRules, OneThatIsNotUnderstoodIsTold) {
   World world = withUplink();
   Rule to = foreignRule(1000, 102);
   to.destination = Prefix::parse("203.0.113.0/24");
@@ -501,7 +501,7 @@ TEST(ForeignWays, OneThatIsNotUnderstoodIsTold) {
   EXPECT_NE(steer({}, world).notes.front().find("not understood"), std::string::npos);
 }
 
-TEST(ForeignWays, ATunnelWhoseOwnMarkLeadsElsewhereIsLeftAlone) {
+TEST(HonouredRules, ATunnelWhoseOwnMarkLeadsElsewhereIsLeftAlone) {
   World world = withUplink();
   Rule byMark = foreignRule(1000, 102);
   byMark.mark = {0x1234, 0xffffffff};
@@ -511,7 +511,7 @@ TEST(ForeignWays, ATunnelWhoseOwnMarkLeadsElsewhereIsLeftAlone) {
   EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.contains(0));
 }
 
-TEST(ForeignWays, WhoIsNotOursPassesBy) {
+TEST(HonouredRules, WhoIsNotOursPassesBy) {
   World world = withUplink();
   Rule to = foreignRule(1000, 102);
   to.destination = Prefix::parse("203.0.113.0/24");
@@ -527,7 +527,7 @@ TEST(ForeignWays, WhoIsNotOursPassesBy) {
   EXPECT_EQ(explain(state, world, others).device, explain({}, world, others).device);
 }
 
-TEST(ForeignWays, WithoutAnyThereIsNoRuleForThem) {
+TEST(HonouredRules, WithoutAnyThereIsNoRuleForThem) {
   for (const Rule& rule : desire({}, withUplink()).rules)
     EXPECT_TRUE(rule.action == RuleAction::lookup && rule.suppressGroup < 0) << describe(rule);
   World world = twoWans();
@@ -535,7 +535,7 @@ TEST(ForeignWays, WithoutAnyThereIsNoRuleForThem) {
   known.mark = {0x100, 0x3f00};
   world.rules.insert(known);
   world.routes.insert(inTable(route("0.0.0.0/0", kWan1, "198.51.100.1"), 1));
-  EXPECT_TRUE(steer({}, world).ways.rules.empty()) << "mwan3's rule for a WAN that we have";
+  EXPECT_TRUE(steer({}, world).honoured.rules.empty()) << "mwan3's rule for a WAN that we have";
 }
 
 TEST(Halves, ByAGatewayAreADefaultLikeAnyOther) {

@@ -36,9 +36,9 @@ inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
 /// which start at 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
 inline constexpr std::uint32_t kDefaultRulePriority = 60;
 inline constexpr std::uint32_t kServerReplyOffset = 0;
-/// Here foreign rules are repeated, in seven steps, after two rules that select the packets they apply to: see
-/// docs/how-it-works.md.
-inline constexpr std::uint32_t kForeignWaysOffset = 1;
+/// Here foreign rules that we honour are repeated, in seven steps, after two rules that select the packets they apply
+/// to: see docs/how-it-works.md.
+inline constexpr std::uint32_t kHonouredOffset = 1;
 inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
@@ -50,7 +50,7 @@ inline constexpr std::uint32_t kRuleBlockSize = 40;
 
 /// `suppress_ifgroup` of our rules that look up a foreign table: a group without devices, so its only effect is to
 /// identify the rule as ours.
-inline constexpr std::int64_t kWayGroup = 0x57470000;
+inline constexpr std::int64_t kStampGroup = 0x57470000;
 
 /// "WG" in ASCII. mwan3 flushes tables 1..60 (with a wide mask 252) and pbr counts upward from 256.
 inline constexpr std::uint32_t kWanTableBase = 0x57470000;
@@ -106,7 +106,7 @@ struct Numbers {
   constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }
-  constexpr std::uint32_t foreignWaysPriority() const { return rulePriority + kForeignWaysOffset; }
+  constexpr std::uint32_t honouredPriority() const { return rulePriority + kHonouredOffset; }
   constexpr std::uint32_t markPriority() const { return rulePriority + kMarkOffset; }
   constexpr std::uint32_t forwardedPriority() const { return rulePriority + kForwardedOffset; }
   constexpr std::uint32_t tunnelNetworksPriority() const { return foreignMarkPriority() - 1; }
@@ -131,7 +131,7 @@ constexpr bool isOurTable(TableId table) {
 static_assert((kDefaultMarkMask & (0x3f00U | 0xfc00U | 0x00ff0000U)) == 0, "disjoint from mwan3, pbr, Tailscale");
 static_assert(validMarkMask(kDefaultMarkMask));
 static_assert(kDefaultRulePriority + kRuleBlockSize <= 100, "below NetBird's 105");
-static_assert(kServerReplyOffset < kForeignWaysOffset && kForeignWaysOffset < kMarkOffset);
+static_assert(kServerReplyOffset < kHonouredOffset && kHonouredOffset < kMarkOffset);
 static_assert(kServerReplyOffset < kMarkOffset, "below the fwmark rules, server replies would do nothing");
 
 }  // namespace wgsteer

@@ -96,12 +96,12 @@ struct TunnelView {
   }
 };
 
-/// Foreign rules before main that lead to something that is neither a tunnel nor one of our WANs
-/// (src/core/foreign_ways.hpp).
-struct ForeignWays {
-  /// The original rules, without our bits of the mark and without default routes that are not theirs. In order.
+/// Foreign rules before main that lead to something that is neither a tunnel nor one of our WANs, and so are repeated
+/// for our packets (src/core/honoured_rules.hpp).
+struct HonouredRules {
+  /// Copies in order, without our bits of the mark and without default routes that are not theirs.
   std::vector<Rule> rules;
-  std::vector<Rule> originals;  ///< of each of these
+  std::vector<Rule> originals;  ///< the original of each
   bool tooMany = false;
 };
 
@@ -111,7 +111,7 @@ struct Steering {
   std::vector<PolicyView> policies;
   std::vector<TunnelView> tunnels;
   std::vector<Family> families;  ///< families in which anything is steered
-  ForeignWays ways;
+  HonouredRules honoured;
   std::vector<std::string> problems;  ///< what could not be steered as configured, for the user
   std::vector<std::string> notes;     ///< what is left alone or routed unexpectedly, and why
 };

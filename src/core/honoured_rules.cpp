@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/foreign_ways.hpp"
+#include "core/honoured_rules.hpp"
 
 #include <algorithm>
 #include <map>
@@ -19,9 +19,9 @@ class Finder {
   Finder(const World& world, const Numbers& numbers, const std::vector<Wan>& wans)
       : world_(world), numbers_(numbers), wans_(wans) {}
 
-  ForeignWays find() {
+  HonouredRules find() {
     for (const Family family : kFamilies) {
-      const std::size_t first = ways_.rules.size();
+      const std::size_t first = found_.rules.size();
       for (const Rule& rule : world_.rules) {
         if (rule.family != family) continue;
         if (isMainForAll(rule)) break;
@@ -29,7 +29,7 @@ class Finder {
       }
       dropTrailingMain(first);
     }
-    return std::move(ways_);
+    return std::move(found_);
   }
 
   std::vector<Rule> notUnderstood() {
@@ -91,12 +91,12 @@ class Finder {
       if (leads == Leads::nowhere || (leads == Leads::toAll && mainIsNoHelp(rule.family))) return;
       if (leads == Leads::toSome) own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
     }
-    if (ways_.rules.size() == kMaxForeignWays) {
-      ways_.tooMany = true;
+    if (found_.rules.size() == kMaxHonouredRules) {
+      found_.tooMany = true;
       return;
     }
-    ways_.rules.push_back(std::move(own));
-    ways_.originals.push_back(rule);
+    found_.rules.push_back(std::move(own));
+    found_.originals.push_back(rule);
   }
 
   /// A tunnel covers the whole Internet with many routes, from which main's specific routes cannot be told.
@@ -108,9 +108,9 @@ class Finder {
 
   /// Main's specific routes matter only before another table's default; after it, our own tables contain them.
   void dropTrailingMain(std::size_t first) {
-    while (ways_.rules.size() > first && isMain(ways_.rules.back())) {
-      ways_.rules.pop_back();
-      ways_.originals.pop_back();
+    while (found_.rules.size() > first && isMain(found_.rules.back())) {
+      found_.rules.pop_back();
+      found_.originals.pop_back();
     }
   }
 
@@ -176,23 +176,23 @@ class Finder {
   const World& world_;
   const Numbers& numbers_;
   const std::vector<Wan>& wans_;
-  ForeignWays ways_;
+  HonouredRules found_;
   std::map<Family, bool> inPieces_;
   std::map<std::tuple<TableId, Family, std::int32_t>, Leads> leads_;
 };
 
 }  // namespace
 
-ForeignWays foreignWays(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
+HonouredRules honouredRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.find();
 }
 
-std::vector<Rule> waysNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
+std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.notUnderstood();
 }
 
-const Rule* wayOf(const ForeignWays& ways, Mark mark) {
-  for (const Rule& original : ways.originals)
+const Rule* honouredRuleFor(const HonouredRules& honoured, Mark mark) {
+  for (const Rule& original : honoured.originals)
     if (original.mark.mask != 0 && original.mark.matches(mark) && !original.source && !original.destination)
       return &original;
   return nullptr;
