@@ -88,15 +88,15 @@ class Arm {
     dead.world.wansDown = kDead;
     const State wanted[] = {desire(engine_->config(), well.world), desire(engine_->config(), dead.world)};
     const int devices[] = {deviceIndex(netns_, wanName(0)), deviceIndex(netns_, wanName(1))};
-    // As WireGuardUapi::unstick() has it: another mark of the same meaning, and back.
-    const std::string unstick =
+    // As WireGuardUapi::clearSources() has it: another mark of the same meaning, and back.
+    const std::string clearing =
         "set=1\nfwmark=" + std::to_string(kPolicyMark | 1) + "\nfwmark=" + std::to_string(kPolicyMark) + "\n\n";
     netns_.inside([&] {
       down_.emplace(diff(wanted[1], wanted[0]));
       up_.emplace(diff(wanted[0], wanted[1]));
     });
     for (auto* writes : {&*down_, &*up_}) {
-      writes->add(tunnel_, unstick);
+      writes->add(tunnel_, clearing);
       if (writes == &*up_) writes->add(warming(devices[0], wanGateway(0)));
       writes->add(warming(devices[1], wanGateway(1)));
     }

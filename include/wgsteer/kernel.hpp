@@ -63,7 +63,7 @@ class Kernel {
   /// Clears the source addresses that the tunnel's WireGuard has cached for its peers; its fwmark stays what it is.
   /// Sessions are not affected. Does not wait for a process in user space: one that hangs must not delay the failover
   /// of other tunnels.
-  virtual Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
+  virtual Status clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) = 0;
 
   /// Gives a peer a new endpoint; its session continues. No error if the peer is gone.
   virtual Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) = 0;

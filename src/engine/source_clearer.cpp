@@ -8,7 +8,7 @@ namespace wgsteer {
 Status SourceClearer::clear(const Tunnel& tunnel, const Picture& picture, const Numbers& numbers) {
   const auto marked = picture.observed.tunnelMarks.find(tunnel.name);
   const Mark fwmark = marked == picture.observed.tunnelMarks.end() ? tunnel.fwmark : marked->second;
-  auto done = kernel_.unstick(tunnel, fwmark, numbers);
+  auto done = kernel_.clearSources(tunnel, fwmark, numbers);
   if (!done && done.error().kind == ErrorKind::notThere) return {};
   return done;
 }

@@ -247,8 +247,8 @@ void LinuxKernel::prepare(const std::vector<std::vector<Change>>& writes) {
 
 std::vector<Change> LinuxKernel::commitPrepared(std::size_t index) { return rtnetlink_.commit(prepared_[index]); }
 
-Status LinuxKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
-  return wireguard_.unstick(tunnel, fwmark, numbers);
+Status LinuxKernel::clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
+  return wireguard_.clearSources(tunnel, fwmark, numbers);
 }
 
 Status LinuxKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) {

@@ -23,7 +23,7 @@ class LinuxKernel : public Kernel {
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   void prepare(const std::vector<std::vector<Change>>& writes) override;
   std::vector<Change> commitPrepared(std::size_t index) override;
-  Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
+  Status clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override {
     return wireguard_.setEndpoint(tunnel, peer, endpoint);
   }

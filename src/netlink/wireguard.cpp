@@ -116,12 +116,12 @@ Status WireGuard::setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const
   return genl_.setEndpoint(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, peer, endpoint);
 }
 
-Status WireGuard::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
+Status WireGuard::clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {
   if (tunnel.backend == TunnelBackend::kernel) return setFwmark(tunnel, fwmark);
   constexpr std::uint32_t kSpareBit = 1;
   const bool spare = numbers.isOurs(fwmark) && (numbers.markMask & kSpareBit) == 0;
-  return uapi_.unstick(tunnel.name, fwmark, spare ? std::optional{Mark{fwmark.value | kSpareBit}} : std::nullopt,
-                       tunnel.listenPort);
+  return uapi_.clearSources(tunnel.name, fwmark, spare ? std::optional{Mark{fwmark.value | kSpareBit}} : std::nullopt,
+                            tunnel.listenPort);
 }
 
 }  // namespace wgsteer::netlink

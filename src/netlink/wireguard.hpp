@@ -40,7 +40,7 @@ class WireGuard {
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint);
   /// Makes it forget the sources that it has cached for its peers. The kernel's does when its fwmark is set, also to
   /// what it is; for others see WireGuardUapi.
-  Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers);
+  Status clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers);
 
   /// From here on, descriptor() is readable when tunnels must be read again.
   Status subscribe();

@@ -38,7 +38,7 @@ void WireGuardUapi::find(const IfName& device, Process& process) const {
   process.prompt = true;
   process.late = 0;
   process.refusal.clear();
-  process.unstickDue.clear();
+  process.clearingDue.clear();
   dropStale(process.get, process.sockets);
   dropStale(process.set, process.sockets);
 }
@@ -103,7 +103,7 @@ WireGuardUapi::Answers WireGuardUapi::read(const std::map<IfName, IfIndex>& devi
     process.link = link;
     find(device, process);
     settle(process);
-    (void)sendUnstick(device, process);  // a process that no longer listens has nothing cached
+    (void)sendClearing(device, process);  // a process that no longer listens has nothing cached
     if (auto asked = ask(device, process); !asked)
       answers.emplace(device, std::unexpected(asked.error()));
     else if (mayWait(process))
@@ -134,13 +134,13 @@ void WireGuardUapi::settle(Process& process) {
 }
 
 /// One setting at a time: the process may handle a later one first.
-Status WireGuardUapi::sendUnstick(const IfName& device, Process& process) {
-  if (process.unstickDue.empty() || process.set) return {};
+Status WireGuardUapi::sendClearing(const IfName& device, Process& process) {
+  if (process.clearingDue.empty() || process.set) return {};
   const std::string what = "wg set " + device + " (cached sources)";
-  auto begun = begin(process, process.unstickDue, what);
+  auto begun = begin(process, process.clearingDue, what);
   // The queue of a hanging process is full: this is done when it resumes.
   if (!begun && begun.error().kind == ErrorKind::busy) return {};
-  process.unstickDue.clear();
+  process.clearingDue.clear();
   if (!begun) return std::unexpected(begun.error());
   process.set = std::move(*begun);
   process.setWhat = what;
@@ -166,7 +166,7 @@ Status WireGuardUapi::set(const IfName& device, const std::string& lines, const 
 
 Status WireGuardUapi::setFwmark(const IfName& device, Mark fwmark) {
   // It would set the old mark again; and setting another mark has the same effect.
-  processes_[device].unstickDue.clear();
+  processes_[device].clearingDue.clear();
   return set(device, "fwmark=" + std::to_string(fwmark.value) + "\n",
              "wg set " + device + " fwmark " + hex(fwmark.value));
 }
@@ -176,16 +176,16 @@ Status WireGuardUapi::setEndpoint(const IfName& device, const PublicKey& peer, c
              "wg set " + device + " peer " + peer.toString() + " endpoint " + endpoint.toString());
 }
 
-Status WireGuardUapi::unstick(const IfName& device, Mark fwmark, std::optional<Mark> equivalent,
-                              std::uint16_t listenPort) {
+Status WireGuardUapi::clearSources(const IfName& device, Mark fwmark, std::optional<Mark> equivalent,
+                                   std::uint16_t listenPort) {
   Process& process = processes_[device];
   find(device, process);
   settle(process);
   const std::string back = "fwmark=" + std::to_string(fwmark.value) + "\n";
   const std::string lines = equivalent ? "fwmark=" + std::to_string(equivalent->value) + "\n" + back
                                        : "listen_port=" + std::to_string(listenPort) + "\n";
-  process.unstickDue = "set=1\n" + lines + "\n";
-  return sendUnstick(device, process);
+  process.clearingDue = "set=1\n" + lines + "\n";
+  return sendClearing(device, process);
 }
 
 std::map<IfName, std::string> WireGuardUapi::refusals() const {

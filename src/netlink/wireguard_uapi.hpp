@@ -45,7 +45,7 @@ class WireGuardUapi {
   /// s: it listens for deleted IPv4 routes, but link down removes them silently; and it does nothing if the fwmark is
   /// set to its current value. So another mark is set for a moment, one that rules cannot tell from it; if there is
   /// none, the socket is reopened. Does not wait for the answer: a refusal is in refusals() after the next look.
-  Status unstick(const IfName& device, Mark fwmark, std::optional<Mark> equivalent, std::uint16_t listenPort);
+  Status clearSources(const IfName& device, Mark fwmark, std::optional<Mark> equivalent, std::uint16_t listenPort);
 
   /// What processes have refused, until they accept something again.
   std::map<IfName, std::string> refusals() const;
@@ -63,9 +63,9 @@ class WireGuardUapi {
     bool waitedForRest = false;
     std::unique_ptr<UapiConversation> set;
     std::string setWhat;
-    std::string unstickDue;  ///< the request, while an earlier setting is unanswered
-    bool prompt = true;      ///< whether it is waited for
-    int late = 0;            ///< number of answers in a row that came too late
+    std::string clearingDue;  ///< the request, while an earlier setting is unanswered
+    bool prompt = true;       ///< whether it is waited for
+    int late = 0;             ///< number of answers in a row that came too late
     std::string refusal;
   };
 
@@ -78,7 +78,7 @@ class WireGuardUapi {
   std::chrono::nanoseconds patience() const { return looked_ ? kPatience : kFirstPatience; }
   static Status takeSet(Process& process);
   static void settle(Process& process);
-  static Status sendUnstick(const IfName& device, Process& process);
+  static Status sendClearing(const IfName& device, Process& process);
   Status set(const IfName& device, const std::string& lines, const std::string& what);
 
   std::vector<std::string> folders_;

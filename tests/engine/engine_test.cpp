@@ -70,7 +70,7 @@ TEST_F(EngineTest, ASecondStartWritesNothing) {
   auto second = makeEngine({});
   ASSERT_TRUE(second->start());
   EXPECT_EQ(kernel.writes, before);
-  EXPECT_TRUE(kernel.unstuck.empty());
+  EXPECT_TRUE(kernel.cleared.empty());
 }
 
 TEST_F(EngineTest, AWanThatIsDisabledIsNotUsedForAMoment) {
@@ -81,33 +81,33 @@ TEST_F(EngineTest, AWanThatIsDisabledIsNotUsedForAMoment) {
   EXPECT_EQ(wayOf(kServer4), "wan0");
 }
 
-TEST_F(EngineTest, WhatMovedWhileNobodyLookedIsUnstuckAtTheStart) {
+TEST_F(EngineTest, CachedSourcesAreClearedAtTheStartAfterAnUnseenMove) {
   ASSERT_TRUE(engine->start({{"wan0", "by hand"}}));
-  EXPECT_TRUE(kernel.unstuck.empty()) << "its fwmark was set";
+  EXPECT_TRUE(kernel.cleared.empty()) << "its fwmark was set";
   ASSERT_TRUE(makeEngine({})->start());
   EXPECT_EQ(wayOf(kServer4), "wan0");
-  EXPECT_EQ(kernel.unstuck.size(), 1U);
+  EXPECT_EQ(kernel.cleared.size(), 1U);
 }
 
-TEST_F(EngineTest, AStickySocketIsUnstuckAfterAStartThatHadNothingToWrite) {
+TEST_F(EngineTest, AStickySocketsSourcesAreClearedAfterAStartWithoutChanges) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());
   auto second = makeEngine({});
   ASSERT_TRUE(second->start());
-  EXPECT_TRUE(kernel.unstuck.empty());
+  EXPECT_TRUE(kernel.cleared.empty());
   for (int i = 0; i < 5; ++i) second->poll({});
-  EXPECT_EQ(kernel.unstuck.size(), 2U) << "the first may have been killed just before it did that";
+  EXPECT_EQ(kernel.cleared.size(), 2U) << "the first may have been killed just before it did that";
 }
 
 /// The later ones must not restore the old mark.
-TEST_F(EngineTest, AStickySocketIsUnstuckWithTheMarkThatItHasByThen) {
+TEST_F(EngineTest, AStickySocketsSourcesAreClearedWithTheMarkThatItHasByThen) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());
   kernel.someoneSetsFwmark("wg0", Mark{0x77});
   engine->poll({});
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0x77});
-  ASSERT_EQ(kernel.unstuck.size(), 1U);
-  EXPECT_EQ(kernel.unstuck.front().second, Mark{0x77});
+  ASSERT_EQ(kernel.cleared.size(), 1U);
+  EXPECT_EQ(kernel.cleared.front().second, Mark{0x77});
 }
 
 TEST_F(EngineTest, AConflictIsRefusedAndNothingChanged) {
@@ -123,50 +123,50 @@ TEST_F(EngineTest, AConflictIsRefusedAndNothingChanged) {
   EXPECT_TRUE(makeEngine(forced)->start());
 }
 
-TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndUnsticksIt) {
+TEST_F(EngineTest, LossOfCarrierMovesTheTunnelAndClearsItsCachedSources) {
   ASSERT_TRUE(engine->start());
   kernel.carrier("wan0", false);
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan1");
   EXPECT_EQ(moves, std::vector<std::string>{"wg0 wan1 no carrier"});
-  ASSERT_EQ(kernel.unstuck.size(), 1U);
-  EXPECT_EQ(kernel.unstuck.front().second.value, 0xf0000000);
+  ASSERT_EQ(kernel.cleared.size(), 1U);
+  EXPECT_EQ(kernel.cleared.front().second.value, 0xf0000000);
   kernel.carrier("wan0", true);
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan0");
-  EXPECT_EQ(kernel.unstuck.size(), 2U);
+  EXPECT_EQ(kernel.cleared.size(), 2U);
 }
 
 /// Seen with a stopped daemon: packets had left by the other WAN, and their answers kept the tunnel there.
-TEST_F(EngineTest, AWayThatWasGoneWhileNobodyLookedIsUnstuck) {
+TEST_F(EngineTest, CachedSourcesAreClearedAfterARouteWasMissingUnseen) {
   ASSERT_TRUE(engine->start());
   kernel.carrier("wan0", false);
   kernel.carrier("wan0", true);
   engine->onEvents();
   EXPECT_TRUE(moves.empty());
-  EXPECT_EQ(kernel.unstuck.size(), 1U);
+  EXPECT_EQ(kernel.cleared.size(), 1U);
   kernel.carrier("wan0", false);
   kernel.carrier("wan0", true);
   kernel.loseEvents();
   engine->onEvents();
-  EXPECT_EQ(kernel.unstuck.size(), 2U) << "nor is it known what was lost";
+  EXPECT_EQ(kernel.cleared.size(), 2U) << "nor is it known what was lost";
   engine->poll({});
-  EXPECT_EQ(kernel.unstuck.size(), 2U);
+  EXPECT_EQ(kernel.cleared.size(), 2U);
 }
 
-TEST_F(EngineTest, AStickySocketIsUnstuckAgainWhenNothingIsUnderWayAnyMore) {
+TEST_F(EngineTest, AStickySocketsSourcesAreClearedAgainWhenNothingIsInFlight) {
   kernel.real.world.tunnels.edit().at("wg0").backend = TunnelBackend::userspace;
   ASSERT_TRUE(engine->start());
-  EXPECT_EQ(kernel.unstuck.size(), 0U) << "the new fwmark has done it";
+  EXPECT_EQ(kernel.cleared.size(), 0U) << "the new fwmark has done it";
   for (int i = 0; i < 5; ++i) engine->poll({});
-  EXPECT_EQ(kernel.unstuck.size(), 2U) << "who went by another WAN before has answers under way as well";
+  EXPECT_EQ(kernel.cleared.size(), 2U) << "tunnels that used another WAN before have answers in flight as well";
   engine->setWansDown({{"wan0", "silent"}});
-  EXPECT_EQ(kernel.unstuck.size(), 3U);
+  EXPECT_EQ(kernel.cleared.size(), 3U);
   for (int i = 0; i < 5; ++i) engine->poll({});
-  EXPECT_EQ(kernel.unstuck.size(), 5U);
+  EXPECT_EQ(kernel.cleared.size(), 5U);
 }
 
-TEST_F(EngineTest, APinnedPeerThatMovesAloneIsUnstuck) {
+TEST_F(EngineTest, CachedSourcesAreClearedWhenAPinnedPeerMovesAlone) {
   Config config = fiberAndLte();
   config.policies = {policy("mobile", {{"lte", 1, 1}, {"fiber", 2, 1}})};
   config.tunnels = {tunnel("wg0", "default", Role::client)};
@@ -177,7 +177,7 @@ TEST_F(EngineTest, APinnedPeerThatMovesAloneIsUnstuck) {
   kernel.carrier("wan1", false);
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan0");
-  EXPECT_EQ(kernel.unstuck.size(), 1U) << "wireguard-go goes on sending by a link that is down";
+  EXPECT_EQ(kernel.cleared.size(), 1U) << "wireguard-go keeps sending by a link that is down";
   EXPECT_EQ(moves, std::vector<std::string>{}) << "the tunnel itself stays";
   const NftTable& table = kernel.real.observed.nft->table;
   EXPECT_EQ((table.policySources.at({Mark{0xe0000000}, Family::v4})), Address::v4(192, 0, 2, 10));
@@ -200,7 +200,7 @@ TEST_F(EngineTest, NothingIsTranslatedWithoutForwarding) {
   ASSERT_TRUE(engine->start());
   kernel.carrier("wan0", false);
   engine->onEvents();
-  EXPECT_EQ(kernel.unstuck.size(), 1U);
+  EXPECT_EQ(kernel.cleared.size(), 1U);
   EXPECT_TRUE(kernel.forgotten.empty());
 }
 
@@ -342,12 +342,12 @@ TEST_F(EngineTest, AWanThatIsTakenDownIsLeftAndTheReasonGiven) {
 TEST_F(EngineTest, AStalledPeerGoesByAnotherWanAlsoAfterAReload) {
   ASSERT_TRUE(engine->start());
   const PublicKey peer = kernel.real.world.tunnels.at("wg0").peers.front().publicKey;
-  const auto unstuck = kernel.unstuck.size();
+  const auto cleared = kernel.cleared.size();
   StallOutcome outcome;
   outcome.stalled[{"wg0", peer}] = {.wan = "wan1", .why = "nothing received for 20 s", .since = fromEpoch(1)};
   engine->divert(outcome);
   EXPECT_EQ(wayOf(kServer4), "wan1");
-  EXPECT_EQ(kernel.unstuck.size(), unstuck + 1) << "or it would keep the dead WAN's source";
+  EXPECT_EQ(kernel.cleared.size(), cleared + 1) << "or it would keep the dead WAN's source";
   ASSERT_TRUE(engine->reconfigure(engine->config()));
   EXPECT_EQ(wayOf(kServer4), "wan1");
   engine->divert({});

@@ -178,12 +178,12 @@ TEST_F(RealWireGuardGo, ThatHangsIsWhatItWasUntilItGoesOn) {
       "done\n");
 }
 
-TEST_F(RealWireGuardGo, IsUnstuckWithoutWaitingAlsoWhileItHangs) {
+TEST_F(RealWireGuardGo, ClearsCachedSourcesWithoutWaitingEvenWhileItHangs) {
   const Tunnel before = observed(wireGuard_);
   ASSERT_TRUE(wireGuard_.setFwmark(before, Mark{0xf0000000}));
   process_.suspend();
   const auto begin = os::monotonicNow();
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(wireGuard_.unstick(before, Mark{0xf0000000}, Numbers{}));
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(wireGuard_.clearSources(before, Mark{0xf0000000}, Numbers{}));
   EXPECT_LT(os::monotonicNow() - begin, 20 * WireGuardUapi::kPatience);
   process_.resume();
   EXPECT_EQ(shell("wg show wg0 fwmark"), "0xf0000000\n");

@@ -338,7 +338,7 @@ TEST_F(Hanging, DoesNotHoldUpWhatIsSet) {
       const auto marked = uapi_.setFwmark("wg0", Mark{i});
       ASSERT_FALSE(marked);
       EXPECT_EQ(marked.error().kind, ErrorKind::busy);
-      EXPECT_TRUE(uapi_.unstick("wg0", Mark{i}, std::nullopt, 7));
+      EXPECT_TRUE(uapi_.clearSources("wg0", Mark{i}, std::nullopt, 7));
     }
   });
   EXPECT_LT(took, 10 * WireGuardUapi::kPatience);
@@ -358,24 +358,24 @@ TEST_F(Hanging, IsReadAgainAsSoonAsItGoesOn) {
   EXPECT_FALSE(isCalled(server));
 }
 
-TEST_F(Hanging, IsUnstuckOnceWhenItGoesOnWithWhatWasLastAsked) {
+TEST_F(Hanging, ClearsCachedSourcesOnceWhenItResumesWithTheLastMark) {
   const DeafServer server{folder_, "wg0"};
   EXPECT_EQ(readError(), ErrorKind::busy);
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "get=1\n\n");
   EXPECT_TRUE(read());
-  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x10}, Mark{0x11}, 7));
-  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x20}, Mark{0x21}, 7));
-  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x30}, Mark{0x31}, 7));
+  EXPECT_TRUE(uapi_.clearSources("wg0", Mark{0x10}, Mark{0x11}, 7));
+  EXPECT_TRUE(uapi_.clearSources("wg0", Mark{0x20}, Mark{0x21}, 7));
+  EXPECT_TRUE(uapi_.clearSources("wg0", Mark{0x30}, Mark{0x31}, 7));
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=17\nfwmark=16\n\n");
   EXPECT_EQ(readError(), ErrorKind::busy);
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=49\nfwmark=48\n\n");
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "get=1\n\n");
 }
 
-TEST_F(Hanging, AnUnstickThatIsDueDoesNotBringAnOldMarkBack) {
+TEST_F(Hanging, ADueClearingDoesNotBringAnOldMarkBack) {
   const DeafServer server{folder_, "wg0"};
-  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x10}, Mark{0x11}, 7));
-  EXPECT_TRUE(uapi_.unstick("wg0", Mark{0x10}, Mark{0x11}, 7));
+  EXPECT_TRUE(uapi_.clearSources("wg0", Mark{0x10}, Mark{0x11}, 7));
+  EXPECT_TRUE(uapi_.clearSources("wg0", Mark{0x10}, Mark{0x11}, 7));
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=17\nfwmark=16\n\n");
   EXPECT_FALSE(uapi_.setFwmark("wg0", Mark{0x40}));
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "set=1\nfwmark=64\n\n");
@@ -383,9 +383,9 @@ TEST_F(Hanging, AnUnstickThatIsDueDoesNotBringAnOldMarkBack) {
   EXPECT_EQ(serveOne(server, "errno=0\n\n"), "get=1\n\n");
 }
 
-TEST_F(Hanging, ARefusedUnstickIsKnownAfterTheNextLook) {
+TEST_F(Hanging, ARefusedClearingIsKnownAfterTheNextLook) {
   const DeafServer server{folder_, "wg0"};
-  EXPECT_TRUE(uapi_.unstick("wg0", Mark{1}, std::nullopt, 7));
+  EXPECT_TRUE(uapi_.clearSources("wg0", Mark{1}, std::nullopt, 7));
   EXPECT_EQ(serveOne(server, "errno=1\n\n"), "set=1\nlisten_port=7\n\n");
   EXPECT_EQ(readError(), ErrorKind::busy);
   EXPECT_EQ(uapi_.refusals().at("wg0"),

@@ -118,8 +118,8 @@ Status FakeKernel::attempt(const Change& change, const Numbers& numbers) {
   return make(change, numbers);
 }
 
-Status FakeKernel::unstick(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
-  unstuck.emplace_back(tunnel.name, fwmark);
+Status FakeKernel::clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers&) {
+  cleared.emplace_back(tunnel.name, fwmark);
   return {};
 }
 

@@ -21,7 +21,7 @@ class FakeKernel : public Kernel {
   CommitReport commit(const Plan& plan, const Numbers& numbers) override;
   void prepare(const std::vector<std::vector<Change>>& lists) override { prepared = lists; }
   std::vector<Change> commitPrepared(std::size_t index) override;
-  Status unstick(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
+  Status clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status warm(const Neighbour& neighbour) override;
@@ -61,7 +61,7 @@ class FakeKernel : public Kernel {
 
   std::vector<std::vector<Change>> prepared;
   std::size_t writes = 0;
-  std::vector<std::pair<IfName, Mark>> unstuck;
+  std::vector<std::pair<IfName, Mark>> cleared;  ///< tunnels whose cached sources were cleared, with their fwmarks
   std::vector<std::map<Endpoint, std::set<Address>>> forgotten;  ///< the arguments of each call
   std::vector<Neighbour> warmed;
   static constexpr std::uint32_t kSomeone = 4711;  ///< netlink port of the other programs
