@@ -50,8 +50,9 @@ void printFindings(const std::vector<Finding>& findings) {
 /// Reports a broken file, and what a start would use instead.
 int reportBroken(const Result<StartConfig>& start) {
   const int code = report("check", start ? *start->refused : start.error());
-  const std::string outlook = start ? "a start would use " + start->instead
-                                    : "a start would fail: there is no good configuration from before to go by";
+  const std::string outlook = start
+                                  ? "a start would use " + start->instead
+                                  : "a start would fail: there is no copy of an earlier configuration to fall back on";
   std::fprintf(stderr, "%s\n", log::printable(outlook).c_str());
   return code;
 }

@@ -163,12 +163,12 @@ constexpr std::array<DaemonCounter, 9> kDaemonCounters{{
     {"wgsteer_events_total", "events", "Wake-ups with relevant events."},
     {"wgsteer_plans_total", "plans", "Plans with changes."},
     {"wgsteer_changes_total", "changes", "Changes made in the kernel."},
-    {"wgsteer_foreseen_total", "foreseen", "Events for which the first writes lay ready."},
+    {"wgsteer_foreseen_total", "foreseen", "Events whose first writes were prepared in advance."},
     {"wgsteer_failures_total", "failures", "Changes that failed."},
     {"wgsteer_resyncs_total", "resyncs", "Times that everything was read again."},
-    {"wgsteer_overruns_total", "overruns", "Times that the kernel's events were lost, and everything was read again."},
+    {"wgsteer_overruns_total", "overruns", "Times that kernel events were lost and everything was read again."},
     {"wgsteer_failovers_total", "failovers", "Times that a tunnel moved to another WAN."},
-    {"wgsteer_fights_total", "fights", "Times that somebody deleted our state again and again."},
+    {"wgsteer_fights_total", "fights", "Times that another program kept deleting our state."},
 }};
 
 void addDaemon(std::string& out, const Json& daemon) {

@@ -40,7 +40,7 @@ std::string describe(const Event& event, const DeviceName& names) {
             return command(gone.rule.family, "rule") + "deleted" + by(gone.port) + ": " + describe(gone.rule);
           },
           [](const NftChanged& changed) {
-            if (changed.lost) return std::string{"events of nftables were lost, the table is read again"};
+            if (changed.lost) return std::string{"nftables events were lost, reading the table again"};
             return "nft table inet " + std::string{kNftTable} + " changed" +
                    (changed.by.empty() ? "" : " by " + changed.by);
           },

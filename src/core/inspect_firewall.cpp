@@ -282,17 +282,16 @@ std::vector<Finding> inspectFirewall(const Firewall& firewall, const Config& con
     const auto inBoth = [](const Told& one, const std::vector<Told>& others) {
       return std::ranges::find(others, one.reason, &Told::reason) != others.end();
     };
-    const auto weaken = [](Told& one) {
+    const auto weaken = [](Told& one, const std::string& side) {
       one.finding.severity = Severity::advice;
       one.finding.what +=
-          "; only if it runs on the other side of wgsteer's chain of the same priority, which "
-          "depends on what was loaded last";
+          "; only if it runs " + side + " wgsteer's chain of the same priority, which depends on what was loaded last";
     };
     for (Told& one : told)
-      if (!inBoth(one, theirsFirst)) weaken(one);
+      if (!inBoth(one, theirsFirst)) weaken(one, "after");
     for (Told& one : theirsFirst) {
       if (inBoth(one, told)) continue;
-      weaken(one);
+      weaken(one, "before");
       told.push_back(std::move(one));
     }
   }

@@ -236,18 +236,20 @@ void noteFamilies(const World& world, Steering& steering) {
 void noteRoutes(const World& world, Steering& steering) {
   using LeftOut = RouteInterest::LeftOut;
   if (!world.tooManyRoutes) return;
-  const auto tell = [](const std::string& which) { return "too many specific routes to follow: " + which; };
-  const std::string otherwise = "; a peer reached by one of them leaves by the WANs of its policy: name these for it";
+  const auto tell = [](const std::string& which) { return "too many specific routes to track: " + which; };
+  const std::string otherwise =
+      "; peers reached through them leave by the WANs of their policy: set use_wan for these peers";
   if (world.leftOut == LeftOut::fed)
-    steering.notes.push_back(tell("those learned from routers on WANs are not (more than " +
+    steering.notes.push_back(tell("those learned from routers on WANs are left out (more than " +
                                   std::to_string(kMaxFedRoutes) + ")" + otherwise));
   else if (world.leftOut == LeftOut::nothing)
     steering.problems.push_back(
-        tell("some are not (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
+        tell("some are left out (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
   else
     steering.problems.push_back(tell(std::string{"those of routing protocols"} +
-                                     (world.leftOut == LeftOut::byUplinks ? ", and by routers on WANs," : "") +
-                                     " are not (more than " + std::to_string(kMaxSpecificRoutes) + ")" + otherwise));
+                                     (world.leftOut == LeftOut::byUplinks ? " and those via routers on WANs" : "") +
+                                     " are left out (more than " + std::to_string(kMaxSpecificRoutes) + ")" +
+                                     otherwise));
 }
 
 void noteHonouredRules(const Config& config, const World& world, Steering& steering) {

@@ -40,8 +40,8 @@ std::string untold(const Picture& told, const Picture& seen) {
     if (const Link* known = told.world.link(index); known == nullptr || *known != link)
       return "link " + link.name + " changed";
   if (told.world.links.size() != seen.world.links.size()) return "a link is gone";
-  if (told.world.udpHearsVrfs != seen.world.udpHearsVrfs) return "net.ipv4.udp_l3mdev_accept is another one";
-  return told.world.nexthops == seen.world.nexthops ? "" : "a nexthop object is another one";
+  if (told.world.udpHearsVrfs != seen.world.udpHearsVrfs) return "net.ipv4.udp_l3mdev_accept changed";
+  return told.world.nexthops == seen.world.nexthops ? "" : "a nexthop object changed";
 }
 
 }  // namespace wgsteer

@@ -317,7 +317,7 @@ class Daemon {
   /// Keeps the configuration in use, for a start with a broken file.
   void keep(std::string_view text) {
     if (const Status kept = lastGood_.keep(text); !kept)
-      log::warn("this configuration is not kept for a start with a broken one: " + kept.error().toString());
+      log::warn("cannot keep a copy of this configuration for a start with a broken file: " + kept.error().toString());
   }
 
   nlohmann::json answer(const nlohmann::json& whole) {
@@ -360,7 +360,7 @@ class Daemon {
 
   /// As long as the daemon runs, it would put back what is removed, so it stops as well.
   nlohmann::json flushAndStop() {
-    log::info("flushing on request of the control socket");
+    log::info("flushing, as requested on the control socket");
     flushed_ = true;
     loop_.stop();
     if (const auto flushed = engine_.flush(); !flushed)
@@ -428,7 +428,7 @@ Result<Ended> runDaemon(Kernel& kernel, const ConfigSource& source) {
   if (!start) return std::unexpected(start.error());
   if (start->refused) {
     log::error(start->refused->toString());
-    log::warn(start->instead + " is used; mend the file, then `wgsteer reload`");
+    log::warn(start->instead + " is used; correct the file, then run `wgsteer reload`");
   }
   log::setLevel(start->loaded.config.logLevel);
   auto control = ControlServer::open(ControlAccess::ofGroup(kControlGroup));

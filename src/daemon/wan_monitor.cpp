@@ -226,7 +226,7 @@ WanVerdict WanMonitor::mwan3Verdict(const WanConfig& wan, Family family) const {
   if (said == Health::unknown) return {};
   return {.usable = said == Health::up,
           .by = WanVerdict::By::mwan3,
-          .reason = said == Health::up ? "online for mwan3" : "offline for mwan3"};
+          .reason = said == Health::up ? "mwan3 reports it online" : "mwan3 reports it offline"};
 }
 
 WanVerdict WanMonitor::verdictOf(const std::string& name, Family family) const {

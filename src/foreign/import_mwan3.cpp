@@ -209,7 +209,7 @@ void Importer::lookAtNetwork() {
       if (const auto table = config::parseInteger({config::ValueType::untyped, text, 0}, 1, lastTable); table)
         import_.networkNotes.add(interface.line, option,
                                  "table " + text + " of " + interface.name + " is one of mwan3's (1.." +
-                                     std::to_string(lastTable) + "): it flushes it");
+                                     std::to_string(lastTable) + "), which mwan3 flushes");
     if (!interface.isTunnel() || interface.disabled) continue;
     if (!interface.noHostRoute && std::ranges::any_of(interface.peers, [](const NetifdPeer& peer) {
           return !peer.endpointHost.empty() && !peer.disabled;
@@ -219,7 +219,7 @@ void Importer::lookAtNetwork() {
                                    ": netifd pins its endpoints to one WAN for good and takes the tunnel down with it; "
                                    "set option nohostroute '1'");
     if (!interface.fwmark.empty() && interface.fwmark != "0")
-      import_.networkNotes.add(interface.line, "fwmark", interface.name + " has its own, which stays");
+      import_.networkNotes.add(interface.line, "fwmark", interface.name + " has its own fwmark, which is kept");
   }
 }
 

@@ -138,8 +138,8 @@ std::vector<Entry> MemberImporter::entriesOf(const std::vector<Candidate>& candi
 void MemberImporter::sayStandbys(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries)
     if (entry.standby)
-      note(policy_.line,
-           config::quoted(entry.wan) + " has no weight, unlike others of its metric: mwan3 uses it only without them");
+      note(policy_.line, config::quoted(entry.wan) +
+                             " has no weight, unlike others of its metric: mwan3 uses it only while they are down");
 }
 
 /// Reports families with different orders: here, one order applies to both.
@@ -155,8 +155,8 @@ void MemberImporter::sayOtherOrder(const std::vector<Entry>& entries) {
     for (const Entry& right : others) {
       const auto here = metricIn(entries, left.wan) <=> metricIn(entries, right.wan);
       if (here == (left.metric <=> right.metric)) continue;
-      return note(policy_.line, "IPv6 has another order of " + config::quoted(left.wan) + " and " +
-                                    config::quoted(right.wan) + " than IPv4; IPv4's is used for both");
+      return note(policy_.line, "IPv6 orders " + config::quoted(left.wan) + " and " + config::quoted(right.wan) +
+                                    " differently from IPv4; the order of IPv4 is used for both");
     }
 }
 

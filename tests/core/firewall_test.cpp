@@ -101,7 +101,7 @@ TEST(FirewallMarks, AtOurOwnPriorityMayBeBeforeOrAfterUs) {
   const Lines found = toldOf({setMark(0)}, {}, same);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_TRUE(found[0].starts_with("advice: table inet t, chain out (output, priority -148)")) << found[0];
-  EXPECT_NE(found[0].find("depends on what was loaded last"), std::string::npos);
+  EXPECT_NE(found[0].find("only if it runs after wgsteer's chain of the same priority"), std::string::npos);
 }
 
 TEST(FirewallJumps, AreFollowed) {

@@ -244,8 +244,8 @@ TEST(Mwan3Policies, IPv4sOrderCountsForBothAndAnotherIsSaid) {
   const std::string members = member("a", "wan", "") + member("b", "wanb", "option metric 2\n") +
                               member("c", "wan6", "option metric 2\n") + member("d", "wanb6", "");
   EXPECT_EQ(policyOf(members, "list use_member d\nlist use_member c\n" + kAB),
-            "wan:1:1 wanb:2:1 |m:21: use_member: policy 'pol': IPv6 has another order of 'wanb' and 'wan' than IPv4; "
-            "IPv4's is used for both");
+            "wan:1:1 wanb:2:1 |m:21: use_member: policy 'pol': IPv6 orders 'wanb' and 'wan' differently from IPv4; "
+            "the order of IPv4 is used for both");
   EXPECT_EQ(policyOf(member("a", "wan", "") + member("b", "wanb", "option metric 2\n") + member("c", "wan6", "") +
                          member("d", "wanb6", "option metric 9\n"),
                      "list use_member c\nlist use_member d\n" + kAB),

@@ -151,10 +151,10 @@ case_mwan3_has_two_interfaces() {
   await_handshake
   steady_on 0 'all online'
   if [[ $family == 6 ]]; then says w0 offline; else says w06 offline; fi
-  await 10 'the other family is down' grep -q "WAN w0: IPv$(other) is down: offline for mwan3" "$daemon_log"
+  await 10 'the other family is down' grep -q "WAN w0: IPv$(other) is down: mwan3 reports it offline" "$daemon_log"
   steady_on 0 'the other interface is offline'
   if [[ $family == 6 ]]; then says w06 offline; else says w0 offline; fi
-  await 10 'both are down' grep -q 'WAN w0 is down: offline for mwan3' "$daemon_log"
+  await 10 'both are down' grep -q 'WAN w0 is down: mwan3 reports it offline' "$daemon_log"
   await_traffic 'traffic by the other WAN'
   comes_to_rest_on 1 'both interfaces are offline'
   # Who has no second interface has one verdict.
@@ -162,7 +162,7 @@ case_mwan3_has_two_interfaces() {
   says w06 online
   await 10 'all online again' prints 'up up' states
   says w1 offline
-  await 10 'told once' grep -q 'WAN w1 is down: offline for mwan3' "$daemon_log"
+  await 10 'told once' grep -q 'WAN w1 is down: mwan3 reports it offline' "$daemon_log"
 }
 
 run_cases "$@"

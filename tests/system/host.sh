@@ -122,7 +122,7 @@ case_a_feed_by_a_wan() {
     fi
   done | router_ip -batch -
   await 10 'none of it is in our tables' fails has_line '^(100\.|2001:db9:).* proto 87' router_ip route show table all
-  await 5 'told' has_line 'too many specific routes to follow: those learned from routers on WANs' wgsteer check
+  await 5 'told' has_line 'too many specific routes to track: those learned from routers on WANs' wgsteer check
   tunnel_forget
   traffic_start
   await_handshake
