@@ -10,12 +10,12 @@
 namespace wgsteer {
 
 enum class ErrorKind : std::uint8_t {
-  alreadyThere,  ///< EEXIST: one exists, but it may not be ours: look again
+  alreadyThere,  ///< EEXIST: it exists, but may not be ours: read it
   notThere,      ///< ENOENT, ESRCH, ENODEV: gone, or its device is
-  refused,       ///< EPERM, EINVAL, EOPNOTSUPP: will not work by trying again
-  busy,          ///< EAGAIN, EBUSY, EINTR, ENOMEM: will work by trying again
-  overrun,       ///< ENOBUFS, truncation, an interrupted dump: read everything anew
-  malformed,     ///< bytes or text that make no sense
+  refused,       ///< EPERM, EINVAL, EOPNOTSUPP: retrying will not help
+  busy,          ///< EAGAIN, EBUSY, EINTR, ENOMEM: retrying will help
+  overrun,       ///< ENOBUFS, truncation, an interrupted dump: read everything again
+  malformed,     ///< bytes or text that cannot be parsed
   io,            ///< any other error of a system call
   config,        ///< the user's configuration; `what` says file:line: option: what is wrong, what is allowed
 };

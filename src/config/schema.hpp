@@ -61,7 +61,7 @@ void readValues(const Section& section, PeerSection& peer, Problems& problems);
 /// Reports options that are unknown, repeated or missing.
 void checkNames(const Section& section, Problems& problems);
 
-/// Adds the option for which the section's own name stands, unless it is given.
+/// Adds the option that is named by the section's own name, unless it is given.
 Section withName(Section section);
 
 }  // namespace wgsteer::config

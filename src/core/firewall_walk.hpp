@@ -59,7 +59,7 @@ class Walker {
 
  private:
   struct End {
-    std::optional<bool> accepted;  ///< none: goes on in the calling chain
+    std::optional<bool> accepted;  ///< nullopt: continues in the calling chain
     bool mayAccept = false;        ///< by a rule that only may match
   };
   /// What is known while walking through one chain.

@@ -60,7 +60,7 @@ struct NexthopChanged {
 struct NexthopGone {
   std::uint32_t id = 0;
 };
-/// Events were lost (ENOBUFS, truncation): everything has to be read anew.
+/// Events were lost (ENOBUFS, truncation): everything has to be read again.
 struct Overrun {};
 
 using Event = std::variant<LinkChanged, LinkGone, AddressAdded, AddressGone, RouteAdded, RouteGone, RuleAdded, RuleGone,

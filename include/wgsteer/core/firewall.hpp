@@ -133,7 +133,7 @@ struct Verdict {
     jump,
     goto_,
     return_,
-    next,    ///< goes on with the next rule
+    next,    ///< continues with the next rule
     mayEnd,  ///< a queue, or an unknown target
   };
   Kind kind = Kind::accept;

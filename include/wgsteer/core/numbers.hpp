@@ -7,7 +7,7 @@
 //
 //   ip rule, both families, in evaluation order:
 //      0                lookup local                      the kernel
-//     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies leave by the WAN asked
+//     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies of servers
 //     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
 //     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like

@@ -109,7 +109,7 @@ struct NftSysctl {
   bool operator==(const NftSysctl&) const = default;
 };
 
-/// In the order in which the changes of a transaction are listed. What a kind stands for: core/nft_members.hpp.
+/// In the order in which the changes of a transaction are listed. core/nft_members.hpp describes the kinds.
 using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
                                NftFlow, NftFlowPort, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
 
