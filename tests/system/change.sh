@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What a WAN is changes while packets flow.
+# The device, address or gateway of a WAN changes while packets flow.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# As a DHCP client does it when the lease is from another router.
+# As a DHCP client does when the lease comes from another router.
 case_new_gateway() {
   local gateway
   if [[ $family == 4 ]]; then gateway=192.0.2.254; else gateway=2001:db8:10::fe; fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Ten minutes of hostile acts, drawn at random, while the packets of a protected peer are counted on the wire: none of
-# them may go into a tunnel or leave with a foreign source, and after each act the kernel has to be as the plan says.
+# Ten minutes of random hostile acts, while the packets of a protected peer are counted on the wire: none of them may
+# enter a tunnel or leave with a foreign source, and after each act the kernel state must match the plan.
 #
 #   CHAOS_SECONDS=N   how long, for both families together (600)
 #   CHAOS_SEED=N      the acts of an earlier run, in their order

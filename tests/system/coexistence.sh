@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Beside mwan3, netifd and fw4: what they delete of ours is back, the handshake is right throughout, and what is theirs
+# Next to mwan3, netifd and fw4: our state that they delete is restored, handshakes work throughout, and their own state
 # stays as they made it.
 set -u
 # shellcheck source=../support/cases.sh

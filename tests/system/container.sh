@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The daemon in a container as Docker and Podman make them, by a runtime of their kind: their capabilities and NET_ADMIN,
-# their seccomp profile, a read-only /proc/sys, process 1 of its own; in the router's network, as with --network host.
+# The daemon in a container like those of Docker and Podman, created by a runtime of their kind: their capabilities plus
+# NET_ADMIN, their seccomp profile, a read-only /proc/sys, its own process 1; in the router's network, as with --network
+# host.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN goes and comes back.
+# A WAN fails and comes back.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# Packets at 50 a second that an event may cost.
+# How many packets, at 50 per second, an event may cost.
 readonly kBound=10
 
 bounded() { # WHAT

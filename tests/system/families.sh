@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN of which one family is dead upstream: that one moves, and the other stays.
+# One family of a WAN is dead upstream: its tunnels move, those of the other family stay.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

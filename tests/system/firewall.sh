@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `check` names the firewall that keeps a tunnel from its peer, and has nothing to say of one that does not.
+# `check` names the firewall that keeps a tunnel from its peer, and says nothing about one that does not.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# firewalld and ufw as they run: started before and after the daemon, reloaded under traffic, in the way of a tunnel and
-# out of it again. What they have in the kernel is theirs.
+# firewalld and ufw as running programs: started before and after the daemon, reloaded under traffic, blocking a tunnel
+# and allowing it again. Their state in the kernel is left alone.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -6,7 +6,7 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# Each WAN is asked by its gateway, twice a second.
+# Each WAN is probed by pinging its gateway twice a second.
 configuration() { # [FURTHER LINES FOR EACH WAN [AND FOR ALL]]
   local wan
   for wan in 0 1; do

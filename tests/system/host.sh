@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Hosts as they are: what was reached before wgsteer is reached after, by the same device, and nobody else's is touched.
+# Hosts as found in practice: what was reachable before wgsteer is reachable after, by the same device, and foreign
+# state is not touched.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# strongSwan's charon beside us, with IPsec in user space (a TUN device, ipsec0): its rule and table 220, a WireGuard peer
-# in a site behind it, and all of IPv4 by it. It starts before and after the daemon, restarts and goes.
+# strongSwan's charon next to us, with IPsec in user space (a TUN device, ipsec0): its rule and table 220, a WireGuard
+# peer in a site behind it, and all IPv4 traffic through it. It starts before and after the daemon, restarts and stops.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

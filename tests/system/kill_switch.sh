@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A firewall of this host that lets no probe out, as wg-quick(8)'s kill switch: nothing is known of the WANs then, and that
-# is not that they are dead.
+# A firewall of this host that blocks all probes, like wg-quick(8)'s kill switch: then nothing is known about the WANs,
+# which does not mean that they are dead.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

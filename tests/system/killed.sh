@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Killed at every message that it sends to the kernel, in turn; each next start goes on from there. strace(1) does it,
-# so that the daemon is the one that people run.
+# Killed at each message that it sends to the kernel, in turn; the next start continues from there. strace(1) does the
+# killing, so that the daemon is the unmodified one.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

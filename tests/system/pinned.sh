@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two peers of one tunnel: one goes as the tunnel does, the other is pinned to the second WAN first; or each is given to a
-# WAN by its key.
+# Two peers of one tunnel: one follows the tunnel, the other is pinned and prefers the second WAN; or each is assigned
+# to a WAN by its key.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN without gateway, like ppp: a tun device on either side, and a process that carries packets between them.
+# A WAN without a gateway, like PPP: a tun device on either side, and a process that carries packets between them.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# Opens one device in each of two network namespaces, says so, and copies until it is killed.
+# Opens one device in each of two network namespaces, reports that, and copies packets until it is killed.
 readonly kWire='
 import fcntl, os, select, struct, sys
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Routing daemons as they run: BIRD and FRR learn the first WAN's default from the ISP and a site from a router in the LAN,
-# keepalived moves an address with its routes and rules. They restart, crash and take back; what is theirs and ours is
-# never mixed up, and a peer in the site stays reached by the LAN.
+# Routing daemons as running programs: BIRD and FRR learn the first WAN's default from the ISP and a site from a router
+# in the LAN, keepalived moves an address with its routes and rules. They restart, crash and withdraw routes; their
+# state and ours are never mixed up, and a peer in the site stays reachable through the LAN.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

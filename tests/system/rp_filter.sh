@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Reverse path filtering, off, strict or loose, for all devices, for the WAN, for the tunnel: what peers answer gets in,
-# although the way back to them is the tunnel itself. IPv4 alone has this filter.
+# Reverse path filtering, off, strict or loose, for all devices, for the WAN, for the tunnel: answers of peers get in,
+# although the route back to them leads into the tunnel itself. Only IPv4 has this filter.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN that carries everything but this tunnel: its peer's silence tells, and it alone goes another way.
+# A WAN that carries everything except one tunnel: the silence of its peer shows that, and only this peer moves to
+# another path.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

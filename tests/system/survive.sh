@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The daemon outlives what is around it: readers that do not read, names and files that are somebody else's, limits.
+# The daemon survives its surroundings: readers that do not read, names and files of other users, resource limits.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Processes of user-space WireGuard that hang, are another user's, listen elsewhere, or come up late: what is their own
-# trouble stays theirs, and a tunnel is protected as soon as it can be known.
+# Processes of user-space WireGuard that hang, run as another user, listen elsewhere, or start late: their troubles
+# affect only themselves, and a tunnel is protected as soon as it can be recognised.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

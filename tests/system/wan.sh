@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `wgsteer wan`: somebody decides about a WAN by hand, and the daemon goes by it until that is taken back.
+# `wgsteer wan`: the daemon respects an override of a WAN by hand until it is taken back.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The real wg-quick with a full tunnel, before, while and after the daemon runs. It takes any fwmark that its device has
-# for its own choice, makes rules that name it, and a table of that number.
+# The real wg-quick with a full tunnel, before, while and after the daemon runs. It adopts any fwmark that its device
+# has, and creates rules that name it and a table with that number.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# What else changes under a running tunnel: the WAN's address, the tunnel's configuration, the tunnel itself.
+# Other changes under a running tunnel: the WAN's address, the tunnel's configuration, the tunnel itself.
 
 case_address_renewed() {
   steered_tunnel_up

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# `wgsteer run` without any configuration, on a tunnel that captures its own packets; and taking it all back.
+# `wgsteer run` without any configuration, on a tunnel that captures its own packets; and removing everything again.
 
 cured() {
   traffic_start

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# A WAN goes away in three ways, and comes back. From the event on, every packet has a source of the WAN that it leaves by.
+# A WAN fails in three ways and comes back. From the event on, every packet has a source address of the WAN by which it
+# leaves.
 
 fails_over_and_back() { # BREAK REPAIR
   counters_reset

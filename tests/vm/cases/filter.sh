@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# Hosts that look at what comes in: reverse path filters, strict and loose, and a stateful firewall.
+# Hosts that filter incoming packets: reverse path filters, strict and loose, and a stateful firewall.
 
-# IPv4 has a sysctl. For IPv6 the same is done in nft, as firewalld does it (IPv6_rpfilter).
+# IPv4 has a sysctl. For IPv6, nft does the same, as in firewalld (IPv6_rpfilter).
 reverse_path_filter() { # strict|loose
   local key='saddr . mark'
   if [[ $family == 4 ]]; then

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# ifupdown has both WANs, wan0 with ISC's dhclient, wan1 with dhcpcd, the kernel takes the routers' announcements; wg0 is
-# brought up by wg-quick(8), wg1 by hand in /etc/network/interfaces, without any mark.
+# ifupdown manages both WANs, wan0 with ISC's dhclient, wan1 with dhcpcd, and the kernel handles router advertisements;
+# wg0 is brought up by wg-quick(8), wg1 by hand in /etc/network/interfaces, without any mark.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# A device of WireGuard that was made in the router and moved to another namespace, as for a container whose only way out
-# it is: its packets leave by the namespace that it was made in, where nobody sees the device.
+# A WireGuard device that was created in the router and moved to another namespace, as for a container whose only uplink
+# it is: its packets leave by the namespace in which it was created, where the device is invisible.
 
 inside() { ip netns exec inside "$@"; }
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# netplan makes files for systemd-networkd of one description: both WANs, and two tunnels without a mark whose routes take all
-# traffic, so that both carry themselves but for wgsteer.
+# netplan generates files for systemd-networkd from one description: both WANs, and two tunnels without a mark whose
+# routes take all traffic, so that without wgsteer both would carry themselves.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh

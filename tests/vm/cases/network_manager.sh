@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# NetworkManager has both WANs (its own DHCP client, RA) and two tunnels: wg0 with what it makes of AllowedIPs = 0.0.0.0/0 by
-# itself (a mark, a table, rules), wg1 with a mark, a table and a rule that its user has chosen.
+# NetworkManager manages both WANs (its own DHCP client, RA) and two tunnels: wg0 with what it derives from AllowedIPs =
+# 0.0.0.0/0 (a mark, a table, rules), wg1 with a mark, a table and a rule chosen by the user.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh

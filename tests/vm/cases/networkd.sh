@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# systemd-networkd has both WANs (DHCP, RA) and two tunnels: wg0 as its manual shows it, with FirewallMark=, RouteTable= and
-# rules; wg1 without any mark, whose packets go into itself but for wgsteer.
+# systemd-networkd manages both WANs (DHCP, RA) and two tunnels: wg0 as in its manual, with FirewallMark=, RouteTable=
+# and rules; wg1 without any mark, whose packets would enter itself without wgsteer.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The Debian package under a real systemd: installed, upgraded, hung, removed. /test/first.deb and /test/next.deb differ in
-# their version alone. The router is the machine itself, so that dpkg, systemd and networkd are the real ones.
+# The Debian package under a real systemd: installed, upgraded, hung, removed. /test/first.deb and /test/next.deb differ
+# only in their version. The router is the machine itself, so that dpkg, systemd and networkd are the real ones.
 
 router_namespace() { ip netns attach router 1; }
 

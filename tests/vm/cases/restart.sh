@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The daemon is killed, and started again, under traffic. What it has installed goes on, and is taken over as it is.
+# The daemon is killed and restarted under traffic. What it has installed keeps working, and is adopted as it is.
 
 case_killed_and_restarted() {
   steered_tunnel_up

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The router is the server: its peers come to it, by either WAN, and are answered by the WAN they came in on.
+# The router is the server: its peers contact it over either WAN, and replies leave by the WAN on which the request came
+# in.
 
-# A tunnel that waits for its peer on the router, and the peer on the other side, which asks the given WAN.
+# A tunnel on the router that waits for its peer, and the peer on the other side, which contacts the given WAN.
 server_on_router_up() { # WAN-THAT-THE-CLIENT-ASKS
   ip -n router link add wg0 type wireguard
   router wg setconf wg0 /dev/stdin <<CONF

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034,SC2154 # lib.sh reads daemon_arguments; wan_address and the like are set by lib.sh
 #
-# A WAN in a VRF: its default route is in the VRF's table, `lookup local` is moved behind the VRF's rule, and what comes in
-# by it is for sockets of the VRF, unless net.ipv4.udp_l3mdev_accept says that others hear it too.
+# A WAN in a VRF: its default route is in the VRF's table, `lookup local` is moved after the VRF's rule, and packets
+# that arrive through it are only for sockets of the VRF, unless net.ipv4.udp_l3mdev_accept lets others receive them
+# too.
 
 vrf_up() { # ACCEPT
   router sysctl -q -w net.ipv4.udp_l3mdev_accept="$1"

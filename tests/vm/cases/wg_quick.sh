@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The real wg-quick(8) with a full tunnel on kernel WireGuard, in every order with the daemon. It takes any fwmark that its
-# device has for its own choice, makes rules that name it, and a table of that number; its rules have no priority, so
-# the kernel puts them before ours when ours were there first.
+# The real wg-quick(8) with a full tunnel on kernel WireGuard, in every order with the daemon. It adopts any fwmark that
+# its device has, and creates rules that name it and a table with that number; its rules have no priority, so the kernel
+# places them before ours if ours were there first.
 
 quick_configuration() {
   local address=10.99.0.2/24
