@@ -38,7 +38,7 @@ std::vector<Row> idle(const Options& options) {
   }
   Row memory = compare("resident memory", "KiB", resident, control[0], control[1], 3);
   Row woken = atMost("idle wake-ups beyond the poll of each second", "1/s", median(wakeUps), 0.15);
-  woken.note = "0 is meant; the count of 10 s may be one poll more or less at its edges";
+  woken.note = "the target value is 0; a count over 10 s may include one poll more or less at its edges";
   return {memory, atMost("private memory", "KiB", median(own), 1536), woken};
 }
 

@@ -78,7 +78,7 @@ std::vector<Row> probes(const Options& options) {
     shares.push_back(100 * static_cast<double>(daemon.cpuTime() - before) / static_cast<double>(now() - begin));
   }
   Row row = atMost("probes: 8 WANs, 4 targets each, each second", "% of a CPU", median(shares), 0.5);
-  row.note = "with what the kernel does for them, both ends of the WAN included";
+  row.note = "including the kernel's work for them at both ends of the WAN";
   return {row};
 }
 

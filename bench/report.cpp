@@ -272,18 +272,18 @@ std::string reactionChart(const Occasion& occasion, const std::vector<Row>& rows
 }
 
 std::string failoverChart(const Occasion& occasion, const std::vector<Row>& rows) {
-  Chart chart{.title = "How long packets are lost when a WAN goes",
+  Chart chart{.title = "How long packets are lost when a WAN fails",
               .subtitle =
                   "Its link is taken down; 20 000 packets a second, last by the first WAN to first by the second "
                   "(p50)",
               .bars = {},
               .foot = {kLogarithmic + std::string{" Dashed: not measured in this run."},
-                       "¹ Its hotplug script for the interface alone, mwan3 2.12.2, run on x86 with a stub for ubus "
+                       "¹ Only its hotplug script for the interface, mwan3 2.12.2, run on x86 with a stub for ubus "
                        "(0.15 to 0.17 s); netifd's part comes on top.",
-                       "² Another event: what its pings take by the default options, interval 10 s and down 5.",
+                       "² Another event: the time its pings need with the default options, interval 10 s and down 5.",
                        occasion.date + ": " + place(occasion)}};
   addValue(chart, rows, "failover gap, link down", "wgsteer");
-  addControl(chart, rows, "failover gap, link down", "kernel alone, table made by hand");
+  addControl(chart, rows, "failover gap, link down", "kernel alone, table set up by hand");
   addControl(chart, rows, "failover gap, link down, ip monitor + ip route", "shell: ip monitor, ip route");
   if (chart.bars.empty()) return drawn(chart);
   chart.bars.push_back({"mwan3, link down ¹", 150e3, Look::elsewhere, true, true});
@@ -295,24 +295,24 @@ std::string report(const Occasion& occasion, const std::vector<Row>& rows) {
   const Verdicts verdicts = verdictsOf(rows);
   return std::string{
              "<!-- SPDX-License-Identifier: GPL-2.0-or-later -->\n"
-             "<!-- Written by bench/run.sh: not to be changed by hand. -->\n"
+             "<!-- Written by bench/run.sh: do not edit by hand. -->\n"
              "# Benchmarks\n\n"} +
          "Measured on " + occasion.date + ": " + forMarkdown(place(occasion)) + ".\n" + std::to_string(rows.size()) +
          " rows: " + std::to_string(verdicts.met) + " targets met, " + std::to_string(verdicts.missed) + " missed, " +
          std::to_string(verdicts.notJudged) +
          " not judged.\n\n"
-         "A ratio is what wgsteer takes divided by what a control takes in the same run, so that it says something "
-         "about other machines too: the control does the same work by the shortest way there is, or is what one would "
-         "write instead. Below 1 wgsteer is the faster one. A/A is the same ratio between two equal controls; where "
-         "these differ by more than 5 % the machine was not calm enough, and the row is not judged.\n"
+         "A ratio is the cost of wgsteer divided by that of a control in the same run, so that it says something about "
+         "other machines too: the control does the same work in the most direct way, or is what one would write "
+         "instead. Below 1, wgsteer is faster. A/A is the same ratio between two equal controls; if these differ by "
+         "more than 5 %, the machine was too noisy, and the row is not judged.\n"
          "[bench/README.md](../bench/README.md) says what each row measures, and against what.\n\n"
          "![From an event to the route that follows](" +
-         kReactionChart + ")\n\n![How long packets are lost when a WAN goes](" + kFailoverChart + ")\n\n" +
-         "A target is for the ratio; where there is no control, for the value. Lower is better everywhere.\n\n" +
+         kReactionChart + ")\n\n![How long packets are lost when a WAN fails](" + kFailoverChart + ")\n\n" +
+         "Targets are for the ratio, or for the value if there is no control. Lower is always better.\n\n" +
          table(rows) +
-         "\nIn the second chart mwan3 stands for an order of magnitude, and its figures are of another day: what its "
-         "hotplug script took when it was run, and what its defaults say. A line that is dead while its link is up is "
-         "found by probes, in wgsteer as well. [compared.md](compared.md) compares the rest.\n";
+         "\nIn the second chart, mwan3 shows an order of magnitude, and its figures are from another day: the measured "
+         "time of its hotplug script, and its default options. A line that is dead while its link is up is found by "
+         "probes, in wgsteer as well. [compared.md](compared.md) compares the rest.\n";
 }
 
 }  // namespace wgsteer::bench
