@@ -48,7 +48,7 @@ class Inspector {
     for (const std::string& problem : steering_.problems) add(Severity::problem, problem, "see wgsteer.toml(5)");
     for (const TunnelConfig& tunnel : config_.tunnels)
       if (tunnel.enabled && !world_.tunnels.contains(tunnel.interface) &&
-          !world_.tunnelTroubles.contains(tunnel.interface))
+          !world_.tunnelsElsewhere.contains(tunnel.interface) && !world_.tunnelTroubles.contains(tunnel.interface))
         add(Severity::advice, "tunnel " + tunnel.interface + " is configured but does not exist",
             "it is steered as soon as it appears");
     std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));

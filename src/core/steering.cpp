@@ -266,6 +266,20 @@ void noteHonouredRules(const Config& config, const World& world, Steering& steer
                                 " rules of other programs lead to destinations other than WANs: the rest are ignored");
 }
 
+void noteElsewhere(const Config& config, const World& world, Steering& steering) {
+  for (const auto& [name, tunnel] : world.tunnelsElsewhere) {
+    const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
+    if (configured != config.tunnels.end() && !configured->enabled) continue;
+    steering.notes.push_back(
+        tunnel.socket == SocketPlace::elsewhere
+            ? name +
+                  " is left alone: its socket is in another network namespace, the one in which it was made; its "
+                  "packets are sent, and can be steered, only there"
+            : name + " is left alone until it is up: its fwmark " + hex(tunnel.fwmark.value) +
+                  " was not set here, so its socket may be in another network namespace");
+  }
+}
+
 void noteLeftAlone(const TunnelView& view, Steering& steering) {
   for (const auto& [peer, by] : view.leftAlone)
     steering.notes.push_back(view.tunnel->name + ": peer " + view.tunnel->peers[peer].publicKey.toString() +
@@ -283,6 +297,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   steering.honoured = honouredRules(world, config.numbers, steering.wans);
   noteHonouredRules(config, world, steering);
   noteRoutes(world, steering);
+  noteElsewhere(config, world, steering);
   PolicyBook book{config, world, steering};
   if (steering.policies.empty()) {
     steering.problems.push_back("nothing is steered: other programs use every mark in mark_mask " +

@@ -24,6 +24,13 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
   });
 }
 
+/// Which of them are not ours, and why.
+bool sameElsewhere(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
+  return std::ranges::equal(left, right, [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.socket == b.second.socket;
+  });
+}
+
 std::size_t failuresOf(const CommitReport& report) {
   std::size_t lines = 0;
   for (const ChangeResult& result : report.failed) lines += lineCount(result.change);
@@ -198,6 +205,7 @@ void Engine::pollTunnels() {
   auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
+  const auto elsewhereBefore = picture_.world.tunnelsElsewhere;
   if (!reread({.tunnels = true})) return;
   // With its current mark: its owner may have set another one since.
   if (const auto done = sources_.clearLateOnes(picture_, config_.numbers); !done) failedToRead(done.error());
@@ -205,7 +213,7 @@ void Engine::pollTunnels() {
   if (sameForPlans(*before, *picture_.world.tunnels)) {
     before.inPlace() = *std::exchange(picture_.world.tunnels, before);
     if (markedBefore == picture_.observed.tunnelMarks && troublesBefore == picture_.world.tunnelTroubles &&
-        !endpointsMoved)
+        sameElsewhere(elsewhereBefore, picture_.world.tunnelsElsewhere) && !endpointsMoved)
       return;
   }
   ++statistics_.wakeUps;
@@ -456,7 +464,7 @@ Result<Picture> Engine::lookAnew() {
   if (!seen) return seen;
   static_cast<Knowledge&>(seen->world) = picture_.world;
   if (seen->observed.nft) adopt(seen->world, seen->observed.nft->table);
-  takeTunnels(*seen, config_.numbers, seen->world.tunnels);
+  takeTunnels(*seen, config_.numbers, allTunnels(seen->world));
   return seen;
 }
 

@@ -72,10 +72,12 @@ Result<WireGuard::Seen> WireGuard::observe(const std::map<IfIndex, Link>& links)
       return std::unexpected(answer->second.error());
     auto now = told(link, answer->second, seen);
     if (!now) continue;
+    if (isInKernel(link)) now->tunnel.socket = places_.of(link, now->tunnel.listenPort);
     seen.tunnels.emplace(link.name, now->tunnel);
     known.emplace(link.name, std::move(*now));
   }
   last_ = std::move(known);
+  places_.keep(links);
   expect(links, seen);
   return seen;
 }

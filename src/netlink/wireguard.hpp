@@ -16,6 +16,7 @@
 #include "wgsteer/result.hpp"
 
 #include "netlink/look_again.hpp"
+#include "netlink/socket_places.hpp"
 #include "netlink/wireguard_genl.hpp"
 #include "netlink/wireguard_uapi.hpp"
 
@@ -62,6 +63,7 @@ class WireGuard {
 
   WireGuardGenl genl_;
   WireGuardUapi uapi_;
+  SocketPlaces places_;
   std::optional<LookAgain> again_;
   std::map<IfName, Known> last_;
   std::map<IfName, std::string> kinds_;  ///< of the kernel's tunnels last seen: each kind has its own family

@@ -434,6 +434,77 @@ TEST(Settle, AMarkThatWeHaveNeverGivenIsItsOwners) {
   EXPECT_TRUE(after.observed.tunnelMarks.contains("wg0")) << "what an earlier run has left is ours";
 }
 
+class Elsewhere : public ::testing::Test {
+ protected:
+  static void read(Picture& picture, SocketPlace place, std::uint32_t mark) {
+    SharedMap<IfName, Tunnel> tunnels = allTunnels(picture.world);
+    tunnels.edit().at("wg0").socket = place;
+    tunnels.edit().at("wg0").fwmark = Mark{mark};
+    takeTunnels(picture, {}, tunnels);
+  }
+  static Plan next(const Picture& picture) { return diff(desire({}, picture.world), picture.observed); }
+};
+
+/// Steered by the daemon of another namespace, which gives the same numbers.
+TEST_F(Elsewhere, ATunnelWhoseSocketIsElsewhereKeepsItsMark) {
+  Picture picture;
+  picture.world = twoWans();
+  Tunnel own = picture.world.tunnels.at("wg0");
+  own.name = "wg1";
+  picture.world.links.emplace(IfIndex{9}, link(IfIndex{9}, "wg1", "wireguard"));
+  picture.world.tunnels.edit().emplace("wg1", own);
+  State desired = desire({}, picture.world);
+  settle(picture, diff(desired, picture.observed), desired);
+  read(picture, SocketPlace::elsewhere, 0xe0000000);
+  desired = desire({}, picture.world);
+  EXPECT_FALSE(desired.nft->table.tunnels.contains("wg0"));
+  EXPECT_EQ(desired.tunnelMarks, (std::map<IfName, Mark>{{"wg1", Mark{0xf0000000}}}));
+  EXPECT_TRUE(desired.nft->table.foreignMarks.empty()) << "nor is its mark given a meaning here";
+  settle(picture, diff(desired, picture.observed), desired);
+  for (const std::uint32_t mark : {0xf0000000U, 0xe0000000U, 0xca6cU, 0U}) {
+    read(picture, SocketPlace::elsewhere, mark);
+    EXPECT_EQ(next(picture), Plan{}) << mark;
+    EXPECT_TRUE(diff({}, picture.observed).changes.size() > 1 && !picture.observed.tunnelMarks.contains("wg0"))
+        << "nor does flush take it";
+  }
+  const Steering steering = steer({}, picture.world);
+  ASSERT_EQ(steering.notes.size(), 1U);
+  EXPECT_TRUE(steering.notes.front().starts_with("wg0 is left alone: its socket is in another network namespace"));
+  EXPECT_TRUE(allTunnels(picture.world).contains("wg0"));
+}
+
+TEST_F(Elsewhere, ADeviceThatIsDownKeepsAMarkThatNobodyHereHasSet) {
+  Picture picture;
+  picture.world = twoWans();
+  picture.world.ownMarks = {Mark{0xf0000000}, Mark{0xe0000000}};
+  read(picture, SocketPlace::unknown, 0xe0000000);
+  EXPECT_FALSE(desire({}, picture.world).tunnelMarks.contains("wg0"));
+  EXPECT_TRUE(picture.observed.tunnelMarks.empty());
+  EXPECT_TRUE(steer({}, picture.world).notes.front().starts_with("wg0 is left alone until it is up: its fwmark 0xe"));
+  read(picture, SocketPlace::here, 0xe0000000);
+  EXPECT_EQ(desire({}, picture.world).tunnelMarks.at("wg0"), Mark{0xf0000000}) << "it is up: it is ours";
+}
+
+TEST_F(Elsewhere, ADeviceThatIsDownIsSteeredAsEver) {
+  Picture picture = steered();
+  read(picture, SocketPlace::unknown, 0xf0000000);
+  EXPECT_EQ(next(picture), Plan{}) << "our table says that it was given its mark here";
+  read(picture, SocketPlace::unknown, 0);
+  EXPECT_EQ(next(picture).changes.size(), 1U) << "its first packet shall be right";
+}
+
+TEST_F(Elsewhere, AMarkThatWasGivenHereIsTakenBack) {
+  Picture picture = steered();
+  read(picture, SocketPlace::elsewhere, 0xf0000000);
+  const State desired = desire({}, picture.world);
+  const Plan plan = diff(desired, picture.observed);
+  EXPECT_TRUE(std::ranges::find(plan.changes, Change{SetTunnelMark{"wg0", Mark{0}, Mark{0xf0000000}}}) !=
+              plan.changes.end());
+  settle(picture, plan, desired);
+  read(picture, SocketPlace::elsewhere, 0);
+  EXPECT_EQ(next(picture), Plan{});
+}
+
 TEST(Settle, GivesBackMarksAndSwitches) {
   Picture picture = steered();
   settle(picture, diff({}, picture.observed), {});

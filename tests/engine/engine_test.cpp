@@ -73,6 +73,21 @@ TEST_F(EngineTest, ASecondStartWritesNothing) {
   EXPECT_TRUE(kernel.cleared.empty());
 }
 
+/// It was moved here; whoever is where it was made steers it.
+TEST_F(EngineTest, ATunnelThatIsSentElsewhereIsLeftAlone) {
+  Tunnel& tunnel = kernel.real.world.tunnels.edit().at("wg0");
+  tunnel.socket = SocketPlace::elsewhere;
+  tunnel.fwmark = Mark{0xf0000000};
+  ASSERT_TRUE(engine->start());
+  engine->poll({});
+  engine->onRetry();
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0xf0000000});
+  EXPECT_FALSE(present().nft->table.tunnels.contains("wg0"));
+  EXPECT_TRUE(engine->flush());
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0xf0000000});
+  EXPECT_TRUE(kernel.unstuck.empty());
+}
+
 TEST_F(EngineTest, AWanThatIsDisabledIsNotUsedForAMoment) {
   ASSERT_TRUE(engine->start({{"wan0", "by hand"}}));
   EXPECT_EQ(wayOf(kServer4), "wan1");

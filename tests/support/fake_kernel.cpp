@@ -41,7 +41,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   }
   if (network || stale.ownRoutes) picture.observed.routes = seen.observed.routes;
   if (stale.rtnetlink || stale.tunnels) {
-    takeTunnels(picture, numbers, seen.world.tunnels);
+    takeTunnels(picture, numbers, real.world.tunnels);
     picture.world.tunnelTroubles = seen.world.tunnelTroubles;
   }
   if (stale.rtnetlink || stale.links || stale.nft) {

@@ -53,9 +53,12 @@ std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& s
 /// The same for everything that our table records about earlier runs.
 void adopt(World& world, const NftTable& table);
 
-/// Puts the tunnels just read into the picture, whose rules decide which of their marks are ours and which are their
-/// owners'.
+/// The tunnels as they were just read, against the rules and the table of `picture`: which of them are steered here,
+/// which of their marks are ours, and which are their owners'.
 void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> tunnels);
+
+/// All of them, as takeTunnels() was given them.
+SharedMap<IfName, Tunnel> allTunnels(const World& world);
 
 /// Records the effect of a plan that was carried out completely; `reached` is the state that it was made for.
 void settle(Picture& picture, const Plan& plan, State reached);

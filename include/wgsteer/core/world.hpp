@@ -66,12 +66,17 @@ struct Peer {
 
 enum class TunnelBackend : std::uint8_t { kernel, userspace };
 
+/// In which network namespace a tunnel's packets are sent. The kernel's WireGuard has its socket where its device was
+/// made, wherever that is moved to, and only while it is up.
+enum class SocketPlace : std::uint8_t { here, elsewhere, unknown };
+
 struct Tunnel {
   IfName name;
   TunnelBackend backend = TunnelBackend::kernel;
   Mark fwmark;
   std::uint16_t listenPort = 0;
   std::vector<Peer> peers;  ///< by public key
+  SocketPlace socket = SocketPlace::here;
   bool operator==(const Tunnel&) const = default;
 };
 
@@ -154,6 +159,8 @@ struct World : Knowledge {
   std::map<std::uint32_t, Nexthop> nexthops;                         ///< objects from which routes may take their hops
   std::set<Rule> rules;                                              ///< foreign rules
   SharedMap<IfName, Tunnel> tunnels;
+  /// Those whose packets are sent in another network namespace, and perhaps steered there: not ours.
+  std::map<IfName, Tunnel> tunnelsElsewhere;
   /// Tunnels that cannot be read or set now, and why: another user's socket, a process that hangs or refuses. What was
   /// last known of such a tunnel is still in `tunnels`; one that has never been read is not.
   std::map<IfName, std::string> tunnelTroubles;

@@ -7,15 +7,28 @@
 
 inside() { ip netns exec inside "$@"; }
 
-device_moves() {
+# Its processes die with the case, however that ends.
+namespace_up() {
+  trap namespace_down EXIT
   ip netns add inside
+  quiet_ipv6 inside
   ip -n inside link set lo up
+}
+namespace_down() {
+  local process
+  for process in $(ip netns pids inside 2>/dev/null); do kill -KILL "$process" 2>/dev/null || true; done
+  ip netns del inside 2>/dev/null || true
+}
+
+device_moves() {
+  ip netns pids inside >/dev/null 2>&1 || namespace_up
   ip -n router link set wg0 netns inside
   ip -n inside addr add "$inner_router/$inner_prefix_length" dev wg0
   ip -n inside link set wg0 up
   ip -n inside "-$family" route add default dev wg0
 }
 
+fails_to() { ! "$@"; }
 answered_inside() { inside ping -q -c 1 -W 1 "$inner_server" >/dev/null 2>&1; }
 
 leaves_by() { # WAN WHAT
@@ -44,14 +57,108 @@ case_device_that_was_steered() {
   wan_link_up 0
   await_converged
   leaves_by 0 'back'
-  ip netns del inside
 }
 
-# Its packets have no mark, as any program's; in IPv6 it would go back with the other WAN's address, which nobody corrects.
+# Its packets have no mark, as any program's: in IPv6 they go back with the other WAN's address, until somebody gives it
+# the mark.
 case_device_that_nobody_saw() {
   tunnel_up
   device_moves
   daemon_start_and_converge
   tunnel_is_moved
-  ip netns del inside
+  wan_link_up 0
+  await_converged
+  counters_reset
+  if [[ $family == 6 ]]; then
+    check 'nobody corrects its source' fails_to answered_inside
+    check 'which is the other one' at_least 1 sent 0 4 "${wan_address[1]}"
+  fi
+  inside wg set wg0 fwmark "$(wgsteer status --json | grep -o '"mark": *"0xf0000000"' | grep -o '0x[0-9a-f]*')"
+  counters_reset
+  check 'with the mark' answered_inside
+  equal 'its packets are right' 0 "$(foreign 0)"
+  check 'and by the first WAN' at_least 1 sent 0 any "${wan_address[0]}"
+}
+
+# A daemon in there, which has an uplink, and would give the tunnel another mark: that of policies for servers.
+daemon_inside_start() {
+  namespace_up
+  ip -n inside link add up0 type veth peer name up1
+  ip -n inside link set up1 up
+  ip -n inside link set up0 up
+  ip -n inside addr add 172.31.0.2/24 dev up0
+  ip -n inside addr add fd31::2/64 dev up0
+  ip -n inside -4 route add default via 172.31.0.1 dev up0 metric 2000
+  ip -n inside -6 route add default via fd31::1 dev up0 metric 2000
+  printf '[[tunnel]]\ninterface = "%s"\nrole = "server"\n' wg0 wg9 >"$case_results/inside.toml"
+  daemon_inside_runs
+  await 'the daemon inside has its rules' 20 inside_has_rules
+}
+# The two share /run.
+daemon_inside_runs() {
+  mkdir -p "$case_results/inside"
+  STATE_DIRECTORY=$case_results/inside ip netns exec inside wgsteer run -c "$case_results/inside.toml" \
+    >>"$case_results/inside.log" 2>&1 &
+}
+inside_has_rules() { inside ip -N rule show | grep -qw 'proto 87'; }
+wgsteer_inside() { inside timeout 60 wgsteer "$@"; }
+mark_inside() { inside wg show "$1" fwmark; } # DEVICE
+inside_says() { # TEXT -> whether it is in what the daemon inside shows
+  [[ $(wgsteer_inside status) == *"$1"* ]]
+}
+
+readonly kElsewhere='wg0 is left alone: its socket is in another network namespace'
+readonly kUntold='wg0 is left alone until it is up: its fwmark'
+
+# What is made there is steered there, so that it is known to have looked.
+tunnel_of_its_own() {
+  ip -n inside link add wg9 type wireguard
+  client_configuration "$kSecondRouterKey" "$kSecondServerKey" "$(socket_address "${endpoint[1]}" 51821)" |
+    inside wg setconf wg9 /dev/stdin
+  ip -n inside link set wg9 up
+  await 'a tunnel that was made there is steered' 10 prints 0xe0000000 mark_inside wg9
+}
+
+case_daemon_on_either_side() {
+  tunnel_up
+  daemon_start_and_converge
+  await 'it has a mark' 10 prints 0xf0000000 tunnel_mark wg0
+  daemon_inside_start
+  device_moves
+  await 'it is seen to be sent elsewhere' 10 inside_says "$kElsewhere"
+  tunnel_of_its_own
+  equal 'it has its mark' 0xf0000000 "$(mark_inside wg0)"
+  wgsteer_inside check >"$case_results/check_inside" 2>&1 || true
+  check 'check says so' grep -q "^advice: $kElsewhere" "$case_results/check_inside"
+  check 'and sees no loop' fails_to grep -q 'wg0: .*loop' "$case_results/check_inside"
+  check 'the log says so' grep -q "$kElsewhere" "$case_results/inside.log"
+  tunnel_is_moved
+  wan_link_up 0
+  await_converged
+  # Down, it has no socket at all.
+  ip -n inside link set wg0 down
+  ip netns exec inside wgsteer flush >/dev/null
+  equal 'flush leaves it its mark' 0xf0000000 "$(mark_inside wg0)"
+  equal 'and takes its own' off "$(mark_inside wg9)"
+  daemon_inside_runs
+  await 'a start while it is down' 20 inside_says "$kUntold"
+  await 'sees its own tunnel' 10 prints 0xe0000000 mark_inside wg9
+  equal 'and leaves this one its mark' 0xf0000000 "$(mark_inside wg0)"
+  ip -n inside link set wg0 up
+  ip -n inside "-$family" route replace default dev wg0
+  await 'up again' 10 inside_says "$kElsewhere"
+  equal 'with its mark' 0xf0000000 "$(mark_inside wg0)"
+  leaves_by 0 'back'
+}
+
+# Of one that is down nobody can tell: it gets a mark before its first packet, and is rid of it when it is up.
+case_daemon_inside_alone() {
+  tunnel_up
+  daemon_inside_start
+  ip -n router link set wg0 netns inside
+  await 'it is given a mark' 10 prints 0xe0000000 mark_inside wg0
+  ip -n inside addr add "$inner_router/$inner_prefix_length" dev wg0
+  ip -n inside link set wg0 up
+  await 'it is seen to be sent elsewhere' 10 inside_says "$kElsewhere"
+  await 'the mark is taken back' 10 prints off mark_inside wg0
 }
