@@ -141,8 +141,10 @@ class Execution {
         carryOut(*transaction);
       else if (Status outcome = make_(change); outcome)
         made(change);
-      else
+      else {
         fail(change, std::move(outcome));
+        forget(change);
+      }
     }
     return std::move(report_);
   }
@@ -165,6 +167,17 @@ class Execution {
   void fail(const Change& change, Status outcome) {
     miss(change);
     report_.failed.push_back({change, std::move(outcome)});
+  }
+
+  /// What was not turned on is not to be turned off some day: the record that was made before is taken out again.
+  void forget(const Change& change) {
+    const auto* set = std::get_if<SetSysctl>(&change);
+    if (set == nullptr || !set->on) return;
+    const NftTransaction record{.layout = {}, .ops = {{false, NftSysctl{set->sysctl}}}};
+    if (Status outcome = make_(record); outcome)
+      made(record);
+    else
+      report_.failed.push_back({record, std::move(outcome)});
   }
 
   void carryOut(const NftTransaction& whole) {

@@ -19,6 +19,13 @@ bool same(const Change& left, const Change& right) {
   return left == right;
 }
 
+/// The record of a sysctl is written before the sysctl itself.
+std::optional<Change> recordOf(const Change& change) {
+  const auto* set = std::get_if<SetSysctl>(&change);
+  if (set == nullptr || !set->on) return std::nullopt;
+  return NftTransaction{.layout = {}, .ops = {{true, NftSysctl{set->sysctl}}}};
+}
+
 /// Removes what was refused from the plan's changes: whole changes, or members of a transaction.
 void holdBack(Plan& plan, const Change& refused) {
   const NftTransaction* members = asTransaction(refused);
@@ -41,8 +48,11 @@ const Refusals::Refusal* Refusals::find(const Change& change) const {
 }
 
 Plan Refusals::withhold(Plan plan, Instant now) const {
-  for (const Refusal& refusal : refused_)
-    if (refusal.due > now) holdBack(plan, refusal.change);
+  for (const Refusal& refusal : refused_) {
+    if (refusal.due <= now) continue;
+    holdBack(plan, refusal.change);
+    if (const auto record = recordOf(refusal.change)) holdBack(plan, *record);
+  }
   return plan;
 }
 

@@ -83,7 +83,26 @@ TEST_F(Guard, AnUnwritableSysctlCostsItself) {
   EXPECT_EQ(report.failed.size(), desired.sysctls.size());
   State rest = desired;
   rest.sysctls.clear();
-  EXPECT_EQ(state, rest);
+  rest.nft->table.changedSysctls.clear();
+  EXPECT_EQ(state, rest) << "nor is it remembered: it would be turned off some day, whoever turns it on till then";
+}
+
+TEST_F(Guard, AnUnwritableSysctlThatWasRememberedIsForgotten) {
+  state = desired;
+  state.sysctls.clear();
+  const Plan again = diff(desired, state);
+  ASSERT_EQ(again.changes.size(), desired.sysctls.size());
+  attempt(again, state, [](const Change& change) { return std::holds_alternative<SetSysctl>(change); });
+  EXPECT_TRUE(state.nft->table.changedSysctls.empty());
+}
+
+TEST_F(Guard, ARecordThatCannotBeTakenOutIsTold) {
+  const CommitReport report = attempt(plan, state, [](const Change& change) {
+    const auto* transaction = std::get_if<NftTransaction>(&change);
+    return std::holds_alternative<SetSysctl>(change) || (transaction != nullptr && !transaction->ops.front().add);
+  });
+  EXPECT_EQ(report.failed.size(), 2 * desired.sysctls.size());
+  EXPECT_EQ(state.nft->table.changedSysctls, desired.nft->table.changedSysctls);
 }
 
 TEST_F(Guard, ARefusingTunnelCostsItself) {

@@ -550,6 +550,36 @@ TEST_F(EngineTest, AWanWhoseRouteIsRefusedIsDoneWithoutInThatFamily) {
   EXPECT_EQ(present(), wanted());
 }
 
+/// As in a container: what its host turns on meanwhile is the host's.
+TEST_F(EngineTest, ASysctlThatCannotBeSetIsNotRemembered) {
+  kernel.refuses = [](const Change& change) { return std::holds_alternative<SetSysctl>(change); };
+  ASSERT_TRUE(engine->start());
+  const auto remembered = [&] { return kernel.real.observed.nft->table.changedSysctls; };
+  EXPECT_TRUE(remembered().empty());
+  const auto writes = kernel.writes;
+  occasions.clear();
+  kernel.carrier("wan0", false);
+  kernel.carrier("wan0", true);
+  engine->onEvents();
+  EXPECT_EQ(kernel.writes, writes);
+  EXPECT_TRUE(std::ranges::all_of(occasions, [](const auto& one) { return one.second == 0; })) << "nor is it told";
+  for (auto& [index, link] : kernel.real.world.links)
+    if (link.name == "wan0") {
+      link.sysctls = {SysctlKind::ignoreLinkdown4, SysctlKind::ignoreLinkdown6};
+      kernel.announce(SysctlsChanged{});
+    }
+  engine->onEvents();
+  kernel.heal();
+  now += *engine->retryAfter();
+  engine->onRetry();
+  EXPECT_EQ(remembered(),
+            (std::set<Sysctl>{{SysctlKind::ignoreLinkdown4, "wan1"}, {SysctlKind::ignoreLinkdown6, "wan1"}}))
+      << "the others may be set by now";
+  EXPECT_TRUE(engine->flush());
+  EXPECT_EQ(kernel.real.world.linkNamed("wan0")->sysctls.size(), 2U);
+  EXPECT_TRUE(kernel.real.world.linkNamed("wan1")->sysctls.empty());
+}
+
 TEST_F(EngineTest, ARefusalIsTriedAgainMoreAndMoreRarely) {
   kernel.refuses = [](const Change& change) { return std::holds_alternative<SetTunnelMark>(change); };
   ASSERT_TRUE(engine->start());

@@ -75,12 +75,13 @@ container_runs() { has_line '"status": "running"' quiet_state; }
 quiet_state() { crun_in_router state steering 2>/dev/null; }
 wgsteer() { crun_in_router exec steering "$WGSTEER" "$@"; }
 
-# All but the sysctls, which are not for containers to set.
+# All but the sysctls, which are not for containers to set, and what would be written down of them.
+readonly kOfTheHost='\(sysctl \|nft add element inet wgsteer \(ignore_linkdown[46]\|src_valid_mark\) \|$\)'
 converged() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
   has_line 'proto 87' router ip rule show || return 1
   wgsteer plan >"$work/plan" 2>&1 || true
-  ! grep -v '^sysctl \|^$' "$work/plan" | grep -q .
+  ! grep -v "^$kOfTheHost" "$work/plan" | grep -q .
 }
 
 findings() { wgsteer check | grep -E '^(problem|conflict|advice): ' || true; }
@@ -114,12 +115,33 @@ case_docker_like() {
   equal 'a fix for each WAN' 2 "$(wc -l <"$work/fix")"
   router sysctl -q -p "$work/fix"
   equal 'nothing left to say' '' "$(findings)"
-  # It has written down that it turns them on, and would fail to turn them off.
-  router sysctl -q -w net.ipv4.conf.wan{0,1}.ignore_routes_with_linkdown=0
+  await 10 'nothing is written down that was not done' nothing_written_down
   # From the host: with the daemon, process 1, all others in the container are killed.
   equal 'flush' 0 "$(code_of router "$WGSTEER" flush)"
   await 10 'the container ends' fails container_runs
   equal 'rules that are left' '' "$(router_ip rule show | grep 'proto 87' || true)"
+  equal 'the host keeps what it has set' '1 1' "$(router sysctl -n net.ipv4.conf.wan{0,1}.ignore_routes_with_linkdown | xargs)"
+}
+
+# In the sets of sysctls that flush turns off.
+nothing_written_down() {
+  local set
+  for set in ignore_linkdown4 ignore_linkdown6 src_valid_mark; do
+    ! has_line '"wan[01]"' router nft list set inet wgsteer "$set" || return 1
+  done
+}
+
+# What stands there from a time when it could be set, or from a version that wrote it down all the same.
+case_what_was_written_down_before() {
+  need_runtime
+  topology_up
+  tunnel_up route_halves
+  router "$WGSTEER" run --once >/dev/null 2>&1
+  router sysctl -q -w net.ipv4.conf.wan0.ignore_routes_with_linkdown=0
+  check 'from outside it is' fails nothing_written_down
+  daemon_start_and_converge
+  await 10 'what is off is not ours to turn off' fails has_line '"wan0"' router nft list set inet wgsteer ignore_linkdown4
+  check 'what is on is' has_line '"wan1"' router nft list set inet wgsteer ignore_linkdown4
 }
 
 # IPv4 alone has this filter.
