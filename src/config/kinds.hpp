@@ -24,6 +24,7 @@ using Device = Plain<parseIfName>;
 using Flag = Plain<parseBoolean, ValueType::boolean>;
 using MarkMask = Plain<parseMarkMask>;
 using ServerAddress = Plain<parseAddress>;
+using RouterAddress = Plain<parseGateway>;
 using ProbeAddress = Plain<parseTrackIp>;
 using MemberWan = Plain<parseMember>;
 using Key = Plain<parsePublicKey>;

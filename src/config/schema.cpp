@@ -37,6 +37,7 @@ constexpr std::tuple kWan{
     // netifd knows the device of an interface.
     Row{"device", Device{}, &WanConfig::device, Traits{.required = true, .unless = "interface"}},
     Row{"interface", Name{}, &WanConfig::interface},
+    Row{"gateway", RouterAddress{}, &WanConfig::gateway},
     Row{"metric", Integer{kMinMetric, kMaxMetric}, &WanConfig::metric},
     Row{"weight", Integer{1, kMaxWeight}, &WanConfig::weight},
     Row{"dns", ServerAddress{}, &WanConfig::dns},

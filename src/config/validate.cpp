@@ -48,6 +48,18 @@ void checkTracking(const Section& section, const WanConfig& wan, Problems& probl
         std::to_string(wan.reliability) + " addresses can never answer: track_ip has " + std::to_string(count));
 }
 
+/// A second one of a family would be another WAN.
+void checkGateways(const Section& section, const WanConfig& wan, Problems& problems) {
+  const Option* option = section.find("gateway");
+  for (std::size_t i = 1; i < wan.gateway.size(); ++i) {
+    const Family family = wan.gateway[i].family();
+    if (problems.has(option->values[i].line, "gateway") || *gatewayOf(wan, family) == wan.gateway[i]) continue;
+    problems.add(option->values[i].line, "gateway",
+                 quoted(option->values[i].text) + " is the second " + (family == Family::v4 ? "IPv4" : "IPv6") +
+                     " address: one of each family; another router is another WAN");
+  }
+}
+
 class Validator {
  public:
   explicit Validator(Problems& problems) : problems_(problems), policies_(config_.wans, problems) {}
@@ -83,6 +95,7 @@ class Validator {
   void globals(const Section& section);
   void wan(const Section& section);
   void wanDevice(const Section& section, const WanConfig& wan);
+  void sharedDevice(const Section& section, const WanConfig& wan);
   void tunnel(const Section& section);
   void peer(const Section& section);
   void checkMarks();
@@ -96,6 +109,7 @@ class Validator {
   unsigned maskLine_ = 0;
   Seen wanNames_;
   Seen wanDevices_;
+  std::map<IfName, std::vector<std::pair<WanConfig, unsigned>>> onDevice_;  ///< with the lines of their devices
   Seen wanInterfaces_;
   Seen tunnels_;
   Seen peers_;
@@ -129,16 +143,32 @@ void Validator::wan(const Section& section) {
   wanDevice(section, wan);
   checkQuality(section, wan, problems_);
   checkTracking(section, wan, problems_);
+  checkGateways(section, wan, problems_);
   config_.wans.push_back(std::move(wan));
 }
 
 void Validator::wanDevice(const Section& section, const WanConfig& wan) {
   const bool byDevice = section.find("device") != nullptr;
   const unsigned line = section.lineOf("interface");
-  if (section.find("interface") == nullptr)
-    return once(wanDevices_, wan.device, section.lineOf("device"), "device", "a WAN with device " + quoted(wan.device));
+  if (section.find("interface") == nullptr) return sharedDevice(section, wan);
   if (byDevice) problems_.add(line, "interface", "cannot be combined with device");
   once(wanInterfaces_, wan.interface, line, "interface", "a WAN with interface " + quoted(wan.interface));
+}
+
+/// Several WANs may be on one device, behind a router each.
+void Validator::sharedDevice(const Section& section, const WanConfig& wan) {
+  if (wan.device.empty()) return;
+  const unsigned line = section.lineOf("device");
+  wanDevices_.emplace(wan.device, line);
+  auto& others = onDevice_[wan.device];
+  for (const auto& [other, at] : others) {
+    if (canShareDevice(other, wan)) continue;
+    problems_.add(line, "device",
+                  "a WAN with device " + quoted(wan.device) + " is already defined" + onLine(at) +
+                      "; two WANs on one device need a gateway that only one of them has");
+    break;
+  }
+  others.emplace_back(wan, line);
 }
 
 void Validator::tunnel(const Section& section) {

@@ -178,6 +178,13 @@ Parsed<Address> parseAddress(const Value& value) {
   return *address;
 }
 
+Parsed<Address> parseGateway(const Value& value) {
+  auto address = parseAddress(value);
+  if (address && (address->isUnspecified() || address->isLoopback() || address->isMulticast()))
+    return wrong(quoted(value.text) + " cannot be the address of a router");
+  return address;
+}
+
 Parsed<Endpoint> parseTrackIp(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());

@@ -40,6 +40,8 @@ Parsed<std::uint32_t> parseMarkMask(const Value& value);
 /// Index of the value in "keep|flush".
 Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices);
 Parsed<Address> parseAddress(const Value& value);
+/// An address that a router can have.
+Parsed<Address> parseGateway(const Value& value);
 /// An address, with port 0, or address:port.
 Parsed<Endpoint> parseTrackIp(const Value& value);
 /// The error never quotes the text: it may be a private key in the wrong place.

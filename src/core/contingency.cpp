@@ -17,12 +17,8 @@ class Imagination {
   explicit Imagination(const World& world) : world_(world) {}
 
   void add(const Wan& wan) {
-    if (wan.link == nullptr || wan.secondary) return;
-    addLinks(*wan.link);
-    for (const Family family : kFamilies) {
-      addRoutes(wan, family);
-      addAddresses(wan, family);
-    }
+    if (wan.link == nullptr) return;
+    if (!wan.secondary) addDevice(wan);
     addVerdict(wan.name);
   }
 
@@ -31,6 +27,14 @@ class Imagination {
  private:
   void note(Occurrence occurrence) {
     if (occurrences_.size() < kMaxContingencies) occurrences_.push_back(std::move(occurrence));
+  }
+
+  void addDevice(const Wan& wan) {
+    addLinks(*wan.link);
+    for (const Family family : kFamilies) {
+      addRoutes(wan, family);
+      addAddresses(wan, family);
+    }
   }
 
   /// Up without a carrier, as when a cable is pulled; and down, which also drops the carrier.

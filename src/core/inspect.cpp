@@ -125,7 +125,7 @@ class Inspector {
         add(Severity::problem,
             "WANs " + known->second + " and " + wan.name + " are both on " + wan.device +
                 ": they cannot be distinguished",
-            "name each device once; without [[wan]] sections, each of its gateways is a WAN");
+            "name the gateway of each");
     }
   }
 
@@ -140,6 +140,7 @@ class Inspector {
         add(Severity::problem, "WAN " + name + ": no such device", "it is used as soon as it appears");
       return;
     }
+    inspectGateways(wan);
     for (const auto& [family, why] : wan.refused)
       add(Severity::problem,
           "WAN " + name + " is not used for " + std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
@@ -161,6 +162,34 @@ class Inspector {
       add(Severity::advice,
           "the kernel goes on using " + wan.device + " without a carrier: only a running daemon moves its tunnels",
           turnOn({SysctlKind::ignoreLinkdown4, wan.device}));
+  }
+
+  /// A router that was named is used without any route by it. But main's, if there are others, knows better.
+  void inspectGateways(const Wan& wan) {
+    const auto known = std::ranges::find(config_.wans, wan.name, &WanConfig::name);
+    for (const Family family : kFamilies) {
+      const auto named = known == config_.wans.end() ? std::nullopt : gatewayOf(*known, family);
+      if (!named) continue;
+      bool there = false;
+      std::string others;
+      forEachDefault(world_.routes, family, [&](const Route& route) {
+        for (const NextHop& hop : route.hops) {
+          if (hop.device != wan.link->index || !hop.gateway || isOurTable(route.table)) continue;
+          there |= hop.gateway == named;
+          if (!isNamed(*hop.gateway)) others = hop.gateway->toString();
+        }
+      });
+      if (!there && !others.empty())
+        add(Severity::advice,
+            "WAN " + nameOf(wan) + ": no default route is by its gateway " + named->toString() + ", but one is by " +
+                others,
+            "correct gateway if the router has another address now");
+    }
+  }
+  bool isNamed(const Address& gateway) const {
+    return std::ranges::any_of(config_.wans, [&](const WanConfig& wan) {
+      return std::ranges::find(wan.gateway, gateway) != wan.gateway.end();
+    });
   }
 
   std::string turnOn(const Sysctl& sysctl) const {

@@ -66,6 +66,9 @@ Route mirrored(const World& world, const Route& original, TableId table, std::ui
 
 Tables::Tables(const Config& config, const World& world, const Steering& steering)
     : config_(config), world_(world), steering_(steering) {
+  for (const Wan& wan : steering_.wans)
+    if (wan.link != nullptr) wansOn_[wan.link->index].push_back(&wan);
+  for (auto& [device, wans] : wansOn_) std::ranges::stable_sort(wans, {}, &Wan::secondary);
   noteInside();
 }
 
@@ -192,13 +195,27 @@ bool Tables::works(const Wan& wan, Family family) {
   return wan.link != nullptr && wan.link->up && wan.link->carrier && !wan.down.contains(family);
 }
 
+/// By whom a hop of main's leads: of several WANs on one device the one whose gateway it is, else the first.
+const Wan* Tables::wanOf(const NextHop& hop, Family family) const {
+  const auto found = wansOn_.find(hop.device);
+  if (found == wansOn_.end()) return nullptr;
+  for (const Wan* wan : found->second) {
+    const auto defaults = wan->defaults.find(family);
+    if (found->second.size() > 1 && hop.gateway && defaults != wan->defaults.end() &&
+        std::ranges::any_of(defaults->second,
+                            [&](const Route& own) { return own.hops.front().gateway == hop.gateway; }))
+      return wan;
+  }
+  return found->second.front();
+}
+
 /// Routes in main that select WANs for one destination, as far as they use the given WANs. They take precedence over
 /// metrics.
-void Tables::addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId table) {
+void Tables::addRoutesBy(const std::set<const Wan*>& wans, Family family, TableId table) {
   for (const Route* route : byWans_) {
     if (route->family() != family) continue;
     Route part = *route;
-    std::erase_if(part.hops, [&](const NextHop& hop) { return !wans.contains(hop.device); });
+    std::erase_if(part.hops, [&](const NextHop& hop) { return !wans.contains(wanOf(hop, family)); });
     if (!part.hops.empty()) addGatewayed(part, table, metricAsInMain(part));
   }
 }
@@ -211,14 +228,17 @@ void Tables::addSourceSpecific(const std::vector<Route>& defaults, TableId table
     if (!route.source.isDefault()) addGatewayed(route, table, metric);
 }
 
-/// With the WAN's source, if that is an address of another device: the kernel would not find it by itself.
+/// With the WAN's source, where that is another device's address, or of another WAN on the device: the kernel would not
+/// find it by itself.
 Route Tables::plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const {
   const auto& defaults = wan.defaults.at(family);
   const auto plain = std::ranges::find_if(defaults, [](const Route& route) { return route.source.isDefault(); });
   Route route = mirrored(world_, plain == defaults.end() ? defaults.front() : *plain, table, metric);
   route.source = Prefix::any(family);
   const auto source = wan.source.find(family);
-  if (!route.preferredSource && family == Family::v6 && source != wan.source.end() && !has(*wan.link, source->second))
+  const bool alone = wansOn_.at(wan.link->index).size() == 1;
+  if (!route.preferredSource && family == Family::v6 && source != wan.source.end() &&
+      !(alone && has(*wan.link, source->second)))
     route.preferredSource = source->second;
   return route;
 }
@@ -234,7 +254,7 @@ void Tables::addWanTable(const Wan& wan, Family family, TableId table) {
   if (there) addOnLink(*wan.link, family, table, kMinMetric);
   addInside(family, table, {static_cast<std::size_t>(&wan - steering_.wans.data())});
   if (!there) return;
-  if (!wan.secondary) addRoutesBy({wan.link->index}, family, table);
+  addRoutesBy({&wan}, family, table);
   const auto known = wan.defaults.find(family);
   if (known == wan.defaults.end()) return;
   addWithGateways(plainDefault(wan, family, table, kMinMetric));
@@ -244,13 +264,13 @@ void Tables::addWanTable(const Wan& wan, Family family, TableId table) {
 void Tables::addPolicyTable(const PolicyView& policy, Family family, TableId table) {
   if (policy.lastResort == LastResort::unreachable) addRoute(closingRoute(table, family));
   std::set<std::size_t> members;
-  std::set<IfIndex> working;
+  std::set<const Wan*> working;
   for (const MemberView& member : policy.members) {
     const Wan& wan = steering_.wans[member.wan];
     members.insert(member.wan);
     // Its own prefixes are there whether or not it can be used, so that a failover has less to write.
     if (wan.link != nullptr && wan.link->up) addOnLink(*wan.link, family, table, member.metric.at(family));
-    if (!wan.secondary && works(wan, family)) working.insert(wan.link->index);
+    if (works(wan, family)) working.insert(&wan);
   }
   addRoutesBy(working, family, table);
   addInside(family, table, members);

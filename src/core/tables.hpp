@@ -36,7 +36,8 @@ class Tables {
   void addWithGateways(Route route);
   static std::uint32_t metricAsInMain(const Route& route);
   static bool works(const Wan& wan, Family family);
-  void addRoutesBy(const std::set<IfIndex>& wans, Family family, TableId table);
+  const Wan* wanOf(const NextHop& hop, Family family) const;
+  void addRoutesBy(const std::set<const Wan*>& wans, Family family, TableId table);
   void addSourceSpecific(const std::vector<Route>& defaults, TableId table, std::uint32_t metric);
   Route plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const;
   bool has(const Link& link, const Address& address) const;
@@ -52,6 +53,7 @@ class Tables {
   std::vector<const Route*> byRouters_;
   std::vector<const Route*> byWans_;
   std::vector<const Route*> thrown_;
+  std::map<IfIndex, std::vector<const Wan*>> wansOn_;  ///< a device, the first one first
 };
 
 }  // namespace wgsteer

@@ -24,20 +24,48 @@ bool mayBeFoundAsWan(const World& world, const Link& link) {
          std::ranges::none_of(kVirtualUplinks, [&](const char* kind) { return link.kind == kind; });
 }
 
-/// The part of a default route that leaves by one device, if any.
-std::optional<Route> byDevice(const Route& route, IfIndex device) {
+bool namesGateway(const WanConfig& wan, const NextHop& hop) {
+  return hop.gateway && std::ranges::find(wan.gateway, *hop.gateway) != wan.gateway.end();
+}
+
+/// The next hops by a device, or those of one of several WANs on it: by its gateway; and by gateways that nobody names,
+/// if it is the first without one, or without one of that family.
+class Hops {
+ public:
+  explicit Hops(IfIndex device) : device_(device) {}
+  Hops(IfIndex device, const Config& config, const WanConfig& wan) : device_(device), config_(&config), wan_(&wan) {}
+
+  bool have(Family family, const NextHop& hop) const {
+    if (hop.device != device_) return false;
+    if (wan_ == nullptr || namesGateway(*wan_, hop)) return true;
+    if (gatewayOf(*wan_, family)) return false;
+    const auto rank = [](const WanConfig& each) { return std::pair{!each.gateway.empty(), &each}; };
+    return std::ranges::none_of(config_->wans, [&](const WanConfig& other) {
+      return other.device == wan_->device &&
+             (namesGateway(other, hop) || (!gatewayOf(other, family) && rank(other) < rank(*wan_)));
+    });
+  }
+
+ private:
+  IfIndex device_;
+  const Config* config_ = nullptr;
+  const WanConfig* wan_ = nullptr;  ///< null: all by the device
+};
+
+/// The part of a default route that leaves by these, if any.
+std::optional<Route> partBy(const Hops& hops, const Route& route) {
   if (!route.destination.isDefault() || route.type != RouteType::unicast || isOurTable(route.table))
     return std::nullopt;
   Route part = route;
-  std::erase_if(part.hops, [&](const NextHop& hop) { return hop.device != device; });
+  std::erase_if(part.hops, [&](const NextHop& hop) { return !hops.have(route.family(), hop); });
   if (part.hops.empty()) return std::nullopt;
   return part;
 }
 
-std::vector<Route> defaultsOf(const std::set<Route>& routes, IfIndex device, Family family) {
+std::vector<Route> defaultsBy(const Hops& hops, const std::set<Route>& routes, Family family) {
   std::vector<Route> found;
   forEachDefault(routes, family, [&](const Route& route) {
-    if (auto part = byDevice(route, device)) found.push_back(std::move(*part));
+    if (auto part = partBy(hops, route)) found.push_back(std::move(*part));
   });
   std::ranges::stable_sort(found, [](const Route& left, const Route& right) {
     const auto rank = [](const Route& route) {
@@ -61,20 +89,40 @@ bool mayCountAgain(const World& world, const Route& route) {
   });
 }
 
-/// Fills in what the world knows about the WAN's device.
-void look(const World& world, Wan& wan) {
+/// By a gateway that was named, and that the device has a prefix for; nobody else needs to have a route by it.
+std::optional<Route> defaultByName(const World& world, IfIndex device, const Address& gateway) {
+  Route route;
+  route.table = kMainTable;
+  route.destination = route.source = Prefix::any(gateway.family());
+  route.hops = {NextHop{.device = device, .gateway = gateway}};
+  if (!mayCountAgain(world, route)) return std::nullopt;
+  return route;
+}
+
+std::vector<Route> defaultsOf(const World& world, const Hops& hops, IfIndex device, const WanConfig* config,
+                              Family family) {
+  auto defaults = defaultsBy(hops, world.routes, family);
+  if (defaults.empty()) {
+    defaults = defaultsBy(hops, world.parked, family);
+    std::erase_if(defaults, [&](const Route& route) { return !mayCountAgain(world, route); });
+  }
+  const auto named = config == nullptr ? std::nullopt : gatewayOf(*config, family);
+  if (defaults.empty() && named)
+    if (auto route = defaultByName(world, device, *named)) defaults.push_back(std::move(*route));
+  return defaults;
+}
+
+/// Fills in what the world says about the WAN's device.
+void look(const Config& config, const World& world, Wan& wan, const WanConfig* wanConfig = nullptr) {
   wan.link = world.linkNamed(wan.device);
   if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second.why;
   // Even if it is named as a WAN: nothing is ever sent into a tunnel.
   if (wan.link != nullptr && isTunnel(world, *wan.link)) wan.link = nullptr;
   if (wan.link == nullptr) return;
   wan.deaf = wan.link->inVrf && !world.udpHearsVrfs;
+  const Hops hops = wanConfig == nullptr ? Hops{wan.link->index} : Hops{wan.link->index, config, *wanConfig};
   for (const Family family : kFamilies) {
-    auto defaults = defaultsOf(world.routes, wan.link->index, family);
-    if (defaults.empty()) {
-      defaults = defaultsOf(world.parked, wan.link->index, family);
-      std::erase_if(defaults, [&](const Route& route) { return !mayCountAgain(world, route); });
-    }
+    auto defaults = defaultsOf(world, hops, wan.link->index, wanConfig, family);
     if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
     if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
     if (const auto refused = world.refusedRoutes.find({wan.slot, family}); refused != world.refusedRoutes.end())
@@ -97,6 +145,14 @@ class FreeSlots {
   unsigned count_;
 };
 
+/// Behind another router on the device of an earlier WAN.
+bool isSecondary(const Config& config, const WanConfig& wan) {
+  const auto isBefore = [&](const WanConfig& other) { return &other < &wan && other.device == wan.device; };
+  return !wan.device.empty() && std::ranges::any_of(config.wans, isBefore) &&
+         std::ranges::all_of(config.wans,
+                             [&](const WanConfig& other) { return !isBefore(other) || canShareDevice(other, wan); });
+}
+
 std::vector<Wan> configuredWans(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans;
   FreeSlots slots{slotsOfOthers(world, config.numbers), config.numbers.slotCount() + 1};
@@ -112,7 +168,8 @@ std::vector<Wan> configuredWans(const Config& config, const World& world, std::v
     wan.slot = *slot;
     wan.weight = wanConfig.weight;
     for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
-    look(world, wan);
+    wan.secondary = isSecondary(config, wanConfig);
+    look(config, world, wan, &wanConfig);
     wans.push_back(std::move(wan));
   }
   return wans;
@@ -151,7 +208,7 @@ std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
 std::optional<std::pair<std::uint32_t, std::uint32_t>> foundBy(const World& world, IfIndex device, bool inMain) {
   std::optional<std::pair<std::uint32_t, std::uint32_t>> best;
   for (const Family family : kFamilies)
-    for (const Route& route : defaultsOf(world.routes, device, family)) {
+    for (const Route& route : defaultsBy(Hops{device}, world.routes, family)) {
       const auto table = tableRank(world, route);
       if (!table || (*table == 0) != inMain) continue;
       const std::pair rank{*table, route.metric};
@@ -275,7 +332,7 @@ std::vector<Wan> foundWans(const Config& config, const World& world, std::vector
     wan.device = device;
     wan.slot = slot;
     for (const Family family : kFamilies) wan.metric[family] = kMinMetric;
-    look(world, wan);
+    look(config, world, wan);
     wans.push_back(std::move(wan));
   }
   addSecondGateways(config, world, wans);
@@ -291,6 +348,22 @@ std::vector<Wan> wansOf(const Config& config, const World& world, std::vector<st
       config.wans.empty() ? foundWans(config, world, problems) : configuredWans(config, world, problems);
   passOverSourceless(world, wans);
   return wans;
+}
+
+std::optional<Address> gatewayOf(const WanConfig& wan, Family family) {
+  const auto found = std::ranges::find(wan.gateway, family, &Address::family);
+  return found == wan.gateway.end() ? std::nullopt : std::optional{*found};
+}
+
+bool canShareDevice(const WanConfig& left, const WanConfig& right) {
+  bool differ = false;
+  for (const Family family : kFamilies) {
+    const auto one = gatewayOf(left, family);
+    const auto other = gatewayOf(right, family);
+    if (one && one == other) return false;
+    differ |= one != other;
+  }
+  return differ;
 }
 
 std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {

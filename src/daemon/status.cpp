@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/status.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "wgsteer/core/explain.hpp"
@@ -46,11 +47,20 @@ const char* outcomeName(Outcome outcome) {
   return "";
 }
 
-/// The WAN on the device, by its name in the configuration.
-Json wanOf(const Steering& steering, const IfName& device) {
+bool hasGateway(const Wan& wan, const std::optional<Address>& gateway) {
+  return gateway && std::ranges::any_of(wan.defaults, [&](const auto& known) {
+           return std::ranges::any_of(known.second,
+                                      [&](const Route& route) { return route.hops.front().gateway == gateway; });
+         });
+}
+
+/// The WAN that has the device, and the gateway if several have it: the name that the configuration knows it by.
+Json wanOf(const Steering& steering, const Walk& walk) {
+  const Wan* found = nullptr;
   for (const Wan& wan : steering.wans)
-    if (!device.empty() && wan.device == device) return wan.name;
-  return nullptr;
+    if (!walk.device.empty() && wan.device == walk.device && (found == nullptr || hasGateway(wan, walk.gateway)))
+      found = &wan;
+  return found == nullptr ? Json(nullptr) : Json(found->name);
 }
 
 Json walkDocument(const State& state, const World& world, const Steering& steering, const Tunnel& tunnel,
@@ -58,7 +68,7 @@ Json walkDocument(const State& state, const World& world, const Steering& steeri
   const Walk walk = explain(state, world, outerPacket(state, tunnel, endpoint));
   return {{"path", outcomeName(walk.outcome)},
           {"device", walk.device},
-          {"wan", wanOf(steering, walk.device)},
+          {"wan", wanOf(steering, walk)},
           {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)}};
 }
 

@@ -58,11 +58,18 @@ class WanImporter {
 
   void place(const Mwan3Interface& interface) {
     const bool ipv6 = isIPv6(interface);
-    const auto line =
-        std::ranges::find_if(lines_, [&](const Line& each) { return sameDevice(interface, *each.leader); });
+    auto line = std::ranges::find_if(
+        lines_, [&](const Line& each) { return ipv6 && isSibling(interface.name, each.leader->name); });
+    if (line == lines_.end())
+      line = std::ranges::find_if(lines_, [&](const Line& each) { return sameDevice(interface, *each.leader); });
     if (line == lines_.end()) {
       wans_.names.emplace(interface.name, interface.name);
       lines_.push_back({&interface, ipv6});
+      return;
+    }
+    if (!ipv6 && isByAnotherGateway(interface)) {
+      wans_.names.emplace(interface.name, interface.name);
+      lines_.push_back({&interface, false});
       return;
     }
     // Two gateways behind one device: we have no option that tells them apart.
@@ -70,9 +77,28 @@ class WanImporter {
       return notes_.add(interface.line, {},
                         "interface " + config::quoted(interface.name) + " cannot be distinguished from " +
                             config::quoted(line->leader->name) +
-                            ", which is on the same device: not converted, nor is its tracking");
+                            ", which is on the same device, by a gateway: not converted, nor is its tracking");
     line->hasIPv6 = true;
     wans_.names.emplace(interface.name, line->leader->name);
+  }
+
+  /// Of a static interface; empty if there is none.
+  std::string gatewayOf(const Mwan3Interface& interface) const {
+    const NetifdInterface* known = network_.find(interface.name);
+    if (known == nullptr || known->proto != "static") return {};
+    return config::parseGateway({config::ValueType::untyped, known->gateway, 0}) ? known->gateway : std::string{};
+  }
+
+  /// Than the WANs that are on its device already; one of them may be by whatever the others are not.
+  bool isByAnotherGateway(const Mwan3Interface& interface) const {
+    return std::ranges::none_of(lines_, [&](const Line& each) {
+      return sameDevice(interface, *each.leader) && gatewayOf(*each.leader) == gatewayOf(interface);
+    });
+  }
+
+  bool sharesItsDevice(const Mwan3Interface& interface) const {
+    return std::ranges::any_of(
+        lines_, [&](const Line& each) { return each.leader != &interface && sameDevice(interface, *each.leader); });
   }
 
   /// According to mwan3's configuration or netifd's protocol: DHCPv6 provides only IPv6.
@@ -115,6 +141,8 @@ class WanImporter {
       wan.options.push_back(single("device", device, 0));
     else
       wan.options.push_back(single("interface", interface.name, 0));
+    if (const std::string gateway = gatewayOf(interface); !gateway.empty() && sharesItsDevice(interface))
+      wan.options.push_back(single("gateway", gateway, 0));
     tracking(interface, wan);
     return wan;
   }

@@ -36,8 +36,10 @@ void resolve(Config& config, const Interfaces& interfaces) {
   for (WanConfig& wan : config.wans) {
     const auto known = interfaces.find(wan.interface);
     if (wan.interface.empty() || known == interfaces.end()) continue;
-    if (std::ranges::find(config.wans, known->second, &WanConfig::device) == config.wans.end())
-      wan.device = known->second;
+    const auto isOthers = [&](const WanConfig& other) {
+      return other.device == known->second && !canShareDevice(other, wan);
+    };
+    if (std::ranges::none_of(config.wans, isOthers)) wan.device = known->second;
   }
 }
 

@@ -16,10 +16,11 @@ namespace wgsteer::foreign {
 
 namespace {
 
-constexpr std::array<std::string_view, 15> kWanted{"proto",         "device",      "ifname",           "tunlink",
-                                                   "fwmark",        "listen_port", "ip4table",         "ip6table",
-                                                   "disabled",      "nohostroute", "public_key",       "endpoint_host",
-                                                   "endpoint_port", "allowed_ips", "route_allowed_ips"};
+constexpr std::array<std::string_view, 16> kWanted{
+    "proto",       "device",        "ifname",        "tunlink",     "fwmark",
+    "listen_port", "ip4table",      "ip6table",      "disabled",    "nohostroute",
+    "public_key",  "endpoint_host", "endpoint_port", "allowed_ips", "route_allowed_ips",
+    "gateway"};
 
 std::string textOf(const config::Section& section, std::string_view name, const std::string& otherwise = {}) {
   const config::Value* value = section.single(name);
@@ -58,6 +59,7 @@ NetifdInterface interfaceOf(const config::Section& section) {
           .listenPort = textOf(section, "listen_port"),
           .ip4table = textOf(section, "ip4table"),
           .ip6table = textOf(section, "ip6table"),
+          .gateway = textOf(section, "gateway"),
           .noHostRoute = isSet(section, "nohostroute"),
           .disabled = isSet(section, "disabled"),
           .line = section.line,

@@ -39,6 +39,7 @@ struct NetifdInterface {
   std::string listenPort;
   std::string ip4table;
   std::string ip6table;
+  std::string gateway;  ///< of a static one, IPv4
   bool noHostRoute = false;
   bool disabled = false;
   unsigned line = 0;

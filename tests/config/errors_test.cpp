@@ -37,6 +37,7 @@ std::string peer(const std::string& option) {
 
 const std::string kGlobalsKnown = "known: mark_mask, rule_priority, on_exit, sysctl, force, forward, log_level";
 const std::string kMaskAllowed = "allowed: 2 to 16 contiguous bits, like \"0xf0000000\"";
+const std::string kGatewayRule = "; two WANs on one device need a gateway that only one of them has";
 const std::string kNameRule =
     " is not a valid name: use letters, digits, '_', '-' and '.', at most 32, not starting with '-'";
 const std::string kIfRule = " is not an interface name: spaces, '/' and ':' are not allowed";
@@ -118,7 +119,25 @@ const std::vector<Case> kWanCases{
     {"TwiceName", wans("[[wan]]\nname = \"a\"\ndevice = \"eth2\"\n"),
      "f:8: name: WAN 'a' is already defined on line 2"},
     {"TwiceDevice", wans("[[wan]]\nname = \"c\"\ndevice = \"eth1\"\n"),
-     "f:9: device: a WAN with device 'eth1' is already defined on line 6"},
+     "f:9: device: a WAN with device 'eth1' is already defined on line 6" + kGatewayRule},
+    {"SameGateway",
+     "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\ngateway = \"192.0.2.1\"\n"
+     "[[wan]]\nname = \"b\"\ndevice = \"eth0\"\ngateway = [\"2001:db8::1\", \"192.0.2.1\"]\n",
+     "f:7: device: a WAN with device 'eth0' is already defined on line 3" + kGatewayRule},
+    {"ThirdWithoutAGateway",
+     "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\n[[wan]]\nname = \"b\"\ndevice = \"eth0\"\ngateway = \"192.0.2.2\"\n"
+     "[[wan]]\nname = \"c\"\ndevice = \"eth0\"\n",
+     "f:10: device: a WAN with device 'eth0' is already defined on line 3" + kGatewayRule},
+    {"GatewayName", wan("gateway = \"router.lan\""),
+     "f:4: gateway: 'router.lan' is neither an IPv4 nor an IPv6 address"},
+    {"GatewayPrefix", wan("gateway = \"192.0.2.1/24\""),
+     "f:4: gateway: '192.0.2.1/24' is neither an IPv4 nor an IPv6 address"},
+    {"GatewayMulticast", wan("gateway = [\n\"192.0.2.1\",\n\"ff02::2\"]"),
+     "f:6: gateway: 'ff02::2' cannot be the address of a router"},
+    {"GatewayAny", wan("gateway = \"0.0.0.0\""), "f:4: gateway: '0.0.0.0' cannot be the address of a router"},
+    {"GatewayTwiceOfOneFamily", wan("gateway = [\"192.0.2.1\", \"fe80::1\",\n\"192.0.2.2\"]"),
+     "f:5: gateway: '192.0.2.2' is the second IPv4 address: one of each family; another router is another WAN"},
+    {"GatewayNone", wan("gateway = []"), "f:4: gateway: is an empty list, must have at least one entry"},
     {"MetricZero", wan("metric = 0"), "f:4: metric: 0 is out of range, allowed: 1..4294967039"},
     {"MetricHuge", wan("metric = 4294967040"), "f:4: metric: 4294967040 is out of range, allowed: 1..4294967039"},
     {"Weight", wan("weight = 257"), "f:4: weight: 257 is out of range, allowed: 1..256"},

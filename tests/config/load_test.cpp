@@ -63,6 +63,7 @@ TEST(Load, ReadsAWan) {
   const Config config = load(R"([[wan]]
 name = "fiber"
 device = "eth0.2"
+gateway = ["192.0.2.1", "fe80::1"]
 metric = 4294967039
 weight = 256
 dns = ["192.0.2.53", "fe80::53"]
@@ -88,6 +89,7 @@ recovery_loss = 0
   ASSERT_EQ(config.wans.size(), 1U);
   const WanConfig expected{.name = "fiber",
                            .device = "eth0.2",
+                           .gateway = {*Address::parse("192.0.2.1"), *Address::parse("fe80::1")},
                            .metric = 0xfffffeff,
                            .weight = 256,
                            .dns = {*Address::parse("192.0.2.53"), *Address::parse("fe80::53")},
@@ -110,6 +112,15 @@ recovery_loss = 0
                            .failureLoss = 100,
                            .recoveryLoss = 0};
   EXPECT_EQ(config.wans[0], expected);
+}
+
+TEST(Load, WansBehindTwoRoutersCanShareADevice) {
+  const std::string first = "[[wan]]\nname = \"a\"\ndevice = \"eth0\"\n";
+  const std::string second = "[[wan]]\nname = \"b\"\ndevice = \"eth0\"\ngateway = \"192.0.2.254\"\n";
+  const std::string third = "[[wan]]\nname = \"c\"\ndevice = \"eth0\"\ngateway = [\"fe80::2\", \"192.0.2.253\"]\n";
+  EXPECT_EQ(load(first + second).wans.size(), 2U);
+  EXPECT_EQ(load(second + first).wans.size(), 2U);
+  EXPECT_EQ(load(first + second + third).wans.size(), 3U);
 }
 
 TEST(Load, WanMetricsDefaultToTheirPosition) {

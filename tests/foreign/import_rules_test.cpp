@@ -272,6 +272,27 @@ TEST(Mwan3Wans, TheSecondOfOneDeviceIsLeftOut) {
   EXPECT_EQ(imported.uci.find("lte"), std::string::npos) << imported.uci;
 }
 
+/// Where /etc/config/network says by which gateway each is; the first by DHCP has what is left.
+TEST(Mwan3Wans, TheSecondOfOneDeviceIsToldApartByItsGateway) {
+  const std::string mwan3 =
+      "config interface wan\noption enabled 1\nconfig interface lte\noption enabled 1\nlist track_ip 192.0.2.2\n"
+      "config member a\noption interface wan\nconfig member l\noption interface lte\noption metric 2\n"
+      "config policy pol\nlist use_member a\nlist use_member l\nconfig rule r\n" +
+      kDest;
+  const Imported imported = importText(mwan3, std::string{kNetwork} + kLte + "option gateway 192.0.2.254\n");
+  EXPECT_EQ(imported.notes.find("distinguished"), std::string::npos) << imported.notes;
+  EXPECT_NE(imported.uci.find("config wan 'lte'\n\toption interface 'lte'\n\toption gateway '192.0.2.254'\n"),
+            std::string::npos)
+      << imported.uci;
+  EXPECT_NE(imported.uci.find("config wan 'wan'\n\toption interface 'wan'\n"), std::string::npos) << imported.uci;
+  EXPECT_EQ(imported.uci.find("gateway"), imported.uci.rfind("gateway")) << "of the other it is not known";
+  const std::string third =
+      "config interface third\noption proto static\noption device eth0\noption gateway 192.0.2.254\n";
+  const Imported more = importText("config interface third\noption enabled 1\n" + mwan3,
+                                   std::string{kNetwork} + kLte + "option gateway 192.0.2.254\n" + third);
+  EXPECT_NE(more.notes.find("cannot be distinguished from"), std::string::npos) << "by one gateway: " << more.uci;
+}
+
 TEST(Mwan3Wans, OneLineOfBothFamiliesIsOne) {
   const std::string wan = "config interface wan\noption enabled 1\nlist track_ip 192.0.2.1\n";
   const std::string wan6 = "config interface wan6\noption enabled 1\nlist track_ip 2001:db8::1\n";

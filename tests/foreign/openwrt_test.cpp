@@ -79,6 +79,18 @@ TEST(Interfaces, GiveWansTheirDevices) {
   EXPECT_EQ(devices(), ",eth2,pppoe-wan,,,");
 }
 
+TEST(Interfaces, MayShareADeviceBehindTwoRouters) {
+  auto config = config::loadText(
+      "config wan a\noption interface wan\nconfig wan b\noption interface wanb\noption gateway 192.0.2.254\n"
+      "config wan c\noption interface wanc\nlist gateway 192.0.2.254\n",
+      "/etc/config/wgsteer");
+  ASSERT_TRUE(config) << config.error().what;
+  resolve(*config, readInterfaces("wan eth1\nwanb eth1\nwanc eth1\n"));
+  EXPECT_EQ(config->wans[0].device, "eth1");
+  EXPECT_EQ(config->wans[1].device, "eth1");
+  EXPECT_EQ(config->wans[2].device, "") << "by the same one";
+}
+
 struct Imported {
   Import import;
   std::string notes() const { return import.notes.toString("m"); }

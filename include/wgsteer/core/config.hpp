@@ -37,6 +37,7 @@ struct WanConfig {
   IfName device;                      ///< empty: its interface has none at the moment
   std::string interface;              ///< netifd's name that stands for the device; empty unless on OpenWrt
   std::string ipv6Interface;          ///< mwan3's name for the IPv6 of this link; empty: the interface's with a suffix
+  std::vector<Address> gateway;       ///< its routers, one of each family at most; empty: any that the device has
   std::uint32_t metric = kMinMetric;  ///< lower first; default: position among the WANs, from 1
   std::uint32_t weight = 1;           ///< share among equal metrics, 1..256
   std::vector<Address> dns;           ///< name servers; empty: those known for the link
@@ -61,6 +62,12 @@ struct WanConfig {
   std::uint32_t recoveryLoss = 10;  ///< percent
   bool operator==(const WanConfig&) const = default;
 };
+
+/// Its router in this family, if it is named.
+std::optional<Address> gatewayOf(const WanConfig& wan, Family family);
+/// Whether two WANs on one device can be told apart: in one family at least by their gateways, and no gateway is
+/// both's.
+bool canShareDevice(const WanConfig& left, const WanConfig& right);
 
 /// One WAN in a policy's order of preference.
 struct PolicyMember {

@@ -21,6 +21,7 @@ ADDRESSES = [
     "1:2:3:4:5:6:7:8:9", "12345::", "fe80::1%eth0", "9.9.9.0/24", "dns.quad9.net", "9.9.9.9:53", "9.9.9.9:0", "9.9.9.9:65536",
     "[2620:fe::fe]:53", "[2620:fe::fe]", "[9.9.9.9]:53",
 ]
+ROUTERS = ["127.0.0.1", "0.0.0.0", "0.0.0.1", "224.0.0.2", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::1", "::2", "ff02::2", "fe80::1"]
 ENDPOINTS = [
     "vpn.example.com:51820", "vpn.example.com", "vpn.example.com:0", "vpn.example.com:65536", "vpn.example.com.:1", "-a.example:1",
     "a-.example:1", "a..b:1", "a_b:1", "192.0.2.1:51820", "192.0.2.1", "192.0.2.300:1", "[2001:db8::1]:51820", "2001:db8::1:51820",
@@ -42,6 +43,7 @@ TEXTS = {
     ("wan", "name"): NAMES,
     ("wan", "device"): DEVICES,
     ("wan", "track_ip"): [[each] for each in ADDRESSES] + [["9.9.9.9", "2620:fe::fe"]],
+    ("wan", "gateway"): [[each] for each in ADDRESSES + ROUTERS] + [["192.0.2.1", "fe80::1"], ["192.0.2.1", "192.0.2.2"]],
     ("wan", "dns"): [[each] for each in ADDRESSES] + [["9.9.9.9", "2620:fe::fe"]],
     ("policy", "name"): NAMES,
     ("policy", "use_wan"): MEMBERS,
@@ -59,6 +61,12 @@ TEXTS = {
 TWICE = [
     ("wan", {}, {"device": "eth1"}),
     ("wan", {}, {"device": "eth2"}),
+    ("wan", {"gateway": ["192.0.2.1"]}, {"device": "eth1"}),
+    ("wan", {}, {"device": "eth1", "gateway": ["192.0.2.1"]}),
+    ("wan", {"gateway": ["192.0.2.1"]}, {"device": "eth1", "gateway": ["192.0.2.1"]}),
+    ("wan", {"gateway": ["192.0.2.1"]}, {"device": "eth1", "gateway": ["192.0.2.2"]}),
+    ("wan", {"gateway": ["192.0.2.1", "fe80::1"]}, {"device": "eth1", "gateway": ["192.0.2.2", "fe80::1"]}),
+    ("wan", {"gateway": ["192.0.2.1"]}, {"device": "eth1", "gateway": ["fe80::1"]}),
     ("wan", {"device": None, "interface": "wwan"}, {"interface": "wwan"}),
     ("wan", {"name": "dsl"}, {".name": "dsl", ".anonymous": False, "device": "eth2"}),
     ("policy", {"name": "night"}, {"name": "night"}),
@@ -100,7 +108,7 @@ TOGETHER = [
 RICH = [
     {".type": "globals", ".name": "globals", "mark_mask": "0xff000000", "rule_priority": "70", "on_exit": "flush", "sysctl": "off",
      "force": "yes", "log_level": "debug"},
-    {".type": "wan", ".name": "fiber", "interface": "wan", "metric": "10", "weight": "2", "track_ip": ["9.9.9.9:443"],
+    {".type": "wan", ".name": "fiber", "interface": "wan", "gateway": ["192.0.2.1", "fe80::1"], "metric": "10", "weight": "2", "track_ip": ["9.9.9.9:443"],
      "track_method": "tcp", "interval": "0.5", "timeout": "0.25", "check_quality": "true", "keep_failure_interval": "no"},
     {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600"},
     {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main"},

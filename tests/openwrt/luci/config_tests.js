@@ -31,8 +31,8 @@ test('configuration: sections and options are those of the daemon', async () => 
 
 // By name: an option that is nowhere to be edited is nowhere to be missed.
 const kEdited = {
-  wan: [ 'name', 'interface', 'device', 'metric', 'weight', 'dns', 'track_method', 'track_ip', 'reliability', 'count', 'interval',
-    'timeout', 'down', 'up', 'failure_interval', 'keep_failure_interval', 'recovery_interval', 'size', 'max_ttl', 'check_quality',
+  wan: [ 'name', 'interface', 'device', 'gateway', 'metric', 'weight', 'dns', 'track_method', 'track_ip', 'reliability', 'count',
+    'interval', 'timeout', 'down', 'up', 'failure_interval', 'keep_failure_interval', 'recovery_interval', 'size', 'max_ttl', 'check_quality',
     'failure_latency', 'recovery_latency', 'failure_loss', 'recovery_loss' ],
   policy: [ 'name', 'use_wan', 'last_resort' ],
   tunnel: [ 'interface', 'use_policy', 'use_wan', 'role', 'stall', 'hold', 'enabled', 'update_endpoint', 'balance' ],

@@ -34,6 +34,15 @@ function isAddress(text) {
 	return isIPv4(text) || (text.includes(':') && validation.parseIPv6(text) != null);
 }
 
+function isRouterAddress(text) {
+	const numbers = isIPv4(text) ? validation.parseIPv4(text) : text.includes(':') && validation.parseIPv6(text);
+	if (!numbers || numbers.every(number => number === 0))
+		return false;
+	if (numbers.length === 4)
+		return numbers[0] !== 127 && !(numbers[0] >= 224 && numbers[0] < 240) && text !== '255.255.255.255';
+	return numbers[0] >> 8 !== 0xff && !(numbers[7] === 1 && numbers.slice(0, 7).every(number => number === 0));
+}
+
 function isHostName(text) {
 	const labels = text.replace(/\.$/, '').split('.');
 	// No top-level domain is a number: this is a mistyped address.
@@ -100,6 +109,16 @@ function anotherWanHas(option, section_id, value) {
 	return uci.sections('wgsteer', 'wan').some(wan => wan['.name'] !== section_id && wan[option] === value);
 }
 
+function isIPv6Text(text) {
+	return text.includes(':');
+}
+
+// Whether something tells two WANs on one device apart: a gateway that only one of them has.
+function canShareDevice(one, other) {
+	const pairs = [ false, true ].map(v6 => [ one, other ].map(each => each.find(gateway => isIPv6Text(gateway) === v6)));
+	return pairs.every(([ left, right ]) => !left || left !== right) && pairs.some(([ left, right ]) => left !== right);
+}
+
 function eitherPolicyOrWans(option, section_id) {
 	return listOf(option, section_id, 'use_policy').length === 0 || listOf(option, section_id, 'use_wan').length === 0 ||
 		_('Either a policy or WANs, not both');
@@ -148,7 +167,18 @@ return baseclass.extend({
 	wanDevice: function(section_id, value) {
 		if (value && !isInterfaceName(value))
 			return expecting(interfaceName());
-		return !value || !anotherWanHas('device', section_id, value) || _('Another WAN uses it');
+		const own = listOf(this, section_id, 'gateway');
+		const others = uci.sections('wgsteer', 'wan').filter(wan => value && wan['.name'] !== section_id && wan.device === value);
+		return others.every(wan => canShareDevice(L.toArray(wan.gateway), own)) ||
+			_('Another WAN uses it; each needs its own gateway');
+	},
+
+	gateway: function(section_id, value) {
+		if (value !== '' && !isRouterAddress(value))
+			return expecting(_('the IPv4 or IPv6 address of a router'));
+		const all = new Set([ ...listOf(this, section_id, 'gateway'), value ]);
+		return [ ...all ].filter(one => one !== '' && isIPv6Text(one) === isIPv6Text(value)).length < 2 ||
+			_('One address of each family; another router is another WAN');
 	},
 
 	trackMethod: function(section_id, value) {

@@ -137,6 +137,8 @@ function wanSection(map, interfaces, status) {
 		{ ...kInTable, 'validate': checks.wanInterface }), () => interfaces);
 	suggest(add(s, 'general', form.Value, 'device', _('Device'), _('Instead of an interface.'),
 		{ ...kInTable, 'validate': checks.wanDevice }), () => status.wans?.map(wan => wan.device) || []);
+	add(s, 'general', form.DynamicList, 'gateway', _('Gateway'), _('Its router, where several WANs are on one device, behind a router each. It need not have a default route.'),
+		{ 'validate': checks.each(checks.gateway) });
 	number(s, 'general', 'metric', _('Metric'), _('The lowest is preferred. Default: the position in this list.'), 1, 4294967039, '', kInTable);
 	number(s, 'general', 'weight', _('Weight'), _('Share among WANs of equal metric.'), 1, 256, '1', kInTable);
 	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Queried through this WAN when the router\'s own resolver does not answer. Default: those that netifd has for it.'),
