@@ -66,12 +66,6 @@ std::uint32_t numberOf(const PublicKey& key, Instant now) {
   return number;
 }
 
-const TunnelConfig& configOf(const Config& config, const IfName& tunnel) {
-  static const TunnelConfig kUnnamed;
-  const auto known = std::ranges::find(config.tunnels, tunnel, &TunnelConfig::interface);
-  return known == config.tunnels.end() ? kUnnamed : *known;
-}
-
 /// Records the result of one peer's step. `named`: its WAN has to be named even if it is the usual one.
 void note(const StallNews& news, const StallAutomaton& automaton, StallPhase before, const std::string& usualWan,
           bool named, Instant now, WallSeconds wallClock, StallOutcome& outcome) {
@@ -116,7 +110,7 @@ StallOutcome StallWatch::look(const Config& config, const World& world, Instant 
   const std::map<PeerId, Watched> before = std::exchange(watched_, {});
   StallOutcome outcome;
   for (const TunnelView& view : steering.tunnels) {
-    const TunnelConfig& tunnel = configOf(config, view.tunnel->name);
+    const TunnelConfig& tunnel = config.tunnel(view.tunnel->name);
     if (view.server || tunnel.stall == std::chrono::seconds{0}) continue;
     const StallConfig asked{.stall = tunnel.stall, .hold = tunnel.hold};
     for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {

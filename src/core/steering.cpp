@@ -120,8 +120,7 @@ bool callsByName(const World& world, const Tunnel& tunnel) {
 /// wants it (`balance`).
 void shareOut(const Config& config, const Steering& steering, TunnelView& view) {
   if (view.server) return;  // replies leave by the WAN on which the request came in
-  const auto configured = std::ranges::find(config.tunnels, view.tunnel->name, &TunnelConfig::interface);
-  const bool all = configured != config.tunnels.end() && configured->balance;
+  const bool all = config.tunnel(view.tunnel->name).balance;
   std::map<std::pair<std::size_t, Family>, std::vector<const MemberView*>> choices;
   const auto assign = [&](std::size_t i) {
     const Peer& peer = view.tunnel->peers[i];
@@ -178,9 +177,7 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const Hon
 
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const HonouredRules& honoured,
                   PolicyBook& book, const PeerFacts& peers) {
-  const auto configured = std::ranges::find(config.tunnels, tunnel.name, &TunnelConfig::interface);
-  const TunnelConfig asked = configured == config.tunnels.end() ? TunnelConfig{} : *configured;
-
+  const TunnelConfig& asked = config.tunnel(tunnel.name);
   TunnelView view;
   view.tunnel = &tunnel;
   view.server = isServer(asked.role, world, tunnel, peers);
@@ -305,8 +302,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
     return steering;
   }
   for (const auto& [name, tunnel] : world.tunnels) {
-    const auto configured = std::ranges::find(config.tunnels, name, &TunnelConfig::interface);
-    if (configured != config.tunnels.end() && !configured->enabled) continue;
+    if (!config.tunnel(name).enabled) continue;
     steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());

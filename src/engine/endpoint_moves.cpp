@@ -19,11 +19,6 @@ std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& p
   return usable;
 }
 
-bool mayUpdate(const Config& config, const IfName& tunnel) {
-  const auto configured = std::ranges::find(config.tunnels, tunnel, &TunnelConfig::interface);
-  return configured == config.tunnels.end() || configured->updateEndpoint;
-}
-
 }  // namespace
 
 std::vector<EndpointMove> endpointMoves(const Config& config, const World& world, const Steering& steering,
@@ -31,7 +26,7 @@ std::vector<EndpointMove> endpointMoves(const Config& config, const World& world
   std::vector<EndpointMove> moves;
   for (const TunnelView& view : steering.tunnels) {
     const Tunnel& tunnel = *view.tunnel;
-    if (!mayUpdate(config, tunnel.name)) continue;
+    if (!config.tunnel(tunnel.name).updateEndpoint) continue;
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
       const auto named = world.named.find({tunnel.name, tunnel.peers[i].publicKey});
       if (named == world.named.end()) continue;

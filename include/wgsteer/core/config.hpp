@@ -121,6 +121,9 @@ struct Config {
   std::vector<TunnelConfig> tunnels;
   std::vector<PeerConfig> peers;
   bool operator==(const Config&) const = default;
+
+  /// The settings of a tunnel: those of its section, or the defaults.
+  const TunnelConfig& tunnel(const IfName& interface) const;
 };
 
 }  // namespace wgsteer
