@@ -105,7 +105,7 @@ class Simulator {
       if (route->table != rule.table || !route->destination.contains(packet.destination.address)) continue;
       if (!route->source.isDefault() && !(packet.source && route->source.contains(*packet.source))) continue;
       if (route->type == RouteType::unicast && !livingHop(*route)) continue;
-      if (best == nullptr || better(*route, *best)) best = route;
+      if (best == nullptr || takesPrecedence(*route, *best)) best = route;
     }
     if (best == nullptr || best->type == RouteType::throw_) return {};
     // A refusal is an error, which ends the walk before the kernel checks whether the route is suppressed.
@@ -113,13 +113,6 @@ class Simulator {
     if (rule.suppressPrefixLength >= 0 && best->destination.length() <= rule.suppressPrefixLength) return {};
     if (best->type == RouteType::local) return {Outcome::local, *best, {}};
     return {Outcome::device, *best, livingHop(*best)};
-  }
-
-  static bool better(const Route& route, const Route& than) {
-    if (route.destination.length() != than.destination.length())
-      return route.destination.length() > than.destination.length();
-    if (route.source.length() != than.source.length()) return route.source.length() > than.source.length();
-    return std::pair{route.metric, route.position.value} < std::pair{than.metric, than.position.value};
   }
 
   std::string result(const Lookup& found) const {

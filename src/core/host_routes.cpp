@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/host_routes.hpp"
 
+#include <array>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -29,12 +32,37 @@ bool entersTunnel(const World& world, const Route& route) {
          allHops(world, route, [&](const Link& link) { return isTunnel(world, link); });
 }
 
-bool isBetter(const Route& route, const Route* than) {
-  if (than == nullptr) return true;
-  if (route.destination.length() != than->destination.length())
-    return route.destination.length() > than->destination.length();
-  return std::pair{route.metric, route.position.value} < std::pair{than->metric, than->position.value};
-}
+bool isBetter(const Route& route, const Route* than) { return than == nullptr || takesPrecedence(route, *than); }
+
+/// Routes, to be asked which of them a packet takes. With a hundred tunnels and ten thousand peers, a walk through all
+/// routes for each of them was most of a plan.
+class LongestMatch {
+ public:
+  /// They have to live as long.
+  explicit LongestMatch(const std::vector<Route>& routes) {
+    for (const Route& route : routes) {
+      const auto [known, fresh] = byPrefix_.try_emplace(route.destination, &route);
+      if (!fresh && takesPrecedence(route, *known->second)) known->second = &route;
+      lengths_[std::to_underlying(route.family())].insert(route.destination.length());
+    }
+  }
+
+  const Route* find(const Address& address) const {
+    for (const std::uint8_t length : lengths_[std::to_underlying(address.family())])
+      if (const auto found = byPrefix_.find({address, length}); found != byPrefix_.end()) return found->second;
+    return nullptr;
+  }
+
+  bool overlaps(const Prefix& prefix) const {
+    if (find(prefix.address()) != nullptr) return true;
+    const auto next = byPrefix_.lower_bound(prefix);
+    return next != byPrefix_.end() && prefix.contains(next->first.address());
+  }
+
+ private:
+  std::map<Prefix, const Route*> byPrefix_;
+  std::array<std::set<std::uint8_t, std::greater<>>, kFamilies.size()> lengths_;
+};
 
 /// The peer that the tunnel would send a packet to: by the longest match among the allowed IPs (cryptokey routing).
 const Peer* carrierOf(const Tunnel& tunnel, const Address& destination, int longerThan) {
@@ -104,15 +132,11 @@ std::vector<Route> routesIntoTunnels(const World& world) {
 
 std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels) {
   std::vector<Route> rivals;
-  for (const Route& route : world.routes) {
+  const LongestMatch into{intoTunnels};
+  for (const Route& route : world.routes)
     // In the same order as the world's routes.
-    if (!isDeliberate(route) || std::ranges::binary_search(intoTunnels, route)) continue;
-    const bool overlaps = std::ranges::any_of(intoTunnels, [&](const Route& into) {
-      return into.destination.contains(route.destination.address()) ||
-             route.destination.contains(into.destination.address());
-    });
-    if (overlaps) rivals.push_back(route);
-  }
+    if (isDeliberate(route) && into.overlaps(route.destination) && !std::ranges::binary_search(intoTunnels, route))
+      rivals.push_back(route);
   return rivals;
 }
 
@@ -126,15 +150,13 @@ struct Nesting {
 
 /// nullopt if main does not lead them into one. Another peer of the same tunnel counts if its allowed IPs contain the
 /// endpoint and those of the peer itself do not.
-std::optional<Nesting> reachedThroughTunnel(const World& world, const std::vector<Route>& intoTunnels,
-                                            const std::vector<Route>& rivals, const Tunnel& tunnel, const Peer& peer,
+std::optional<Nesting> reachedThroughTunnel(const World& world, const LongestMatch& intoTunnels,
+                                            const LongestMatch& rivals, const Tunnel& tunnel, const Peer& peer,
                                             const Address& endpoint) {
-  const Route* best = nullptr;
-  for (const Route& route : intoTunnels)
-    if (route.destination.contains(endpoint) && isBetter(route, best)) best = &route;
+  const Route* best = intoTunnels.find(endpoint);
   if (best == nullptr) return std::nullopt;
-  for (const Route& route : rivals)
-    if (route.destination.contains(endpoint) && isBetter(route, best)) return std::nullopt;
+  const Route* rival = rivals.find(endpoint);
+  if (rival != nullptr && takesPrecedence(*rival, *best)) return std::nullopt;
   const Link* link = world.link(best->hops.front().device);
   const std::string by = best->destination.toString() + " dev " + link->name;
   if (link->name != tunnel.name) {
@@ -163,11 +185,13 @@ bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
 std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
                                                                  const std::vector<Route>& intoTunnels,
                                                                  const std::vector<Route>& rivals) {
+  const LongestMatch into{intoTunnels};
+  const LongestMatch others{rivals};
   std::map<const Peer*, Nesting> all;
   for (const auto& [name, tunnel] : world.tunnels)
     for (const Peer& peer : tunnel.peers) {
       const auto consider = [&](const Address& address) {
-        if (auto found = reachedThroughTunnel(world, intoTunnels, rivals, tunnel, peer, address))
+        if (auto found = reachedThroughTunnel(world, into, others, tunnel, peer, address))
           all.emplace(&peer, std::move(*found));
       };
       if (peer.endpoint) consider(peer.endpoint->address);

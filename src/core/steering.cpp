@@ -208,7 +208,7 @@ bool isSteered(const World& world, const Steering& steering, Family family) {
   const Route* best = nullptr;
   for (const Route& route : world.routes)
     if (route.family() == family && route.table == kMainTable && route.destination.isDefault() &&
-        route.source.isDefault() && (best == nullptr || route.metric < best->metric))
+        route.source.isDefault() && (best == nullptr || takesPrecedence(route, *best)))
       best = &route;
   return best == nullptr || best->type != RouteType::unicast ||
          !allHops(world, *best, [&](const Link& link) { return link.up && !isTunnel(world, link); });

@@ -78,6 +78,16 @@ struct Route {
   auto operator<=>(const Route&) const = default;
 };
 
+/// Which of two usable routes of one table the kernel prefers for a packet that both match: the longer destination,
+/// then the longer source (IPv6), the lower metric, the router's preference, the place in the list (fib_table_lookup,
+/// find_rr_leaf).
+inline bool takesPrecedence(const Route& route, const Route& over) {
+  const auto rank = [](const Route& of) {
+    return std::tuple{-of.destination.length(), -of.source.length(), of.metric, of.order, of.position.value};
+  };
+  return rank(route) < rank(over);
+}
+
 /// A nexthop object: hops of its own, or a group of others.
 struct Nexthop {
   struct Member {
