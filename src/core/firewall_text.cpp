@@ -63,8 +63,8 @@ Loaded textOf(const LoadPayload& load) {
                                      Known{Header::network, 9, 1, "ip protocol", Format::protocol},
                                      Known{Header::network, 8, 16, "ip6 saddr", Format::address},
                                      Known{Header::network, 24, 16, "ip6 daddr", Format::address},
-                                     Known{Header::transport, 0, 2, "udp sport", Format::port},
-                                     Known{Header::transport, 2, 2, "udp dport", Format::port}};
+                                     Known{Header::transport, 0, 2, "sport", Format::port},
+                                     Known{Header::transport, 2, 2, "dport", Format::port}};
   const auto* known = std::ranges::find_if(kKnown, [&](const Known& one) {
     return one.header == load.header && one.offset == load.offset && one.length == load.length;
   });
@@ -153,7 +153,14 @@ class Writer {
 
  private:
   void step(const LoadField& load) { at(load.to) = textOf(load.field); }
-  void step(const LoadPayload& load) { at(load.to) = textOf(load); }
+  void step(const LoadPayload& load) {
+    Loaded loaded = textOf(load);
+    if (loaded.format == Format::port) {
+      loaded.text = protocol_ + " " + loaded.text;
+      takeBack(implied_);
+    }
+    at(load.to) = std::move(loaded);
+  }
   void step(const LoadRoute& load) { at(load.to) = textOf(load); }
   void step(const LoadValue& load) {
     const bool mark = load.value.size() == sizeof(std::uint32_t);
@@ -184,6 +191,14 @@ class Writer {
     const bool masked = test.relation == Relation::equal && loaded.text.contains('&');
     say(loaded.text + " " + (masked ? "== " : std::string{kRelations[static_cast<std::size_t>(test.relation)]}) +
         format(test.value, loaded.format));
+    if (loaded.format == Format::protocol && test.relation == Relation::equal) noteProtocol(test.value);
+  }
+  /// nft(8) writes `tcp dport 22` for what the kernel has as `meta l4proto tcp th dport 22`.
+  void noteProtocol(const Bytes& value) {
+    const std::string name = format(value, Format::protocol);
+    if (name != "tcp" && name != "udp") return;
+    protocol_ = name;
+    implied_ = "meta l4proto " + name;
   }
   void step(const Within& test) {
     const Loaded& loaded = at(test.from);
@@ -216,9 +231,16 @@ class Writer {
     if (!text_.empty()) text_ += ' ';
     text_ += word;
   }
+  void takeBack(const std::string& words) {
+    if (words.empty() || !text_.ends_with(words)) return;
+    text_.resize(text_.size() - words.size());
+    if (text_.ends_with(' ')) text_.pop_back();
+  }
 
   std::array<Loaded, kRegisters + 1> loaded_;
   std::string text_;
+  std::string protocol_ = "th";  ///< of the transport header, as far as the rule has said
+  std::string implied_;          ///< the words that said it
 };
 
 }  // namespace

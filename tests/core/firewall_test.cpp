@@ -198,7 +198,7 @@ TEST(FirewallRules, AreShownAsNftWould) {
   EXPECT_EQ(gist({{LoadField{Field::outputName, 0}, Compare{0, Relation::notEqual, {'w', 'g', '0', 0}},
                    LoadField{Field::l4Protocol, 0}, Compare{0, Relation::equal, {17}},
                    LoadPayload{Header::transport, 2, 2, 0}, Within{0, {0, 1}, {0, 9}, false}, Verdict{}}}),
-            "oifname != \"wg0\" meta l4proto udp udp dport 1-9 accept");
+            "oifname != \"wg0\" udp dport 1-9 accept");
   EXPECT_EQ(gist({{LoadField{Field::mark, 0}, MaskXor{0, 0, word(0xff), word(0x100)}, StoreMark{0, false}}}),
             "meta mark set meta mark & 0xff | 0x100");
   EXPECT_EQ(gist({{LoadField{Field::inputName, 0}, Compare{0, Relation::equal, {'e', 't', 'h'}},

@@ -252,7 +252,7 @@ TEST_F(NftForeignChains, KillSwitchesRejectWhatHasTheMarksOfWans) {
   expect({"probed at a port",
           "nft add table ip t; nft add chain ip t out '{ type filter hook output priority 0; }'; nft add rule ip t out "
           "tcp dport 8443 drop",
-          {"advice: table ip t, chain out (output, priority 0): \"meta l4proto tcp udp dport 8443 drop\" drops the "
+          {"advice: table ip t, chain out (output, priority 0): \"tcp dport 8443 drop\" drops the "
            "probes of WAN fiber"},
           twoWans(),
           probed});
