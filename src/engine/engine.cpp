@@ -66,17 +66,12 @@ void Engine::imagine() {
   imagined_ = true;
 }
 
-void Engine::forgetImagined() {
-  contingencies_.clear();
-  imagined_ = false;
-}
-
 /// An imagined event has happened: its prepared writes are sent before anything else is done. Those that fail are left
 /// to the plan.
 bool Engine::actAhead(std::optional<std::size_t> contingency) {
   if (!contingency) return false;
   ahead_ = kernel_.commitPrepared(*contingency);
-  forgetImagined();
+  imagined_ = false;
   ++statistics_.foreseen;
   return true;
 }
@@ -145,11 +140,11 @@ void Engine::digest(const Source& source) {
     lost |= std::holds_alternative<Overrun>(event);
     if (const auto* nft = std::get_if<NftChanged>(&event)) lostOfNft |= nft->lost;
     // Contingencies belong to the picture as it was, so they apply only to the first relevant event.
-    const bool foreseen = actAhead(find(contingencies_, event));
+    const bool acted = actAhead(find(foreseen(), event));
     const Tracked tracked = track(picture_, event);
-    if (foreseen) settle(picture_, ahead_);
+    if (acted) settle(picture_, ahead_);
     if (!tracked.relevant && !tracked.stale.any()) return;
-    forgetImagined();
+    imagined_ = false;
     if (heard_.empty()) trigger_ = triggerOf(event);
     if (heard_.size() < kHeardAtMost) heard_.push_back(event);
     all.relevant = true;
@@ -253,9 +248,9 @@ void Engine::followNames(WallSeconds wallClock) {
 void Engine::setWansDown(WansDown down) {
   wake(Trigger::health);
   if (down == picture_.world.wansDown) return;
-  const bool foreseen = actAhead(find(contingencies_, down));
+  const bool acted = actAhead(find(foreseen(), down));
   picture_.world.wansDown = std::move(down);
-  if (foreseen) settle(picture_, ahead_);
+  if (acted) settle(picture_, ahead_);
   ++statistics_.wakeUps;
   converge();
 }
@@ -382,7 +377,7 @@ bool Engine::attend(const Steering& steering) {
 }
 
 Engine::Committed Engine::commit(const Plan& plan, State desired) {
-  forgetImagined();
+  imagined_ = false;
   CommitReport report;
   statistics_.changes += lineCount(ahead_);
   if (!plan.empty()) {

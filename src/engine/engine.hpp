@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -168,7 +169,10 @@ class Engine {
 
   Status refuseConflicts(const Config& config) const;
   void wake(Trigger trigger);
-  void forgetImagined();
+  /// What was imagined of the picture as it is. Nothing is freed on the way of an event: imagine() does that.
+  std::span<const Contingency> foreseen() const {
+    return imagined_ ? std::span<const Contingency>{contingencies_} : std::span<const Contingency>{};
+  }
   bool actAhead(std::optional<std::size_t> contingency);
   void digest(const Source& source);
   void react(const Tracked& all, bool onlyDamage);
@@ -220,8 +224,8 @@ class Engine {
   Duration lookPeriod_ = kLookPeriod;
   Trigger trigger_ = Trigger::start;
   std::vector<Event> heard_;
-  std::vector<Contingency> contingencies_;  ///< for the current picture
-  bool imagined_ = false;                   ///< whether they are up to date
+  std::vector<Contingency> contingencies_;  ///< for the picture at the time that they were imagined
+  bool imagined_ = false;                   ///< the picture has not changed since
   std::vector<Change> ahead_;               ///< prepared writes made in this wake-up, before the plan
   RepairLimiter repairs_;
   CarrierWatch carrierWatch_;
