@@ -49,9 +49,7 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
 }
 
 /// Whether a line of /proc/net/unix is that of a listening socket bound to a file of this name.
-bool listensOn(const std::string& line, std::string_view fileName) {
-  if (!line.ends_with(fileName)) return false;
-  const char before = line[line.size() - fileName.size() - 1];
+bool listens(const std::string& line) {
   std::istringstream fields{line};
   std::string number;
   std::string references;
@@ -59,19 +57,22 @@ bool listensOn(const std::string& line, std::string_view fileName) {
   std::string flags;
   fields >> number >> references >> protocol >> flags;
   constexpr const char* kAcceptsConnections = "00010000";
-  return (before == '/' || before == ' ') && flags == kAcceptsConnections;
+  return flags == kAcceptsConnections;
 }
 
 }  // namespace
 
 /// Sockets can be found across namespaces by their file, but are listed only in their own. Connected ones show the
 /// file's name as well, in the namespace of the client.
-bool isBoundHere(std::string_view fileName) {
+SocketsHere SocketsHere::look() {
+  SocketsHere here;
   std::ifstream sockets{"/proc/self/net/unix"};
-  if (!sockets) return true;
+  if (!sockets) return here;
+  here.names_.emplace();
   for (std::string line; std::getline(sockets, line);)
-    if (line.size() > fileName.size() && listensOn(line, fileName)) return true;
-  return false;
+    if (const auto name = line.find_last_of("/ "); line.ends_with(".sock") && listens(line))
+      here.names_->insert(line.substr(name + 1));
+  return here;
 }
 
 SecretText::~SecretText() { explicit_bzero(text_.data(), text_.capacity()); }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,9 +44,17 @@ struct UapiSocket {
 /// nullopt: there is no socket under this path, or its folder may not be searched.
 std::optional<UapiSocket> uapiSocketAt(std::string path);
 
-/// Whether a socket that was bound to a file of this name belongs to our network namespace. The process alone would not
-/// tell: wireguard-go binds the socket and leaves it to a child.
-bool isBoundHere(std::string_view fileName);
+/// The sockets of our network namespace, by the names of the files that they were bound to. Processes alone would not
+/// say: wireguard-go binds its socket, and leaves it to a child.
+class SocketsHere {
+ public:
+  static SocketsHere look();
+  /// Whether one was bound to a file of this name (NAME.sock); true as well where the kernel does not list them.
+  bool have(const std::string& fileName) const { return !names_ || names_->contains(fileName); }
+
+ private:
+  std::optional<std::set<std::string>> names_;
+};
 
 class UapiConversation {
  public:

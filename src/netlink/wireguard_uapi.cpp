@@ -26,13 +26,14 @@ void dropStale(std::unique_ptr<UapiConversation>& conversation, const std::vecto
 }  // namespace
 
 /// Looks for the device's sockets; if they have changed, it is another process, about which nothing is known.
-void WireGuardUapi::find(const IfName& device, Process& process) const {
+void WireGuardUapi::find(const IfName& device, Process& process, std::optional<SocketsHere>& here) const {
   std::vector<UapiSocket> sockets;
   for (const std::string& folder : folders_)
     if (auto socket = uapiSocketAt(folder + "/" + device + ".sock")) sockets.push_back(std::move(*socket));
   if (sockets == process.sockets) return;
   // Network namespaces may share the folder: the socket of a tunnel with that name in another namespace is not ours.
-  if (!sockets.empty() && !isBoundHere(device + ".sock")) sockets.clear();
+  if (!sockets.empty() && !here) here = SocketsHere::look();
+  if (!sockets.empty() && !here->have(device + ".sock")) sockets.clear();
   if (sockets == process.sockets) return;
   process.sockets = std::move(sockets);
   process.prompt = true;
@@ -41,6 +42,13 @@ void WireGuardUapi::find(const IfName& device, Process& process) const {
   process.clearingDue.clear();
   dropStale(process.get, process.sockets);
   dropStale(process.set, process.sockets);
+}
+
+WireGuardUapi::Process& WireGuardUapi::found(const IfName& device) {
+  Process& process = processes_[device];
+  std::optional<SocketsHere> here;
+  find(device, process, here);
+  return process;
 }
 
 /// Connects to the socket that has a listener: a socket file in either folder may have outlived its process.
@@ -97,11 +105,12 @@ WireGuardUapi::Answers WireGuardUapi::read(const std::map<IfName, IfIndex>& devi
     return device == devices.end() || (known.second.link.value != 0 && device->second != known.second.link);
   });
   Answers answers;
+  std::optional<SocketsHere> here;
   std::vector<UapiConversation*> awaited;
   for (const auto& [device, link] : devices) {
     Process& process = processes_[device];
     process.link = link;
-    find(device, process);
+    find(device, process, here);
     settle(process);
     (void)sendClearing(device, process);  // a process that no longer listens has nothing cached
     if (auto asked = ask(device, process); !asked)
@@ -149,8 +158,7 @@ Status WireGuardUapi::sendClearing(const IfName& device, Process& process) {
 
 Status WireGuardUapi::set(const IfName& device, const std::string& lines, const std::string& what) {
   const auto deadline = os::monotonicNow() + kPatience;
-  Process& process = processes_[device];
-  find(device, process);
+  Process& process = found(device);
   if (process.set && process.prompt) await({process.set.get()}, deadline);
   settle(process);
   if (process.set) return fail(ErrorKind::busy, what + kSilent);
@@ -178,8 +186,7 @@ Status WireGuardUapi::setEndpoint(const IfName& device, const PublicKey& peer, c
 
 Status WireGuardUapi::clearSources(const IfName& device, Mark fwmark, std::optional<Mark> equivalent,
                                    std::uint16_t listenPort) {
-  Process& process = processes_[device];
-  find(device, process);
+  Process& process = found(device);
   settle(process);
   const std::string back = "fwmark=" + std::to_string(fwmark.value) + "\n";
   const std::string lines = equivalent ? "fwmark=" + std::to_string(equivalent->value) + "\n" + back

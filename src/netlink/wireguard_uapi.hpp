@@ -69,7 +69,9 @@ class WireGuardUapi {
     std::string refusal;
   };
 
-  void find(const IfName& device, Process& process) const;
+  /// `here` is filled by the first device that has a new socket.
+  void find(const IfName& device, Process& process, std::optional<SocketsHere>& here) const;
+  Process& found(const IfName& device);
   static Result<std::unique_ptr<UapiConversation>> begin(const Process& process, std::string_view request,
                                                          const std::string& what);
   static Status ask(const IfName& device, Process& process);
