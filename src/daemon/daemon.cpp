@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -22,6 +23,7 @@
 #include "log/log.hpp"
 #include "os/directory_watches.hpp"
 #include "os/event_loop.hpp"
+#include "os/memory.hpp"
 #include "os/service_manager.hpp"
 #include "os/service_notify.hpp"
 #include "os/signals.hpp"
@@ -37,6 +39,8 @@ namespace {
 constexpr Duration kPollPeriod = std::chrono::seconds{1};
 constexpr Duration kMaxPollPeriod = std::chrono::seconds{10};
 constexpr int kPollShare = 20;
+/// The first one after the start, which needs most.
+constexpr unsigned kPollsUntilTrim = 60;
 
 /// Contingencies are prepared once nothing has happened for this long, using at most a twentieth of a processor: a
 /// burst of events must not pay for them.
@@ -51,15 +55,11 @@ struct Timers {
   os::Timer quiet;
 
   static Result<Timers> create() {
-    auto poll = os::Timer::create();
-    if (!poll) return std::unexpected(poll.error());
-    auto retry = os::Timer::create();
-    if (!retry) return std::unexpected(retry.error());
-    auto carrier = os::Timer::create();
-    if (!carrier) return std::unexpected(carrier.error());
-    auto quiet = os::Timer::create();
-    if (!quiet) return std::unexpected(quiet.error());
-    return Timers{std::move(*poll), std::move(*retry), std::move(*carrier), std::move(*quiet)};
+    std::array<Result<os::Timer>, 4> timers{os::Timer::create(), os::Timer::create(), os::Timer::create(),
+                                            os::Timer::create()};
+    for (const auto& timer : timers)
+      if (!timer) return std::unexpected(timer.error());
+    return Timers{std::move(*timers[0]), std::move(*timers[1]), std::move(*timers[2]), std::move(*timers[3])};
   }
 };
 
@@ -206,6 +206,7 @@ class Daemon {
     const auto workedBefore = os::processorTime();
     engine_.poll(os::wallClock());
     timers_.poll.arm(std::clamp(kPollShare * (os::processorTime() - workedBefore), kPollPeriod, kMaxPollPeriod));
+    if (polls_++ % kPollsUntilTrim == 0) os::returnUnusedMemory();
   }
 
   /// If the world and our state have changed, name servers may be reached differently.
@@ -416,6 +417,7 @@ class Daemon {
   bool carrierArmed_ = false;
   bool reloadDue_ = false;
   bool quiet_ = false;
+  unsigned polls_ = 0;  ///< since the start
   Duration imagineAfter_ = kImagineAfter;
   bool flushed_ = false;
 };
