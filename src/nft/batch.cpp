@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -34,8 +35,45 @@ using UserDataPtr = std::unique_ptr<nftnl_udata_buf, Releaser<nftnl_udata_buf_fr
 
 UserDataPtr newUserData() { return owned<UserDataPtr>(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN)); }
 
-std::string label(const char* verb, const std::string& object) {
-  return std::string("nft ") + verb + " inet " + kTable + (object.empty() ? "" : " " + object);
+/// How nft(8) calls what a message does, and which attribute names the object; 0: the table itself.
+struct Spelling {
+  std::uint16_t type;
+  const char* verb;
+  std::uint16_t name;
+};
+constexpr std::array kSpellings{
+    Spelling{NFT_MSG_NEWTABLE, "add table", 0},
+    Spelling{NFT_MSG_DELTABLE, "delete table", 0},
+    Spelling{NFT_MSG_NEWSET, "add set", NFTA_SET_NAME},
+    Spelling{NFT_MSG_NEWCHAIN, "add chain", NFTA_CHAIN_NAME},
+    Spelling{NFT_MSG_DELCHAIN, "delete chain", NFTA_CHAIN_NAME},
+    Spelling{NFT_MSG_NEWRULE, "add rule", NFTA_RULE_CHAIN},
+    Spelling{NFT_MSG_NEWOBJ, "add counter", NFTA_OBJ_NAME},
+    Spelling{NFT_MSG_DELOBJ, "delete counter", NFTA_OBJ_NAME},
+    Spelling{NFT_MSG_NEWSETELEM, "add element", NFTA_SET_ELEM_LIST_SET},
+    Spelling{NFT_MSG_DELSETELEM, "delete element", NFTA_SET_ELEM_LIST_SET},
+};
+
+/// Of a message that this file has made: the first attribute of the type, null if it has none.
+const nlattr* attributeOf(const nlmsghdr* message, std::uint16_t type) {
+  const auto* tail = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
+  const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(nfgenmsg)));
+  for (; mnl_attr_ok(attribute, static_cast<int>(tail - reinterpret_cast<const char*>(attribute)));
+       attribute = mnl_attr_next(attribute))
+    if (mnl_attr_get_type(attribute) == type) return attribute;
+  return nullptr;
+}
+
+/// Only errors are put into words: a batch without one pays nothing for it.
+std::string spelled(const nlmsghdr* message) {
+  const auto* known = std::ranges::find(kSpellings, NFNL_MSG_TYPE(message->nlmsg_type), &Spelling::type);
+  if (known == kSpellings.end()) return "nft transaction";
+  std::string verb = known->verb;
+  const bool isMap =
+      known->type == NFT_MSG_NEWSET && ntohl(mnl_attr_get_u32(attributeOf(message, NFTA_SET_FLAGS))) != 0;
+  if (isMap) verb = "add map";
+  const nlattr* name = known->name == 0 ? nullptr : attributeOf(message, known->name);
+  return "nft " + verb + " inet " + kTable + (name == nullptr ? "" : std::string{" "} + mnl_attr_get_str(name));
 }
 
 }  // namespace
@@ -44,7 +82,7 @@ Batch::Batch(std::uint32_t firstSequence) : firstSequence_(firstSequence) {
   buffer_.reserve(kTypicalBatch);
   reserve(kMessageRoom);
   nftnl_batch_begin(reinterpret_cast<char*>(buffer_.data()), firstSequence_);
-  labels_.emplace_back("nft transaction");
+  ++messages_;
   end(messageAt(0));
 }
 
@@ -54,13 +92,13 @@ void Batch::reserve(std::size_t more) {
 
 nlmsghdr* Batch::messageAt(std::size_t offset) { return reinterpret_cast<nlmsghdr*>(buffer_.data() + offset); }
 
-nlmsghdr* Batch::begin(std::uint16_t type, std::uint16_t flags, std::string text) {
+nlmsghdr* Batch::begin(std::uint16_t type, std::uint16_t flags) {
   closeElements();
   reserve(kMessageRoom);
   last_ = used_;
   nlmsghdr* message =
       nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.data() + used_), type, NFPROTO_INET, flags, nextSequence());
-  labels_.push_back(std::move(text));
+  ++messages_;
   return message;
 }
 
@@ -71,7 +109,7 @@ void Batch::deleteTable(std::uint64_t handle) {
   // With the name: a DELTABLE without one deletes the tables of all programs.
   nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
   nftnl_table_set_u64(table.get(), NFTNL_TABLE_HANDLE, handle);
-  nlmsghdr* message = begin(NFT_MSG_DELTABLE, 0, label("delete table", ""));
+  nlmsghdr* message = begin(NFT_MSG_DELTABLE, 0);
   nftnl_table_nlmsg_build_payload(message, table.get());
   end(message);
 }
@@ -84,7 +122,7 @@ void Batch::createTable() {
   nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(comment.get()),
                        nftnl_udata_buf_len(comment.get()));
   // EXCL here and below: never add to something that another program has created.
-  nlmsghdr* message = begin(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, label("add table", ""));
+  nlmsghdr* message = begin(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
   nftnl_table_nlmsg_build_payload(message, table.get());
   end(message);
 }
@@ -109,8 +147,7 @@ void Batch::createSet(NftSetId id) {
   if (shape.objectType != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_OBJ_TYPE, shape.objectType);
   nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(userData.get()),
                      nftnl_udata_buf_len(userData.get()));
-  nlmsghdr* message =
-      begin(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, label(shape.flags == 0 ? "add set" : "add map", name));
+  nlmsghdr* message = begin(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
   nftnl_set_nlmsg_build_payload(message, set.get());
   end(message);
 }
@@ -125,7 +162,7 @@ void Batch::createChain(const Chain& chain) {
     nftnl_chain_set_s32(out.get(), NFTNL_CHAIN_PRIO, chain.hook->priority);
     nftnl_chain_set_u32(out.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
   }
-  nlmsghdr* message = begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, label("add chain", chain.name));
+  nlmsghdr* message = begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
   nftnl_chain_nlmsg_build_payload(message, out.get());
   end(message);
   for (const Rule& rule : chain.rules) addRule(chain.name, rule);
@@ -134,7 +171,7 @@ void Batch::createChain(const Chain& chain) {
 void Batch::addRule(const std::string& chain, const Rule& rule) {
   nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, kTable);
   nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain.c_str());
-  nlmsghdr* message = begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, label("add rule", chain));
+  nlmsghdr* message = begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
   nftnl_rule_nlmsg_build_payload(message, rule.get());
   end(message);
 }
@@ -144,7 +181,7 @@ void Batch::deleteChain(const std::string& name) {
   nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, kTable);
   nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
   // Without NLM_F_NONREC its rules are deleted with it.
-  nlmsghdr* message = begin(NFT_MSG_DELCHAIN, 0, label("delete chain", name));
+  nlmsghdr* message = begin(NFT_MSG_DELCHAIN, 0);
   nftnl_chain_nlmsg_build_payload(message, chain.get());
   end(message);
 }
@@ -164,22 +201,21 @@ ObjectPtr counter(const std::string& name) {
 void Batch::createCounter(const std::string& name) {
   const ObjectPtr object = counter(name);
   nftnl_obj_set_u64(object.get(), NFTNL_OBJ_CTR_PKTS, 0);  // or libnftnl leaves the object's data out: EINVAL
-  nlmsghdr* message = begin(NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, label("add counter", name));
+  nlmsghdr* message = begin(NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL);
   nftnl_obj_nlmsg_build_payload(message, object.get());
   end(message);
 }
 
 void Batch::deleteCounter(const std::string& name) {
   const ObjectPtr object = counter(name);
-  nlmsghdr* message = begin(NFT_MSG_DELOBJ, 0, label("delete counter", name));
+  nlmsghdr* message = begin(NFT_MSG_DELOBJ, 0);
   nftnl_obj_nlmsg_build_payload(message, object.get());
   end(message);
 }
 
 void Batch::openElements(bool add, NftSetId set) {
   const char* name = nftSet(set).name;
-  nlmsghdr* message = begin(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
-                            label(add ? "add element" : "delete element", name));
+  nlmsghdr* message = begin(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
   mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, kTable);
   mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, name);
   const nlattr* list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -219,15 +255,13 @@ namespace {
 std::optional<std::uint32_t> elementAt(const nlmsghdr* message, std::uint32_t offset) {
   const auto* start = reinterpret_cast<const char*>(message);
   const auto* tail = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
-  const auto fits = [&](const nlattr* attribute, const char* limit) {
-    return mnl_attr_ok(attribute, static_cast<int>(limit - reinterpret_cast<const char*>(attribute)));
+  const nlattr* list = attributeOf(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+  if (list == nullptr) return std::nullopt;
+  const auto fits = [&](const nlattr* element) {
+    return mnl_attr_ok(element, static_cast<int>(tail - reinterpret_cast<const char*>(element)));
   };
-  const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(nfgenmsg)));
-  while (fits(attribute, tail) && mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-    attribute = mnl_attr_next(attribute);
-  if (!fits(attribute, tail)) return std::nullopt;
-  const auto* element = static_cast<const nlattr*>(mnl_attr_get_payload(attribute));
-  for (std::uint32_t index = 0; fits(element, tail); ++index, element = mnl_attr_next(element)) {
+  const auto* element = static_cast<const nlattr*>(mnl_attr_get_payload(list));
+  for (std::uint32_t index = 0; fits(element); ++index, element = mnl_attr_next(element)) {
     const auto begins = static_cast<std::uint32_t>(reinterpret_cast<const char*>(element) - start);
     if (offset >= begins && offset < begins + mnl_attr_get_len(element)) return index;
   }
@@ -267,11 +301,10 @@ bool Batch::addsElement(std::uint32_t sequence) const {
 
 std::string Batch::describe(std::uint32_t sequence, std::uint32_t attribute) const {
   const nlmsghdr* message = find(sequence);
-  const std::uint32_t index = sequence - firstSequence_;
-  if (message == nullptr || index >= labels_.size()) return labels_.front();
+  if (message == nullptr) return "nft transaction";
   const auto type = NFNL_MSG_TYPE(message->nlmsg_type);
   const bool elements = type == NFT_MSG_NEWSETELEM || type == NFT_MSG_DELSETELEM;
-  return labels_[index] + (elements ? elementText(message, attribute) : "");
+  return spelled(message) + (elements ? elementText(message, attribute) : "");
 }
 
 }  // namespace wgsteer::nft

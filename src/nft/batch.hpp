@@ -28,7 +28,7 @@ class Batch {
   /// Consecutive changes of one kind in one set share a message.
   void changeElement(bool add, const NftElement& element);
 
-  bool empty() const { return labels_.size() == 1; }
+  bool empty() const { return messages_ == 1; }
   /// Closes the transaction; the last message before its end requests an acknowledgement.
   std::span<const std::byte> finish();
 
@@ -42,7 +42,7 @@ class Batch {
   std::string describe(std::uint32_t sequence, std::uint32_t attribute) const;
 
  private:
-  nlmsghdr* begin(std::uint16_t type, std::uint16_t flags, std::string label);
+  nlmsghdr* begin(std::uint16_t type, std::uint16_t flags);
   void end(const nlmsghdr* message);
   void closeElements();
   void openElements(bool add, NftSetId set);
@@ -50,7 +50,7 @@ class Batch {
   nlmsghdr* messageAt(std::size_t offset);
   const nlmsghdr* find(std::uint32_t sequence) const;
   void reserve(std::size_t more);
-  std::uint32_t nextSequence() const { return firstSequence_ + static_cast<std::uint32_t>(labels_.size()); }
+  std::uint32_t nextSequence() const { return firstSequence_ + messages_; }
 
   struct OpenElements {
     bool open = false;
@@ -61,9 +61,9 @@ class Batch {
 
   std::vector<std::byte> buffer_;
   std::size_t used_ = 0;
-  std::size_t last_ = 0;             ///< offset of the last message
-  std::vector<std::string> labels_;  ///< per message, from the first sequence number on
+  std::size_t last_ = 0;  ///< offset of the last message
   std::uint32_t firstSequence_;
+  std::uint32_t messages_ = 0;  ///< numbered from firstSequence_
   std::uint32_t acknowledgedSequence_ = 0;
   std::uint32_t setsCreated_ = 0;
   OpenElements elements_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "sets.hpp"
 
+#include <libmnl/libmnl.h>
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
@@ -185,23 +186,30 @@ std::uint32_t forEachPart(const NftSet& set, Fn fn) {
   return offset;
 }
 
-void encodeValue(nftnl_set_elem* out, const NftElement& element) {
-  const auto setVerdict = [&](int code) {
-    nftnl_set_elem_set_u32(out, NFTNL_SET_ELEM_VERDICT, static_cast<std::uint32_t>(code));
-  };
+/// `attribute` has nft's data: { NFTA_DATA_VALUE bytes }.
+void putData(nlmsghdr* message, std::uint16_t attribute, std::span<const std::uint8_t> bytes) {
+  nlattr* data = mnl_attr_nest_start(message, attribute);
+  mnl_attr_put(message, NFTA_DATA_VALUE, bytes.size(), bytes.data());
+  mnl_attr_nest_end(message, data);
+}
+
+void putVerdict(nlmsghdr* message, int code, const char* chain) {
+  nlattr* data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+  nlattr* verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+  mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(static_cast<std::uint32_t>(code)));
+  if (chain != nullptr) mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
+  mnl_attr_nest_end(message, verdict);
+  mnl_attr_nest_end(message, data);
+}
+
+void putValue(nlmsghdr* message, const NftElement& element) {
   std::visit(
       Overload{
           [](std::monostate) {},
-          [&](const Address& address) {
-            const auto bytes = address.bytes();
-            nftnl_set_elem_set(out, NFTNL_SET_ELEM_DATA, bytes.data(), static_cast<std::uint32_t>(bytes.size()));
-          },
-          [&](const NftGoto& to) {
-            setVerdict(NFT_GOTO);
-            nftnl_set_elem_set_str(out, NFTNL_SET_ELEM_CHAIN, to.chain.c_str());
-          },
-          [&](NftReturn) { setVerdict(NFT_RETURN); },
-          [&](const NftCounter& counter) { nftnl_set_elem_set_str(out, NFTNL_SET_ELEM_OBJREF, counter.name.c_str()); },
+          [&](const Address& address) { putData(message, NFTA_SET_ELEM_DATA, address.bytes()); },
+          [&](const NftGoto& to) { putVerdict(message, NFT_GOTO, to.chain.c_str()); },
+          [&](NftReturn) { putVerdict(message, NFT_RETURN, nullptr); },
+          [&](const NftCounter& counter) { mnl_attr_put_strz(message, NFTA_SET_ELEM_OBJREF, counter.name.c_str()); },
       },
       element.value);
 }
@@ -214,15 +222,16 @@ bool hasValidKey(const NftElement& element) {
   return !hasDevice || (!element.key.device.empty() && element.key.device.size() <= kMaxIfNameLength);
 }
 
+// By hand: libnftnl allocates for each element, which cost half of a transaction that adds one.
 void encode(nlmsghdr* message, const NftElement& element, bool withValue) {
   KeyBytes key{};
   const std::uint32_t length = forEachPart(nftSet(element.set), [&](NftKeyPart part, std::uint32_t offset) {
     putPart(element.key, part, key.data() + offset);
   });
-  const ElementPtr out = newElement();
-  nftnl_set_elem_set(out.get(), NFTNL_SET_ELEM_KEY, key.data(), length);
-  if (withValue) encodeValue(out.get(), element);
-  nftnl_set_elem_nlmsg_build(message, out.get(), NFTA_LIST_ELEM);
+  nlattr* out = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+  putData(message, NFTA_SET_ELEM_KEY, std::span{key}.first(length));
+  if (withValue) putValue(message, element);
+  mnl_attr_nest_end(message, out);
 }
 
 namespace {
