@@ -97,10 +97,11 @@ Rule& Rule::lookupInto(const char* map, std::uint32_t reg) {
   return add(std::move(search));
 }
 
-Rule& Rule::verdict(int code) {
+Rule& Rule::verdict(int code, const char* chain) {
   auto immediate = newExpression("immediate");
   nftnl_expr_set_u32(immediate.get(), NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
   nftnl_expr_set_u32(immediate.get(), NFTNL_EXPR_IMM_VERDICT, static_cast<std::uint32_t>(code));
+  if (chain != nullptr) nftnl_expr_set_str(immediate.get(), NFTNL_EXPR_IMM_CHAIN, chain);
   return add(std::move(immediate));
 }
 
@@ -237,6 +238,8 @@ Rule& Rule::reservedOfNoWireGuard() {
 }
 
 Rule& Rule::thenReturn() { return verdict(NFT_RETURN); }
+Rule& Rule::thenJump(const char* chain) { return verdict(NFT_JUMP, chain); }
+Rule& Rule::thenGoto(const char* chain) { return verdict(NFT_GOTO, chain); }
 Rule& Rule::thenDrop() { return verdict(NF_DROP); }
 Rule& Rule::thenMasquerade() { return add(newExpression("masq")); }
 Rule& Rule::count() { return add(newExpression("counter")); }

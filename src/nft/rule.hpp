@@ -48,6 +48,8 @@ class Rule {
   Rule& reservedOfNoWireGuard();                       ///< @th,72,24 != 0
   Rule& notUdpReturn();                                ///< meta l4proto != udp return
   Rule& thenReturn();
+  Rule& thenJump(const char* chain);
+  Rule& thenGoto(const char* chain);
   Rule& thenDrop();
   Rule& thenMasquerade();
   Rule& count();                                 ///< counter
@@ -66,7 +68,7 @@ class Rule {
   Rule& lookup(const char* set, bool inverted);
   Rule& lookupInto(const char* map, std::uint32_t reg);
   Rule& writeSource(Family family);
-  Rule& verdict(int code);
+  Rule& verdict(int code, const char* chain = nullptr);
 
   RulePtr rule_;
 };

@@ -17,47 +17,86 @@ constexpr std::uint8_t kHandshakeResponse = 2;
 constexpr const char* named(NftSetId id) { return nftSet(id).name; }
 constexpr const char* named(NftSetId v4, Family family) { return named(byFamily(family, v4)); }
 
+/// Chains without a hook, for what concerns few packets only: a packet pays for each rule of a chain that it passes,
+/// and a lookup in a set costs as much as ten comparisons.
+constexpr const char* kWrongSource = "wrong_source";
+constexpr const char* kFlows = "flows";
+constexpr const char* kMarked = "marked";
+constexpr const char* kUnmarked = "unmarked";
+constexpr const char* kArrived = "arrived";
+
+/// Only with a mark of ours or of a tunnel's owner. A device that is not a WAN is not in source4/6, and the rule ends
+/// there.
+Chain wrongSourceChain() {
+  Chain chain{kWrongSource, {}, {}};
+  chain.rules.emplace_back().markNotIn(named(NftSetId::ownMark)).markNotIn(named(NftSetId::foreignMark)).thenReturn();
+  for (const Family family : kFamilies)
+    chain.rules.emplace_back().isFamily(family).setSource(named(NftSetId::source4, family), family);
+  return chain;
+}
+
 Chain sourceChain() {
   Chain chain{"source", Hook{"filter", NF_INET_LOCAL_OUT, kSourceChainPriority}, {}};
   // Most packets have no mark at all and cost one comparison. The marks of others are as the socket has set them: no
   // other program's chain comes before this one to add bits of its own.
   chain.rules.emplace_back().isUnmarked().thenReturn();
-  chain.rules.emplace_back().markNotIn(named(NftSetId::ownMark)).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
-  // A device that is not a WAN is not in source4/6, and the rule ends there.
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
         .isFamily(family)
         .sourceNotOf(named(NftSetId::address4, family), family)
         .sourceIn(named(NftSetId::bound4, family), family)
-        .setSource(named(NftSetId::source4, family), family);
+        .thenGoto(kWrongSource);
   return chain;
 }
 
-/// Packets to a peer with its own policy match whatever their mark; any others only without a mark, and if they look
-/// like WireGuard, because other programs may send to the same server. Packets that do not concern us should fail the
-/// cheapest test: a port is looked up in a bitmap, an address in a hash table.
-void goByPeers(Chain& chain, const Numbers& numbers) {
+void goByMark(Chain& chain) {
+  chain.rules.emplace_back().isUnmarked().thenGoto(kUnmarked);
+  chain.rules.emplace_back().thenGoto(kMarked);
+}
+
+/// Packets to a peer with its own policy match whatever their mark. Reached by goto: `return` means that the packet is
+/// left alone.
+Chain flowsChain() {
+  Chain chain{kFlows, {}, {}};
   for (const Family family : kFamilies)
-    chain.rules.emplace_back()
-        .isUdp()
-        .sourcePortIn(named(NftSetId::flowPort))
-        .isFamily(family)
-        .goByFlow(named(NftSetId::flow4, family), family);
+    chain.rules.emplace_back().isFamily(family).isUdp().goByFlow(named(NftSetId::flow4, family), family);
+  goByMark(chain);
+  return chain;
+}
+
+/// A mark of ours steers the packet already, that of a tunnel's owner is to stay; any other one says nothing about it.
+Chain markedChain(const Numbers& numbers) {
+  Chain chain{kMarked, {}, {}};
   chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
+  chain.rules.emplace_back().markIn(named(NftSetId::foreignMark)).thenReturn();
+  chain.rules.emplace_back().thenGoto(kUnmarked);
+  return chain;
+}
+
+/// Packets to any other peer match only if they look like WireGuard: other programs may send to the same server.
+Chain unmarkedChain() {
+  Chain chain{kUnmarked, {}, {}};
   chain.rules.emplace_back().typeOfNoWireGuard().thenReturn();
   chain.rules.emplace_back().reservedOfNoWireGuard().thenReturn();
-  chain.rules.emplace_back().markIn(named(NftSetId::foreignMark)).thenReturn();
-  chain.rules.emplace_back().isFamily(Family::v4).isUdp().goByEndpoint(named(NftSetId::endpoint4), Family::v4);
-  chain.rules.emplace_back().isFamily(Family::v6).isUdp().goByEndpoint(named(NftSetId::endpoint6), Family::v6);
+  for (const Family family : kFamilies)
+    chain.rules.emplace_back().isFamily(family).isUdp().goByEndpoint(named(NftSetId::endpoint4, family), family);
+  return chain;
+}
+
+/// Packets that do not concern us should fail the cheapest test: a port is looked up in a bitmap, an address in a hash
+/// table.
+void goByPeers(Chain& chain) {
+  chain.rules.emplace_back().isUdp().sourcePortIn(named(NftSetId::flowPort)).thenGoto(kFlows);
+  goByMark(chain);
 }
 
 /// After `source`, not before: a packet that is rerouted here still has the name of its first device in later chains of
 /// this traversal, so its new source would look wrong.
-Chain outputChain(const Numbers& numbers) {
+Chain outputChain() {
   Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, {}};
   chain.rules.emplace_back().notUdpReturn();
-  goByPeers(chain, numbers);
+  goByPeers(chain);
   return chain;
 }
 
@@ -65,21 +104,25 @@ Chain remarkChain(const Numbers& numbers) {
   Chain chain{"remark", Hook{"route", NF_INET_LOCAL_OUT, kMangleChainPriority}, {}};
   chain.rules.emplace_back().notUdpReturn();
   chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
-  goByPeers(chain, numbers);
+  goByPeers(chain);
   return chain;
 }
 
-/// Matches packets for this host and a tunnel's port: packets for other hosts may have that port as well. All forwarded
-/// packets pass here, and cost only one lookup of their port.
-Chain arrivalChain(const char* name, std::int32_t priority) {
-  Chain chain{name, Hook{"filter", NF_INET_PRE_ROUTING, priority}, {}};
+/// Packets for this host: packets for other hosts may have a tunnel's port as well.
+Chain arrivedChain() {
+  Chain chain{kArrived, {}, {}};
   for (const Family family : kFamilies)
     chain.rules.emplace_back()
-        .isUdp()
-        .destinationPortIn(named(NftSetId::listenPort))
         .isFamily(family)
         .destinationOf(named(NftSetId::address4, family), family)
         .goByInput(named(NftSetId::arrival));
+  return chain;
+}
+
+/// All forwarded packets pass here, and cost only one lookup of their port.
+Chain arrivalChain(const char* name, std::int32_t priority) {
+  Chain chain{name, Hook{"filter", NF_INET_PRE_ROUTING, priority}, {}};
+  chain.rules.emplace_back().isUdp().destinationPortIn(named(NftSetId::listenPort)).thenJump(kArrived);
   return chain;
 }
 
@@ -99,14 +142,14 @@ Chain sentChain(const Numbers& numbers) {
   chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   chain.rules.emplace_back().isWireGuard(kHandshakeInitiation).countByOutput(named(NftSetId::initiations));
-  chain.rules.emplace_back().goByMark(numbers.markMask, named(NftSetId::keptOut));
+  chain.rules.emplace_back().outputIn(named(NftSetId::tunnel)).goByMark(numbers.markMask, named(NftSetId::keptOut));
   return chain;
 }
 
-/// Safety net: drops packets only while our rule or routes are missing.
+/// Safety net: packets come here only while our rule or routes are missing.
 Chain tunnelsChain() {
   Chain chain{kTunnelsChain, {}, {}};
-  chain.rules.emplace_back().outputIn(named(NftSetId::tunnel)).count().thenDrop();
+  chain.rules.emplace_back().count().thenDrop();
   return chain;
 }
 
@@ -133,8 +176,13 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   std::vector<Chain> chains;
   // First, because elements and rules refer to it.
   chains.push_back(tunnelsChain());
+  chains.push_back(wrongSourceChain());
+  chains.push_back(unmarkedChain());
+  chains.push_back(markedChain(numbers));
+  chains.push_back(flowsChain());
+  chains.push_back(arrivedChain());
   chains.push_back(sourceChain());
-  chains.push_back(outputChain(numbers));
+  chains.push_back(outputChain());
   chains.push_back(remarkChain(numbers));
   chains.push_back(arrivalChain("early", kEarlyChainPriority));
   chains.push_back(preroutingChain(forward));

@@ -10,6 +10,7 @@
 //   prerouting   filter prerouting -148   the same again for packets whose mark was cleared in between
 //   sent         filter postrouting -150  drops what would enter a tunnel; counts handshake initiations per WAN
 //   postrouting  nat    postrouting 99    (with forwarding) hosts behind this one get an address of the WAN
+//   wrong_source, flows, marked, unmarked, arrived: what the chains above do with the few packets that they are about
 //   tunnels      where nothing that we mark may go
 //   policy_N     the mark of a policy, and its source;  wan_N: the mark of a WAN, and its count of handshake responses
 // clang-format on
@@ -41,9 +42,9 @@ struct Chain {
 };
 
 /// Rules of the chain `prerouting` without the two that forwarding adds.
-inline constexpr std::size_t kPreroutingRules = 2;
+inline constexpr std::size_t kPreroutingRules = 1;
 
-/// Chains with a hook; `numbers` provide the mark mask.
+/// The chains of every table; `numbers` provide the mark mask.
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward);
 Chain policyChain(const Numbers& numbers, Slot slot);
 Chain wanChain(const Numbers& numbers, Slot slot);
