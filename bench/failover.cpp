@@ -148,7 +148,7 @@ std::vector<Row> failover(const Options& options) {
   std::vector<Arm> arms = againstTwo(Keeper::kernel, options, "k");
   std::vector<Row> rows;
   for (const auto& [name, loss] : kLosses) {
-    const Outcome outcome = interleaved(arms, loss, options.count(100, 5), options);
+    const Outcome outcome = interleaved(arms, loss, options.count(40, 5), options);
     rows.push_back(
         compare(std::string{"failover gap, "} + name, "us", outcome.gaps[0], outcome.gaps[1], outcome.gaps[2], 1.05));
     rows.back().note = noteOn(outcome.lasting);

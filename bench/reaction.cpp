@@ -174,7 +174,7 @@ std::vector<Row> againstMnl(const Options& options) {
   for (const Kind kind : {Kind::ours, Kind::mnl, Kind::mnl}) arms.emplace_back(kind, options);
   std::vector<Row> rows;
   for (const auto& [name, make] : kEvents) {
-    const auto all = interleaved(arms, triggersFor(arms, make), options.count(1000, 30), options);
+    const auto all = interleaved(arms, triggersFor(arms, make), options.count(250, 30), options);
     const std::string what = std::string{name} + ", libmnl";
     rows.push_back(compare(what + ", p50", "us", all[0], all[1], all[2], 1.15));
     rows.push_back(compare(what + ", p99", "us", all[0], all[1], all[2], 1.3, 0.99));
@@ -196,9 +196,9 @@ Row against(const std::string& name, Kind kind, double target, int turns, const 
 
 std::vector<Row> reaction(const Options& options) {
   std::vector<Row> rows = againstMnl(options);
-  rows.push_back(against("libnl nl_cache_mngr", Kind::nl, 0.75, options.count(1000, 30), options));
-  rows.push_back(against("ip monitor + ip route", Kind::shellIp, 0.1, options.count(250, 8), options));
-  rows.push_back(against("ip monitor + nft -f", Kind::shellNft, 0.06, options.count(250, 8), options));
+  rows.push_back(against("libnl nl_cache_mngr", Kind::nl, 0.75, options.count(250, 30), options));
+  rows.push_back(against("ip monitor + ip route", Kind::shellIp, 0.1, options.count(60, 8), options));
+  rows.push_back(against("ip monitor + nft -f", Kind::shellNft, 0.06, options.count(60, 8), options));
   return rows;
 }
 
