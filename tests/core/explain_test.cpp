@@ -211,6 +211,19 @@ TEST(ExplainTables, PreferTheLongerPrefixThenTheSmallerMetric) {
   EXPECT_EQ(walked(withRoutes({route("0.0.0.0/0", kWan0, "", 9), route("0.0.0.0/0", kWan1, "", 8)})).device, "wan1");
 }
 
+TEST(ExplainTables, PreferTheBetterRouterAmongEqualMetrics) {
+  Route usual = route("::/0", kWan0, "fe80::1", 1024);
+  Route better = route("::/0", kWan1, "fe80::2", 1024);
+  better.order = -1;  // "high", RFC 4191
+  World world = withRoutes({usual, better});
+  for (auto& [index, link] : world.links) link.hasIpv6 = true;
+  const Packet packet = to(*Endpoint::parse("[2001:db8:ffff::55]:51820"));
+  EXPECT_EQ(walked(world, packet).device, "wan1");
+  std::swap(usual.order, better.order);
+  world.routes = {usual, better};
+  EXPECT_EQ(walked(world, packet).device, "wan0");
+}
+
 TEST(ExplainTables, PassOverWhatIsDead) {
   World world = withRoutes({route("203.0.113.0/24", kWan0), route("0.0.0.0/0", kWan1)});
   world.links.at(kWan0).up = false;
