@@ -19,6 +19,9 @@ moved_address=192.0.2.10 moved_gateway=192.0.2.2
 # What makes two listings of the kernel comparable.
 comparable() { cat; }
 
+# Whose settings are compared.
+devices=(wan0 wan1 wg0 wg1)
+
 router_namespace() { ip netns attach router 1; }
 
 # The manager does it.
@@ -84,6 +87,7 @@ await_tunnels() { await "$1: the manager's tunnels" 30 tunnels_are_up; } # DESCR
 
 # All that somebody else than wgsteer may have in the kernel. Lifetimes go on, and the kernel lists in the order of creation.
 foreign_state() {
+  local device
   {
     { ip -N -4 rule show && ip -N -6 rule show; } | grep -v 'proto 87'
     { ip -N -4 route show table all && ip -N -6 route show table all; } | grep -v 'proto 87' |
@@ -91,7 +95,9 @@ foreign_state() {
     ip -brief addr show | sort
     wg show all fwmark | sort
     nft -s list ruleset
-    { grep -rHs . /proc/sys/net/ipv{4,6}/conf/{all,default,wan0,wan1,wg0,wg1} || true; } | sort
+    for device in all default "${devices[@]}"; do
+      grep -rHs . /proc/sys/net/ipv{4,6}/conf/"$device" || true
+    done | sort
   } | comparable
 }
 
@@ -179,6 +185,62 @@ all_carried_by() { # WAN DESCRIPTION
     (($(sent_by "$1" "$tunnel") > 0 && $(sent_by $((1 - $1)) "$tunnel") == 0)) || return 1
   done
   nothing_misrouted "$2, on the way"
+}
+
+# Packages are unpacked, not configured; what one of them needs of its script is run as dpkg would run it.
+package_script() { # PACKAGE
+  DEBIAN_FRONTEND=noninteractive DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_NAME=postinst \
+    "/var/lib/dpkg/info/$1.postinst" configure '' >>/test/package-scripts 2>&1 </dev/null ||
+    fail "the script of $1: $(tail -n 5 /test/package-scripts)"
+}
+
+# ---- What most managers are not asked for -----------------------------------------------------------------------------
+
+# networkd has a WAN.
+wan_network() { # WAN
+  cat >"/etc/systemd/network/10-wan$1.network" <<CONF
+[Match]
+Name=wan$1
+[Network]
+DHCP=ipv4
+IPv6AcceptRA=yes
+LLMNR=no
+[DHCPv4]
+RouteMetric=$(($1 * 100 + 100))
+[IPv6AcceptRA]
+RouteMetric=$(($1 * 100 + 100))
+CONF
+}
+
+networkd_has_wans() {
+  wan_network 0
+  wan_network 1
+  systemctl restart systemd-networkd.service
+}
+
+# Without any mark: both carry themselves but for wgsteer.
+tunnels_by_hand() {
+  use_family 4
+  client_tunnel_up wg0 "$kRouterKey" "$kServerKey" "$wg0_endpoint" 10.99.0.2
+  route_halves wg0
+  ip link add wg1 type wireguard
+  wg setconf wg1 /dev/stdin <<CONF
+[Interface]
+PrivateKey = $kSecondRouterKey
+[Peer]
+PublicKey = $(public_key "$kSecondServerKey")
+AllowedIPs = 10.99.1.0/24, ::/0
+Endpoint = $wg1_endpoint
+CONF
+  ip addr add 10.99.1.2/24 dev wg1
+  ip link set wg1 up
+  ip -6 route add ::/1 dev wg1
+  ip -6 route add 8000::/1 dev wg1
+}
+
+tunnels_by_hand_down() {
+  ip link del wg0
+  ip link del wg1
 }
 
 # ---- wgsteer --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,11 @@
 # linux-image-cloud-amd64 unpacked to an ELF image (`vmlinux`), and a root file system (`base.cpio`) of busybox, the
 # tools below with their libraries, and the modules below.
 #
-#   prepare.sh [--refresh]      --refresh: ask apt whether there is a newer kernel, instead of taking the newest in the cache
+#   prepare.sh [--refresh] [--generic] [MODULE]...
+#
+#   --refresh   ask apt whether there is a newer kernel, instead of taking the newest in the cache
+#   --generic   the kernel of linux-image-amd64, which has what clouds do not: PPP
+#   MODULE      loaded as well
 #
 # Exit status: 0 ready, 77 this machine cannot have it (the reason is on stderr).
 #
@@ -17,7 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${WGSTEER_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wgsteer-vm}
 
 # Packages with the kernel, newest wins; the metapackage depends on the versioned one.
-kernel_metapackage=linux-image-cloud-amd64
+flavour=cloud-amd64 kernels=$cache/kernel
 
 # What a test script may call besides busybox. Taken from the host with the libraries that ldd names.
 guest_tools=(bash ip nft ping wg wg-quick)
@@ -62,7 +66,7 @@ check_host() {
 # Prints the versioned kernel package of the archive, such as linux-image-6.1.0-56-cloud-amd64.
 newest_kernel_package() {
   command -v apt-cache >/dev/null || return 1
-  apt-cache depends "$kernel_metapackage" 2>/dev/null |
+  apt-cache depends "linux-image-$flavour" 2>/dev/null |
     awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; found = 1; exit } END { exit !found }'
 }
 
@@ -70,10 +74,10 @@ newest_kernel_package() {
 newest_cached_release() {
   local releases=()
   local folder
-  for folder in "$cache"/kernel-*/; do
+  for folder in "$kernels"-*/; do
     [[ -f $folder/vmlinux ]] || continue
     folder=${folder%/}
-    releases+=("${folder##*/kernel-}")
+    releases+=("${folder#"$kernels"-}")
   done
   ((${#releases[@]})) || return 1
   printf '%s\n' "${releases[@]}" | sort -V | tail -n 1
@@ -108,7 +112,7 @@ unpack_bzimage() { # BZIMAGE VMLINUX
 }
 
 fetch_kernel() { # PACKAGE
-  local package=$1 release=${1#linux-image-} work=$cache/kernel.new
+  local package=$1 release=${1#linux-image-} work=$kernels.new
   rm -rf "$work"
   mkdir -p "$work"
   # apt's sandbox user may not be able to write here, which costs a warning and nothing else.
@@ -125,17 +129,20 @@ fetch_kernel() { # PACKAGE
   else
     mv "$work/root/lib/modules" "$work/lib/modules"
   fi
+  # Drivers of hardware that this machine does not have are nine tenths of it.
+  find "$work/lib/modules/$release/kernel" \( -path '*/kernel/sound' -o -path '*/kernel/drivers/*' ! -path '*/kernel/drivers/net' \
+    ! -path '*/kernel/drivers/net/*' \) -prune -exec rm -rf {} +
   depmod -b "$work" "$release"
   rm -rf "$work/root" "$work"/linux-image-*.deb "$work/apt.log"
-  rm -rf "$cache/kernel-$release"
-  mv "$work" "$cache/kernel-$release"
+  rm -rf "$kernels-$release"
+  mv "$work" "$kernels-$release"
 }
 
 # Paths of the modules to load, in the order in which to load them.
 module_files() { # RELEASE
   local module
   for module in "${guest_modules[@]}"; do
-    modprobe -d "$cache/kernel-$1" -S "$1" --show-depends "$module" 2>/dev/null || true
+    modprobe -d "$kernels-$1" -S "$1" --show-depends "$module" 2>/dev/null || true
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
@@ -181,7 +188,7 @@ build_base() { # RELEASE DESTINATION-FOLDER
     return 1
   }
   rm "$work/cpio.log"
-  cp "$cache/kernel-$release/vmlinux" "$work/vmlinux"
+  ln "$kernels-$release/vmlinux" "$work/vmlinux"
   echo "$release" >"$work/release"
   rm -rf "$work/root"
   mv "$work" "$2"
@@ -190,6 +197,7 @@ build_base() { # RELEASE DESTINATION-FOLDER
 identity_of_tools() {
   {
     cat "${BASH_SOURCE[0]}" "$here/guest/init"
+    echo "${guest_modules[@]}"
     local tool
     for tool in busybox "${guest_tools[@]}"; do
       stat -Lc '%n %s %Y' "$(command -v "$tool")"
@@ -198,18 +206,27 @@ identity_of_tools() {
 }
 
 main() {
-  local release='' package=''
+  local release='' package='' refresh=''
+  while [[ ${1:-} == --* ]]; do
+    case $1 in
+      --refresh) refresh=yes ;;
+      --generic) flavour=amd64 kernels=$cache/generic-kernel ;;
+      *) unavailable "$1: no such option" ;;
+    esac
+    shift
+  done
+  guest_modules+=("$@")
   check_host >/dev/null
   mkdir -p "$cache"
   exec 9>"$cache/lock"
   flock 9
-  if [[ ${1:-} == --refresh ]] || ! release=$(newest_cached_release); then
+  if [[ -n $refresh ]] || ! release=$(newest_cached_release); then
     if package=$(newest_kernel_package); then
-      [[ -f $cache/kernel-${package#linux-image-}/vmlinux ]] || fetch_kernel "$package" ||
+      [[ -f $kernels-${package#linux-image-}/vmlinux ]] || fetch_kernel "$package" ||
         unavailable "$package cannot be downloaded (try apt-get update)"
       release=${package#linux-image-}
     else
-      release=$(newest_cached_release) || unavailable "apt knows no $kernel_metapackage (try apt-get update)"
+      release=$(newest_cached_release) || unavailable "apt knows no linux-image-$flavour (try apt-get update)"
     fi
   fi
   local folder
@@ -217,7 +234,7 @@ main() {
   if [[ ! -d $folder ]]; then
     build_base "$release" "$folder"
     # Of earlier tools and scripts, whatever was not used for a day; a machine in use has many boots an hour.
-    find "$cache" -mindepth 1 -maxdepth 1 -type d ! -name 'kernel-*' ! -path "$folder" -mtime +0 -exec rm -rf {} +
+    find "$cache" -mindepth 1 -maxdepth 1 -type d ! -name '*kernel-*' ! -path "$folder" -mtime +0 -exec rm -rf {} +
   fi
   touch "$folder"
   echo "$folder"

@@ -4,6 +4,8 @@
 # Builds a minimal Debian with systemd, once, from Debian packages alone, and prints the cpio with it (one member,
 # /system.tar, which guest/init unpacks and makes the root).
 #
+#   prepare_system.sh [PACKAGE]...      these, too, and what they depend on
+#
 # Packages are unpacked, not configured: that takes neither root nor a chroot, and nothing here depends on what their
 # scripts would do. dpkg knows all of them as installed, so that it installs, upgrades and removes ours as it does anywhere.
 #
@@ -19,6 +21,7 @@ packages=(
   libc-ares2 libfmt9 libmnl0 libnftnl11 libspdlog1.10 libstdc++6
   # Neighbours; none of them starts by itself.
   udev dnsmasq-base network-manager dbus ifupdown isc-dhcp-client dhcpcd-base netplan.io
+  "$@"
 )
 
 # All that they depend on, as for a machine that has nothing.
@@ -39,6 +42,13 @@ unpack() { # ARCHIVE ROOT
   dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink --exclude='./usr/share/doc/*' \
     --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./usr/lib/udev/hwdb.d/*' \
     --exclude='./usr/lib/*/gconv/*' --no-same-owner
+  # What sets it up, and what that asks.
+  dpkg-deb --control "$1" "$2.control"
+  local script
+  for script in postinst config templates; do
+    [[ ! -f $2.control/$script ]] || cp "$2.control/$script" "$information/$name.$script"
+  done
+  rm -rf "$2.control"
   dpkg-deb --fsys-tarfile "$1" | tar -t | sed 's#^\./#/#; s#\(.\)/$#\1#; s#^/$#/.#' >"$information/$name.list"
   {
     dpkg-deb --field "$1" | sed '1a Status: install ok installed'
@@ -76,7 +86,7 @@ main() {
   mkdir -p "$cache"
   exec 9>"$cache/lock"
   flock 9
-  folder=$cache/system-$(sha256sum <"${BASH_SOURCE[0]}" | cut -c 1-16)
+  folder=$cache/system-$({ cat "${BASH_SOURCE[0]}" && echo "${packages[@]}"; } | sha256sum | cut -c 1-16)
   [[ -d $folder ]] || build "$folder"
   touch "$folder"
   echo "$folder/system.cpio"

@@ -3,21 +3,25 @@
 #
 # Boots a Debian kernel in qemu and runs a test script in it, with our binary.
 #
-#   run.sh [--binary FILE] [--timeout SECONDS] [--results FOLDER] [--only PATTERN] [--file FILE]... [--system] SCRIPT
+#   run.sh [--binary FILE] [--timeout SECONDS] [--results FOLDER] [--only PATTERN] [--file FILE]... [--generic]
+#          [--module NAME]... [--system [--package NAME]...] SCRIPT
 #
 #   --binary FILE      becomes /usr/sbin/wgsteer, with its libraries
 #   --timeout SECONDS  of wall clock, for the whole boot (default 240)
 #   --results FOLDER   gets what the script left in /results, the console, and dmesg
 #   --only PATTERN     extended regular expression: run only the cases of SCRIPT that match, such as failover or v6
 #   --file FILE        copied to /test/ as well
+#   --generic          the kernel of linux-image-amd64 in place of the cloud's, which has no PPP
+#   --module NAME      a module of the kernel to load at boot, with what it depends on
 #   --system           in a Debian with systemd, which runs SCRIPT as a service; without it there is nothing but a busybox
+#   --package NAME     a package that this Debian has as well
 #
 # Exit status: that of the script; 1 after a panic, a hang or a missing result; 77 if this machine has no qemu or cannot
 # have the kernel (with CI=true that is 1 too, so that nothing is skipped unseen).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-binary='' timeout=240 results='' only='' files=() system=''
+binary='' timeout=240 results='' only='' files=() system='' packages=() kernel=() modules=()
 
 usage() {
   sed -n '3,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
@@ -26,17 +30,19 @@ usage() {
 
 while [[ ${1:-} == --* ]]; do
   [[ $1 == --help || $# -lt 2 ]] && usage
-  if [[ $1 == --system ]]; then
-    system=yes
-    shift
-    continue
-  fi
   case $1 in
+    --system | --generic)
+      [[ $1 == --system ]] && system=yes || kernel+=("$1")
+      shift
+      continue
+      ;;
     --binary) binary=$2 ;;
     --timeout) timeout=$2 ;;
     --results) results=$2 ;;
     --only) only=$2 ;;
     --file) files+=("$2") ;;
+    --module) modules+=("$2") ;;
+    --package) packages+=("$2") ;;
     *) usage ;;
   esac
   shift 2
@@ -46,18 +52,18 @@ script=$1
 [[ -r $script ]] || { echo "vm: $script: no such script" >&2; exit 64; }
 [[ -z $binary || -x $binary ]] || { echo "vm: $binary: no such program (is it built?)" >&2; exit 1; }
 
-prepared() { # SCRIPT -> what it prints
+prepared() { # SCRIPT ARGUMENT... -> what it prints
   local status=0
-  "$here/$1" || status=$?
+  "$here/$1" "${@:2}" || status=$?
   [[ $status -ne 77 || ${CI:-} != true ]] || status=1
   return $status
 }
 
-base=$(prepared prepare.sh) || exit $?
+base=$(prepared prepare.sh "${kernel[@]}" "${modules[@]}") || exit $?
 archives=("$base/base.cpio")
 memory=384
 if [[ -n $system ]]; then
-  archives+=("$(prepared prepare_system.sh)") || exit $?
+  archives+=("$(prepared prepare_system.sh "${packages[@]}")") || exit $?
   memory=2048
 fi
 

@@ -12,21 +12,6 @@ alone=(wg0)
 
 versions() { networkctl --version | head -n 1; }
 
-wan_network() { # WAN
-  cat >"/etc/systemd/network/10-wan$1.network" <<CONF
-[Match]
-Name=wan$1
-[Network]
-DHCP=ipv4
-IPv6AcceptRA=yes
-LLMNR=no
-[DHCPv4]
-RouteMetric=$(($1 * 100 + 100))
-[IPv6AcceptRA]
-RouteMetric=$(($1 * 100 + 100))
-CONF
-}
-
 tunnel_files() {
   cat >/etc/systemd/network/20-wg0.netdev <<CONF
 [NetDev]
@@ -80,11 +65,7 @@ CONF
   chown root:systemd-network /etc/systemd/network/*.netdev
 }
 
-manager_up() {
-  wan_network 0
-  wan_network 1
-  systemctl restart systemd-networkd.service
-}
+manager_up() { networkd_has_wans; }
 
 manager_down() {
   systemctl stop systemd-networkd.socket systemd-networkd.service
