@@ -94,7 +94,7 @@ foreign_state() {
       sed 's/ expires [0-9]*sec//; s/ *$//' | sort
     ip -brief addr show | sort
     wg show all fwmark | sort
-    nft -s list ruleset
+    nft -s list ruleset 2>/dev/null
     for device in all default "${devices[@]}"; do
       grep -rHs . /proc/sys/net/ipv{4,6}/conf/"$device" || true
     done | sort
