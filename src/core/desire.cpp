@@ -326,7 +326,7 @@ class Desire {
         rule.priority = numbers_.tunnelNetworksPriority();
         rule.destination = route.destination;
         rule.mark = {mark.value, 0xffffffff};
-        rule.table = kMainTable;
+        rule.table = route.table;
         rule.suppressPrefixLength = 1;
         state_.rules.insert(stamped(std::move(rule)));
       }

@@ -28,40 +28,85 @@ std::uint32_t saturatingAdd(std::uint32_t left, std::uint32_t right) {
 }
 
 bool entersTunnel(const World& world, const Route& route) {
-  return route.table == kMainTable && route.type == RouteType::unicast && !route.hops.empty() &&
+  return route.type == RouteType::unicast && !route.hops.empty() &&
          allHops(world, route, [&](const Link& link) { return isTunnel(world, link); });
 }
 
-bool isBetter(const Route& route, const Route* than) { return than == nullptr || takesPrecedence(route, *than); }
-
-/// Routes, to be asked which of them a packet takes. With a hundred tunnels and ten thousand peers, a walk through all
-/// routes for each of them was most of a plan.
-class LongestMatch {
+/// Tables in which every packet is looked up before main, which are strongSwan's and few others.
+class Before {
  public:
-  /// They have to live as long.
-  explicit LongestMatch(const std::vector<Route>& routes) {
-    for (const Route& route : routes) {
-      const auto [known, fresh] = byPrefix_.try_emplace(route.destination, &route);
-      if (!fresh && takesPrecedence(route, *known->second)) known->second = &route;
-      lengths_[std::to_underlying(route.family())].insert(route.destination.length());
+  explicit Before(const World& world) {
+    std::map<Family, bool> atMain;
+    for (const Rule& rule : world.rules) {
+      if (rule.action != RuleAction::lookup || !isForAll(rule) || atMain[rule.family]) continue;
+      if (rule.table == kMainTable && rule.suppressPrefixLength < 0)
+        atMain[rule.family] = true;
+      else if (rule.table != kMainTable && rule.table != kLocalTable && !isOurTable(rule.table))
+        places_.try_emplace({rule.table, rule.family}, places_.size());
     }
   }
 
+  /// A route to a specific destination. Halves of a default route (/1) count as a default route.
+  bool isDeliberate(const Route& route) const {
+    return (route.table == kMainTable || (!places_.empty() && places_.contains({route.table, route.family()}))) &&
+           route.destination.length() > 1 && route.type == RouteType::unicast && !route.hops.empty();
+  }
+
+  /// The order in which tables are looked up; main's is the last.
+  std::size_t place(const Route& route) const {
+    const auto found = places_.find({route.table, route.family()});
+    return found == places_.end() ? places_.size() : found->second;
+  }
+
+ private:
+  static bool isForAll(const Rule& rule) {
+    return rule.mark.mask == 0 && !rule.source && !rule.destination && !rule.sourcePort && !rule.destinationPort &&
+           rule.outputInterface.empty() && (rule.inputInterface.empty() || rule.inputInterface == "lo") &&
+           rule.ipProtocol == 0 && !rule.otherSelector && !rule.invert && rule.suppressPrefixLength <= 1;
+  }
+
+  std::map<std::pair<TableId, Family>, std::size_t> places_;
+};
+
+bool isBetter(const Route& route, const Route* than) { return than == nullptr || takesPrecedence(route, *than); }
+
+/// Finds the route that a packet takes. With a hundred tunnels and ten thousand peers, a walk through all routes for
+/// each peer was the largest part of a plan.
+class LongestMatch {
+ public:
+  /// The routes have to live as long.
+  LongestMatch(const std::vector<Route>& routes, const Before& before) {
+    for (const Route& route : routes) {
+      Table& table = tables_[before.place(route)];
+      const auto [known, fresh] = table.byPrefix.try_emplace(route.destination, &route);
+      if (!fresh && takesPrecedence(route, *known->second)) known->second = &route;
+      table.lengths[std::to_underlying(route.family())].insert(route.destination.length());
+    }
+  }
+
+  /// The best route of the first table that has one.
   const Route* find(const Address& address) const {
-    for (const std::uint8_t length : lengths_[std::to_underlying(address.family())])
-      if (const auto found = byPrefix_.find({address, length}); found != byPrefix_.end()) return found->second;
+    for (const auto& [place, table] : tables_)
+      for (const std::uint8_t length : table.lengths[std::to_underlying(address.family())])
+        if (const auto found = table.byPrefix.find({address, length}); found != table.byPrefix.end())
+          return found->second;
     return nullptr;
   }
 
   bool overlaps(const Prefix& prefix) const {
     if (find(prefix.address()) != nullptr) return true;
-    const auto next = byPrefix_.lower_bound(prefix);
-    return next != byPrefix_.end() && prefix.contains(next->first.address());
+    return std::ranges::any_of(tables_, [&](const auto& entry) {
+      const auto next = entry.second.byPrefix.lower_bound(prefix);
+      return next != entry.second.byPrefix.end() && prefix.contains(next->first.address());
+    });
   }
 
  private:
-  std::map<Prefix, const Route*> byPrefix_;
-  std::array<std::set<std::uint8_t, std::greater<>>, kFamilies.size()> lengths_;
+  struct Table {
+    std::map<Prefix, const Route*> byPrefix;
+    std::array<std::set<std::uint8_t, std::greater<>>, kFamilies.size()> lengths;
+  };
+  std::map<std::size_t, Table> tables_;  ///< by place
 };
 
 /// The peer that the tunnel would send a packet to: by the longest match among the allowed IPs (cryptokey routing).
@@ -89,7 +134,8 @@ bool maybeTheInternet(const World& world, const Route& route) {
 bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan) {
   std::uint32_t total = 0;
   for (const Route& route : world.routes)
-    if (route.family() == family && route.destination.length() > longerThan && entersTunnel(world, route))
+    if (route.table == kMainTable && route.family() == family && route.destination.length() > longerThan &&
+        entersTunnel(world, route))
       total = saturatingAdd(total, share(route.destination));
   return total >= kHalf;
 }
@@ -117,10 +163,11 @@ bool goesOnInside(const World& world, const Prefix& destination) {
 }
 
 std::vector<Route> routesIntoTunnels(const World& world) {
+  const Before before{world};
   std::map<std::pair<IfIndex, Family>, std::uint32_t> shares;
   std::vector<Route> found;
   for (const Route& route : world.routes) {
-    if (!isDeliberate(route) || !entersTunnel(world, route)) continue;
+    if (!before.isDeliberate(route) || !entersTunnel(world, route)) continue;
     auto& total = shares[{route.hops.front().device, route.family()}];
     total = saturatingAdd(total, share(route.destination));
     found.push_back(route);
@@ -131,42 +178,47 @@ std::vector<Route> routesIntoTunnels(const World& world) {
 }
 
 std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels) {
+  const Before before{world};
   std::vector<Route> rivals;
-  const LongestMatch into{intoTunnels};
+  const LongestMatch into{intoTunnels, before};
   for (const Route& route : world.routes)
     // In the same order as the world's routes.
-    if (isDeliberate(route) && into.overlaps(route.destination) && !std::ranges::binary_search(intoTunnels, route))
+    if (before.isDeliberate(route) && into.overlaps(route.destination) &&
+        !std::ranges::binary_search(intoTunnels, route))
       rivals.push_back(route);
   return rivals;
 }
 
 namespace {
 
-/// A peer whose packets main leads into a tunnel on purpose.
+/// A peer whose packets are led into a tunnel on purpose.
 struct Nesting {
-  std::string by;                 ///< the route, and the peer if it is of the same tunnel
+  std::string by;                 ///< the table and route, and the peer if it is of the same tunnel
   const Peer* carrier = nullptr;  ///< the peer whose allowed IPs contain the endpoint; null: none
 };
 
-/// nullopt if main does not lead them into one. Another peer of the same tunnel counts if its allowed IPs contain the
+/// nullopt if nothing leads them into one. Another peer of the same tunnel counts if its allowed IPs contain the
 /// endpoint and those of the peer itself do not.
-std::optional<Nesting> reachedThroughTunnel(const World& world, const LongestMatch& intoTunnels,
+std::optional<Nesting> reachedThroughTunnel(const World& world, const Before& before, const LongestMatch& intoTunnels,
                                             const LongestMatch& rivals, const Tunnel& tunnel, const Peer& peer,
                                             const Address& endpoint) {
   const Route* best = intoTunnels.find(endpoint);
   if (best == nullptr) return std::nullopt;
-  const Route* rival = rivals.find(endpoint);
-  if (rival != nullptr && takesPrecedence(*rival, *best)) return std::nullopt;
+  if (const Route* rival = rivals.find(endpoint)) {
+    const auto first = before.place(*rival), second = before.place(*best);
+    if (first < second || (first == second && takesPrecedence(*rival, *best))) return std::nullopt;
+  }
   const Link* link = world.link(best->hops.front().device);
-  const std::string by = best->destination.toString() + " dev " + link->name;
+  const std::string table = best->table == kMainTable ? "main" : "table " + std::to_string(best->table.value);
+  const std::string by = table + " reaches it through a tunnel (" + best->destination.toString() + " dev " + link->name;
   if (link->name != tunnel.name) {
     const auto other = world.tunnels.find(link->name);
-    return Nesting{by, other == world.tunnels.end() ? nullptr : carrierOf(other->second, endpoint, -1)};
+    return Nesting{by + ")", other == world.tunnels.end() ? nullptr : carrierOf(other->second, endpoint, -1)};
   }
   // A default route, or half of one, is not a decision about this destination.
   const Peer* carrier = carrierOf(tunnel, endpoint, 1);
   if (carrier == nullptr || carrier->publicKey == peer.publicKey) return std::nullopt;
-  return Nesting{by + ", peer " + carrier->publicKey.toString(), carrier};
+  return Nesting{by + ", peer " + carrier->publicKey.toString() + ")", carrier};
 }
 
 /// Whether it ends up carrying itself: two tunnels through each other. That never worked, so nobody intended it.
@@ -185,13 +237,14 @@ bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
 std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
                                                                  const std::vector<Route>& intoTunnels,
                                                                  const std::vector<Route>& rivals) {
-  const LongestMatch into{intoTunnels};
-  const LongestMatch others{rivals};
+  const Before before{world};
+  const LongestMatch into{intoTunnels, before};
+  const LongestMatch others{rivals, before};
   std::map<const Peer*, Nesting> all;
   for (const auto& [name, tunnel] : world.tunnels)
     for (const Peer& peer : tunnel.peers) {
       const auto consider = [&](const Address& address) {
-        if (auto found = reachedThroughTunnel(world, into, others, tunnel, peer, address))
+        if (auto found = reachedThroughTunnel(world, before, into, others, tunnel, peer, address))
           all.emplace(&peer, std::move(*found));
       };
       if (peer.endpoint) consider(peer.endpoint->address);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The specific routes of the main table: everything longer than half of the address space. They say where LANs, other
-// sites and hosts with a route of their own are; unlike a default route, they are deliberate.
+// The specific routes of the main table, and of tables in which every packet is looked up before it (strongSwan's 220):
+// everything longer than half of the address space. They say where LANs, other sites and hosts with a route of their
+// own are; unlike a default route, they are deliberate.
 #pragma once
 
 #include <algorithm>
@@ -12,12 +13,6 @@
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
-
-/// A route of the main table to a specific destination. Halves of a default route (/1) count as a default route.
-inline bool isDeliberate(const Route& route) {
-  return route.table == kMainTable && route.destination.length() > 1 && route.type == RouteType::unicast &&
-         !route.hops.empty();
-}
 
 /// Whether all of its next hops leave by devices for which `is` holds.
 template <class Is>
@@ -48,7 +43,7 @@ std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTu
 /// pieces; only pieces longer than `longerThan` count.
 bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan = 0);
 
-/// The peers, by index in their tunnel, whose packets main leads into a tunnel on purpose, and by which route. If one
+/// The peers, by index in their tunnel, whose packets these lead into a tunnel on purpose, and by which route. If one
 /// address of a peer is reached like that, the whole peer is left alone.
 std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
                                                                  const std::vector<Route>& intoTunnels,

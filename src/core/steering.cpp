@@ -161,13 +161,13 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
   }
 }
 
-/// Peers that main leads through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
+/// Peers that are led through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
 /// something other than a WAN.
 std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const HonouredRules& honoured,
                                                const PeerFacts& peers) {
   std::map<std::size_t, std::string> alone;
   if (const auto nested = peers.nested.find(view.tunnel->name); nested != peers.nested.end())
-    for (const auto& [peer, by] : nested->second) alone.emplace(peer, "main reaches it through a tunnel (" + by + ")");
+    for (const auto& [peer, by] : nested->second) alone.emplace(peer, by);
   const Rule* own = view.ownersMark.value == 0 ? nullptr : honouredRuleFor(honoured, view.ownersMark);
   for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
     alone.insert_or_assign(i,

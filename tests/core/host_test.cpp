@@ -163,6 +163,41 @@ TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {
   EXPECT_FALSE(state.nft->table.endpoints.contains(*Endpoint::parse("10.60.0.9:51820")));
 }
 
+/// strongSwan's table, where its responder is reached by a tunnel.
+TEST(Nested, ATableThatIsAskedBeforeMainMayLeadThroughATunnel) {
+  World world = twoWans();
+  Rule asked = kernelRule(Family::v4, 220, TableId{220});
+  world.rules.insert(asked);
+  Route site = route("10.60.0.0/16", kTunnel);
+  site.table = TableId{220};
+  world.routes.insert(site);
+  addTunnel(world, "10.60.0.9:51820");
+  const Steering steering = steer({}, world);
+  EXPECT_EQ(steering.tunnels.back().fwmark, FwmarkUse::none);
+  ASSERT_EQ(steering.notes.size(), 1U);
+  EXPECT_NE(steering.notes.front().find("table 220 reaches it through a tunnel (10.60.0.0/16 dev wg0)"),
+            std::string::npos)
+      << steering.notes.front();
+  EXPECT_FALSE(desire({}, world).tunnelMarks.contains("wg1"));
+
+  // Its rule comes first, however specific main is.
+  world.routes.insert(route("10.60.0.9/32", kWan0, "192.0.2.1"));
+  EXPECT_EQ(steer({}, world).tunnels.back().fwmark, FwmarkUse::none);
+
+  // By mark, it is not for everything.
+  world.rules.erase(asked);
+  Rule marked = asked;
+  marked.mark = {0x8, 0xff};
+  world.rules.insert(marked);
+  EXPECT_EQ(steer({}, world).tunnels.back().fwmark, FwmarkUse::ours);
+
+  // Behind main it is not asked, where main has a route to everywhere.
+  world.rules.erase(marked);
+  asked.priority = 32800;
+  world.rules.insert(asked);
+  EXPECT_EQ(steer({}, world).tunnels.back().fwmark, FwmarkUse::ours);
+}
+
 TEST(Nested, TwoTunnelsThroughEachOtherAreMeantByNobody) {
   World world = twoWans();
   addTunnel(world, "10.60.0.9:51820", "0.0.0.0/0");
