@@ -85,7 +85,7 @@ TEST_F(EngineTest, ATunnelThatIsSentElsewhereIsLeftAlone) {
   EXPECT_FALSE(present().nft->table.tunnels.contains("wg0"));
   EXPECT_TRUE(engine->flush());
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0xf0000000});
-  EXPECT_TRUE(kernel.unstuck.empty());
+  EXPECT_TRUE(kernel.cleared.empty());
 }
 
 TEST_F(EngineTest, AWanThatIsDisabledIsNotUsedForAMoment) {
