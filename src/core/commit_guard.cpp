@@ -129,7 +129,7 @@ namespace {
 class Execution {
  public:
   Execution(const Plan& plan, const Numbers& numbers, const std::function<Status(const Change&)>& make)
-      : plan_(plan), guard_(numbers), make_(make) {}
+      : plan_(plan), guard_(numbers), markMask_(numbers.markMask), make_(make) {}
 
   CommitReport run() {
     for (const Change& change : plan_.heldBack) miss(change);
@@ -173,10 +173,10 @@ class Execution {
   void forget(const Change& change) {
     const auto* set = std::get_if<SetSysctl>(&change);
     if (set == nullptr || !set->on) return;
-    const NftTransaction record{.layout = {}, .ops = {{false, NftSysctl{set->sysctl}}}};
+    const NftTransaction record{.layout = {.markMask = markMask_}, .ops = {{false, NftSysctl{set->sysctl}}}};
     if (Status outcome = make_(record); outcome)
       made(record);
-    else
+    else if (outcome.error().kind != ErrorKind::notThere)
       report_.failed.push_back({record, std::move(outcome)});
   }
 
@@ -217,6 +217,7 @@ class Execution {
 
   const Plan& plan_;
   CommitGuard guard_;
+  std::uint32_t markMask_;
   const std::function<Status(const Change&)>& make_;
   CommitReport report_;
   std::size_t at_ = 0;

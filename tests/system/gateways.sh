@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 readonly kUplink=uplink0
 # What no ISP forwards, and both routers hear.
-readonly kNeighbours='icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept'
+readonly kNeighbours='icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept\n    ip protocol igmp accept'
 
 # Both ISPs' routers are behind one switch.
 one_lan() {
@@ -33,7 +33,8 @@ one_network() {
   wan_gateway4=(192.0.2.1 192.0.2.254) wan_gateway6=(2001:db8:10::1 2001:db8:10::fe)
   wan_address4=(192.0.2.10 192.0.2.10) wan_address6=(2001:db8:10::10 2001:db8:10::10)
   use_family "$family"
-  in_host isp1 ip addr flush dev customer
+  # Not its link-local address: without one, the router could solicit no neighbours.
+  in_host isp1 ip addr flush dev customer scope global
   in_host isp1 ip addr add "${wan_gateway4[1]}/24" dev customer
   in_host isp1 ip addr add "${wan_gateway6[1]}/64" dev customer nodad
   for wan in 0 1; do
