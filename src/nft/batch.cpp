@@ -72,8 +72,10 @@ std::string spelled(const nlmsghdr* message) {
   const bool isMap =
       known->type == NFT_MSG_NEWSET && ntohl(mnl_attr_get_u32(attributeOf(message, NFTA_SET_FLAGS))) != 0;
   if (isMap) verb = "add map";
-  const nlattr* name = known->name == 0 ? nullptr : attributeOf(message, known->name);
-  return "nft " + verb + " inet " + kTable + (name == nullptr ? "" : std::string{" "} + mnl_attr_get_str(name));
+  std::string text = "nft " + verb + " inet " + kTable;
+  if (const nlattr* name = known->name == 0 ? nullptr : attributeOf(message, known->name))
+    text.append(" ").append(mnl_attr_get_str(name));
+  return text;
 }
 
 }  // namespace
