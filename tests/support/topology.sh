@@ -624,6 +624,15 @@ daemon_stop() { # SIGNAL
 
 # ---- What is in the kernel ------------------------------------------------------------------------------------------
 
+# The kernel gives a new device its IPv6 addresses a moment after it is up: before what kernel_state records is compared.
+tunnel_has_addresses() {
+  local address
+  for address in fd99::2 fe80:; do
+    await 5 "$tunnel_device has $address" \
+      has_line "^local $address.* dev $tunnel_device" router ip -6 route show table local
+  done
+}
+
 # Everything that wgsteer may touch, as text without counters and lifetimes.
 kernel_state() {
   router ip -4 rule show

@@ -21,6 +21,7 @@ has_ended() { ! kill -0 "$daemon_pid" 2>/dev/null; }
 
 flushed_by() { # COMMAND...
   local before code=0
+  tunnel_has_addresses
   before=$(kernel_state)
   daemon_start_and_converge
   equal 'exit status' 0 "$(code_of "$@" flush)"

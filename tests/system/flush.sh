@@ -6,15 +6,6 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# The kernel gives a new device its IPv6 addresses a moment after it is up.
-tunnel_has_addresses() {
-  local address
-  for address in fd99::2 fe80:; do
-    await 5 "$tunnel_device has $address" \
-      has_line "^local $address.* dev $tunnel_device" router ip -6 route show table local
-  done
-}
-
 case_no_trace() {
   local before
   topology_up

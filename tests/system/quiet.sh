@@ -24,6 +24,7 @@ case_plan_changes_nothing() {
   local before
   topology_up
   tunnel_up route_halves
+  tunnel_has_addresses
   before=$(kernel_state)
   quietly wgsteer plan || true
   equal 'the kernel after plan' "$before" "$(kernel_state)"
