@@ -145,6 +145,8 @@ case_daemon_on_either_side() {
   await 'sees its own tunnel' 10 prints 0xe0000000 mark_inside wg9
   equal 'and leaves this one its mark' 0xf0000000 "$(mark_inside wg0)"
   ip -n inside link set wg0 up
+  # Its IPv6 addresses went with the link.
+  ip -n inside addr replace "$inner_router/$inner_prefix_length" dev wg0
   ip -n inside "-$family" route replace default dev wg0
   await 'up again' 10 inside_says "$kElsewhere"
   equal 'with its mark' 0xf0000000 "$(mark_inside wg0)"
