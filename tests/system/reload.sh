@@ -122,7 +122,7 @@ case_state_that_cannot_be_written() {
   await_handshake
   steady_on 1 'as configured'
   check 'it is said' has_line 'warn.*cannot keep a copy of this configuration for a start with a broken file: /var/run/wgsteer/last_good.*: Read-only' cat "$daemon_log"
-  equal 'once' 1 "$(grep -c 'not kept' "$daemon_log")"
+  equal 'once' 1 "$(grep -c 'cannot keep a copy' "$daemon_log")"
 }
 
 run_cases "$@"
