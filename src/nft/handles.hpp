@@ -26,7 +26,6 @@ using ChainPtr = std::unique_ptr<nftnl_chain, Releaser<nftnl_chain_free>>;
 using RulePtr = std::unique_ptr<nftnl_rule, Releaser<nftnl_rule_free>>;
 using ExpressionPtr = std::unique_ptr<nftnl_expr, Releaser<nftnl_expr_free>>;
 using SetPtr = std::unique_ptr<nftnl_set, Releaser<nftnl_set_free>>;
-using ElementPtr = std::unique_ptr<nftnl_set_elem, Releaser<nftnl_set_elem_free>>;
 using ElementIteratorPtr = std::unique_ptr<nftnl_set_elems_iter, Releaser<nftnl_set_elems_iter_destroy>>;
 using ExpressionIteratorPtr = std::unique_ptr<nftnl_expr_iter, Releaser<nftnl_expr_iter_destroy>>;
 using ObjectPtr = std::unique_ptr<nftnl_obj, Releaser<nftnl_obj_free>>;
@@ -42,7 +41,6 @@ inline TablePtr newTable() { return owned<TablePtr>(nftnl_table_alloc()); }
 inline ChainPtr newChain() { return owned<ChainPtr>(nftnl_chain_alloc()); }
 inline RulePtr newRule() { return owned<RulePtr>(nftnl_rule_alloc()); }
 inline SetPtr newSet() { return owned<SetPtr>(nftnl_set_alloc()); }
-inline ElementPtr newElement() { return owned<ElementPtr>(nftnl_set_elem_alloc()); }
 inline ObjectPtr newObject() { return owned<ObjectPtr>(nftnl_obj_alloc()); }
 
 }  // namespace wgsteer::nft
