@@ -36,6 +36,12 @@ std::string Wan::whyNot(Family family) const {
   return down.at(family);
 }
 
+bool Wan::isBehind(const std::optional<Address>& gateway, Family family) const {
+  const auto known = defaults.find(family);
+  return gateway && known != defaults.end() &&
+         std::ranges::any_of(known->second, [&](const Route& route) { return route.hops.front().gateway == gateway; });
+}
+
 std::string Wan::lacks(Family family) const {
   if (link == nullptr) return "no such device";
   if (!link->up) return "link down";

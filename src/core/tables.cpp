@@ -199,14 +199,9 @@ bool Tables::works(const Wan& wan, Family family) {
 const Wan* Tables::wanOf(const NextHop& hop, Family family) const {
   const auto found = wansOn_.find(hop.device);
   if (found == wansOn_.end()) return nullptr;
-  for (const Wan* wan : found->second) {
-    const auto defaults = wan->defaults.find(family);
-    if (found->second.size() > 1 && hop.gateway && defaults != wan->defaults.end() &&
-        std::ranges::any_of(defaults->second,
-                            [&](const Route& own) { return own.hops.front().gateway == hop.gateway; }))
-      return wan;
-  }
-  return found->second.front();
+  const auto wan =
+      std::ranges::find_if(found->second, [&](const Wan* one) { return one->isBehind(hop.gateway, family); });
+  return wan == found->second.end() ? found->second.front() : *wan;
 }
 
 /// Routes in main that select WANs for one destination, as far as they use the given WANs. They take precedence over

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/plan.hpp"
@@ -47,18 +48,15 @@ const char* outcomeName(Outcome outcome) {
   return "";
 }
 
-bool hasGateway(const Wan& wan, const std::optional<Address>& gateway) {
-  return gateway && std::ranges::any_of(wan.defaults, [&](const auto& known) {
-           return std::ranges::any_of(known.second,
-                                      [&](const Route& route) { return route.hops.front().gateway == gateway; });
-         });
+bool isBehind(const Wan& wan, const std::optional<Address>& gateway) {
+  return std::ranges::any_of(kFamilies, [&](Family family) { return wan.isBehind(gateway, family); });
 }
 
 /// The WAN that has the device, and the gateway if several have it: the name that the configuration knows it by.
 Json wanOf(const Steering& steering, const Walk& walk) {
   const Wan* found = nullptr;
   for (const Wan& wan : steering.wans)
-    if (!walk.device.empty() && wan.device == walk.device && (found == nullptr || hasGateway(wan, walk.gateway)))
+    if (!walk.device.empty() && wan.device == walk.device && (found == nullptr || isBehind(wan, walk.gateway)))
       found = &wan;
   return found == nullptr ? Json(nullptr) : Json(found->name);
 }

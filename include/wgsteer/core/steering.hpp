@@ -40,6 +40,8 @@ struct Wan {
   std::string lacks(Family family) const;
   /// Why not, in a user's words; empty when eligible.
   std::string whyNot(Family family) const;
+  /// Whether one of its default routes of the family is by this router; by none: false.
+  bool isBehind(const std::optional<Address>& gateway, Family family) const;
 };
 
 /// Where the packets of a tunnel or peer go: a mark and the table that it selects.
