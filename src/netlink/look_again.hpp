@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// When to read tunnels before the next poll: as soon as a late process answers, and a few times shortly after a device
-// has come up that is not ready yet. Its socket, peers and fwmark come after it, and nothing announces the last two;
-// meanwhile its packets may enter the tunnel itself.
+// When to read tunnels before the next poll: as soon as a late process of a new one answers, and a few times shortly
+// after a device has come up that is not ready yet. Its socket, peers and fwmark come after it, and nothing announces
+// the last two; meanwhile its packets may enter the tunnel itself.
 #pragma once
 
 #include <array>

@@ -2,6 +2,7 @@
 #include "netlink/wireguard.hpp"
 
 #include <utility>
+#include <vector>
 
 #include "os/timer.hpp"
 
@@ -92,7 +93,12 @@ void WireGuard::expect(const std::map<IfIndex, Link>& links, const Seen& seen) {
     if (read && !tunnel->second.peers.empty()) continue;
     unready.emplace(link.name, Unready{index, link.up, read, uapi_.socketOf(link.name)});
   }
-  again_->expect(unready, uapi_.pending());
+  // A look asks every process: to look again for the late answer of a tunnel that is known would never end while two of
+  // them are late.
+  std::vector<int> answers;
+  for (const auto& [device, descriptor] : uapi_.pending())
+    if (!seen.tunnels.contains(device)) answers.push_back(descriptor);
+  again_->expect(unready, answers);
 }
 
 Status WireGuard::subscribe() {

@@ -202,10 +202,10 @@ std::map<IfName, std::string> WireGuardUapi::refusals() const {
   return all;
 }
 
-std::vector<int> WireGuardUapi::pending() const {
-  std::vector<int> descriptors;
+std::map<IfName, int> WireGuardUapi::pending() const {
+  std::map<IfName, int> descriptors;
   for (const auto& [device, process] : processes_)
-    if (isUnderWay(process.get)) descriptors.push_back(process.get->descriptor());
+    if (isUnderWay(process.get)) descriptors.emplace(device, process.get->descriptor());
   return descriptors;
 }
 

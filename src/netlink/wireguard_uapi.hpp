@@ -49,8 +49,8 @@ class WireGuardUapi {
 
   /// What processes have refused, until they accept something again.
   std::map<IfName, std::string> refusals() const;
-  /// Descriptors of conversations still in progress after a look: when one becomes readable, another look is due.
-  std::vector<int> pending() const;
+  /// Descriptors of conversations still in progress after a look, by device.
+  std::map<IfName, int> pending() const;
   /// The inode of the device's socket file, 0 if there is none: another one belongs to another process.
   std::uint64_t socketOf(const IfName& device) const;
 

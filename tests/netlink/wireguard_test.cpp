@@ -203,6 +203,24 @@ TEST_F(WireGuardTest, AnAnswerThatComesLateWakesUs) {
   EXPECT_EQ(observe().size(), 1U);
 }
 
+/// Each look asks all of them: with two that are late every time, there would be no end to it.
+TEST_F(WireGuardTest, ALateAnswerOfATunnelThatIsKnownWaitsForThePoll) {
+  ASSERT_TRUE(wireGuard_.subscribe());
+  add(2, "wg0");
+  const std::string answer = "listen_port=7\npublic_key=" + std::string(64, 'a') + "\nerrno=0\n\n";
+  {
+    const TalkingServer good{folder_, "wg0", [&](const std::string&) { return answer; }};
+    ASSERT_EQ(observe().size(), 1U);
+  }
+  std::filesystem::remove(folder_.path() + "/wg0.sock");
+  const DeafServer slow{folder_, "wg0"};
+  EXPECT_EQ(observe().size(), 1U);
+  const os::Fd connection{::accept4(slow.descriptor(), nullptr, nullptr, SOCK_CLOEXEC)};
+  ASSERT_EQ(::send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL), static_cast<ssize_t>(answer.size()));
+  EXPECT_FALSE(becomesReadable(wireGuard_.descriptor(), 300));
+  EXPECT_EQ(observe().size(), 1U);
+}
+
 TEST(NextLook, ComesAFewTimesWhileADeviceIsYoung) {
   using std::chrono::milliseconds;
   EXPECT_EQ(nextLook(milliseconds{0}), milliseconds{10});
