@@ -18,8 +18,9 @@
 
 namespace wgsteer::netlink {
 
-/// The length of an attribute. An address has the length of the message's family, or of any family if there is none.
-enum class Length : std::uint8_t { any = 0, u8 = 1, u16 = 2, u32 = 4, address = 255 };
+/// The length of an attribute. `timespec` is two 64-bit words on every architecture (struct __kernel_timespec), and
+/// `key` one of WireGuard's. An address has the length of the message's family, or of any family if there is none.
+enum class Length : std::uint8_t { any = 0, u8 = 1, u16 = 2, u32 = 4, u64 = 8, timespec = 16, key = 32, address = 255 };
 
 struct Declared {
   std::uint16_t type;

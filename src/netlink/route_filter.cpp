@@ -12,6 +12,8 @@
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/rtnl.hpp"
+
 namespace wgsteer::netlink {
 
 namespace {
@@ -23,8 +25,6 @@ constexpr std::uint32_t kProtocolField = sizeof(nlmsghdr) + offsetof(rtmsg, rtm_
 constexpr std::uint32_t kAttributes = sizeof(nlmsghdr) + sizeof(rtmsg);
 constexpr std::uint32_t kPayload = sizeof(nlattr);
 constexpr std::uint32_t kFirstHopsDevice = kPayload + offsetof(rtnexthop, rtnh_ifindex);
-/// RTA_NH_ID of linux/rtnetlink.h since 5.3.
-constexpr std::uint32_t kNexthopId = 30;
 
 constexpr std::uint32_t kAll = 0xffffffff;
 static_assert(kAttributes % 4 == 0, "attributes begin right after the header");

@@ -12,9 +12,7 @@
 namespace wgsteer::netlink {
 
 /// Drops announcements of changes that the request socket with this port made; foreign routes that are neither default
-/// routes nor of the main table; and those of the main table that the interest does not want. Routes of tables with ids
-/// over 255 (ours are) are let through: finding the table in both places would make the classic BPF program too long,
-/// and nobody feeds a million routes there.
+/// routes nor of the main table; and those of the main table that the interest does not want. Ours are let through.
 std::vector<sock_filter> routeFilter(std::uint32_t ownPort, const RouteInterest& interest);
 
 /// Only the first part of that.

@@ -16,6 +16,9 @@
 
 namespace wgsteer::netlink {
 
+/// RTA_NH_ID of linux/rtnetlink.h since 5.3.
+inline constexpr std::uint16_t kNexthopId = 30;
+
 /// AF_INET or AF_INET6.
 int addressFamily(Family family);
 std::optional<Family> familyOf(int addressFamily);

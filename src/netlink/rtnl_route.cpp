@@ -10,9 +10,6 @@ namespace wgsteer::netlink {
 
 namespace {
 
-/// RTA_NH_ID of linux/rtnetlink.h since 5.3.
-constexpr std::uint16_t kNexthopId = 30;
-
 constexpr Names<RouteType, 6> kTypes{{
     {RTN_UNICAST, RouteType::unicast},
     {RTN_LOCAL, RouteType::local},
@@ -38,13 +35,22 @@ constexpr auto kAttributes = std::to_array<Declared>({
     {kNexthopId, Length::u32},
 });
 
-std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
+/// Those of a hop in RTA_MULTIPATH.
+constexpr auto kHopAttributes = std::to_array<Declared>({
+    {RTA_GATEWAY, Length::address},
+    {RTA_VIA},
+});
+
+/// nullopt: malformed.
+std::optional<std::vector<NextHop>> multipathHops(Bytes bytes, Family family) {
   std::vector<NextHop> hops;
   while (bytes.size() >= sizeof(rtnexthop)) {
     rtnexthop header{};
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.rtnh_len < sizeof header || header.rtnh_len > bytes.size()) break;
-    const Attributes<RTA_VIA> attributes{bytes.subspan(sizeof header, header.rtnh_len - sizeof header)};
+    if (header.rtnh_len < sizeof header || header.rtnh_len > bytes.size()) return std::nullopt;
+    const Bytes own = bytes.subspan(sizeof header, header.rtnh_len - sizeof header);
+    if (!conforms(own, kHopAttributes, family)) return std::nullopt;
+    const Attributes<RTA_VIA> attributes{own};
     hops.push_back({.device = IfIndex{header.rtnh_ifindex},
                     .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA), family),
                     .onlink = (header.rtnh_flags & RTNH_F_ONLINK) != 0,
@@ -54,19 +60,20 @@ std::vector<NextHop> multipathHops(Bytes bytes, Family family) {
   return hops;
 }
 
-std::vector<NextHop> hopsOf(const rtmsg& header, const Attributes<kNexthopId>& multi,
-                            const Attributes<RTA_TABLE>& attributes, Family family) {
+/// nullopt: malformed.
+std::optional<std::vector<NextHop>> hopsOf(const rtmsg& header, const Attributes<kNexthopId>& multi,
+                                           const Attributes<RTA_TABLE>& attributes, Family family) {
   if (const auto multipath = attributes.at(RTA_MULTIPATH)) {
     auto hops = multipathHops(*multipath, family);
-    std::ranges::sort(hops);
+    if (hops) std::ranges::sort(*hops);
     return hops;
   }
   const auto device = attributes.integer<std::int32_t>(RTA_OIF);
-  if (!device) return {};
-  return {NextHop{.device = IfIndex{*device},
-                  .gateway = gatewayIn(multi.at(RTA_GATEWAY), multi.at(RTA_VIA), family),
-                  .onlink = (header.rtm_flags & RTNH_F_ONLINK) != 0,
-                  .weight = 1}};
+  if (!device) return std::vector<NextHop>{};
+  return std::vector{NextHop{.device = IfIndex{*device},
+                             .gateway = gatewayIn(multi.at(RTA_GATEWAY), multi.at(RTA_VIA), family),
+                             .onlink = (header.rtm_flags & RTNH_F_ONLINK) != 0,
+                             .weight = 1}};
 }
 
 void putGateway(Message& message, const NextHop& hop, Family family) {
@@ -162,8 +169,11 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   route.metric = attributes.u32(RTA_PRIORITY);
   route.type = ours(kTypes, header.rtm_type, RouteType::other);
   // IPv6 attaches unreachable routes to the loopback device; they have no real next hop.
-  if (route.type == RouteType::unicast || route.type == RouteType::local)
-    route.hops = hopsOf(header, gateways, attributes, *family);
+  if (route.type == RouteType::unicast || route.type == RouteType::local) {
+    auto hops = hopsOf(header, gateways, attributes, *family);
+    if (!hops) return std::nullopt;
+    route.hops = std::move(*hops);
+  }
   route.preferredSource = attributes.address(RTA_PREFSRC, *family);
   route.order = orderOf(gateways.integer<std::uint8_t>(RTA_PREF).value_or(ICMPV6_ROUTER_PREF_MEDIUM));
   route.linkScope = *family == Family::v4 && route.type == RouteType::unicast && header.rtm_scope == RT_SCOPE_LINK;

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <utility>
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl.hpp"
 
 namespace wgsteer::netlink {
@@ -53,7 +54,31 @@ void putEndpoint(Message& message, const Endpoint& endpoint) {
   }
 }
 
+// As in device_policy, peer_policy and allowedip_policy of drivers/net/wireguard/netlink.c. The endpoint is a sockaddr.
+constexpr auto kDeviceAttributes = std::to_array<Declared>({
+    {WGDEVICE_A_IFNAME},
+    {WGDEVICE_A_FWMARK, Length::u32},
+    {WGDEVICE_A_LISTEN_PORT, Length::u16},
+    {WGDEVICE_A_PEERS},
+});
+constexpr auto kPeerAttributes = std::to_array<Declared>({
+    {WGPEER_A_PUBLIC_KEY, Length::key, true},
+    {WGPEER_A_ENDPOINT},
+    {WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, Length::u16},
+    {WGPEER_A_LAST_HANDSHAKE_TIME, Length::timespec},
+    {WGPEER_A_RX_BYTES, Length::u64},
+    {WGPEER_A_TX_BYTES, Length::u64},
+    {WGPEER_A_ALLOWEDIPS},
+});
+constexpr auto kAllowedIpAttributes = std::to_array<Declared>({
+    {WGALLOWEDIP_A_FAMILY, Length::u16, true},
+    {WGALLOWEDIP_A_IPADDR, Length::address, true},
+    {WGALLOWEDIP_A_CIDR_MASK, Length::u8, true},
+});
+
+/// nullopt: malformed.
 std::optional<Prefix> allowedIpIn(Bytes bytes) {
+  if (!conforms(bytes, kAllowedIpAttributes)) return std::nullopt;
   const Attributes<WGALLOWEDIP_A_MAX> attributes{bytes};
   const auto family = familyOf(attributes.integer<std::uint16_t>(WGALLOWEDIP_A_FAMILY).value_or(0));
   if (!family) return std::nullopt;
@@ -70,37 +95,43 @@ Peer& peerOf(Tunnel& tunnel, const PublicKey& key) {
   return tunnel.peers.back();
 }
 
-void decodePeer(Bytes bytes, Tunnel& tunnel) {
+/// False: malformed.
+bool decodePeer(Bytes bytes, Tunnel& tunnel) {
+  if (!conforms(bytes, kPeerAttributes)) return false;
   const Attributes<WGPEER_A_MAX> attributes{bytes};
-  const auto key = attributes.at(WGPEER_A_PUBLIC_KEY);
-  if (!key || key->size() != PublicKey::kSize) return;
   std::array<std::uint8_t, PublicKey::kSize> raw{};
-  std::ranges::copy(*key, raw.begin());
+  std::ranges::copy(*attributes.at(WGPEER_A_PUBLIC_KEY), raw.begin());
   Peer& peer = peerOf(tunnel, PublicKey{raw});
 
   if (const auto endpoint = attributes.at(WGPEER_A_ENDPOINT)) peer.endpoint = endpointIn(*endpoint);
   if (const auto keepalive = attributes.integer<std::uint16_t>(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL))
     peer.persistentKeepalive = *keepalive;
-  // struct __kernel_timespec: two 64-bit words on every architecture.
   if (const auto handshake = attributes.integer<std::int64_t>(WGPEER_A_LAST_HANDSHAKE_TIME))
     peer.lastHandshake = fromEpoch(*handshake);
   if (const auto received = attributes.integer<std::uint64_t>(WGPEER_A_RX_BYTES)) peer.receivedBytes = *received;
   if (const auto sent = attributes.integer<std::uint64_t>(WGPEER_A_TX_BYTES)) peer.sentBytes = *sent;
+  bool wellFormed = true;
   if (const auto allowed = attributes.at(WGPEER_A_ALLOWEDIPS))
     forEachAttribute(*allowed, [&](std::uint16_t, Bytes entry) {
-      if (const auto prefix = allowedIpIn(entry)) peer.allowedIps.push_back(*prefix);
+      const auto prefix = allowedIpIn(entry);
+      if (prefix) peer.allowedIps.push_back(*prefix);
+      wellFormed &= prefix.has_value();
     });
+  return wellFormed;
 }
 
 }  // namespace
 
-void decodeDevice(Bytes bytes, Tunnel& tunnel) {
+bool decodeDevice(Bytes bytes, Tunnel& tunnel) {
+  if (!conforms(bytes, kDeviceAttributes)) return false;
   const Attributes<WGDEVICE_A_MAX> attributes{bytes};
   if (attributes.has(WGDEVICE_A_IFNAME)) tunnel.name = attributes.text(WGDEVICE_A_IFNAME);
   if (const auto fwmark = attributes.integer<std::uint32_t>(WGDEVICE_A_FWMARK)) tunnel.fwmark = Mark{*fwmark};
   if (const auto port = attributes.integer<std::uint16_t>(WGDEVICE_A_LISTEN_PORT)) tunnel.listenPort = *port;
+  bool wellFormed = true;
   if (const auto peers = attributes.at(WGDEVICE_A_PEERS))
-    forEachAttribute(*peers, [&](std::uint16_t, Bytes peer) { decodePeer(peer, tunnel); });
+    forEachAttribute(*peers, [&](std::uint16_t, Bytes peer) { wellFormed &= decodePeer(peer, tunnel); });
+  return wellFormed;
 }
 
 Status WireGuardGenl::open() {
@@ -137,16 +168,19 @@ Status WireGuardGenl::readOnce(const IfName& device, std::uint16_t family, Tunne
   Message message{family, 0};
   message.extra<genlmsghdr>() = {.cmd = WG_CMD_GET_DEVICE, .version = kWireGuardVersion, .reserved = 0};
   message.text(WGDEVICE_A_IFNAME, device);
+  bool wellFormed = true;
   const auto outcome = socket_->dump(
       message,
       [&](const nlmsghdr* answer) {
-        if (const auto parts = partsOf<genlmsghdr>(answer)) decodeDevice(parts->attributes, tunnel);
+        const auto parts = partsOf<genlmsghdr>(answer);
+        wellFormed &= parts && decodeDevice(parts->attributes, tunnel);
       },
       [&] { return "wg show " + device; });
   // The answer contains the private key and preshared keys.
   socket_->wipe();
   // The rest of an abandoned answer contains keys as well: it must not be received later.
   if (!outcome && outcome.error().kind == ErrorKind::busy) socket_.reset();
+  if (outcome && !wellFormed) return fail(ErrorKind::malformed, "wg show " + device + ": an answer that is malformed");
   return outcome;
 }
 

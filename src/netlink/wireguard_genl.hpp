@@ -18,8 +18,9 @@
 namespace wgsteer::netlink {
 
 /// Adds the contents of one message of a WG_CMD_GET_DEVICE answer. A large device spans several messages, and so may a
-/// single peer, which then continues under the same key. Sort the peers when everything is read.
-void decodeDevice(Bytes attributes, Tunnel& tunnel);
+/// single peer, which then continues under the same key. Sort the peers when everything is read. False if a part of it
+/// is malformed; the others are added.
+bool decodeDevice(Bytes attributes, Tunnel& tunnel);
 
 class WireGuardGenl {
  public:

@@ -131,7 +131,7 @@ const std::vector<Peer> kPeers{{.publicKey = publicKey(0xbb),
 
 TEST(GenlAnswer, HasAllOfADevice) {
   Tunnel tunnel;
-  decodeDevice(wholeAnswer().attributes(), tunnel);
+  EXPECT_TRUE(decodeDevice(wholeAnswer().attributes(), tunnel));
   EXPECT_EQ(tunnel.name, "wg0");
   EXPECT_EQ(tunnel.backend, TunnelBackend::kernel);
   EXPECT_EQ(tunnel.listenPort, 51820);
@@ -141,7 +141,7 @@ TEST(GenlAnswer, HasAllOfADevice) {
 
 TEST(GenlAnswer, APeerGoesOnInTheNextMessage) {
   Tunnel tunnel;
-  decodeDevice(wholeAnswer().attributes(), tunnel);
+  EXPECT_TRUE(decodeDevice(wholeAnswer().attributes(), tunnel));
   // The kernel repeats nothing of the device, and of the peer only its key (get_peer() in
   // drivers/net/wireguard/netlink.c).
   Answer next;
@@ -152,7 +152,7 @@ TEST(GenlAnswer, APeerGoesOnInTheNextMessage) {
     });
     next.nest(0, [&] { next.put(WGPEER_A_PUBLIC_KEY, keyOf(0xcc)); });
   });
-  decodeDevice(next.attributes(), tunnel);
+  EXPECT_TRUE(decodeDevice(next.attributes(), tunnel));
   std::vector<Peer> expected = kPeers;
   expected[1].allowedIps = {*Prefix::parse("2001:db8:1::/48"), *Prefix::parse("192.0.2.0/24"),
                             *Prefix::parse("192.0.2.7")};
@@ -163,16 +163,36 @@ TEST(GenlAnswer, APeerGoesOnInTheNextMessage) {
   EXPECT_EQ(tunnel.fwmark, Mark{0x10000000});
 }
 
-TEST(GenlAnswer, UnknownAndMeaninglessAttributesArePassedOver) {
+TEST(GenlAnswer, UnknownAttributesArePassedOver) {
   Answer answer;
   answer.put(WGDEVICE_A_MAX + 1, std::uint32_t{1}).put(NLA_TYPE_MASK, std::uint32_t{1}).put(0, std::uint32_t{1});
-  answer.put(WGDEVICE_A_LISTEN_PORT, std::uint8_t{1}).put(WGDEVICE_A_FWMARK, std::uint16_t{1});
+  answer.nest(WGDEVICE_A_PEERS, [&] {
+    answer.nest(0, [&] { answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xaa)).put(WGPEER_A_MAX + 1, std::uint32_t{1}); });
+  });
+  Tunnel tunnel;
+  EXPECT_TRUE(decodeDevice(answer.attributes(), tunnel));
+  EXPECT_EQ(tunnel.peers, (std::vector<Peer>{{.publicKey = publicKey(0xaa), .endpoint = {}, .allowedIps = {}}}));
+}
+
+TEST(GenlAnswer, AWrongLengthIsAnErrorAndNotAnAbsentAttribute) {
+  for (const std::uint16_t type : {WGDEVICE_A_LISTEN_PORT, WGDEVICE_A_FWMARK}) {
+    Answer answer;
+    answer.put(type, std::uint8_t{1});
+    Tunnel tunnel;
+    EXPECT_FALSE(decodeDevice(answer.attributes(), tunnel)) << type;
+  }
+}
+
+TEST(GenlAnswer, AMalformedPeerCostsNoOtherPeer) {
+  Answer answer;
   answer.nest(WGDEVICE_A_PEERS, [&] {
     answer.nest(0, [&] { answer.put(WGPEER_A_ENDPOINT, v4Endpoint()); });
     answer.nest(0, [&] { answer.put(WGPEER_A_PUBLIC_KEY, std::uint32_t{1}); });
+    answer.nest(
+        0, [&] { answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xbb)).put(WGPEER_A_LAST_HANDSHAKE_TIME, std::uint32_t{1}); });
     answer.nest(0, [&] {
-      answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xaa)).put(WGPEER_A_MAX + 1, std::uint32_t{1});
-      answer.put(WGPEER_A_ENDPOINT, std::uint16_t{AF_INET}).put(WGPEER_A_LAST_HANDSHAKE_TIME, std::uint32_t{1});
+      answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xaa));
+      answer.put(WGPEER_A_ENDPOINT, std::uint16_t{AF_INET});
       answer.nest(WGPEER_A_ALLOWEDIPS, [&] {
         answer.nest(0, [] {});
         answer.nest(0, [&] {
@@ -188,9 +208,7 @@ TEST(GenlAnswer, UnknownAndMeaninglessAttributesArePassedOver) {
     });
   });
   Tunnel tunnel;
-  decodeDevice(answer.attributes(), tunnel);
-  EXPECT_EQ(tunnel.listenPort, 0);
-  EXPECT_EQ(tunnel.fwmark, Mark{0});
+  EXPECT_FALSE(decodeDevice(answer.attributes(), tunnel));
   const std::vector<Peer> peers{
       {.publicKey = publicKey(0xaa), .endpoint = {}, .allowedIps = {*Prefix::parse("10.0.0.0/8")}}};
   EXPECT_EQ(tunnel.peers, peers);
@@ -202,7 +220,7 @@ TEST(GenlAnswer, APeerWithoutEndpointHasNone) {
     answer.nest(0, [&] { answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xaa)).put(WGPEER_A_ENDPOINT, sockaddr_in6{}); });
   });
   Tunnel tunnel;
-  decodeDevice(answer.attributes(), tunnel);
+  EXPECT_TRUE(decodeDevice(answer.attributes(), tunnel));
   ASSERT_EQ(tunnel.peers.size(), 1U);
   EXPECT_FALSE(tunnel.peers[0].endpoint);
 }
