@@ -8,13 +8,13 @@
 #include <fcntl.h>
 #include <memory>
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "control/control_access.hpp"
 #include "control/control_socket.hpp"
+#include "os/random.hpp"
 
 namespace wgsteer {
 
@@ -27,16 +27,9 @@ constexpr int kAttempts = 4;
 
 std::string prefix() { return std::string{kControlName} + "."; }
 
-std::uint32_t randomNumber() {
-  std::uint32_t number = 0;
-  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof number))
-    number = static_cast<std::uint32_t>(getpid());
-  return number;
-}
-
 std::string freshName() {
   std::array<char, 20> text{};
-  std::snprintf(text.data(), text.size(), "%08x%08x", randomNumber(), randomNumber());
+  std::snprintf(text.data(), text.size(), "%08x%08x", os::randomNumber(), os::randomNumber());
   return prefix() + text.data();
 }
 
@@ -137,7 +130,7 @@ Result<ControlListener> listenAsDaemon(int backlog) {
     taken = other->name;
     if (taken == kControlName) break;
     made->socket.reset();
-    poll(nullptr, 0, 20 + static_cast<int>(randomNumber() % 200));
+    poll(nullptr, 0, 20 + static_cast<int>(os::randomNumber() % 200));
   }
   return runsAlready(taken);
 }

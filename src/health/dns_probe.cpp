@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 
+#include "os/random.hpp"
+
 namespace wgsteer::health {
 
 namespace {
@@ -42,7 +44,7 @@ Status DnsProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   std::array<std::uint8_t, 2> id{};
-  fillRandom(id);
+  os::fillRandom(id);
   asked.id = static_cast<std::uint16_t>(id[0] << 8 | id[1]);
   auto fd = openProbeSocket(target.address.family(), SOCK_DGRAM, IPPROTO_UDP, options_);
   if (!fd) return std::unexpected(std::move(fd.error()));

@@ -8,6 +8,8 @@
 #include <netinet/ip_icmp.h>
 #include <sys/epoll.h>
 
+#include "os/random.hpp"
+
 namespace wgsteer::health {
 
 namespace {
@@ -62,7 +64,7 @@ std::optional<EchoReply> readEchoReply(Family family, std::span<const std::uint8
 
 IcmpProbe::IcmpProbe(const ProbeOptions& options) : options_(options) {
   std::array<std::uint8_t, 2> id{};
-  fillRandom(id);
+  os::fillRandom(id);
   id_ = get16(id.data());
 }
 
@@ -98,7 +100,7 @@ Status IcmpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   asked.target = target.address;
-  fillRandom(asked.nonce);
+  os::fillRandom(asked.nonce);
   const Family family = target.address.family();
   if (!of(family).fd)
     if (const Status opened = open(family, question, epoll); !opened) return opened;

@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <string>
 #include <sys/epoll.h>
-#include <sys/random.h>
 
 namespace wgsteer::health {
 
@@ -174,14 +173,6 @@ Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t que
   event.data.u64 = question;
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) != 0) return failed("epoll_ctl");
   return {};
-}
-
-void fillRandom(std::span<std::uint8_t> bytes) {
-  while (!bytes.empty()) {
-    // Up to 256 bytes are always delivered in full once the kernel has entropy (getrandom(2)).
-    const ssize_t got = getrandom(bytes.data(), std::min<std::size_t>(bytes.size(), 256), 0);
-    if (got > 0) bytes = bytes.subspan(static_cast<std::size_t>(got));
-  }
 }
 
 }  // namespace wgsteer::health

@@ -66,7 +66,4 @@ IcmpSaid takeError(int descriptor);
 /// Makes the epoll report the number of the probe when the descriptor is ready. Closing the descriptor removes it.
 Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question);
 
-/// Unpredictable bytes, from the kernel.
-void fillRandom(std::span<std::uint8_t> bytes);
-
 }  // namespace wgsteer::health

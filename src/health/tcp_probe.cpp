@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 
+#include "os/random.hpp"
+
 namespace wgsteer::health {
 
 Status TcpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
@@ -48,7 +50,7 @@ bool TcpProbe::wasRefused(std::size_t question) const {
   constexpr std::uint8_t kSyn = 0x02;
   std::array<std::uint8_t, kHeaderBytes> segment{};
   const std::uint16_t from = portOf(source);
-  fillRandom(std::span{segment}.subspan(4, 4));
+  os::fillRandom(std::span{segment}.subspan(4, 4));
   segment[0] = static_cast<std::uint8_t>(from >> 8);
   segment[1] = static_cast<std::uint8_t>(from & 0xff);
   segment[2] = static_cast<std::uint8_t>(asked.target.port >> 8);

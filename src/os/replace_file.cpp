@@ -4,18 +4,16 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <optional>
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/fd.hpp"
+#include "os/random.hpp"
 
 namespace wgsteer::os {
 
@@ -30,16 +28,10 @@ std::unexpected<Error> failed(const std::string& what) {
   return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
 }
 
-/// A name that nobody can predict.
+/// A name that nobody can predict; early at boot, O_EXCL has to protect.
 std::string freshName(const std::string& file) {
-  std::uint64_t number = 0;
-  if (getrandom(&number, sizeof number, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof number)) {
-    timespec now{};  // early at boot; O_EXCL protects in any case
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    number = static_cast<std::uint64_t>(now.tv_nsec) << 20U ^ static_cast<std::uint64_t>(getpid());
-  }
   std::array<char, 20> text{};
-  std::snprintf(text.data(), text.size(), ".%016llx", static_cast<unsigned long long>(number));
+  std::snprintf(text.data(), text.size(), ".%08x%08x", randomNumber(), randomNumber());
   return file + text.data();
 }
 

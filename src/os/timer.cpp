@@ -33,8 +33,8 @@ Result<Timer> Timer::create() {
   return Timer{std::move(fd)};
 }
 
-void Timer::arm(std::chrono::nanoseconds delay, std::chrono::nanoseconds period) {
-  const itimerspec when{.it_interval = toTimespec(period), .it_value = toTimespec(delay)};
+void Timer::arm(std::chrono::nanoseconds delay) {
+  const itimerspec when{.it_interval = {}, .it_value = toTimespec(delay)};
   timerfd_settime(fd_.get(), 0, &when, nullptr);
 }
 

@@ -14,8 +14,8 @@ namespace wgsteer::os {
 class Timer {
  public:
   static Result<Timer> create();
-  /// Expires once after `delay`, then every `period` unless that is zero. A delay of zero disarms it.
-  void arm(std::chrono::nanoseconds delay, std::chrono::nanoseconds period = {});
+  /// Expires once, after `delay`; zero disarms it.
+  void arm(std::chrono::nanoseconds delay);
   void disarm() { arm({}); }
   /// Reads the expiry from the descriptor, which otherwise stays readable.
   void acknowledge();
