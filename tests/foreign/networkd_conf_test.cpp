@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "foreign/networkd_conf.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+
+namespace wgsteer::foreign {
+namespace {
+
+/// /etc and /usr/lib of a host.
+class NetworkdConfTest : public ::testing::Test {
+ protected:
+  NetworkdConfTest() {
+    EXPECT_NE(::mkdtemp(root_.data()), nullptr);
+    for (const char* folder : {"/etc/networkd.conf.d", "/lib/networkd.conf.d"})
+      std::filesystem::create_directories(root_ + folder);
+  }
+  ~NetworkdConfTest() override { std::filesystem::remove_all(root_); }
+  NetworkdConfTest(const NetworkdConfTest&) = delete;
+  NetworkdConfTest& operator=(const NetworkdConfTest&) = delete;
+
+  void write(const std::string& file, const std::string& text) const { std::ofstream{root_ + file} << text; }
+  NetworkdConf read() const { return readNetworkdConf({root_ + "/etc", root_ + "/lib"}); }
+
+ private:
+  std::string root_ = ::testing::TempDir() + "networkd_conf.XXXXXX";
+};
+
+TEST_F(NetworkdConfTest, ForeignRulesAndRoutesAreDeletedByDefault) {
+  EXPECT_TRUE(read().managesForeignRules);
+  EXPECT_TRUE(read().managesForeignRoutes);
+  EXPECT_TRUE(readNetworkdConf({"/nowhere"}).managesForeignRules);
+}
+
+TEST_F(NetworkdConfTest, OnlyTheSectionNetworkAndOnlyFilesEndingInConfCount) {
+  write("/etc/networkd.conf", "[DHCPv4]\nManageForeignRoutes=no\n[Network]\n# ManageForeignRoutes=no\n");
+  write("/etc/networkd.conf.d/a.conf.dpkg-old", "[Network]\nManageForeignRoutingPolicyRules=no\n");
+  EXPECT_TRUE(read().managesForeignRules);
+  EXPECT_TRUE(read().managesForeignRoutes);
+}
+
+TEST_F(NetworkdConfTest, DropInsOverrideTheFileInTheOrderOfTheirNames) {
+  write("/etc/networkd.conf", "[Network]\n ManageForeignRoutes = off \nManageForeignRoutingPolicyRules=0\n");
+  write("/lib/networkd.conf.d/50-wgsteer.conf", "[Network]\nManageForeignRoutes=no\n");
+  EXPECT_FALSE(read().managesForeignRules);
+  EXPECT_FALSE(read().managesForeignRoutes);
+  write("/etc/networkd.conf.d/60-mine.conf", "[Network]\nManageForeignRoutes=yes\nManageForeignRoutingPolicyRules=?\n");
+  EXPECT_FALSE(read().managesForeignRules);
+  EXPECT_TRUE(read().managesForeignRoutes);
+}
+
+TEST_F(NetworkdConfTest, ADropInReplacesThatOfTheSameNameInALaterFolder) {
+  write("/lib/networkd.conf.d/50-wgsteer.conf", "[Network]\nManageForeignRoutes=no\n");
+  EXPECT_FALSE(read().managesForeignRoutes);
+  write("/etc/networkd.conf.d/50-wgsteer.conf", "");
+  EXPECT_TRUE(read().managesForeignRoutes);
+}
+
+}  // namespace
+}  // namespace wgsteer::foreign
