@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "batch.hpp"
+#include "nft/batch.hpp"
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>

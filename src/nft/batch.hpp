@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "ruleset.hpp"
-#include "sets.hpp"
+#include "nft/ruleset.hpp"
+#include "nft/sets.hpp"
 
 namespace wgsteer::nft {
 

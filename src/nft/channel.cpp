@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "channel.hpp"
+#include "nft/channel.hpp"
 
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.

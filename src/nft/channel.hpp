@@ -8,8 +8,8 @@
 
 #include "wgsteer/result.hpp"
 
-#include "batch.hpp"
 #include "netlink/request_socket.hpp"
+#include "nft/batch.hpp"
 
 namespace wgsteer::nft {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "counters.hpp"
+#include "nft/counters.hpp"
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/object.h>
@@ -13,8 +13,8 @@
 
 #include "wgsteer/core/numbers.hpp"
 
-#include "handles.hpp"
-#include "ruleset.hpp"
+#include "nft/handles.hpp"
+#include "nft/ruleset.hpp"
 
 namespace wgsteer::nft {
 

@@ -5,7 +5,7 @@
 #include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/result.hpp"
 
-#include "channel.hpp"
+#include "nft/channel.hpp"
 
 namespace wgsteer::nft {
 

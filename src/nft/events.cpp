@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "events.hpp"
+#include "nft/events.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "foreign_chains.hpp"
+#include "nft/foreign_chains.hpp"
 
 #include <libmnl/libmnl.h>
 #include <netinet/in.h>
@@ -15,11 +15,11 @@
 
 #include "wgsteer/core/numbers.hpp"
 
-#include "channel.hpp"
-#include "foreign_rule.hpp"
 #include "netlink/wire.hpp"
-#include "observed_table.hpp"
-#include "snapshot.hpp"
+#include "nft/channel.hpp"
+#include "nft/foreign_rule.hpp"
+#include "nft/observed_table.hpp"
+#include "nft/snapshot.hpp"
 
 namespace wgsteer::nft {
 

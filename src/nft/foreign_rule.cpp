@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "foreign_rule.hpp"
+#include "nft/foreign_rule.hpp"
 
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.

@@ -15,7 +15,7 @@
 #include <linux/netfilter/xt_tcpudp.h>
 #include <string_view>
 
-#include "foreign_rule.hpp"
+#include "nft/foreign_rule.hpp"
 
 namespace wgsteer::nft {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "nft.hpp"
+#include "nft/nft.hpp"
 
 #include <utility>
 
-#include "counters.hpp"
-#include "transaction.hpp"
+#include "nft/counters.hpp"
+#include "nft/transaction.hpp"
 
 namespace wgsteer::nft {
 

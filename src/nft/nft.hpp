@@ -16,10 +16,10 @@
 #include "wgsteer/core/state.hpp"
 #include "wgsteer/result.hpp"
 
-#include "channel.hpp"
-#include "events.hpp"
+#include "nft/channel.hpp"
+#include "nft/events.hpp"
+#include "nft/snapshot.hpp"
 #include "os/fd.hpp"
-#include "snapshot.hpp"
 
 namespace wgsteer::nft {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "observed_table.hpp"
+#include "nft/observed_table.hpp"
 
 #include <arpa/inet.h>
 #include <libnftnl/udata.h>
@@ -193,8 +193,7 @@ void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
 NftState interpret(ObservedTable observed, const Numbers& numbers) {
   for (const auto& [name, chain] : observed.chains)
     if (const auto slot = slotFromName(name, kPolicyPrefix)) observed.contents.table.policies.insert(*slot);
-  const auto prerouting = observed.chains.find("prerouting");
-  const bool forward = prerouting != observed.chains.end() && prerouting->second.rules.size() > kPreroutingRules;
+  const bool forward = observed.chains.contains(kPostroutingChain);
   const bool chains = chainsAsExpected(observed, numbers, forward);
   const bool rest = observed.table.current && !observed.foreignParts && observed.sets.size() == kNftSets.size() &&
                     observed.contents.consistent() && countersAsExpected(observed);

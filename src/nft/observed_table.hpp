@@ -14,8 +14,8 @@
 #include "wgsteer/core/state.hpp"
 
 #include "core/nft_members.hpp"
-#include "ruleset.hpp"
-#include "sets.hpp"
+#include "nft/ruleset.hpp"
+#include "nft/sets.hpp"
 
 struct nlmsghdr;
 

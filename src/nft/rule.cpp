@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "rule.hpp"
+#include "nft/rule.hpp"
 
 #include <netinet/in.h>
 // Ours follow libc's <netinet/in.h>, or musl defines things twice.

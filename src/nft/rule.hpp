@@ -9,7 +9,7 @@
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
 
-#include "handles.hpp"
+#include "nft/handles.hpp"
 
 namespace wgsteer::nft {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ruleset.hpp"
+#include "nft/ruleset.hpp"
 
 #include <netinet/in.h>
 // After libc's <netinet/in.h>, or musl defines things twice.
@@ -154,7 +154,7 @@ Chain tunnelsChain() {
 }
 
 Chain postroutingChain(const Numbers& numbers) {
-  Chain chain{"postrouting", Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority}, std::vector<Rule>(4)};
+  Chain chain{kPostroutingChain, Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority}, std::vector<Rule>(4)};
   chain.rules[0].noneOf(numbers.markMask).thenReturn();
   chain.rules[1].notUdpReturn();
   chain.rules[2]

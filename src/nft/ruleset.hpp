@@ -25,7 +25,7 @@
 #include "wgsteer/core/state.hpp"
 
 #include "core/nft_sets.hpp"
-#include "rule.hpp"
+#include "nft/rule.hpp"
 
 namespace wgsteer::nft {
 
@@ -41,8 +41,8 @@ struct Chain {
   std::vector<Rule> rules;
 };
 
-/// Rules of the chain `prerouting` without the two that forwarding adds.
-inline constexpr std::size_t kPreroutingRules = 1;
+/// The chain that only a table with forwarding has.
+inline constexpr const char* kPostroutingChain = "postrouting";
 
 /// The chains of every table; `numbers` provide the mark mask.
 std::vector<Chain> baseChains(const Numbers& numbers, bool forward);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "sets.hpp"
+#include "nft/sets.hpp"
 
 #include <libmnl/libmnl.h>
 #include <netinet/in.h>

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "core/nft_sets.hpp"
-#include "handles.hpp"
+#include "nft/handles.hpp"
 
 struct nlmsghdr;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "snapshot.hpp"
+#include "nft/snapshot.hpp"
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>

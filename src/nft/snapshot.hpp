@@ -9,8 +9,8 @@
 #include "wgsteer/core/state.hpp"
 #include "wgsteer/result.hpp"
 
-#include "channel.hpp"
-#include "observed_table.hpp"
+#include "nft/channel.hpp"
+#include "nft/observed_table.hpp"
 
 namespace wgsteer::nft {
 

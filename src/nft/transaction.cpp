@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "transaction.hpp"
+#include "nft/transaction.hpp"
 
 #include <set>
 #include <string>

@@ -6,7 +6,7 @@
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/result.hpp"
 
-#include "batch.hpp"
+#include "nft/batch.hpp"
 
 namespace wgsteer::nft {
 
