@@ -105,6 +105,15 @@ std::pair<std::size_t, std::size_t> argumentCount(std::string_view arguments) {
   return {fewest, most};
 }
 
+/// What getopt_long() has answered with '?': a word that is no option, a letter that is none, perhaps of several in one
+/// word, or an option with a value (--json=x) that takes none.
+std::string notTaken(char** argv, std::string_view letters) {
+  if (optopt == 0) return std::string{"unknown option "} + argv[optind - 1];
+  const auto letter = static_cast<char>(optopt);
+  if (letters.find(letter) == std::string_view::npos) return std::string{"unknown option -"} + letter;
+  return std::string{argv[optind - 1]} + ": this option takes no value";
+}
+
 int usageError(const Verb& verb, const std::string& why) {
   std::fprintf(stderr, "wgsteer %s: %s\nTry: wgsteer %s --help\n", verb.name, why.c_str(), verb.name);
   return kUsage;
@@ -166,7 +175,7 @@ int runVerb(const Verb& verb, int argc, char** argv) {
       printVerb(stdout, verb);
       return kOk;
     }
-    if (letter == '?') return usageError(verb, std::string{"unknown option "} + argv[optind - 1]);
+    if (letter == '?') return usageError(verb, notTaken(argv, letters));
     if (letter == ':') return usageError(verb, std::string{argv[optind - 1]} + " needs a value");
     if (!take(options, letter, optarg)) return usageError(verb, std::string{optarg} + " is not a 32-bit number");
   }
