@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# Hosts that filter incoming packets: reverse path filters, strict and loose, and a stateful firewall.
+# Hosts that filter incoming packets: strict and loose reverse path filters, and a stateful firewall.
 
-# IPv4 has a sysctl. For IPv6, nft does the same, as in firewalld (IPv6_rpfilter).
+# A sysctl for IPv4; for IPv6 the equivalent in nft, as in firewalld (IPv6_rpfilter).
 reverse_path_filter() { # strict|loose
   local key='saddr . mark'
   if [[ $family == 4 ]]; then
@@ -77,7 +77,7 @@ case_stateful_firewall() {
   works_and_fails_over 'stateful'
 }
 
-# What most routers have: everything that leaves by a WAN is masqueraded as well.
+# As on most routers: everything that leaves by a WAN is also masqueraded.
 case_firewall_with_masquerade() {
   tunnel_up
   route_halves wg0
