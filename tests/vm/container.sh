@@ -33,7 +33,7 @@ container_up() { # NAME OPTION...
 
 container_down() { # NAME
   machinectl poweroff "$1"
-  await "container $1 has ended" 60 container_is_gone "$1"
+  await 60 "container $1 has ended" container_is_gone "$1"
 }
 
 container_is_gone() { [[ ! -e /sys/class/net/ve-$1 ]] && ! systemctl --quiet is-active "container-$1.service"; }
@@ -53,11 +53,11 @@ process_container_up() { # NAME
   systemd-nspawn --quiet --register=no --machine="$1" --directory="/srv/$1" --bind-ro=/usr --network-veth --console=pipe \
     --as-pid2 sleep infinity </dev/null >>"$case_results/containers" 2>&1 &
   process_container=$!
-  await "container $1" 20 test -e "/sys/class/net/ve-$1"
+  await 20 "container $1" test -e "/sys/class/net/ve-$1"
 }
 
 process_container_down() { # NAME
   kill "$process_container"
   wait "$process_container" || true
-  await "container $1 has ended" 20 test ! -e "/sys/class/net/ve-$1"
+  await 20 "container $1 has ended" test ! -e "/sys/class/net/ve-$1"
 }

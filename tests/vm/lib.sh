@@ -68,8 +68,8 @@ holds_within() { # SECONDS COMMAND... -> whether COMMAND succeeded before the de
   done
 }
 
-await() { # DESCRIPTION SECONDS COMMAND...
-  local description=$1 seconds=$2
+await() { # SECONDS DESCRIPTION COMMAND...
+  local seconds=$1 description=$2
   shift 2
   holds_within "$seconds" "$@" || fail "not within $seconds s: $description ($*)"
 }
@@ -279,7 +279,7 @@ route add default via 198.51.100.1 dev wan1 metric 200
 route add default via 2001:db8:20::1 dev wan1 metric 200
 ROUTER
   # The kernel delays a carrier announcement by a second if it follows shortly after another one.
-  await 'both WANs have a carrier' 5 carriers_are_up
+  await 5 'both WANs have a carrier' carriers_are_up
 }
 
 carriers_are_up() {
@@ -414,7 +414,7 @@ answers() { grep -c 'bytes from' "$traffic_log" || true; }
 
 # Awaits answers that arrive after this call.
 await_traffic() { # DESCRIPTION [SECONDS]
-  await "$1" "${2:-15}" at_least $(($(answers) + 5)) answers
+  await "${2:-15}" "$1" at_least $(($(answers) + 5)) answers
 }
 
 # ---- Counters -------------------------------------------------------------------------------------------------------
@@ -500,7 +500,7 @@ converged() {
 
 daemon_alive() { kill -0 "$daemon_pid" 2>/dev/null; }
 
-await_converged() { await 'the daemon has converged' 20 converged; }
+await_converged() { await 20 'the daemon has converged' converged; }
 
 daemon_start_and_converge() {
   daemon_start

@@ -82,8 +82,8 @@ tunnels_are_up() {
 }
 
 # The next router advertisement may be a minute away.
-await_wans() { await "$1: leases and routers of both WANs" 120 wans_are_up; } # DESCRIPTION
-await_tunnels() { await "$1: the manager's tunnels" 30 tunnels_are_up; } # DESCRIPTION
+await_wans() { await 120 "$1: leases and routers of both WANs" wans_are_up; } # DESCRIPTION
+await_tunnels() { await 30 "$1: the manager's tunnels" tunnels_are_up; } # DESCRIPTION
 
 # All foreign state in the kernel. Without lifetimes, which count down, and sorted, because the kernel lists in order of
 # creation.
@@ -149,7 +149,7 @@ answered() { grep -c 'bytes from' "$case_results/traffic-$1" || true; } # TUNNEL
 await_answers() { # DESCRIPTION [SECONDS]
   local tunnel
   for tunnel in "${carrying[@]}"; do
-    await "$1: traffic in $tunnel" "${2:-60}" at_least $(($(answered "$tunnel") + 5)) answered "$tunnel"
+    await "${2:-60}" "$1: traffic in $tunnel" at_least $(($(answered "$tunnel") + 5)) answered "$tunnel"
   done
 }
 
@@ -173,7 +173,7 @@ carried_by() { # WAN DESCRIPTION
 
 # The manager may still be restoring the better WAN; no packet may be misrouted meanwhile.
 await_carried_by() { # WAN DESCRIPTION
-  await "$2: both tunnels by wan$1" 60 all_carried_by "$1" "$2"
+  await 60 "$2: both tunnels by wan$1" all_carried_by "$1" "$2"
   carried_by "$1" "$2"
 }
 
@@ -250,7 +250,7 @@ of_service() { systemctl show --value --property "$1" wgsteer.service; } # PROPE
 
 in_force() { [[ $(of_service ActiveState) == active ]] && wgsteer plan >"$case_results/plan" 2>&1; }
 
-await_in_force() { await "$1: wgsteer has nothing left to do" 20 in_force; } # DESCRIPTION
+await_in_force() { await 20 "$1: wgsteer has nothing left to do" in_force; } # DESCRIPTION
 
 package_installed() {
   dpkg --force-unsafe-io --install /test/first.deb >"$case_results/dpkg.log" 2>&1 ||
@@ -320,7 +320,7 @@ it_gets_another_lease() {
   pings_pause
   provider_moves
   counters_reset
-  await 'the lease is renewed' 150 lease_has_moved
+  await 150 'the lease is renewed' lease_has_moved
   provider_has_moved
   pings_resume
   await_carried_by 0 'another gateway'

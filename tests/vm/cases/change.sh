@@ -11,11 +11,11 @@ case_address_renewed() {
   counters_reset
   wan_renew_address 0 "${wan_address[0]}" "$renewed_address"
   traffic_resume
-  await 'data with the new address' 20 at_least 1 sent 0 4 "$renewed_address"
+  await 20 'data with the new address' at_least 1 sent 0 4 "$renewed_address"
   await_traffic 'traffic goes on'
   nothing_misrouted 'renewal'
   equal 'packets by wan0 with the old address' 0 "$(sent 0 any "${wan_address[0]}")"
-  await 'the old address is gone from our state' 10 absent_from_own_state "${wan_address[0]}"
+  await 10 'the old address is gone from our state' absent_from_own_state "${wan_address[0]}"
   wan_address[0]=$renewed_address
   steady_on 0 'after the renewal'
   await_converged
@@ -26,7 +26,7 @@ case_address_renewed_under_traffic() {
   steered_tunnel_up
   counters_reset
   wan_renew_address 0 "${wan_address[0]}" "$renewed_address"
-  await 'data with the new address' 20 at_least 1 sent 0 4 "$renewed_address"
+  await 20 'data with the new address' at_least 1 sent 0 4 "$renewed_address"
   await_traffic 'traffic goes on'
   nothing_misrouted 'renewal'
   wan_address[0]=$renewed_address
@@ -43,7 +43,7 @@ case_setconf_drops_the_mark() {
   counters_reset
   client_configuration "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" |
     router wg setconf wg0 /dev/stdin
-  await 'the mark is back' 15 prints "$mark" tunnel_mark wg0
+  await 15 'the mark is back' prints "$mark" tunnel_mark wg0
   await_traffic 'traffic goes on' 30
   note "$(looped) packets entered the tunnel meanwhile"
   equal 'foreign sources at isp0' 0 "$(foreign 0)"
@@ -63,7 +63,7 @@ case_device_created_again() {
   [[ $old_index != "$new_index" ]] || fail 'the new device has the same ifindex: this case proves nothing'
   await_converged
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'after recreation'
 }
 
@@ -87,9 +87,9 @@ case_rules_flushed_by_others() {
   router_ip rule flush
   # `rule flush` also deletes the system's own rules, which are not ours to restore.
   router_ip rule add pref 32766 lookup main
-  await 'the rules are restored' 10 own_state_is "$before"
+  await 10 'the rules are restored' own_state_is "$before"
   router nft delete table inet wgsteer
-  await 'the table is restored' 10 own_state_is "$before"
+  await 10 'the table is restored' own_state_is "$before"
   steady_on 0 'after the repair'
 }
 

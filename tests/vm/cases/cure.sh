@@ -6,12 +6,12 @@
 
 cured() {
   traffic_start
-  await 'outer packets enter the tunnel' 10 at_least 1 looped
+  await 10 'outer packets enter the tunnel' at_least 1 looped
   local plan_status=0
   wgsteer plan >"$case_results/plan" || plan_status=$?
   equal 'exit status of plan before' 2 "$plan_status"
   daemon_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   await_converged
   check 'the handshake went by wan0' at_least 1 sent 0 1 "${wan_address[0]}"
   steady_on 0 'cured'
@@ -38,11 +38,11 @@ case_daemon_first() {
   route_halves wg0
   traffic_start
   wan_route_add 1
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 1 'with wan1 alone'
   counters_reset
   wan_route_add 0
-  await 'the better WAN is used' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'the better WAN is used' at_least 1 sent 0 4 "${wan_address[0]}"
   steady_on 0 'with both'
 }
 
@@ -56,13 +56,13 @@ case_two_tunnels() {
   router_ip route add "${endpoint[1]}" dev wg0
   daemon_start_and_converge
   traffic_start
-  await 'the handshake of wg0' 30 handshake_done wg0
-  await 'the second tunnel answers' 30 second_tunnel_answers
+  await 30 'the handshake of wg0' handshake_done wg0
+  await 30 'the second tunnel answers' second_tunnel_answers
   steady_on 0 'two tunnels'
   counters_reset
   wan_carrier_down 0
   await_traffic 'wg0 after the failover'
-  await 'wg1 after the failover' 15 second_tunnel_answers
+  await 15 'wg1 after the failover' second_tunnel_answers
   nothing_misrouted 'failover of two tunnels'
 }
 
@@ -88,7 +88,7 @@ case_users_own_mark() {
   steady_on 1 'after the failover'
   counters_reset
   wan_carrier_up 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
   nothing_misrouted "failback with the user's mark"
   steady_on 0 'after the failback'
   equal 'the mark afterwards' 0xca6c "$(tunnel_mark wg0)"

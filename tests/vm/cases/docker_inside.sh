@@ -31,7 +31,7 @@ wgsteer_in_a_container() {
   sysctl -q -w net.ipv4.conf.wan{0,1}.ignore_routes_with_linkdown=0 net.ipv6.conf.wan{0,1}.ignore_routes_with_linkdown=0
   foreign_state >"$case_results/alone"
   docker_run --detach --name steering --cap-add NET_ADMIN --network host --restart unless-stopped wgsteer /usr/sbin/wgsteer run
-  await 'it has nothing left to do' 30 contained_in_force
+  await 30 'it has nothing left to do' contained_in_force
   counters_reset
   pings_start wg0 wg1
   await_carried_by 0 'in a container'
@@ -43,7 +43,7 @@ wgsteer_in_a_container() {
   note 'it is killed, and started again by dockerd'
   counters_reset
   kill -KILL "$(docker inspect --format '{{.State.Pid}}' steering)"
-  await 'it is back' 60 contained_in_force
+  await 60 'it is back' contained_in_force
   carried_by 0 'it is back'
 
   note 'it is removed'

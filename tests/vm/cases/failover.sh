@@ -8,13 +8,13 @@
 fails_over_and_back() { # BREAK REPAIR
   counters_reset
   "$1" 0
-  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
   await_traffic 'traffic goes on'
   nothing_misrouted 'failover'
   steady_on 1 'after the failover'
   counters_reset
   "$2" 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
   await_traffic 'traffic goes on after the failback'
   nothing_misrouted 'failback'
   steady_on 0 'after the failback'
@@ -39,14 +39,14 @@ case_route_removed() {
 case_route_removed_leaves_nothing_stale() {
   steered_tunnel_up route_default wg0
   wan_route_delete 0
-  await 'the gateway is gone from our state' 10 absent_from_own_state "via ${wan_gateway[0]}"
+  await 10 'the gateway is gone from our state' absent_from_own_state "via ${wan_gateway[0]}"
   wan_link_down 1
-  await 'the other gateway too' 10 absent_from_own_state "via ${wan_gateway[1]}"
+  await 10 'the other gateway too' absent_from_own_state "via ${wan_gateway[1]}"
   # Without any WAN, the unreachable defaults keep the packets out of the tunnel.
   counters_reset
   local before
   before=$(answers)
-  await 'packets are sent into the tunnel' 10 at_least $(($(offered) + 10)) offered
+  await 10 'packets are sent into the tunnel' at_least $(($(offered) + 10)) offered
   equal 'packets by wan0' 0 "$(sent 0)"
   equal 'packets by wan1' 0 "$(sent 1)"
   nothing_misrouted 'without any WAN'
@@ -54,7 +54,7 @@ case_route_removed_leaves_nothing_stale() {
   wan_link_up 1
   await_traffic 'the tunnel comes back'
   wan_route_add 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
   steady_on 0 'in the end'
 }
 

@@ -27,7 +27,7 @@ RULES
 works_and_fails_over() { # DESCRIPTION
   daemon_start_and_converge
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 "$1"
   counters_reset
   wan_carrier_down 0
@@ -36,7 +36,7 @@ works_and_fails_over() { # DESCRIPTION
   steady_on 1 "$1: after the failover"
   counters_reset
   wan_carrier_up 0
-  await "$1: failback" 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 "$1: failback" at_least 1 sent 0 4 "${wan_address[0]}"
   nothing_misrouted "$1: failback"
   steady_on 0 "$1: after the failback"
 }

@@ -80,7 +80,7 @@ CONF
   ip -n server addr add 10.61.0.5/32 dev lo
   ip netns exec server env STRONGSWAN_CONF=/srv/responder/strongswan.conf sh -c 'mount --bind /srv/responder /etc/swanctl &&
     mount -t tmpfs tmpfs /run && exec charon-systemd' >"$case_results/responder" 2>&1 &
-  await 'the responder' 30 grep -qs "added vici connection" "$case_results/responder.log"
+  await 30 'the responder' grep -qs "added vici connection" "$case_results/responder.log"
 }
 
 charon_up() {
@@ -90,7 +90,7 @@ charon_down() { systemctl stop strongswan.service; }
 
 site_is_reached() { ping -n -q -c 1 -W 1 -I 10.60.0.1 10.61.0.5 >/dev/null 2>&1; }
 
-await_site() { await "$1: the site" 30 site_is_reached; } # DESCRIPTION
+await_site() { await 30 "$1: the site" site_is_reached; } # DESCRIPTION
 
 # What leaves for the site in ESP, and what leaves in clear.
 count_ipsec() {
@@ -139,7 +139,7 @@ inner_is_in_ipsec() { # DESCRIPTION
   local before
   before=$(clear_by 0),$(clear_by 1)
   inner_begins_anew
-  await "$1: the tunnel to the site" 20 inner_works
+  await 20 "$1: the tunnel to the site" inner_works
   [[ $(in_namespace server wg show wgs2 endpoints) == *10.60.0.1:* ]] ||
     fail "$1: not in ESP: $(in_namespace server wg show wgs2 endpoints)"
   equal "$1: packets to the site in clear" "$before" "$(clear_by 0),$(clear_by 1)"

@@ -29,7 +29,7 @@ case_isp_drops_foreign_sources() {
 
 loops() {
   traffic_start
-  await 'outer packets enter the tunnel' 10 at_least 2 looped
+  await 10 'outer packets enter the tunnel' at_least 2 looped
   equal 'packets by wan0' 0 "$(sent 0)"
   equal 'packets by wan1' 0 "$(sent 1)"
   handshake_done wg0 && fail 'a handshake succeeded: this topology does not reproduce the loop'

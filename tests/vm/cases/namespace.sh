@@ -33,7 +33,7 @@ answered_inside() { inside ping -q -c 1 -W 1 "$inner_server" >/dev/null 2>&1; }
 
 leaves_by() { # WAN WHAT
   counters_reset
-  await "$2" 30 answered_inside
+  await 30 "$2" answered_inside
   check "$2: by wan$1" at_least 1 sent "$1" any "${wan_address[$1]}"
   nothing_misrouted "$2"
 }
@@ -50,7 +50,7 @@ tunnel_is_moved() {
 case_device_that_was_steered() {
   tunnel_up
   daemon_start_and_converge
-  await 'the tunnel has a mark' 10 prints 0xf0000000 tunnel_mark wg0
+  await 10 'the tunnel has a mark' prints 0xf0000000 tunnel_mark wg0
   device_moves
   equal 'the mark after the move' 0xf0000000 "$(inside wg show wg0 fwmark)"
   tunnel_is_moved
@@ -93,7 +93,7 @@ daemon_inside_start() {
   ip -n inside -6 route add default via fd31::1 dev up0 metric 2000
   printf '[[tunnel]]\ninterface = "%s"\nrole = "server"\n' wg0 wg9 >"$case_results/inside.toml"
   daemon_inside_runs
-  await 'the daemon inside has its rules' 20 inside_has_rules
+  await 20 'the daemon inside has its rules' inside_has_rules
 }
 # The two daemons share /run, so this one needs its own state directory.
 daemon_inside_runs() {
@@ -117,16 +117,16 @@ tunnel_of_its_own() {
   client_configuration "$kSecondRouterKey" "$kSecondServerKey" "$(socket_address "${endpoint[1]}" 51821)" |
     inside wg setconf wg9 /dev/stdin
   ip -n inside link set wg9 up
-  await 'a tunnel created inside is steered' 10 prints 0xe0000000 mark_inside wg9
+  await 10 'a tunnel created inside is steered' prints 0xe0000000 mark_inside wg9
 }
 
 case_daemon_on_either_side() {
   tunnel_up
   daemon_start_and_converge
-  await 'the tunnel has a mark' 10 prints 0xf0000000 tunnel_mark wg0
+  await 10 'the tunnel has a mark' prints 0xf0000000 tunnel_mark wg0
   daemon_inside_start
   device_moves
-  await 'the daemon inside leaves it alone' 10 inside_says "$kElsewhere"
+  await 10 'the daemon inside leaves it alone' inside_says "$kElsewhere"
   tunnel_of_its_own
   equal 'it keeps its mark' 0xf0000000 "$(mark_inside wg0)"
   wgsteer_inside check >"$case_results/check_inside" 2>&1 || true
@@ -142,14 +142,14 @@ case_daemon_on_either_side() {
   equal 'the mark of wg0 after flush' 0xf0000000 "$(mark_inside wg0)"
   equal 'the mark of wg9 after flush' off "$(mark_inside wg9)"
   daemon_inside_runs
-  await 'a daemon started while wg0 is down leaves it alone' 20 inside_says "$kUntold"
-  await 'it steers wg9' 10 prints 0xe0000000 mark_inside wg9
+  await 20 'a daemon started while wg0 is down leaves it alone' inside_says "$kUntold"
+  await 10 'it steers wg9' prints 0xe0000000 mark_inside wg9
   equal 'wg0 keeps its mark' 0xf0000000 "$(mark_inside wg0)"
   ip -n inside link set wg0 up
   # The kernel deleted its IPv6 addresses on link down.
   ip -n inside addr replace "$inner_router/$inner_prefix_length" dev wg0
   ip -n inside "-$family" route replace default dev wg0
-  await 'wg0 is up and still left alone' 10 inside_says "$kElsewhere"
+  await 10 'wg0 is up and still left alone' inside_says "$kElsewhere"
   equal 'the mark of wg0 after link up' 0xf0000000 "$(mark_inside wg0)"
   leaves_by 0 'back'
 }
@@ -160,9 +160,9 @@ case_daemon_inside_alone() {
   tunnel_up
   daemon_inside_start
   ip -n router link set wg0 netns inside
-  await 'the tunnel has a mark' 10 prints 0xe0000000 mark_inside wg0
+  await 10 'the tunnel has a mark' prints 0xe0000000 mark_inside wg0
   ip -n inside addr add "$inner_router/$inner_prefix_length" dev wg0
   ip -n inside link set wg0 up
-  await 'the daemon inside leaves it alone' 10 inside_says "$kElsewhere"
-  await 'the mark is removed' 10 prints off mark_inside wg0
+  await 10 'the daemon inside leaves it alone' inside_says "$kElsewhere"
+  await 10 'the mark is removed' prints off mark_inside wg0
 }

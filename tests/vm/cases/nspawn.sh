@@ -19,8 +19,8 @@ manager_up() {
   networkd_has_wans
   container_root guest systemd-networkd.service
   container_up guest
-  await 'the container has an address' 60 container_has_address guest
-  await "the host's end of the veth pair has addresses" 60 cable_has_addresses
+  await 60 'the container has an address' container_has_address guest
+  await 60 "the host's end of the veth pair has addresses" cable_has_addresses
 }
 
 # networkd adds the link-local IPv4 address last, after some seconds.
@@ -61,7 +61,7 @@ it_is_started_again() {
   container_down guest
   they_are_no_wans 'without the container'
   container_up guest
-  await 'the container has an address again' 60 container_has_address guest
+  await 60 'the container has an address again' container_has_address guest
   carried_by 0 'with the container again'
   guest_reaches_the_server 'with the container again'
   nothing_to_complain_of 'with the container again'

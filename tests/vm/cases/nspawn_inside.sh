@@ -38,13 +38,13 @@ router_namespace() {
   machine_state >"$case_results/machine-before"
   container_root "$kName" systemd-networkd.service wgsteer.service
   container_up "$kName" "${container_options[@]}"
-  await 'the container has an address' 60 container_has_address "$kName"
+  await 60 'the container has an address' container_has_address "$kName"
   ip netns attach router "$(leader "$kName")"
 }
 
 # The daemon runs as the container's service.
 await_service() { # DESCRIPTION
-  await "$1: the service" 30 inside "$kName" systemctl --quiet is-active wgsteer.service
+  await 30 "$1: the service" inside "$kName" systemctl --quiet is-active wgsteer.service
   daemon_pid=$(pgrep --ns "$(leader "$kName")" --nslist net --exact wgsteer | head -n 1)
   daemon_log=$case_results/daemon.log
   inside "$kName" journalctl --unit wgsteer --output cat >"$daemon_log"
@@ -69,13 +69,13 @@ through_the_day() {
   note 'failover'
   counters_reset
   wan_carrier_down 0
-  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
   steady_on 1 'without a carrier'
   wan_carrier_up 0
-  await 'data by wan0' 15 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 15 'data by wan0' at_least 1 sent 0 4 "${wan_address[0]}"
   await_converged
   wan_link_down 0
-  await 'data by wan1 again' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1 again' at_least 1 sent 1 4 "${wan_address[1]}"
   steady_on 1 'link down'
   wan_link_up 0
   await_converged

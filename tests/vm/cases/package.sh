@@ -58,7 +58,7 @@ case_installed_upgraded_hung_removed() {
 
   note 'installed'
   dpkg_quietly --install /test/first.deb
-  await 'the service is up' 20 service_is_up
+  await 20 'the service is up' service_is_up
   daemon_pid=$(of_service MainPID)
   await_converged
   own_names_shown
@@ -86,7 +86,7 @@ case_installed_upgraded_hung_removed() {
   note 'hung, and killed by the watchdog'
   counters_reset
   kill -STOP "$daemon_pid"
-  await 'systemd restarts it' 60 started_anew
+  await 60 'systemd restarts it' started_anew
   daemon_pid=$(of_service MainPID)
   await_converged
   unbroken 'hung'
@@ -122,7 +122,7 @@ flushed_for_good() { # STATE-BEFORE STATE-INSTALLED
   note 'flushed'
   equal 'flush output' "all state removed, wgsteer.service stopped; to start it again: systemctl start wgsteer.service \
 (the next boot does so, too, unless the service is disabled)" "$(wgsteer flush)"
-  await 'the service is down' 10 is_down
+  await 10 'the service is down' is_down
   equal 'result and exit status' success/3 "$(of_service Result)/$(of_service ExecMainStatus)"
   equal 'the kernel state after flush' "$1" "$(kernel_state)"
   systemctl start wgsteer.service

@@ -111,8 +111,8 @@ own_metric() { echo $(($1 * 100 + 100)) >"/etc/ppp/line$1.metric"; } # LINE
 
 manager_up() {
   line_up 0 "${line_options[@]}"
-  await 'the line' 30 default_by 4 0
-  await 'IPv6 on the line' 10 default_by 6 0
+  await 30 'the line' default_by 4 0
+  await 10 'IPv6 on the line' default_by 6 0
   wan_network 1
   # pppd adds its IPv6 default without a metric, and the kernel makes that 1024: wan1's must be higher.
   sed -i '/^.IPv6AcceptRA.$/,$s/^RouteMetric=.*/RouteMetric=2000/' /etc/systemd/network/10-wan1.network
@@ -143,7 +143,7 @@ its_concentrator_dies() { # LINE
   counters_reset
   began=$(now_us)
   concentrator_dies "$1"
-  await 'pppd notices the missing answers' 20 has_no_line "$1"
+  await 20 'pppd notices the missing answers' has_no_line "$1"
   note "noticed after $((($(now_us) - began) / 1000)) ms"
   await_carried_by 1 'without the line'
   sed -i "s/\b${line_address[0]//./\\.}\b/192.0.2.77/g" "$case_results/alone"
@@ -162,7 +162,7 @@ it_dials_again() {
   note 'pppd hangs up and dials again'
   counters_reset
   systemctl kill --signal HUP line0.service
-  await 'hung up' 10 has_no_line 0
+  await 10 'hung up' has_no_line 0
   await_wans 'redialled'
   await_carried_by 0 'redialled'
   await_in_force 'redialled'
@@ -173,10 +173,10 @@ it_makes_no_default() {
   note 'pppd adds no default route, because there is another one'
   counters_reset
   concentrator_dies 0
-  await 'pppd notices the missing answers' 20 has_no_line 0
+  await 20 'pppd notices the missing answers' has_no_line 0
   await_carried_by 1 'without the line'
   concentrator_up 0
-  await 'dialled again' 30 line_has_address 0
+  await 30 'dialled again' line_has_address 0
   await_in_force 'a line without a default route'
   carried_by 1 'a line without a default route'
   nothing_to_complain_of 'a line without a default route'
@@ -205,7 +205,7 @@ two_lines_to_one_address() {
   await_in_force 'both lines'
   nothing_to_complain_of 'both lines'
   concentrator_dies 0
-  await 'pppd notices the missing answers' 20 has_no_line 0
+  await 20 'pppd notices the missing answers' has_no_line 0
   await_carried_by 1 'the second line'
   concentrator_up 0
   await_wans 'both lines again'

@@ -53,7 +53,7 @@ case_killed_while_installing() {
   daemon_start
   await_converged
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'after the kills'
 }
 
@@ -63,7 +63,7 @@ fails_over_without_daemon() { # BREAK REPAIR
   daemon_kill KILL
   counters_reset
   "$1" 0
-  await 'the kernel fails over by itself' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'the kernel fails over by itself' at_least 1 sent 1 4 "${wan_address[1]}"
   await_traffic 'traffic goes on'
   nothing_misrouted 'failover without a daemon'
   daemon_start
@@ -71,7 +71,7 @@ fails_over_without_daemon() { # BREAK REPAIR
   steady_on 1 'after the restart'
   counters_reset
   "$2" 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
   nothing_misrouted 'failback'
   steady_on 0 'after the failback'
 }
@@ -90,9 +90,9 @@ case_carrier_loss_without_daemon() {
   daemon_kill KILL
   counters_reset
   wan_carrier_down 0
-  await 'packets are sent into the tunnel' 10 at_least $(($(offered) + 10)) offered
+  await 10 'packets are sent into the tunnel' at_least $(($(offered) + 10)) offered
   daemon_start
-  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
   nothing_misrouted 'failover at the start'
   steady_on 1 'after the restart'
 }
@@ -104,6 +104,6 @@ case_once() {
   check 'run --once' wgsteer run --once
   check 'plan afterwards' wgsteer plan
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'after run --once'
 }

@@ -50,7 +50,7 @@ client_comes_by() { # WAN
   server_on_router_up "$1"
   daemon_start_and_converge
   counters_reset
-  await 'the client is answered' 30 client_is_answered
+  await 30 'the client is answered' client_is_answered
   check 'a handshake response by the contacted WAN' at_least 1 sent "$1" 2 "${wan_address[$1]}"
   answered_by "$1" 'first contact'
 }
@@ -59,7 +59,7 @@ case_answers_by_wan1() {
   client_comes_by 1
   counters_reset
   client_asks 0
-  await 'the client is answered by wan0' 15 client_is_answered
+  await 15 'the client is answered by wan0' client_is_answered
   answered_by 0 'moved to wan0'
 }
 
@@ -67,7 +67,7 @@ case_answers_by_wan0() {
   client_comes_by 0
   counters_reset
   client_asks 1
-  await 'the client is answered by wan1' 15 client_is_answered
+  await 15 'the client is answered by wan1' client_is_answered
   answered_by 1 'moved to wan1'
 }
 
@@ -80,9 +80,9 @@ case_server_beside_a_full_tunnel() {
   route_halves wg1
   daemon_start_and_converge
   counters_reset
-  await 'the client is answered' 30 client_is_answered
+  await 30 'the client is answered' client_is_answered
   check 'the answers leave by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
-  await 'the full tunnel answers' 30 full_tunnel_answers
+  await 30 'the full tunnel answers' full_tunnel_answers
   check 'the full tunnel leaves by wan0' at_least 1 sent 0 4 "${wan_address[0]}"
   nothing_misrouted 'server and full tunnel'
 }

@@ -50,7 +50,7 @@ case_fails_over_into_the_vrf() {
   route_halves wg0
   configured_daemon
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'before the event'
   check 'check finds no problem' check_says 'no problems found'
   wan_link_down 0
@@ -64,7 +64,7 @@ case_without_configuration_the_vrf_is_left_alone() {
   route_halves wg0
   daemon_start_and_converge
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'steered'
   check 'the VRF answers as before' router ip vrf exec blue ping -q -c 1 -W 1 "${wan_gateway[1]}" >/dev/null
 }
@@ -76,7 +76,7 @@ case_a_vrf_that_no_socket_hears() {
   route_halves wg0
   configured_daemon
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   check 'check names the sysctl' check_says net.ipv4.udp_l3mdev_accept=1
   check 'status gives the reason' grep -q udp_l3mdev_accept <(wgsteer status --json)
   steady_on 0 'steered'

@@ -32,7 +32,7 @@ foreign_rules() {
 
 tunnel_works() { # WHAT
   traffic_start
-  await "$1: the handshake" 30 handshake_done wg0
+  await 30 "$1: the handshake" handshake_done wg0
   steady_on 0 "$1"
   traffic_stop
 }
@@ -51,7 +51,7 @@ case_up_while_the_daemon_runs() {
   await_converged
   tunnel_works 'wg-quick after the daemon'
   second_tunnel_up
-  await 'the second tunnel answers' 30 second_tunnel_answers
+  await 30 'the second tunnel answers' second_tunnel_answers
   counters_reset
   check 'the second tunnel still answers' second_tunnel_answers
   nothing_misrouted 'both tunnels'
@@ -81,7 +81,7 @@ case_up_before_the_daemon() {
   check 'by the other WAN' at_least 1 sent 1 4 "${wan_address[1]}"
   traffic_stop
   wan_link_up 0
-  await 'the better WAN has its route' 20 prints 1 routes_of_wan0
+  await 20 'the better WAN has its route' prints 1 routes_of_wan0
   quick down
   equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
   await_converged
@@ -107,7 +107,7 @@ case_syncconf_forgets_the_mark() {
   await_traffic 'traffic after syncconf' 30
   nothing_misrouted 'after syncconf'
   traffic_stop
-  await 'wg0 has its mark back' 10 prints 0xca6c tunnel_mark wg0
+  await 10 'wg0 has its mark back' prints 0xca6c tunnel_mark wg0
   tunnel_works 'with its own mark again'
   quick down
   equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
