@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Installs what is missing, builds, and shows the loop and its cure with real WireGuard between network namespaces.
-# Nothing of this machine's own network is touched. WGSTEER=BINARY shows that one instead of building.
+# Installs missing packages, builds, and shows the loop and its cure with real WireGuard between network namespaces.
+# This machine's own network is not touched. WGSTEER=BINARY uses that binary instead of building one.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=support/packages.sh
@@ -21,7 +21,7 @@ title() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 line() { # EXPECTED(pattern) WHAT SEEN
   local verdict="${green}ok${plain}"
   if [[ ! $3 =~ ^($1)$ ]]; then
-    verdict="${red}NOT AS IT SHOULD BE${plain}"
+    verdict="${red}NOT AS EXPECTED${plain}"
     wrong=$((wrong + 1))
   fi
   printf '  %-44s %-42s %s\n' "$2" "$3" "$verdict"
@@ -53,7 +53,7 @@ handshake_within() { # SECONDS -> "after N ms" or "none"
   fi
 }
 
-# The device of a lookup as the tunnel's own packets make it.
+# Device and source of the route lookup for the tunnel's own packets.
 route_of_outer_packets() {
   local mark
   mark=$(tunnel_mark)
@@ -61,7 +61,7 @@ route_of_outer_packets() {
   router ip route get "$endpoint" mark "$mark" | sed -n 's/.* dev \([^ ]*\).* src \([^ ]*\).*/\1, source \2/p'
 }
 
-# Which uplink saw packets with a right source since the counters were reset.
+# The uplinks that carried packets with a correct source since the counters were reset.
 wan_in_use() {
   local wan seen=()
   for wan in 0 1; do
@@ -72,12 +72,12 @@ wan_in_use() {
 
 traffic_flows() { holds_within 15 at_least $(($(answers) + 10)) answers; }
 
-# Losses are known only once something later was answered: while nothing is, the outage lasts.
+# A request counts as lost only once a later one is answered; until then, the outage continues.
 lost_so_far() {
   if traffic_flows; then packets_lost; else echo 'all, for 15 s'; fi
 }
 
-# An event, with traffic in the tunnel: what was lost, and where packets go afterwards.
+# Runs an event under traffic; shows how many packets were lost and where packets go afterwards.
 event() { # WAN-AFTERWARDS LOST(pattern) COMMAND...
   local wan=$1 lost=$2 on_the_way
   shift 2
@@ -145,7 +145,7 @@ show() { # FAMILY
 }
 
 topology_trap
-# Before minutes of building.
+# Check this before spending minutes on the build.
 unfit=$(machine_unfit)
 [[ -z $unfit ]] || skip "this machine cannot show it: $unfit"
 [[ -n ${WGSTEER:-} ]] || build_wgsteer
@@ -154,7 +154,7 @@ for version in 4 6; do
 done
 echo
 if ((wrong)); then
-  echo "${red}$wrong lines are not as they should be${plain}"
+  echo "${red}$wrong lines are not as expected${plain}"
   exit 1
 fi
-echo "${green}all as it should be${plain}"
+echo "${green}all as expected${plain}"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Installs what is missing, builds, runs every test. The summary of ctest comes last; what else failed is named before it.
+# Installs missing packages, builds, and runs every test. ctest's summary comes last; other failures are listed before
+# it.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # shellcheck source=support/packages.sh
@@ -40,7 +41,7 @@ formatted() { sources | xargs -r clang-format-19 --dry-run --Werror; }
 
 shellchecked() { scripts | xargs -r shellcheck -x -P SCRIPTDIR; }
 
-# Not the tests: GoogleTest's macros are no C++ to it.
+# Not the tests: cppcheck cannot parse GoogleTest's macros.
 analysed() {
   cppcheck --quiet --enable=warning,performance,portability --std=c++20 --language=c++ --inline-suppr --error-exitcode=1 \
     -j2 -I include -I src src bench

@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holds the sources to their layers: `layers_test.py ROOT`.
+"""Checks that the sources respect their layers: `layers_test.py ROOT`.
 
-The core is values and functions: the standard library without I/O, clock and errno, and nothing else. Every other folder
-of src includes headers of those layers only that its CMakeLists.txt links, directly or through them: with static
-libraries the linker would not notice. Each run first proves on small wrong trees that the rules still find something.
+The core consists of values and functions: it may only use the standard library, without I/O, clocks and errno. Every
+other folder of src may only include headers of layers that its CMakeLists.txt links, directly or transitively: with
+static libraries, the linker would not notice a violation. Each run first tests the rules on small faulty trees.
 """
 import pathlib
 import re
 import sys
 import tempfile
 
-# Standard headers that do I/O, tell the time, wait, or read the process's surroundings.
+# Standard headers that do I/O, read the time, wait, or access the environment.
 IMPURE = {"cerrno", "condition_variable", "cstdio", "csignal", "ctime", "filesystem", "fstream", "future",
           "iostream", "istream", "mutex", "ostream", "print", "random", "syncstream", "thread"}
-# A clock (<chrono> is for durations) or errno that comes in by another header.
+# Clocks (<chrono> is allowed for durations) and errno, which other headers may provide.
 IMPURE_USE = re.compile(r"::now\s*\(|_clock\b|\berrno\b|\bsystem_error\b|\bgetenv\b")
-# Headers of include/wgsteer that are nobody's: the seam has two sides, errors are everybody's.
+# Headers of include/wgsteer that belong to no layer: the seam is between two, and all layers use errors.
 SHARED = {"wgsteer/kernel.hpp", "wgsteer/result.hpp"}
-# Of these, what is a value without behaviour: an error that somebody else has met.
+# Those of them that are plain values, so that core may use them.
 VALUES = {"wgsteer/result.hpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -26,7 +26,7 @@ COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def layers(root):
-    """Folder -> folders whose libraries its CMakeLists.txt names."""
+    """Maps each folder to the folders whose libraries its CMakeLists.txt links."""
     links = {}
     for listing in sorted(root.glob("src/*/CMakeLists.txt")):
         text = re.sub(r"#[^\n]*", "", listing.read_text())
@@ -38,7 +38,7 @@ def layers(root):
 
 
 def reach(links, layer):
-    """The layer itself and all that it links, directly or not."""
+    """The layer itself and all layers that it links, directly or transitively."""
     found, todo = set(), [layer]
     while todo:
         current = todo.pop()
@@ -49,7 +49,7 @@ def reach(links, layer):
 
 
 def sources(root, links):
-    """(layer, file) of every source; headers of include/wgsteer/X belong to X."""
+    """Yields (layer, file) for every source; headers in include/wgsteer/X belong to X."""
     for layer in sorted(links):
         for folder in (root / "src" / layer, root / "include/wgsteer" / layer):
             for file in sorted(folder.rglob("*.[ch]pp")):
@@ -60,7 +60,7 @@ def sources(root, links):
 
 
 def owner(root, links, file, header):
-    """The layer whose header this is; none: not one of ours."""
+    """The layer to which a header belongs, or None if it is not one of ours."""
     beside = (file.parent / header).resolve()
     for path in (beside, root / "src" / header, root / "include" / header):
         if not path.exists():
@@ -83,7 +83,7 @@ def impurities(file, text):
 
 
 def check(root):
-    """What is wrong in this tree, one line each."""
+    """The violations in this tree, one line each."""
     root = root.resolve()
     links = layers(root)
     wrong = []
@@ -123,7 +123,7 @@ RIGHT = {
     "src/cli/main.cpp": '#include "os/fd.hpp"\n#include "engine/engine.hpp"\n',
 }
 
-# (file, what is added to it, what is said of it)
+# (file, text added to it, expected message)
 WRONG = [("src/core/a.cpp", f"#include <{header}>\n", f"may not include <{header}>")
          for header in ("linux/if.h", "sys/socket.h", "net/if.h", "netinet/in.h", "arpa/inet.h", "unistd.h", "errno.h",
                         "fstream", "cstdio", "cerrno", "ctime", "fmt/core.h", "spdlog/spdlog.h", "nlohmann/json.hpp",
@@ -156,15 +156,15 @@ def findings(added):
 
 
 def self_check():
-    blind = [f"self-check: a right tree is called wrong: {line}" for line in findings({})]
+    blind = [f"self-check: false alarm in a correct tree: {line}" for line in findings({})]
     for name, text, expected in WRONG:
         found = findings({name: text})
         if len(found) != 1 or name not in found[0] or expected not in found[0]:
-            blind.append(f"self-check: {name} with {text.strip()!r} should be '{expected}', is {found}")
+            blind.append(f"self-check: {name} with {text.strip()!r}: expected '{expected}', found {found}")
     return blind
 
 
 if __name__ == "__main__":
     problems = self_check() + check(pathlib.Path(sys.argv[1]))
-    print("\n".join(problems) if problems else f"all layers hold; {len(WRONG)} wrong trees were found out")
+    print("\n".join(problems) if problems else f"no violations; all {len(WRONG)} faulty trees were detected")
     sys.exit(1 if problems else 0)

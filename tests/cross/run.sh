@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# run.sh [FOLDER]: the daemon as a small router has it, for big-endian 32-bit MIPS: what it weighs, and the tests that need
-# no kernel under qemu. FOLDER (build-cross) keeps what has been built.
+# run.sh [FOLDER]: builds the daemon as for a small router, for big-endian 32-bit MIPS; prints its size, and runs the
+# tests that need no kernel under qemu. FOLDER (default: build-cross) keeps what has been built.
 #
-# Debian has no libraries for this processor. Those that the daemon links are shared, so that their names are all the
-# linker needs: each is stood in for by one with the same names and nothing in it. What runs here runs without them.
+# Debian has no libraries for this architecture. The daemon links shared libraries, for which the linker only needs the
+# symbol names: each is replaced by a stub with the same symbols. The tests that run here do not call them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=../support/packages.sh
@@ -15,9 +15,9 @@ readonly kTriplet=mips-linux-gnu
 folder=$(realpath -m "${1:-build-cross}")
 prefix=$folder/prefix
 
-stand_in() { # PACKAGE OF PKG-CONFIG
+stand_in() { # PKG-CONFIG-PACKAGE
   local library path
-  # Its first library is its own.
+  # The first library in the list is the package's own.
   library=$(pkg-config --libs-only-l "$1")
   library=${library%% *} library=${library#-l} library=${library%"${library##*[![:space:]]}"}
   path=$(g++ -print-file-name="lib$library.so")
@@ -30,7 +30,8 @@ stand_in() { # PACKAGE OF PKG-CONFIG
     "$1" "$(pkg-config --modversion "$1")" "$prefix/lib" "$library" "$prefix/include" >"$prefix/lib/pkgconfig/$1.pc"
 }
 
-# Headers of these are the same on every processor. The folder that they lie in has glibc's, which are not.
+# These headers do not depend on the architecture. Link them one by one, because their folder also has glibc's, which
+# do.
 headers() {
   local header
   for header in libmnl libnftnl nlohmann fmt; do
@@ -101,7 +102,7 @@ toolchain >"$folder/mips.cmake"
   echo 'The largest functions, in bytes:'
   "$kTriplet-nm" --size-sort --radix=d -C -r "$folder/daemon/wgsteer" | awk 'NR <= 25 { print substr($0, 1, 150) }'
   echo "stripped: $(stat --format %s "$folder/wgsteer") bytes"
-  # As the squashfs of an image of OpenWrt does, in blocks of 256 KiB.
+  # Like the squashfs of an OpenWrt image, in blocks of 256 KiB.
   echo "compressed: $(xz -9e --block-size=256KiB --stdout "$folder/wgsteer" | wc -c) bytes"
 }
 googletest_built

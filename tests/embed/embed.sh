@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# embed.sh BUILD COMPILER CMAKE [SANITIZER...]: installs the library and its headers, and builds and runs embed.cpp.
+# embed.sh BUILD COMPILER CMAKE [SANITIZER...]: installs the library and its headers, then builds and runs embed.cpp.
 set -eu
 build=$1 compiler=$2 cmake=$3
 shift 3

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the first inputs of the targets that read bytes anew: `WGSTEER=build/wgsteer unshare --net tests/fuzz/seeds.py`, as root.
+"""Regenerates the seeds of the fuzz targets for binary input. Run it as root:
+`WGSTEER=build/wgsteer unshare --net tests/fuzz/seeds.py`
 
-rtnetlink's and nf_tables' are what this kernel answers in a namespace of its own, the latter of the table that the program has
-made there; the others are put together, for not every kernel has WireGuard, and conntrack needs traffic.
+The seeds for rtnetlink and nf_tables are this kernel's answers in a new namespace, for nf_tables about the table that
+wgsteer has created there. The others are synthetic: not every kernel has WireGuard, and conntrack needs traffic.
 """
 import os
 import pathlib
@@ -47,7 +48,7 @@ def dump(message_type, payload, protocol=socket.NETLINK_ROUTE, flags=REQUEST_DUM
             answer += part
             if not flags & 0x300:
                 return answer
-            # NLMSG_DONE comes last, and in IPv4's routes with what is before it.
+            # NLMSG_DONE comes last; for IPv4 routes it is in the same datagram as the message before it.
             kinds, at = [], 0
             while at < len(part):
                 length, kind = struct.unpack_from("=IH", part, at)
@@ -79,7 +80,7 @@ def nft_dump(message_type, attributes=b"", flags=REQUEST_DUMP):
 
 
 def nft_table():
-    # The seeds of rtnetlink look like ours and are not, which it would not have.
+    # Delete the rtnetlink seeds: they look like our routes but are not, which wgsteer would not tolerate.
     subprocess.run(["ip", "route", "flush", "table", "1464270849"], check=True)
     subprocess.run([os.environ["WGSTEER"], "run", "--once"], check=True)
     for element in ("set inet wgsteer listen_port { 51820 }", "set inet wgsteer tunnel { wg0 }",
@@ -88,7 +89,7 @@ def nft_table():
     of_table = attribute(1, b"wgsteer\0")
     parts = {"table": nft_dump(NFT_TABLE, of_table, 1) + nft_dump(NFT_GEN, b"", 1), "chains": nft_dump(NFT_CHAIN),
              "rules": nft_dump(NFT_RULE, of_table), "sets": nft_dump(NFT_SET, of_table), "counters": nft_dump(NFT_OBJ, of_table)}
-    # In the order of SetId, as the target takes them.
+    # In the order of SetId, as the target expects.
     names = ["wan", "address4", "address6", "bound4", "bound6", "source4", "source6", "policy_source4", "policy_source6", "endpoint4", "endpoint6",
              "arrival", "listen_port", "tunnel"]
     parts["elements"] = b"".join(nft_dump(NFT_SETELEM, of_table + attribute(2, name.encode() + b"\0")) for name in names)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The init script: what procd is told, what start, stop, restart and an upgrade do.
+# The init script: its calls to procd, and what start, stop, restart and an upgrade do.
 
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,7 +24,7 @@ expect "the mapping" "$(mapping)" "lan br-lan
 wan pppoe-wan
 wan6 pppoe-wan"
 
-# procd compares and sends the signal; the mapping is renewed before.
+# procd compares the instance and sends the signal; the script updates the mapping first.
 netifd 'wan eth1'
 inside /etc/rc.common /etc/init.d/wgsteer reload
 expect "reload" "$(told)" "$service"
@@ -38,14 +38,14 @@ inside /etc/rc.common /etc/init.d/wgsteer stop
 expect "stop" "$(told)" "procd_kill wgsteer 
 wgsteer flush"
 
-# The tunnels are up a moment longer than this service: until the machine is off, they stay where they are.
+# At shutdown the tunnels outlive this service, so they stay steered: no flush.
 inside /etc/rc.common /etc/init.d/wgsteer shutdown
 expect "shutdown" "$(told)" "procd_kill wgsteer "
 
 inside /etc/rc.common /etc/init.d/wgsteer boot
 expect "boot" "$(told)" "$service"
 
-# Not even netifd is there: the file is, by which the daemon knows what it is on.
+# Without netifd, the mapping still exists, empty: the daemon recognises OpenWrt by it.
 rm -rf "$root/var/run/wgsteer" "$root/tmp/netifd"
 inside /etc/rc.common /etc/init.d/wgsteer start
 expect "start without netifd" "$(told)" "$service"
@@ -55,12 +55,12 @@ mkdir -p "$root/var/run/uci"
 printf "config interface 'wan'\n" > "$root/var/run/uci/network"
 inside /etc/rc.common /etc/init.d/wgsteer start
 expect "start with another network" "$(told)" "$service"
-expect "the mapping of that one" "$(mapping)" "wan eth1"
+expect "the mapping with another network" "$(mapping)" "wan eth1"
 
-# The daemon left while it was being asked.
+# The daemon exits during the request.
 echo once > "$root/tmp/failures"
 inside /etc/rc.common /etc/init.d/wgsteer stop
-expect "stop, the daemon just leaving" "$(told)" "procd_kill wgsteer 
+expect "stop while the daemon exits" "$(told)" "procd_kill wgsteer 
 wgsteer flush
 wgsteer flush"
 

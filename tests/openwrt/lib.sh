@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A root folder with busybox, the package's files in their places, and OpenWrt imitated at its edges: rc.common's
-# dispatch, procd's and netifd's shell functions, and a wgsteer that writes down what it is asked.
+# A root folder with busybox, the package's files, and imitations of OpenWrt's interfaces: rc.common's dispatch, the
+# shell functions of procd and netifd, and a wgsteer that logs its calls.
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,7 +18,7 @@ fail() {
 	exit 1
 }
 
-# WHAT IS EXPECTED
+# WHAT ACTUAL EXPECTED
 expect() {
 	[ "$2" = "$3" ] || fail "$1: expected
 $3
@@ -55,7 +55,7 @@ makeRoot() {
 	put "$files/wgsteer.config" etc/config/wgsteer
 }
 
-# A command of busybox's shell in that root.
+# Runs a command with busybox's shell in that root.
 inside() {
 	if [ "$(id -u)" = 0 ]; then
 		env -i PATH=/usr/sbin:/bin chroot "$root" /bin/busybox ash -c "$*"
@@ -64,13 +64,13 @@ inside() {
 	fi
 }
 
-# What the imitations have written down, and nothing more from then on.
+# Prints and clears the log of the imitations.
 told() {
 	if [ -e "$root/tmp/log" ]; then cat "$root/tmp/log"; fi
 	rm -f "$root/tmp/log"
 }
 
-# PACKAGE VARIABLE: what make makes of it in the package's Makefile, with nothing of OpenWrt's behind the includes.
+# PACKAGE VARIABLE: the variable's value in the package's Makefile, with OpenWrt's includes replaced by empty files.
 made() {
 	command -v make > /dev/null || skip "no make"
 	top=$(mktemp -d)
@@ -78,11 +78,11 @@ made() {
 	touch "$top/rules.mk" "$top/include/package.mk" "$top/include/cmake.mk" "$top/feeds/luci/luci.mk"
 	# shellcheck disable=SC2016
 	make -s --no-print-directory -C "$here/../../openwrt/$1" "TOPDIR=$top" "INCLUDE_DIR=$top/include" --eval 'made: ; $(info $($(VARIABLE)))' \
-		"VARIABLE=$2" made || fail "make does not take the Makefile of $1"
+		"VARIABLE=$2" made || fail "make rejects the Makefile of $1"
 	rm -r "$top"
 }
 
-# "wan eth1" lines: netifd's interfaces that are up.
+# INTERFACE-AND-DEVICE...: sets netifd's interfaces that are up, such as "wan eth1".
 netifd() {
 	printf '%s\n' "$@" > "$root/tmp/netifd"
 }

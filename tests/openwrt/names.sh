@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# names.sh WGSTEER: WANs by netifd's names, and mwan3's where none are configured, with the real binary.
+# names.sh WGSTEER: with the real binary, WANs by netifd's names, and mwan3's WANs if none are configured.
 
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
 wgsteer=$1
 samples=$here/../foreign/openwrt
 
-# Files are put in their real places: a namespace of mounts, and one of networks to look at.
+# Re-executes in a mount namespace, so that files can be at their real paths, and in a network namespace.
 if [ "${2:-}" != inside ]; then
 	user=
 	[ "$(id -u)" = 0 ] || user=-r
@@ -26,7 +26,7 @@ rm -r "$libraries"
 [ "$(realpath /var/run)" = /run ] || skip "/var/run is not /run"
 mkdir -p /etc/config /run/wgsteer
 
-# NAME=DEVICE of each WAN.
+# Prints NAME=DEVICE for each WAN.
 wans() {
 	"$wgsteer" status --json "$@" | python3 -c '
 import json, sys
@@ -40,12 +40,12 @@ expect "one of two up" "$(wans -c /etc/config/wgsteer)" "wanb= wan=pppoe-wan"
 printf 'wan eth1\nwanb wwan0\n' > /run/wgsteer/interfaces
 expect "both up, on other devices" "$(wans -c /etc/config/wgsteer)" "wanb=wwan0 wan=eth1"
 
-# Without a configuration of ours.
+# Without a wgsteer configuration.
 cp "$samples/mwan3" "$samples/network" /etc/config/
 echo "config globals 'globals'" > /etc/config/wgsteer
-expect "mwan3's" "$(wans -c /etc/config/wgsteer)" "wanb=wwan0 wan=eth1"
+expect "mwan3's WANs" "$(wans -c /etc/config/wgsteer)" "wanb=wwan0 wan=eth1"
 rm /etc/config/mwan3
-expect "nobody's" "$(wans -c /etc/config/wgsteer)" ""
+expect "no WANs" "$(wans -c /etc/config/wgsteer)" ""
 cp "$samples/imported" /etc/config/wgsteer
 rm /run/wgsteer/interfaces
 case "$("$wgsteer" check -c /etc/config/wgsteer)" in

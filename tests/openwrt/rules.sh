@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# rules.sh WGSTEER: what the import says of values in mwan3's rules, against what the real iptables-restore says of them.
+# rules.sh WGSTEER: compares the import's verdict on values in mwan3's rules with that of the real iptables-restore.
 
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,14 +19,14 @@ command -v ip6tables-restore > /dev/null || skip "no ip6tables"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 : > "$work/network"
-restore() { # FAMILY ARGUMENTS: the line that mwan3 would hand over
+restore() { # FAMILY ARGUMENTS: tests the line that mwan3 would pass to iptables-restore
 	case $1 in ipv4) command=iptables-restore ;; *) command=ip6tables-restore ;; esac
 	printf '*mangle\n:r -\n-A r %s -j MARK --set-xmark 0x100/0x3f00\nCOMMIT\n' "$2" | $command --test --noflush 2> "$work/why"
 }
-restore ipv4 '-p udp -m multiport --dports 1' || skip "no iptables rules here: $(head -1 "$work/why")"
+restore ipv4 '-p udp -m multiport --dports 1' || skip "iptables does not work here: $(head -1 "$work/why")"
 
 cases=0
-# FAMILY OPTIONS ARGUMENTS: the rule with these options is refused, or taken, by both.
+# FAMILY OPTIONS ARGUMENTS: both must accept the rule with these options, or both must reject it.
 agree() {
 	{
 		printf 'config policy p\nconfig rule r\n\toption use_policy p\n\toption family %s\n' "$1"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# sdk.sh: the package's sources, as its Makefile takes them, configured as OpenWrt's cmake.mk does it, with no more of each
-# library than the feeds put into a staging directory: headers and a .pc file. No library is linked, nothing compiled.
+# sdk.sh: configures the package's sources, as its Makefile copies them, like OpenWrt's cmake.mk. Of each library it
+# provides only what the feeds stage: headers and a .pc file. Nothing is compiled or linked.
 
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,9 +12,9 @@ trap 'rm -rf "$work"' EXIT
 # What Build/Prepare copies.
 parts=$(made wgsteer PKG_FILE_DEPENDS)
 mkdir -p "$work/source"
-for part in $parts; do cp -R "$part" "$work/source/" || fail "the Makefile names $part, which is not there"; done
+for part in $parts; do cp -R "$part" "$work/source/" || fail "the Makefile names $part, which does not exist"; done
 
-# LIBRARY HEADER...: as InstallDev of its feed does.
+# LIBRARY HEADER...: stages a library like Build/InstallDev of its feed.
 staging=$work/staging
 staged() {
 	name=$1
@@ -35,18 +35,18 @@ staged() {
 	# shellcheck disable=SC2016
 	printf 'prefix=%s/usr\nName: %s\nDescription: staged\nVersion: %s\nLibs: -L${prefix}/lib -l%s\nCflags: -I${prefix}/include\n' \
 		"$staging" "$name" "$version" "${name#lib}" > "$staging/usr/lib/pkgconfig/$name.pc"
-	# pkg_check_modules looks for what would be linked.
+	# pkg_check_modules checks that the library file exists.
 	: > "$staging/usr/lib/lib${name#lib}.so"
 }
 staged libmnl libmnl
 staged libnftnl libnftnl
 staged libcares ares.h ares_version.h ares_build.h
 staged nlohmann_json nlohmann/json.hpp nlohmann/json_fwd.hpp
-# The .pc file of the feed's nlohmannjson names no library.
+# The feed's .pc file for nlohmann_json has no Libs line.
 sed -i '/^Libs:/d' "$staging/usr/lib/pkgconfig/nlohmann_json.pc"
 rm "$staging/usr/lib/libnlohmann_json.so"
 
-# cmake.mk, but for the compiler, and without the packages of this machine, which another one has not got.
+# Like cmake.mk, except for the compiler, and without the packages that happen to be installed on this machine.
 configured() {
 	rm -rf "$work/build"
 	# shellcheck disable=SC2046
@@ -58,7 +58,7 @@ configured() {
 		$(made wgsteer CMAKE_OPTIONS) > "$work/said" 2>&1
 }
 configured || fail "$(cat "$work/said")"
-# Every file that something is made of is there; ninja only says what it would do.
+# All input files must exist; with -n, ninja only prints what it would do.
 ninja -C "$work/build" -n > "$work/said" 2>&1 || fail "$(tail -n 3 "$work/said")"
 for source in daemon/status.cpp dns/resolver.cpp nft/batch.cpp netlink/wire.cpp; do
 	command=$(ninja -C "$work/build" -t commands wgsteer | grep -- "-c .*/src/$source\$") || fail "$source is not compiled"
@@ -71,10 +71,10 @@ for source in daemon/status.cpp dns/resolver.cpp nft/batch.cpp netlink/wire.cpp;
 	esac
 done
 
-# None is taken from somewhere else.
+# No library may be found anywhere else.
 for name in libmnl libnftnl libcares nlohmann_json; do
 	mv "$staging/usr/lib/pkgconfig/$name.pc" "$work/"
 	! configured || fail "it is configured without $name"
-	grep -q "$name" "$work/said" || fail "nothing is said of $name: $(cat "$work/said")"
+	grep -q "$name" "$work/said" || fail "the error does not mention $name: $(cat "$work/said")"
 	mv "$work/$name.pc" "$staging/usr/lib/pkgconfig/"
 done

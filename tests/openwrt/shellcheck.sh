@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Every shell script of the package and of its tests.
+# Checks all shell scripts of the package and of its tests.
 
 # shellcheck source=tests/openwrt/lib.sh
 . "$(dirname "$0")/lib.sh"

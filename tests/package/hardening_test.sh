@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A release is hardened, and no less than a distribution's own flags have it. Nothing is built.
+# Release builds have hardening flags and never weaken those of a distribution. Nothing is built.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-flags() { # CXXFLAGS -> how main.cpp would be compiled
+flags() { # CXXFLAGS -> the command that would compile main.cpp
   rm -rf "$work/build"
   cmake -S "$root" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS="$1" \
     >"$work/log" 2>&1 || { cat "$work/log" >&2 && return 1; }

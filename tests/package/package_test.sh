@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The Debian package of this build: what is in it, and what Debian's own tools say of it. BUILD is the build folder.
+# package_test.sh BUILD: the Debian package of this build folder: its contents, and checks with Debian's own tools.
 set -euo pipefail
 build=$1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -21,14 +21,14 @@ for tool in cpack lintian dpkg-deb systemd-analyze man zsh; do
   command -v "$tool" >/dev/null || skip "no $tool"
 done
 
-# ---- Built, and looked at by lintian ----------------------------------------------------------------------------------
+# ---- Build, and lintian ----------------------------------------------------------------------------------------------
 
 (cd "$work" && cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/out" >"$work/cpack.log") ||
   { cat "$work/cpack.log" && fail 'cpack'; }
 package=$(echo "$work"/out/*.deb)
 echo "$(basename "$package"), $(($(stat -c %s "$package") / 1024)) KiB"
 (cd "$work" && cpack -G DEB --config "$build/CPackConfig.cmake" -B "$work/again" >/dev/null)
-cmp "$package" "$work/again/$(basename "$package")" || fail 'made again, it is another file'
+cmp "$package" "$work/again/$(basename "$package")" || fail 'the build of the package is not reproducible'
 lintian --allow-root --fail-on error "$package" || fail 'lintian'
 dpkg-deb --extract "$package" "$work/root"
 
@@ -39,21 +39,23 @@ expected=(usr/sbin/wgsteer usr/lib/systemd/system/wgsteer.service usr/lib/system
   usr/share/doc/wgsteer/changelog.gz usr/share/doc/wgsteer/CHANGELOG.md.gz)
 for file in "${expected[@]}"; do [[ -f $work/root/$file ]] || fail "not in the package: $file"; done
 diff <(printf '%s\n' "${expected[@]}" | sort) <(cd "$work/root" && find . -type f -printf '%P\n' | sort) ||
-  fail 'there is more in it'
-"$work/root/usr/sbin/wgsteer" version || fail 'the program'
-dpkg-deb --field "$package" Depends | grep -q 'libmnl0' || fail 'its libraries are not among its dependencies'
+  fail 'the package contains other files'
+"$work/root/usr/sbin/wgsteer" version || fail 'the program does not run'
+dpkg-deb --field "$package" Depends | grep -q 'libmnl0' || fail 'the package does not depend on its libraries'
 
-# wireguard-tools recommends a kernel.
-dpkg-deb --field "$package" Depends Recommends | grep -q wireguard-tools && fail 'it would bring wireguard-tools'
+# wireguard-tools recommends a kernel package, so a dependency on it would install one.
+dpkg-deb --field "$package" Depends Recommends | grep -q wireguard-tools &&
+  fail 'the package would pull in wireguard-tools'
 
 # ---- systemd ----------------------------------------------------------------------------------------------------------
 
 unit=$work/root/usr/lib/systemd/system/wgsteer.service
 grep -q '^ExecStart=/usr/sbin/wgsteer run$' "$unit" || fail "$(grep ExecStart "$unit")"
-# Of a file of its own: with --root it wants all other units there too, and the program and the pages where they will be.
+# Verify a modified copy: with --root, systemd-analyze would also need all other units there. The program must exist at
+# the given path, and the manual pages must be installed.
 sed "s#/usr/sbin/#$work/root/usr/sbin/#; /^Documentation=/d" "$unit" >"$work/wgsteer.service"
 systemd-analyze verify "$work/wgsteer.service" || fail 'systemd-analyze verify'
-# Tenths.
+# The threshold is in tenths.
 systemd-analyze security --offline=true --threshold=21 --no-pager "$unit" >"$work/security" ||
   { cat "$work/security" && fail 'exposed more than 2.1'; }
 tail -n 1 "$work/security"
@@ -66,11 +68,11 @@ for page in "$work"/root/usr/share/man/man?/*.gz; do
 done
 verbs=$("$work/root/usr/sbin/wgsteer" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 for verb in $verbs; do
-  grep -q "^\.B[IR]* \(\"\)\?$verb" "$root/docs/wgsteer.8" || fail "wgsteer(8) does not know $verb"
+  grep -q "^\.B[IR]* \(\"\)\?$verb" "$root/docs/wgsteer.8" || fail "wgsteer(8) does not describe $verb"
 done
 
 export named=$work/root/etc/iproute2
-# Expanded in there.
+# Expanded inside.
 # shellcheck disable=SC2016
 rules=$(unshare --net --mount bash -ec '
   for folder in rt_tables.d rt_protos.d; do
@@ -83,8 +85,8 @@ rules=$(unshare --net --mount bash -ec '
 grep -q 'lookup wgsteer-policy-15 proto wgsteer' <<<"$rules" || fail "ip rule: $rules"
 
 export PATH=$work/root/usr/sbin:$PATH
-completed() { # WORD... -> what bash would offer for the last one
-  # The words are of the shell that is asked.
+completed() { # WORD... -> bash's completions of the last word
+  # Expanded by the inner shell.
   # shellcheck disable=SC2016
   bash -c 'source "$1"; shift; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _wgsteer; printf "%s\n" "${COMPREPLY[@]}"' \
     completion "$work/root/usr/share/bash-completion/completions/wgsteer" "$@" | sort | tr '\n' ' '

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# run.sh RELEASE...: another Debian ("trixie", "forky") as somebody new to it meets it: a bare root, the packages that
-# README.md names, its compiler, its nft. There the package is made, installed and purged, and the tests that need no more
-# than a network namespace are run. Needs root, debootstrap and a mirror; takes two processors some twenty minutes a release.
+# run.sh RELEASE...: tests on other Debian releases ("trixie", "forky"), as a new user would: in a bare root with the
+# packages that README.md lists, and with the release's own compiler and nft. Builds, installs and purges the package,
+# and runs the tests that need only a network namespace. Needs root, debootstrap and a mirror; takes about twenty
+# minutes per release on two cores.
 #
-# Environment: WGSTEER_MIRROR; WGSTEER_CXX, a compiler and its package ("clang++-19 clang-19"); WGSTEER_RELEASE_ROOTS, where
-# roots are kept for the next time; WGSTEER_RELEASE_TESTS, some of the tests ("core nft"); DEBOOTSTRAP, the program.
+# Environment: WGSTEER_MIRROR; WGSTEER_CXX, a compiler and its package ("clang++-19 clang-19"); WGSTEER_RELEASE_ROOTS, a
+# folder that keeps the roots for the next run; WGSTEER_RELEASE_TESTS, a subset of the tests ("core nft"); DEBOOTSTRAP,
+# the debootstrap program.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
@@ -27,14 +29,14 @@ fail() {
   exit 1
 }
 
-# What README.md tells to install, so that a package that it forgets is missed here.
+# The packages that README.md says to install, so that a package missing there causes a failure here.
 told_packages() {
   sed -n '/sudo apt install g++/,/[^\\]$/ s/\\*$//p' README.md | sed 's/.*apt install//' | xargs -n 1
 }
 
-# A root of its own with the sources, which are not to be changed, at /src.
+# Runs a command in the root, with the sources at /src, read-only.
 within() { # FOLDER COMMAND...
-  # Expanded in there.
+  # Expanded inside.
   # shellcheck disable=SC2016
   unshare --mount --pid --fork --kill-child --propagation private bash -ec '
     mount -t proc proc "$1/proc"
@@ -52,7 +54,7 @@ make_root() { # RELEASE FOLDER
   mapfile -t packages < <(told_packages)
   if [[ ! -e $made/ready ]]; then
     rm -rf "$made"
-    # One that is not known yet is made as unstable is.
+    # For a release that debootstrap does not know yet, use the script of unstable.
     [[ -e ${DEBOOTSTRAP_DIR:-/usr/share/debootstrap}/scripts/$1 ]] || script=sid
     "$debootstrap" --variant=minbase "$1" "$made" "$mirror" "${DEBOOTSTRAP_DIR:-/usr/share/debootstrap}/scripts/$script" \
       >"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" && skip "debootstrap $1 does not work here"; }
@@ -74,7 +76,7 @@ configured() { # RELEASE FOLDER OPTION...
     >"$work/cmake.log" 2>&1 || { cat "$work/cmake.log" && fail "$1: cmake"; }
 }
 
-# As README.md has it.
+# As described in README.md.
 package_in() { # RELEASE FOLDER
   configured "$1" "$2" -DWGSTEER_TESTS=OFF
   built "$1" "$2" all

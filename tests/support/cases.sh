@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Runs the functions case_NAME of a script, each on a fresh topology and in both families. ONLY=PATTERN chooses some.
+# Runs a script's case_NAME functions, each on a fresh topology and in both families. ONLY=PATTERN selects cases.
 
 # shellcheck source=../support/topology.sh
 source "${BASH_SOURCE[0]%/*}/topology.sh"
 
-# In a subshell of its own, so that a case ends at its first failure and takes its processes with it.
+# Runs in a subshell, so that a case ends at its first failure and takes its processes with it.
 run_case() ( # NAME FAMILY
   set -eEuo pipefail
   topology_trap
@@ -41,7 +41,7 @@ run_cases() { # [FAMILY]...
   ((passed)) || exit 77
 }
 
-# A tunnel, steered as a configuration says, traffic in it.
+# Brings up a tunnel that is steered according to a configuration, with traffic in it.
 configured_tunnel_up() { # ROUTES-COMMAND COMMAND-THAT-PRINTS-THE-CONFIGURATION [ARGUMENT...]
   topology_up
   tunnel_up "$1"
@@ -53,7 +53,7 @@ configured_tunnel_up() { # ROUTES-COMMAND COMMAND-THAT-PRINTS-THE-CONFIGURATION 
   await_handshake
 }
 
-# The state from which most cases start: a tunnel that takes all traffic, steered over the first WAN, traffic in it.
+# The state from which most cases start: a tunnel for all traffic, steered over the first WAN, with traffic in it.
 steered_tunnel_up() {
   topology_up
   tunnel_up route_halves

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What mwan3 2.12, netifd and fw4 do to a router's rules, tables and chains, on the router of topology.sh. mwan3's
-# policy prefers the second WAN, so that a packet which follows mwan3's mark instead of ours is seen at the wrong ISP.
+# Does to the router of topology.sh what mwan3 2.12, netifd and fw4 do to rules, tables and chains. mwan3's policy
+# prefers the second WAN, so that a packet that follows mwan3's mark instead of ours shows up at the wrong ISP.
 
-# Variables of topology.sh.
+# Set by topology.sh.
 # shellcheck disable=SC2154
 
 need_mwan3() {
@@ -18,8 +18,9 @@ need_mwan3() {
 
 strip_counters() { sed -e '/^#/d' -e 's/\[[0-9]*:[0-9]*\]//'; }
 
-# Hook, order of jumps and marks as `iptables-save` shows them beside a running mwan3; its ipset "connected" spelled as
-# rules. It takes every prefix of main but defaults, link-local ones here: with the /1 routes in it, user rules are dead.
+# Hook, order of jumps and marks as in `iptables-save` with mwan3 running; its ipset "connected" is written as rules.
+# The real one holds every prefix of main except defaults; the /1 routes would bypass all user rules, so they are left
+# out.
 mwan3_chains() { # 4|6
   local local_net=192.168.0.0/16
   [[ $1 == 4 ]] || local_net=fe80::/10
@@ -51,7 +52,7 @@ COMMIT
 CHAINS
 }
 
-# Its tables are copies of main without the other WANs' routes; each contains those of the tunnel.
+# Each table of mwan3 is a copy of main without the other WANs' routes, but with the tunnel's.
 mwan3_tables() { # 4|6
   local wan other gateway
   for wan in 0 1; do
@@ -82,13 +83,13 @@ mwan3_start() {
     router ip -"$version" -batch "$work/tables"
     mwan3_rules | router ip -"$version" -batch -
   done
-  # Only what is missing: a start after netifd has flushed the rules finds its chains.
+  # Add only what is missing: after netifd has flushed the rules, the chains are still there.
   quietly router iptables -t mangle -S mwan3_hook && return
   mwan3_chains 4 | router iptables-restore --noflush
   mwan3_chains 6 | router ip6tables-restore --noflush
 }
 
-# Whoever owns them: it deletes rules and tables by number.
+# mwan3 deletes rules and tables by number, no matter who owns them.
 mwan3_stop() {
   local version tool preference
   for version in 4 6; do
@@ -130,14 +131,14 @@ mwan3_rules_present() {
   done
 }
 
-# Outer packets have passed its policy, or had its mark restored.
+# mwan3's policy has marked outer packets.
 mwan3_marked_some() {
   local tool=iptables
   [[ $family == 4 ]] || tool=ip6tables
   (($(router "$tool" -t mangle -L mwan3_policy_wanb_wan -v -x -n | awk '/MARK/ && !found++ { print $1 }') > 0))
 }
 
-# system_flush_rules() at its first load, one request per rule; netifd itself puts back the kernel's three.
+# netifd's system_flush_rules() at its first start: one request per rule. netifd itself restores the kernel's three.
 netifd_flush_rules() {
   local version
   for version in 4 6; do

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What a bare Debian 12 needs, and how to install what is missing.
+# The packages that a bare Debian 12 needs; installs those that are missing.
 
 # For the scripts that are sourced after this file.
 # shellcheck disable=SC2034
@@ -24,7 +24,7 @@ installed() { # PACKAGE
   [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# Names a package that this distribution lacks, and installs the rest.
+# Installs packages; reports those that this distribution lacks and installs the rest.
 install_missing() { # PACKAGE...
   local package missing=() available=()
   for package in "$@"; do
@@ -36,7 +36,7 @@ install_missing() { # PACKAGE...
     return 1
   }
   ((EUID == 0)) || {
-    echo "to be installed, as root: ${missing[*]}" >&2
+    echo "root is needed to install: ${missing[*]}" >&2
     return 1
   }
   echo "installing ${missing[*]}"
@@ -52,8 +52,8 @@ install_missing() { # PACKAGE...
   ((${#available[@]} == ${#missing[@]}))
 }
 
-# Packages of services would start them, a firewall among them; the tests start some of their own, or need a tool of the
-# package only. In a subshell of its own.
+# Keeps service packages from starting their services (a firewall among them): the tests start their own instances or
+# need only a tool from the package. Must run in a subshell.
 install_idle() { # PACKAGE...
   local service policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A router with two uplinks, wireguard-go on it, and everything that can be counted on the wire; for demo.sh and system/.
+# A router with two uplinks and wireguard-go, and packet counters on the wire; for demo.sh and system/.
 #
 #                        +---- isp0: drops foreign sources, counts ----+
 #     router  wan0 ------+                                             +------ server
@@ -13,9 +13,9 @@
 #     wan0  192.0.2.10/24     gateway 192.0.2.1      2001:db8:10::10/64  gateway 2001:db8:10::1   metric 100
 #     wan1  198.51.100.10/24  gateway 198.51.100.1   2001:db8:20::10/64  gateway 2001:db8:20::1   metric 200
 #
-# A host is a network namespace and a mount namespace with an empty /run (which has the UAPI sockets of wireguard-go
-# that would be shared otherwise), held by one process. Every process started here dies with the script, even if that is
-# killed, so nothing needs a name on the machine and nothing stays behind.
+# A host is a network namespace plus a mount namespace, held by one process. Its /run is private, because wireguard-go's
+# UAPI sockets there would otherwise be shared. Every process started here dies with the script, even if the script is
+# killed, so nothing needs a name on the machine and nothing is left behind.
 
 # Variables set here are for the scripts that are sourced after this file.
 # shellcheck disable=SC2034
@@ -27,7 +27,7 @@ readonly kPort=51820
 # The router's own WireGuard server, for the phone.
 readonly kServicePort=51900
 
-# What a script may set before topology_up.
+# A script may set these before topology_up.
 wan_device=(wan0 wan1)
 wan_metric=(100 200)
 wan_address4=(192.0.2.10 198.51.100.10)
@@ -62,7 +62,7 @@ equal() { # DESCRIPTION EXPECTED SEEN
   [[ $2 == "$3" ]] || fail "$1: expected \"$2\", seen \"$3\""
 }
 
-# A test that cannot run says why; where everything has to run, that is a failure.
+# A test that cannot run says why; with CI=true that is a failure.
 skip() {
   echo "    SKIPPED: $*"
   [[ ${CI:-} != true ]] || exit 1
@@ -73,7 +73,7 @@ skip() {
 
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# A pipe that nobody writes to: reading it with a timeout is the poll interval, without a process per turn.
+# A pipe that nobody writes to: reading it with a timeout is a sleep that starts no process.
 exec {never}<> <(:)
 readonly never
 
@@ -122,7 +122,7 @@ quietly() { "$@" >/dev/null 2>&1; }
 
 fails() { ! quietly "$@"; }
 
-# Leaves its output in $work/out and $work/err.
+# Leaves the command's output in $work/out and $work/err.
 code_of() { # COMMAND... -> its exit status
   local code=0
   "$@" >"$work/out" 2>"$work/err" || code=$?
@@ -131,7 +131,7 @@ code_of() { # COMMAND... -> its exit status
 
 # ---- Families -------------------------------------------------------------------------------------------------------
 
-# A case uses $family, ${wan_address[0]}, ... and works for both.
+# A case uses $family, ${wan_address[0]}, ... and so works for both families.
 use_family() { # 4|6
   family=$1
   if [[ $family == 4 ]]; then
@@ -155,7 +155,7 @@ socket_address() { # ADDRESS PORT -> as wg(8) wants it
 
 # ---- Hosts ----------------------------------------------------------------------------------------------------------
 
-# Overrides of WANs are in the host's own /run, even if the machine has wgsteer's service.
+# Manual WAN overrides go to the host's own /run, even if wgsteer runs as a service on the machine.
 export STATE_DIRECTORY=/var/run/wgsteer
 
 declare -A holder=()
@@ -163,13 +163,13 @@ processes=()
 work=''
 
 host_up() { # HOST
-  # Expanded inside.
+  # Expanded inside the namespaces.
   # shellcheck disable=SC2016
   setpriv --pdeathsig KILL unshare --net --mount --propagation private bash -ec '
     mount -t tmpfs tmpfs /run
     mkdir /run/wireguard
     mount -t sysfs sysfs /sys 2>/dev/null || true
-    # The configuration of the machine that runs the test is not that of the router.
+    # Hide the configuration of the machine that runs the test.
     for folder in /etc/wgsteer /etc/wireguard /etc/systemd/network /etc/NetworkManager; do
       [[ ! -d $folder ]] || mount -t tmpfs tmpfs "$folder"
     done
@@ -189,7 +189,7 @@ in_host() { # HOST COMMAND...
   nsenter --target "$pid" --net --mount -- "$@"
 }
 
-# A process of a host, in the background, that dies with this script. Leaves its id in $started.
+# Starts a background process on a host; it dies with this script. Leaves its process ID in $started.
 started=''
 start_in_host() { # HOST LOG COMMAND...
   local pid=${holder[$1]} log=$2
@@ -209,8 +209,8 @@ router_ip() { router ip -"$family" "$@"; } # ip(8) of the case's family
 
 # ---- Rulesets -------------------------------------------------------------------------------------------------------
 
-# Counts the outer packets of the customer by source and by type of WireGuard message (the first byte after UDP's header;
-# three zeros follow), after dropping none but sources that are not of this ISP (BCP 38).
+# Counts the customer's outer packets by source and by WireGuard message type (the first byte after the UDP header;
+# three zero bytes follow). Drops only sources outside this ISP's prefix (BCP 38).
 isp_ruleset() { # IPV4-PREFIX IPV6-PREFIX
   cat <<RULES
 table inet isp {
@@ -225,7 +225,7 @@ table inet isp {
   chain from_customer {
     type filter hook prerouting priority raw; policy accept;
     iifname != "customer" return
-    # Answers still in flight to an address that the router has lost: it sends them back, like any router.
+    # Answers in flight to an address that the router has just lost: like any router, it routes them back out.
     ip saddr { 203.0.113.55, 203.0.113.56 } drop
     ip6 saddr { 2001:db8:cafe::55, 2001:db8:cafe::56 } drop
     ip saddr != $1 counter name foreign4 drop
@@ -244,7 +244,7 @@ table inet isp {
 RULES
 }
 
-# Foreign to wgsteer, like a user's own table: counts outer packets that would enter a tunnel.
+# A foreign table, like one of a user: counts outer packets that would enter a tunnel.
 witness_ruleset() {
   cat <<RULES
 table inet witness {
@@ -260,7 +260,7 @@ RULES
 
 # ---- Topology -------------------------------------------------------------------------------------------------------
 
-requirement_missing() { # -> prints what keeps the topology from being built
+requirement_missing() { # -> the reason why the topology cannot be built
   local tool
   machine_unfit
   for tool in ip nft wg wireguard-go ping sysctl nsenter unshare setpriv; do
@@ -268,10 +268,10 @@ requirement_missing() { # -> prints what keeps the topology from being built
   done
 }
 
-machine_unfit() { # -> what no package would cure; that of tools that are not there yet is left out
+machine_unfit() { # -> a reason that installing packages would not fix; skips checks whose tool is not installed yet
   ((EUID == 0)) || { echo 'needs root'; return; }
   [[ -c /dev/net/tun ]] || { echo 'no /dev/net/tun'; return; }
-  unshare --net --mount true 2>/dev/null || { echo 'namespaces may not be made here'; return; }
+  unshare --net --mount true 2>/dev/null || { echo 'namespaces cannot be created here'; return; }
   ! command -v nft >/dev/null || unshare --net nft add table inet probe 2>/dev/null ||
     { echo 'the kernel has no nf_tables'; return; }
   ! command -v ip >/dev/null || unshare --net ip link add probe type veth peer name peer 2>/dev/null ||
@@ -282,8 +282,8 @@ isp_up() { # WAN
   local isp=isp$1
   host_up "$isp"
   in_host "$isp" sysctl -q -w net.ipv6.conf.{all,default}.keep_addr_on_down=1
-  # An index of its own: the kernel treats a veth whose peer has the same index as a real device, and announces its carrier
-  # up to a second late.
+  # A distinct ifindex: the kernel treats a veth whose peer has the same index as a real device, and then announces its
+  # carrier up to a second late.
   ip link add "w$$" index "$((10 + $1))" netns "${holder[router]}" type veth peer name customer netns "${holder[$isp]}"
   router ip link set "w$$" name "${wan_device[$1]}"
   ip link add "$isp" netns "${holder[server]}" type veth peer name core netns "${holder[$isp]}"
@@ -348,7 +348,7 @@ topology_down() {
   work=''
 }
 
-# For the end of a script, however it ends.
+# Cleans up however the script ends.
 topology_trap() {
   trap topology_down EXIT
   trap 'exit 130' INT
@@ -374,9 +374,10 @@ route add default via fd01::1
 PHONE
 }
 
-# ---- What happens to a WAN ------------------------------------------------------------------------------------------
+# ---- WAN events -----------------------------------------------------------------------------------------------------
 
-# As ifupdown or a DHCP client does, also after a link came back: the kernel has dropped IPv6 addresses and all routes.
+# Like ifupdown or a DHCP client. Also restores a link that was down, for which the kernel dropped all routes and the
+# IPv6 addresses.
 wan_up() { # WAN
   local version address gateway
   router ip link set "${wan_device[$1]}" up
@@ -393,7 +394,7 @@ wan_up() { # WAN
 
 wan_link_down() { router ip link set "${wan_device[$1]}" down; } # WAN
 
-# The cable, seen from the router: NO-CARRIER while the device stays up, with its addresses and routes.
+# Unplugs the cable: the router sees NO-CARRIER, while the device stays up with its addresses and routes.
 wan_carrier_down() { in_host "isp$1" ip link set customer down; } # WAN
 wan_carrier_up() { in_host "isp$1" ip link set customer up; } # WAN
 
@@ -401,7 +402,7 @@ wan_carrier_up() { in_host "isp$1" ip link set customer up; } # WAN
 
 public_key() { wg pubkey <<<"$1"; } # PRIVATE-KEY
 
-# The user space tunnel, in the foreground of its own host so that its id is ours. Leaves its id in $started.
+# A user-space tunnel. Runs in the foreground, so that we know its process ID, which is left in $started.
 wireguard_go() { # HOST DEVICE
   start_in_host "$1" "$work/$1-$2.log" env LOG_LEVEL=error wireguard-go -f "$2"
   await 10 "UAPI socket of $2" in_host "$1" test -S "/run/wireguard/$2.sock"
@@ -426,8 +427,8 @@ link set wgs0 up
 SERVER
 }
 
-# The router's tunnel as a user sets it up: it may carry everything, and has no fwmark unless the user gives one. The
-# routes come before the peer: the device's first packets, of IPv6, would begin a handshake that does not loop yet.
+# The router's tunnel as a user sets it up: AllowedIPs is everything, and there is no fwmark unless the user sets one.
+# Routes come before the peer: otherwise the device's first (IPv6) packets would start a handshake that does not loop.
 tunnel_pid=''
 tunnel_up() { # [COMMAND THAT SETS ROUTES]
   wireguard_go router "$tunnel_device"
@@ -451,7 +452,7 @@ tunnel_down() {
   await 5 "$tunnel_device is gone" fails router ip link show "$tunnel_device"
 }
 
-# The two ways to route all traffic into a tunnel.
+# The two common ways to route all traffic into a tunnel.
 route_halves() {
   router ip -batch - <<ROUTER
 route add 0.0.0.0/1 dev $tunnel_device
@@ -476,7 +477,7 @@ handshake_done() { # -> whether there has been a handshake
 
 await_handshake() { await 20 'a handshake' handshake_done; }
 
-# Makes WireGuard start a handshake at once instead of at its next retry, up to 5 s later.
+# Makes WireGuard start a handshake now instead of at its next retry, up to 5 s later.
 tunnel_forget() {
   local peer
   peer=$(public_key "$kServerKey")
@@ -485,8 +486,8 @@ tunnel_forget() {
     allowed-ips 0.0.0.0/0,::/0
 }
 
-# A second tunnel of the router, `wgx`, to the same server, with a keepalive each second; the server tells it
-# from the first by its key.
+# A second tunnel of the router, `wgx`, to the same server, with a keepalive every second. The server distinguishes
+# the two by their keys.
 second_tunnel_up() {
   in_host server wg set wgs0 peer "$(public_key "$kPhoneKey")" allowed-ips 10.96.0.2/32
   wireguard_go router wgx
@@ -504,9 +505,9 @@ second_leaves_by() { # WAN
 
 # ---- Traffic --------------------------------------------------------------------------------------------------------
 
-# Packets through the tunnel, 50 a second, until traffic_stop.
+# 50 packets per second through the tunnel until traffic_stop.
 traffic_pid='' traffic_log=''
-# Further options for ping; a case may set them.
+# Extra options for ping; a case may set them.
 traffic_options=()
 
 traffic_start() {
@@ -522,11 +523,11 @@ traffic_stop() {
 
 answers() { grep -c 'bytes from' "$traffic_log" || true; }
 
-await_traffic() { # WHAT [SECONDS] -- answers that came after this call
+await_traffic() { # WHAT [SECONDS] -- counts only answers that arrive after this call
   await "${2:-15}" "$1" at_least $(($(answers) + 5)) answers
 }
 
-# Requests without an answer that lie before an answered one.
+# Unanswered requests that were followed by an answered one.
 packets_lost() {
   sed -n 's/.*icmp_seq=\([0-9]*\).*bytes from.*/\1/p; s/.*bytes from.*icmp_seq=\([0-9]*\).*/\1/p' "$traffic_log" |
     sort -n | awk 'NR == 1 { first = $1 } !seen[$1]++ { count++; last = $1 } END { print last - first + 1 - count }'
@@ -538,14 +539,14 @@ named_counter() { # HOST TABLE NAME
   in_host "$1" nft list counter inet "$2" "$3" | awk '$1 == "packets" { print $2 }'
 }
 
-right() { named_counter "isp$1" isp "right$family"; } # WAN -> outer packets with a source of that WAN
-foreign() { # WAN -> packets with a source that is not of this ISP
+right() { named_counter "isp$1" isp "right$family"; } # WAN -> outer packets with that WAN's source
+foreign() { # WAN -> packets with a source outside this ISP's prefix
   echo $(($(named_counter "isp$1" isp foreign4) + $(named_counter "isp$1" isp foreign6)))
 }
-initiations() { named_counter "isp$1" isp initiations; } # WAN -> handshakes begun by the router
-responses() { named_counter "isp$1" isp responses; } # WAN -> and answered by the server
-data() { named_counter "isp$1" isp data; } # WAN -> encrypted packets of the router
-looped() { named_counter router witness looped; } # outer packets that left by the tunnel's own device
+initiations() { named_counter "isp$1" isp initiations; } # WAN -> handshake initiations from the router
+responses() { named_counter "isp$1" isp responses; } # WAN -> handshake responses from the server
+data() { named_counter "isp$1" isp data; } # WAN -> encrypted packets from the router
+looped() { named_counter router witness looped; } # outer packets routed into the tunnel itself
 
 counters_reset() {
   local wan
@@ -563,7 +564,7 @@ nothing_misrouted() { # WHAT
   equal "$1" 'foreign sources at isp0 0, at isp1 0, into the tunnel 0' "$seen"
 }
 
-# All that the tunnel sends from here on leaves by one WAN with a source of that WAN.
+# From now on, all outer packets leave by one WAN, with that WAN's source.
 steady_on() { # WAN WHAT
   local other=$((1 - $1))
   counters_reset
@@ -579,8 +580,8 @@ only_by() { # WAN
   (($(right "$1") > 0 && $(right $((1 - $1))) == 0))
 }
 
-# After a move away from a WAN that works: an answer still in flight over it makes wireguard-go return there, until the
-# daemon's next polls fix that.
+# For a move away from a working WAN: an answer still in flight over it makes wireguard-go switch back to it, until one
+# of the daemon's next polls corrects that.
 comes_to_rest_on() { # WAN WHAT
   await 6 "$2: only by the WAN" only_by "$1"
   steady_on "$1" "$2"
@@ -589,7 +590,7 @@ comes_to_rest_on() { # WAN WHAT
 # ---- The daemon -----------------------------------------------------------------------------------------------------
 
 daemon_pid='' daemon_log=''
-# Arguments of `run`; usually none, a case may set them.
+# Arguments for `run`; usually none, a case may set them.
 daemon_arguments=()
 
 wgsteer() { router "$WGSTEER" "$@"; }
@@ -606,7 +607,7 @@ daemon_start() {
 
 daemon_alive() { kill -0 "$daemon_pid" 2>/dev/null; }
 
-# The daemon is running and the kernel state is as planned.
+# The daemon is running and the kernel matches the plan.
 converged() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
   has_line 'proto 87' router ip rule show && quietly wgsteer plan "${daemon_arguments[@]}"
@@ -624,7 +625,7 @@ daemon_stop() { # SIGNAL
 
 # ---- What is in the kernel ------------------------------------------------------------------------------------------
 
-# The kernel gives a new device its IPv6 addresses a moment after it is up: before what kernel_state records is compared.
+# The kernel adds a new device's IPv6 addresses a moment after it is up. Await them before recording kernel_state.
 tunnel_has_addresses() {
   local address
   for address in fd99::2 fe80:; do
@@ -641,14 +642,14 @@ kernel_state() {
   router ip -6 route show table all | sed 's/ expires [0-9]*sec//'
   router nft -s list ruleset
   router wg show all fwmark
-  # Expanded in there: the devices are the router's.
+  # Expanded inside: the devices are the router's.
   # shellcheck disable=SC2016
   router bash -c 'cd /proc/sys/net && grep -H . ipv4/conf/*/{rp_filter,src_valid_mark,ignore_routes_with_linkdown} \
     ipv6/conf/*/ignore_routes_with_linkdown'
 }
 
-# What wgsteer has put there, without counters. Sorted: a rule that is put back comes last of those with its priority,
-# which changes nothing, as each has its own mark.
+# What wgsteer installed, without counters. Sorted, because a restored rule comes last among those of its priority;
+# that order does not matter, since each rule matches a different mark.
 own_state() {
   local version
   for version in 4 6; do
@@ -664,7 +665,7 @@ diagnostics() {
   local version
   [[ -n $work && -n ${holder[router]:-} ]] || return 0
   if [[ -s $work/own_state.diff ]]; then
-    echo '    --- what was wanted of our state, and what is'
+    echo '    --- our state: expected (<) and actual (>)'
     cat "$work/own_state.diff"
   fi
   for version in 4 6; do
@@ -675,11 +676,11 @@ diagnostics() {
   echo '    --- links, addresses'
   router ip addr show
   echo '    --- wg, nft'
-  router timeout 5 wg show all  # the process of a tunnel may hang
+  router timeout 5 wg show all  # a tunnel's process may hang
   router nft list ruleset
   in_host isp0 nft list counters
   in_host isp1 nft list counters
   [[ ! -f ${daemon_log:-} ]] || { echo '    --- daemon, last lines'; tail -n 60 "$daemon_log"; }
-  # Of a script that has something to add.
+  # A script may add its own.
   ! declare -F more_diagnostics >/dev/null || more_diagnostics
 }

@@ -6,7 +6,7 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# As a DHCP client does when the lease comes from another router.
+# Like a DHCP client when the lease comes from another router.
 case_new_gateway() {
   local gateway
   if [[ $family == 4 ]]; then gateway=192.0.2.254; else gateway=2001:db8:10::fe; fi
@@ -15,7 +15,8 @@ case_new_gateway() {
   router_ip route del default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"
   router_ip route add default via "$gateway" dev "${wan_device[0]}" metric "${wan_metric[0]}"
   await 5 'the new gateway is in our tables' has_line "via $gateway .*proto 87" router_ip route show table all
-  await 5 'the old one is not' fails has_line "via ${wan_gateway[0]} .*proto 87" router_ip route show table all
+  await 5 'the old gateway is gone from our tables' \
+    fails has_line "via ${wan_gateway[0]} .*proto 87" router_ip route show table all
   steady_on 0 'new gateway'
 }
 
@@ -31,7 +32,7 @@ case_new_address() {
   steady_on 0 'new address'
 }
 
-# As network managers do it: the old one goes first. IPv6 keeps the default route meanwhile, and has no source there.
+# Like network managers, which delete the old address first. Meanwhile the IPv6 default route stays, but has no source.
 case_new_address_again_and_again() {
   traffic_options=(-i 0.002)
   steered_tunnel_up
@@ -47,7 +48,7 @@ case_new_address_again_and_again() {
   steady_on 0 'in the end'
 }
 
-# Of a WAN that has no IPv6 address of its own, only the routers' prefix for the LAN behind.
+# A WAN without an IPv6 address of its own, but with a delegated prefix for the LAN.
 case_delegated_prefix_only() {
   [[ $family == 6 ]] || return 0
   steered_tunnel_up
@@ -59,7 +60,7 @@ case_delegated_prefix_only() {
   router_ip route add 2001:db8:10::/64 dev "${wan_device[0]}"
   in_host isp0 ip route add 2001:db8:10::d00:0/112 via "$(router_link_local "${wan_device[0]}")" dev customer
   await 5 'converged' converged
-  steady_on 0 'with the address of the LAN'
+  steady_on 0 'with the address from the LAN'
 }
 router_link_local() { router ip -6 -oneline addr show dev "$1" scope link | awk '{ sub("/.*", "", $4); print $4 }'; } # DEVICE
 
@@ -77,12 +78,12 @@ addr add ${wan_gateway6[0]}/64 dev customer
 link set customer up
 ISP
   wan_up 0
-  check 'another ifindex' fails prints "$before" router cat "/sys/class/net/${wan_device[0]}/ifindex"
+  check 'the ifindex has changed' fails prints "$before" router cat "/sys/class/net/${wan_device[0]}/ifindex"
   await 5 'converged' converged
-  steady_on 0 'device created again'
+  steady_on 0 'device recreated'
 }
 
-# Order of metrics is the order of preference.
+# The metrics determine the order of preference.
 case_metrics_exchanged() {
   steered_tunnel_up
   router_ip route del default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric "${wan_metric[0]}"

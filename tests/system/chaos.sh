@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Ten minutes of random hostile acts, while the packets of a protected peer are counted on the wire: none of them may
-# enter a tunnel or leave with a foreign source, and after each act the kernel state must match the plan.
+# Ten minutes of random hostile acts, while a steered peer's outer packets are counted on the wire: none may enter a
+# tunnel or leave with a foreign source, and after each act the kernel must match the plan.
 #
-#   CHAOS_SECONDS=N   how long, for both families together (600)
-#   CHAOS_SEED=N      the acts of an earlier run, in their order
+#   CHAOS_SECONDS=N   duration, for both families together (600)
+#   CHAOS_SEED=N      repeats the acts of an earlier run in the same order
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -13,7 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 readonly kSeconds=${CHAOS_SECONDS:-600} kSeed=${CHAOS_SEED:-$((${EPOCHREALTIME/./} % 1000000))}
 kFakeTime=$(echo /usr/lib/*/faketime/libfaketime.so.1)
 readonly kFakeTime
-# A daemon may keep what a flood made it take; a leak would go on.
+# KiB. A daemon may keep the memory that it allocated in a flood; a leak would keep growing.
 readonly kMemoryGrowth=6000
 readonly kName=vpn.example.test
 
@@ -55,13 +55,13 @@ name_server_up() {
   router mount --bind "$work/resolv.conf" /etc/resolv.conf
 }
 
-# By what the daemon itself wants: a file on disk may be newer than what it goes by.
+# Asks for the daemon's own plan, because the file on disk may be newer than the configuration in use.
 in_order() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
   has_line 'proto 87' router ip rule show && quietly wgsteer plan
 }
 
-# With a clock that can be set without harm to anybody else's.
+# Runs with a fake clock, which can be set without affecting other processes.
 chaos_daemon_start() {
   start_in_host router "$work/daemon.log" env LD_PRELOAD="$kFakeTime" FAKETIME_TIMESTAMP_FILE="$work/clock" \
     FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 "$WGSTEER" run "${daemon_arguments[@]}"
@@ -73,10 +73,10 @@ chaos_daemon_start() {
 memory() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$daemon_pid/status"; } # -> KiB
 descriptors() { find "/proc/$daemon_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
 
-# At the end of each of its lives.
+# Checked before each daemon is ended.
 nothing_leaked() {
-  # At first there may have been a question to a name server on its way.
-  await 10 "no more descriptors than at first, $descriptors_before" at_most "$descriptors_before" descriptors
+  # A pending DNS query may still hold a descriptor.
+  await 10 "no more descriptors than at the start ($descriptors_before)" at_most "$descriptors_before" descriptors
   (($(memory) - memory_before < kMemoryGrowth)) || fail "memory: $memory_before KiB, now $(memory)"
 }
 
@@ -96,7 +96,7 @@ act_rule_deleted() {
   mapfile -t rules < <(router_ip rule show | sed -n 's/^\([0-9]*\):.*\(fwmark [^ ]*\) .*proto 87.*/priority \1 \2/p')
   ((${#rules[@]})) || return 0
   rule=${rules[RANDOM % ${#rules[@]}]}
-  # One word each.
+  # Unquoted: several words.
   # shellcheck disable=SC2086
   router_ip rule del $rule 2>/dev/null || true
 }
@@ -119,7 +119,7 @@ act_table_filled() {
 act_nft_table_deleted() { router nft delete table inet wgsteer 2>/dev/null || true; }
 act_nft_table_emptied() { router nft flush table inet wgsteer 2>/dev/null || true; }
 
-# The witness is back in the same transaction, with what it has counted.
+# The same transaction restores the witness table; its count so far is carried over.
 act_ruleset_flushed() {
   looped_before=$((looped_before + $(looped)))
   { echo 'flush ruleset' && witness_ruleset; } | router nft -f -
@@ -127,7 +127,7 @@ act_ruleset_flushed() {
 
 act_map_emptied() { router nft flush map inet wgsteer "$(one_of endpoint4 endpoint6 source4 source6 arrival)" 2>/dev/null || true; }
 act_fwmark_reset() { router wg set "$tunnel_device" fwmark 0; }
-# With the address that it has: one that the daemon has never heard of is protected as soon as that has seen it.
+# With the current endpoint: a new one would only be steered once the daemon has seen it.
 act_configured_anew() {
   tunnel_configuration "$kRouterKey" 0 "$kServerKey" 0.0.0.0/0,::/0 \
     "$(router wg show "$tunnel_device" endpoints | cut -f 2)" "" | router wg setconf "$tunnel_device" /dev/stdin
@@ -178,7 +178,7 @@ act_name_changes() {
   kill -HUP "$name_server_pid"
 }
 
-# A new tunnel is protected as soon as the daemon has seen it; what it sends before is not counted.
+# A new tunnel is steered only once the daemon has seen it, so packets before that do not count.
 act_tunnel_made_anew() {
   local before
   before=$(looped)
@@ -196,7 +196,7 @@ act_reload_of_a_good_file() {
 act_reload_of_a_bad_file() {
   cp "$work/wgsteer.toml" "$work/good.toml"
   { configuration && one_of '[[wan]]' 'nonsense' 'x = "' '[[wan]] name = "w0"'; } >"$work/wgsteer.toml"
-  fails wgsteer reload || fail 'a bad file was taken'
+  fails wgsteer reload || fail 'a bad file was accepted'
   mv "$work/good.toml" "$work/wgsteer.toml"
 }
 
@@ -212,7 +212,7 @@ act_killed() {
   ended_by_an_act
 }
 
-# Something else happens while nobody looks.
+# Another act happens while the daemon is stopped.
 act_stopped() {
   kill -STOP "$daemon_pid"
   "act_$(one_of rule_deleted rules_flushed table_flushed nft_table_deleted map_emptied fwmark_reset carrier_flaps link_flaps \
@@ -221,7 +221,7 @@ act_stopped() {
   kill -CONT "$daemon_pid"
 }
 
-# More than its socket holds.
+# More events than the daemon's socket buffer holds.
 act_flood() {
   kill -STOP "$daemon_pid"
   for _ in 1 2 3; do
@@ -233,12 +233,12 @@ act_flood() {
   kill -CONT "$daemon_pid"
 }
 
-# Some of what it asks of the kernel fails.
+# Some of the daemon's system calls fail.
 act_errors_injected() {
   timeout 2 strace -qq -o /dev/null -p "$daemon_pid" -e trace=sendto,sendmsg,recvmsg,recvfrom \
     -e inject="$(one_of sendto,sendmsg recvmsg,recvfrom)":error="$(one_of ENOBUFS ENOMEM EINTR EAGAIN)":when="$(one_of 1 2 3 4+5)" &
   local tracer=$!
-  await 5 'it is traced' traced
+  await 5 'strace is attached' traced
   act_rule_deleted
   act_carrier_flaps
   wait "$tracer" || true
@@ -247,7 +247,7 @@ traced() { ! grep -q '^TracerPid:[[:space:]]*0$' "/proc/$daemon_pid/status"; }
 
 act_clock_jumps() { one_of '+0' '+1d' '-1d' '+3650d' '-400d' '+30' '-30' >"$work/clock"; }
 
-# It may die of that, but not do wrong.
+# The daemon may die of this, but must not misbehave.
 act_memory_is_short() {
   nothing_leaked
   local limit
@@ -283,11 +283,11 @@ pause() { read -rt "0.$(drawn 10)" -u "$never" || true; }
 # ---- The case ---------------------------------------------------------------------------------------------------------
 
 more_diagnostics() {
-  echo '    --- what the daemon wants to do'
+  echo '    --- the pending plan'
   timeout 5 nsenter --target "${holder[router]}" --net --mount -- "$WGSTEER" plan || true
   echo '    --- the last acts'
   tail -n 8 "$work/acts"
-  echo "    to do the same again: CHAOS_SEED=$kSeed CHAOS_SECONDS=$kSeconds ONLY=v$family"
+  echo "    to repeat this run: CHAOS_SEED=$kSeed CHAOS_SECONDS=$kSeconds ONLY=v$family"
 }
 
 misrouted_ever() { echo $(($(misrouted) + looped_before)); }
@@ -301,7 +301,7 @@ act() {
   count[$name]=$((${count[$name]:-0} + 1))
   await 20 "converged after $name" in_order
   await_traffic "traffic after $name" 30
-  equal "misrouted packets, of all acts up to $name" 0 "$(misrouted_ever)"
+  equal "misrouted packets in all acts up to $name" 0 "$(misrouted_ever)"
 }
 
 case_hostile_acts() {
@@ -330,7 +330,7 @@ case_hostile_acts() {
   echo '+0' >"$work/clock"
   wan_up 0
   await 20 'converged in the end' in_order
-  await 20 'by the first WAN' only_by 0
+  await 20 'traffic by the first WAN' only_by 0
   steady_on 0 'in the end'
   note "seed $kSeed: $(wc -l <"$work/acts") acts, $lives daemons, $(packets_lost) packets lost, 0 misrouted"
   for name in "${!count[@]}"; do printf '        %4d %s\n' "${count[$name]}" "$name"; done | sort -k2

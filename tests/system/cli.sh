@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The command line as used by a person, a script and a service manager.
+# The command line, as people, scripts and service managers use it.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 readonly kNobody=65534 kGroupId=64123
 
-# The daemon looks for its group when it starts.
+# The daemon looks up its group when it starts.
 group_exists() {
   { cat /etc/group && echo "wgsteer:x:$kGroupId:"; } >"$work/group"
   router mount --bind "$work/group" /etc/group
@@ -25,12 +25,12 @@ flushed_by() { # COMMAND...
   before=$(kernel_state)
   daemon_start_and_converge
   equal 'exit status' 0 "$(code_of "$@" flush)"
-  equal 'nothing is said to be wrong' '' "$(<"$work/err")"
-  check 'how to come back' grep -q 'to start it again: wgsteer run' "$work/out"
+  equal 'no error output' '' "$(<"$work/err")"
+  check 'it tells how to start again' grep -q 'to start it again: wgsteer run' "$work/out"
   await 5 'the daemon ends' has_ended
   wait "$daemon_pid" || code=$?
-  equal 'and says why to whoever would start it again' 3 "$code"
-  equal 'the kernel is as before' "$before" "$(kernel_state)"
+  equal 'its exit status tells the service manager not to restart it' 3 "$code"
+  equal 'the kernel state after flush' "$before" "$(kernel_state)"
 }
 
 case_flush_ends_the_daemon_for_good() {
@@ -43,25 +43,25 @@ case_flush_ends_the_daemon_for_good() {
   local code=0
   kill -TERM "$daemon_pid"
   wait "$daemon_pid" || code=$?
-  equal 'but not of one that was only stopped' 0 "$code"
-  equal 'flush with nobody to ask' 0 "$(code_of wgsteer flush)"
-  equal 'has nothing to say' '' "$(<"$work/out")"
-  equal 'as somebody who may not' 1 "$(code_of as_member flush)"
-  check 'which is said' grep -q 'CAP_NET_ADMIN: run it as root' "$work/err"
+  equal 'exit status after SIGTERM' 0 "$code"
+  equal 'flush without a daemon' 0 "$(code_of wgsteer flush)"
+  equal 'it prints nothing' '' "$(<"$work/out")"
+  equal 'flush without privileges' 1 "$(code_of as_member flush)"
+  check 'the error names the capability' grep -q 'CAP_NET_ADMIN: run it as root' "$work/err"
 }
 
 case_once_beside_a_daemon_is_refused() {
   local before
   steered_tunnel_up
   wgsteer wan wan0 down
-  await 5 'the other WAN' only_by 1
+  await 5 'traffic by the other WAN' only_by 1
   before=$(own_state)
-  equal 'refused' 1 "$(code_of wgsteer run --once)"
-  check 'which is said' grep -q 'already running' "$work/err"
-  equal 'nothing has changed' "$before" "$(own_state)"
+  equal 'run --once is refused' 1 "$(code_of wgsteer run --once)"
+  check 'the error says why' grep -q 'already running' "$work/err"
+  equal 'our state is unchanged' "$before" "$(own_state)"
   daemon_stop KILL
-  equal 'without it' 0 "$(code_of wgsteer run --once)"
-  equal 'what was decided by hand holds' "$before" "$(own_state)"
+  equal 'run --once without the daemon' 0 "$(code_of wgsteer run --once)"
+  equal 'the manual override still applies' "$before" "$(own_state)"
 }
 
 case_root_without_the_capability_is_told() {
@@ -70,61 +70,61 @@ case_root_without_the_capability_is_told() {
   local verb
   for verb in check 'explain 8.8.8.8' "plan -c $work/empty.toml"; do
     # shellcheck disable=SC2086
-    equal "$verb" 1 "$(code_of as_root_without net_admin $verb)"
-    check "$verb says so" grep -q 'it needs CAP_NET_ADMIN: root lacks it here' "$work/err"
+    equal "$verb fails" 1 "$(code_of as_root_without net_admin $verb)"
+    check "$verb names the capability" grep -q 'it needs CAP_NET_ADMIN: root lacks it here' "$work/err"
   done
-  equal 'what the daemon refuses is another thing' 1 "$(code_of as_root_without net_admin wan nosuch down)"
-  check 'the WAN' grep -q 'no such WAN' "$work/err"
-  equal 'and no capability' '' "$(grep CAP_ "$work/err" || true)"
+  equal 'a request that the daemon refuses' 1 "$(code_of as_root_without net_admin wan nosuch down)"
+  check 'the error is about the WAN' grep -q 'no such WAN' "$work/err"
+  equal 'and does not mention a capability' '' "$(grep CAP_ "$work/err" || true)"
 }
 
 case_explain_of_somebody_else() {
   local other=198.18.0.1
   [[ $family == 4 ]] || other=2001:db8:18::1
   steered_tunnel_up
-  equal 'what the tunnel carries' 0 "$(code_of wgsteer explain "$other")"
-  check 'goes into it' grep -q "^goes into tunnel $tunnel_device: no peer has this endpoint" "$work/out"
+  equal 'an address inside the tunnel' 0 "$(code_of wgsteer explain "$other")"
+  check 'it goes into the tunnel' grep -q "^goes into tunnel $tunnel_device: no peer has this endpoint" "$work/out"
   daemon_stop TERM
   quietly wgsteer flush
-  equal 'the endpoint' 2 "$(code_of wgsteer explain "$endpoint")"
-  check 'loops' grep -q '^LOOP: ends in tunnel' "$work/out"
+  equal 'the endpoint without wgsteer' 2 "$(code_of wgsteer explain "$endpoint")"
+  check 'it loops' grep -q '^LOOP: ends in tunnel' "$work/out"
   equal 'as JSON' 2 "$(code_of wgsteer explain --json "$endpoint")"
-  equal 'with fields' "$tunnel_device $(public_key "$kServerKey") True" "$(python3 -c '
+  equal 'its fields' "$tunnel_device $(public_key "$kServerKey") True" "$(python3 -c '
 import json, sys
 walk = json.load(sys.stdin)
 print(walk["tunnel"], walk["public_key"], walk["loop"])' <"$work/out")"
 }
 
-# From the kernel's event on.
+# From the kernel event on.
 case_monitor_has_a_document_a_line() {
   steered_tunnel_up
   start_in_host router "$work/monitor" "$WGSTEER" monitor --json
   local monitor=$started
-  await 5 'it watches' has_line ' ESTAB .*@wgsteer' router ss -xH
+  await 5 'monitor is connected' has_line ' ESTAB .*@wgsteer' router ss -xH
   wan_link_down 0
   await 5 'the tunnel has moved' grep -q '"moved"' "$work/monitor"
   stop_process "$monitor"
-  equal 'lines, and what has moved' "$tunnel_device wan0 wan1" "$(python3 -c '
+  equal 'each line is a document, one says what has moved' "$tunnel_device wan0 wan1" "$(python3 -c '
 import json, sys
 documents = [json.loads(line) for line in sys.stdin]
 moved = [d["moved"] for d in documents if "moved" in d][0]
 print(moved["tunnel"], moved["from"]["wan"], moved["to"]["wan"])' <"$work/monitor")"
 }
 
-# plan, the log, monitor and status count the same thing: lines of plan.
+# plan, the log, monitor and status all count changes as lines of plan.
 case_changes_are_counted_as_they_are_printed() {
   topology_up
   tunnel_up route_halves
   local lines
   lines=$({ wgsteer plan || true; } | wc -l)
-  check 'there is something to do' test "$lines" -gt 20
-  check 'status before' has_line "; $lines changes pending" wgsteer status
+  check 'the plan is not empty' test "$lines" -gt 20
+  check 'status counts pending changes' has_line "; $lines changes pending" wgsteer status
   daemon_start_and_converge
-  check 'the log' grep -q "applied $lines changes in" "$daemon_log"
-  check 'status after' has_line "^events .*, changes $lines," wgsteer status
+  check 'the log counts the same' grep -q "applied $lines changes in" "$daemon_log"
+  check 'status counts the same' has_line "^events .*, changes $lines," wgsteer status
 }
 
-lines_over() { # COLUMNS -> lines of status on such a terminal that are longer, in characters
+lines_over() { # COLUMNS -> lines of status that are wider than a terminal of that width, in characters
   router script -qec "stty cols $1; NO_COLOR=1 '$WGSTEER' status" /dev/null </dev/null | tr -d '\r' |
     python3 -c 'import sys; print(*[l for l in sys.stdin.buffer.read().decode().splitlines() if len(l) > int(sys.argv[1])], sep="\n")' "$1"
 }
@@ -132,9 +132,9 @@ lines_over() { # COLUMNS -> lines of status on such a terminal that are longer, 
 case_status_on_a_terminal() {
   steered_tunnel_up
   wgsteer wan wan0 down --reason 'größere Störung'
-  equal 'at 80 columns' '' "$(lines_over 80)"
-  equal 'at 60' '' "$(lines_over 60)"
-  check 'one row a line where nobody looks' has_line '^wan1 .* up .* 0x20000000$' wgsteer status
+  equal 'too long lines at 80 columns' '' "$(lines_over 80)"
+  equal 'too long lines at 60 columns' '' "$(lines_over 60)"
+  check 'rows are not wrapped without a terminal' has_line '^wan1 .* up .* 0x20000000$' wgsteer status
 }
 
 run_cases "$@"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Next to mwan3, netifd and fw4: our state that they delete is restored, handshakes work throughout, and their own state
-# stays as they made it.
+# Next to mwan3, netifd and fw4: state of ours that they delete is restored, handshakes work throughout, and their own
+# state is not touched.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 # shellcheck source=../support/mwan3.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/mwan3.sh"
 
-# Everything that is not ours, as text without counters and lifetimes.
+# All foreign state, as text without counters and lifetimes.
 their_state() {
   local version
   for version in 4 6; do
@@ -22,14 +22,14 @@ their_state() {
   router nft -s list table inet witness
 }
 
-# From an event on: nothing went wrong on the wire, and a handshake begun now succeeds.
+# Nothing was misrouted since the event, and a new handshake succeeds.
 right_throughout() { # WHAT
   tunnel_forget
   await 8 "$1: a handshake" handshake_done
   await_traffic "$1: traffic"
   equal "$1: outer packets by the other WAN" 0 "$(right 1)"
   nothing_misrouted "$1"
-  check "$1: handshake by the WAN" at_least 1 responses 0
+  check "$1: handshake by the first WAN" at_least 1 responses 0
 }
 
 beside_mwan3() {
@@ -41,17 +41,17 @@ beside_mwan3() {
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 0 'beside mwan3'
+  steady_on 0 'next to mwan3'
 }
 
-# mwan3 marks the outer packets too, for the other WAN; without us they loop, in mwan3's own table.
+# mwan3 also marks the outer packets, for the other WAN; without us they loop, in mwan3's own table.
 case_mwan3_alone_does_not_help() {
   need_mwan3
   topology_up
   tunnel_up route_halves
   mwan3_start
   tunnel_forget
-  await 10 'packets into the tunnel' at_least 1 looped
+  await 10 'outer packets enter the tunnel' at_least 1 looped
   check 'no handshake' fails handshake_done
 }
 
@@ -67,10 +67,10 @@ case_mwan3_is_there_first() {
   traffic_start
   right_throughout 'mwan3 first'
   check 'mwan3 has marked our packets' mwan3_marked_some
-  equal 'while we run' "$before" "$(their_state)"
+  equal 'their state while we run' "$before" "$(their_state)"
   daemon_stop TERM
   quietly wgsteer flush
-  equal 'after flush' "$before" "$(their_state)"
+  equal 'their state after flush' "$before" "$(their_state)"
 }
 
 case_mwan3_comes_up_later() {
@@ -82,8 +82,8 @@ case_mwan3_comes_up_later() {
   theirs=$(their_state)
   right_throughout 'mwan3 comes up'
   check 'mwan3 has marked our packets' mwan3_marked_some
-  equal 'ours' "$ours" "$(own_state)"
-  equal 'theirs' "$theirs" "$(their_state)"
+  equal 'our state' "$ours" "$(own_state)"
+  equal 'their state' "$theirs" "$(their_state)"
 }
 
 case_mwan3_stops() {
@@ -95,8 +95,8 @@ case_mwan3_stops() {
   await_traffic 'with mwan3'
   mwan3_stop
   right_throughout 'mwan3 stopped'
-  equal 'ours' "$ours" "$(own_state)"
-  equal 'as before mwan3' "$theirs" "$(their_state)"
+  equal 'our state' "$ours" "$(own_state)"
+  equal 'their state as before mwan3' "$theirs" "$(their_state)"
 }
 
 case_mwan3_restarts() {
@@ -108,18 +108,18 @@ case_mwan3_restarts() {
     mwan3_start
     right_throughout "restart $round"
   done
-  equal 'ours' "$ours" "$(own_state)"
-  equal 'theirs' "$theirs" "$(their_state)"
+  equal 'our state' "$ours" "$(own_state)"
+  equal 'their state' "$theirs" "$(their_state)"
 }
 
-# What mwan3 deletes by number is ours if a user has moved us there.
+# mwan3 deletes our rules, too, if a user has moved them into its priority range.
 case_mwan3_deletes_our_rules() {
   local ours
   need_mwan3
   topology_up
   tunnel_up route_halves
   printf '[globals]\nrule_priority = 1500\n' >"$work/moved.toml"
-  # Of topology.sh.
+  # Read by topology.sh.
   # shellcheck disable=SC2034
   daemon_arguments=(-c "$work/moved.toml")
   mwan3_start
@@ -129,13 +129,13 @@ case_mwan3_deletes_our_rules() {
   await_handshake
   steady_on 0 'among mwan3 rules'
   ours=$(own_state)
-  check 'ours is in the range' has_line '^15[0-9][0-9]:.*proto 87' router_ip rule show
+  check 'our rules are in the range' has_line '^15[0-9][0-9]:.*proto 87' router_ip rule show
   mwan3_stop
-  await 5 'ours is back' own_state_is "$ours"
+  await 5 'our state is restored' own_state_is "$ours"
   steady_on 0 'after mwan3 stopped'
 }
 
-# The other WAN's own marks, which conntrack remembers, do not hold our packets back.
+# mwan3's marks for the other WAN, which conntrack remembers, must not affect our packets.
 case_failover_beside_mwan3() {
   beside_mwan3
   wan_carrier_down 0
@@ -146,24 +146,24 @@ case_failover_beside_mwan3() {
   comes_to_rest_on 0 'failed back'
 }
 
-# All rules but the kernel's, both families. Ours come back, theirs are theirs to restore.
+# netifd deletes all rules except the kernel's, in both families. We restore only our own.
 case_netifd_starts() {
   local ours
   beside_mwan3
   ours=$(own_state)
   netifd_flush_rules
-  await 5 'ours are back' own_state_is "$ours"
-  note "$(misrouted) packets went wrong in the moment without rules"
-  check 'at most those of a moment' test "$(misrouted)" -le 2
+  await 5 'our state is restored' own_state_is "$ours"
+  note "$(misrouted) packets were misrouted while the rules were missing"
+  check 'at most two packets were misrouted' test "$(misrouted)" -le 2
   counters_reset
   right_throughout 'netifd started'
-  equal 'rules of mwan3' '' "$(mwan3_rules_present)"
+  equal "mwan3's rules are not restored" '' "$(mwan3_rules_present)"
   mwan3_start
   right_throughout 'mwan3 hotplug afterwards'
-  equal 'ours' "$ours" "$(own_state)"
+  equal 'our state' "$ours" "$(own_state)"
 }
 
-# `nft delete table inet fw4` and its ruleset anew, as fw4 restart does: nothing of ours, nothing of mwan3's.
+# fw4 restart deletes and reloads table inet fw4; it does not affect our state or mwan3's.
 case_fw4_restarts() {
   local ours theirs
   beside_mwan3
@@ -175,11 +175,11 @@ case_fw4_restarts() {
     fw4_load
   done
   right_throughout 'fw4 restarted'
-  equal 'ours' "$ours" "$(own_state)"
-  equal 'theirs' "$theirs" "$(their_state)"
+  equal 'our state' "$ours" "$(own_state)"
+  equal 'their state' "$theirs" "$(their_state)"
 }
 
-# Every nft table goes, mwan3's chains with them; only ours is ours to restore. (The witness is the test's own.)
+# The flush deletes all nft tables, including mwan3's chains; we restore only our own. (The test restores its witness.)
 case_fw4_flushes() {
   local ours
   beside_mwan3
@@ -188,10 +188,10 @@ case_fw4_flushes() {
   counters_reset
   router nft flush ruleset
   witness_ruleset | router nft -f -
-  await 5 'ours is back' own_state_is "$ours"
+  await 5 'our state is restored' own_state_is "$ours"
   right_throughout 'fw4 flush'
-  check 'no chains of mwan3' fails router iptables -t mangle -S mwan3_hook
-  check 'no table of fw4' fails router nft list table inet fw4
+  check "mwan3's chains are not restored" fails router iptables -t mangle -S mwan3_hook
+  check "fw4's table is not restored" fails router nft list table inet fw4
 }
 
 run_cases "$@"

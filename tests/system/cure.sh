@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The loop, and that curing it needs no configuration.
+# The loop, and its cure without a configuration.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -20,20 +20,20 @@ case_no_configuration() {
   topology_up
   tunnel_up route_halves
   daemon_start_and_converge
-  # First, for the handshake may come as soon as the old one is forgotten.
+  # Reset first: the handshake may happen right after tunnel_forget.
   counters_reset
   tunnel_forget
   traffic_start
   await_handshake
   await_traffic 'packets through the tunnel'
-  check 'the handshake by the first WAN' at_least 1 initiations 0
-  check 'its answer by the first WAN' at_least 1 responses 0
+  check 'the handshake initiation by the first WAN' at_least 1 initiations 0
+  check 'the handshake response by the first WAN' at_least 1 responses 0
   check 'data by the first WAN' at_least 1 data 0
   equal 'outer packets by the second WAN' 0 "$(right 1)"
   nothing_misrouted 'from the first packet on'
 }
 
-# WireGuard goes on trying by itself: nobody has to restart it.
+# WireGuard keeps retrying by itself: no restart is needed.
 case_tunnel_that_was_looping() {
   topology_up
   tunnel_up route_halves
@@ -47,7 +47,7 @@ case_tunnel_that_was_looping() {
 case_tunnel_that_comes_later() {
   topology_up
   daemon_start
-  await 10 'the daemon runs' quietly wgsteer status
+  await 10 'the daemon is running' quietly wgsteer status
   tunnel_up route_halves
   traffic_start
   await_handshake

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What explain says about a packet is what happens to it.
+# `explain` describes what really happens to a packet.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -11,12 +11,12 @@ case_loop_before_wan_after() {
   topology_up
   tunnel_up route_halves
   output=$(wgsteer explain "$(socket_address "$endpoint" "$kPort")") || true
-  check 'LOOP before' has_line LOOP echo "$output"
+  check 'LOOP before wgsteer' has_line LOOP echo "$output"
   daemon_start_and_converge
   output=$(wgsteer explain "$(socket_address "$endpoint" "$kPort")" --mark "$(tunnel_mark)")
-  check 'no LOOP after' fails has_line LOOP echo "$output"
-  check 'the WAN after' has_line "${wan_device[0]}" echo "$output"
-  check 'the source after' has_line "${wan_address[0]//./\\.}" echo "$output"
+  check 'no LOOP with wgsteer' fails has_line LOOP echo "$output"
+  check 'explain names the WAN' has_line "${wan_device[0]}" echo "$output"
+  check 'explain names the source' has_line "${wan_address[0]//./\\.}" echo "$output"
 }
 
 case_status_shows_it() {

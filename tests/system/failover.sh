@@ -6,7 +6,7 @@ set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# How many packets, at 50 per second, an event may cost.
+# The packets, at 50 per second, that may be lost in an event.
 readonly kBound=10
 
 bounded() { # WHAT
@@ -40,7 +40,7 @@ case_carrier_loss_and_back() {
   bounded 'loss and return'
 }
 
-# The cached source cannot be cleared by setting another fwmark here.
+# The fwmark belongs to the user here, so it cannot be changed to clear cached sources.
 case_fwmark_of_the_user() {
   tunnel_fwmark=0xca6c
   steered_tunnel_up
@@ -51,29 +51,30 @@ case_fwmark_of_the_user() {
   equal 'the fwmark' 0xca6c "$(tunnel_mark)"
 }
 
-# The gateway of a WAN that nobody uses is known before it is needed.
+# The link-layer address of an unused WAN's gateway is known before it is needed (warm gateway).
 case_idle_gateway_is_known() {
   topology_up
   tunnel_up route_halves
   router ip neigh flush dev "${wan_device[1]}"
   equal 'neighbours of the second WAN' '' "$(router_ip neigh show dev "${wan_device[1]}" | grep lladdr || true)"
   daemon_start_and_converge
-  await 5 'its gateway is known' has_line "^${wan_gateway[1]} .*lladdr" router_ip neigh show dev "${wan_device[1]}"
+  await 5 'its gateway is resolved' has_line "^${wan_gateway[1]} .*lladdr" router_ip neigh show dev "${wan_device[1]}"
 }
 
-# What somebody has said for good about a gateway is not asked for again.
+# A gateway with a permanent neighbour entry is not probed.
 case_permanent_gateway_stays() {
   topology_up
   tunnel_up route_halves
   router_ip neigh replace "${wan_gateway[1]}" lladdr 02:00:00:00:00:99 dev "${wan_device[1]}" nud permanent
   daemon_start_and_converge
-  await 5 'the other gateway is known' has_line "^${wan_gateway[0]} .*lladdr" router_ip neigh show dev "${wan_device[0]}"
-  equal 'the second gateway' "${wan_gateway[1]} lladdr 02:00:00:00:00:99 PERMANENT" \
+  await 5 'the first gateway is resolved' \
+    has_line "^${wan_gateway[0]} .*lladdr" router_ip neigh show dev "${wan_device[0]}"
+  equal 'the entry of the second gateway' "${wan_gateway[1]} lladdr 02:00:00:00:00:99 PERMANENT" \
     "$(router_ip neigh show dev "${wan_device[1]}" | grep -F "${wan_gateway[1]} " | xargs)"
 }
 
-# What it hears in the end is what it knew before, but answers have led WireGuard to the other WAN meanwhile. In IPv4
-# wireguard-go's sockets hold on to the device until somebody clears that, so nothing gets through.
+# The stopped daemon later reads a state that equals the one it knew, but answers have meanwhile moved WireGuard to the
+# other WAN. In IPv4, wireguard-go's sockets stay on the device until that is cleared, so nothing gets through.
 strays() { [[ $family == 4 ]] || await 10 'by the other WAN' only_by 1; }
 
 case_loss_and_return_while_the_daemon_is_stopped() {
@@ -98,7 +99,7 @@ case_link_down_and_up_while_the_daemon_is_stopped() {
   nothing_misrouted 'down and up'
 }
 
-# Nothing misrouted between the two steady states either.
+# Nothing is misrouted during failover and failback, either.
 case_nothing_misrouted_on_the_way() {
   steered_tunnel_up
   counters_reset
@@ -115,11 +116,11 @@ case_both_down() {
   wan_link_down 0
   wan_link_down 1
   await 5 'converged' converged
-  equal 'into the tunnel while there is no WAN' 0 "$(looped)"
+  equal 'outer packets into the tunnel without any WAN' 0 "$(looped)"
   wan_up 1
   await_traffic 'traffic by the second' 20
   comes_to_rest_on 1 'the second is back'
-  equal 'into the tunnel' 0 "$(looped)"
+  equal 'outer packets into the tunnel' 0 "$(looped)"
 }
 
 run_cases "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `check` names the firewall that keeps a tunnel from its peer, and says nothing about one that does not.
+# `check` names a firewall that blocks a tunnel, and does not complain about one that does not.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -14,7 +14,7 @@ table inet late {
 RULES
 }
 
-# The reverse path filter of firewalld (filter + 10, with the mark), or one that looks without it.
+# A reverse path filter: firewalld's (filter + 10, with the mark), or one that ignores the mark.
 path_filter() { # [MARK]
   router nft -f - <<RULES
 table inet paths {
@@ -23,7 +23,7 @@ table inet paths {
 RULES
 }
 
-# Half a second without an answer to twenty-five requests.
+# Whether half a second passes without an answer to its 25 requests.
 no_traffic() {
   local before
   before=$(answers)
@@ -31,36 +31,37 @@ no_traffic() {
   (($(answers) == before))
 }
 
-problems() { # -> what is said, without advice
+problems() { # -> the findings of `check`, without advice
   wgsteer check | grep -E '^(problem|conflict): ' || true
 }
 
 case_a_mark_that_is_cleared() {
   steered_tunnel_up
-  equal 'without it' 0 "$(code_of wgsteer check)"
+  equal 'check without the chain' 0 "$(code_of wgsteer check)"
   late_chain
-  await 10 'nothing comes any more' no_traffic
-  equal 'it is found' 2 "$(code_of wgsteer check)"
-  check 'and named' has_line '^problem: table inet late, chain out \(output, priority 0\): "meta mark set 0x0"' \
+  await 10 'traffic has stopped' no_traffic
+  equal 'check fails' 2 "$(code_of wgsteer check)"
+  check 'check names the chain and rule' \
+    has_line '^problem: table inet late, chain out \(output, priority 0\): "meta mark set 0x0"' \
     wgsteer check
   router nft delete table inet late
-  equal 'gone' 0 "$(code_of wgsteer check)"
-  steady_on 0 'after it has gone'
+  equal 'check after its removal' 0 "$(code_of wgsteer check)"
+  steady_on 0 'after its removal'
 }
 
 case_a_reverse_path_filter() {
   steered_tunnel_up
   path_filter mark
-  equal 'with the mark' '' "$(problems)"
-  steady_on 0 'with a filter that looks with the mark'
+  equal 'problems with a filter that uses the mark' '' "$(problems)"
+  steady_on 0 'with a filter that uses the mark'
   router nft delete table inet paths
   path_filter
-  await 10 'nothing comes any more' no_traffic
-  check 'without the mark' has_line \
+  await 10 'traffic has stopped' no_traffic
+  check 'check names a filter that ignores the mark' has_line \
     '^problem: table inet paths, chain pre \(prerouting, priority 10\): "fib saddr . iif oif missing drop" drops replies' \
     wgsteer check
   router nft delete table inet paths
-  equal 'gone' '' "$(problems)"
+  equal 'problems after its removal' '' "$(problems)"
 }
 
 run_cases "$@"

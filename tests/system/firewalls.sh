@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# firewalld and ufw as running programs: started before and after the daemon, reloaded under traffic, blocking a tunnel
-# and allowing it again. Their state in the kernel is left alone.
+# The real firewalld and ufw: started before and after the daemon, reloaded under traffic, made to block a tunnel and to
+# allow it again. Their state in the kernel is not touched.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -14,7 +14,7 @@ need() { # PROGRAM...
   done
 }
 
-# ---- firewalld: over D-Bus, on a bus of its own -----------------------------------------------------------------------
+# ---- firewalld: over D-Bus, on a private bus -------------------------------------------------------------------------
 
 firewalld_pid=''
 
@@ -22,7 +22,7 @@ firewalld_prepare() { # BACKEND
   need firewalld firewall-cmd dbus-daemon
   router mkdir /run/dbus
   start_in_host router "$work/dbus.log" dbus-daemon --system --nofork --nopidfile --nosyslog
-  await 10 'the bus' router test -S /run/dbus/system_bus_socket
+  await 10 'the bus is up' router test -S /run/dbus/system_bus_socket
   mkdir "$work/firewalld"
   sed "s/^FirewallBackend=.*/FirewallBackend=$1/" /etc/firewalld/firewalld.conf >"$work/firewalld/firewalld.conf"
 }
@@ -32,9 +32,9 @@ firewall_cmd() { router firewall-cmd --quiet "$@" >>"$work/firewall-cmd.log" 2>&
 firewalld_start() {
   start_in_host router "$work/firewalld.out" firewalld --nofork --nopid --system-config "$work/firewalld" --log-file "$work/firewalld.log"
   firewalld_pid=$started
-  await 60 'firewalld runs' quietly router firewall-cmd --state
+  await 60 'firewalld is running' quietly router firewall-cmd --state
 }
-# As a user sets up a router: the uplinks masquerade, the rest is let through.
+# A typical router: masquerading on the uplinks, everything else is allowed.
 firewalld_configure() {
   local wan
   for wan in 0 1; do
@@ -47,7 +47,7 @@ firewalld_configure() {
 firewalld_reload() { firewall_cmd --reload; }
 firewalld_stop() { stop_process "$firewalld_pid"; }
 firewalld_open() { firewall_cmd --zone=external --add-port="$1/udp"; } # PORT
-# Nothing leaves the host itself but what is allowed.
+# Blocks all outgoing traffic of the host that is not explicitly allowed.
 firewalld_close_out() {
   firewall_cmd --permanent --new-policy out
   firewall_cmd --permanent --policy out --add-ingress-zone HOST
@@ -64,14 +64,14 @@ firewalld_open_out() {
   firewall_cmd --reload
 }
 
-# ---- ufw: a program that sets up rules and ends -----------------------------------------------------------------------
+# ---- ufw: sets up rules and exits ------------------------------------------------------------------------------------
 
 ufw_prepare() {
   need ufw iptables
-  # It writes to /etc, which is the router's own from here on.
+  # ufw writes to /etc, so the router gets its own copy.
   router cp -a /etc "$work/etc"
   router mount --bind "$work/etc" /etc
-  # What Ubuntu's has on by default.
+  # Ubuntu's default.
   router sh -c 'printf "net/ipv4/conf/all/rp_filter=1\nnet/ipv4/conf/default/rp_filter=1\n" >>/etc/ufw/sysctl.conf'
 }
 
@@ -82,7 +82,7 @@ ufw_configure() {
   ufw_do allow in on lan0
   ufw_do allow in on "$tunnel_device"
   ufw_do logging high
-  # What it adds to its chains now is not what it loads.
+  # The rules that ufw adds at run time differ from those that it loads.
   ufw_do reload
 }
 ufw_reload() { ufw_do reload; }
@@ -95,11 +95,11 @@ ufw_open_out() {
   ufw_do default allow outgoing
 }
 
-# ---- What is done to each ---------------------------------------------------------------------------------------------
+# ---- The steps for each firewall -------------------------------------------------------------------------------------
 
 firewall=''
 
-# Everything of others, a table of nftables at a time: a reload changes their order.
+# All foreign state. nft tables are listed one by one, sorted, because a reload changes their order.
 their_state() {
   local version table
   for version in 4 6; do
@@ -107,12 +107,12 @@ their_state() {
     router ip -"$version" route show table all | grep -v 'proto 87' | sed 's/ expires [0-9]*sec//'
   done
   router nft list tables | grep -v '^table inet wgsteer$' | sort | while read -r table; do
-    # The words of a command.
+    # Unquoted: two words.
     # shellcheck disable=SC2086
     router nft -s list $table
   done
   router wg show all fwmark
-  # Expanded in there: the devices are the router's.
+  # Expanded inside: the devices are the router's.
   # shellcheck disable=SC2016
   router bash -c 'cd /proc/sys/net && grep -H . ipv4/conf/*/{rp_filter,src_valid_mark,ignore_routes_with_linkdown} \
     ipv6/conf/*/ignore_routes_with_linkdown'
@@ -131,14 +131,14 @@ reloads_are_survived() { # WAN
   nothing_misrouted 'reloads'
 }
 
-# The tunnel is a server as well, to peers that come by the uplinks.
+# Adds a WireGuard server, whose clients come in by the uplinks.
 a_closed_port_is_named() {
   wireguard_go router wgs
   tunnel_configuration "$kPhoneKey" "$kServicePort" "$kServerKey" 10.98.0.2/32 | router wg setconf wgs /dev/stdin
   router ip link set wgs up
   await 10 'the server is known' has_line "packets from new peers to wgs \(udp port $kServicePort\) by ${wan_device[0]}" findings
   "${firewall}_open" "$kServicePort"
-  equal 'the port is open' '' "$(findings)"
+  equal 'findings with the port open' '' "$(findings)"
   router ip link del wgs
 }
 
@@ -147,8 +147,8 @@ what_is_closed_is_named() {
   check 'the rule is named' has_line \
     "^advice: table .*, chain .*output.*(drops|rejects) $tunnel_device's packets to $(socket_address "${endpoint//./\\.}" "$kPort" | sed 's/[][]/\\&/g')" findings
   "${firewall}_let_out" "$kPort"
-  equal 'nothing to say when the port is let out' '' "$(findings)"
-  steady_on 0 'the port is let out'
+  equal 'findings with outgoing packets allowed' '' "$(findings)"
+  steady_on 0 'outgoing packets allowed'
   "${firewall}_open_out"
 }
 
@@ -166,11 +166,11 @@ beside() { # FIREWALL [ARGUMENT]...
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 0 'the firewall was there first'
-  equal 'nothing to say' '' "$(findings)"
+  steady_on 0 'the firewall started first'
+  equal 'findings when the firewall started first' '' "$(findings)"
   ours=$(own_state)
   reloads_are_survived 0
-  equal 'ours after reloads' "$ours" "$(own_state)"
+  equal 'our state after the reloads' "$ours" "$(own_state)"
 
   wan_carrier_down 0
   comes_to_rest_on 1 'failover'
@@ -181,14 +181,14 @@ beside() { # FIREWALL [ARGUMENT]...
   daemon_stop TERM
   quietly wgsteer flush
   their_state >"$work/after"
-  check 'after flush, all is as before' diff "$work/before" "$work/after"
+  check 'their state after flush' diff "$work/before" "$work/after"
 
   "${firewall}_stop"
   daemon_start_and_converge
   await_traffic 'traffic without the firewall'
   "${firewall}_start"
-  comes_to_rest_on 0 'the firewall comes later'
-  equal 'nothing to say either' '' "$(findings)"
+  comes_to_rest_on 0 'the firewall started later'
+  equal 'findings when the firewall started later' '' "$(findings)"
   wan_link_down 0
   comes_to_rest_on 1 'failover again'
   wan_up 0

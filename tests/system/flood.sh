@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# More events than can be read in time: none is lost, none delays the others.
+# More events than the daemon can read in time: no change is missed, and none delays the others.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -11,7 +11,7 @@ daemon_ticks() { # -> user and system time used
   awk '{ print $14 + $15 }' "/proc/$daemon_pid/stat"
 }
 
-# While the daemon is stopped, its socket overflows (8 MB are about 20 000 events), and then the world changes.
+# While the daemon is stopped, its socket overflows (8 MB hold about 20 000 events), and then the state changes.
 case_overrun() {
   steered_tunnel_up
   kill -STOP "$daemon_pid"
@@ -26,15 +26,15 @@ case_overrun() {
   kill -CONT "$daemon_pid"
   await 10 'converged' converged
   check 'events were lost' at_least 1 daemon_member overruns
-  check 'so everything was read again' at_least 1 daemon_member resyncs
-  check 'the log says so' has_line 'warn.*netlink events were lost: everything is read again' cat "$daemon_log"
-  check 'and metrics' has_line '^wgsteer_overruns_total [1-9]' wgsteer metrics
+  check 'there was a resync' at_least 1 daemon_member resyncs
+  check 'the log reports it' has_line 'warn.*netlink events were lost: everything is read again' cat "$daemon_log"
+  check 'metrics count it' has_line '^wgsteer_overruns_total [1-9]' wgsteer metrics
   await_traffic 'traffic by the second WAN'
   comes_to_rest_on 1 'after the overrun'
 }
 
-# Thirty thousand routes of somebody else cost the daemon nothing.
-route_feed() { # what to say of each route -> in a table, by a protocol
+# Thirty thousand foreign routes cost the daemon almost nothing.
+route_feed() { # ROUTE-OPTIONS, such as the table or protocol
   steered_tunnel_up
   local before after via
   via=$(router_ip route show default dev "${wan_device[0]}" | sed -n 's/.*via \([^ ]*\).*/\1/p' | sed -n 1p)
@@ -51,12 +51,12 @@ route_feed() { # what to say of each route -> in a table, by a protocol
   equal 'no event was lost' '0 0' "$(daemon_member overruns) $(daemon_member resyncs)"
   wan_carrier_down 0
   await_traffic 'traffic after the loss'
-  steady_on 1 'failover beside the feed'
+  steady_on 1 'failover with the feed'
 }
 
 case_route_feed() { route_feed 'table 77'; }
 
-# Into the main table, as a border router learns them by its WANs.
+# Into the main table, like a border router that learns routes over its WANs.
 case_learned_feed() { route_feed 'proto bgp'; }
 
 case_storm_of_flaps() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Foreign state stays as it is, byte for byte.
+# Foreign state stays unchanged, byte for byte.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -39,7 +39,7 @@ foreign_state() {
     router ip -"$version" route show table all | grep -v 'proto 87' | sed 's/ expires [0-9]*sec//'
   done
   for table in 'inet fw4' 'inet witness' 'ip nat' 'ip6 own'; do
-    # Two words.
+    # Unquoted: two words.
     # shellcheck disable=SC2086
     router nft -s list table $table
   done
@@ -52,25 +52,25 @@ case_untouched_by_run_and_flush() {
   tunnel_up route_halves
   before=$(foreign_state)
   daemon_start_and_converge
-  equal 'while it runs' "$before" "$(foreign_state)"
+  equal 'foreign state while the daemon runs' "$before" "$(foreign_state)"
   daemon_stop TERM
-  equal 'after it has run' "$before" "$(foreign_state)"
+  equal 'foreign state after the daemon has ended' "$before" "$(foreign_state)"
   quietly wgsteer flush
-  equal 'after flush' "$before" "$(foreign_state)"
+  equal 'foreign state after flush' "$before" "$(foreign_state)"
 }
 
-# What others flush comes back, at once.
+# What other programs flush is restored immediately.
 case_repaired() {
   steered_tunnel_up
   router ip rule flush
   router ip -6 rule flush
   router ip rule add pref 32766 lookup main
   router ip -6 rule add pref 32766 lookup main 2>/dev/null || true
-  await 5 'rules are back' converged
+  await 5 'the rules are restored' converged
   router nft delete table inet wgsteer
-  await 5 'the table is back' converged
+  await 5 'the table is restored' converged
   router wg set "$tunnel_device" fwmark 0
-  await 10 'the fwmark is back' fails prints off tunnel_mark
+  await 10 'the fwmark is restored' fails prints off tunnel_mark
   steady_on 0 'repaired'
 }
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two routers on one LAN, each to an ISP of its own: two WANs on one device, told apart by their gateways.
+# Two routers on one LAN, each with its own ISP: two WANs on one device, distinguished by their gateways.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 readonly kUplink=uplink0
-# What no ISP forwards, and both routers hear.
+# Link-local traffic, which both routers receive and no ISP forwards.
 readonly kNeighbours='icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept\n    ip protocol igmp accept'
 
-# Both ISPs' routers are behind one switch.
+# Connects both ISPs' routers to one switch.
 one_lan() {
   local wan
   router ip link add "$kUplink" type bridge
@@ -27,13 +27,13 @@ counts_what_is_of() { # WAN IPV4-PREFIX IPV6-PREFIX
   isp_ruleset "$2" "$3" | sed "s/^    ip saddr != .*/    $kNeighbours\n&/" | in_host "isp$1" nft -f -
 }
 
-# As at home: one network, and each router translates.
+# As at home: one network, and both routers do NAT.
 one_network() {
   local wan
   wan_gateway4=(192.0.2.1 192.0.2.254) wan_gateway6=(2001:db8:10::1 2001:db8:10::fe)
   wan_address4=(192.0.2.10 192.0.2.10) wan_address6=(2001:db8:10::10 2001:db8:10::10)
   use_family "$family"
-  # Not its link-local address: without one, the router could solicit no neighbours.
+  # Keep its link-local address: without one, it could not send neighbour solicitations.
   in_host isp1 ip addr flush dev customer scope global
   in_host isp1 ip addr add "${wan_gateway4[1]}/24" dev customer
   in_host isp1 ip addr add "${wan_gateway6[1]}/64" dev customer nodad
@@ -64,7 +64,7 @@ CONF
   done
 }
 
-# Its router answers, and what is behind it does not.
+# The WAN's router still answers, but nothing behind it does.
 dead_upstream() { # WAN
   in_host "isp$1" nft add table inet silence
   in_host "isp$1" nft 'add chain inet silence forward { type filter hook forward priority 300; policy drop; }'
@@ -73,7 +73,7 @@ alive_upstream() { in_host "isp$1" nft delete table inet silence; } # WAN
 
 wans_up() { wan_up 0 && wan_up 1; }
 
-steered() { # COMMAND THAT MAKES THE WANS
+steered() { # COMMAND-THAT-SETS-UP-THE-WANS
   "$1"
   tunnel_up route_halves
   configuration >"$work/wgsteer.toml"
@@ -87,14 +87,14 @@ steered() { # COMMAND THAT MAKES THE WANS
 
 first_dies_and_returns() {
   dead_upstream 0
-  await 10 'it is found dead' grep -q 'WAN w0 is down' "$daemon_log"
-  await_traffic 'traffic by the other'
+  await 10 'the first WAN is found dead' grep -q 'WAN w0 is down' "$daemon_log"
+  await_traffic 'traffic by the second WAN'
   comes_to_rest_on 1 'the first is dead'
-  check 'the other is told to be in use' has_line '(^| )w1( |$)' peer_line
+  check 'status shows the second in use' has_line '(^| )w1( |$)' peer_line
   alive_upstream 0
-  await 10 'it is found well' grep -q 'WAN w0 is up again' "$daemon_log"
+  await 10 'the first WAN is found alive' grep -q 'WAN w0 is up again' "$daemon_log"
   comes_to_rest_on 0 'the first is back'
-  check 'and it again' has_line '(^| )w0( |$)' peer_line
+  check 'status shows the first in use' has_line '(^| )w0( |$)' peer_line
 }
 peer_line() { wgsteer status | grep -F "$endpoint"; }
 
@@ -104,15 +104,15 @@ case_one_network() {
   one_network
   steered wans_up
   wgsteer check -c "$work/wgsteer.toml" >"$work/check" 2>&1 || fail "check: $(<"$work/check")"
-  equal 'of the first' "${wan_gateway[0]}" "$(gateway_in_table 1)"
-  equal 'of the second' "${wan_gateway[1]}" "$(gateway_in_table 2)"
+  equal 'gateway in the table of the first WAN' "${wan_gateway[0]}" "$(gateway_in_table 1)"
+  equal 'gateway in the table of the second WAN' "${wan_gateway[1]}" "$(gateway_in_table 2)"
   first_dies_and_returns
 }
-gateway_in_table() { # NUMBER OF A WAN
+gateway_in_table() { # SLOT-OF-A-WAN
   router_ip route show table $((0x57470000 + $1)) | sed -n 's/^default via \([^ ]*\) .*/\1/p'
 }
 
-# The usual state: DHCP or router advertisements told of one router alone.
+# The usual state: DHCP or router advertisements announce only one router.
 case_only_the_first_has_a_route() {
   topology_up
   one_lan
@@ -123,7 +123,7 @@ case_only_the_first_has_a_route() {
 }
 first_alone() { wan_up 0; }
 
-# Each router has a network of its own on the LAN, and its ISP takes no other.
+# Each router has its own network on the LAN, and its ISP accepts no other sources.
 case_two_networks() {
   topology_up
   one_lan
@@ -133,7 +133,7 @@ case_two_networks() {
   first_dies_and_returns
 }
 
-# A host route by the second router is a decision for the second WAN, and ends with it.
+# A host route by the second router selects the second WAN as long as that works.
 case_host_route_by_the_second() {
   topology_up
   one_lan
@@ -149,8 +149,8 @@ case_host_route_by_the_second() {
   await_handshake
   comes_to_rest_on 1 'as the route says'
   dead_upstream 1
-  await 10 'it is found dead' grep -q 'WAN w1 is down' "$daemon_log"
-  await_traffic 'traffic by the first'
+  await 10 'the second WAN is found dead' grep -q 'WAN w1 is down' "$daemon_log"
+  await_traffic 'traffic by the first WAN'
   comes_to_rest_on 0 'the second is dead'
 }
 

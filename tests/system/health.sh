@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN that is up but dead: probes notice, the tunnel moves, and back.
+# A WAN that is up but dead: probes detect that, the tunnel moves, and later moves back.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -26,7 +26,7 @@ CONF
   echo "${2:-}"
 }
 
-# Nothing is said of it on the router: its link stays up, and nobody answers.
+# The router gets no notification: the link stays up, but nothing answers.
 silent() { # WAN
   in_host "isp$1" nft -f - <<'NFT'
 table inet silence {
@@ -48,18 +48,18 @@ case_silent_death_and_return() {
   since=$(now_ms)
   silent 0
   await 10 'the WAN is found dead' grep -q 'WAN w0 is down: 1 of 1 target unanswered' "$daemon_log"
-  await_traffic 'traffic by the other'
+  await_traffic 'traffic by the other WAN'
   note "traffic again after $(($(now_ms) - since)) ms"
   comes_to_rest_on 1 'first WAN dead'
-  check 'status says why' has_line 'target unanswered' wgsteer status
+  check 'status gives the reason' has_line 'target unanswered' wgsteer status
   answers_again 0
-  await 10 'the WAN is found well' grep -q 'WAN w0 is up again' "$daemon_log"
+  await 10 'the WAN is found alive' grep -q 'WAN w0 is up again' "$daemon_log"
   await_traffic 'traffic afterwards'
   comes_to_rest_on 0 'first WAN back'
-  equal 'told once' 1 "$(grep -c 'WAN w0 is down' "$daemon_log")"
+  equal 'log lines about it' 1 "$(grep -c 'WAN w0 is down' "$daemon_log")"
 }
 
-# As a user would set it up who wants it quick: found, moved and sent on within three and a half seconds.
+# With settings for quick failover: traffic flows again in under 3.5 seconds.
 case_silent_death_in_time() {
   probed_tunnel_up
   sed -i 's/^interval.*/interval = 1/; s/^timeout.*/timeout = 1/' "$work/wgsteer.toml"
@@ -69,7 +69,7 @@ case_silent_death_in_time() {
   silent 0
   since=$(now_ms)
   before=$(answers)
-  # Five more than can have been under way.
+  # More than could have been in flight.
   holds_within 4 at_least $((before + 5)) answers || fail 'no traffic after a silent death'
   took=$(($(now_ms) - since))
   note "traffic again after $took ms"
@@ -77,7 +77,7 @@ case_silent_death_in_time() {
   comes_to_rest_on 1 'first WAN dead'
 }
 
-wan_expression() { # WAN PYTHON-EXPRESSION OF wan
+wan_expression() { # WAN PYTHON-EXPRESSION-WITH-wan
   wgsteer status --json | python3 -c '
 import json, sys, time
 wan = next(w for w in json.load(sys.stdin)["wans"] if w["name"] == sys.argv[1])
@@ -86,22 +86,23 @@ print(eval(sys.argv[2]))' "$@"
 
 case_status_has_times_reasons_and_figures() {
   probed_tunnel_up
-  await 5 'measured' prints True wan_expression w0 'wan["latency_ms"] is not None and 0 < wan["latency_ms"] < 400'
-  equal 'up, and why' '("up", "1 of 1 target answers", 0.0)' \
+  await 5 'the latency is measured' \
+    prints True wan_expression w0 'wan["latency_ms"] is not None and 0 < wan["latency_ms"] < 400'
+  equal 'state, reason and loss' '("up", "1 of 1 target answers", 0.0)' \
     "$(wan_expression w0 '(wan["state"], wan["reason"], wan["loss_percent"])' | tr "'" '"')"
   equal 'its target' "[('${wan_gateway[0]}', True)]" \
     "$(wan_expression w0 '[(t["address"], t["answered"]) for t in wan["targets"]]')"
   silent 0
   await 10 'the WAN is found dead' prints down wan_expression w0 'wan["state"]'
-  check 'since now' prints True wan_expression w0 '0 <= time.time() - wan["since"] < 5'
-  check 'the other one for longer' prints True wan_expression w1 'wan["since"] > 0 and wan["state"] == "up"'
-  await 5 'rounds are counted on' prints True wan_expression w0 \
+  check 'down since now' prints True wan_expression w0 '0 <= time.time() - wan["since"] < 5'
+  check 'the other one is up for longer' prints True wan_expression w1 'wan["since"] > 0 and wan["state"] == "up"'
+  await 5 'failed rounds are counted' prints True wan_expression w0 \
     '"1 of 1 target unanswered for" in wan["reason"] and int(wan["reason"].split()[-2]) > 3'
   await 10 'loss grows' prints True wan_expression w0 'wan["loss_percent"] > 50 and not wan["targets"][0]["answered"]'
-  check 'as text' has_line 'w0 +'"${wan_gateway[0]}"' +silent' wgsteer status
+  check 'status as text' has_line 'w0 +'"${wan_gateway[0]}"' +silent' wgsteer status
 }
 
-# Half of the answers are lost: too many with check_quality, good enough without.
+# Half of the answers are lost: too many with check_quality, acceptable without.
 case_quality_is_looked_at() {
   local quality=$'count = 4\ncheck_quality = true\nfailure_loss = 40\nrecovery_loss = 10\n'
   probed_tunnel_up "$quality"
@@ -109,10 +110,10 @@ case_quality_is_looked_at() {
     add rule inet silence input icmp type echo-request numgen inc mod 2 0 drop;
     add rule inet silence input icmpv6 type echo-request numgen inc mod 2 0 drop'
   await 15 'the WAN is found poor' grep -q 'WAN w0 is down: 1 of 1 target too slow or lossy' "$daemon_log"
-  await_traffic 'traffic by the other'
+  await_traffic 'traffic by the other WAN'
   comes_to_rest_on 1 'first WAN poor'
   answers_again 0
-  await 15 'the WAN is found well' grep -q 'WAN w0 is up again' "$daemon_log"
+  await 15 'the WAN is found good' grep -q 'WAN w0 is up again' "$daemon_log"
   await_traffic 'traffic afterwards'
   comes_to_rest_on 0 'first WAN back'
 }
@@ -120,7 +121,7 @@ case_quality_is_looked_at() {
 case_link_that_returns_is_trusted_at_once() {
   probed_tunnel_up
   wan_carrier_down 0
-  await_traffic 'traffic by the other'
+  await_traffic 'traffic by the other WAN'
   comes_to_rest_on 1 'no carrier'
   wan_carrier_up 0
   await 5 'converged' converged
@@ -138,40 +139,40 @@ both_silent() {
 
 into_tunnel() { router cat "/sys/class/net/$tunnel_device/statistics/tx_packets"; }
 
-# Enough has been sent into the tunnel to be seen if it leaves somewhere.
+# Awaits enough packets in the tunnel that outer packets would show up if any left.
 much_to_send() { await 10 'packets for the tunnel' at_least $(($(into_tunnel) + 50)) into_tunnel; }
 
 recovers_by_itself() {
   answers_again 1
-  await 10 'the second is found well' grep -q 'WAN w1 is up again' "$daemon_log"
-  await_traffic 'traffic by the one that returned' 20
+  await 10 'the second is found alive' grep -q 'WAN w1 is up again' "$daemon_log"
+  await_traffic 'traffic by the WAN that is back' 20
   comes_to_rest_on 1 'second WAN back'
   answers_again 0
-  await 10 'the first is found well' grep -q 'WAN w0 is up again' "$daemon_log"
+  await 10 'the first is found alive' grep -q 'WAN w0 is up again' "$daemon_log"
   comes_to_rest_on 0 'both back'
 }
 
-# Nothing is sent by anything while no WAN works, and the first that returns is used without help.
+# No outer packet is sent while no WAN works, and the first WAN that comes back is used automatically.
 case_all_dead_unreachable() {
   probed_tunnel_up
   both_silent
   counters_reset
   much_to_send
-  equal 'by the first WAN' 0 "$(right 0)"
-  equal 'by the second WAN' 0 "$(right 1)"
+  equal 'packets by the first WAN' 0 "$(right 0)"
+  equal 'packets by the second WAN' 0 "$(right 1)"
   nothing_misrouted 'all dead'
   recovers_by_itself
 }
 
-# The main table has them meanwhile, whose default is the first WAN: perhaps somebody there answers.
+# With last resort `main`, the main table, whose default is the first WAN, routes them meanwhile.
 case_all_dead_main() {
   probed_tunnel_up '' $'[[policy]]\nname = "any"\nuse_wan = ["w0", "w1"]\nlast_resort = "main"\n
 [[tunnel]]\ninterface = "wg0"\nuse_policy = "any"' ''
   both_silent
   counters_reset
   much_to_send
-  check 'by the first WAN' at_least 1 right 0
-  equal 'by the second WAN' 0 "$(right 1)"
+  check 'packets by the first WAN' at_least 1 right 0
+  equal 'packets by the second WAN' 0 "$(right 1)"
   nothing_misrouted 'all dead'
   recovers_by_itself
 }

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Hosts as found in practice: what was reachable before wgsteer is reachable after, by the same device, and foreign
-# state is not touched.
+# Host setups found in practice: what is reachable without wgsteer stays reachable with it, by the same device, and
+# foreign state is not touched.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
 inner4_site=10.97.0.2 inner6_site=fd97::2
 
-# A tunnel `wgh` of the router to a peer on another host, which answers in it.
+# A tunnel `wgh` of the router to a peer on another host, which answers through it.
 site_up() { # HOST ADDRESS
   wireguard_go "$1" site
   tunnel_configuration "$kPhoneKey" "$kServicePort" "$kRouterKey" 10.97.0.1/32,fd97::1/128 |
@@ -35,7 +35,7 @@ site_answers() {
   quietly router ping -n -c 1 -W 1 "$site"
 }
 
-# A server of the router's, so that there are rules for its answers.
+# A WireGuard server on the router, so that there are rules for its replies.
 service_up() {
   wireguard_go router wgs
   tunnel_configuration "$kServerKey" "$kServicePort" "$kPhoneKey" 10.98.0.2/32,fd98::2/128 |
@@ -43,7 +43,7 @@ service_up() {
   router ip link set wgs up
 }
 
-# Begins its handshake anew, so that no source or route from before hides anything.
+# Forces a new handshake, so that no cached source or route hides a problem.
 site_forget() { # ADDRESS
   local peer
   peer=$(public_key "$kPhoneKey")
@@ -58,7 +58,7 @@ reached_before_and_after() { # ADDRESS
   await 20 'with wgsteer, the site answers' site_answers
 }
 
-# NetworkManager, dhcpcd and netifd with a metric write a LAN's prefix as a route, and its address with noprefixroute.
+# NetworkManager, dhcpcd and netifd (with a metric) add a LAN's prefix as a route, and its address with noprefixroute.
 case_lan_without_prefix_route() {
   local lan=192.168.1.50
   [[ $family == 4 ]] || lan=fd01::50
@@ -76,7 +76,7 @@ ROUTER
   reached_before_and_after "$lan"
 }
 
-# A site behind a router of the LAN; the route comes by hand, or by a routing protocol while the daemon runs.
+# A site behind a router on the LAN; the route is static, or learned by a routing protocol while the daemon runs.
 case_behind_a_router_of_the_lan() {
   local site=10.50.0.9 prefix=10.50.0.0/16 via=192.168.1.50
   [[ $family == 4 ]] || site=fd50::9 prefix=fd50::/32 via=fd01::50
@@ -89,10 +89,10 @@ case_behind_a_router_of_the_lan() {
   router_ip route del "$prefix"
   router_ip route add "$prefix" via "$via" proto ospf metric 20
   site_forget "$site"
-  await 20 'also by a route that was learned' site_answers
+  await 20 'the site answers by a learned route' site_answers
 }
 
-# A company's site behind one of the uplinks, whose router tells of it by BGP, before and while the daemon runs.
+# A company's site behind one of the uplinks, whose router announces it by BGP, before and while the daemon runs.
 case_behind_a_wan() {
   local site=10.50.0.9 prefix=10.50.0.0/16
   [[ $family == 4 ]] || site=fd50::9 prefix=fd50::/32
@@ -103,13 +103,13 @@ case_behind_a_wan() {
   reached_before_and_after "$site"
   router_ip route del "$prefix" proto bgp
   site_forget "$site"
-  await 20 'without the route it is not reached' fails site_answers
+  await 20 'the site is unreachable without the route' fails site_answers
   router_ip route add "$prefix" via "${wan_gateway[1]}" dev wan1 proto bgp metric 20
   site_forget "$site"
-  await 20 'also by a route that was learned meanwhile' site_answers
+  await 20 'the site answers by a route learned meanwhile' site_answers
 }
 
-# A full feed: it is seen to be one, none of it is mirrored, and that is told.
+# A full feed is recognised as one: none of it is mirrored, and check reports that.
 case_a_feed_by_a_wan() {
   topology_up
   tunnel_up route_halves
@@ -123,14 +123,15 @@ case_a_feed_by_a_wan() {
     fi
   done | router_ip -batch -
   await 10 'none of it is in our tables' fails has_line '^(100\.|2001:db9:).* proto 87' router_ip route show table all
-  await 5 'told' has_line 'too many specific routes to track: those learned from routers on WANs' wgsteer check
+  await 5 'check reports the feed' \
+    has_line 'too many specific routes to track: those learned from routers on WANs' wgsteer check
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 0 'beside a feed'
+  steady_on 0 'with a feed'
 }
 
-# `throw` ends the lookup in main; the rules behind it go on, to the table `default`.
+# `throw` ends the lookup in main; later rules continue, to the table `default`.
 case_thrown_by_main() {
   local site=10.50.0.9 via=192.168.1.50
   [[ $family == 4 ]] || site=fd50::9 via=fd01::50
@@ -144,7 +145,7 @@ case_thrown_by_main() {
   reached_before_and_after "$site"
 }
 
-# A second tunnel whose server is reached through the first: not steered, and told.
+# A second tunnel whose server is reached through the first is left alone, and check reports that.
 case_tunnel_in_a_tunnel() {
   local site=10.60.0.9 prefix=10.60.0.0/16
   [[ $family == 4 ]] || site=fd60::9 prefix=fd60::/32
@@ -154,11 +155,11 @@ case_tunnel_in_a_tunnel() {
   router_ip route add "$prefix" dev "$tunnel_device"
   site_up server "$site"
   reached_before_and_after "$site"
-  check 'told' has_line "wgh: peer .* is left alone: main reaches it through a tunnel" wgsteer check
-  equal 'its fwmark is its own' off "$(router wg show wgh fwmark)"
+  check 'check reports it' has_line "wgh: peer .* is left alone: main reaches it through a tunnel" wgsteer check
+  equal 'the fwmark of wgh' off "$(router wg show wgh fwmark)"
 }
 
-# A host route by hand chooses a WAN, as long as that works.
+# A static host route selects a WAN, as long as that works.
 case_host_route_chooses_a_wan() {
   endpoint=203.0.113.56
   [[ $family == 4 ]] || endpoint=2001:db8:cafe::56
@@ -169,12 +170,12 @@ case_host_route_chooses_a_wan() {
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 1 'by the WAN of the host route'
+  steady_on 1 'host route'
   wan_link_down 1
-  comes_to_rest_on 0 'that WAN is gone'
+  comes_to_rest_on 0 'the WAN of the host route is down'
 }
 
-# VRF hosts and Cilium have `lookup local` elsewhere.
+# VRF hosts and Cilium move `lookup local` to another priority.
 case_local_table_is_not_asked_first() {
   topology_up
   router_ip rule add pref 32765 lookup local
@@ -187,7 +188,7 @@ case_local_table_is_not_asked_first() {
   steady_on 0 'steered'
 }
 
-# The public address is on lo, and the route says so; the WAN's own is of a transfer network.
+# The public address is on lo, and the route has it as its source; the WAN's own address belongs to a transfer network.
 case_source_on_the_loopback_device() {
   local service=192.0.2.200
   [[ $family == 4 ]] || service=2001:db8:10::200
@@ -200,7 +201,7 @@ case_source_on_the_loopback_device() {
   tunnel_forget
   traffic_start
   await_handshake
-  check 'the source of the route' has_line "[[:blank:]]\[?${service//./\\.}\]?:" server_sees
+  check "the server sees the route's source" has_line "[[:blank:]]\[?${service//./\\.}\]?:" server_sees
   steady_on 0 'steered'
   router_ip route replace default via "${wan_gateway[0]}" dev wan0 metric 100
 }
@@ -209,7 +210,7 @@ two_wans() {
   printf '[[wan]]\nname = "dsl1"\ndevice = "wan0"\n[[wan]]\nname = "dsl2"\ndevice = "wan1"\n'
 }
 
-# One server, one port, two tunnels, each by a line of its own: an endpoint does not tell them apart.
+# Two tunnels to the same endpoint, each over its own WAN: the endpoint alone does not distinguish them.
 case_two_tunnels_to_one_server() {
   topology_up
   { two_wans; printf '[[tunnel]]\ninterface = "wg0"\nuse_wan = ["dsl1"]\n[[tunnel]]\ninterface = "wgx"\nuse_wan = ["dsl2"]\n'; } \
@@ -223,13 +224,13 @@ case_two_tunnels_to_one_server() {
   await_handshake
   counters_reset
   await_traffic 'the first tunnel'
-  await 10 'by its own line' at_least 5 right 0
-  await 10 'and the second by its own' at_least 2 right 1
+  await 10 'the first tunnel by its WAN' at_least 5 right 0
+  await 10 'the second tunnel by its WAN' at_least 2 right 1
   nothing_misrouted 'two tunnels'
-  check 'nobody has roamed' second_leaves_by 1
+  check 'the second tunnel has not roamed' second_leaves_by 1
 }
 
-# NixOS' firewall and older firewalld look for the way back at mangle, newer ones later; all with the mark.
+# The NixOS firewall and older firewalld check the reverse path at priority mangle, newer ones later; all with the mark.
 case_reverse_path_filters_of_nftables() {
   local priority
   steered_tunnel_up
@@ -249,7 +250,7 @@ RULES
   done
 }
 
-# udhcpc and route(8) leave defaults of one metric: IPv4 takes the first of its list. IPv6 would make one route of them.
+# udhcpc and route(8) add defaults with the same metric: IPv4 uses the first one. IPv6 would merge them into one route.
 case_defaults_of_one_metric() {
   topology_up
   router_ip route flush default
@@ -265,13 +266,13 @@ case_defaults_of_one_metric() {
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 1 'by the first of the list'
+  steady_on 1 'by the first default'
   router_ip route del default dev wan1
-  await_traffic 'by the one that is left'
-  steady_on 0 'by the one that is left'
+  await_traffic 'by the remaining default'
+  steady_on 0 'by the remaining default'
 }
 
-# UniFi, and networkd's RouteTable=: each WAN's default is in a table of its own, and main has none.
+# UniFi, and networkd with RouteTable=: each WAN's default is in its own table, and main has none.
 case_defaults_that_are_not_in_main() {
   topology_up
   router_ip route flush default
@@ -287,7 +288,7 @@ case_defaults_that_are_not_in_main() {
   steady_on 0 'without a configuration'
 }
 
-# networkd's rules for a tunnel stand before ours and take everything that has another mark.
+# networkd's rules for a tunnel come before ours and match everything with a different mark.
 case_foreign_rules_before_ours() {
   tunnel_fwmark=911
   topology_up
@@ -299,15 +300,15 @@ case_foreign_rules_before_ours() {
   daemon_start_and_converge
   traffic_start
   await_handshake
-  await 10 'the second tunnel does not go into the first' second_leaves_by 0
-  # It did before we came.
+  await 10 'the second tunnel does not go through the first' second_leaves_by 0
+  # Without wgsteer it would.
   steady_on 0 'two tunnels'
   router_ip rule del pref 10
   router_ip rule del pref 11
-  await 5 'nothing stands before us any more' fails has_line goto router_ip rule show
+  await 5 'the rules before the foreign ones are gone' fails has_line goto router_ip rule show
 }
 
-# A rule that takes everything, at the priority of one of ours, and first.
+# A foreign rule that matches everything, at the priority of one of ours, and ahead of it.
 case_foreign_rule_among_ours() {
   local priority
   topology_up
@@ -327,7 +328,7 @@ case_foreign_rule_among_ours() {
   done
 }
 
-# A fwmark of our bits that a firewall alone names: it stays its owner's, also over a restart, and after flush.
+# A user's fwmark inside our mask, which only a firewall refers to: it stays through a restart and after flush.
 case_own_fwmark_of_our_bits() {
   tunnel_fwmark=0x10000000
   topology_up
@@ -338,7 +339,7 @@ table inet kill_switch {
 }
 RULES
   daemon_start_and_converge
-  equal 'beside us' 0x10000000 "$(tunnel_mark)"
+  equal 'the mark while the daemon runs' 0x10000000 "$(tunnel_mark)"
   tunnel_forget
   traffic_start
   await_handshake
@@ -346,27 +347,27 @@ RULES
   daemon_stop KILL
   daemon_start_and_converge
   steady_on 0 'after a restart'
-  equal 'after a restart' 0x10000000 "$(tunnel_mark)"
+  equal 'the mark after a restart' 0x10000000 "$(tunnel_mark)"
   quietly wgsteer flush
-  equal 'after flush' 0x10000000 "$(tunnel_mark)"
+  equal 'the mark after flush' 0x10000000 "$(tunnel_mark)"
 }
 
-# What one object cannot have, no other object pays for.
+# If one kind of object cannot be written, all others still are.
 
 case_read_only_sysctls() {
   topology_up
   router mount --bind /proc/sys /proc/sys
   router mount -o remount,ro,bind /proc/sys
   daemon_start
-  await 10 'rules are there' has_line 'proto 87' router_ip rule show
+  await 10 'rules are installed' has_line 'proto 87' router_ip rule show
   tunnel_up route_halves
-  await 5 'a tunnel that comes is protected' prints 0xf0000000 tunnel_mark
+  await 5 'a new tunnel is marked' prints 0xf0000000 tunnel_mark
   traffic_start
   await_handshake
   steady_on 0 'steered'
   daemon_stop TERM
   quietly wgsteer flush
-  equal 'rules that are left' '' "$(router_ip rule show | grep 'proto 87' || true)"
+  equal 'our remaining rules' '' "$(router_ip rule show | grep 'proto 87' || true)"
 }
 
 case_somebody_elses_table_of_our_name() {
@@ -377,14 +378,14 @@ table inet wgsteer {
   chain theirs { type filter hook input priority 0; }
 }
 RULES
-  await 5 'told' has_line 'table inet wgsteer belongs to another program' wgsteer check
+  await 5 'check reports it' has_line 'table inet wgsteer belongs to another program' wgsteer check
   wireguard_go router wgx
   router ip link set wgx up
-  await 5 'marks do not wait for the table' prints 0xf0000000 router wg show wgx fwmark
+  await 5 'a new tunnel is marked without the table' prints 0xf0000000 router wg show wgx fwmark
   steady_on 0 'without a table'
-  check 'theirs stays' has_line 'chain theirs' router nft list table inet wgsteer
+  check 'the foreign table stays' has_line 'chain theirs' router nft list table inet wgsteer
   router nft delete table inet wgsteer
-  await 5 'ours is back' converged
+  await 5 'our table is restored' converged
 }
 
 run_cases "$@"

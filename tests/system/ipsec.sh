@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# strongSwan's charon next to us, with IPsec in user space (a TUN device, ipsec0): its rule and table 220, a WireGuard
-# peer in a site behind it, and all IPv4 traffic through it. It starts before and after the daemon, restarts and stops.
+# strongSwan's charon with IPsec in user space (a TUN device, ipsec0): its rule and table 220, a WireGuard peer in a
+# site behind it, and all IPv4 traffic through it. charon starts before and after the daemon, restarts and stops.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -17,7 +17,7 @@ need_strongswan() {
 
 ipsec_pid=''
 
-# PSK, a site or all of IPv4.
+# With a PSK, for a site or all of IPv4.
 ipsec_start() { # HOST SUBNET-OF-SERVER auto-VALUE
   local left=%defaultroute right=$kResponder mine=10.60.0.1/32 theirs=$2 id=router other=server
   [[ $1 == router ]] || left=$kResponder right=%any mine=$2 theirs=10.60.0.1/32 id=server other=router
@@ -60,13 +60,13 @@ CONF
 
 site_is_reached() { quietly router ping -n -c 1 -W 1 -I 10.60.0.1 10.61.0.5; }
 
-# With SIGTERM it takes back its rules and routes, and deletes its device.
+# On SIGTERM, charon removes its rules and routes and deletes its device.
 ipsec_stop() {
   stop_process "$ipsec_pid"
-  await 10 'its device is gone' fails router ip link show ipsec0
+  await 10 "charon's device is gone" fails router ip link show ipsec0
 }
 
-# A user who has all traffic in a tunnel sends charon's past it.
+# With all traffic in a tunnel, a user needs a host route for charon's own packets.
 ipsec_up() { # SUBNET-OF-SERVER
   need_strongswan
   topology_up
@@ -74,13 +74,13 @@ ipsec_up() { # SUBNET-OF-SERVER
   router ip addr add 10.60.0.1/32 dev lo
   router ip route add "$kResponder" via "${wan_gateway4[0]}" dev "${wan_device[0]}"
   ipsec_start server "$1" add
-  await 20 'charon of the server' has_line "added configuration 'site'" grep -s . "$work/server-charon.log"
+  await 20 "the server's charon is up" has_line "added configuration 'site'" grep -s . "$work/server-charon.log"
   ipsec_start router "$1" start
   await 30 'IPsec is up' site_is_reached
-  check 'its table is in use' has_line '^220:.*lookup 220' router ip rule show
+  check "charon's table is in use" has_line '^220:.*lookup 220' router ip rule show
 }
 
-# A second tunnel, whose peer is in the site: only table 220 leads there.
+# A second tunnel with its peer in the site: only table 220 leads there.
 inner_tunnel_up() {
   wireguard_go server wgs1
   tunnel_configuration "$kPhoneKey" "$kServicePort" "$kRouterKey" 10.97.0.2/32 | in_host server wg setconf wgs1 /dev/stdin
@@ -98,12 +98,12 @@ inner_begins_anew() {
 
 inner_works() { quietly router ping -n -c 1 -W 1 10.97.0.1; }
 
-# By IPsec, and by nothing else: the server sees the address that is behind it.
+# Through IPsec and nothing else: the server sees the router's inner address.
 inner_is_in_ipsec() {
   [[ $(in_host server wg show wgs1 endpoints) == *10.60.0.1:* ]]
 }
 
-# Each start makes its device anew, with another address of its own.
+# Without the local routes of ipsec0: each start creates the device with a different address.
 their_state() {
   local version
   for version in 4 6; do
@@ -117,18 +117,18 @@ case_site() {
   ipsec_up 10.61.0.0/24
   tunnel_up route_halves
   inner_tunnel_up
-  await 15 'the peer in the site, without us' inner_works
+  await 15 'the peer in the site answers without us' inner_works
   their_state >"$work/before"
   daemon_start_and_converge
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 0 'charon was there first'
-  equal 'nothing to say' 0 "$(code_of wgsteer check)"
+  steady_on 0 'charon started first'
+  equal 'check finds no problem' 0 "$(code_of wgsteer check)"
   inner_begins_anew
-  await 15 'the peer in the site' inner_works
-  check 'it is reached by IPsec' inner_is_in_ipsec
-  check 'nothing foreign has changed' diff "$work/before" <(their_state)
+  await 15 'the peer in the site answers' inner_works
+  check 'it is reached through IPsec' inner_is_in_ipsec
+  check 'foreign state is unchanged' diff "$work/before" <(their_state)
 
   ipsec_stop
   counters_reset
@@ -137,10 +137,10 @@ case_site() {
   ipsec_start router 10.61.0.0/24 start
   await 30 'IPsec is up again' site_is_reached
   await 10 'converged' converged
-  steady_on 0 'charon comes later'
+  steady_on 0 'charon started later'
   inner_begins_anew
-  await 15 'the peer in the site again' inner_works
-  check 'it is reached by IPsec again' inner_is_in_ipsec
+  await 15 'the peer in the site answers again' inner_works
+  check 'it is reached through IPsec again' inner_is_in_ipsec
 
   wan_link_down 1
   steady_on 0 'the other WAN is down'
@@ -148,12 +148,12 @@ case_site() {
   await 10 'converged' converged
   daemon_stop TERM
   quietly wgsteer flush
-  check 'after flush, all is as before' diff "$work/before" <(their_state)
+  check 'foreign state after flush' diff "$work/before" <(their_state)
 }
 
-# Everything is in IPsec, but for WireGuard, which is steered past it as past any other tunnel.
+# All traffic goes into IPsec, except WireGuard's, which is steered past it like past any other tunnel.
 case_everything() {
-  # Its address inside is in IPsec as well.
+  # Bind ping to the tunnel, because the inner server's address is routed into IPsec as well.
   traffic_options=(-I "$tunnel_device")
   ipsec_up 0.0.0.0/0
   tunnel_up
@@ -163,16 +163,17 @@ case_everything() {
   traffic_start
   await_handshake
   steady_on 0 'past IPsec'
-  check 'that is said' has_line "^problem: .*${endpoint4//./\\.}:$kPort is reached by ipsec0 without wgsteer but by wan0 with it" \
+  check 'check reports it' \
+    has_line "^problem: .*${endpoint4//./\\.}:$kPort is reached by ipsec0 without wgsteer but by wan0 with it" \
     wgsteer check
-  await 5 'the site' site_is_reached
+  await 5 'the site is reached' site_is_reached
   ipsec_stop
   counters_reset
   await_traffic 'without charon'
   nothing_misrouted 'without charon'
   ipsec_start router 0.0.0.0/0 start
   await 30 'IPsec is up again' site_is_reached
-  comes_to_rest_on 0 'charon comes later'
+  comes_to_rest_on 0 'charon started later'
   wan_link_down 0
   comes_to_rest_on 1 'failover'
 }

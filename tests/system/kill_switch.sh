@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A firewall of this host that blocks all probes, like wg-quick(8)'s kill switch: then nothing is known about the WANs,
-# which does not mean that they are dead.
+# A local firewall that blocks all probes, like wg-quick(8)'s kill switch: then nothing is known about the WANs, so they
+# must not be found dead.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -27,7 +27,7 @@ CONF
   printf '[[tunnel]]\ninterface = "%s"\nstall = 3\n' "$tunnel_device"
 }
 
-# The words of the manual's PostUp; %i is the tunnel.
+# The PostUp commands from the manual; %i is the tunnel.
 kill_switch() { # I|D
   local mark
   mark=$(tunnel_mark)
@@ -41,7 +41,7 @@ need_iptables() {
   router iptables -F OUTPUT
 }
 
-# A name server that refuses is one that answers; a TCP port where nobody listens is refused.
+# A name server that refuses a query still counts as an answer, as does a TCP reset from a closed port.
 answering() {
   local wan
   [[ $method == dns ]] || return 0
@@ -68,16 +68,17 @@ kill_switch_is_survived() {
   await 10 'both families of the first WAN answer' prints 2 answering_targets
   steady_on 0 'before the kill switch'
   kill_switch I
-  await 10 'it is noticed, for each family of each WAN' at_least 4 told_of_all
-  # Longer than it takes to find a WAN dead.
-  await 10 'rounds go on' rounds_go_on
+  await 10 'refused probes are reported for each family of each WAN' at_least 4 told_of_all
+  # Wait for longer than it takes to find a WAN dead.
+  await 10 'probing continues' rounds_go_on
   steady_on 0 'behind the kill switch'
-  check 'nothing is down' fails grep -qE 'WAN w[01].* is down' "$daemon_log"
-  equal 'told once for each family' '2 2' "$(told 0) $(told 1)"
-  check 'status says so' has_line 'w0 .* up .*cannot be probed: send to ' wgsteer status
-  check 'metrics as well' has_line "wgsteer_wan_probes_refused\{wan=\"w0\",device=\"wan0\",family=\"ipv$family\"\} 1" wgsteer metrics
+  check 'no WAN is found dead' fails grep -qE 'WAN w[01].* is down' "$daemon_log"
+  equal 'one report for each family of each WAN' '2 2' "$(told 0) $(told 1)"
+  check 'status reports it' has_line 'w0 .* up .*cannot be probed: send to ' wgsteer status
+  check 'metrics report it' \
+    has_line "wgsteer_wan_probes_refused\{wan=\"w0\",device=\"wan0\",family=\"ipv$family\"\} 1" wgsteer metrics
   equal 'check finds a problem' 2 "$(code_of wgsteer check)"
-  check 'and names it' grep -q 'problem: WAN w0 cannot be probed: send to ' "$work/out"
+  check 'check names it' grep -q 'problem: WAN w0 cannot be probed: send to ' "$work/out"
   the_fix_works
 }
 
@@ -95,13 +96,13 @@ rounds_go_on() {
   [[ -n $seen ]] && ((rounds_seen >= rounds_first + 12))
 }
 
-# The commands that `check` gives, as they are.
+# Runs the commands that `check` prints, unchanged.
 let_probes_out() {
   local command
   grep -oE 'ip6?tables -I OUTPUT .*' "$work/out" >"$work/fix"
-  equal 'a command for each family of each WAN' 4 "$(sort -u "$work/fix" | wc -l)"
+  equal 'commands: one for each family of each WAN' 4 "$(sort -u "$work/fix" | wc -l)"
   while read -r command; do
-    # Words of a command.
+    # Unquoted: the words of a command.
     # shellcheck disable=SC2086
     router $command </dev/null
   done <"$work/fix"
@@ -110,12 +111,12 @@ let_probes_out() {
 the_fix_works() {
   let_probes_out
   await 10 'probes are answered again' prints 2 answering_targets
-  await 10 'which is told' grep -qE 'WAN w0.* can be probed again' "$daemon_log"
-  steady_on 0 'probes are let out'
+  await 10 'the log reports it' grep -qE 'WAN w0.* can be probed again' "$daemon_log"
+  steady_on 0 'probes are allowed'
   in_host isp0 nft 'add table inet silence; add chain inet silence forward { type filter hook forward priority 300; drop; };
     add chain inet silence input { type filter hook input priority 300; drop; };
     insert rule inet silence input icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'
-  await 15 'and judge again' grep -qE 'WAN w0.* is down' "$daemon_log"
+  await 15 'probes detect a dead WAN again' grep -qE 'WAN w0.* is down' "$daemon_log"
   await_traffic 'traffic by the other WAN'
   comes_to_rest_on 1 'first WAN dead'
 }
@@ -131,14 +132,14 @@ case_tcp() {
   kill_switch_is_survived
 }
 
-# Nothing has ever been known of the WANs.
+# The kill switch is there from the start, so there has never been a probe result.
 case_from_the_start() {
   tunnel_fwmark=51820
   topology_up
   need_iptables
   tunnel_up route_halves
   kill_switch I
-  # What the kill switch forbids as well, and what is known in the other cases when it comes: the gateway's address.
+  # The kill switch also blocks neighbour discovery; in the other cases, the gateways are resolved before it comes.
   router ip6tables -I OUTPUT -p icmpv6 --icmpv6-type neighbour-solicitation -j ACCEPT
   router ip6tables -I OUTPUT -p icmpv6 --icmpv6-type neighbour-advertisement -j ACCEPT
   configuration >"$work/wgsteer.toml"
@@ -147,13 +148,13 @@ case_from_the_start() {
   tunnel_forget
   traffic_start
   await_handshake
-  await 10 'it is noticed' at_least 4 told_of_all
-  await 10 'rounds go on' rounds_go_on
+  await 10 'refused probes are reported' at_least 4 told_of_all
+  await 10 'probing continues' rounds_go_on
   steady_on 0 'behind the kill switch'
   check 'check names it' has_line 'WAN w0 cannot be probed' wgsteer check
   wgsteer check >"$work/out" || true
   let_probes_out
-  # A peer that is moved alone has the WAN's bits besides the tunnel's own mark, which the same commands let out.
+  # A diverted peer has the WAN's bits in addition to the tunnel's own mark; the same commands must allow that, too.
   in_host isp0 nft 'add table inet silence; add chain inet silence forward { type filter hook forward priority 300; drop; }'
   await 30 'the peer is moved' grep -q ': peer .* trying w1' "$daemon_log"
   await_traffic 'traffic by the other WAN' 30

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Killed at each message that it sends to the kernel, in turn; the next start continues from there. strace(1) does the
-# killing, so that the daemon is the unmodified one.
+# The daemon is killed at its first message to the kernel, then at its second, and so on; each start continues from
+# where the last one ended. strace(1) does the killing, so that the daemon is unmodified.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# -> whether it came to its end before the n-th
-run_until_killed_at() { # N ARGUMENT...
+run_until_killed_at() { # N ARGUMENT... -> whether it finished before its N-th message
   local n=$1
   shift
   quietly router strace -qq -o "$work/strace" -e trace=sendto,sendmsg -e signal=none \
@@ -17,7 +16,7 @@ run_until_killed_at() { # N ARGUMENT...
 
 strace_works() { quietly strace -qq -o /dev/null true; }
 
-# What the next start has to mend, without any harm to packets meanwhile: things missing and things too many.
+# Damage that the next start has to repair, both missing and surplus objects, none of which affects packets.
 damaged() {
   router nft flush map inet wgsteer "endpoint$family"
   router_ip route replace unreachable default metric 77 table 1464270855 proto 87
@@ -32,13 +31,13 @@ case_at_every_message() {
   local n=1
   until damaged && run_until_killed_at "$n"; do
     n=$((n + 1))
-    ((n < 300)) || fail 'it never comes to its end'
+    ((n < 300)) || fail 'it never finishes'
   done
   note "killed $((n - 1)) times"
   ((n > 10)) || fail 'it was not killed'
   daemon_start_and_converge
   await_traffic 'traffic afterwards'
-  nothing_misrouted 'all the while'
+  nothing_misrouted 'throughout'
   equal 'packets lost' 0 "$(packets_lost)"
 }
 
@@ -49,10 +48,10 @@ case_at_every_third_message_of_the_first_start() {
   local n=1
   until run_until_killed_at "$n"; do
     check "the start after the one killed at message $n" quietly wgsteer run --once
-    check 'there is nothing left to do' wgsteer plan
+    check 'the plan is empty' wgsteer plan
     wgsteer flush
     n=$((n + 3))
-    ((n < 300)) || fail 'it never comes to its end'
+    ((n < 300)) || fail 'it never finishes'
   done
   note "killed $((n / 3)) times"
   ((n > 10)) || fail 'it was not killed'
@@ -63,7 +62,7 @@ case_at_every_third_message_of_the_first_start() {
   steady_on 0 'afterwards'
 }
 
-# Make before break: other priorities, and other slots for the same WANs.
+# Make before break: different priorities, and different slots for the same WANs.
 case_other_numbers() {
   steered_tunnel_up
   daemon_stop KILL

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The metrics for Prometheus, checked by its own tool.
+# The Prometheus metrics, checked by promtool.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -15,16 +15,17 @@ case_of_a_failover() {
   steered_tunnel_up
   wgsteer metrics >"$work/before"
   promtool check metrics <"$work/before" >"$work/said" 2>&1 || fail "promtool: $(<"$work/said")"
-  equal 'it says nothing' '' "$(<"$work/said")"
-  equal 'the daemon runs' 1 "$(metric 'wgsteer_up ')"
+  equal 'the output of promtool' '' "$(<"$work/said")"
+  equal 'the daemon is running' 1 "$(metric 'wgsteer_up ')"
   equal 'the first WAN is up' 1 "$(metric "wgsteer_wan_up{wan=\"wan0\",device=\"wan0\",family=\"ipv$family\"}")"
   check 'a handshake was counted' at_least 1 metric 'wgsteer_wan_handshake_responses_total{wan="wan0"'
   wan_link_down 0
   await_traffic 'traffic by the second WAN'
-  equal 'it is down' 0 "$(metric "wgsteer_wan_up{wan=\"wan0\",device=\"wan0\",family=\"ipv$family\"}")"
-  check 'failovers' at_least 1 metric 'wgsteer_failovers_total '
-  equal 'by the second' 1 "$(metric "wgsteer_policy_wan_info{policy=\"default\",family=\"ipv$family\",wan=\"wan1\"}")"
-  equal 'all buckets and the count are one' "$(metric 'wgsteer_event_to_applied_seconds_count{kind="link"}')" \
+  equal 'the first WAN is down' 0 "$(metric "wgsteer_wan_up{wan=\"wan0\",device=\"wan0\",family=\"ipv$family\"}")"
+  check 'the failover is counted' at_least 1 metric 'wgsteer_failovers_total '
+  equal 'the policy uses the second WAN' \
+    1 "$(metric "wgsteer_policy_wan_info{policy=\"default\",family=\"ipv$family\",wan=\"wan1\"}")"
+  equal 'the count equals the last bucket' "$(metric 'wgsteer_event_to_applied_seconds_count{kind="link"}')" \
     "$(metric 'wgsteer_event_to_applied_seconds_bucket{kind="link",le="+Inf"}')"
   wgsteer metrics | promtool check metrics || fail 'promtool after the failover'
 }
@@ -34,22 +35,22 @@ case_into_a_file() {
   steered_tunnel_up
   mkdir "$work/full"
   router mount -t tmpfs -o size=64k none "$work/full"
-  equal 'written' 0 "$(code_of wgsteer metrics --textfile "$work/full/wgsteer.prom")"
+  equal 'writing the file' 0 "$(code_of wgsteer metrics --textfile "$work/full/wgsteer.prom")"
   router cat "$work/full/wgsteer.prom" >"$work/prom"
   promtool check metrics <"$work/prom" || fail 'promtool'
   router bash -c "head -c 65536 /dev/zero >$work/full/filler" 2>/dev/null || true
   equal 'a full disk is an error' 1 "$(code_of wgsteer metrics --textfile "$work/full/wgsteer.prom")"
-  check 'which is said' grep -q 'No space left' "$work/err"
-  equal 'the old one is as it was' "$(<"$work/prom")" "$(router cat "$work/full/wgsteer.prom")"
-  equal 'nothing else is left' 'filler wgsteer.prom ' "$(router ls "$work/full" | tr '\n' ' ')"
+  check 'the error says why' grep -q 'No space left' "$work/err"
+  equal 'the old file is unchanged' "$(<"$work/prom")" "$(router cat "$work/full/wgsteer.prom")"
+  equal 'no other file is left' 'filler wgsteer.prom ' "$(router ls "$work/full" | tr '\n' ' ')"
 }
 
 case_without_a_daemon() {
   need_promtool
   topology_up
   tunnel_up route_halves
-  equal 'no error' 0 "$(code_of wgsteer metrics)"
-  equal 'the daemon does not run' 0 "$(metric 'wgsteer_up ')"
+  equal 'exit status' 0 "$(code_of wgsteer metrics)"
+  equal 'the daemon is not running' 0 "$(metric 'wgsteer_up ')"
   wgsteer metrics | promtool check metrics || fail 'promtool'
 }
 
@@ -57,14 +58,14 @@ case_dashboard_and_page_know_them() {
   steered_tunnel_up
   local names name
   mapfile -t names < <(wgsteer metrics | sed -n 's/^# TYPE \([^ ]*\) .*/\1/p')
-  for name in "${names[@]}"; do grep -q "\`$name" "$kPage" || fail "docs/metrics.md does not know $name"; done
-  python3 -m json.tool "$kDashboard" /dev/null || fail 'docs/grafana.json is no JSON'
+  for name in "${names[@]}"; do grep -q "\`$name" "$kPage" || fail "docs/metrics.md does not mention $name"; done
+  python3 -m json.tool "$kDashboard" /dev/null || fail 'docs/grafana.json is not valid JSON'
   local drawn
   mapfile -t drawn < <(grep -o 'wgsteer_[a-z_]*' "$kDashboard" | sort -u)
   ((${#drawn[@]})) || fail 'docs/grafana.json has no metrics'
   for name in "${drawn[@]}"; do
     name=${name%_bucket}
-    [[ " ${names[*]} " == *" $name "* ]] || fail "docs/grafana.json has $name, which there is not"
+    [[ " ${names[*]} " == *" $name "* ]] || fail "docs/grafana.json uses $name, which does not exist"
   done
 }
 

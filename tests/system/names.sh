@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Peers whose endpoint is a host name, with a real name server behind the WANs.
+# Peers with a host name as their endpoint, and a real name server behind the WANs.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -16,7 +16,7 @@ name_means() { # ADDRESS
   [[ -z $name_server_pid ]] || kill -HUP "$name_server_pid"
 }
 
-# On the server, so that only what leaves by a WAN with its address is answered.
+# Runs on the server, so that only queries that leave by a WAN with that WAN's source are answered.
 name_server_up() {
   command -v dnsmasq >/dev/null || skip 'no dnsmasq'
   name_means "$endpoint"
@@ -39,7 +39,7 @@ endpoint = "$kName:$kPort"
 CONF
 }
 
-# As after a cold start: WireGuard knows no address, and the default route is in the tunnel.
+# As after a cold start: WireGuard has no endpoint, and the default route is in the tunnel.
 tunnel_without_endpoint_up() {
   tunnel_up route_halves
   local peer
@@ -69,10 +69,10 @@ named_tunnel_up() {
 case_cold_start() {
   named_tunnel_up
   steady_on 0 'cold start'
-  check 'status names the host' has_line "\"host\": *\"$kName\"" wgsteer status --json
+  check 'status shows the host name' has_line "\"host\": *\"$kName\"" wgsteer status --json
 }
 
-# Both addresses belong to the server, so the session goes on.
+# Both addresses belong to the server, so the session continues.
 case_answer_changes() {
   named_tunnel_up
   counters_reset
@@ -81,16 +81,17 @@ case_answer_changes() {
   await_traffic 'traffic to the new address'
   nothing_misrouted 'while it moved'
   equal 'packets lost' 0 "$(packets_lost)"
-  check 'the old address is still steered to' has_line "^[[:space:]]*(elements = [{] )?.*${endpoint} . $kPort" \
+  check 'the old address is still steered' has_line "^[[:space:]]*(elements = [{] )?.*${endpoint} . $kPort" \
     router nft list map inet wgsteer "endpoint$family"
-  check 'the log says so' grep -qF "endpoint is now $(socket_address "$(other_endpoint)" "$kPort") ($kName), previously" "$daemon_log"
+  check 'the log reports the change' \
+    grep -qF "endpoint is now $(socket_address "$(other_endpoint)" "$kPort") ($kName), previously" "$daemon_log"
 }
 
 case_name_server_dies() {
   named_tunnel_up
   stop_process "$name_server_pid" KILL
-  await 30 'the failure is told' grep -q "$kName: .*keeping" "$daemon_log"
-  equal 'told once' 1 "$(grep -c "$kName: .*keeping" "$daemon_log")"
+  await 30 'the log reports the failure' grep -q "$kName: .*keeping" "$daemon_log"
+  equal 'reports of the failure' 1 "$(grep -c "$kName: .*keeping" "$daemon_log")"
   check 'the endpoint stays' endpoint_is "$endpoint"
   steady_on 0 'without a name server'
 }
@@ -105,10 +106,10 @@ case_wg_quick_file_that_comes_later() {
   await 10 'the endpoint is set' endpoint_is "$endpoint"
   traffic_start
   await_handshake
-  steady_on 0 'from a file of wg-quick'
+  steady_on 0 'from a wg-quick file'
 }
 
-# Neither folder is there when the daemon starts.
+# Neither folder exists when the daemon starts.
 case_files_of_others_that_come_and_go() {
   topology_up
   router cp -a /etc "$work/etc"
@@ -128,27 +129,27 @@ case_files_of_others_that_come_and_go() {
   await 10 'the endpoint is set' endpoint_is "$endpoint"
 
   rm "$folder/50-tunnel.netdev.d/peer.conf"
-  await 10 'nobody names the host any more' fails names_the_host
+  await 10 'no file names the host any more' fails names_the_host
   check 'the endpoint stays' endpoint_is "$endpoint"
 
   folder=$work/etc/NetworkManager/system-connections
   mkdir -p "$folder"
   name_means "$(other_endpoint)"
   ln -s ../profile "$folder/tunnel.nmconnection"
-  await 10 'a link to nothing is complained about' grep -qF 'tunnel.nmconnection: cannot be read' "$daemon_log"
+  await 10 'a dangling link is reported' grep -qF 'tunnel.nmconnection: cannot be read' "$daemon_log"
   printf '[connection]\ntype=wireguard\ninterface-name=%s\n[wireguard]\nprivate-key=%s\n[wireguard-peer.%s]\nendpoint=%s\n' \
     "$tunnel_device" "$kRouterKey" "$(public_key "$kServerKey")" "$kName:$kPort" >"$folder/../profile"
-  await 10 'the name is followed' endpoint_is "$(other_endpoint)"
-  equal 'told once' 1 "$(grep -cF 'tunnel.nmconnection: cannot be read' "$daemon_log")"
+  await 10 'the endpoint follows' endpoint_is "$(other_endpoint)"
+  equal 'reports of the dangling link' 1 "$(grep -cF 'tunnel.nmconnection: cannot be read' "$daemon_log")"
   check 'no key in the log' fails grep -qF "$kRouterKey" "$daemon_log"
   traffic_start
   await_handshake
-  steady_on 0 'from a profile of NetworkManager'
+  steady_on 0 'from a NetworkManager profile'
 }
 
 names_the_host() { has_line "\"host\": *\"$kName\"" wgsteer status --json; }
 
-# One of a name's addresses falls silent, behind both WANs: the other one is taken.
+# One of a name's addresses stops answering over both WANs: the other one is used.
 address_falls_silent() { # ADDRESS...
   local address silent another
   topology_up
@@ -172,23 +173,24 @@ NFT
   done
   await 20 'the endpoint is the other address' endpoint_is "$another"
   await_traffic 'traffic to the other address'
-  check 'the log says why' grep -q "nothing received for .*: trying .*$another" "$daemon_log"
+  check 'the log gives the reason' grep -q "nothing received for .*: trying .*$another" "$daemon_log"
   nothing_misrouted 'while it moved'
 }
 case_address_falls_silent() { address_falls_silent "$endpoint" "$(other_endpoint)"; }
 case_family_falls_silent() { address_falls_silent 203.0.113.55 2001:db8:cafe::55; }
 
-# What no peer can have is refused with a line in the log, and changes nothing.
+# Addresses that no peer can have are rejected with a log line, and nothing changes.
 case_answers_that_no_peer_can_have() {
   local address
   named_tunnel_up
   for address in $(impossible_addresses); do
     name_means "$address"
-    await 20 "$address is refused" grep -qF "$kName: $address: rejected: " "$daemon_log"
+    await 20 "$address is rejected" grep -qF "$kName: $address: rejected: " "$daemon_log"
     check 'the endpoint stays' endpoint_is "$endpoint"
   done
-  check 'our own by its name' grep -qF "${wan_address[0]}: rejected: an address of this host" "$daemon_log"
-  check 'nothing of it is steered to' fails has_line "$(impossible_addresses | sed 's/ /|/g')" \
+  check "the host's own address is rejected as such" \
+    grep -qF "${wan_address[0]}: rejected: an address of this host" "$daemon_log"
+  check 'none of them is steered' fails has_line "$(impossible_addresses | sed 's/ /|/g')" \
     router nft list map inet wgsteer "endpoint$family"
   steady_on 0 'after all these answers'
 }
@@ -197,7 +199,7 @@ impossible_addresses() {
   if [[ $family == 4 ]]; then echo "127.0.0.1 ${wan_address[0]} 224.0.0.1"; else echo "::1 ${wan_address[0]} ff02::1"; fi
 }
 
-# netifd's file, replaced as `uci commit` does it; then one that is broken, which changes nothing.
+# netifd's file, replaced as by `uci commit`; then a broken one, which changes nothing.
 case_netifd_file() {
   topology_up
   router cp -a /etc "$work/etc"
@@ -211,10 +213,11 @@ case_netifd_file() {
   traffic_start
   await_handshake
   netifd_network "option endpoint_host '$kName"
-  await 10 'the file is complained about' grep -qF '/etc/config/network:7: unterminated quotation starts here' "$daemon_log"
+  await 10 'the log reports the broken file' \
+    grep -qF '/etc/config/network:7: unterminated quotation starts here' "$daemon_log"
   name_means "$(other_endpoint)"
   await 20 'the endpoint follows' endpoint_is "$(other_endpoint)"
-  equal 'told once' 1 "$(grep -cF '/etc/config/network:' "$daemon_log")"
+  equal 'reports of the broken file' 1 "$(grep -cF '/etc/config/network:' "$daemon_log")"
 }
 
 netifd_network() { # OPTION
@@ -230,9 +233,9 @@ NETWORK
   mv "$work/etc/config/.network.new" "$work/etc/config/network"
 }
 
-# ---- Name servers of the WANs themselves -----------------------------------------------------------------------------
+# ---- The WANs' own name servers --------------------------------------------------------------------------------------
 
-# Nobody answers at the router's own resolver, as when that asks through the tunnel.
+# The router's own resolver does not answer, as if it queried through the tunnel.
 own_resolver_dead() {
   echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
   local wan
@@ -261,8 +264,8 @@ case_wan_with_dns_option() {
   daemon_arguments=(-c "$work/wgsteer.toml")
   daemon_start_and_converge
   await 10 'the endpoint is set' endpoint_is "$endpoint"
-  check 'asked by the WAN that has servers' at_least 1 queries 1
-  equal 'queries by the other' 0 "$(queries 0)"
+  check 'queries by the WAN that has servers' at_least 1 queries 1
+  equal 'queries by the other WAN' 0 "$(queries 0)"
   traffic_start
   await_handshake
   steady_on 0 'resolved by a WAN that is not in use'
@@ -280,8 +283,8 @@ case_wan_known_to_networkd() {
   link_servers 1 "$(other_endpoint)"
   daemon_start
   await 20 'the endpoint is set' endpoint_is "$endpoint"
-  check 'the preferred WAN was asked first' at_least 1 queries 0
-  check 'then the other' at_least 1 queries 1
+  check 'queries by the preferred WAN' at_least 1 queries 0
+  check 'queries by the other WAN' at_least 1 queries 1
   wan_link_down 0
   counters_reset
   name_means "$(other_endpoint)"
@@ -292,7 +295,7 @@ link_servers() { # WAN SERVER...
   local index
   index=$(router cat "/sys/class/net/${wan_device[$1]}/ifindex")
   shift
-  # Expanded in there.
+  # Expanded inside.
   # shellcheck disable=SC2016
   router bash -c 'echo "DNS=${*:2}" >"/run/systemd/netif/links/$1"' _ "$index" "$@"
 }
@@ -306,18 +309,18 @@ case_plan_and_run_once() {
   topology_up
   name_server_up
   tunnel_without_endpoint_up
-  # Before anything is steered, the default route in the tunnel would take the questions along.
+  # Before anything is steered, the default route would send the queries into the tunnel.
   router ip route add "$(other_endpoint)" via "${wan_gateway[0]}"
   peer_section >"$work/wgsteer.toml"
   daemon_arguments=(-c "$work/wgsteer.toml")
   check 'the plan moves the endpoint' plan_has " endpoint $(socket_address "$endpoint" "$kPort")"
-  check 'and steers to it' plan_has "$endpoint . $kPort"
-  check 'once' wgsteer run --once "${daemon_arguments[@]}"
+  check 'the plan steers it' plan_has "$endpoint . $kPort"
+  check 'run --once' wgsteer run --once "${daemon_arguments[@]}"
   check 'the endpoint is set' endpoint_is "$endpoint"
-  equal 'nothing left to do' '' "$(planned)"
+  equal 'the plan afterwards' '' "$(planned)"
   traffic_start
   await_handshake
-  steady_on 0 'after one turn'
+  steady_on 0 'after run --once'
 }
 
 case_plan_and_run_once_without_name_server() {
@@ -328,10 +331,10 @@ case_plan_and_run_once_without_name_server() {
   peer_section >"$work/wgsteer.toml"
   daemon_arguments=(-c "$work/wgsteer.toml")
   check 'the plan has the rest' plan_has 'ip rule add'
-  check 'and says who is missing' grep -q "$kName: " "$work/plan.log"
+  check 'it names the host that was not resolved' grep -q "$kName: " "$work/plan.log"
   check 'run --once' wgsteer run --once "${daemon_arguments[@]}" 2>"$work/once.log"
-  check 'says so as well' grep -q "$kName: " "$work/once.log"
-  check 'the rules are there' has_line 'proto 87' router ip rule show
+  check 'run --once names it, too' grep -q "$kName: " "$work/once.log"
+  check 'the rules are installed' has_line 'proto 87' router ip rule show
 }
 
 case_update_endpoint_off() {
@@ -342,7 +345,8 @@ case_update_endpoint_off() {
   daemon_arguments=(-c "$work/wgsteer.toml")
   name_means "$(other_endpoint)"
   daemon_start
-  await 10 'the address is steered to' has_line "$(other_endpoint) . $kPort" router nft list map inet wgsteer "endpoint$family"
+  await 10 'the address is steered' \
+    has_line "$(other_endpoint) . $kPort" router nft list map inet wgsteer "endpoint$family"
   check 'the endpoint stays' endpoint_is "$endpoint"
 }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two peers of one tunnel: one follows the tunnel, the other is pinned and prefers the second WAN; or each is assigned
-# to a WAN by its key.
+# Two peers of one tunnel: one follows the tunnel, the other is pinned and prefers the second WAN; or both are balanced,
+# each assigned to a WAN by its key.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 
-# Packets at 50 a second that an event may cost.
+# The packets, at 50 per second, that may be lost in an event.
 readonly kBound=10
 readonly kPinnedKey=uEvydGMpQcCIZL9kP1zsFl0Rhmv4gnSAyq5MxaBTT1I=
 
@@ -31,7 +31,7 @@ use_wan = ["second:1", "first:2"]
 CONFIGURATION
 }
 
-# Without preference: each peer is given to one of the two.
+# Equal metrics: each peer is assigned to one of the two WANs.
 write_balanced_configuration() {
   cat >"$work/wgsteer.toml" <<CONFIGURATION
 [[wan]]
@@ -49,7 +49,7 @@ balance = true
 CONFIGURATION
 }
 
-# It answers from the address that it was asked at: wireguard-go does so by itself.
+# It answers from the address that was contacted: wireguard-go does that by itself.
 pinned_server_up() {
   wireguard_go server wgs1
   tunnel_configuration "$kPinnedKey" 51821 "$kRouterKey" 10.97.0.2/32,fd97::2/128 |
@@ -70,7 +70,7 @@ pinned_peer_up() {
     endpoint "$(socket_address "$address" 51821)" allowed-ips 10.97.0.0/24,fd97::/64
 }
 
-# Counts what goes to the pinned peer, before anything is dropped; and what left with a source of another ISP.
+# Counts packets to the pinned peer, before any are dropped, by correct and foreign source.
 pinned_witness_up() { # WAN
   in_host "isp$1" nft -f - <<RULES
 table inet pinned {
@@ -98,9 +98,9 @@ pinned_reset() {
   done
 }
 
-# ---- Traffic of both -------------------------------------------------------------------------------------------------
+# ---- Traffic of both peers -------------------------------------------------------------------------------------------
 
-# Of the pinned peer: the names of topology.sh's functions for it.
+# The functions of topology.sh, for the pinned peer.
 pinned_log=''
 pinned_traffic_start() {
   local inner=10.97.0.1
@@ -112,7 +112,7 @@ pinned_answers() { traffic_log=$pinned_log answers; }
 pinned_lost() { traffic_log=$pinned_log packets_lost; }
 await_pinned() { await 15 "$1" at_least $(($(pinned_answers) + 5)) pinned_answers; } # WHAT
 
-both_up() { # [CONFIGURATION WRITER]
+both_up() { # [COMMAND-THAT-WRITES-THE-CONFIGURATION]
   topology_up
   pinned_witness_up 0
   pinned_witness_up 1
@@ -130,7 +130,8 @@ both_up() { # [CONFIGURATION WRITER]
   await_pinned 'the pinned peer answers'
 }
 
-# From here on all that the pinned peer is sent leaves by one WAN with a source of that WAN; the other peer likewise.
+# From now on, all outer packets to the pinned peer leave by one WAN with that WAN's source; likewise for the other
+# peer.
 pinned_steady_on() { # WAN-OF-PINNED WAN-OF-THE-OTHER WHAT
   local name="$3"
   await_pinned "$name: pinned traffic"
@@ -183,7 +184,7 @@ case_link_down_and_back() {
   bounded 'down and back'
 }
 
-# The other peer's WAN goes: the pinned one's first lookup fails over, and it must not notice.
+# The other peer's WAN fails: the first route lookup for the pinned peer's packets fails over, which must not affect it.
 case_the_other_wan_goes() {
   both_up
   wan_carrier_down 0
@@ -194,7 +195,7 @@ case_the_other_wan_goes() {
   bounded 'loss and return'
 }
 
-# A plain change of metric: no link says anything.
+# A mere change of the metrics, without a link event.
 case_pinned_elsewhere() {
   both_up
   sed -i 's/use_wan = .*/use_wan = ["first:1", "second:2"]/' "$work/wgsteer.toml"
@@ -203,7 +204,7 @@ case_pinned_elsewhere() {
   pinned_steady_on 0 0 'reloaded'
 }
 
-way() { # COMMAND -> the WAN by which COMMAND counts packets
+way() { # COMMAND -> the WAN for which COMMAND counts packets
   if (($("$1" 0) > 0)); then echo 0; else echo 1; fi
 }
 
@@ -213,15 +214,17 @@ case_shared_out() {
   await_traffic 'traffic'
   other=$(way right) pinned=$(way pinned_right)
   equal 'WANs of the two peers, by their keys' '1 0' "$other $pinned"
-  check 'status shows the one' has_line "$(public_key "$kPinnedKey" | cut -c1-8).* first \\(balanced\\) " wgsteer status
-  check 'status shows the other' has_line "$(public_key "$kServerKey" | cut -c1-8).* second \\(balanced\\) " wgsteer status
-  equal 'status --json as well' 2 "$(wgsteer status --json | grep -c '"balanced": true')"
-  pinned_steady_on "$pinned" "$other" 'shared out'
+  check 'status shows the pinned peer' \
+    has_line "$(public_key "$kPinnedKey" | cut -c1-8).* first \\(balanced\\) " wgsteer status
+  check 'status shows the other peer' \
+    has_line "$(public_key "$kServerKey" | cut -c1-8).* second \\(balanced\\) " wgsteer status
+  equal 'balanced peers in status --json' 2 "$(wgsteer status --json | grep -c '"balanced": true')"
+  pinned_steady_on "$pinned" "$other" 'balanced'
   wan_carrier_down "$pinned"
   pinned_steady_on $((1 - pinned)) $((1 - pinned)) 'no carrier'
   wan_carrier_up "$pinned"
   await 5 'converged' converged
-  pinned_steady_on "$pinned" "$other" 'each is back on its own'
+  pinned_steady_on "$pinned" "$other" 'each is back on its own WAN'
   bounded 'loss and return'
 }
 

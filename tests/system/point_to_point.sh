@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN without a gateway, like PPP: a tun device on either side, and a process that carries packets between them.
+# A WAN without a gateway, like PPP: a tun device on each side, and a process that copies packets between them.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -30,13 +30,13 @@ while True:
             pass  # One side is down.
 '
 
-# The first WAN becomes ppp0, without a gateway; its ISP sees it as "customer", as it saw the cable.
+# The first WAN becomes ppp0, without a gateway; the device on the ISP's side is still "customer".
 wan_becomes_point_to_point() {
   router ip link del "${wan_device[0]}"
   wan_device[0]=ppp0
   start_in_host router "$work/wire.log" python3 -c "$kWire" "${holder[router]}" ppp0 "${holder[isp0]}" customer
   wire_pid=$started
-  await 10 'the wire' has_line wire grep -s . "$work/wire.log"
+  await 10 'the wire is up' has_line wire grep -s . "$work/wire.log"
   in_host isp0 ip -batch - <<ISP
 addr add ${wan_gateway4[0]} peer ${wan_address4[0]} dev customer
 addr add ${wan_gateway6[0]}/64 dev customer
@@ -55,7 +55,7 @@ ROUTER
   router ip -6 route replace default dev ppp0 metric "${wan_metric[0]}"
 }
 
-# A tun device is taken for a tunnel unless it is named as a WAN.
+# A tun device is assumed to be a tunnel unless it is configured as a WAN.
 configuration() {
   cat <<TOML
 [[wan]]
@@ -86,7 +86,7 @@ case_without_gateway() {
   point_to_point_up
   await 5 'converged' converged
   comes_to_rest_on 0 'ppp0 back'
-  # The peer hung up: the device itself is gone.
+  # The peer hangs up, and the device itself disappears.
   stop_process "$wire_pid"
   await 5 'ppp0 is gone' fails router ip link show ppp0
   await_traffic 'traffic by the second'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# If there is nothing to do, nothing is done.
+# When the kernel already matches the plan, nothing is written.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -14,7 +14,7 @@ case_plan_is_empty_after_run() {
   equal 'exit code of plan before' 2 "$status"
   daemon_start_and_converge
   output=$(wgsteer plan)
-  equal 'what plan prints beside the daemon' '' "$output"
+  equal 'what plan prints while the daemon runs' '' "$output"
   daemon_stop TERM
   output=$(wgsteer plan)
   equal 'what plan prints after the daemon' '' "$output"
@@ -34,7 +34,7 @@ monitors_see() { # TEXT -> whether both have seen it
   grep -q "$1" "$work/ip-monitor" && grep -q "$1" "$work/nft-monitor"
 }
 
-# A change of ours on both sides: what lies between the two was written by wgsteer.
+# Makes a change of the test's own: whatever the monitors show between two of these was written by wgsteer.
 bracket() { # NUMBER
   router ip route add "203.0.113.20$1" via "${wan_gateway4[0]}" dev "${wan_device[0]}"
   router nft add table inet "bracket203.0.113.20$1" 2>/dev/null || router nft add table inet "b20$1"
@@ -50,7 +50,7 @@ case_second_run_writes_nothing() {
   quietly wgsteer run --once
   start_in_host router "$work/ip-monitor" stdbuf -oL ip monitor route rule
   start_in_host router "$work/nft-monitor" stdbuf -oL nft monitor
-  await 5 'both monitors look' monitors_ready
+  await 5 'both monitors are listening' monitors_ready
   quietly wgsteer run --once
   router ip route add 203.0.113.202 via "${wan_gateway4[0]}" dev "${wan_device[0]}"
   router nft add table inet b202
@@ -59,7 +59,7 @@ case_second_run_writes_nothing() {
   equal 'written nft' '' "$(seen_between "$work/nft-monitor" 'b201' 'b202')"
 }
 
-# A change is made again and again until it is noticed: a monitor does not say when it begins to listen.
+# Makes a change repeatedly until it is seen, because a monitor does not report when it starts to listen.
 monitors_ready() {
   router ip route replace 203.0.113.201 via "${wan_gateway4[0]}" dev "${wan_device[0]}"
   router ip route del 203.0.113.201

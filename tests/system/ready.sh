@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
 case_ready_after_convergence() {
   topology_up
   tunnel_up route_halves
-  # The datagram is written down together with whether our rules were there when it came.
+  # Logs each notification, and whether our rules were installed when it came.
   start_in_host router "$work/notify.log" python3 -c '
 import socket, subprocess, sys
 receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -23,12 +23,12 @@ while True:
     if "STOPPING=1" in message:
         print("stopping", flush=True)
 ' "$work/notify"
-  await 10 'the receiver' has_line listening cat "$work/notify.log"
+  await 10 'the receiver is listening' has_line listening cat "$work/notify.log"
   export NOTIFY_SOCKET=$work/notify
   daemon_start
   unset NOTIFY_SOCKET
   await 10 'READY=1' has_line ready cat "$work/notify.log"
-  check 'converged by then' has_line 'ready with rules' cat "$work/notify.log"
+  check 'rules were installed by then' has_line 'ready with rules' cat "$work/notify.log"
 }
 
 run_cases "$@"

@@ -29,16 +29,17 @@ case_bad_file_keeps_the_good_one() {
   steady_on 1 'as configured'
   configuration one nonsense >"$work/wgsteer.toml"
   kill -HUP "$daemon_pid"
-  await 5 'the log says where' has_line 'wgsteer\.toml:[0-9]+' cat "$daemon_log"
-  check 'the daemon lives' daemon_alive
-  steady_on 1 'the good one is kept'
-  check 'status says that it was refused, and why' has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
-  check 'and so does its JSON' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
+  await 5 'the log names the line' has_line 'wgsteer\.toml:[0-9]+' cat "$daemon_log"
+  check 'the daemon is still running' daemon_alive
+  steady_on 1 'the good configuration is kept'
+  check 'status shows the refused file and the error' \
+    has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
+  check 'so does status --json' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
   configuration one two >"$work/wgsteer.toml"
   kill -HUP "$daemon_pid"
-  await 5 'the new one is used' at_least "$(($(right 0) + 5))" right 0
-  steady_on 0 'the good new one'
-  check 'and nothing is refused any more' lacks_line '^refused' wgsteer status
+  await 5 'the new configuration is used' at_least "$(($(right 0) + 5))" right 0
+  steady_on 0 'the new configuration'
+  check 'status no longer shows a refused file' lacks_line '^refused' wgsteer status
 }
 
 case_reload_verb() {
@@ -46,7 +47,7 @@ case_reload_verb() {
   steady_on 0 'as configured'
   configuration two one >"$work/wgsteer.toml"
   check 'reload' quietly wgsteer reload
-  await 5 'the new one is used' at_least 5 right 1
+  await 5 'the new configuration is used' at_least 5 right 1
   steady_on 1 'after reload'
 }
 
@@ -57,10 +58,10 @@ case_bad_file_at_start() {
   output=$(timeout 10 nsenter --target "${holder[router]}" --net --mount -- "$WGSTEER" run \
     -c "$work/wgsteer.toml" 2>&1) || status=$?
   equal 'exit code' 1 "$status"
-  check 'the message says where' has_line 'wgsteer\.toml:[0-9]+' echo "$output"
+  check 'the error names the line' has_line 'wgsteer\.toml:[0-9]+' echo "$output"
 }
 
-# A gateway that starts with a typing error in its file is steered by what was right last.
+# A router that boots with a typo in its file uses the last good configuration.
 case_bad_file_at_start_after_a_good_one() {
   topology_up
   tunnel_up route_halves
@@ -69,46 +70,49 @@ case_bad_file_at_start_after_a_good_one() {
   daemon_start_and_converge
   daemon_stop KILL
   quietly wgsteer flush
-  equal 'nothing is installed' '' "$(router_ip rule show | grep 'proto 87' || true)"
+  equal 'rules before' '' "$(router_ip rule show | grep 'proto 87' || true)"
   configuration one nonsense >"$work/wgsteer.toml"
 
   equal 'check fails' 1 "$(code_of wgsteer check -c "$work/wgsteer.toml")"
-  check 'and says where' has_line 'wgsteer\.toml:[0-9]+:.*nonsense' cat "$work/err"
-  check 'and what a start does' has_line 'a start would use the last good configuration of 20[0-9-]+ [0-9:]+ ' cat "$work/err"
-  equal 'plan does not go by it' 1 "$(code_of wgsteer plan -c "$work/wgsteer.toml")"
-  equal 'nor does --once' 1 "$(code_of wgsteer run --once -c "$work/wgsteer.toml")"
-  equal 'nothing is installed by these' '' "$(router_ip rule show | grep 'proto 87' || true)"
+  check 'check names the line' has_line 'wgsteer\.toml:[0-9]+:.*nonsense' cat "$work/err"
+  check 'check says what a start would do' \
+    has_line 'a start would use the last good configuration of 20[0-9-]+ [0-9:]+ ' cat "$work/err"
+  equal 'plan does not use the last good one' 1 "$(code_of wgsteer plan -c "$work/wgsteer.toml")"
+  equal 'run --once does not, either' 1 "$(code_of wgsteer run --once -c "$work/wgsteer.toml")"
+  equal 'rules after these commands' '' "$(router_ip rule show | grep 'proto 87' || true)"
 
   : >"$work/daemon.log"
   daemon_start
-  await 10 'rules' has_line 'proto 87' router_ip rule show
-  await 5 'status' quietly wgsteer status
+  await 10 'rules are installed' has_line 'proto 87' router_ip rule show
+  await 5 'status answers' quietly wgsteer status
   tunnel_forget
   traffic_start
   await_handshake
-  steady_on 1 'by the last good one'
-  check 'the log says where' has_line 'error.*wgsteer\.toml:[0-9]+:.*nonsense' cat "$daemon_log"
-  check 'and what is used' has_line 'warn.*the last good configuration of 20[0-9-]+ [0-9:]+ .* is used' cat "$daemon_log"
-  check 'status says so' has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
-  check 'and so does its JSON' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
-  check 'a reload does not take it either' fails wgsteer reload
-  steady_on 1 'still by the last good one'
+  steady_on 1 'the last good configuration'
+  check 'the log names the line' has_line 'error.*wgsteer\.toml:[0-9]+:.*nonsense' cat "$daemon_log"
+  check 'the log says what is used instead' \
+    has_line 'warn.*the last good configuration of 20[0-9-]+ [0-9:]+ .* is used' cat "$daemon_log"
+  check 'status shows the refused file and the error' \
+    has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
+  check 'so does status --json' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
+  check 'a reload refuses the file, too' fails wgsteer reload
+  steady_on 1 'still the last good configuration'
 
   configuration one two >"$work/wgsteer.toml"
-  check 'reload of the mended one' quietly wgsteer reload
-  await 5 'the new one is used' at_least 5 right 0
-  comes_to_rest_on 0 'by the mended one'
-  check 'nothing is refused any more' lacks_line '^refused' wgsteer status
-  # Expanded in there.
+  check 'reload of the corrected file' quietly wgsteer reload
+  await 5 'the new configuration is used' at_least 5 right 0
+  comes_to_rest_on 0 'the corrected file'
+  check 'status no longer shows a refused file' lacks_line '^refused' wgsteer status
+  # Expanded inside.
   # shellcheck disable=SC2016
-  check 'and that is kept now' router bash -c 'cmp "$1" /var/run/wgsteer/last_good.*' cmp "$work/wgsteer.toml"
-  # Of another file nothing was ever kept.
+  check 'a copy of it is kept' router bash -c 'cmp "$1" /var/run/wgsteer/last_good.*' cmp "$work/wgsteer.toml"
+  # There is no copy of any other file.
   configuration one nonsense >"$work/other.toml"
   equal 'check of another file' 1 "$(code_of wgsteer check -c "$work/other.toml")"
-  check 'has nothing to go by' has_line 'a start would fail' cat "$work/err"
+  check 'check says that a start would fail' has_line 'a start would fail' cat "$work/err"
 }
 
-# What cannot be kept is missing at the next start with a broken file, and costs nothing else.
+# If the copy cannot be written, only a later start with a broken file is affected.
 case_state_that_cannot_be_written() {
   topology_up
   tunnel_up route_halves
@@ -121,8 +125,9 @@ case_state_that_cannot_be_written() {
   traffic_start
   await_handshake
   steady_on 1 'as configured'
-  check 'it is said' has_line 'warn.*cannot keep a copy of this configuration for a start with a broken file: /var/run/wgsteer/last_good.*: Read-only' cat "$daemon_log"
-  equal 'once' 1 "$(grep -c 'cannot keep a copy' "$daemon_log")"
+  check 'the log reports it' \
+    has_line 'warn.*cannot keep a copy of this configuration for a start with a broken file: /var/run/wgsteer/last_good.*: Read-only' cat "$daemon_log"
+  equal 'reports in the log' 1 "$(grep -c 'cannot keep a copy' "$daemon_log")"
 }
 
 run_cases "$@"

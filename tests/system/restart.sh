@@ -14,8 +14,8 @@ case_killed_and_restarted() {
   daemon_start_and_converge
   await_traffic 'traffic with the next daemon'
   nothing_misrouted 'killed and restarted'
-  equal 'by the other WAN' 0 "$(right 1)"
-  equal 'handshakes: the session goes on' '0 0' "$(initiations 0) $(initiations 1)"
+  equal 'packets by the other WAN' 0 "$(right 1)"
+  equal 'handshakes (the session continues)' '0 0' "$(initiations 0) $(initiations 1)"
   equal 'packets lost' 0 "$(packets_lost)"
 }
 
@@ -30,7 +30,7 @@ case_stopped_and_restarted() {
   equal 'packets lost' 0 "$(packets_lost)"
 }
 
-# Killed wherever its start happens to be, some times over.
+# Killed several times, at arbitrary points of its start.
 case_killed_while_it_starts() {
   local round
   steered_tunnel_up
@@ -47,8 +47,8 @@ case_killed_while_it_starts() {
   equal 'packets lost' 0 "$(packets_lost)"
 }
 
-# The kernel fails over by itself. wireguard-go pins IPv4 to the interface it last received on until a route changes, and
-# link down removes those without a word, so its endpoint is set anew as it would be by a restart of the tunnel.
+# The kernel fails over by itself. But wireguard-go binds IPv4 to the interface on which it last received until it sees
+# a route change, and link down removes routes without notification. So set the endpoint again, like a tunnel restart.
 case_failover_without_a_daemon() {
   steered_tunnel_up
   daemon_stop KILL
@@ -56,7 +56,7 @@ case_failover_without_a_daemon() {
   counters_reset
   [[ $family == 6 ]] || tunnel_forget
   await 10 'outer packets by the second WAN' at_least 5 right 1
-  equal 'into the tunnel' 0 "$(looped)"
+  equal 'outer packets into the tunnel' 0 "$(looped)"
 }
 
 run_cases "$@"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Routing daemons as running programs: BIRD and FRR learn the first WAN's default from the ISP and a site from a router
-# in the LAN, keepalived moves an address with its routes and rules. They restart, crash and withdraw routes; their
-# state and ours are never mixed up, and a peer in the site stays reachable through the LAN.
+# Real routing daemons: BIRD and FRR learn the first WAN's default from the ISP and a site's prefix from a router on the
+# LAN; keepalived moves an address with its routes and rules. They restart, crash and withdraw routes. Their state and
+# ours never interfere, and a peer in the site stays reachable through the LAN.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -18,7 +18,7 @@ need() { # PROGRAM...
   done
 }
 
-# Process ids, by host.
+# Process IDs by host.
 declare -A running=()
 
 # ---- BIRD -------------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ frr_start() { # HOST
   frr_configuration "$1" >"$work/bgpd-$1.conf"
   echo 'log stdout' >"$work/zebra-$1.conf"
   echo 'log stdout' >"$work/staticd-$1.conf"
-  # To it, a route of the kernel's own is better than any other: both defaults are its own, and one is in the kernel.
+  # FRR prefers kernel routes to its own, so both defaults must be FRR's; it installs only the better one.
   [[ $1 != router ]] || printf 'ip route 0.0.0.0/0 %s 200\nipv6 route ::/0 %s 200\n' "${wan_gateway4[1]}" \
     "${wan_gateway6[1]}" >>"$work/staticd-$1.conf"
   chmod 755 "$work"
@@ -136,7 +136,7 @@ frr_stop() { # HOST [SIGNAL]
   done
   in_host "$1" rm -rf /run/frr
 }
-# There is no reload without vtysh: bgpd alone begins anew.
+# Without vtysh there is no reload, so restart only bgpd.
 frr_reload() {
   local pids
   read -ra pids <<<"${running[router]}"
@@ -147,7 +147,7 @@ frr_reload() {
 
 # ---- The site ---------------------------------------------------------------------------------------------------------
 
-# A peer behind the router in the LAN, in another tunnel, which only a learned route leads to.
+# A peer of another tunnel, behind the router on the LAN: only a learned route leads there.
 site_up() {
   local address=10.50.0.5 inner=10.97.0
   [[ $family == 4 ]] || address=fd50::5
@@ -174,12 +174,12 @@ site_begins_anew() {
   router wg set wgi peer "$peer" endpoint "$(socket_address "$address" "$kServicePort")" allowed-ips 10.97.0.1/32
 }
 
-learned() { # default|SITE
+learned() { # default|site
   local prefix=$1
   if [[ $1 == site && $family == 4 ]]; then prefix=10.50.0.0/16; elif [[ $1 == site ]]; then prefix=fd50::/48; fi
   [[ -n $(router_ip route show "$prefix" proto "$protocol") ]]
 }
-# In both families: either is in what is compared.
+# Checks both families, because their_state includes both.
 all_learned() {
   local version
   for version in 4 6; do
@@ -188,11 +188,11 @@ all_learned() {
   [[ -n $(router ip route show 10.50.0.0/16 proto "$protocol") && -n $(router ip -6 route show fd50::/48 proto "$protocol") ]]
 }
 
-# ---- What is done to each ---------------------------------------------------------------------------------------------
+# ---- The steps for each daemon ---------------------------------------------------------------------------------------
 
 protocol=''
 
-# Everything of others. Nexthop objects get new numbers with each start.
+# All foreign state. Nexthop objects get new IDs at each start.
 their_state() {
   local version
   for version in 4 6; do
@@ -206,25 +206,25 @@ default_is_deleted() { # WAN
   router ip -6 route del default dev "${wan_device[$1]}"
 }
 
-# Both defaults were the daemon's.
+# Both defaults belonged to the routing daemon.
 no_way_out() {
   counters_reset
   equal 'no default' '' "$(router_ip route show default)"
   site_begins_anew
-  await 10 'neither is the site reached' fails site_is_reached
-  nothing_misrouted 'no way out'
+  await 10 'the site is unreachable, too' fails site_is_reached
+  nothing_misrouted 'no default'
 }
 
-# A chain that has been made anew is the last of them.
+# Sorted, because a recreated chain is listed last.
 our_lines() { own_state | sort; }
 our_lines_are() { our_lines | diff <(echo "$1") - >"$work/own_state.diff"; } # LINES
 
 right_after() { # WAN WHAT
   await 10 "$2: converged" converged
   comes_to_rest_on "$1" "$2"
-  await 10 "$2: the site" site_is_reached
+  await 10 "$2: the site is reached" site_is_reached
   site_begins_anew
-  await 10 "$2: the site, from a first handshake on" site_is_reached
+  await 10 "$2: the site is reached after a new handshake" site_is_reached
 }
 
 learning() { # DAEMON PROTOCOL
@@ -233,13 +233,13 @@ learning() { # DAEMON PROTOCOL
   "${daemon}_need"
   topology_up
   topology_lan
-  # Its default is the ISP's to tell.
+  # The ISP announces the default.
   default_is_deleted 0
   [[ $daemon != frr ]] || default_is_deleted 1
   for host in isp0 phone router; do
     "${daemon}_start" "$host"
   done
-  await 30 'both are learned' all_learned
+  await 30 'the routes are learned' all_learned
   tunnel_up route_halves
   site_up
   their_state >"$work/before"
@@ -248,32 +248,32 @@ learning() { # DAEMON PROTOCOL
   traffic_start
   await_handshake
   right_after 0 'learned routes'
-  check 'nothing foreign has changed' diff "$work/before" <(their_state)
-  equal 'nothing to say' 0 "$(code_of wgsteer check)"
+  check 'foreign state is unchanged' diff "$work/before" <(their_state)
+  equal 'check finds no problem' 0 "$(code_of wgsteer check)"
 
   "${daemon}_reload"
   await 30 'learned again after the reload' all_learned
   right_after 0 'reload'
-  # From here on the second WAN is known, even if its default is in the kernel only while the first has none.
+  # By now the second WAN is known, even if its default is in the kernel only while the first has none.
   ours=$(our_lines)
 
   "${daemon}_stop" router
-  await 10 'its default is gone' fails learned default
-  if [[ $daemon == frr ]]; then no_way_out; else comes_to_rest_on 1 'its default is gone'; fi
+  await 10 'the learned default is gone' fails learned default
+  if [[ $daemon == frr ]]; then no_way_out; else comes_to_rest_on 1 'the learned default is gone'; fi
   "${daemon}_start" router
   await 30 'learned again' all_learned
   right_after 0 'restarted'
-  await 5 'ours after the restart' our_lines_are "$ours"
+  await 5 'our state after the restart' our_lines_are "$ours"
 
-  # Its routes stay where they are, until the next one sweeps them away and learns them anew.
+  # Its routes stay in the kernel until the next start removes and relearns them.
   "${daemon}_stop" router KILL
   counters_reset
   await_traffic 'killed'
   nothing_misrouted 'killed'
   "${daemon}_start" router
   await 30 'learned again after the kill' all_learned
-  right_after 0 'killed and started again'
-  await 5 'ours after the kill' our_lines_are "$ours"
+  right_after 0 'killed and restarted'
+  await 5 'our state after the kill' our_lines_are "$ours"
 
   "${daemon}_stop" isp0
   await 10 'the ISP has withdrawn its default' fails learned default
@@ -291,14 +291,14 @@ learning() { # DAEMON PROTOCOL
   await 30 'the site is back' all_learned
   right_after 0 'the site is back'
 
-  # Ours restarts beside it as well.
+  # Our daemon restarts, too.
   daemon_stop KILL
   daemon_start_and_converge
-  right_after 0 'wgsteer started again'
-  await 5 'ours after our restart' our_lines_are "$ours"
+  right_after 0 'wgsteer restarted'
+  await 5 'our state after our restart' our_lines_are "$ours"
   daemon_stop TERM
   quietly wgsteer flush
-  check 'after flush, all is as before' diff "$work/before" <(their_state)
+  check 'foreign state after flush' diff "$work/before" <(their_state)
 }
 
 case_bird() { learning bird bird; }
@@ -306,7 +306,7 @@ case_frr() { learning frr bgp; }
 
 # ---- keepalived -------------------------------------------------------------------------------------------------------
 
-# The line of the first WAN belongs to whichever router is the master: its address, its default and its rule move.
+# The first WAN's line belongs to the VRRP master: its address, default and rule move.
 keepalived_configuration() { # HOST PRIORITY
   local device=lan0 link=fe80::100
   [[ $1 == router ]] || device=lan
@@ -347,18 +347,18 @@ CONF
 
 keepalived_start() { # HOST PRIORITY
   keepalived_configuration "$@" >"$work/keepalived-$1.conf"
-  # Programs of its configuration's reader may not be others'.
+  # keepalived insists that nobody else can read its configuration.
   chmod 600 "$work/keepalived-$1.conf"
   start_in_host "$1" "$work/keepalived-$1.log" keepalived --dont-fork --log-console --vrrp --use-file "$work/keepalived-$1.conf" \
     --pid /run/keepalived.pid --vrrp_pid /run/vrrp.pid
   running[$1]=$started
 }
-# It has a child, which would live on after a KILL.
+# keepalived has a child, which would survive SIGKILL of its parent.
 keepalived_kill() { # HOST
   local children
   children=$(<"/proc/${running[$1]}/task/${running[$1]}/children")
   stop_process "${running[$1]}" KILL
-  # Numbers.
+  # Unquoted: a list of process IDs.
   # shellcheck disable=SC2086
   kill -KILL $children 2>/dev/null || true
   in_host "$1" rm -f /run/keepalived.pid /run/vrrp.pid
@@ -371,7 +371,7 @@ leaves_from_shared_address() {
 }
 
 master_carries_by() { # WHAT
-  await 15 "$1: it is the master" is_master
+  await 15 "$1: the router is the master" is_master
   await 10 "$1: converged" converged
   comes_to_rest_on 0 "$1"
   await 10 "$1: from the shared address" leaves_from_shared_address
@@ -385,7 +385,7 @@ case_keepalived() {
   topology_lan
   default_is_deleted 0
   keepalived_start router 100
-  await 15 'it is the master' is_master
+  await 15 'the router is the master' is_master
   tunnel_up route_halves
   theirs=$(their_state)
   daemon_start_and_converge
@@ -393,44 +393,45 @@ case_keepalived() {
   traffic_start
   await_handshake
   master_carries_by 'the master'
-  check 'nothing foreign has changed' diff <(echo "$theirs") <(their_state)
-  equal 'nothing to say' 0 "$(code_of wgsteer check)"
+  check 'foreign state is unchanged' diff <(echo "$theirs") <(their_state)
+  equal 'check finds no problem' 0 "$(code_of wgsteer check)"
   ours=$(our_lines)
 
   keepalived_start phone 200
-  await 15 'the other one is the master' fails is_master
+  await 15 'the other router is the master' fails is_master
   comes_to_rest_on 1 'no longer the master'
   stop_process "${running[phone]}"
   master_carries_by 'the master again'
-  await 5 'ours when it is the master again' our_lines_are "$ours"
+  await 5 'our state when it is the master again' our_lines_are "$ours"
 
   kill -HUP "${running[router]}"
-  master_carries_by 'its files are read again'
-  await 5 'ours after the reload' our_lines_are "$ours"
+  master_carries_by 'keepalived reloaded'
+  await 5 'our state after the reload' our_lines_are "$ours"
   stop_process "${running[router]}"
-  await 15 'it has stopped' fails is_master
-  comes_to_rest_on 1 'it has stopped'
+  await 15 'keepalived has stopped' fails is_master
+  comes_to_rest_on 1 'keepalived has stopped'
   keepalived_start router 100
-  master_carries_by 'started again'
-  await 5 'ours after the restart' our_lines_are "$ours"
+  master_carries_by 'keepalived restarted'
+  await 5 'our state after the restart' our_lines_are "$ours"
   keepalived_kill router
   counters_reset
   await_traffic 'killed'
   nothing_misrouted 'killed'
   keepalived_start router 100
-  await 15 'killed and started again: it is the master' is_master
-  await 10 'killed and started again: converged' converged
-  comes_to_rest_on 0 'killed and started again'
-  # It begins by deleting the address, with which the kernel takes the source from routes of IPv6; it keeps them so.
+  await 15 'killed and restarted: the router is the master' is_master
+  await 10 'killed and restarted: converged' converged
+  comes_to_rest_on 0 'killed and restarted'
+  # keepalived first deletes the address, for which the kernel removes the source from the IPv6 routes; it stays
+  # removed.
   if [[ $family == 4 ]]; then
     await 10 'from the shared address' leaves_from_shared_address
-    await 5 'ours after the kill' our_lines_are "$ours"
+    await 5 'our state after the kill' our_lines_are "$ours"
   fi
 
   theirs=$(their_state)
   daemon_stop TERM
   quietly wgsteer flush
-  check 'after flush, all is as before' diff <(echo "$theirs") <(their_state)
+  check 'foreign state after flush' diff <(echo "$theirs") <(their_state)
 }
 
 more_diagnostics() {

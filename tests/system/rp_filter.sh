@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Reverse path filtering, off, strict or loose, for all devices, for the WAN, for the tunnel: answers of peers get in,
-# although the route back to them leads into the tunnel itself. Only IPv4 has this filter.
+# Reverse path filtering, off, strict or loose, for all devices, for the WAN and for the tunnel: answers from peers get
+# in, although the route back to them leads into the tunnel itself. Only IPv4 has this filter.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -12,14 +12,14 @@ filter() { # ALL WAN TUNNEL
     "net.ipv4.conf.$tunnel_device.rp_filter=$3"
 }
 
-filtered() { # -> packets that the filter has dropped
+filtered() { # -> packets dropped by the filter
   router cat /proc/net/netstat | awk '$1 == "TcpExt:" && !n { n = split($0, names); next }
     $1 == "TcpExt:" { for (i = 1; i <= n; i++) if (names[i] == "IPReversePathFilter") print $i }'
 }
 
 marks_are_valid() { prints "$1" router sysctl -n "net.ipv4.conf.${wan_device[0]}.src_valid_mark"; } # 0|1
 
-# Without the daemon there is no traffic to begin with, and with it none that strict filtering lets in but for its help.
+# Strict filtering drops all answers unless the daemon makes marks count, which it must do from the start.
 case_strict_from_the_start() {
   topology_up
   tunnel_up route_halves
@@ -32,8 +32,8 @@ case_strict_from_the_start() {
   equal 'packets dropped by the filter' 0 "$(filtered)"
 }
 
-# The kernel takes the larger of all's and the device's (IN_DEV_RPFILTER in linux/inetdevice.h), so that 2 for the one
-# undoes 1 for the other.
+# The kernel uses the maximum of the values for `all` and the device (IN_DEV_RPFILTER in linux/inetdevice.h), so 2 for
+# one overrides 1 for the other.
 case_every_combination() {
   local all wan tunnel before
   topology_up
@@ -56,11 +56,11 @@ case_every_combination() {
     done
   done
   note "$(packets_lost) packets lost in 27 changes, $(filtered) of them to the filter"
-  nothing_misrouted 'all the while'
+  nothing_misrouted 'throughout'
   filter 1 0 0
-  await 5 'marks count' marks_are_valid 1
+  await 5 'src_valid_mark is set' marks_are_valid 1
   wgsteer flush
-  check 'flushed, they do not any more' marks_are_valid 0
+  check 'src_valid_mark is reset by flush' marks_are_valid 0
   filter 0 0 0
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WireGuard server on the router, for phones in the LAN and outside.
+# A WireGuard server on the router, for phones on the LAN and outside.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -17,7 +17,7 @@ link set wgs up
 ROUTER
 }
 
-phone_up() { # ADDRESS OF THE SERVICE
+phone_up() { # ADDRESS-OF-THE-SERVICE
   wireguard_go phone wgp
   tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.98.0.0/24,fd98::/64 "$(socket_address "$1" "$kServicePort")" |
     in_host phone wg setconf wgp /dev/stdin
@@ -30,7 +30,7 @@ PHONE
 
 phone_is_answered() { quietly in_host phone ping -n -c 1 -W 1 "$inner_service"; }
 
-# The answer belongs on the LAN, whatever mark the tunnel has.
+# The reply must go to the LAN, whatever mark the tunnel has.
 case_phone_in_the_lan() {
   topology_up
   topology_lan
@@ -39,7 +39,7 @@ case_phone_in_the_lan() {
   daemon_start_and_converge
   if [[ $family == 4 ]]; then phone_up 192.168.1.1; else phone_up fd01::1; fi
   await 20 'the phone is answered' phone_is_answered
-  check 'again' phone_is_answered
+  check 'the phone is answered again' phone_is_answered
 }
 
 phone_goes_out() {
@@ -64,7 +64,7 @@ SERVER
   done
 }
 
-# The phone has an address outside, behind the second ISP, and asks on the second WAN.
+# The phone is outside and contacts the second WAN.
 case_phone_outside() {
   topology_up
   phone_goes_out
@@ -77,8 +77,8 @@ case_phone_outside() {
   equal 'foreign sources' '0 0' "$(foreign 0) $(foreign 1)"
 }
 
-# The service is on addresses that no device has; the phone's firewall lets in what comes from where it has asked.
-# IPv4 alone: wireguard-go cannot answer from such an IPv6 address, with or without us (IPV6_PKTINFO wants a device's).
+# The service has addresses that no device has; the phone's firewall accepts replies from the contacted address only.
+# IPv4 only: wireguard-go cannot reply from such an IPv6 address, with or without us (IPV6_PKTINFO needs a local one).
 case_phone_asks_on_an_address_of_no_device() {
   [[ $family == 4 ]] || return 0
   topology_up

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A WAN that carries everything except one tunnel: the silence of its peer shows that, and only this peer moves to
-# another path.
+# A WAN that carries everything except one tunnel: its peer stalls, and only this peer moves to another path.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -13,7 +12,7 @@ configuration() {
   printf '[[tunnel]]\ninterface = "%s"\nrole = "client"\nstall = 3\nhold = 4\n' "$tunnel_device"
 }
 
-# Each matches the family of the case alone.
+# Drops only packets of the case's family.
 isp_drops() { # WAN MATCH
   in_host "isp$1" nft -f - <<NFT
 table inet dropping {
@@ -31,18 +30,18 @@ watched_tunnel_up() {
 moves_to_the_second_wan() { # WHAT
   local since
   since=$(now_ms)
-  await 20 "$1: noticed" grep -q ': trying w1' "$daemon_log"
-  await_traffic "$1: traffic by the other" 20
+  await 20 "$1: the stall is detected" grep -q ': trying w1' "$daemon_log"
+  await_traffic "$1: traffic by the other WAN" 20
   note "$1: traffic again after $(($(now_ms) - since)) ms"
   comes_to_rest_on 1 "$1"
-  check "$1: the WAN itself is not to blame" has_line 'w0 .* up' wgsteer status
+  check "$1: the WAN itself stays up" has_line 'w0 .* up' wgsteer status
 }
 
 case_port_dropped() {
   watched_tunnel_up
   isp_drops 0 'udp dport 51820'
   moves_to_the_second_wan 'port dropped'
-  check 'status says so' has_line 'stalled: .*using w1' wgsteer status
+  check 'status shows the stalled peer' has_line 'stalled: .*using w1' wgsteer status
 }
 
 case_answers_dropped() {
@@ -51,7 +50,7 @@ case_answers_dropped() {
   moves_to_the_second_wan 'answers dropped'
 }
 
-# Handshakes pass, and so does what is small.
+# Handshakes and other small packets still pass.
 case_large_packets_dropped() {
   watched_tunnel_up
   traffic_stop
@@ -67,13 +66,13 @@ case_back_when_it_works_again() {
   moves_to_the_second_wan 'port dropped'
   isp_relents 0
   traffic_stop
-  await 40 'the first WAN is tried at a quiet moment' grep -q 'trying w0' "$daemon_log"
+  await 40 'the first WAN is tried while there is no traffic' grep -q 'trying w0' "$daemon_log"
   traffic_start
   await_traffic 'traffic afterwards'
   comes_to_rest_on 0 'first WAN again'
 }
 
-# Nothing can be done for a peer that is switched off; the other one and the WANs have nothing to do with it.
+# Nothing helps a peer that is switched off; the other peer and the WANs must not be affected.
 case_a_peer_that_is_off_moves_alone() {
   watched_tunnel_up
   local off inner=10.98.0.1 prefix=10.98.0.0/24 endpoint=203.0.113.56
@@ -84,21 +83,21 @@ case_a_peer_that_is_off_moves_alone() {
   router_ip route add "$prefix" dev "$tunnel_device"
   await 5 'the peer is known' has_line "${off:0:8}" wgsteer status
   start_in_host router "$work/off" ping -n -i 0.2 "$inner"
-  await 60 'all ways were tried' grep -q 'no path works' "$daemon_log"
+  await 60 'all paths were tried' grep -q 'no path works' "$daemon_log"
   steady_on 0 'the other peer stays'
   equal 'packets of the other peer lost' 0 "$(packets_lost)"
-  equal 'peers that were moved' 1 "$(grep -o 'peer [^ ]*: .*trying' "$daemon_log" | cut -d' ' -f2 | sort -u | wc -l)"
-  check 'bounded' test "$(grep -c 'trying w' "$daemon_log")" -le 3
+  equal 'moved peers' 1 "$(grep -o 'peer [^ ]*: .*trying' "$daemon_log" | cut -d' ' -f2 | sort -u | wc -l)"
+  check 'the number of attempts is bounded' test "$(grep -c 'trying w' "$daemon_log")" -le 3
 }
 
-# Its WAN goes while a peer is away from its own: the order of its policy holds at once.
+# The WAN of a diverted peer fails: its policy applies again immediately.
 case_the_way_out_goes_as_well() {
   watched_tunnel_up
   isp_drops 0 'udp dport 51820'
   moves_to_the_second_wan 'port dropped'
   isp_relents 0
   wan_carrier_down 1
-  await_traffic 'traffic by the first'
+  await_traffic 'traffic by the first WAN'
   comes_to_rest_on 0 'second WAN gone'
 }
 

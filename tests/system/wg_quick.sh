@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The real wg-quick with a full tunnel, before, while and after the daemon runs. It adopts any fwmark that its device
-# has, and creates rules that name it and a table with that number.
+# The real wg-quick with a full tunnel, before, during and after a run of the daemon. wg-quick adopts any fwmark that
+# its device has and creates rules with that mark and a table of that number.
 set -u
 # shellcheck source=../support/cases.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cases.sh"
@@ -29,7 +29,7 @@ quick_topology() {
   topology_up
   quick_conf >"$work/wg0.conf"
   in_host router cp "$work/wg0.conf" /etc/wireguard/wg0.conf
-  # The LAN's own neighbour, which a full tunnel must not take away.
+  # A host on the LAN, which must stay reachable with a full tunnel.
   topology_lan
 }
 
@@ -49,7 +49,7 @@ tunnel_works() { # WHAT
   await_handshake
   steady_on 0 "$1"
   traffic_stop
-  await 5 "$1: the LAN" lan_is_reached
+  await 5 "$1: the LAN is reachable" lan_is_reached
 }
 
 case_up_while_the_daemon_runs() {
@@ -65,14 +65,14 @@ case_up_while_the_daemon_runs() {
   quietly wgsteer check || fail "check: $(wgsteer check)"
   daemon_stop KILL
   daemon_start_and_converge
-  tunnel_works 'started again'
+  tunnel_works 'daemon restarted'
   daemon_stop TERM
-  # Without us it leaves by wg-quick's full tunnel, as it would have before.
+  # Without wgsteer, wgx would go through wg-quick's full tunnel.
   router ip link del wgx
   quietly wgsteer flush
   tunnel_works 'after flush'
   quick down
-  equal 'rules that are left' "$before" "$(foreign_rules)"
+  equal 'remaining foreign rules' "$before" "$(foreign_rules)"
 }
 
 case_down_while_the_daemon_runs() {
@@ -88,13 +88,13 @@ case_down_while_the_daemon_runs() {
   traffic_stop
   wan_up 0
   quick down
-  equal 'rules that are left' "$before" "$(foreign_rules)"
+  equal 'remaining foreign rules' "$before" "$(foreign_rules)"
   await 10 'converged' converged
   quick up
   await 10 'converged' converged
   tunnel_works 'up again'
   quick down
-  equal 'rules that are left in the end' "$before" "$(foreign_rules)"
+  equal 'remaining foreign rules in the end' "$before" "$(foreign_rules)"
 }
 
 more_diagnostics() {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # case_results is set by lib.sh
 #
-# Containers of systemd-nspawn: each has a root of its own with the machine's /usr, and what is enabled in it.
+# systemd-nspawn containers: each has its own root file system with the machine's /usr and its own enabled units.
 
 container_root() { # NAME UNIT-TO-START...
   local root=/srv/$1 folder unit
@@ -12,18 +12,18 @@ container_root() { # NAME UNIT-TO-START...
   for folder in bin lib lib64 sbin; do ln -s "usr/$folder" "$root/$folder"; done
   ln -s ../run "$root/var/run"
   cp -a /etc "$root/etc"
-  # It is looked at before there is a /usr.
+  # systemd-nspawn reads os-release before /usr is mounted.
   cp --remove-destination /usr/lib/os-release "$root/etc/os-release"
   rm -rf "$root"/etc/{resolv.conf,systemd/network,systemd/system}
-  # Without one, it would ask how it is to be set up.
+  # Without a machine ID, systemd would prompt for first-boot settings.
   tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
   mkdir -p "$root"/etc/systemd/{network,system/multi-user.target.wants}
   for unit; do ln -s "/lib/systemd/system/$unit" "$root/etc/systemd/system/multi-user.target.wants/$unit"; done
-  # Nobody sits at its console.
+  # The console is not used.
   ln -s /dev/null "$root/etc/systemd/system/console-getty.service"
 }
 
-# A whole system, as machinectl(1) would start it.
+# Boots a complete system, like machinectl(1).
 container_up() { # NAME OPTION...
   systemd-run --quiet --collect --unit "container-$1" --property=KillMode=mixed --property=Type=notify \
     --property=Delegate=yes systemd-nspawn --quiet --keep-unit --machine="$1" --directory="/srv/$1" --bind-ro=/usr \
@@ -33,31 +33,31 @@ container_up() { # NAME OPTION...
 
 container_down() { # NAME
   machinectl poweroff "$1"
-  await "container $1 has ended" 60 container_is_gone "$1"
+  await 60 "container $1 has ended" container_is_gone "$1"
 }
 
 container_is_gone() { [[ ! -e /sys/class/net/ve-$1 ]] && ! systemctl --quiet is-active "container-$1.service"; }
 
 leader() { machinectl show --property Leader --value "$1"; } # NAME
 
-# As root in there, in all of its namespaces.
+# Runs a command as the container's root, in all of its namespaces.
 inside() { # NAME COMMAND...
   nsenter --all --target "$(leader "$1")" "${@:2}"
 }
 
-# networkd of the machine and networkd of the container have agreed on addresses.
+# The machine's networkd has given the container's networkd an address.
 container_has_address() { [[ $(inside "$1" ip -4 route show default dev host0) == *via* ]]; } # NAME
 
-# A program alone, which ends when it is told to.
+# Runs a single process, which ends on SIGTERM.
 process_container_up() { # NAME
   systemd-nspawn --quiet --register=no --machine="$1" --directory="/srv/$1" --bind-ro=/usr --network-veth --console=pipe \
     --as-pid2 sleep infinity </dev/null >>"$case_results/containers" 2>&1 &
   process_container=$!
-  await "container $1" 20 test -e "/sys/class/net/ve-$1"
+  await 20 "container $1" test -e "/sys/class/net/ve-$1"
 }
 
 process_container_down() { # NAME
   kill "$process_container"
   wait "$process_container" || true
-  await "container $1 has ended" 20 test ! -e "/sys/class/net/ve-$1"
+  await 20 "container $1 has ended" test ! -e "/sys/class/net/ve-$1"
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What a test script in the guest may use: a router with two uplinks, real kernel WireGuard, counters on the wire, and
-# the means to await a state. A script defines functions `case_<name>`; each runs on a fresh topology, once per family.
+# Library for test scripts in the guest: a router with two uplinks, real kernel WireGuard, packet counters on the wire,
+# and functions to await a state. A script defines functions `case_<name>`; each runs on a fresh topology per family.
 #
 #                        +---- isp0: drops foreign sources, counts ----+
 #     router  wan0 ------+                                             +------ server
@@ -13,8 +13,8 @@
 #     wan0  192.0.2.10/24     gateway 192.0.2.1      2001:db8:10::10/64  gateway 2001:db8:10::1   metric 100
 #     wan1  198.51.100.10/24  gateway 198.51.100.1   2001:db8:20::10/64  gateway 2001:db8:20::1   metric 200
 #
-# Everything is a network namespace of the guest, joined by veth. Time in the guest is that of executed instructions
-# (see run.sh), so waiting is cheap and a deadline means the same on a busy machine.
+# Every host is a network namespace of the guest, connected by veth. The guest's clock counts executed instructions
+# (see run.sh), so waiting is cheap and deadlines do not depend on the load of the machine.
 
 # Variables set here are for the scripts that are sourced after this file.
 # shellcheck disable=SC2034
@@ -52,12 +52,12 @@ skip() {
 
 now_us() { echo "${EPOCHREALTIME/./}"; }
 
-# A pipe that nobody writes to: reading it with a timeout is the poll interval, without a process per turn.
+# A pipe that nobody writes to: reading it with a timeout is a sleep that starts no process.
 exec {never}<> <(:)
 readonly never
 poll_interval() { read -rt "$1" -u "$never" || true; } # SECONDS
 
-# The interval grows, since the guest's time costs nothing, but each look at a state does.
+# The interval grows, because waiting in the guest costs nothing but each poll does.
 holds_within() { # SECONDS COMMAND... -> whether COMMAND succeeded before the deadline
   local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) milliseconds=20
   shift
@@ -68,8 +68,8 @@ holds_within() { # SECONDS COMMAND... -> whether COMMAND succeeded before the de
   done
 }
 
-await() { # DESCRIPTION SECONDS COMMAND...
-  local description=$1 seconds=$2
+await() { # SECONDS DESCRIPTION COMMAND...
+  local seconds=$1 description=$2
   shift 2
   holds_within "$seconds" "$@" || fail "not within $seconds s: $description ($*)"
 }
@@ -88,7 +88,7 @@ prints() { # EXPECTED COMMAND... -> whether COMMAND prints EXPECTED
 
 # ---- Families -------------------------------------------------------------------------------------------------------
 
-# A case says $family, $wan0_address, ... and is right for both.
+# A case uses $family, ${wan_address[0]}, ... and so works for both families.
 use_family() { # 4|6
   family=$1
   if [[ $family == 4 ]]; then
@@ -135,14 +135,14 @@ router_ip() { ip -n router -"$family" "$@"; }
 
 # ---- Topology -------------------------------------------------------------------------------------------------------
 
-# Addresses are usable at once, and an ISP or server that loses its carrier has its IPv6 addresses afterwards.
+# Makes addresses usable immediately, without DAD.
 quiet_ipv6() { # NAMESPACE
   in_namespace "$1" sysctl -q -w net.ipv6.conf.{all,default}.accept_dad=0 \
     net.ipv6.conf.{all,default}.router_solicitations=0 net.ipv{4,6}.conf.all.forwarding=1
 }
 
 # Counts what the customer sends by source and WireGuard message type (first byte of the UDP payload: 1 initiation,
-# 2 response, 3 cookie, 4 data), then drops sources that are not of this ISP's prefix (BCP 38).
+# 2 response, 3 cookie, 4 data), then drops sources outside this ISP's prefix (BCP 38).
 isp_ruleset() { # IPV4-PREFIX IPV6-PREFIX
   cat <<RULES
 table inet isp {
@@ -155,14 +155,14 @@ table inet isp {
   chain from_customer {
     type filter hook prerouting priority raw; policy accept;
     iifname != "customer" return
-    # The mark is this host's own scratch, the type in a form that every version of nft can put into a set.
+    # The mark is scratch space here: it holds the type in a form that every nft version can put into a set.
     udp dport { 51820, 51821 } meta mark set @th,64,8 map { 1 : 1, 2 : 2, 3 : 3, 4 : 4 }
     udp sport { 51820, 51821 } meta mark set @th,64,8 map { 1 : 1, 2 : 2, 3 : 3, 4 : 4 }
     meta mark != 0 update @sent4 { ip saddr . meta mark }
     meta mark != 0 update @sent6 { ip6 saddr . meta mark }
-    # A client has no address yet; the other ISP's offer to it is forwarded here by a router that has a default route first.
+    # DHCP: a client has no address yet, and a router with a default route forwards the other ISP's offer here.
     udp dport { 67, 68 } return
-    # For whoever looks for the reason of a failure.
+    # For debugging failures.
     ip saddr != $1 update @strangers { ip saddr . ip daddr . meta l4proto . th dport }
     ip saddr != $1 counter name foreign drop
     ip6 saddr != { $2, fe80::/10, :: } counter name foreign drop
@@ -179,7 +179,7 @@ table inet isp {
 RULES
 }
 
-# Foreign to wgsteer, as a user's own table would be: what the router hands to its tunnels, and the outer packets in it.
+# A foreign table, like one of a user: counts what the router sends into its tunnels, and outer packets among that.
 witness_ruleset() {
   cat <<'RULES'
 table inet witness {
@@ -195,7 +195,7 @@ table inet witness {
 RULES
 }
 
-# A test of the machine's own network redefines it.
+# Tests that use the machine itself as the router override this.
 router_namespace() { ip netns add router; }
 
 topology_up() {
@@ -263,7 +263,7 @@ ISP
   uplinks_up
 }
 
-# A test with a network manager has it do this.
+# Tests with a network manager override this: the manager configures the uplinks.
 uplinks_up() {
   ip -n router -batch - <<'ROUTER'
 link set lo up
@@ -278,8 +278,8 @@ route add default via 2001:db8:10::1 dev wan0 metric 100
 route add default via 198.51.100.1 dev wan1 metric 200
 route add default via 2001:db8:20::1 dev wan1 metric 200
 ROUTER
-  # A carrier that comes soon after another device's is announced a second later.
-  await 'both WANs have a carrier' 5 carriers_are_up
+  # The kernel delays a carrier announcement by a second if it follows shortly after another one.
+  await 5 'both WANs have a carrier' carriers_are_up
 }
 
 carriers_are_up() {
@@ -288,7 +288,7 @@ carriers_are_up() {
   [[ $links == *wan0* && $links == *wan1* && $links != *NO-CARRIER* ]]
 }
 
-# Waits until the namespaces are really gone: their devices are deleted by a kernel thread.
+# A kernel thread deletes the namespaces' devices later.
 topology_down() {
   local namespace
   for namespace in router isp0 isp1 server; do
@@ -296,11 +296,11 @@ topology_down() {
   done
 }
 
-# ---- What happens to a WAN ------------------------------------------------------------------------------------------
+# ---- WAN events -----------------------------------------------------------------------------------------------------
 
 wan_link_down() { ip -n router link set "wan$1" down; } # WAN
 
-# As ifupdown or a DHCP client does after a link came back: the kernel has dropped IPv6 addresses and all routes.
+# Like ifupdown or a DHCP client after link up: restores the IPv6 address and the routes, which the kernel dropped.
 wan_link_up() { # WAN
   ip -n router link set "wan$1" up
   router_ip addr replace "${wan_address[$1]}/$wan_prefix_length" dev "wan$1"
@@ -315,11 +315,11 @@ wan_route_delete() { # WAN
   router_ip route del default via "${wan_gateway[$1]}" dev "wan$1" metric "${wan_metric[$1]}"
 }
 
-# The cable, seen from the router: NO-CARRIER while the device stays up, with its addresses and routes.
+# Unplugs the cable: the router sees NO-CARRIER, while the device stays up with its addresses and routes.
 wan_carrier_down() { ip -n "isp$1" link set customer down; } # WAN
 wan_carrier_up() { ip -n "isp$1" link set customer up; } # WAN
 
-# As dhclient-script does it when the lease is for another address.
+# Like dhclient-script when the lease is for a different address.
 wan_renew_address() { # WAN OLD NEW
   router_ip addr del "$2/$wan_prefix_length" dev "wan$1"
   router_ip addr add "$3/$wan_prefix_length" dev "wan$1"
@@ -330,7 +330,7 @@ wan_renew_address() { # WAN OLD NEW
 
 public_key() { wg pubkey <<<"$1"; } # PRIVATE-KEY
 
-# A tunnel of the router (wg0), without routes, and its peer on the server (wgs0), which listens on every address.
+# The router's tunnel (wg0), without routes, and its peer on the server (wgs0), which listens on all addresses.
 tunnel_up() {
   server_tunnel_up wgs0 "$kServerKey" 51820 "$kRouterKey" "$inner_router" "$inner_server"
   client_tunnel_up wg0 "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" "$inner_router"
@@ -356,7 +356,7 @@ CONF
   ip -n server link set "$1" up
 }
 
-# What a user's file says: no FwMark.
+# A typical user's file: no FwMark.
 client_configuration() { # KEY PEER-KEY ENDPOINT
   cat <<CONF
 [Interface]
@@ -375,7 +375,7 @@ client_tunnel_up() { # DEVICE KEY PEER-KEY ENDPOINT INNER-ADDRESS
   ip -n router link set "$1" up
 }
 
-# The two ways in which a tunnel takes all traffic.
+# The two common ways to route all traffic into a tunnel.
 route_halves() { # DEVICE
   router_ip route add "${halves[0]}" dev "$1"
   router_ip route add "${halves[1]}" dev "$1"
@@ -387,7 +387,7 @@ route_default() { # DEVICE [METRIC]
 
 tunnel_mark() { router wg show "$1" fwmark; } # DEVICE -> 0x... or off
 
-handshake_done() { # DEVICE -> whether it has had a handshake with its peer
+handshake_done() { # DEVICE -> whether there has been a handshake with its peer
   local age
   age=$(router wg show "$1" latest-handshakes)
   [[ -n $age && ${age##*[[:blank:]]} != 0 ]]
@@ -395,7 +395,7 @@ handshake_done() { # DEVICE -> whether it has had a handshake with its peer
 
 # ---- Traffic --------------------------------------------------------------------------------------------------------
 
-# Packets through a tunnel, 20 a second, until the case ends.
+# 20 packets per second through a tunnel until the case ends.
 traffic_start() {
   traffic_log=$case_results/traffic
   ip netns exec router ping -n -i 0.05 "$inner_server" >"$traffic_log" 2>&1 &
@@ -412,14 +412,14 @@ traffic_resume() { kill -CONT "$traffic_pid"; }
 
 answers() { grep -c 'bytes from' "$traffic_log" || true; }
 
-# Awaits answers that came after this call.
+# Awaits answers that arrive after this call.
 await_traffic() { # DESCRIPTION [SECONDS]
-  await "$1" "${2:-15}" at_least $(($(answers) + 5)) answers
+  await "${2:-15}" "$1" at_least $(($(answers) + 5)) answers
 }
 
 # ---- Counters -------------------------------------------------------------------------------------------------------
 
-# Sums the counters of elements such as "192.0.2.10 . 0x00000004 counter packets 3 bytes 444".
+# Adds up the counters of elements such as "192.0.2.10 . 0x00000004 counter packets 3 bytes 444".
 sum_of_elements() { # NAMESPACE SET TYPE|any SOURCE|!SOURCE|any
   ip netns exec "$1" nft list set inet isp "$2" | awk -v type="$3" -v source="$4" '
     BEGIN { RS = "[,{}\n]" }
@@ -431,7 +431,7 @@ sum_of_elements() { # NAMESPACE SET TYPE|any SOURCE|!SOURCE|any
     END { print sum + 0 }'
 }
 
-# What reached this ISP from the router, dropped or not.
+# Packets that reached this ISP from the router, dropped or not.
 sent() { sum_of_elements "isp$1" "sent$family" "${2:-any}" "${3:-any}"; } # WAN [TYPE|any [SOURCE|!SOURCE]]
 received() { sum_of_elements "isp$1" "received$family" "${2:-any}" "${3:-any}"; } # WAN [TYPE|any [DESTINATION]]
 
@@ -439,9 +439,9 @@ named_counter() { # NAMESPACE TABLE NAME
   ip netns exec "$1" nft list counter inet "$2" "$3" | awk '$1 == "packets" { print $2 }'
 }
 
-foreign() { named_counter "isp$1" isp foreign; } # WAN -> packets with a source that is not of this ISP
+foreign() { named_counter "isp$1" isp foreign; } # WAN -> packets with a source outside this ISP's prefix
 looped() { named_counter router witness looped; }
-offered() { named_counter router witness offered; } # every packet that was routed into a tunnel
+offered() { named_counter router witness offered; } # all packets routed into a tunnel
 
 counters_reset() {
   local isp
@@ -457,42 +457,42 @@ RESET
   router nft reset counter inet witness looped >/dev/null
 }
 
-# Since the last reset nothing went wrong on the wire.
+# No packet was misrouted since the last reset.
 nothing_misrouted() { # DESCRIPTION
   local seen
   seen="foreign sources at isp0 $(foreign 0), at isp1 $(foreign 1), into a tunnel $(looped)"
   equal "$1" 'foreign sources at isp0 0, at isp1 0, into a tunnel 0' "$seen"
 }
 
-# All that the tunnel sends from here on leaves by one WAN with its own source.
+# From now on, all outer packets leave by one WAN, with that WAN's source.
 steady_on() { # WAN DESCRIPTION
   local other=$((1 - $1))
   counters_reset
   await_traffic "$2: steady traffic"
   equal "$2: packets that left by the other WAN" 0 "$(sent $other)"
   check "$2: packets that left by the WAN" at_least 1 sent "$1" 4 "${wan_address[$1]}"
-  equal "$2: packets of other sources" 0 "$(sent "$1" any "!${wan_address[$1]}")"
+  equal "$2: packets with other sources" 0 "$(sent "$1" any "!${wan_address[$1]}")"
   nothing_misrouted "$2"
 }
 
 # ---- The daemon -----------------------------------------------------------------------------------------------------
 
 daemon_pid='' daemon_log=''
-# What `run` is given; none is the rule, a case may set it.
+# Arguments for `run`; usually none, a case may set them.
 daemon_arguments=()
 
 daemon_start() {
   [[ -x /usr/sbin/wgsteer ]] || skip 'no wgsteer binary given'
   daemon_log=${daemon_log:-$case_results/daemon.log}
-  # Its own process group, so that kill reaches it and not the `ip netns exec` which has become it anyway.
+  # `ip netns exec` execs the daemon, so this process ID is the daemon's.
   ip netns exec router wgsteer run "${daemon_arguments[@]}" >>"$daemon_log" 2>&1 &
   daemon_pid=$!
 }
 
-# Any other verb, in the router. One that hangs, hangs in the guest's time.
+# Any other verb, run on the router. A hang costs only guest time.
 wgsteer() { router timeout 60 wgsteer "$@"; }
 
-# The daemon lives and the kernel is as it wants it.
+# The daemon is running and the kernel matches the plan.
 converged() {
   daemon_alive || fail "the daemon ended: $(tail -n 3 "$daemon_log")"
   router_ip -N rule show | grep -qw 'proto 87' && wgsteer plan >"$case_results/plan" 2>&1
@@ -500,14 +500,14 @@ converged() {
 
 daemon_alive() { kill -0 "$daemon_pid" 2>/dev/null; }
 
-await_converged() { await 'the daemon has converged' 20 converged; }
+await_converged() { await 20 'the daemon has converged' converged; }
 
 daemon_start_and_converge() {
   daemon_start
   await_converged
 }
 
-# The state from which most cases start: a tunnel that takes all traffic, steered over wan0, with traffic in it.
+# The state from which most cases start: a tunnel for all traffic, steered over wan0, with traffic in it.
 steered_tunnel_up() { # [COMMAND THAT SETS ROUTES [ARGUMENTS]...]
   tunnel_up
   if (($#)); then "$@"; else route_halves wg0; fi
@@ -528,18 +528,18 @@ daemon_kill() { # [SIGNAL]
 kernel_state() {
   router ip -4 rule show
   router ip -6 rule show
-  # Connected and local routes of IPv6 carry no counters, but lifetimes and caches are not state.
+  # Lifetimes change by themselves and are not state.
   router ip -4 route show table all
   router ip -6 route show table all | sed 's/ expires [0-9]*sec//'
   router nft -s list ruleset
   router wg show all fwmark
-  # Expanded in there: the devices are the router's.
+  # Expanded inside: the devices are the router's.
   # shellcheck disable=SC2016
   router bash -c 'cd /proc/sys/net; grep -H . ipv4/conf/*/{rp_filter,src_valid_mark,ignore_routes_with_linkdown} \
     ipv6/conf/*/ignore_routes_with_linkdown'
 }
 
-# Our own part of it, without counters.
+# The part that is ours, without counters.
 own_state() {
   router ip -N -4 rule show | grep -w 'proto 87' || true
   router ip -N -6 rule show | grep -w 'proto 87' || true
@@ -548,7 +548,7 @@ own_state() {
   router nft -s list table inet wgsteer 2>/dev/null || true
 }
 
-# Whether TEXT is nowhere in it, as a whole word (an address that the host lost, a gateway that is gone).
+# Whether TEXT does not occur in our state as a whole word (an address or gateway that is gone).
 absent_from_own_state() { ! own_state | grep -qF -w -e "$1"; } # TEXT
 
 # ---- Running the cases ----------------------------------------------------------------------------------------------
@@ -572,7 +572,7 @@ diagnostics() {
   fi
 }
 
-# Whatever the case left running, and its namespaces.
+# Kills what the case left running and deletes its namespaces.
 end_case() {
   local namespace process
   for namespace in router isp0 isp1 server; do
@@ -584,7 +584,7 @@ end_case() {
   rm -rf /run/wgsteer
 }
 
-# In a subshell of its own, so that a case ends at its first failure and leaves nothing behind.
+# Runs in a subshell, so that a case ends at its first failure.
 run_case() ( # NAME FAMILY
   set -eEu
   trap 'echo "    FAILED: ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND"' ERR
@@ -593,7 +593,7 @@ run_case() ( # NAME FAMILY
   mkdir -p "$case_results"
   topology_up
   "case_$1"
-  [[ -z $daemon_pid ]] || daemon_alive || fail "the daemon ended by itself: $(tail -n 3 "$daemon_log")"
+  [[ -z $daemon_pid ]] || daemon_alive || fail "the daemon ended unexpectedly: $(tail -n 3 "$daemon_log")"
 )
 
 run_cases() {

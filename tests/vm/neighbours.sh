@@ -2,39 +2,39 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034,SC2154 # read and set by lib.sh and the case files
 #
-# For cases with a real network manager, which has both WANs and the tunnels for its own: the router is the machine itself
-# (run.sh --system), the ISPs give leases and announce themselves, and wgsteer is the package's service.
+# For cases with a real network manager that manages both WANs and the tunnels: the router is the machine itself
+# (run.sh --system), the ISPs run DHCP and send router advertisements, and wgsteer runs as the package's service.
 #
-#     wan0  DHCP 192.0.2.10 from .1, RA 2001:db8:10::/64       metric 100, or the router that asks to be preferred
+#     wan0  DHCP 192.0.2.10 from .1, RA 2001:db8:10::/64       metric 100, or a high router preference
 #     wan1  DHCP 198.51.100.10 from .1, RA 2001:db8:20::/64    metric 200
-#     wg0   IPv4 outside, takes all of IPv4, with a mark and rules of the manager's own: it works without wgsteer
-#     wg1   IPv6 outside, takes all of IPv6
+#     wg0   IPv4 endpoint, carries all IPv4, with the manager's own mark and rules: works without wgsteer
+#     wg1   IPv6 endpoint, carries all IPv6
 #
-# A case file says how its manager does it: manager_up, manager_down, manager_reload, manager_restart (to take WANs and
-# tunnels up, down, ...), tunnels_up, tunnels_down, versions; and what is different with it, below.
+# A case file defines what is specific to its manager: manager_up, manager_down, manager_reload, manager_restart,
+# tunnels_up, tunnels_down and versions; and overrides of the definitions below.
 
-# The lease that replaces the first one of wan0. A client that takes no notice of a new gateway alone needs another address.
+# The lease that replaces wan0's first one. A client that ignores a mere change of the gateway also needs a new address.
 moved_address=192.0.2.10 moved_gateway=192.0.2.2
 
-# What makes two listings of the kernel comparable.
+# Normalizes listings of the kernel state for comparison.
 comparable() { cat; }
 
-# Whose settings are compared.
+# The devices whose sysctls are compared.
 devices=(wan0 wan1 wg0 wg1)
 
 router_namespace() { ip netns attach router 1; }
 
-# The manager does it.
+# Done by the manager.
 uplinks_up() { :; }
 
-# Nothing to put away: the machine ends with its only case.
+# No cleanup: the machine ends after its only case.
 end_case() { journalctl --output short-precise >/results/journal; }
 
 # ---- ISPs -----------------------------------------------------------------------------------------------------------
 
 dhcp_server=()
 
-# Leases of two minutes, dnsmasq's least: they are renewed after one. Who hears of two routers takes isp0's.
+# Leases of two minutes, dnsmasq's minimum, are renewed after one. Of two advertised routers, clients prefer isp0's.
 provider_up() { # WAN CUSTOMER GATEWAY PREFIX PREFERENCE
   local files=$case_results/isp$1
   echo "option:router,$3" >"$files.options"
@@ -51,10 +51,10 @@ providers_up() {
   provider_up 1 198.51.100.10 198.51.100.1 2001:db8:20:: low
 }
 
-# The ISP has another router from now on, and says so when the lease is renewed.
+# The ISP switches to another router and announces it at the next lease renewal.
 provider_moves() {
   ip -n isp0 addr add "$moved_gateway/24" dev customer
-  # The new address is of the old one's prefix, and is to outlive it.
+  # The new address is in the same prefix and must survive the deletion of the old one.
   in_namespace isp0 sysctl -q -w net.ipv4.conf.customer.promote_secondaries=1
   echo "option:router,$moved_gateway" >"$case_results/isp0.options"
   echo "$(</sys/class/net/wan0/address),$moved_address" >"$case_results/isp0.hosts"
@@ -68,7 +68,7 @@ provider_has_moved() {
 
 lease_has_moved() { default_by 4 0 "$moved_gateway " && [[ $(ip -4 addr show dev wan0) == *"$moved_address/"* ]]; }
 
-# ---- What the manager has done --------------------------------------------------------------------------------------
+# ---- What the manager has set up ------------------------------------------------------------------------------------
 
 default_by() { # FAMILY WAN [GATEWAY]
   [[ $(ip "-$1" route show default dev "wan$2") == *"via ${3:-}"* ]]
@@ -81,11 +81,12 @@ tunnels_are_up() {
     $(ip -4 addr show dev wg1) == *10.99.1.2* ]]
 }
 
-# The next announcement may be a minute away.
-await_wans() { await "$1: leases and routers of both WANs" 120 wans_are_up; } # DESCRIPTION
-await_tunnels() { await "$1: the manager's tunnels" 30 tunnels_are_up; } # DESCRIPTION
+# The next router advertisement may be a minute away.
+await_wans() { await 120 "$1: leases and routers of both WANs" wans_are_up; } # DESCRIPTION
+await_tunnels() { await 30 "$1: the manager's tunnels" tunnels_are_up; } # DESCRIPTION
 
-# All that somebody else than wgsteer may have in the kernel. Lifetimes go on, and the kernel lists in the order of creation.
+# All foreign state in the kernel. Without lifetimes, which count down, and sorted, because the kernel lists in order of
+# creation.
 foreign_state() {
   local device
   {
@@ -106,10 +107,10 @@ foreign_state_is() { # FILE
   diff -u "$1" "$case_results/now" >"$case_results/difference"
 }
 
-# What others have is as it was, and nothing of ours is left. The manager may not have come to its end yet.
+# Foreign state is unchanged and none of ours is left. The manager may need a moment to finish.
 only_foreign_state() { # DESCRIPTION FILE
   holds_within 10 foreign_state_is "$2" || fail "$1: $(<"$case_results/difference")"
-  equal "$1: what is left of ours" '' "$(own_state)"
+  equal "$1: our remaining state" '' "$(own_state)"
 }
 
 # ---- Tunnels and traffic --------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ readonly wg0_endpoint=203.0.113.55:51820 wg1_endpoint='[2001:db8:cafe::56]:51821
 
 pings=()
 
-# Ten packets a second through each tunnel.
+# Ten packets per second through each tunnel.
 pings_start() { # TUNNEL...
   local tunnel
   for tunnel; do
@@ -148,17 +149,17 @@ answered() { grep -c 'bytes from' "$case_results/traffic-$1" || true; } # TUNNEL
 await_answers() { # DESCRIPTION [SECONDS]
   local tunnel
   for tunnel in "${carrying[@]}"; do
-    await "$1: traffic in $tunnel" "${2:-60}" at_least $(($(answered "$tunnel") + 5)) answered "$tunnel"
+    await "${2:-60}" "$1: traffic in $tunnel" at_least $(($(answered "$tunnel") + 5)) answered "$tunnel"
   done
 }
 
-sent_by() { # WAN TUNNEL -> encrypted packets of this tunnel's family that reached the ISP
+sent_by() { # WAN TUNNEL -> outer packets of this tunnel's family that reached the ISP
   local family=4
   [[ $2 != wg1 ]] || family=6
   sent "$1"
 }
 
-# From here on all that the tunnels send leaves by one WAN, with a source of that WAN.
+# From now on, all outer packets leave by one WAN, with that WAN's source.
 carried_by() { # WAN DESCRIPTION
   local tunnel
   counters_reset
@@ -170,9 +171,9 @@ carried_by() { # WAN DESCRIPTION
   nothing_misrouted "$2"
 }
 
-# The manager has still some way to go to the better WAN; nothing may go astray meanwhile.
+# The manager may still be restoring the better WAN; no packet may be misrouted meanwhile.
 await_carried_by() { # WAN DESCRIPTION
-  await "$2: both tunnels by wan$1" 60 all_carried_by "$1" "$2"
+  await 60 "$2: both tunnels by wan$1" all_carried_by "$1" "$2"
   carried_by "$1" "$2"
 }
 
@@ -187,16 +188,16 @@ all_carried_by() { # WAN DESCRIPTION
   nothing_misrouted "$2, on the way"
 }
 
-# Packages are unpacked, not configured; what one of them needs of its script is run as dpkg would run it.
+# Packages are unpacked but not configured; this runs the postinst script of one like dpkg.
 package_script() { # PACKAGE
   DEBIAN_FRONTEND=noninteractive DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_NAME=postinst \
     "/var/lib/dpkg/info/$1.postinst" configure '' >>/test/package-scripts 2>&1 </dev/null ||
-    fail "the script of $1: $(tail -n 5 /test/package-scripts)"
+    fail "postinst of $1: $(tail -n 5 /test/package-scripts)"
 }
 
-# ---- What most managers are not asked for -----------------------------------------------------------------------------
+# ---- For some managers only ------------------------------------------------------------------------------------------
 
-# networkd has a WAN.
+# Puts a WAN under networkd's management.
 wan_network() { # WAN
   cat >"/etc/systemd/network/10-wan$1.network" <<CONF
 [Match]
@@ -218,7 +219,7 @@ networkd_has_wans() {
   systemctl restart systemd-networkd.service
 }
 
-# Without any mark: both carry themselves but for wgsteer.
+# Without marks: both would loop without wgsteer.
 tunnels_by_hand() {
   use_family 4
   client_tunnel_up wg0 "$kRouterKey" "$kServerKey" "$wg0_endpoint" 10.99.0.2
@@ -249,21 +250,21 @@ of_service() { systemctl show --value --property "$1" wgsteer.service; } # PROPE
 
 in_force() { [[ $(of_service ActiveState) == active ]] && wgsteer plan >"$case_results/plan" 2>&1; }
 
-await_in_force() { await "$1: wgsteer has nothing left to do" 20 in_force; } # DESCRIPTION
+await_in_force() { await 20 "$1: wgsteer has nothing left to do" in_force; } # DESCRIPTION
 
 package_installed() {
   dpkg --force-unsafe-io --install /test/first.deb >"$case_results/dpkg.log" 2>&1 ||
     fail "dpkg: $(tail -n 5 "$case_results/dpkg.log")"
 }
 
-# It has seen nothing wrong, for nothing is.
+# `check` finds no problem.
 nothing_to_complain_of() { # DESCRIPTION
   wgsteer check >"$case_results/check" 2>&1 || fail "$1: check: $(<"$case_results/check")"
 }
 
-# ---- What happens to every manager ----------------------------------------------------------------------------------
+# ---- The steps for every manager ------------------------------------------------------------------------------------
 
-# Steps of a case, in this order. What works without wgsteer is in $alone; with it, both tunnels do.
+# The steps of a case, in this order. $alone lists the tunnels that work without wgsteer; with it, both do.
 
 manager_is_alone() {
   versions
@@ -286,7 +287,7 @@ works_as_before() { # DESCRIPTION
 }
 
 wgsteer_comes_after_it() {
-  note 'wgsteer after it'
+  note 'wgsteer starts after the manager'
   package_installed
   await_in_force 'installed'
   counters_reset
@@ -296,7 +297,7 @@ wgsteer_comes_after_it() {
 }
 
 it_reads_its_files_again() {
-  note 'the manager reads its files again'
+  note 'the manager reloads its files'
   counters_reset
   manager_reload
   await_carried_by 0 'reload'
@@ -304,7 +305,7 @@ it_reads_its_files_again() {
 }
 
 it_is_started_anew() {
-  note 'the manager is started anew'
+  note 'the manager restarts'
   counters_reset
   manager_restart
   await_wans 'restart'
@@ -319,7 +320,7 @@ it_gets_another_lease() {
   pings_pause
   provider_moves
   counters_reset
-  await 'the lease is renewed' 150 lease_has_moved
+  await 150 'the lease is renewed' lease_has_moved
   provider_has_moved
   pings_resume
   await_carried_by 0 'another gateway'
@@ -327,7 +328,7 @@ it_gets_another_lease() {
 }
 
 its_cable_is_pulled() {
-  note 'the cable of wan0 is pulled and put back'
+  note 'the cable of wan0 is unplugged and plugged in again'
   counters_reset
   wan_carrier_down 0
   await_carried_by 1 'without wan0'
@@ -338,7 +339,7 @@ its_cable_is_pulled() {
 }
 
 its_tunnels_go_and_come_again() {
-  note 'the tunnels go and come again'
+  note 'the tunnels are removed and created again'
   pings_stop
   counters_reset
   tunnels_down
@@ -358,7 +359,7 @@ wgsteer_goes() {
 }
 
 wgsteer_comes_before_it() {
-  note 'wgsteer before it'
+  note 'wgsteer starts before the manager'
   tunnels_down
   manager_down
   systemctl start wgsteer.service

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Makes the Debian package of a build folder, and one of the next version, for the tests under a real systemd.
+# Builds the Debian package of a build folder, and a copy with the next version, for the tests under a real systemd.
 #
 #   package.sh BUILD-FOLDER DESTINATION-FOLDER      -> first.deb, next.deb
 set -euo pipefail

@@ -1,33 +1,33 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Builds what every boot shares, once, from Debian packages alone, and prints its folder: the kernel of
-# linux-image-cloud-amd64 unpacked to an ELF image (`vmlinux`), and a root file system (`base.cpio`) of busybox, the
-# tools below with their libraries, and the modules below.
+# Builds, once, what all boots share, and prints its folder. Only Debian packages are used. The folder contains the
+# kernel of linux-image-cloud-amd64, unpacked to an ELF image (`vmlinux`), and a root file system (`base.cpio`) with
+# busybox and the tools (with their libraries) and modules listed below.
 #
 #   prepare.sh [--refresh] [--generic] [MODULE]...
 #
-#   --refresh   ask apt whether there is a newer kernel, instead of taking the newest in the cache
-#   --generic   the kernel of linux-image-amd64, which has what clouds do not: PPP
-#   MODULE      loaded as well
+#   --refresh   ask apt for a newer kernel instead of using the newest in the cache
+#   --generic   the kernel of linux-image-amd64, which has PPP, unlike the cloud kernel
+#   MODULE      an additional module to load
 #
-# Exit status: 0 ready, 77 this machine cannot have it (the reason is on stderr).
+# Exit status: 0 ready, 77 not possible on this machine (the reason is on stderr).
 #
-# The folder's name is made of the kernel's version and of a hash over tools, modules and this script, so a folder is
-# never changed once it is there, and a machine with other tools gets another one. Parallel callers wait for each other.
+# The folder's name consists of the kernel release and a hash of the tools, the modules and this script. So an existing
+# folder never changes, and different tools get a different folder. Parallel callers wait for each other.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${WGSTEER_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wgsteer-vm}
 
-# Packages with the kernel, newest wins; the metapackage depends on the versioned one.
+# The metapackage linux-image-$flavour depends on the versioned kernel package; in the cache, the newest wins.
 flavour=cloud-amd64 kernels=$cache/kernel
 
-# What a test script may call besides busybox. Taken from the host with the libraries that ldd names.
+# What a test script may call besides busybox. Copied from the host, with the libraries that ldd lists.
 guest_tools=(bash ip nft ping wg wg-quick)
 
-# Loaded at boot with what they depend on, in this order, since asking for them one by one through request_module costs
-# an exec of modprobe each, in the middle of a measurement. One that a kernel has built in is skipped.
+# Loaded at boot in this order, with their dependencies: loading on demand would run modprobe for each one, in the
+# middle of a measurement. Modules built into the kernel are skipped.
 guest_modules=(
   wireguard veth dummy tun vrf
   nf_tables nf_conntrack nf_nat nft_chain_nat nft_ct nft_fib_inet nft_hash nft_limit nft_masq nft_nat nft_numgen
@@ -40,7 +40,7 @@ unavailable() {
 }
 
 host_tool() {
-  command -v "$1" || unavailable "\"$1\" is missing on this machine (Debian package $2)"
+  command -v "$1" || unavailable "$1 is not installed on this machine (Debian package $2)"
 }
 
 check_host() {
@@ -63,7 +63,7 @@ check_host() {
   fi
 }
 
-# Prints the versioned kernel package of the archive, such as linux-image-6.1.0-56-cloud-amd64.
+# Prints the versioned kernel package in the archive, such as linux-image-6.1.0-56-cloud-amd64.
 newest_kernel_package() {
   command -v apt-cache >/dev/null || return 1
   apt-cache depends "linux-image-$flavour" 2>/dev/null |
@@ -83,7 +83,7 @@ newest_cached_release() {
   printf '%s\n' "${releases[@]}" | sort -V | tail -n 1
 }
 
-number_at() { # FILE OFFSET BYTES -> the little-endian number there
+number_at() { # FILE OFFSET BYTES -> the little-endian number at OFFSET
   od -An -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
 }
 
@@ -93,7 +93,7 @@ unpack_bzimage() { # BZIMAGE VMLINUX
   local setup_sectors offset length
   setup_sectors=$(number_at "$1" $((0x1f1)) 1)
   offset=$(((setup_sectors + 1) * 512 + $(number_at "$1" $((0x248)) 4)))
-  # The last four bytes are the size of the unpacked image.
+  # The last four bytes of the payload are the size of the unpacked image.
   length=$(($(number_at "$1" $((0x24c)) 4) - 4))
   tail -c +$((offset + 1)) "$1" | head -c "$length" >"$2.compressed" || true
   local unpack
@@ -115,21 +115,21 @@ fetch_kernel() { # PACKAGE
   local package=$1 release=${1#linux-image-} work=$kernels.new
   rm -rf "$work"
   mkdir -p "$work"
-  # apt's sandbox user may not be able to write here, which costs a warning and nothing else.
+  # apt's sandbox user may not be able to write here, which only causes a warning.
   (cd "$work" && apt-get download -qq "$package" >apt.log 2>&1) || {
     sed 's/^/vm: apt-get: /' "$work/apt.log" >&2
     return 1
   }
   dpkg-deb -x "$work"/linux-image-*.deb "$work/root"
   unpack_bzimage "$work/root/boot/vmlinuz-$release" "$work/vmlinux"
-  # Since the merge of /usr, later kernels have their modules below usr/lib.
+  # Newer kernel packages have their modules in /usr/lib because of the /usr merge.
   mkdir -p "$work/lib"
   if [[ -d $work/root/usr/lib/modules ]]; then
     mv "$work/root/usr/lib/modules" "$work/lib/modules"
   else
     mv "$work/root/lib/modules" "$work/lib/modules"
   fi
-  # Drivers of hardware that this machine does not have are nine tenths of it.
+  # Nine tenths of the modules are drivers for hardware that the guest does not have.
   find "$work/lib/modules/$release/kernel" \( -path '*/kernel/sound' -o -path '*/kernel/drivers/*' ! -path '*/kernel/drivers/net' \
     ! -path '*/kernel/drivers/net/*' \) -prune -exec rm -rf {} +
   depmod -b "$work" "$release"
@@ -138,7 +138,7 @@ fetch_kernel() { # PACKAGE
   mv "$work" "$kernels-$release"
 }
 
-# Paths of the modules to load, in the order in which to load them.
+# Paths of the modules to load, in load order.
 module_files() { # RELEASE
   local module
   for module in "${guest_modules[@]}"; do
@@ -159,7 +159,7 @@ build_base() { # RELEASE DESTINATION-FOLDER
   rm -rf "$work"
   mkdir -p "$work/root"/{bin,dev,etc,lib,modules,proc,results,root,run,sbin,sys,test,tmp,usr/bin,usr/sbin,var/run}
   install -m 755 "$(command -v busybox)" "$work/root/bin/busybox"
-  # iproute2 keeps the names of the namespaces of the guest in /run, and reads the names of protocols and tables here.
+  # iproute2 and nft read the names of tables, protocols and services from these.
   for file in /etc/iproute2 /usr/share/iproute2 /etc/protocols /etc/services; do
     [[ -e $file ]] || continue
     mkdir -p "$work/root$(dirname "$file")"
@@ -168,7 +168,7 @@ build_base() { # RELEASE DESTINATION-FOLDER
   for tool in "${guest_tools[@]}"; do
     file=$(command -v "$tool")
     copy_with_libraries "$file" "$work/root"
-    # Wherever the host keeps it, the guest finds it in the first folder of its PATH, and before busybox's own applet.
+    # A link in the first folder of the guest's PATH makes the tool win over the busybox applet.
     [[ $(dirname "$file") == /usr/bin ]] || ln -sf "$file" "$work/root/usr/bin/$tool"
   done
   ln -sf "$(command -v bash)" "$work/root/bin/bash"
@@ -211,7 +211,7 @@ main() {
     case $1 in
       --refresh) refresh=yes ;;
       --generic) flavour=amd64 kernels=$cache/generic-kernel ;;
-      *) unavailable "$1: no such option" ;;
+      *) unavailable "$1: unknown option" ;;
     esac
     shift
   done
@@ -226,14 +226,14 @@ main() {
         unavailable "$package cannot be downloaded (try apt-get update)"
       release=${package#linux-image-}
     else
-      release=$(newest_cached_release) || unavailable "apt knows no linux-image-$flavour (try apt-get update)"
+      release=$(newest_cached_release) || unavailable "apt has no package linux-image-$flavour (try apt-get update)"
     fi
   fi
   local folder
   folder=$cache/$release-$(identity_of_tools)
   if [[ ! -d $folder ]]; then
     build_base "$release" "$folder"
-    # Of earlier tools and scripts, whatever was not used for a day; a machine in use has many boots an hour.
+    # Delete folders of earlier tools and scripts that have not been used for a day; folders in use are touched often.
     find "$cache" -mindepth 1 -maxdepth 1 -type d ! -name '*kernel-*' ! -path "$folder" -mtime +0 -exec rm -rf {} +
   fi
   touch "$folder"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Builds a minimal Debian with systemd, once, from Debian packages alone, and prints the cpio with it (one member,
-# /system.tar, which guest/init unpacks and makes the root).
+# Builds a minimal Debian with systemd, once, and prints the path of a cpio archive with it. The archive has one member,
+# /system.tar, which guest/init unpacks and uses as the root file system.
 #
-#   prepare_system.sh [PACKAGE]...      these, too, and what they depend on
+#   prepare_system.sh [PACKAGE]...      additional packages, with their dependencies
 #
-# Packages are unpacked, not configured: that takes neither root nor a chroot, and nothing here depends on what their
-# scripts would do. dpkg knows all of them as installed, so that it installs, upgrades and removes ours as it does anywhere.
+# Packages are unpacked but not configured: that needs neither root nor a chroot, and nothing here depends on their
+# scripts. dpkg lists all of them as installed, so that it installs, upgrades and removes our package as usual.
 #
 # Exit status: 0 ready, 77 the packages cannot be downloaded (the reason is on stderr).
 set -euo pipefail
@@ -19,12 +19,12 @@ packages=(
   login mawk mount passwd perl-base procps sed systemd systemd-sysv tar usr-is-merged util-linux
   iproute2 iputils-ping nftables wireguard-tools
   libc-ares2 libfmt9 libmnl0 libnftnl11 libspdlog1.10 libstdc++6
-  # Neighbours; none of them starts by itself.
+  # Neighbours; none of them is started automatically.
   udev dnsmasq-base network-manager dbus ifupdown isc-dhcp-client dhcpcd-base netplan.io
   "$@"
 )
 
-# All that they depend on, as for a machine that has nothing.
+# Downloads the packages and all dependencies, as for a machine without any package installed.
 download() { # FOLDER
   mkdir -p "$1/partial"
   : >"$1/status"
@@ -42,7 +42,7 @@ unpack() { # ARCHIVE ROOT
   dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink --exclude='./usr/share/doc/*' \
     --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./usr/lib/udev/hwdb.d/*' \
     --exclude='./usr/lib/*/gconv/*' --no-same-owner
-  # What sets it up, and what that asks.
+  # The scripts and debconf templates needed to configure it later.
   dpkg-deb --control "$1" "$2.control"
   local script
   for script in postinst config templates; do
@@ -61,7 +61,7 @@ build() { # DESTINATION
   rm -rf "$work"
   mkdir -p "$work/root"/usr/{bin,sbin,lib,lib64} "$work/root"/{dev,etc,proc,run,sys,test,tmp} \
     "$work/root"/var/lib/dpkg/{info,updates,triggers}
-  # As on any Debian since 12.
+  # Merged /usr, as in Debian 12 and later.
   local folder
   for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$work/root/$folder"; done
   ln -s ../run "$work/root/var/run"
@@ -70,10 +70,10 @@ build() { # DESTINATION
   for archive in "$work"/archives/*.deb; do unpack "$archive" "$work/root"; done
   cp "$work/root/usr/share/base-passwd/passwd.master" "$work/root/etc/passwd"
   cp "$work/root/usr/share/base-passwd/group.master" "$work/root/etc/group"
-  # Without one, systemd takes it for the first boot, and asks questions.
+  # Without a machine ID, systemd assumes the first boot and prompts for settings.
   echo 77677374656572000000000000000001 >"$work/root/etc/machine-id"
   echo "wgsteer" >"$work/root/etc/hostname"
-  # The linker finds libraries of the multiarch folders without its cache, more slowly.
+  # No maintainer script has run: awk needs its link, and without ld.so.cache libraries are just found more slowly.
   ln -s /usr/bin/mawk "$work/root/usr/bin/awk"
   tar -c -C "$work/root" --owner=0 --group=0 . >"$work/system.tar"
   (cd "$work" && echo system.tar | busybox cpio -o -H newc 2>/dev/null) >"$work/system.cpio"

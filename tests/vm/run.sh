@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Boots a Debian kernel in qemu and runs a test script in it, with our binary.
+# Boots a Debian kernel in qemu and runs a test script with our binary in it.
 #
 #   run.sh [--binary FILE] [--timeout SECONDS] [--results FOLDER] [--only PATTERN] [--file FILE]... [--generic]
 #          [--module NAME]... [--system [--package NAME]...] SCRIPT
 #
 #   --binary FILE      becomes /usr/sbin/wgsteer, with its libraries
 #   --timeout SECONDS  of wall clock, for the whole boot (default 240)
-#   --results FOLDER   gets what the script left in /results, the console, and dmesg
-#   --only PATTERN     extended regular expression: run only the cases of SCRIPT that match, such as failover or v6
-#   --file FILE        copied to /test/ as well
-#   --generic          the kernel of linux-image-amd64 in place of the cloud's, which has no PPP
-#   --module NAME      a module of the kernel to load at boot, with what it depends on
-#   --system           in a Debian with systemd, which runs SCRIPT as a service; without it there is nothing but a busybox
-#   --package NAME     a package that this Debian has as well
+#   --results FOLDER   receives the contents of the guest's /results, the console log, and dmesg
+#   --only PATTERN     extended regular expression: run only the matching cases of SCRIPT, such as failover or v6
+#   --file FILE        also copied to /test/
+#   --generic          use the kernel of linux-image-amd64 instead of the cloud kernel, which has no PPP
+#   --module NAME      a kernel module to load at boot, with its dependencies
+#   --system           boot a Debian with systemd, which runs SCRIPT as a service, instead of just a busybox
+#   --package NAME     an extra package for this Debian
 #
 # Exit status: that of the script; 1 after a panic, a hang or a missing result; 77 if this machine has no qemu or cannot
-# have the kernel (with CI=true that is 1 too, so that nothing is skipped unseen).
+# get the kernel (with CI=true, 1 instead of 77, so that no skip goes unnoticed).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -49,8 +49,8 @@ while [[ ${1:-} == --* ]]; do
 done
 [[ $# -eq 1 ]] || usage
 script=$1
-[[ -r $script ]] || { echo "vm: $script: no such script" >&2; exit 64; }
-[[ -z $binary || -x $binary ]] || { echo "vm: $binary: no such program (is it built?)" >&2; exit 1; }
+[[ -r $script ]] || { echo "vm: $script: script not found" >&2; exit 64; }
+[[ -z $binary || -x $binary ]] || { echo "vm: $binary: program not found (is it built?)" >&2; exit 1; }
 
 prepared() { # SCRIPT ARGUMENT... -> what it prints
   local status=0
@@ -70,7 +70,7 @@ fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/wgsteer-vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# What belongs to this run alone is a second archive behind the base: the kernel unpacks both, and a later file wins.
+# Files for this run only go into a second archive after the base: the kernel unpacks both, and the later file wins.
 root=$work/root
 mkdir -p "$root/test"
 cp "$here/lib.sh" "$here/guest/session" "$here/guest/wgsteer-test.service" "$root/test/"
@@ -84,7 +84,7 @@ run_cases
 MAIN
 if [[ -n $binary ]]; then
   install -D -m 755 "$binary" "$root/usr/sbin/wgsteer"
-  # Debug data would only cost memory and time to unpack. A script standing in for the program has none.
+  # Debug data would only cost memory and unpacking time. strip fails if a script stands in for the program.
   if strip --strip-debug "$root/usr/sbin/wgsteer" 2>/dev/null; then
     while read -r library; do
       install -D -m 755 "$library" "$root$library"
@@ -93,14 +93,14 @@ if [[ -n $binary ]]; then
 fi
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) | cat "${archives[@]}" - >"$work/initrd"
 
-# The machine. No KVM: it runs anywhere, in a container or another virtual machine.
-#  - pc without ACPI and PCI boots fastest: there is nothing to probe (q35 takes a third longer, microvm four times as long).
-#  - icount ties the guest's clock to executed instructions (2^0 ns each) and sleep=off skips idle time: a wait of 5 s
-#    for WireGuard's retry costs nothing, and a busy host makes a run longer, but never changes what the guest sees.
-#  - random.trust_cpu: else reading random numbers waits for entropy that nobody provides.
-#  - norandmaps: the emulator keeps its translation of a program for the next exec if it is at the same address, which
-#    makes starting ip, nft and wg three times as fast.
-#  - panic=-1 with -no-reboot: a panic ends qemu at once, and the missing result tells.
+# The machine. No KVM, so that it also runs in a container or another virtual machine.
+#  - pc without ACPI and PCI boots fastest, because there is nothing to probe (q35: a third slower; microvm: 4 times).
+#  - icount ties the guest's clock to executed instructions (2^0 ns each) and sleep=off skips idle time: waiting 5 s for
+#    WireGuard's retry costs nothing, and a busy host makes a run longer but never changes what the guest sees.
+#  - random.trust_cpu: otherwise reads of random numbers block, because the guest has no other source of entropy.
+#  - norandmaps: at a fixed address, the emulator can reuse its translation of a program for the next exec, which makes
+#    starting ip, nft and wg three times as fast.
+#  - panic=-1 with -no-reboot: a panic ends qemu immediately; the missing result then reveals it.
 # shellcheck disable=SC2054 # the commas are qemu's
 machine=(
   -machine pc,usb=off,vmport=off,hpet=off -accel tcg -icount shift=0,sleep=off -cpu max,la57=off -smp 1 -m "$memory"

@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# OpenWrt's network_get_device: netifd is asked once, and whoever is called from here on goes by its answer as well, until
-# the cache is flushed. Without a device the variable is unset.
+# OpenWrt's network_get_device: it queries netifd once and exports the answer, so that child processes use it, too,
+# until the cache is flushed. Without a device, the variable is unset.
 
 network_flush_cache() { unset __NETWORK_CACHE; }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Configurations for the page and the daemon to judge."""
+"""Configurations that both the page and the daemon validate."""
 
 KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 
@@ -11,7 +11,7 @@ BASE = [
     {".type": "tunnel", ".name": "cfg05", ".anonymous": True, "interface": "wg0"},
     {".type": "peer", ".name": "cfg06", ".anonymous": True, "tunnel": "wg0", "public_key": KEY},
 ]
-# The section of each type that options are put into.
+# For each type, the section whose options are changed.
 SUBJECT = {"globals": "globals", "wan": "lte", "policy": "video", "tunnel": "cfg05", "peer": "cfg06"}
 
 NAMES = ["a", "a.b", "a_b-c", "-a", "a b", "x" * 32, "x" * 33, "ä", "a/b", "fiber", "video", "default", "wan"]
@@ -57,7 +57,7 @@ TEXTS = {
     ("peer", "use_wan"): MEMBERS,
 }
 
-# The same once more, in a section beside it.
+# (type, changes to its section, options of a second section of the same type)
 TWICE = [
     ("wan", {}, {"device": "eth1"}),
     ("wan", {}, {"device": "eth2"}),
@@ -77,7 +77,7 @@ TWICE = [
     ("peer", {}, {"tunnel": "wg1", "public_key": KEY}),
 ]
 
-# Several options at once; None takes one away.
+# Several options at once; None removes one.
 TOGETHER = [
     ("wan", {"device": None}),
     *[("wan", {"device": None, "interface": name}) for name in NAMES],
@@ -149,7 +149,7 @@ def verdicts(daemon, schema):
     for type_, options, beside in cases:
         stored = replaced(type_, options)
         if beside is not None:
-            # A name that a WAN needs is no subject here.
+            # A WAN needs a name, which does not matter here.
             name = {"name": "another"} if type_ == "wan" and ".name" not in beside else {}
             stored.append({".type": type_, ".name": "cfg99", ".anonymous": True, **name, **beside})
         complaints = daemon.complaints(stored)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""luci_test.py WGSTEER [FOLDER]: the views in a headless browser, on a page that gives them what LuCI does. With FOLDER,
-pictures of both pages are left there."""
+"""luci_test.py WGSTEER [FOLDER]: tests the views in a headless browser, on a page that imitates LuCI. With FOLDER, also
+saves screenshots of both pages there."""
 
 import html
 import json
@@ -84,35 +84,35 @@ def run_views(folder, given):
 
 
 def check_template():
-    check(f"{template.TEMPLATE.name} is not as {template.__doc__.split(': ')[1]} writes it",
+    check(f"{template.TEMPLATE.name} is outdated: run {template.__doc__.split(': ')[1]}",
           template.TEMPLATE.read_text() == template.template())
 
 
 def check_rights():
-    """Every view of the menu is there, and may do what it does."""
+    """Every view in the menu exists and has the rights that it needs."""
     menu = json.loads(next(APP.rglob("menu.d/*.json")).read_text())
     rights = json.loads(next(APP.rglob("acl.d/*.json")).read_text())
     for entry in menu.values():
         action = entry["action"]
         check("no such view:", action["type"] != "view" or (VIEWS / "view" / (action["path"] + ".js")).is_file(), action)
         for name in entry.get("depends", {}).get("acl", []):
-            check("no such right:", name in rights, name)
+            check("unknown ACL:", name in rights, name)
     read = rights["luci-app-wgsteer"]["read"]
     for path in VIEWS.rglob("*.js"):
         for called, method in re.findall(r"object: '([^']+)',\s*method: '([^']+)'", path.read_text()):
             check(f"{path.name} has no right to call", method in read["ubus"].get(called, []), f"{called} {method}")
-    check("uci", read["uci"] == rights["luci-app-wgsteer"]["write"]["uci"] == ["wgsteer"])
-    check("nothing else is written", list(rights["luci-app-wgsteer"]["write"]) == ["uci"])
+    check("access to other configurations", read["uci"] == rights["luci-app-wgsteer"]["write"]["uci"] == ["wgsteer"])
+    check("no other right to write", list(rights["luci-app-wgsteer"]["write"]) == ["uci"])
 
 
 def check_package():
     version = re.compile(r"^PKG_VERSION:=(.*)$", re.M)
     versions = {version.search((ROOT / f"openwrt/{name}/Makefile").read_text())[1] for name in ("wgsteer", "luci-app-wgsteer")}
-    check("both packages have one version:", len(versions) == 1, versions)
+    check("both packages have the same version:", len(versions) == 1, versions)
 
 
 def check_example(known):
-    """The configuration that the package brings mentions every option where it belongs; a name is that of its section."""
+    """The packaged configuration mentions every option in a section of its type, except `name` (the section's name)."""
     example = (ROOT / "openwrt/wgsteer/files/wgsteer.config").read_text()
     parts = re.split(r"^#?config (\w+)", example, flags=re.M)[1:]
     there = {(type_, option) for type_, text in zip(parts[::2], parts[1::2])
@@ -131,7 +131,7 @@ def keys_of(value):
 
 
 def check_samples(samples):
-    """They were written down from a daemon; what it has renamed since must not live on in them."""
+    """The samples were recorded from a daemon; they must not contain names that have changed since."""
     written = "".join(file.read_text() for file in (ROOT / "src/daemon").glob("status*.cpp"))
     for sample in samples:
         for key in keys_of([sample["wans"], sample["policies"], sample["tunnels"]]) - {"ipv4", "ipv6"}:
@@ -172,7 +172,7 @@ def main(binary, pictures=None):
     with tempfile.TemporaryDirectory(prefix="wgsteer-luci-", ignore_cleanup_errors=True) as folder:
         given = given_by(schema.Daemon(binary, folder))
         accepted = sum(each["accepted"] for each in given["verdicts"])
-        print(f"{len(given['verdicts'])} configurations, of which the daemon takes {accepted}")
+        print(f"{len(given['verdicts'])} configurations, of which the daemon accepts {accepted}")
         run_views(folder, given)
         if pictures:
             take_pictures(folder, given, pathlib.Path(pictures).resolve())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon takes, by asking it: sections, options, and its verdict on a configuration."""
+"""Queries the daemon for its sections and options, and for its verdict on a configuration."""
 
 import pathlib
 import re
@@ -25,13 +25,13 @@ class Daemon:
         self.file = pathlib.Path(folder) / "wgsteer"
 
     def complaints(self, sections):
-        """What is wrong, as "line: what"; nothing if all is right. Whether it may look at the kernel does not matter."""
+        """The configuration's errors as "line: text". Works without the privileges to read the kernel state."""
         self.file.write_text(uci_text(sections))
         said = subprocess.run([self.binary, "plan", "-c", self.file], capture_output=True, text=True, check=False)
         return re.findall(rf"{self.file}:(\d+: .*)", said.stderr)
 
     def only(self, section, pattern):
-        """The one group of the one complaint that matches."""
+        """The pattern's group in the complaint that matches it."""
         for complaint in self.complaints([section]):
             if match := re.search(pattern, complaint):
                 return match[1]

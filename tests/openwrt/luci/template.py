@@ -20,22 +20,22 @@ def plain(text):
 
 
 def calls(source):
-    """Every call of _() and N_(), read or not: a text put together at run time cannot be translated."""
+    """The number of calls of _() and N_(), including those that messages() cannot read: text built at run time."""
     return len(re.findall(r"(?<![\w$])N?_\(", source))
 
 
 def messages():
-    """(text, plural or None) -> files, in the order of the sources."""
+    """(text, plural or None) -> files, in source order."""
     found = {}
     for path in sorted((APP / "htdocs").rglob("*.js")):
         source = path.read_text()
         read = [(match.start(), plain(match[1]), None) for match in SINGLE.finditer(source)]
         read += [(match.start(), plain(match[1]), plain(match[2])) for match in PLURAL.finditer(source)]
         if len(read) != calls(source):
-            sys.exit(f"{path.name}: {calls(source) - len(read)} texts are no plain strings")
+            sys.exit(f"{path.name}: {calls(source) - len(read)} texts are not plain strings")
         for _, text, plural in sorted(read):
             found.setdefault((text, plural), []).append(path.relative_to(APP))
-    # As LuCI's own scanner does.
+    # Like LuCI's own scanner.
     for path, key in ((next(APP.rglob("menu.d/*.json")), "title"), (next(APP.rglob("acl.d/*.json")), "description")):
         for entry in json.loads(path.read_text()).values():
             found.setdefault((entry[key], None), []).append(path.relative_to(APP))

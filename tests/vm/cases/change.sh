@@ -2,38 +2,38 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# Other changes under a running tunnel: the WAN's address, the tunnel's configuration, the tunnel itself.
+# Changes while a tunnel is up: the WAN's address, the tunnel's configuration, the tunnel itself.
 
 case_address_renewed() {
   steered_tunnel_up
-  # Nothing is on its way while the address changes, so each packet that is counted was sent after the change.
+  # With traffic paused, no packet is in flight during the change: every packet counted was sent after it.
   traffic_pause
   counters_reset
   wan_renew_address 0 "${wan_address[0]}" "$renewed_address"
   traffic_resume
-  await 'data with the new address' 20 at_least 1 sent 0 4 "$renewed_address"
+  await 20 'data with the new address' at_least 1 sent 0 4 "$renewed_address"
   await_traffic 'traffic goes on'
   nothing_misrouted 'renewal'
-  equal 'packets by wan0 with the address that is gone' 0 "$(sent 0 any "${wan_address[0]}")"
-  await 'the old address is gone from all that is ours' 10 absent_from_own_state "${wan_address[0]}"
+  equal 'packets by wan0 with the old address' 0 "$(sent 0 any "${wan_address[0]}")"
+  await 10 'the old address is gone from our state' absent_from_own_state "${wan_address[0]}"
   wan_address[0]=$renewed_address
   steady_on 0 'after the renewal'
   await_converged
 }
 
-# As above, with the traffic going on all the time and the other WAN at hand.
+# As above, but with continuous traffic.
 case_address_renewed_under_traffic() {
   steered_tunnel_up
   counters_reset
   wan_renew_address 0 "${wan_address[0]}" "$renewed_address"
-  await 'data with the new address' 20 at_least 1 sent 0 4 "$renewed_address"
+  await 20 'data with the new address' at_least 1 sent 0 4 "$renewed_address"
   await_traffic 'traffic goes on'
   nothing_misrouted 'renewal'
   wan_address[0]=$renewed_address
   steady_on 0 'after the renewal'
 }
 
-# The kernel tells nobody that the mark is gone, so it is noticed at the next look: packets may enter the tunnel until
+# The kernel sends no notification that the mark is gone, so the next look finds it: packets may enter the tunnel until
 # then, but none leaves with a wrong source.
 case_setconf_drops_the_mark() {
   steered_tunnel_up
@@ -43,7 +43,7 @@ case_setconf_drops_the_mark() {
   counters_reset
   client_configuration "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" |
     router wg setconf wg0 /dev/stdin
-  await 'the mark is back' 15 prints "$mark" tunnel_mark wg0
+  await 15 'the mark is back' prints "$mark" tunnel_mark wg0
   await_traffic 'traffic goes on' 30
   note "$(looped) packets entered the tunnel meanwhile"
   equal 'foreign sources at isp0' 0 "$(foreign 0)"
@@ -60,14 +60,14 @@ case_device_created_again() {
   client_tunnel_up wg0 "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" "$inner_router"
   route_halves wg0
   new_index=$(router cat /sys/class/net/wg0/ifindex)
-  [[ $old_index != "$new_index" ]] || fail 'the device has the same index again: this case shows nothing'
+  [[ $old_index != "$new_index" ]] || fail 'the new device has the same ifindex: this case proves nothing'
   await_converged
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
-  steady_on 0 'after it was created again'
+  await 30 'the handshake' handshake_done wg0
+  steady_on 0 'after recreation'
 }
 
-# The endpoint moves to the server's other address, as after a change in DNS.
+# The endpoint changes to the server's other address, as after a DNS update.
 case_endpoint_changed() {
   steered_tunnel_up
   router wg set wg0 peer "$(public_key "$kServerKey")" endpoint "$(socket_address "${endpoint[1]}" 51820)"
@@ -79,17 +79,17 @@ case_endpoint_changed() {
   nothing_misrouted 'failover at the other address'
 }
 
-# Somebody flushes our rules, or everything in nft.
+# Another program flushes our rules or deletes our table.
 case_rules_flushed_by_others() {
   steered_tunnel_up
   local before
   before=$(own_state)
   router_ip rule flush
-  # `rule flush` also takes the system's own rules, which its owner puts back.
+  # `rule flush` also deletes the system's own rules, which are not ours to restore.
   router_ip rule add pref 32766 lookup main
-  await 'the rules are back' 10 own_state_is "$before"
+  await 10 'the rules are restored' own_state_is "$before"
   router nft delete table inet wgsteer
-  await 'the table is back' 10 own_state_is "$before"
+  await 10 'the table is restored' own_state_is "$before"
   steady_on 0 'after the repair'
 }
 

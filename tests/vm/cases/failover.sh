@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# A WAN fails in three ways and comes back. From the event on, every packet has a source address of the WAN by which it
-# leaves.
+# A WAN fails in three different ways and comes back. From the event on, every packet has a source address of the WAN by
+# which it leaves.
 
 fails_over_and_back() { # BREAK REPAIR
   counters_reset
   "$1" 0
-  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
   await_traffic 'traffic goes on'
   nothing_misrouted 'failover'
   steady_on 1 'after the failover'
   counters_reset
   "$2" 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
   await_traffic 'traffic goes on after the failback'
   nothing_misrouted 'failback'
   steady_on 0 'after the failback'
@@ -39,14 +39,14 @@ case_route_removed() {
 case_route_removed_leaves_nothing_stale() {
   steered_tunnel_up route_default wg0
   wan_route_delete 0
-  await 'the gateway is gone from all that is ours' 10 absent_from_own_state "via ${wan_gateway[0]}"
+  await 10 'the gateway is gone from our state' absent_from_own_state "via ${wan_gateway[0]}"
   wan_link_down 1
-  await 'the other gateway too' 10 absent_from_own_state "via ${wan_gateway[1]}"
-  # With no WAN at all, the closing routes keep the packets out of the tunnel.
+  await 10 'the other gateway too' absent_from_own_state "via ${wan_gateway[1]}"
+  # Without any WAN, the unreachable defaults keep the packets out of the tunnel.
   counters_reset
   local before
   before=$(answers)
-  await 'packets are handed to the tunnel' 10 at_least $(($(offered) + 10)) offered
+  await 10 'packets are sent into the tunnel' at_least $(($(offered) + 10)) offered
   equal 'packets by wan0' 0 "$(sent 0)"
   equal 'packets by wan1' 0 "$(sent 1)"
   nothing_misrouted 'without any WAN'
@@ -54,11 +54,11 @@ case_route_removed_leaves_nothing_stale() {
   wan_link_up 1
   await_traffic 'the tunnel comes back'
   wan_route_add 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
-  steady_on 0 'after it all'
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
+  steady_on 0 'in the end'
 }
 
-# The cable in and out, faster than anything can settle.
+# The cable is unplugged and plugged in faster than anything can settle.
 case_flapping_carrier() {
   steered_tunnel_up
   counters_reset

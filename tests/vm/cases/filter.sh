@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# Hosts that filter incoming packets: reverse path filters, strict and loose, and a stateful firewall.
+# Hosts that filter incoming packets: strict and loose reverse path filters, and a stateful firewall.
 
-# IPv4 has a sysctl. For IPv6, nft does the same, as in firewalld (IPv6_rpfilter).
+# A sysctl for IPv4; for IPv6 the equivalent in nft, as in firewalld (IPv6_rpfilter).
 reverse_path_filter() { # strict|loose
   local key='saddr . mark'
   if [[ $family == 4 ]]; then
@@ -27,7 +27,7 @@ RULES
 works_and_fails_over() { # DESCRIPTION
   daemon_start_and_converge
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 "$1"
   counters_reset
   wan_carrier_down 0
@@ -36,7 +36,7 @@ works_and_fails_over() { # DESCRIPTION
   steady_on 1 "$1: after the failover"
   counters_reset
   wan_carrier_up 0
-  await "$1: failback" 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 "$1: failback" at_least 1 sent 0 4 "${wan_address[0]}"
   nothing_misrouted "$1: failback"
   steady_on 0 "$1: after the failback"
 }
@@ -77,7 +77,7 @@ case_stateful_firewall() {
   works_and_fails_over 'stateful'
 }
 
-# What most routers have: everything that leaves by a WAN is masqueraded as well.
+# As on most routers: everything that leaves by a WAN is also masqueraded.
 case_firewall_with_masquerade() {
   tunnel_up
   route_halves wg0

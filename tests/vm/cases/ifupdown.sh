@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# ifupdown manages both WANs, wan0 with ISC's dhclient, wan1 with dhcpcd, and the kernel handles router advertisements;
-# wg0 is brought up by wg-quick(8), wg1 by hand in /etc/network/interfaces, without any mark.
+# ifupdown manages both WANs, wan0 with ISC dhclient, wan1 with dhcpcd, and the kernel handles router advertisements.
+# /etc/network/interfaces brings up wg0 with wg-quick(8), and wg1 with plain commands and without a mark.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh
 
 alone=(wg0)
-# dhclient-script of Debian sets no other gateway as long as the address is the same.
+# Debian's dhclient-script ignores a new gateway as long as the address stays the same.
 moved_address=192.0.2.11
 
 versions() {
@@ -35,7 +35,7 @@ iface wan1 inet6 auto
 
 source-directory /etc/network/interfaces.d
 CONF
-  # What its package would have made.
+  # Normally created by its package.
   getent passwd dhcpcd >/dev/null || useradd --system --home-dir /usr/lib/dhcpcd --shell /usr/sbin/nologin dhcpcd
 }
 
@@ -91,7 +91,7 @@ tunnels_up() {
 
 tunnels_down() { ifdown wg0 wg1 >>"$case_results/ifupdown.log" 2>&1; }
 
-# There is no such thing: the WAN that is not in use is taken down and up.
+# ifupdown has no reload: take the WAN that is not in use down and up instead.
 manager_reload() {
   ifdown wan1 >>"$case_results/ifupdown.log" 2>&1
   ifup wan1 >>"$case_results/ifupdown.log" 2>&1
@@ -99,8 +99,8 @@ manager_reload() {
 
 manager_restart() { systemctl restart networking.service; }
 
-# wg-quick's rules have no priority of their own: the kernel puts them before the second of the list. Its mark, and the table
-# of that number, are those that its device has already, once wgsteer was there first.
+# wg-quick's rules have no fixed priority: the kernel puts them before the second rule of the list. If wgsteer was there
+# first, wg-quick adopts the mark that its device already has, and a table of that number.
 comparable() {
   sed 's/^[0-9]*:\t//; s/0x0*ca6c/wg-quick/g; s/0xf0000000/wg-quick/g; s/\b51820$/wg-quick/; s/\b4026531840$/wg-quick/' |
     sed 's/ table \(51820\|4026531840\) / table wg-quick /'

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# A WireGuard device that was created in the router and moved to another namespace, as for a container whose only uplink
-# it is: its packets leave by the namespace in which it was created, where the device is invisible.
+# A WireGuard device that is created on the router and then moved to another namespace, such as a container whose only
+# uplink it is: its outer packets leave from the namespace in which it was created, where the device is invisible.
 
 inside() { ip netns exec inside "$@"; }
 
-# Its processes die with the case, however that ends.
+# The namespace's processes die with the case, however it ends.
 namespace_up() {
   trap namespace_down EXIT
   ip netns add inside
@@ -33,7 +33,7 @@ answered_inside() { inside ping -q -c 1 -W 1 "$inner_server" >/dev/null 2>&1; }
 
 leaves_by() { # WAN WHAT
   counters_reset
-  await "$2" 30 answered_inside
+  await 30 "$2" answered_inside
   check "$2: by wan$1" at_least 1 sent "$1" any "${wan_address[$1]}"
   nothing_misrouted "$2"
 }
@@ -46,21 +46,21 @@ tunnel_is_moved() {
   leaves_by 1 'failover'
 }
 
-# It takes the mark along that it was given here, and goes by the policy.
+# The device keeps the mark that it was given here, so the policy applies to it.
 case_device_that_was_steered() {
   tunnel_up
   daemon_start_and_converge
-  await 'it has a mark' 10 prints 0xf0000000 tunnel_mark wg0
+  await 10 'the tunnel has a mark' prints 0xf0000000 tunnel_mark wg0
   device_moves
-  equal 'it has its mark' 0xf0000000 "$(inside wg show wg0 fwmark)"
+  equal 'the mark after the move' 0xf0000000 "$(inside wg show wg0 fwmark)"
   tunnel_is_moved
   wan_link_up 0
   await_converged
   leaves_by 0 'back'
 }
 
-# Its packets have no mark, as any program's: in IPv6 they go back with the other WAN's address, until somebody gives it
-# the mark.
+# Its packets are unmarked, like those of any program: after failback, IPv6 keeps using the other WAN's address until
+# the device is given the mark.
 case_device_that_nobody_saw() {
   tunnel_up
   device_moves
@@ -70,17 +70,18 @@ case_device_that_nobody_saw() {
   await_converged
   counters_reset
   if [[ $family == 6 ]]; then
-    check 'nobody corrects its source' fails_to answered_inside
-    check 'which is the other one' at_least 1 sent 0 4 "${wan_address[1]}"
+    check 'its source is not corrected' fails_to answered_inside
+    check "the source is the other WAN's" at_least 1 sent 0 4 "${wan_address[1]}"
   fi
   inside wg set wg0 fwmark "$(wgsteer status --json | grep -o '"mark": *"0xf0000000"' | grep -o '0x[0-9a-f]*')"
   counters_reset
   check 'with the mark' answered_inside
-  equal 'its packets are right' 0 "$(foreign 0)"
-  check 'and by the first WAN' at_least 1 sent 0 any "${wan_address[0]}"
+  equal 'packets with a foreign source' 0 "$(foreign 0)"
+  check 'packets by the first WAN' at_least 1 sent 0 any "${wan_address[0]}"
 }
 
-# A daemon in there, which has an uplink, and would give the tunnel another mark: that of policies for servers.
+# A daemon inside the namespace, which has an uplink of its own and would give the tunnel a different mark: that of the
+# policy for servers.
 daemon_inside_start() {
   namespace_up
   ip -n inside link add up0 type veth peer name up1
@@ -92,9 +93,9 @@ daemon_inside_start() {
   ip -n inside -6 route add default via fd31::1 dev up0 metric 2000
   printf '[[tunnel]]\ninterface = "%s"\nrole = "server"\n' wg0 wg9 >"$case_results/inside.toml"
   daemon_inside_runs
-  await 'the daemon inside has its rules' 20 inside_has_rules
+  await 20 'the daemon inside has its rules' inside_has_rules
 }
-# The two share /run.
+# The two daemons share /run, so this one needs its own state directory.
 daemon_inside_runs() {
   mkdir -p "$case_results/inside"
   STATE_DIRECTORY=$case_results/inside ip netns exec inside wgsteer run -c "$case_results/inside.toml" \
@@ -103,64 +104,65 @@ daemon_inside_runs() {
 inside_has_rules() { inside ip -N rule show | grep -qw 'proto 87'; }
 wgsteer_inside() { inside timeout 60 wgsteer "$@"; }
 mark_inside() { inside wg show "$1" fwmark; } # DEVICE
-inside_says() { # TEXT -> whether it is in what the daemon inside shows
+inside_says() { # TEXT -> whether it is in the status of the daemon inside
   [[ $(wgsteer_inside status) == *"$1"* ]]
 }
 
 readonly kElsewhere='wg0 is left alone: its socket is in another network namespace'
 readonly kUntold='wg0 is left alone until it is up: its fwmark'
 
-# What is made there is steered there, so that it is known to have looked.
+# A tunnel created inside is steered by the daemon inside, which proves that this daemon has looked.
 tunnel_of_its_own() {
   ip -n inside link add wg9 type wireguard
   client_configuration "$kSecondRouterKey" "$kSecondServerKey" "$(socket_address "${endpoint[1]}" 51821)" |
     inside wg setconf wg9 /dev/stdin
   ip -n inside link set wg9 up
-  await 'a tunnel that was made there is steered' 10 prints 0xe0000000 mark_inside wg9
+  await 10 'a tunnel created inside is steered' prints 0xe0000000 mark_inside wg9
 }
 
 case_daemon_on_either_side() {
   tunnel_up
   daemon_start_and_converge
-  await 'it has a mark' 10 prints 0xf0000000 tunnel_mark wg0
+  await 10 'the tunnel has a mark' prints 0xf0000000 tunnel_mark wg0
   daemon_inside_start
   device_moves
-  await 'it is seen to be sent elsewhere' 10 inside_says "$kElsewhere"
+  await 10 'the daemon inside leaves it alone' inside_says "$kElsewhere"
   tunnel_of_its_own
-  equal 'it has its mark' 0xf0000000 "$(mark_inside wg0)"
+  equal 'it keeps its mark' 0xf0000000 "$(mark_inside wg0)"
   wgsteer_inside check >"$case_results/check_inside" 2>&1 || true
-  check 'check says so' grep -q "^advice: $kElsewhere" "$case_results/check_inside"
-  check 'and sees no loop' fails_to grep -q 'wg0: .*loop' "$case_results/check_inside"
-  check 'the log says so' grep -q "$kElsewhere" "$case_results/inside.log"
+  check 'check reports it' grep -q "^advice: $kElsewhere" "$case_results/check_inside"
+  check 'check reports no loop' fails_to grep -q 'wg0: .*loop' "$case_results/check_inside"
+  check 'the log reports it' grep -q "$kElsewhere" "$case_results/inside.log"
   tunnel_is_moved
   wan_link_up 0
   await_converged
-  # Down, it has no socket at all.
+  # A device that is down has no socket.
   ip -n inside link set wg0 down
   ip netns exec inside wgsteer flush >/dev/null
-  equal 'flush leaves it its mark' 0xf0000000 "$(mark_inside wg0)"
-  equal 'and takes its own' off "$(mark_inside wg9)"
+  equal 'the mark of wg0 after flush' 0xf0000000 "$(mark_inside wg0)"
+  equal 'the mark of wg9 after flush' off "$(mark_inside wg9)"
   daemon_inside_runs
-  await 'a start while it is down' 20 inside_says "$kUntold"
-  await 'sees its own tunnel' 10 prints 0xe0000000 mark_inside wg9
-  equal 'and leaves this one its mark' 0xf0000000 "$(mark_inside wg0)"
+  await 20 'a daemon started while wg0 is down leaves it alone' inside_says "$kUntold"
+  await 10 'it steers wg9' prints 0xe0000000 mark_inside wg9
+  equal 'wg0 keeps its mark' 0xf0000000 "$(mark_inside wg0)"
   ip -n inside link set wg0 up
-  # Its IPv6 addresses went with the link.
+  # The kernel deleted its IPv6 addresses on link down.
   ip -n inside addr replace "$inner_router/$inner_prefix_length" dev wg0
   ip -n inside "-$family" route replace default dev wg0
-  await 'up again' 10 inside_says "$kElsewhere"
-  equal 'with its mark' 0xf0000000 "$(mark_inside wg0)"
+  await 10 'wg0 is up and still left alone' inside_says "$kElsewhere"
+  equal 'the mark of wg0 after link up' 0xf0000000 "$(mark_inside wg0)"
   leaves_by 0 'back'
 }
 
-# Of one that is down nobody can tell: it gets a mark before its first packet, and is rid of it when it is up.
+# While the device is down, its socket's namespace is unknown: it gets a mark before its first packet and loses it again
+# once it is up.
 case_daemon_inside_alone() {
   tunnel_up
   daemon_inside_start
   ip -n router link set wg0 netns inside
-  await 'it is given a mark' 10 prints 0xe0000000 mark_inside wg0
+  await 10 'the tunnel has a mark' prints 0xe0000000 mark_inside wg0
   ip -n inside addr add "$inner_router/$inner_prefix_length" dev wg0
   ip -n inside link set wg0 up
-  await 'it is seen to be sent elsewhere' 10 inside_says "$kElsewhere"
-  await 'the mark is taken back' 10 prints off mark_inside wg0
+  await 10 'the daemon inside leaves it alone' inside_says "$kElsewhere"
+  await 10 'the mark is removed' prints off mark_inside wg0
 }

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# netplan generates files for systemd-networkd from one description: both WANs, and two tunnels without a mark whose
-# routes take all traffic, so that without wgsteer both would carry themselves.
+# netplan generates systemd-networkd files for both WANs and for two tunnels, which have no mark and take all traffic:
+# without wgsteer, both would loop.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh
@@ -60,14 +60,14 @@ CONF
   chmod 600 /etc/netplan/*.yaml
 }
 
-# Networkd is told to begin anew with both WANs each time.
+# `netplan apply` makes networkd reconfigure both WANs each time.
 netplan_applied() {
   netplan apply >>"$case_results/netplan.log" 2>&1 || fail "netplan: $(tail -n 5 "$case_results/netplan.log")"
   /lib/systemd/systemd-networkd-wait-online --timeout=60 --interface={wan0,wan1}
 }
 
 manager_up() {
-  # Its command line finds its library by the linker's cache, which a package's script would have made.
+  # The netplan command needs the linker's cache, which a package's script normally builds, to find its library.
   ldconfig
   mkdir -p /etc/netplan
   description_of_wans
@@ -75,12 +75,12 @@ manager_up() {
   netplan_applied
 }
 
-# They come with the WANs.
+# The tunnels come up with the WANs.
 tunnels_up() { :; }
 
 manager_reload() { netplan_applied; }
 
-# What networkd does with these files otherwise is in networkd.sh.
+# networkd.sh covers the rest of what networkd does with such files.
 case_netplan() {
   manager_is_alone
   wgsteer_comes_after_it

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034 # for neighbours.sh
 #
-# NetworkManager manages both WANs (its own DHCP client, RA) and two tunnels: wg0 with what it derives from AllowedIPs =
-# 0.0.0.0/0 (a mark, a table, rules), wg1 with a mark, a table and a rule chosen by the user.
+# NetworkManager manages both WANs (own DHCP client, RA) and two tunnels: wg0 with the mark, table and rules that it
+# derives from AllowedIPs = 0.0.0.0/0, wg1 with a mark, a table and a rule chosen by the user.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh
@@ -12,7 +12,7 @@ alone=(wg0 wg1)
 
 versions() { NetworkManager --version; }
 
-profile() { # NAME, text on standard input
+profile() { # NAME, with the text on standard input
   cat >"/etc/NetworkManager/system-connections/$1.nmconnection"
   chmod 600 "/etc/NetworkManager/system-connections/$1.nmconnection"
 }
@@ -48,7 +48,7 @@ allowed-ips=0.0.0.0/0;
 [ipv4]
 method=manual
 address1=10.99.0.2/24
-# Else it depends on what else there has been.
+# Without this, the metric depends on earlier connections.
 route-metric=50
 [ipv6]
 method=disabled
@@ -81,7 +81,7 @@ CONF
 
 manager_up() {
   systemctl stop systemd-networkd.socket systemd-networkd.service
-  # Debian's rule for udev is that veth is somebody else's.
+  # By default, a udev rule makes NetworkManager ignore veth devices.
   cat >/etc/NetworkManager/conf.d/test.conf <<'CONF'
 [main]
 auth-polkit=false
@@ -98,7 +98,7 @@ CONF
   systemctl start NetworkManager.service
 }
 
-# It leaves what it has made when it ends.
+# NetworkManager leaves its configuration in place when it ends.
 manager_down() {
   nmcli --wait 30 connection down wan0
   nmcli --wait 30 connection down wan1

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # for neighbours.sh
 #
 # systemd-networkd manages both WANs (DHCP, RA) and two tunnels: wg0 as in its manual, with FirewallMark=, RouteTable=
-# and rules; wg1 without any mark, whose packets would enter itself without wgsteer.
+# and rules; wg1 without a mark, which would loop without wgsteer.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh
@@ -98,7 +98,7 @@ manager_restart() {
   settled
 }
 
-# At its start it removes what it had got, some time after it says that it is up.
+# After a restart, networkd first reports that it is up and only later removes its earlier configuration.
 settled() { /lib/systemd/systemd-networkd-wait-online --timeout=60 --interface={wan0,wan1}; }
 
 case_networkd() { through_the_day; }

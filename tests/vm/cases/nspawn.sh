@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034,SC2154 # for neighbours.sh, and set by it
 #
-# Containers of systemd-nspawn on the router: networkd gives addresses to both ends of their cables (ve-*, host0), and
-# masquerades what they send, into the tunnel. They are no WANs, and nothing of theirs is anybody else's.
+# systemd-nspawn containers on the router: networkd gives addresses to both ends of their veth pairs (ve-*, host0) and
+# masquerades their traffic, which goes into the tunnel. wgsteer must not take them for WANs or touch their state.
 
 # shellcheck source=../neighbours.sh
 . /test/neighbours.sh
@@ -19,16 +19,16 @@ manager_up() {
   networkd_has_wans
   container_root guest systemd-networkd.service
   container_up guest
-  await 'the container has an address' 60 container_has_address guest
-  await 'so has its cable' 60 cable_has_addresses
+  await 60 'the container has an address' container_has_address guest
+  await 60 "the host's end of the veth pair has addresses" cable_has_addresses
 }
 
-# The one that networkd takes out of the air comes last, seconds later.
+# networkd adds the link-local IPv4 address last, after some seconds.
 cable_has_addresses() { [[ $(ip -4 addr show dev ve-guest) == *169.254.* ]]; }
 
 tunnels_up() { tunnels_by_hand; }
 
-# By the tunnel, for all of IPv4 goes there.
+# Through the tunnel, which takes all IPv4 traffic.
 guest_reaches_the_server() { # DESCRIPTION
   inside guest ping -n -q -c 3 -i 0.2 -W 5 10.99.0.1 >"$case_results/guest" 2>&1 || fail "$1: $(<"$case_results/guest")"
 }
@@ -50,28 +50,28 @@ they_come_and_go() {
     await_in_force "round $round"
     process_container_down short
   done
-  await_in_force 'they have come and gone'
-  carried_by 0 'they have come and gone'
-  guest_reaches_the_server 'others have come and gone'
+  await_in_force 'after the containers'
+  carried_by 0 'after the containers'
+  guest_reaches_the_server 'after the other containers'
 }
 
 it_is_started_again() {
-  note 'the container is started again'
+  note 'the container restarts'
   counters_reset
   container_down guest
-  they_are_no_wans 'without it'
+  they_are_no_wans 'without the container'
   container_up guest
-  await 'the container has an address again' 60 container_has_address guest
-  carried_by 0 'with it again'
-  guest_reaches_the_server 'with it again'
-  nothing_to_complain_of 'with it again'
+  await 60 'the container has an address again' container_has_address guest
+  carried_by 0 'with the container again'
+  guest_reaches_the_server 'with the container again'
+  nothing_to_complain_of 'with the container again'
 }
 
 case_nspawn() {
   manager_is_alone
   wgsteer_comes_after_it
-  they_are_no_wans 'wgsteer comes later'
-  guest_reaches_the_server 'wgsteer comes later'
+  they_are_no_wans 'wgsteer starts later'
+  guest_reaches_the_server 'wgsteer starts later'
   they_come_and_go
   its_cable_is_pulled
   guest_reaches_the_server 'after the failover'

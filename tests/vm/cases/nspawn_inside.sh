@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034,SC2154 # for lib.sh, and set by it
 #
-# The router is a container of systemd-nspawn with a systemd of its own: wgsteer's unit, WireGuard of the kernel and both
-# WANs are in there, and host0, which leads to the machine. Once with the machine's users, once with users of its own.
+# The router is a systemd-nspawn container with its own systemd. It has wgsteer's unit, kernel WireGuard, both WANs, and
+# host0, which leads to the machine. Tested without and with a user namespace.
 
 # shellcheck source=../container.sh
 . /test/container.sh
@@ -19,7 +19,7 @@ machine_state() {
   grep -rHs . /proc/sys/net/ipv{4,6}/conf/{all,default,lo} | sort || true
 }
 
-# networkd makes it a router, and keeps a table of its own, with the first container.
+# With the first container, networkd enables forwarding and creates an nft table: do the former now, ignore the latter.
 machine_is_ready() {
   [[ ! -e /etc/wgsteer-is-unpacked ]] || return 0
   systemctl start systemd-networkd.service
@@ -38,13 +38,13 @@ router_namespace() {
   machine_state >"$case_results/machine-before"
   container_root "$kName" systemd-networkd.service wgsteer.service
   container_up "$kName" "${container_options[@]}"
-  await 'the container has an address' 60 container_has_address "$kName"
+  await 60 'the container has an address' container_has_address "$kName"
   ip netns attach router "$(leader "$kName")"
 }
 
-# The daemon is the container's service.
+# The daemon runs as the container's service.
 await_service() { # DESCRIPTION
-  await "$1: the service" 30 inside "$kName" systemctl --quiet is-active wgsteer.service
+  await 30 "$1: the service" inside "$kName" systemctl --quiet is-active wgsteer.service
   daemon_pid=$(pgrep --ns "$(leader "$kName")" --nslist net --exact wgsteer | head -n 1)
   daemon_log=$case_results/daemon.log
   inside "$kName" journalctl --unit wgsteer --output cat >"$daemon_log"
@@ -60,7 +60,7 @@ through_the_day() {
   await_service 'inside'
   traffic_start
   steady_on 0 'inside'
-  equal 'sysctls are written' 1 "$(router cat /proc/sys/net/ipv4/conf/wan0/ignore_routes_with_linkdown)"
+  equal 'the sysctl is set' 1 "$(router cat /proc/sys/net/ipv4/conf/wan0/ignore_routes_with_linkdown)"
   equal 'nothing was refused' '' "$(inside "$kName" journalctl --unit wgsteer --output cat |
     grep -E 'EPERM|EACCES|EROFS|denied|Read-only|not permitted' || true)"
   wgsteer check >"$case_results/check" 2>&1 || fail "check: $(<"$case_results/check")"
@@ -69,13 +69,13 @@ through_the_day() {
   note 'failover'
   counters_reset
   wan_carrier_down 0
-  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
   steady_on 1 'without a carrier'
   wan_carrier_up 0
-  await 'data by wan0' 15 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 15 'data by wan0' at_least 1 sent 0 4 "${wan_address[0]}"
   await_converged
   wan_link_down 0
-  await 'data by wan1 again' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1 again' at_least 1 sent 1 4 "${wan_address[1]}"
   steady_on 1 'link down'
   wan_link_up 0
   await_converged
@@ -90,13 +90,13 @@ through_the_day() {
   note 'flush'
   traffic_stop
   wgsteer flush >/dev/null
-  equal 'what is left of ours' '' "$(own_state)"
+  equal 'our remaining state' '' "$(own_state)"
   daemon_pid=''
 
   note 'the container ends'
   container_down "$kName"
   machine_state >"$case_results/machine-after"
-  diff -u "$case_results"/machine-before "$case_results"/machine-after || fail 'something has changed on the machine'
+  diff -u "$case_results"/machine-before "$case_results"/machine-after || fail 'the state of the machine has changed'
 }
 
 case_inside() { through_the_day; }

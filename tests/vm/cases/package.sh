@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The Debian package under a real systemd: installed, upgraded, hung, removed. /test/first.deb and /test/next.deb differ
-# only in their version. The router is the machine itself, so that dpkg, systemd and networkd are the real ones.
+# The Debian package under a real systemd: install, upgrade, hang, remove. /test/first.deb and /test/next.deb differ
+# only in their version. The router is the machine itself, so that dpkg, systemd and networkd are real.
 
 router_namespace() { ip netns attach router 1; }
 
-# Nothing to put away: the machine ends with its only case.
+# No cleanup: the machine ends after its only case.
 end_case() { :; }
 
 dpkg_quietly() { # ARGUMENTS...
@@ -28,14 +28,14 @@ runs_with_no_more_than_it_needs() {
   status=/proc/$(of_service MainPID)/status
   # CAP_DAC_OVERRIDE (1), CAP_NET_ADMIN (12) and CAP_NET_RAW (13).
   equal 'capabilities' 0000000000003002 "$(awk '$1 == "CapBnd:" { print $2 }' "$status")"
-  equal 'system calls are filtered' 2 "$(awk '$1 == "Seccomp:" { print $2 }' "$status")"
-  equal 'settings of WANs can be written' 1 "$(</proc/sys/net/ipv4/conf/wan0/ignore_routes_with_linkdown)"
-  equal 'programs that fight with it can be named' systemd "$(nsenter --mount --target "$(of_service MainPID)" \
+  equal 'the seccomp mode' 2 "$(awk '$1 == "Seccomp:" { print $2 }' "$status")"
+  equal 'the sysctl of a WAN' 1 "$(</proc/sys/net/ipv4/conf/wan0/ignore_routes_with_linkdown)"
+  equal 'the name of process 1, as for the report of a fight' systemd "$(nsenter --mount --target "$(of_service MainPID)" \
     setpriv --bounding-set -all,+net_admin,+net_raw cat /proc/1/comm)"
   equal 'nothing was refused' '' "$(journalctl --unit wgsteer --output cat | grep -E 'EPERM|EACCES|EROFS|denied|Read-only' || true)"
 }
 
-# Steered by wan0 since the last reset, and nothing lost on the way.
+# Since the last reset, all traffic went by wan0 and no packet was lost.
 unbroken() { # DESCRIPTION
   await_traffic "$1: traffic"
   equal "$1: packets by wan1" 0 "$(sent 1)"
@@ -58,7 +58,7 @@ case_installed_upgraded_hung_removed() {
 
   note 'installed'
   dpkg_quietly --install /test/first.deb
-  await 'the service is up' 20 service_is_up
+  await 20 'the service is up' service_is_up
   daemon_pid=$(of_service MainPID)
   await_converged
   own_names_shown
@@ -70,23 +70,23 @@ case_installed_upgraded_hung_removed() {
   steady_on 0 'installed'
   installed=$(own_state)
 
-  note 'networkd started anew'
+  note 'networkd restarted'
   systemctl restart systemd-networkd.service
   equal 'ours after networkd' "$installed" "$(own_state)"
 
   note 'upgraded'
   counters_reset
   dpkg_quietly --install /test/next.deb
-  [[ $(of_service MainPID) != "$daemon_pid" ]] || fail 'the upgrade did not start the daemon anew'
+  [[ $(of_service MainPID) != "$daemon_pid" ]] || fail 'the upgrade did not restart the daemon'
   daemon_pid=$(of_service MainPID)
   await_converged
   unbroken 'upgraded'
   equal 'ours after the upgrade' "$installed" "$(own_state)"
 
-  note 'hung, and ended by the watchdog'
+  note 'hung, and killed by the watchdog'
   counters_reset
   kill -STOP "$daemon_pid"
-  await 'systemd starts it anew' 60 started_anew
+  await 60 'systemd restarts it' started_anew
   daemon_pid=$(of_service MainPID)
   await_converged
   unbroken 'hung'
@@ -102,36 +102,36 @@ case_installed_upgraded_hung_removed() {
   : >/etc/wgsteer/notes
   dpkg_quietly --remove wgsteer
   daemon_pid=''
-  equal 'all as it was before' "$before" "$(kernel_state)"
+  equal 'the kernel state after removal' "$before" "$(kernel_state)"
   dpkg_quietly --purge wgsteer
   equal 'files left' /etc/wgsteer/notes "$(ls -d /etc/iproute2/rt_*.d/wgsteer* /etc/wgsteer/* /var/lib/wgsteer \
     /etc/systemd/system/*/wgsteer* 2>/dev/null || true)"
   equal 'its group' '' "$(getent group wgsteer || true)"
 
-  note 'where there is a group already'
+  note 'the group exists already'
   groupadd --system wgsteer
   dpkg_quietly --install /test/next.deb
   dpkg_quietly --purge wgsteer
-  getent group wgsteer >/dev/null || fail 'somebody else'"'"'s group has gone'
+  getent group wgsteer >/dev/null || fail "purge deleted a group that the package did not create"
 }
 
 is_down() { [[ $(of_service ActiveState)/$(of_service SubState) == inactive/dead ]]; }
 
-# Neither failed nor about to be started again, which would be activating/auto-restart.
+# After flush the unit has neither failed nor is it about to be restarted (activating/auto-restart).
 flushed_for_good() { # STATE-BEFORE STATE-INSTALLED
   note 'flushed'
-  equal 'what is said' "all state removed, wgsteer.service stopped; to start it again: systemctl start wgsteer.service \
+  equal 'flush output' "all state removed, wgsteer.service stopped; to start it again: systemctl start wgsteer.service \
 (the next boot does so, too, unless the service is disabled)" "$(wgsteer flush)"
-  await 'the service is down' 10 is_down
-  equal 'as it should be' success/3 "$(of_service Result)/$(of_service ExecMainStatus)"
-  equal 'nothing of ours' "$1" "$(kernel_state)"
+  await 10 'the service is down' is_down
+  equal 'result and exit status' success/3 "$(of_service Result)/$(of_service ExecMainStatus)"
+  equal 'the kernel state after flush' "$1" "$(kernel_state)"
   systemctl start wgsteer.service
   daemon_pid=$(of_service MainPID)
   await_converged
-  equal 'ours again' "$2" "$(own_state)"
+  equal 'our state after the start' "$2" "$(own_state)"
 }
 
-# The service's decisions are everybody's.
+# The service's manual overrides also apply to commands run without it.
 decided_by_hand() {
   wgsteer wan wan1 down --reason maintenance
   systemctl stop wgsteer.service

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034,SC2154 # for neighbours.sh, and set by it
 #
-# pppd has the first WAN, a PPPoE line on the Ethernet wan0, and networkd the second. The concentrator of the ISP is
-# pppoe-server, with a pppd of its own for each session; who dials in sees it as "ppp0", and it sees who dialled as "ppp0".
+# pppd manages the first WAN, a PPPoE line over the Ethernet device wan0, and networkd the second. The ISP's
+# concentrator is pppoe-server, with one pppd per session; both ends of a session have a device "ppp0".
 #
 #     ppp0  192.0.2.10 to 192.0.2.1, fe80:: by IPv6CP, 2001:db8:10::10/64      on wan0
 #     wan1  DHCP 198.51.100.10 from .1, RA 2001:db8:20::/64, metric 200
@@ -24,14 +24,14 @@ versions() {
 readonly line_prefix6=(2001:db8:10:: 2001:db8:20::)
 line_address=(192.0.2.10 198.51.100.10)
 
-# Only the address that the line was given is let through, not the whole prefix: one that it had before is a foreign one.
+# Accepts only the line's current address, not the whole prefix: an earlier address of the line counts as foreign.
 line_ruleset() { # LINE
   in_namespace "isp$1" nft delete table inet isp
   isp_ruleset "${line_address[$1]}" "${line_prefix6[$1]}/64" | sed 's/"customer"/"ppp*"/' | in_namespace "isp$1" nft -f -
 }
 
-# A password, and what a router does when it has asked for a prefix: an address of it on the line. Defaults with a metric are
-# made here as well: Debian's pppd makes none where there is any other (2.4.9, defaultroute-metric changes nothing in that).
+# The password, and a script that adds an IPv6 address to the line, as a router does after prefix delegation. Scripts
+# also add defaults with a metric: Debian's pppd (2.4.9) adds none if any other exists, even with defaultroute-metric.
 ppp_files() {
   cat >/etc/ppp/chap-secrets <<'CONF'
 line0 * secret *
@@ -56,7 +56,7 @@ CONF
   chmod 755 /etc/ppp/{ip,ipv6}-up.d/*
 }
 
-# All addresses of the ISP's are on the lines, and both ISPs may have the same one there.
+# The ISP's addresses are on the lines only, and both ISPs may use the same one.
 concentrator_up() { # LINE [ITS-ADDRESS]
   ip -n "isp$1" addr flush dev customer scope global
   line_ruleset "$1"
@@ -69,22 +69,22 @@ lcp-echo-interval 0
 nodefaultroute
 logfile $case_results/isp$1.log
 CONF
-  # Its files in /run would be taken for the router's.
+  # It needs its own /run: the router's pppd has files of the same names.
   # shellcheck disable=SC2016
   ip netns exec "isp$1" sh -c 'mount -t tmpfs tmpfs /run && exec "$@"' - pppoe-server -F -I customer -C "isp$1" -N 1 \
     -L "${2:-192.0.2.1}" -R "${line_address[$1]}" -O "$case_results/isp$1.options" >"$case_results/isp$1.server" 2>&1 &
-  # Nobody is to say that it was killed.
+  # Keep bash from reporting that it was killed.
   disown
 }
 
-# As a concentrator that loses power: nobody is told.
+# Like a power failure of the concentrator: the other end is not notified.
 concentrator_dies() { # LINE
   local processes
   mapfile -t processes < <(ip netns pids "isp$1")
   kill -KILL "${processes[@]}"
 }
 
-# ---- The router's -----------------------------------------------------------------------------------------------------
+# ---- The router's end ------------------------------------------------------------------------------------------------
 
 line_up() { # LINE OPTION...
   printf '%s\n' "plugin pppoe.so" "nic-wan$1" "user line$1" "ipparam line$1" "unit $1" noauth noipdefault +ipv6 persist \
@@ -96,7 +96,7 @@ line_up() { # LINE OPTION...
 
 line_down() { systemctl stop "line$1.service"; } # LINE
 
-# There is no gateway.
+# A PPP line has no gateway.
 default_by() { # FAMILY WAN
   local device=wan$2
   [[ ! -e /etc/ppp/peers/line$2 ]] || device=ppp$2
@@ -106,15 +106,15 @@ default_by() { # FAMILY WAN
 line_has_address() { [[ $(ip -4 addr show dev "ppp$1" 2>/dev/null) == *inet* && $(ip -6 addr show dev "ppp$1" scope global) == *inet6* ]]; } # LINE
 has_no_line() { [[ ! -e /sys/class/net/ppp$1 ]]; } # LINE
 
-# With a metric it does not matter which of them has a default route first.
+# With metrics, the order in which the WANs get their default routes does not matter.
 own_metric() { echo $(($1 * 100 + 100)) >"/etc/ppp/line$1.metric"; } # LINE
 
 manager_up() {
   line_up 0 "${line_options[@]}"
-  await 'the line' 30 default_by 4 0
-  await 'IPv6 on the line' 10 default_by 6 0
+  await 30 'the line' default_by 4 0
+  await 10 'IPv6 on the line' default_by 6 0
   wan_network 1
-  # The kernel gives 1024 to pppd's IPv6 route, which has no metric.
+  # pppd adds its IPv6 default without a metric, and the kernel makes that 1024: wan1's must be higher.
   sed -i '/^.IPv6AcceptRA.$/,$s/^RouteMetric=.*/RouteMetric=2000/' /etc/systemd/network/10-wan1.network
   systemctl restart systemd-networkd.service
 }
@@ -127,7 +127,7 @@ manager_down() {
 tunnels_up() { tunnels_by_hand; }
 tunnels_down() { tunnels_by_hand_down; }
 
-# The identifiers of IPv6CP are others each time. So is the order of what was sorted by them.
+# IPv6CP interface identifiers differ each time, and so does the order of lines sorted by them.
 comparable() { sed -E '/^(local |anycast )?fe80::[0-9a-f]/d; s/fe80::[0-9a-f:]+/fe80::/g' | sort; }
 
 providers_up() {
@@ -135,15 +135,15 @@ providers_up() {
   concentrator_up 0
 }
 
-# ---- What happens -----------------------------------------------------------------------------------------------------
+# ---- Events ----------------------------------------------------------------------------------------------------------
 
 its_concentrator_dies() { # LINE
   local began
-  note "the concentrator of line $1 dies, and gives another address when it is back"
+  note "the concentrator of line $1 dies, and assigns another address when it is back"
   counters_reset
   began=$(now_us)
   concentrator_dies "$1"
-  await 'pppd misses the answers' 20 has_no_line "$1"
+  await 20 'pppd notices the missing answers' has_no_line "$1"
   note "noticed after $((($(now_us) - began) / 1000)) ms"
   await_carried_by 1 'without the line'
   sed -i "s/\b${line_address[0]//./\\.}\b/192.0.2.77/g" "$case_results/alone"
@@ -153,41 +153,41 @@ its_concentrator_dies() { # LINE
   await_wans 'dialled again'
   await_carried_by 0 'dialled again'
   await_in_force 'dialled again'
-  check 'the address that it had is forgotten' absent_from_own_state 192.0.2.10
+  check 'the old address is gone from our state' absent_from_own_state 192.0.2.10
   nothing_to_complain_of 'dialled again'
 }
 
-# pppd hangs up, says so, and dials again.
+# pppd hangs up properly and dials again.
 it_dials_again() {
   note 'pppd hangs up and dials again'
   counters_reset
   systemctl kill --signal HUP line0.service
-  await 'hung up' 10 has_no_line 0
-  await_wans 'dialled at once'
-  await_carried_by 0 'dialled at once'
-  await_in_force 'dialled at once'
+  await 10 'hung up' has_no_line 0
+  await_wans 'redialled'
+  await_carried_by 0 'redialled'
+  await_in_force 'redialled'
 }
 
-# Of two defaults pppd makes none, so that the line is up and no WAN. What it is told makes it one again.
+# pppd adds no default route if there is another one, so the line is up but not a WAN until someone adds the route.
 it_makes_no_default() {
-  note 'pppd makes no default route, since there is one'
+  note 'pppd adds no default route, because there is another one'
   counters_reset
   concentrator_dies 0
-  await 'pppd misses the answers' 20 has_no_line 0
+  await 20 'pppd notices the missing answers' has_no_line 0
   await_carried_by 1 'without the line'
   concentrator_up 0
-  await 'dialled again' 30 line_has_address 0
+  await 30 'dialled again' line_has_address 0
   await_in_force 'a line without a default route'
   carried_by 1 'a line without a default route'
   nothing_to_complain_of 'a line without a default route'
   ip route add default dev ppp0 metric 1
   ip -6 route add default dev ppp0 metric 1
-  await_carried_by 0 'a default route made by hand'
+  await_carried_by 0 'a default route added by hand'
 }
 
-# Both lines end at one address, as those of one provider may.
+# Both lines have the same remote address, as two lines of one provider may.
 two_lines_to_one_address() {
-  note 'two lines to one address'
+  note 'two lines to the same remote address'
   line_down 0
   systemctl stop systemd-networkd.socket systemd-networkd.service
   ip addr flush dev wan1
@@ -205,7 +205,7 @@ two_lines_to_one_address() {
   await_in_force 'both lines'
   nothing_to_complain_of 'both lines'
   concentrator_dies 0
-  await 'pppd misses the answers' 20 has_no_line 0
+  await 20 'pppd notices the missing answers' has_no_line 0
   await_carried_by 1 'the second line'
   concentrator_up 0
   await_wans 'both lines again'

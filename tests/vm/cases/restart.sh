@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The daemon is killed and restarted under traffic. What it has installed keeps working, and is adopted as it is.
+# The daemon is killed and restarted under traffic. Its state in the kernel keeps working and is adopted unchanged.
 
 case_killed_and_restarted() {
   steered_tunnel_up
@@ -22,7 +22,7 @@ case_killed_and_restarted() {
   nothing_misrouted 'restarts'
 }
 
-# Killed at arbitrary points of its start, from the first instructions on. The delays are the test's subject.
+# Killed at arbitrary points of its start, from the first instructions on. The delays are the point of the test.
 case_killed_while_starting() {
   steered_tunnel_up
   daemon_kill KILL
@@ -40,7 +40,7 @@ case_killed_while_starting() {
   nothing_misrouted 'kills'
 }
 
-# The first start of all, killed at arbitrary points: the next one completes what is there.
+# The very first start, killed at arbitrary points: the next one completes what it left.
 case_killed_while_installing() {
   tunnel_up
   route_halves wg0
@@ -53,17 +53,17 @@ case_killed_while_installing() {
   daemon_start
   await_converged
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'after the kills'
 }
 
-# While nobody is there, the kernel alone fails over, and the next start finds its way from there.
+# Without a daemon, the kernel fails over by itself, and the next start continues from there.
 fails_over_without_daemon() { # BREAK REPAIR
   steered_tunnel_up
   daemon_kill KILL
   counters_reset
   "$1" 0
-  await 'the kernel alone fails over' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'the kernel fails over by itself' at_least 1 sent 1 4 "${wan_address[1]}"
   await_traffic 'traffic goes on'
   nothing_misrouted 'failover without a daemon'
   daemon_start
@@ -71,16 +71,16 @@ fails_over_without_daemon() { # BREAK REPAIR
   steady_on 1 'after the restart'
   counters_reset
   "$2" 0
-  await 'failback' 20 at_least 1 sent 0 4 "${wan_address[0]}"
+  await 20 'failback' at_least 1 sent 0 4 "${wan_address[0]}"
   nothing_misrouted 'failback'
   steady_on 0 'after the failback'
 }
 
 case_link_down_without_daemon() { fails_over_without_daemon wan_link_down wan_link_up; }
 
-# In IPv6 the kernel alone does not do it: a route that WireGuard has cached stays valid over a loss of carrier, which
-# changes no serial number of the FIB (fib6_ifdown; seen on 6.1: 50 of 50 packets stayed on the dead WAN). So there the
-# next start has to move the tunnel, though it finds rules and tables as it wants them.
+# In IPv6 the kernel does not fail over by itself: carrier loss does not change the FIB's serial number, so the route
+# that WireGuard has cached stays valid (fib6_ifdown; on 6.1, 50 of 50 packets stayed on the dead WAN). So the next
+# start has to move the tunnel, although rules and tables already match the plan.
 case_carrier_loss_without_daemon() {
   if [[ $family == 4 ]]; then
     fails_over_without_daemon wan_carrier_down wan_carrier_up
@@ -90,9 +90,9 @@ case_carrier_loss_without_daemon() {
   daemon_kill KILL
   counters_reset
   wan_carrier_down 0
-  await 'packets are handed to the tunnel' 10 at_least $(($(offered) + 10)) offered
+  await 10 'packets are sent into the tunnel' at_least $(($(offered) + 10)) offered
   daemon_start
-  await 'data by wan1' 15 at_least 1 sent 1 4 "${wan_address[1]}"
+  await 15 'data by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
   nothing_misrouted 'failover at the start'
   steady_on 1 'after the restart'
 }
@@ -104,6 +104,6 @@ case_once() {
   check 'run --once' wgsteer run --once
   check 'plan afterwards' wgsteer plan
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'after run --once'
 }

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The router is the server: its peers contact it over either WAN, and replies leave by the WAN on which the request came
-# in.
+# The router is the server: clients contact it over either WAN, and replies leave by the WAN of the request.
 
-# A tunnel on the router that waits for its peer, and the peer on the other side, which contacts the given WAN.
+# A tunnel on the router without an endpoint, and its peer, a client that contacts the given WAN.
 server_on_router_up() { # WAN-THAT-THE-CLIENT-ASKS
   ip -n router link add wg0 type wireguard
   router wg setconf wg0 /dev/stdin <<CONF
@@ -42,8 +41,8 @@ client_is_answered() { in_namespace server ping -n -c 1 -W 1 "$inner_router" >/d
 answered_by() { # WAN DESCRIPTION
   local other=$((1 - $1))
   equal "$2: packets by the other WAN" 0 "$(sent $other)"
-  check "$2: packets by the WAN it was asked on" at_least 1 sent "$1" 4 "${wan_address[$1]}"
-  equal "$2: packets of other sources" 0 "$(sent "$1" any "!${wan_address[$1]}")"
+  check "$2: packets by the contacted WAN" at_least 1 sent "$1" 4 "${wan_address[$1]}"
+  equal "$2: packets with other sources" 0 "$(sent "$1" any "!${wan_address[$1]}")"
   nothing_misrouted "$2"
 }
 
@@ -51,16 +50,16 @@ client_comes_by() { # WAN
   server_on_router_up "$1"
   daemon_start_and_converge
   counters_reset
-  await 'the client is answered' 30 client_is_answered
-  check 'a handshake response by the WAN it was asked on' at_least 1 sent "$1" 2 "${wan_address[$1]}"
-  answered_by "$1" 'the first WAN it asks'
+  await 30 'the client is answered' client_is_answered
+  check 'a handshake response by the contacted WAN' at_least 1 sent "$1" 2 "${wan_address[$1]}"
+  answered_by "$1" 'first contact'
 }
 
 case_answers_by_wan1() {
   client_comes_by 1
   counters_reset
   client_asks 0
-  await 'the client is answered by wan0' 15 client_is_answered
+  await 15 'the client is answered by wan0' client_is_answered
   answered_by 0 'moved to wan0'
 }
 
@@ -68,22 +67,22 @@ case_answers_by_wan0() {
   client_comes_by 0
   counters_reset
   client_asks 1
-  await 'the client is answered by wan1' 15 client_is_answered
+  await 15 'the client is answered by wan1' client_is_answered
   answered_by 1 'moved to wan1'
 }
 
 full_tunnel_answers() { router ping -n -c 1 -W 1 "$inner_second_server" >/dev/null; }
 
-# The same router also sends everything into a tunnel of its own, which must not swallow the answers.
+# The router also sends everything into a full tunnel, which must not swallow the answers.
 case_server_beside_a_full_tunnel() {
   server_on_router_up 1
   second_tunnel_up
   route_halves wg1
   daemon_start_and_converge
   counters_reset
-  await 'the client is answered' 30 client_is_answered
+  await 30 'the client is answered' client_is_answered
   check 'the answers leave by wan1' at_least 1 sent 1 4 "${wan_address[1]}"
-  await 'the full tunnel answers' 30 full_tunnel_answers
-  check 'the full tunnel is by wan0' at_least 1 sent 0 4 "${wan_address[0]}"
-  nothing_misrouted 'server beside a full tunnel'
+  await 30 'the full tunnel answers' full_tunnel_answers
+  check 'the full tunnel leaves by wan0' at_least 1 sent 0 4 "${wan_address[0]}"
+  nothing_misrouted 'server and full tunnel'
 }

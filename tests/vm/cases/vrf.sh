@@ -2,20 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2034,SC2154 # lib.sh reads daemon_arguments; wan_address and the like are set by lib.sh
 #
-# A WAN in a VRF: its default route is in the VRF's table, `lookup local` is moved after the VRF's rule, and packets
-# that arrive through it are only for sockets of the VRF, unless net.ipv4.udp_l3mdev_accept lets others receive them
-# too.
+# A WAN in a VRF: its default route is in the VRF's table, `lookup local` comes after the VRF's rule, and only sockets
+# of the VRF receive packets that arrive on it, unless net.ipv4.udp_l3mdev_accept is set.
 
 vrf_up() { # ACCEPT
   router sysctl -q -w net.ipv4.udp_l3mdev_accept="$1"
   ip -n router link add blue type vrf table 10
   ip -n router link set blue up
-  # The kernel moves its routes to the VRF's table and forgets the default; IPv6 addresses stay (keep_addr_on_down).
+  # The kernel moves its routes to the VRF's table but drops the default; keep_addr_on_down keeps IPv6 addresses.
   router sysctl -q -w net.ipv6.conf.wan1.keep_addr_on_down=1
   ip -n router link set wan1 master blue
   ip -n router route add default via 198.51.100.1 dev wan1 table 10
   ip -n router -6 route add default via 2001:db8:20::1 dev wan1 table 10
-  # What iproute2 advises, and FRR and networkd do: the VRF's own rule comes before the local table.
+  # As iproute2 recommends, and FRR and networkd do: the VRF's rule comes before the local table.
   local version
   for version in 4 6; do
     ip -n router "-$version" rule add priority 32765 lookup local
@@ -51,9 +50,9 @@ case_fails_over_into_the_vrf() {
   route_halves wg0
   configured_daemon
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'before the event'
-  check 'check has nothing to say' check_says 'no problems found'
+  check 'check finds no problem' check_says 'no problems found'
   wan_link_down 0
   await_traffic 'by the VRF' 20
   steady_on 1 'after the event'
@@ -65,26 +64,26 @@ case_without_configuration_the_vrf_is_left_alone() {
   route_halves wg0
   daemon_start_and_converge
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
+  await 30 'the handshake' handshake_done wg0
   steady_on 0 'steered'
   check 'the VRF answers as before' router ip vrf exec blue ping -q -c 1 -W 1 "${wan_gateway[1]}" >/dev/null
 }
 
-# Without the switch the answers are lost, so it is no WAN, which is said, and not taken for a way out.
+# Without the sysctl, answers are lost: wgsteer reports that and does not use the WAN.
 case_a_vrf_that_no_socket_hears() {
   vrf_up 0
   tunnel_up
   route_halves wg0
   configured_daemon
   traffic_start
-  await 'the handshake' 30 handshake_done wg0
-  check 'check tells the switch' check_says net.ipv4.udp_l3mdev_accept=1
-  check 'status tells why' grep -q udp_l3mdev_accept <(wgsteer status --json)
+  await 30 'the handshake' handshake_done wg0
+  check 'check names the sysctl' check_says net.ipv4.udp_l3mdev_accept=1
+  check 'status gives the reason' grep -q udp_l3mdev_accept <(wgsteer status --json)
   steady_on 0 'steered'
-  # Nobody is told when the switch is turned; a start reads it.
+  # The kernel does not announce changes of this sysctl; the daemon reads it at start.
   router sysctl -q -w net.ipv4.udp_l3mdev_accept=1
   daemon_kill
   daemon_start_and_converge
   wan_link_down 0
-  await_traffic 'by the VRF, once it is on' 20
+  await_traffic 'by the VRF, with the sysctl set' 20
 }

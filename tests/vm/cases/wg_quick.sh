@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2154 # wan_address and the like are set by lib.sh
 #
-# The real wg-quick(8) with a full tunnel on kernel WireGuard, in every order with the daemon. It adopts any fwmark that
-# its device has, and creates rules that name it and a table with that number; its rules have no priority, so the kernel
-# places them before ours if ours were there first.
+# The real wg-quick(8) with a full tunnel on kernel WireGuard, started before and after the daemon. wg-quick adopts any
+# fwmark that its device has and creates rules with that mark and a table of that number. Its rules have no explicit
+# priority, so the kernel puts them before ours if ours were there first.
 
 quick_configuration() {
   local address=10.99.0.2/24
@@ -32,7 +32,7 @@ foreign_rules() {
 
 tunnel_works() { # WHAT
   traffic_start
-  await "$1: the handshake" 30 handshake_done wg0
+  await 30 "$1: the handshake" handshake_done wg0
   steady_on 0 "$1"
   traffic_stop
 }
@@ -43,7 +43,7 @@ nothing_stands_in_the_way() { # WHAT
   wgsteer check >"$case_results/check" 2>&1 || fail "$1: check: $(<"$case_results/check")"
 }
 
-# The boot order of the package: the daemon is there before any tunnel.
+# The package's boot order: the daemon starts before any tunnel.
 case_up_while_the_daemon_runs() {
   quick_topology
   daemon_start_and_converge
@@ -51,23 +51,23 @@ case_up_while_the_daemon_runs() {
   await_converged
   tunnel_works 'wg-quick after the daemon'
   second_tunnel_up
-  await 'the second tunnel answers' 30 second_tunnel_answers
+  await 30 'the second tunnel answers' second_tunnel_answers
   counters_reset
-  check 'the second tunnel goes on' second_tunnel_answers
+  check 'the second tunnel still answers' second_tunnel_answers
   nothing_misrouted 'both tunnels'
   nothing_stands_in_the_way 'both tunnels'
   daemon_kill KILL
   daemon_start_and_converge
-  tunnel_works 'started again after kill -9'
-  check 'the second tunnel, started again' second_tunnel_answers
+  tunnel_works 'restarted after kill -9'
+  check 'the second tunnel after the restart' second_tunnel_answers
   daemon_kill TERM
   tunnel_works 'without the daemon'
   ip -n router link del wg1
   wgsteer flush >/dev/null
   tunnel_works 'after flush'
   quick down
-  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
-  equal 'what is left of ours' '' "$(own_state)"
+  equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
+  equal 'our remaining state' '' "$(own_state)"
 }
 
 case_up_before_the_daemon() {
@@ -81,20 +81,20 @@ case_up_before_the_daemon() {
   check 'by the other WAN' at_least 1 sent 1 4 "${wan_address[1]}"
   traffic_stop
   wan_link_up 0
-  await 'the better WAN has its route' 20 prints 1 routes_of_wan0
+  await 20 'the better WAN has its route' prints 1 routes_of_wan0
   quick down
-  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
   await_converged
   quick up
   await_converged
   tunnel_works 'up again'
   quick down
-  equal 'rules that are left in the end' "$foreign_before" "$(foreign_rules)"
+  equal 'remaining foreign rules in the end' "$foreign_before" "$(foreign_rules)"
 }
 
 routes_of_wan0() { router_ip route show default dev wan0 | wc -l; }
 
-# What people do to change a tunnel that is up: the file has no FwMark, so wg takes the mark back to none.
+# The usual way to change a tunnel that is up: the file has no FwMark, so wg clears the mark.
 case_syncconf_forgets_the_mark() {
   quick_topology
   quick up
@@ -107,13 +107,13 @@ case_syncconf_forgets_the_mark() {
   await_traffic 'traffic after syncconf' 30
   nothing_misrouted 'after syncconf'
   traffic_stop
-  await 'wg0 has its mark back' 10 prints 0xca6c tunnel_mark wg0
+  await 10 'wg0 has its mark back' prints 0xca6c tunnel_mark wg0
   tunnel_works 'with its own mark again'
   quick down
-  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
 }
 
-# Up and down; neither wg-quick's rules nor ours may creep towards priority 0.
+# Repeated up and down: neither wg-quick's rules nor ours may creep towards priority 0.
 case_up_and_down_again_and_again() {
   local lowest
   quick_topology
@@ -124,15 +124,15 @@ case_up_and_down_again_and_again() {
     quick down
     await_converged
   done
-  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
+  equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
   quick up
   await_converged
   lowest=$(router_ip rule show | sed -n '2s/:.*//p')
-  check "the first rule is at $lowest" test "$lowest" -ge 60
+  check "the first rule is at priority $lowest" test "$lowest" -ge 60
   tunnel_works 'in the end'
 }
 
-# Whoever removes the package stops the daemon and takes its state back, in whatever order with wg-quick.
+# Removing the package stops the daemon and flushes its state, in any order relative to wg-quick.
 case_flush_with_the_tunnel_up() {
   quick_topology
   daemon_start_and_converge
@@ -142,10 +142,10 @@ case_flush_with_the_tunnel_up() {
   daemon_kill TERM
   quick down
   wgsteer flush >/dev/null
-  equal 'rules that are left' "$foreign_before" "$(foreign_rules)"
-  equal 'what is left of ours' '' "$(own_state)"
+  equal 'remaining foreign rules' "$foreign_before" "$(foreign_rules)"
+  equal 'our remaining state' '' "$(own_state)"
   quick up
   tunnel_works 'wg-quick alone'
   quick down
-  equal 'rules that are left in the end' "$foreign_before" "$(foreign_rules)"
+  equal 'remaining foreign rules in the end' "$foreign_before" "$(foreign_rules)"
 }
