@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <nlohmann/json.hpp>
 
-#include "wgsteer/core/describe.hpp"
-#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/pending.hpp"
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "control/control_client.hpp"
 #include "daemon/resolve_once.hpp"
-#include "engine/endpoint_moves.hpp"
 #include "log/log.hpp"
 #include "os/timer.hpp"
 
@@ -31,11 +29,7 @@ Result<std::vector<std::string>> pendingChanges(const Options& options) {
   auto resolved = resolveOnce(host->config, world);
   if (!resolved) return std::unexpected(resolved.error());
   world.named = std::move(*resolved);
-  const Steering steering = steer(host->config, world);
-  auto lines = describe(diff(desire(host->config, world, steering), host->picture.observed), deviceNames(world));
-  for (const EndpointMove& move : endpointMoves(host->config, world, steering, os::wallClock()))
-    lines.push_back(describe(move, world));
-  return lines;
+  return pending(host->config, host->picture, os::wallClock());
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ void checkGateways(const Section& section, const WanConfig& wan, Problems& probl
     const Family family = wan.gateway[i].family();
     if (problems.has(option->values[i].line, "gateway") || *gatewayOf(wan, family) == wan.gateway[i]) continue;
     problems.add(option->values[i].line, "gateway",
-                 quoted(option->values[i].text) + " is the second " + (family == Family::v4 ? "IPv4" : "IPv6") +
+                 quoted(option->values[i].text) + " is the second " + nameOf(family) +
                      " address: one of each family; another router is another WAN");
   }
 }

@@ -17,8 +17,6 @@
 
 namespace wgsteer::config {
 
-/// Below the metrics that on-link prefixes and the closing route of a table need (core/numbers.hpp).
-inline constexpr std::uint32_t kMaxMetric = 0xfffffeff;
 /// The weight of a next hop is one byte in the kernel, which counts from 0.
 inline constexpr std::uint32_t kMaxWeight = 256;
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Address and protocol of the control socket: unix(7), abstract, so that there is one per network namespace and its
-// name disappears with the process. One JSON object per line in each direction: {"version":1,"request":"status"}   ->
-// {"version":1,"ok":true,"status":{...}} {"version":1,"request":"reload"}   ->
-// {"version":1,"ok":false,"error":"wgsteer.toml:3: ..."} control_access.hpp says who may connect, control_name.hpp what
-// happens when the name is taken.
+// name disappears with the process. One JSON object per line in each direction:
+//
+//   {"version":1,"request":"status"}   ->   {"version":1,"ok":true,"status":{...}}
+//   {"version":1,"request":"reload"}   ->   {"version":1,"ok":false,"error":"wgsteer.toml:3: ..."}
+//
+// control_access.hpp says who may connect, control_name.hpp what happens when the name is taken.
 #pragma once
 
 #include <cstddef>

@@ -28,30 +28,45 @@ std::vector<const MemberView*> preferredCandidates(const Steering& steering, con
   return able;
 }
 
-bool Wan::eligible(Family family) const { return whyNot(family).empty(); }
+bool Wan::eligible(Family family) const { return lack(family) == Lack::nothing && !down.contains(family); }
+
+Lack Wan::lack(Family family) const {
+  if (link == nullptr) return Lack::device;
+  if (!link->up) return Lack::link;
+  if (!link->carrier) return Lack::carrier;
+  if (!defaults.contains(family)) return Lack::route;
+  if (refused.contains(family)) return Lack::consent;
+  if (deaf) return Lack::hearing;
+  return sourceless.contains(family) ? Lack::source : Lack::nothing;
+}
 
 std::string Wan::whyNot(Family family) const {
-  std::string lacking = lacks(family);
-  if (!lacking.empty() || !down.contains(family)) return lacking;
-  return down.at(family);
+  switch (lack(family)) {
+    case Lack::device:
+      return "no such device";
+    case Lack::link:
+      return "link down";
+    case Lack::carrier:
+      return "no carrier";
+    case Lack::route:
+      return "no default route";
+    case Lack::consent:
+      return "the kernel rejects its default route: " + refused.at(family);
+    case Lack::hearing:
+      return "in a VRF while net.ipv4.udp_l3mdev_accept is 0";
+    case Lack::source:
+      return "no address";
+    case Lack::nothing:
+      break;
+  }
+  const auto reason = down.find(family);
+  return reason == down.end() ? std::string{} : reason->second;
 }
 
 bool Wan::isBehind(const std::optional<Address>& gateway, Family family) const {
   const auto known = defaults.find(family);
   return gateway && known != defaults.end() &&
          std::ranges::any_of(known->second, [&](const Route& route) { return route.hops.front().gateway == gateway; });
-}
-
-std::string Wan::lacks(Family family) const {
-  if (link == nullptr) return "no such device";
-  if (!link->up) return "link down";
-  if (!link->carrier) return "no carrier";
-  if (!defaults.contains(family)) return "no default route";
-  if (const auto refusal = refused.find(family); refusal != refused.end())
-    return "the kernel rejects its default route: " + refusal->second;
-  if (deaf) return "in a VRF while net.ipv4.udp_l3mdev_accept is 0";
-  if (sourceless.contains(family)) return "no address";
-  return {};
 }
 
 bool isWan(const Steering& steering, const Link& link) {

@@ -84,9 +84,9 @@ class Desire {
   }
 
   void addOwnMarks() {
-    for (const Wan& wan : steering_.wans) nft().ownMarks.emplace(Mark{numbers_.mark(wan.slot).value}, true);
+    for (const Wan& wan : steering_.wans) nft().ownMarks.emplace(numbers_.markOf(wan.slot), true);
     for (const PolicyView& policy : steering_.policies)
-      nft().ownMarks.emplace(Mark{numbers_.mark(policy.target.slot).value}, policy.lastResort != LastResort::main);
+      nft().ownMarks.emplace(numbers_.markOf(policy.target.slot), policy.lastResort != LastResort::main);
   }
 
   /// Between the rules for replies and those for marks. Other packets jump past them, so nothing changes for those,
@@ -302,7 +302,7 @@ class Desire {
   void addTunnel(const TunnelView& view) {
     const Tunnel& tunnel = *view.tunnel;
     const Slot usual = steering_.policies[view.policy].target.slot;
-    if (view.fwmark == FwmarkUse::ours) state_.tunnelMarks.emplace(tunnel.name, Mark{numbers_.mark(usual).value});
+    if (view.fwmark == FwmarkUse::ours) state_.tunnelMarks.emplace(tunnel.name, numbers_.markOf(usual));
     if (view.fwmark == FwmarkUse::foreign) {
       if (tunnel.fwmark != view.ownersMark) state_.tunnelMarks.emplace(tunnel.name, view.ownersMark);
       const std::size_t policy = foreignMarks_.emplace(view.ownersMark, view.policy).first->second;
@@ -319,7 +319,7 @@ class Desire {
   void addTunnelNetworks() {
     std::size_t count = 0;
     for (const auto& [mark, policy] : foreignMarks_)
-      for (const Route& route : peers_.intoTunnels) {
+      for (const Route& route : peers_.routes.into) {
         if (!isSteered(route.family()) || hasEndpoint(route.destination) || ++count > kMaxHonouredRules) continue;
         Rule rule;
         rule.family = route.family();

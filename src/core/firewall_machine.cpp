@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "firewall_machine.hpp"
+#include "core/firewall_machine.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "firewall_trials.hpp"
+#include "core/firewall_trials.hpp"
 
 #include <algorithm>
 #include <set>

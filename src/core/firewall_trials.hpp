@@ -10,7 +10,7 @@
 #include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 
-#include "firewall_walk.hpp"
+#include "core/firewall_walk.hpp"
 
 namespace wgsteer::firewall {
 

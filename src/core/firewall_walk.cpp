@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "firewall_walk.hpp"
+#include "core/firewall_walk.hpp"
 
 #include <algorithm>
 #include <tuple>

@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "firewall_machine.hpp"
+#include "core/firewall_machine.hpp"
 
 namespace wgsteer::firewall {
 

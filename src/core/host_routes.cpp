@@ -162,8 +162,9 @@ bool goesOnInside(const World& world, const Prefix& destination) {
   return false;
 }
 
-std::vector<Route> routesIntoTunnels(const World& world) {
-  const Before before{world};
+namespace {
+
+std::vector<Route> routesIntoTunnels(const World& world, const Before& before) {
   std::map<std::pair<IfIndex, Family>, std::uint32_t> shares;
   std::vector<Route> found;
   for (const Route& route : world.routes) {
@@ -177,8 +178,7 @@ std::vector<Route> routesIntoTunnels(const World& world) {
   return found;
 }
 
-std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels) {
-  const Before before{world};
+std::vector<Route> rivalsOf(const World& world, const Before& before, const std::vector<Route>& intoTunnels) {
   std::vector<Route> rivals;
   const LongestMatch into{intoTunnels, before};
   for (const Route& route : world.routes)
@@ -187,6 +187,15 @@ std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTu
         !std::ranges::binary_search(intoTunnels, route))
       rivals.push_back(route);
   return rivals;
+}
+
+}  // namespace
+
+TunnelRoutes tunnelRoutes(const World& world) {
+  const Before before{world};
+  TunnelRoutes routes{.into = routesIntoTunnels(world, before), .rivals = {}};
+  if (!routes.into.empty()) routes.rivals = rivalsOf(world, before, routes.into);
+  return routes;
 }
 
 namespace {
@@ -234,12 +243,10 @@ bool goesRound(const std::map<const Peer*, Nesting>& nested, const Peer* peer) {
 
 }  // namespace
 
-std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
-                                                                 const std::vector<Route>& intoTunnels,
-                                                                 const std::vector<Route>& rivals) {
+std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world, const TunnelRoutes& routes) {
   const Before before{world};
-  const LongestMatch into{intoTunnels, before};
-  const LongestMatch others{rivals, before};
+  const LongestMatch into{routes.into, before};
+  const LongestMatch others{routes.rivals, before};
   std::map<const Peer*, Nesting> all;
   for (const auto& [name, tunnel] : world.tunnels)
     for (const Peer& peer : tunnel.peers) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
@@ -31,13 +32,10 @@ bool maybeTheInternet(const World& world, const Route& route);
 /// to a device that is not a tunnel.
 bool goesOnInside(const World& world, const Prefix& destination);
 
-/// Specific routes into tunnels other than full tunnels. A tunnel whose routes cover half of a family's address space,
-/// in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything, so none of its routes is deliberate.
-std::vector<Route> routesIntoTunnels(const World& world);
-
-/// Specific routes that lead elsewhere and overlap with one of those into tunnels: where a packet that matches both
-/// goes depends on both.
-std::vector<Route> rivalsOf(const World& world, const std::vector<Route>& intoTunnels);
+/// The routes into tunnels other than full tunnels, and their rivals. A tunnel whose routes cover half of a family's
+/// address space, in one piece or in many (0.0.0.0/5, 8.0.0.0/7, ...), carries everything, so none of its routes is
+/// deliberate.
+TunnelRoutes tunnelRoutes(const World& world);
 
 /// Whether main sends the whole Internet into tunnels by routes longer than a default route, halves of it or smaller
 /// pieces; only pieces longer than `longerThan` count.
@@ -45,8 +43,6 @@ bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerTha
 
 /// The peers, by index in their tunnel, whose packets these lead into a tunnel on purpose, and by which route. If one
 /// address of a peer is reached like that, the whole peer is left alone.
-std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world,
-                                                                 const std::vector<Route>& intoTunnels,
-                                                                 const std::vector<Route>& rivals);
+std::map<IfName, std::map<std::size_t, std::string>> nestedPeers(const World& world, const TunnelRoutes& routes);
 
 }  // namespace wgsteer

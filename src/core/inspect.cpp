@@ -143,7 +143,7 @@ class Inspector {
     inspectGateways(wan);
     for (const auto& [family, why] : wan.refused)
       add(Severity::problem,
-          "WAN " + name + " is not used for " + std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
+          "WAN " + name + " is not used for " + wgsteer::nameOf(family) +
               ": the kernel rejects its default route: " + why,
           "ip route show default dev " + wan.device + " shows the route; wgsteer retries periodically");
     if (wan.deaf)

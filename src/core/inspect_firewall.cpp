@@ -7,8 +7,8 @@
 
 #include "wgsteer/core/explain.hpp"
 
-#include "firewall_trials.hpp"
-#include "firewall_walk.hpp"
+#include "core/firewall_trials.hpp"
+#include "core/firewall_walk.hpp"
 
 namespace wgsteer {
 

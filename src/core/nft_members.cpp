@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "nft_members.hpp"
+#include "core/nft_members.hpp"
 
 #include <algorithm>
 #include <optional>

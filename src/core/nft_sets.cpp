@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "nft_sets.hpp"
+#include "core/nft_sets.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -16,16 +16,9 @@ bool isOurs(const Rule& rule) {
       // `not fwmark 0/MASK goto BLOCK`, just before a foreign rule, at any priority.
       if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;
       return rule.gotoPriority > rule.priority && rule.gotoPriority - rule.priority < kRuleBlockSize;
-    case RuleAction::nop:
-      return true;
-    case RuleAction::blackhole:
-    case RuleAction::unreachable:
-    case RuleAction::prohibit:
-      return rule.mark.mask != 0;
-    case RuleAction::other:
-      break;
+    default:
+      return false;
   }
-  return false;
 }
 
 }  // namespace wgsteer

@@ -40,11 +40,9 @@ std::map<IfName, std::map<std::size_t, std::string>> pinnedPeers(const Config& c
 PeerFacts peerFacts(const Config& config, const World& world) {
   PeerFacts facts;
   facts.pinned = pinnedPeers(config, world);
-  facts.intoTunnels = routesIntoTunnels(world);
+  facts.routes = tunnelRoutes(world);
   for (const auto& [name, tunnel] : world.tunnels) facts.likeServer.emplace(name, looksLikeServer(tunnel));
-  if (facts.intoTunnels.empty()) return facts;
-  facts.rivals = rivalsOf(world, facts.intoTunnels);
-  facts.nested = nestedPeers(world, facts.intoTunnels, facts.rivals);
+  if (!facts.routes.into.empty()) facts.nested = nestedPeers(world, facts.routes);
   return facts;
 }
 

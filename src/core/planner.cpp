@@ -8,15 +8,11 @@
 namespace wgsteer {
 
 void Planner::recall(const Config& config, const World& world) {
-  const auto intoTunnels = routesIntoTunnels(world);
-  const auto rivals = intoTunnels.empty() ? std::vector<Route>{} : rivalsOf(world, intoTunnels);
-  if (!tunnels_.same(world.tunnels) || !named_.same(world.named) || facts_.intoTunnels != intoTunnels ||
-      facts_.rivals != rivals) {
-    *this = {};
-    tunnels_ = world.tunnels;
-    named_ = world.named;
-    facts_ = peerFacts(config, world);
-  }
+  if (tunnels_.same(world.tunnels) && named_.same(world.named) && facts_.routes == tunnelRoutes(world)) return;
+  *this = {};
+  tunnels_ = world.tunnels;
+  named_ = world.named;
+  facts_ = peerFacts(config, world);
 }
 
 Steering Planner::steer(const Config& config, const World& world) {

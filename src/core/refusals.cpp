@@ -71,11 +71,6 @@ void Refusals::learn(const Plan& plan, const CommitReport& report, Instant now) 
   refused_ = std::move(current);
 }
 
-void Refusals::retryNow(ErrorKind kind) {
-  for (Refusal& refusal : refused_)
-    if (refusal.kind == kind) refusal.due = Instant{0};
-}
-
 std::optional<Instant> Refusals::nextDue() const {
   const auto next = std::ranges::min_element(refused_, {}, &Refusal::due);
   return next == refused_.end() ? std::nullopt : std::optional{next->due};

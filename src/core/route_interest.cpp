@@ -11,14 +11,6 @@ namespace wgsteer {
 
 namespace {
 
-// rtm_protocol, linux/rtnetlink.h.
-constexpr std::uint8_t kRedirect = 1;
-constexpr std::uint8_t kKernel = 2;
-constexpr std::uint8_t kBoot = 3;
-constexpr std::uint8_t kStatic = 4;
-constexpr std::uint8_t kRouterAdvertisement = 9;
-constexpr std::uint8_t kDhcp = 16;
-
 /// Whether it leaves via a router on a WAN. A multipath route always does: its hops were set by a protocol or a person.
 bool leavesBy(const Route& route, const std::set<IfIndex>& uplinks) {
   return std::ranges::any_of(route.hops, [&](const NextHop& hop) {
@@ -29,13 +21,13 @@ bool leavesBy(const Route& route, const std::set<IfIndex>& uplinks) {
 }  // namespace
 
 bool isLearned(std::uint8_t protocol) {
-  return protocol != kKernel && protocol != kBoot && protocol != kStatic && protocol != kRouterAdvertisement &&
-         protocol != kDhcp;
+  return protocol != kByKernel && protocol != kByBoot && protocol != kByStatic && protocol != kByRouterAdvertisement &&
+         protocol != kByDhcp;
 }
 
 bool isSpecific(const Route& route) {
   if (route.table == kLocalTable || isOurTable(route.table)) return false;
-  if (route.destination.isDefault() || route.protocol == kRedirect) return false;
+  if (route.destination.isDefault() || route.protocol == kByRedirect) return false;
   switch (route.type) {
     case RouteType::unicast:
     case RouteType::blackhole:
@@ -61,7 +53,7 @@ bool RouteInterest::wants(const Route& route) const {
   if (route.destination.isDefault() || isOurTable(route.table)) return true;
   if (!isSpecific(route) || (route.table != kMainTable && !tables.contains(route.table))) return false;
   if (isLearned(route.protocol)) return leftOut == LeftOut::nothing || (leftOut == LeftOut::fed && !isFed(route));
-  const bool byHand = route.protocol == kBoot || route.protocol == kStatic;
+  const bool byHand = route.protocol == kByBoot || route.protocol == kByStatic;
   return !byHand || leftOut != LeftOut::byUplinks || !leavesBy(route, uplinks);
 }
 

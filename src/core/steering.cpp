@@ -224,7 +224,7 @@ void noteFamilies(const World& world, Steering& steering) {
       steering.families.push_back(family);
     else if (!steering.wans.empty())
       steering.notes.push_back(
-          std::string{family == Family::v4 ? "IPv4" : "IPv6"} +
+          std::string{nameOf(family)} +
           " is left alone: no WAN has a default route for it, but another device does; to use that device, name it "
           "in a [[wan]] section");
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "tables.hpp"
+#include "core/tables.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -133,15 +133,13 @@ bool Tables::isWan(const Link& link) const { return wgsteer::isWan(steering_, li
 
 /// PPP has no gateways: the destination of an added route is not on the link, but that of the kernel's own route is.
 bool Tables::isBehindPointToPointWan(const Route& route) const {
-  constexpr std::uint8_t kByKernel = 2;
   const Link* link = world_.link(route.hops.front().device);
   return link->pointToPoint && isWan(*link) && route.protocol != kByKernel;
 }
 
 /// Only by the WAN's own gateway: a route via another router there was set on purpose.
 bool Tables::isNetifdsHostRoute(const Route& route) const {
-  constexpr std::uint8_t kStatic = 4;
-  if (!config_.netifd || route.protocol != kStatic || route.destination.length() != bitsOf(route.family()))
+  if (!config_.netifd || route.protocol != kByStatic || route.destination.length() != bitsOf(route.family()))
     return false;
   const auto isByOwnGateway = [&](const Wan& wan, const NextHop& hop) {
     if (wan.link == nullptr || wan.link->index != hop.device) return false;
@@ -188,7 +186,7 @@ void Tables::addWithGateways(Route route) {
 }
 
 /// Main's metric plus one, so that 0 has a place: routes to one destination keep main's order.
-std::uint32_t Tables::metricAsInMain(const Route& route) { return std::min(route.metric, kLanMetric - 0x1000) + 1; }
+std::uint32_t Tables::metricAsInMain(const Route& route) { return std::min(route.metric, kHighestCopiedMetric) + 1; }
 
 /// Whether it has a default route or an address does not matter here.
 bool Tables::works(const Wan& wan, Family family) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "wan_sources.hpp"
+#include "core/wan_sources.hpp"
 
 #include <algorithm>
 #include <tuple>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "wans.hpp"
+#include "core/wans.hpp"
 
 #include <algorithm>
 #include <array>
@@ -264,7 +264,7 @@ void rankFoundWans(const World& world, std::vector<Wan>& wans) {
     std::ranges::sort(order);
     std::uint32_t last = 0;
     for (const auto& [table, metric, preference, position, slot, wan] : order) {
-      last = std::max(table == 0 ? std::min(metric, kLanMetric - 0x1000) + 1 : 1, last + 1);
+      last = std::max(table == 0 ? std::min(metric, kHighestCopiedMetric) + 1 : 1, last + 1);
       wan->metric[family] = last;
     }
   }
@@ -273,8 +273,6 @@ void rankFoundWans(const World& world, std::vector<Wan>& wans) {
 /// Removes default routes via a gateway other than the first from a WAN's routes. Not those of router advertisements:
 /// the kernel itself finds out which of the routers is reachable.
 std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
-  constexpr std::uint8_t kByKernel = 2;
-  constexpr std::uint8_t kByRouterAdvertisement = 9;
   const auto first = routes.front().hops.front().gateway;
   const TableId table = routes.front().table;
   std::vector<Route> others;

@@ -101,6 +101,7 @@ class Daemon {
     Engine::Observer observer = journal_.observer();
     observer.steered = [this](const Steering& steering) {
       history_.update(steering, os::wallClock());
+      queryMark_ = queryMark(engine_.config(), steering);
       tellNews(steering);
       wans_.look(steering);
     };
@@ -133,13 +134,13 @@ class Daemon {
   Status followNames() {
     auto follower = NameFollower::create(
         loop_, directories_,
-        {.changed = [this](std::map<PeerId, NamedPeer> named) { engine_.setNamed(std::move(named), os::wallClock()); },
+        {.changed = [this](NamesChanged news) { engine_.setNamed(std::move(news.peers), news.gone, os::wallClock()); },
          .isOwn = [this](const Address& address) { return isOwn(engine_.picture().world, address); },
          .wanServers = [this] { return serversOfWans(engine_.config(), engine_.steering()); },
          .folders = {}});
     if (!follower) return std::unexpected(follower.error());
     names_ = std::move(*follower);
-    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
+    names_->follow(engine_.config(), queryMark_);
     plansNoticed_ = engine_.statistics().plans;
     return {};
   }
@@ -213,7 +214,7 @@ class Daemon {
   void noticeNetwork() {
     const std::size_t plans = engine_.statistics().plans;
     if (std::exchange(plansNoticed_, plans) == plans) return;
-    names_->networkChanged(queryMark(engine_.config(), engine_.steering()));
+    names_->networkChanged(queryMark_);
   }
 
   /// Plans caused by answers do not change how servers are reached: pending queries need not be repeated.
@@ -309,7 +310,7 @@ class Daemon {
     const LogLevel level = loaded->config.logLevel;
     if (auto done = engine_.reconfigure(std::move(loaded->config)); !done) return done;
     log::setLevel(level);
-    names_->follow(engine_.config(), queryMark(engine_.config(), engine_.steering()));
+    names_->follow(engine_.config(), queryMark_);
     watchWans();
     keep(loaded->text);
     return {};
@@ -333,7 +334,7 @@ class Daemon {
       return {{"error", done.error().toString()}};
     }
     if (request == "plan") {
-      const auto changes = engine_.pending();
+      const auto changes = engine_.pending(os::wallClock());
       if (changes) return {{"ok", true}, {"changes", *changes}};
       return {{"error", changes.error().toString()}};
     }
@@ -395,6 +396,7 @@ class Daemon {
                     .publish = [this](const nlohmann::json& document) { control_.publish(document); }}};
   WanHistory history_;
   std::set<std::string> told_;
+  Mark queryMark_;  ///< of name server queries, by the last plan
   Engine engine_;
   const std::string startText_;
   std::unique_ptr<NameFollower> names_;
@@ -471,7 +473,7 @@ Status runOnce(Kernel& kernel, const ConfigSource& source) {
   if (auto started = engine.start(byHand.down()); !started) return started;
   auto resolved = resolveOnce(engine.config(), engine.picture().world);
   if (!resolved) return std::unexpected(resolved.error());
-  engine.setNamed(std::move(*resolved), os::wallClock());
+  engine.setNamed(std::move(*resolved), {}, os::wallClock());
   if (engine.retryAfter()) return fail(ErrorKind::io, "some changes failed, see above");
   return {};
 }

@@ -14,8 +14,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-const char* nameOf(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
-
 std::string nameOf(const InUse& use) {
   if (use.wan.empty()) return "none";
   return use.source ? use.wan + " (" + use.source->toString() + ")" : use.wan;
@@ -27,8 +25,6 @@ Json documentOf(const InUse& use) {
 }
 
 std::string nameOf(const PeerId& peer) { return peer.tunnel + ": peer " + peer.key.toString(); }
-
-const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
 
 const char* stateOf(const WanVerdict& verdict) { return verdict.usable ? "up" : "down"; }
 
@@ -57,8 +53,7 @@ Engine::Observer Journal::observer() {
       .occasion = [this](const Occasion& occasion, const DeviceName& names) { this->occasion(occasion, names); },
       .failed = [this](const Change& change, const Error& error,
                        const DeviceName& names) { fail(describe(change, error, names)); },
-      .moved = [this](const std::string& tunnel, Family family, const InUse& before, const InUse& now,
-                      const std::string& why) { moved(tunnel, family, before, now, why); },
+      .moved = [this](const Move& move) { moved(move); },
       .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                               const Endpoint& now) { endpointMoved(peer, named, before, now); },
       .stalled = [this](const StallNews& news) { stalled(news); },
@@ -94,16 +89,16 @@ void Journal::occasion(const Occasion& occasion, const DeviceName& names) {
                        {"took_us", took}});
 }
 
-void Journal::moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now,
-                    const std::string& why) {
-  tell("moved", tunnel + " " + nameOf(family),
-       tunnel + ": " + nameOf(family) + " now leaves by " + nameOf(now) + ", previously by " + nameOf(before) +
-           (why.empty() ? "" : ": " + why),
-       {{"tunnel", tunnel},
-        {"family", nameOf(family)},
-        {"from", documentOf(before)},
-        {"to", documentOf(now)},
-        {"why", why}});
+void Journal::moved(const Move& move) {
+  const std::string family = nameOf(move.family);
+  tell("moved", move.tunnel + " " + family,
+       move.tunnel + ": " + family + " now leaves by " + nameOf(move.now) + ", previously by " + nameOf(move.before) +
+           (move.why.empty() ? "" : ": " + move.why),
+       {{"tunnel", move.tunnel},
+        {"family", family},
+        {"from", documentOf(move.before)},
+        {"to", documentOf(move.now)},
+        {"why", move.why}});
 }
 
 void Journal::endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,

@@ -39,7 +39,7 @@ class Journal {
 
  private:
   void occasion(const Occasion& occasion, const DeviceName& names);
-  void moved(const std::string& tunnel, Family family, const InUse& before, const InUse& now, const std::string& why);
+  void moved(const Move& move);
   void endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                      const Endpoint& now);
   void stalled(const StallNews& news);

@@ -2,17 +2,15 @@
 #include "daemon/name_follower.hpp"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "log/log.hpp"
+#include "os/random.hpp"
 #include "os/replace_file.hpp"
 
 namespace wgsteer {
 
 namespace {
-
-std::uint32_t randomNumber() { return std::random_device{}(); }
 
 std::string joined(const std::vector<Address>& addresses) {
   std::string text;
@@ -85,7 +83,7 @@ void NameFollower::follow(const Config& config, Mark mark) {
   noteResolver(openResolver(mark));
   readSources();
   askWhatIsDue();
-  unpublished_ = true;
+  renewed_ = true;
   publish();
 }
 
@@ -150,7 +148,7 @@ void NameFollower::networkChanged(Mark mark) {
 void NameFollower::askWhatIsDue() {
   const auto now = os::monotonicNow();
   for (auto& [host, name] : names_) {
-    unpublished_ |= !takeLeft(name, now).empty();
+    if (!takeLeft(name, now).empty()) changed_.insert(host);
     if (!resolver_ || !name.due(now)) continue;
     noteAsked(name, now);
     ask(host);
@@ -168,37 +166,60 @@ void NameFollower::ask(const std::string& host) {
 void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& result) {
   const auto known = names_.find(host);
   if (known == names_.end()) return;  // no longer needed
-  FollowedName& name = known->second;
-  const auto now = os::monotonicNow();
-  if (!result) {
-    noteFailure(name, now, randomNumber());
-    const auto current = name.current();
-    say(host, host + ": " + result.error().what + (current.empty() ? "" : "; keeping " + joined(current)));
-    return;
-  }
-  said_.erase(host);
-  sayNotes(host, result->notes);
-  const AddressChanges changes = noteAnswer(name, result->name, now, randomNumber());
-  if (!changes.added.empty() || !changes.removed.empty()) log::info(host + " is " + joined(name.current()));
-  unpublished_ = true;
+  if (result)
+    take(known->second, host, *result);
+  else
+    noteFailed(known->second, host, result.error());
+  // A WAN's server answers on a socket of its own, after askWhatIsDue() has left out what was still being asked.
+  armTimer();
 }
 
+void NameFollower::noteFailed(FollowedName& name, const std::string& host, const dns::ResolveError& error) {
+  noteFailure(name, os::monotonicNow(), os::randomNumber());
+  const auto current = name.current();
+  say(host, host + ": " + error.what + (current.empty() ? "" : "; keeping " + joined(current)));
+}
+
+void NameFollower::take(FollowedName& name, const std::string& host, const dns::Resolved& answer) {
+  said_.erase(host);
+  sayNotes(host, answer.notes);
+  const AddressChanges changes = noteAnswer(name, answer.name, os::monotonicNow(), os::randomNumber());
+  if (!changes.added.empty() || !changes.removed.empty()) log::info(host + " is " + joined(name.current()));
+  changed_.insert(host);
+}
+
+NamedPeer NameFollower::namedBy(const HostPort& target) const {
+  NamedPeer named{.host = target.hostText(), .port = target.port, .current = {}, .leaving = {}};
+  if (const Address* numeric = target.address())
+    named.current.push_back(*numeric);
+  else
+    for (const auto& [address, leaves] : names_.at(named.host).addresses)
+      (leaves ? named.leaving : named.current).push_back(address);
+  return named;
+}
+
+/// Of many names, few change at a time.
 void NameFollower::publish() {
-  if (!std::exchange(unpublished_, false)) return;
-  std::map<PeerId, NamedPeer> now;
+  const bool all = std::exchange(renewed_, false);
+  const std::set<std::string> hosts = std::exchange(changed_, {});
+  if (!all && hosts.empty()) return;
+  NamesChanged news;
   for (const auto& [peer, target] : targets_) {
-    NamedPeer named{.host = target.at.hostText(), .port = target.at.port, .current = {}, .leaving = {}};
-    if (const Address* numeric = target.at.address()) {
-      named.current.push_back(*numeric);
-    } else {
-      for (const auto& [address, leaves] : names_.at(named.host).addresses)
-        (leaves ? named.leaving : named.current).push_back(address);
-    }
-    now.emplace(peer, std::move(named));
+    const std::string* host = target.at.name();
+    if (!all && (host == nullptr || !hosts.contains(*host))) continue;
+    NamedPeer named = namedBy(target.at);
+    NamedPeer& known = published_[peer];
+    if (known == named) continue;
+    known = named;
+    news.peers.emplace(peer, std::move(named));
   }
-  if (now == published_) return;
-  published_ = now;
-  surroundings_.changed(std::move(now));
+  if (all)
+    std::erase_if(published_, [&](const auto& known) {
+      const bool gone = !targets_.contains(known.first);
+      if (gone) news.gone.insert(known.first);
+      return gone;
+    });
+  if (!news.peers.empty() || !news.gone.empty()) surroundings_.changed(std::move(news));
 }
 
 std::vector<std::string> NameFollower::unanswered() const {

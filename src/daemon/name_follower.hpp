@@ -27,11 +27,17 @@
 
 namespace wgsteer {
 
+/// What has changed among the peers that have a host name.
+struct NamesChanged {
+  std::map<PeerId, NamedPeer> peers;  ///< new ones, and those with other addresses
+  std::set<PeerId> gone;              ///< no longer named
+};
+
 class NameFollower {
  public:
   struct Surroundings {
     /// Called by follow() and publish() when the addresses of a name have changed.
-    std::function<void(std::map<PeerId, NamedPeer>)> changed;
+    std::function<void(NamesChanged)> changed;
     /// Whether an address belongs to this host: then no peer has it.
     std::function<bool(const Address&)> isOwn;
     /// The servers to query when none in resolvConf answers.
@@ -86,6 +92,9 @@ class NameFollower {
   void askWhatIsDue();
   void ask(const std::string& host);
   void onAnswer(const std::string& host, const dns::ResolveResult& result);
+  void take(FollowedName& name, const std::string& host, const dns::Resolved& answer);
+  void noteFailed(FollowedName& name, const std::string& host, const dns::ResolveError& error);
+  NamedPeer namedBy(const HostPort& target) const;
   void armTimer();
 
   os::EventLoop& loop_;
@@ -101,7 +110,8 @@ class NameFollower {
   std::map<PeerId, Target> targets_;
   std::map<std::string, FollowedName> names_;
   std::map<PeerId, NamedPeer> published_;
-  bool unpublished_ = false;
+  std::set<std::string> changed_;                       ///< names with other addresses than published
+  bool renewed_ = false;                                ///< so are the targets, perhaps
   std::map<std::string, std::string> said_;             ///< what was last logged about a name: once is enough
   std::set<std::string> saidOfFiles_;                   ///< what is wrong with files at the moment
   std::map<std::string, std::set<std::string>> noted_;  ///< the same for notes on a name's last answer

@@ -28,13 +28,16 @@ Result<std::map<PeerId, NamedPeer>> resolveOnce(const Config& config, const Worl
   const Steering steering = steer(config, world);
   std::map<PeerId, NamedPeer> resolved;
   os::DirectoryWatches directories{*loop};
-  auto follower =
-      NameFollower::create(*loop, directories,
-                           {.changed = [&](std::map<PeerId, NamedPeer> named) { resolved = std::move(named); },
-                            .isOwn = [&](const Address& address) { return isOwn(world, address); },
-                            .wanServers = [&] { return serversOfWans(config, steering); },
-                            .folders = {},
-                            .timeout = kTimeout});
+  auto follower = NameFollower::create(*loop, directories,
+                                       {.changed =
+                                            [&](NamesChanged news) {
+                                              for (auto& [peer, named] : news.peers)
+                                                resolved.insert_or_assign(peer, named);
+                                            },
+                                        .isOwn = [&](const Address& address) { return isOwn(world, address); },
+                                        .wanServers = [&] { return serversOfWans(config, steering); },
+                                        .folders = {},
+                                        .timeout = kTimeout});
   if (!follower) return std::unexpected(follower.error());
   (*follower)->follow(config, queryMark(config, steering));
   loop->afterEach([&] {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/in_use.hpp"
 #include "wgsteer/core/plan.hpp"
 
 #include "daemon/status_wans.hpp"
@@ -15,8 +16,6 @@ namespace wgsteer {
 namespace {
 
 using Json = nlohmann::json;
-
-const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
 
 Json policyDocument(const Steering& steering, const PolicyView& policy, const Numbers& numbers) {
   Json document{{"name", policy.name},

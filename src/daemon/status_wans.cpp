@@ -12,8 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
-
 Json gatewayOf(const Wan& wan, Family family) {
   const auto known = wan.defaults.find(family);
   if (known == wan.defaults.end()) return nullptr;
@@ -59,9 +57,9 @@ void addTargets(Json& document, const std::vector<ProbedTarget>* targets) {
 /// What keeps a WAN from being used, the link first of all; for a usable one, why it counts as working. The verdict's
 /// text is current, the steering's is from when the WAN went down.
 std::string reasonFor(const Wan& wan, Family family, const WanVerdict* verdict) {
-  const std::string why = wan.whyNot(family);
-  const bool byVerdict = wan.lacks(family).empty();
-  return byVerdict && verdict != nullptr && verdict->usable == why.empty() ? verdict->reason : why;
+  const bool byVerdict = wan.lack(family) == Lack::nothing;
+  const bool agrees = verdict != nullptr && verdict->usable == wan.eligible(family);
+  return byVerdict && agrees ? verdict->reason : wan.whyNot(family);
 }
 
 const WanVerdict* verdictIn(const WanVerdicts* verdicts, Family family) {
@@ -80,10 +78,10 @@ std::string reasonOf(const Wan& wan, const WanVerdicts* verdicts) {
 Json familyDocument(const Wan& wan, Family family, const WanVerdict* verdict, const WanHistory::Times* times) {
   const auto source = wan.source.find(family);
   const bool usable = wan.eligible(family);
-  const bool blind = verdict != nullptr && verdict->by == WanVerdict::By::blind && wan.lacks(family).empty();
+  const bool blind = verdict != nullptr && verdict->by == WanVerdict::By::blind && wan.lack(family) == Lack::nothing;
   return {
       {"usable", usable},
-      {"offered", wan.lacks(family).empty()},
+      {"offered", wan.lack(family) == Lack::nothing},
       {"state", usable ? "up" : "down"},
       {"why", wan.whyNot(family)},
       {"reason", reasonFor(wan, family, verdict)},

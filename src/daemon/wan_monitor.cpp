@@ -55,7 +55,7 @@ void WanMonitor::clear() {
 void WanMonitor::watch(const Config& config, const Steering& steering) {
   look(steering);
   std::map<std::string, Mark> marks;
-  for (const Wan& wan : steering.wans) marks.emplace(wan.name, Mark{config.numbers.mark(wan.slot).value});
+  for (const Wan& wan : steering.wans) marks.emplace(wan.name, config.numbers.markOf(wan.slot));
   if (config.wans == wans_ && marks == marks_ && config.numbers.markMask == markMask_) return;
   clear();
   wans_ = config.wans;
@@ -151,7 +151,7 @@ void WanMonitor::look(const Steering& steering) {
   for (const Wan& wan : steering.wans) {
     Seen& one = seen[wan.name];
     one.linked = wan.link != nullptr && wan.link->up && wan.link->carrier;
-    for (const Family family : kFamilies) one.offers[family] = wan.lacks(family).empty();
+    for (const Family family : kFamilies) one.offers[family] = wan.lack(family) == Lack::nothing;
   }
   looked_ |= seen != seen_;
   seen_ = std::move(seen);

@@ -36,7 +36,7 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
     // Servers of a dead family would only cause timeouts.
     std::erase_if(servers, [&](const Address& server) { return !serves(*wan, server.family()); });
     if (!servers.empty())
-      found.push_back({wan->name, wan->device, Mark{config.numbers.mark(wan->slot).value}, std::move(servers)});
+      found.push_back({wan->name, wan->device, config.numbers.markOf(wan->slot), std::move(servers)});
   }
   return found;
 }
@@ -44,7 +44,7 @@ std::vector<WanServers> serversOfWans(const Config& config, const Steering& stee
 Mark queryMark(const Config& config, const Steering& steering) {
   if (steering.tunnels.empty()) return {};
   const PolicyView& policy = steering.policies[steering.tunnels.front().policy];
-  return Mark{config.numbers.mark(policy.target.slot).value};
+  return config.numbers.markOf(policy.target.slot);
 }
 
 bool isOwn(const World& world, const Address& address) {

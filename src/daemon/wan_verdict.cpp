@@ -7,8 +7,6 @@ namespace wgsteer {
 
 namespace {
 
-const char* nameOf(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
-
 std::string because(const std::string& reason) { return reason.empty() ? "" : ": " + reason; }
 
 std::string describe(const WanVerdict& before, const WanVerdict& now) {

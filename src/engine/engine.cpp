@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/endpoint_moves.hpp"
+#include "wgsteer/core/pending.hpp"
 
 namespace wgsteer {
 
@@ -22,6 +22,19 @@ bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, T
     return a.first == b.first && a.second.fwmark == b.second.fwmark && a.second.listenPort == b.second.listenPort &&
            a.second.backend == b.second.backend && std::ranges::equal(a.second.peers, b.second.peers, samePeer);
   });
+}
+
+/// What else there is in two of which the above holds.
+void takeCounters(std::map<IfName, Tunnel>& tunnels, const std::map<IfName, Tunnel>& read) {
+  for (auto& [name, tunnel] : tunnels) {
+    const Tunnel& now = read.at(name);
+    tunnel.socket = now.socket;
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      tunnel.peers[i].lastHandshake = now.peers[i].lastHandshake;
+      tunnel.peers[i].receivedBytes = now.peers[i].receivedBytes;
+      tunnel.peers[i].sentBytes = now.peers[i].sentBytes;
+    }
+  }
 }
 
 /// Which of them are not ours, and why.
@@ -133,6 +146,7 @@ std::optional<Duration> Engine::carrierCheckAfter() const { return carrierWatch_
 void Engine::digest(const Source& source) {
   wake(Trigger::overrun);
   Tracked all;
+  std::optional<Event> lastDamage;
   bool onlyDamage = true;
   bool lost = false;
   bool lostOfNft = false;
@@ -152,20 +166,21 @@ void Engine::digest(const Source& source) {
     strayed_ |= tracked.carrier && isWan(event);
     all.stale |= tracked.stale;
     onlyDamage = onlyDamage && tracked.damage;
+    if (onlyDamage) lastDamage = event;
   });
   if (lost || lostOfNft) ++statistics_.overruns;
-  if (all.relevant) react(all, onlyDamage);
+  if (all.relevant) react(all, onlyDamage ? lastDamage : std::nullopt);
   if (!observer_.overrun) return;
   if (lost) observer_.overrun(false);
   if (lostOfNft) observer_.overrun(true);
 }
 
-void Engine::react(const Tracked& all, bool onlyDamage) {
+void Engine::react(const Tracked& all, const std::optional<Event>& damage) {
   heardAt_ = wokenAt_;
   ++statistics_.wakeUps;
   strayed_ |= all.stale.rtnetlink;
   if (all.carrier) carrierWatch_.begin(wokenAt_);
-  if (onlyDamage && !mayRepair()) return;
+  if (damage && !mayRepair(*damage)) return;
   // What has to be read again must not delay what is known already: the engine reacts to a lost link first.
   const bool slowPath = all.stale.rtnetlink || all.stale.nft || all.stale.tunnels || all.stale.links;
   if (!slowPath) converge();
@@ -174,11 +189,11 @@ void Engine::react(const Tracked& all, bool onlyDamage) {
 
 /// Damage is repaired at once, but if it goes on, only as often as the bucket allows. A change of the world does not
 /// wait for that, and repairs everything as well.
-bool Engine::mayRepair() {
+bool Engine::mayRepair(const Event& last) {
   if (repairs_.allows(wokenAt_)) return true;
   if (repairs_.beginsFight()) {
     ++statistics_.fights;
-    if (observer_.fight) observer_.fight(heard_.back(), deviceNames(picture_.world));
+    if (observer_.fight) observer_.fight(last, deviceNames(picture_.world));
   }
   // Everything is read again then, including what is stale by now.
   looks_.setDue(wokenAt_ + repairs_.wait(wokenAt_));
@@ -197,7 +212,7 @@ void Engine::poll(WallSeconds wallClock) {
 void Engine::pollTunnels() {
   wake(Trigger::tunnel);
   if (gateways_.isDue(wokenAt_)) keepGateways(steering());
-  auto before = picture_.world.tunnels;
+  const auto before = picture_.world.tunnels;
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
   const auto elsewhereBefore = picture_.world.tunnelsElsewhere;
@@ -205,12 +220,10 @@ void Engine::pollTunnels() {
   // With its current mark: its owner may have set another one since.
   if (const auto done = sources_.clearLateOnes(picture_, config_.numbers); !done) failedToRead(done.error());
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
-  if (sameForPlans(*before, *picture_.world.tunnels)) {
-    before.inPlace() = *std::exchange(picture_.world.tunnels, before);
-    if (markedBefore == picture_.observed.tunnelMarks && troublesBefore == picture_.world.tunnelTroubles &&
-        sameElsewhere(elsewhereBefore, picture_.world.tunnelsElsewhere) && !endpointsMoved)
-      return;
-  }
+  if (before.same(picture_.world.tunnels) && markedBefore == picture_.observed.tunnelMarks &&
+      troublesBefore == picture_.world.tunnelTroubles &&
+      sameElsewhere(elsewhereBefore, picture_.world.tunnelsElsewhere) && !endpointsMoved)
+    return;
   ++statistics_.wakeUps;
   converge();
 }
@@ -231,18 +244,40 @@ std::optional<Duration> Engine::retryAfter() const {
   return std::max(*due - now_(), Duration{1});
 }
 
-void Engine::setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock) {
+void Engine::setNamed(std::map<PeerId, NamedPeer> changed, const std::set<PeerId>& gone, WallSeconds wallClock) {
   wake(Trigger::name);
-  if (picture_.world.named != named) {
-    picture_.world.named = std::move(named);
+  SharedMap<PeerId, NamedPeer>& named = picture_.world.named;
+  std::erase_if(changed, [&](const auto& entry) {
+    const auto known = named.find(entry.first);
+    return known != named.end() && known->second == entry.second;
+  });
+  if (!changed.empty() || std::ranges::any_of(gone, [&](const PeerId& peer) { return named.contains(peer); })) {
+    planner_.letGoOfNames();
+    auto& names = named.edit();
+    for (const PeerId& peer : gone) names.erase(peer);
+    for (auto& [peer, addresses] : changed) names.insert_or_assign(peer, std::move(addresses));
     converge();
   }
   followNames(wallClock);
 }
 
 void Engine::followNames(WallSeconds wallClock) {
-  // Only once nftables knows all addresses: the next packet goes to the new one.
-  if (!picture_.world.named.empty() && refusals_.empty() && !looks_.due()) moveEndpoints(steering(), wallClock);
+  if (picture_.world.named.empty() || looks_.due()) return;
+  for (const EndpointMove& move : endpointMoves(config_, picture_.world, steering(), wallClock))
+    if (isInTable(move)) moveEndpoint(move.tunnel, move.peer, move.to);
+}
+
+/// Whether nftables has all that the plan wants it to know about the new address: the next packet goes there. A change
+/// that the kernel refuses holds up no other peer.
+bool Engine::isInTable(const EndpointMove& move) const {
+  if (!picture_.observed.nft) return true;  // there cannot be one: the tunnel's fwmark has to suffice
+  const auto has = [](const auto& planned, const auto& observed, const auto& key) {
+    const auto wanted = planned.find(key), found = observed.find(key);
+    return wanted == planned.end() || (found != observed.end() && found->second == wanted->second);
+  };
+  const NftTable& table = picture_.observed.nft->table;
+  const Flow flow{move.to, picture_.world.tunnels.at(move.tunnel).listenPort};
+  return has(planner_.maps().endpoints, table.endpoints, move.to) && has(planner_.maps().flows, table.flows, flow);
 }
 
 void Engine::setWansDown(WansDown down) {
@@ -253,11 +288,6 @@ void Engine::setWansDown(WansDown down) {
   if (acted) settle(picture_, ahead_);
   ++statistics_.wakeUps;
   converge();
-}
-
-void Engine::moveEndpoints(const Steering& steering, WallSeconds wallClock) {
-  for (const EndpointMove& move : endpointMoves(config_, picture_.world, steering, wallClock))
-    moveEndpoint(move.tunnel, move.peer, move.to);
 }
 
 bool Engine::moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to) {
@@ -326,8 +356,9 @@ Status Engine::flush() {
 /// A look at what was refused may show that it exists already, or that a WAN cannot be used.
 void Engine::converge() {
   constexpr int kRounds = 3;
-  for (int round = 0; round < kRounds && convergeOnce(); ++round) {
-  }
+  for (int round = 0; round < kRounds; ++round)
+    if (!convergeOnce()) return;
+  looks_.failed(wokenAt_, trigger_ == Trigger::retry);
 }
 
 /// True if this has led to more work.
@@ -346,7 +377,7 @@ bool Engine::convergeOnce() {
   ahead_.clear();
   tell(plan, committed);
   if (observer_.moved)
-    for (const Move& move : moves) observer_.moved(move.tunnel, move.family, move.before, move.now, move.why);
+    for (const Move& move : moves) observer_.moved(move);
   if (observer_.steered) observer_.steered(steering);
   const bool otherRoutes = attend(steering);
   return lookInto(committed.report) || otherRoutes;
@@ -435,8 +466,14 @@ void Engine::failedToRead(const Error& error) {
 bool Engine::reread(const Stale& stale) {
   const Adopted past = picture_.world.adopted;
   const auto troubles = picture_.world.tunnelTroubles;
+  auto tunnels = picture_.world.tunnels;
   if (stale.rtnetlink) ++statistics_.resyncs;
   const auto done = kernel_.refresh(picture_, config_.numbers, stale);
+  // What was derived from a hundred thousand peers is still right: only their counters are new.
+  if (!tunnels.same(picture_.world.tunnels) && sameForPlans(*tunnels, *picture_.world.tunnels)) {
+    takeCounters(tunnels.inPlace(), *picture_.world.tunnels);
+    picture_.world.tunnels = std::move(tunnels);
+  }
   if (!picture_.observed.nft) picture_.world.adopted = past;
   tellTunnelTroubles(troubles);
   if (done) return true;
@@ -477,47 +514,23 @@ bool Engine::resync() {
   return false;
 }
 
-Result<std::vector<std::string>> Engine::pending() {
+Result<std::vector<std::string>> Engine::pending(WallSeconds wallClock) {
   const auto seen = lookAnew();
   if (!seen) return std::unexpected(seen.error());
-  return describe(diff(desire(config_, seen->world), seen->observed), deviceNames(seen->world));
+  return wgsteer::pending(config_, *seen, wallClock);
 }
 
-/// Finds tunnels whose WAN or source changed, or may have changed in between, and clears WireGuard's cached sources: in
-/// IPv6 it would keep using the dead WAN's address until its peer sends something (Linux 6.1, send6 in
-/// drivers/net/wireguard/socket.c).
-std::vector<Engine::Move> Engine::noteMoves(const Steering& steering) {
-  std::vector<Move> moves;
-  std::map<IfName, std::array<InUse, kFamilies.size()>> current;
-  decltype(wansInUse_) used;
-  for (const TunnelView& view : steering.tunnels) {
-    const PolicyView& policy = steering.policies[view.policy];
-    auto& now = current[view.tunnel->name];
-    // A peer with its own WANs moves alone, and its cached source is just as wrong.
-    const auto before = wansInUse_.find(view.tunnel->name);
-    const auto& peers = used[view.tunnel->name] = {wansInUse(steering, view), view.peerWan};
-    bool moved = before != wansInUse_.end() && (before->second != peers || strayed_);
-    for (const Family family : kFamilies) {
-      const auto at = std::to_underlying(family);
-      now[at] = inUse(steering, policy, family);
-      const auto known = inUse_.find(view.tunnel->name);
-      if (known == inUse_.end() || known->second[at] == now[at]) continue;
-      moved = true;
-      ++statistics_.failovers;
-      std::string why;
-      for (const Wan& wan : steering.wans)
-        if (wan.name == known->second[at].wan) why = wan.whyNot(family);
-      moves.push_back({view.tunnel->name, family, known->second[at], now[at], why});
-    }
-    if (!moved) continue;
-    clearSources(*view.tunnel);
-    sources_.clearLater(*view.tunnel);
-    forgetTranslations(steering, view);
+/// Clears WireGuard's cached sources of tunnels whose WAN or source changed: in IPv6 it would keep using the dead WAN's
+/// address until its peer sends something (Linux 6.1, send6 in drivers/net/wireguard/socket.c).
+std::vector<Move> Engine::noteMoves(const Steering& steering) {
+  InUseTracker::News news = inUse_.update(steering, std::exchange(strayed_, false));
+  statistics_.failovers += news.moves.size();
+  for (const TunnelView* view : news.moved) {
+    clearSources(*view->tunnel);
+    sources_.clearLater(*view->tunnel);
+    forgetTranslations(steering, *view);
   }
-  inUse_ = std::move(current);
-  wansInUse_ = std::move(used);
-  strayed_ = false;
-  return moves;
+  return std::move(news.moves);
 }
 
 void Engine::clearSources(const Tunnel& tunnel) {

@@ -19,8 +19,10 @@
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/contingency.hpp"
 #include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/endpoint_moves.hpp"
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/histogram.hpp"
+#include "wgsteer/core/in_use.hpp"
 #include "wgsteer/core/inspect.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/planner.hpp"
@@ -37,24 +39,6 @@
 #include "engine/source_clearer.hpp"
 
 namespace wgsteer {
-
-/// The WAN that serves a policy in a family, and its source.
-struct InUse {
-  std::string wan;  ///< empty: none
-  std::optional<Address> source;
-  auto operator<=>(const InUse&) const = default;
-};
-
-/// The best eligible WAN of a policy; of a balanced group, the first.
-InUse inUse(const Steering& steering, const PolicyView& policy, Family family);
-
-/// All WANs and sources that the peers of a tunnel use.
-using WansInUse = std::set<std::pair<Family, InUse>>;
-WansInUse wansInUse(const Steering& steering, const TunnelView& tunnel);
-/// Endpoints of its peers, each with the addresses of the WAN that reaches it; unreachable endpoints are left
-/// out.
-std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,
-                                                   const NftTable& table);
 
 struct EngineStatistics {
   std::size_t wakeUps = 0;    ///< wake-ups with at least one relevant event
@@ -85,9 +69,7 @@ class Engine {
   struct Observer {
     std::function<void(const Occasion&, const DeviceName&)> occasion;
     std::function<void(const Change&, const Error&, const DeviceName&)> failed;
-    std::function<void(const std::string& tunnel, Family, const InUse& before, const InUse& now,
-                       const std::string& why)>
-        moved;
+    std::function<void(const Move&)> moved;
     /// A peer that is known by a host name has been given another endpoint.
     std::function<void(const PeerId&, const NamedPeer&, const std::optional<Endpoint>& before, const Endpoint& now)>
         endpointMoved;
@@ -120,9 +102,9 @@ class Engine {
   void poll(WallSeconds wallClock);
   /// Queries the carriers of the WANs, when carrierCheckAfter() has passed.
   void onCarrierCheck();
-  /// The current addresses of host names: packets to all of them are steered, then peers are given new endpoints
-  /// (unless their tunnel's update_endpoint is off).
-  void setNamed(std::map<PeerId, NamedPeer> named, WallSeconds wallClock);
+  /// The current addresses of peers' host names, if they have changed, and peers that no longer have one: packets to
+  /// all addresses are steered, then peers are given new endpoints (unless their tunnel's update_endpoint is off).
+  void setNamed(std::map<PeerId, NamedPeer> changed, const std::set<PeerId>& gone, WallSeconds wallClock);
   /// Imagines what may happen next and prepares the first writes for it (core/contingency.hpp). To be called when there
   /// is nothing else to do, while imaginationIsDue().
   void imagine();
@@ -140,7 +122,7 @@ class Engine {
 
   /// What would change now, in the spelling of `ip`, `nft` and `wg`: compares the actual kernel state, read again, with
   /// the plan.
-  Result<std::vector<std::string>> pending();
+  Result<std::vector<std::string>> pending(WallSeconds wallClock);
 
   /// When to call onRetry(); nullopt while all is well.
   std::optional<Duration> retryAfter() const;
@@ -151,7 +133,8 @@ class Engine {
   const Config& config() const { return config_; }
   const Picture& picture() const { return picture_; }
   const EngineStatistics& statistics() const { return statistics_; }
-  Steering steering() const { return steer(config_, picture_.world); }
+  /// Borrows the picture, which the next event changes.
+  Steering steering() { return planner_.steer(config_, picture_.world); }
 
  private:
   using Source = std::function<void(const Kernel::Sink&)>;
@@ -159,14 +142,6 @@ class Engine {
     CommitReport report;
     Duration took{};
   };
-  struct Move {
-    IfName tunnel;
-    Family family = Family::v4;
-    InUse before;
-    InUse now;
-    std::string why;
-  };
-
   Status refuseConflicts(const Config& config) const;
   void wake(Trigger trigger);
   /// What was imagined of the picture as it is. Nothing is freed on the way of an event: imagine() does that.
@@ -175,8 +150,9 @@ class Engine {
   }
   bool actAhead(std::optional<std::size_t> contingency);
   void digest(const Source& source);
-  void react(const Tracked& all, bool onlyDamage);
-  bool mayRepair();
+  /// `damage`: the last event, if all were about something of ours that another program deleted.
+  void react(const Tracked& all, const std::optional<Event>& damage);
+  bool mayRepair(const Event& last);
   bool isWan(const Event& event) const;
   void pollTunnels();
   void followNames(WallSeconds wallClock);
@@ -193,8 +169,8 @@ class Engine {
   bool resync();
   Result<Picture> lookAnew();
   std::vector<Move> noteMoves(const Steering& steering);
-  void moveEndpoints(const Steering& steering, WallSeconds wallClock);
   void clearSources(const Tunnel& tunnel);
+  bool isInTable(const EndpointMove& move) const;
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   void keepGateways(const Steering& steering);
@@ -208,9 +184,7 @@ class Engine {
   Picture picture_;
   Planner planner_;
   EngineStatistics statistics_;
-  std::map<IfName, std::array<InUse, kFamilies.size()>> inUse_;
-  /// WANs and sources that a tunnel's peers use, and which peers have a WAN of their own.
-  std::map<IfName, std::pair<WansInUse, std::map<std::size_t, std::size_t>>> wansInUse_;
+  InUseTracker inUse_;
   /// A route may have been missing for an unknown time: packets may have used another WAN, and WireGuard in user space
   /// stays there (its sockets are sticky) for as long as that one answers.
   bool strayed_ = false;

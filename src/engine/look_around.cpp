@@ -40,9 +40,9 @@ void Engine::lookAround() {
   // Events have arrived meanwhile, so what was read may be outdated.
   onEvents();
   if (statistics_.wakeUps != told) return;
-  const std::string difference = untold(picture_, seen);
-  if (observer_.looked) observer_.looked(difference, took);
-  if (difference.empty()) return;
+  const auto difference = untold(picture_, seen);
+  if (observer_.looked) observer_.looked(difference.value_or(""), took);
+  if (!difference) return;
   wake(Trigger::overrun);
   ++statistics_.wakeUps;
   if (reread({.rtnetlink = true})) converge();

@@ -136,8 +136,6 @@ std::optional<Address> parseMask(std::string_view text, Family family) {
   return length ? std::optional{maskOf(family, *length)} : std::nullopt;
 }
 
-std::string_view called(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
-
 /// Returns why iptables refuses the part; empty if it accepts it.
 std::string readAddress(std::string_view part, Family family, AddressList& list) {
   const auto slash = part.rfind('/');
@@ -163,7 +161,7 @@ std::string readAddress(std::string_view part, Family family, AddressList& list)
   else if (part.starts_with('!'))
     return "begins with '!'";
   else
-    return config::quoted(part) + " is not an address in " + std::string{called(family)};
+    return config::quoted(part) + " is not an address in " + std::string{nameOf(family)};
   return {};
 }
 

@@ -53,8 +53,7 @@ class Judge {
   }
   void losesAll(std::string_view option, const std::string& why, const std::vector<Family>& families) {
     std::string names;
-    for (const Family family : families)
-      names += (names.empty() ? "" : " and ") + std::string{family == Family::v4 ? "IPv4" : "IPv6"};
+    for (const Family family : families) names += (names.empty() ? "" : " and ") + std::string{nameOf(family)};
     note(option, why + ": iptables rejects it, and mwan3 then installs no rule of that family at all (" + names + ")");
   }
   void losesAll(std::string_view option, const std::string& why) { losesAll(option, why, families_); }

@@ -177,13 +177,15 @@ Status LinuxKernel::readOwnRoutes(State& observed) {
 }
 
 Status LinuxKernel::readRules(Picture& picture) {
-  picture.world.rules.clear();
-  picture.observed.rules.clear();
+  std::set<Rule> ours;
+  std::set<Rule> foreign;
   for (const Family family : kFamilies) {
     auto rules = rtnetlink_.rules(family);
     if (!rules) return std::unexpected(rules.error());
-    for (const Rule& rule : *rules) (isOurs(rule) ? picture.observed.rules : picture.world.rules).insert(rule);
+    for (const Rule& rule : *rules) (isOurs(rule) ? ours : foreign).insert(rule);
   }
+  picture.observed.rules = std::move(ours);
+  picture.world.rules = std::move(foreign);
   return {};
 }
 

@@ -114,7 +114,7 @@ class Tunnel {
     bool in = true;
   };
 
-  explicit Tunnel(StallConfig config = {}) : automaton(config) {}
+  explicit Tunnel(StallConfig config = {.stall = seconds{20}, .hold = seconds{60}}) : automaton(config) {}
 
   /// A second passes. `data`: whether a program sends something (which the other end would answer).
   StallStep second(bool data, std::uint32_t random = 0) {

@@ -170,7 +170,7 @@ TEST(Eligibility, OfOneFamilyIsNotThatOfTheOther) {
   world.wansDown["fiber"].why[Family::v4] = "silent";
   const Steering steering = steer(fiberAndLte(), world);
   EXPECT_EQ(wanNamed(steering, "fiber").whyNot(Family::v4), "silent");
-  EXPECT_EQ(wanNamed(steering, "fiber").lacks(Family::v4), "") << "its own it has";
+  EXPECT_EQ(wanNamed(steering, "fiber").lack(Family::v4), Lack::nothing) << "its own it has";
   EXPECT_TRUE(wanNamed(steering, "fiber").eligible(Family::v6));
   EXPECT_TRUE(wanNamed(steering, "lte").eligible(Family::v4));
   world.links.at(kWan0).carrier = false;

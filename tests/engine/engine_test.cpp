@@ -23,9 +23,8 @@ class EngineTest : public testing::Test {
 
   std::unique_ptr<Engine> makeEngine(Config config) {
     Engine::Observer observer;
-    observer.moved = [this](const std::string& tunnel, Family family, const InUse&, const InUse& use,
-                            const std::string& why) {
-      if (family == Family::v4) moves.push_back(tunnel + " " + use.wan + " " + why);
+    observer.moved = [this](const Move& move) {
+      if (move.family == Family::v4) moves.push_back(move.tunnel + " " + move.now.wan + " " + move.why);
     };
     observer.failed = [this](const Change&, const Error& error, const DeviceName&) { failures.push_back(error.what); };
     observer.trouble = [this](const Error& error) { troubles.push_back(error.what); };
@@ -224,11 +223,11 @@ TEST_F(EngineTest, ALinkThatComesBackIsUsedAgainAlthoughNobodyRestoresItsDefault
   kernel.linkGoesDown("wan0");
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan1");
-  EXPECT_EQ(engine->pending()->size(), 0U);
+  EXPECT_EQ(engine->pending({})->size(), 0U);
   kernel.linkComesUp("wan0");
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan0");
-  EXPECT_EQ(engine->pending()->size(), 0U);
+  EXPECT_EQ(engine->pending({})->size(), 0U);
 }
 
 TEST_F(EngineTest, ANewGatewayReplacesTheOld) {
@@ -378,7 +377,7 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
   NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
   named.leaving.push_back(kServer4.address);
-  engine->setNamed({{PeerId{"wg0", known()->publicKey}, named}}, fromEpoch(1'700'000'000));
+  engine->setNamed({{PeerId{"wg0", known()->publicKey}, named}}, {}, fromEpoch(1'700'000'000));
   EXPECT_EQ(known()->endpoint, moved);
   const auto& endpoints = kernel.real.observed.nft->table.endpoints;
   EXPECT_TRUE(endpoints.contains(moved));
@@ -392,6 +391,35 @@ TEST_F(EngineTest, ANameThatMovedTakesItsPeerAlong) {
   EXPECT_EQ(known()->endpoint, moved);
 }
 
+/// A read-only /proc/sys is for good: it must not keep peers at addresses that their names no longer have.
+TEST_F(EngineTest, OnlyItsOwnElementHoldsUpAPeersNewAddress) {
+  const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
+  const auto isItsElement = [&](const NftOp& op) {
+    const auto* peer = std::get_if<NftEndpoint>(&op.member);
+    return peer != nullptr && peer->endpoint == moved;
+  };
+  kernel.refuses = [&](const Change& change) {
+    const auto* transaction = std::get_if<NftTransaction>(&change);
+    return std::holds_alternative<SetSysctl>(change) ||
+           (transaction != nullptr && std::ranges::any_of(transaction->ops, isItsElement));
+  };
+  ASSERT_TRUE(engine->start());
+  const auto& peers = kernel.real.world.tunnels.at("wg0").peers;
+  const PublicKey key = std::ranges::find(peers, kServer4, &Peer::endpoint)->publicKey;
+  const auto endpoint = [&] {
+    return std::ranges::find(kernel.real.world.tunnels.at("wg0").peers, key, &Peer::publicKey)->endpoint;
+  };
+  const NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
+  engine->setNamed({{PeerId{"wg0", key}, named}}, {}, fromEpoch(1'700'000'000));
+  EXPECT_EQ(endpoint(), kServer4) << "its first packet would take another way";
+  kernel.refuses = [](const Change& change) { return std::holds_alternative<SetSysctl>(change); };
+  now += *engine->retryAfter();
+  engine->onRetry();
+  ASSERT_TRUE(engine->retryAfter()) << "sysctls are still refused";
+  engine->poll(fromEpoch(1'700'000'001));
+  EXPECT_EQ(endpoint(), moved);
+}
+
 /// As when the tunnel is re-created with an address that its name no longer has.
 TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
   ASSERT_TRUE(engine->start());
@@ -400,13 +428,13 @@ TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
   ASSERT_NE(known, peers.end());
   const Endpoint moved{*Address::parse("203.0.113.99"), kServer4.port};
   const NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
-  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, fromEpoch(1'700'000'000));
+  engine->setNamed({{PeerId{"wg0", known->publicKey}, named}}, {}, fromEpoch(1'700'000'000));
   const auto& endpoints = kernel.real.observed.nft->table.endpoints;
   EXPECT_TRUE(endpoints.contains(moved));
   EXPECT_TRUE(endpoints.contains(kServer4)) << "for what is under way";
   engine->poll({});
   EXPECT_FALSE(endpoints.contains(kServer4));
-  EXPECT_EQ(engine->pending()->size(), 0U);
+  EXPECT_EQ(engine->pending({})->size(), 0U);
   const auto writes = kernel.writes;
   engine->poll({});
   EXPECT_EQ(kernel.writes, writes);

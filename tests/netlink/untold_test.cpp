@@ -44,7 +44,7 @@ class Untold : public wgsteer::test::OwnNetwork {
       hear();
       Picture seen;
       ASSERT_TRUE(kernel_->refresh(seen, {}, {.network = true}));
-      difference = untold(picture_, seen);
+      difference = untold(picture_, seen).value_or("");
       if (difference.empty()) return;
       pollfd waits{.fd = kernel_->descriptors().front(), .events = POLLIN, .revents = 0};
       ::poll(&waits, 1, 50);

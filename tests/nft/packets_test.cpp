@@ -173,11 +173,11 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
         state.table.addresses.emplace(device, address);
         state.table.bound.insert(address);
         state.table.sources.emplace(std::pair{device, family}, address);
-        state.table.policySources.emplace(std::pair{Mark{numbers_.mark(slot).value}, family}, address);
+        state.table.policySources.emplace(std::pair{numbers_.markOf(slot), family}, address);
       }
     }
     state.table.listenPorts = {ownPort_};
-    for (const Slot slot : {kFirstWan, kSecondWan}) state.table.ownMarks.emplace(Mark{numbers_.mark(slot).value}, true);
+    for (const Slot slot : {kFirstWan, kSecondWan}) state.table.ownMarks.emplace(numbers_.markOf(slot), true);
     return state;
   }
 

@@ -25,8 +25,7 @@ class RandomState {
       if (oneIn(3)) state.table.policies.insert(Slot{slot});
     for (const Slot slot : state.table.policies)
       for (const Family family : kFamilies)
-        if (oneIn(2))
-          state.table.policySources.emplace(std::pair{Mark{Numbers{}.mark(slot).value}, family}, address(family));
+        if (oneIn(2)) state.table.policySources.emplace(std::pair{Numbers{}.markOf(slot), family}, address(family));
     addEndpoints(state.table);
     for (unsigned count = upTo(4); count > 0; --count)
       state.table.listenPorts.insert(static_cast<std::uint16_t>(51820 + upTo(5)));

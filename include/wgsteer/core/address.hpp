@@ -22,6 +22,10 @@ inline constexpr std::array kFamilies{Family::v4, Family::v6};
 constexpr std::uint8_t bitsOf(Family family) { return family == Family::v4 ? 32 : 128; }
 /// "ip" or "ip -6", as typed in a shell.
 std::string_view ipCommand(Family family);
+/// "IPv4", for people.
+constexpr const char* nameOf(Family family) { return family == Family::v4 ? "IPv4" : "IPv6"; }
+/// "ipv4", as a key of JSON documents.
+constexpr const char* keyOf(Family family) { return family == Family::v4 ? "ipv4" : "ipv6"; }
 
 /// An IPv4 or IPv6 address in network byte order. No scope id: what needs one (link-local) is never steered.
 class Address {

@@ -15,12 +15,13 @@ namespace wgsteer {
 
 /// The name of a device for people; "if7" when the name is not known.
 using DeviceName = std::function<std::string(IfIndex)>;
+/// Borrows the world.
 DeviceName deviceNames(const World& world);
 
-std::string describe(
-    const Route& route,
-    const DeviceName& names);            ///< "default via 192.0.2.1 dev wan0 onlink table 1464270081 metric 1 proto 87"
-std::string describe(const Rule& rule);  ///< "priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270081 proto 87"
+/// "default via 192.0.2.1 dev wan0 onlink table 1464270081 metric 1 proto 87"
+std::string describe(const Route& route, const DeviceName& names);
+/// "priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270081 proto 87"
+std::string describe(const Rule& rule);
 /// An event for people: "ip rule deleted by port 4711: priority 70 fwmark ...", "wan0: carrier lost".
 std::string describe(const Event& event, const DeviceName& names);
 /// One line per change; an nft transaction gives one line for each of its parts.

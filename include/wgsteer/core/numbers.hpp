@@ -7,12 +7,18 @@
 //
 //   ip rule, both families, in evaluation order:
 //      0                lookup local                      the kernel
+//      N  not fwmark 0/mask                               goto 60                  over a foreign rule at N + 1 that
+//      would
+//                                                                                  catch our packets, while it exists
 //     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies of servers
-//     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
-//     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
-//     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         All but 75 have `iif lo`: they match only what this host sends. Forwarded packets, and packets that arrive
-//         for this host with a mark (except in rp_filter's lookup), are not affected, wherever `lookup local` stands.
+//     61  goto, then copies of foreign rules up to 69     lookup <foreign table>   rules that we honour, if there are
+//     any 70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean 75  the same
+//     without `iif lo`, only with `forward`                           WireGuard of hosts behind this one 79  to
+//     <network behind a tunnel> fwmark <as at 80>  lookup <its table>       split tunnels 80  fwmark <a tunnel's own
+//     foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
+//         All but 75 and the gotos have `iif lo`: they match only what this host sends. Forwarded packets, and packets
+//         that arrive for this host with a mark (except in rp_filter's lookup), are not affected, wherever `lookup
+//         local` stands.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 
@@ -27,6 +33,14 @@ namespace wgsteer {
 /// Stamp on our rules (FRA_PROTOCOL) and routes (rtm_protocol): identifies them as ours, also after a crash. Values
 /// already in use: 0-4, 8-18, 42, 77, 84, 99, 186-192.
 inline constexpr std::uint8_t kProtocol = 87;
+
+/// Who made a route (linux/rtnetlink.h): what we ask of the others.
+inline constexpr std::uint8_t kByRedirect = 1;
+inline constexpr std::uint8_t kByKernel = 2;
+inline constexpr std::uint8_t kByBoot = 3;  ///< and ip(8), unless told otherwise
+inline constexpr std::uint8_t kByStatic = 4;
+inline constexpr std::uint8_t kByRouterAdvertisement = 9;
+inline constexpr std::uint8_t kByDhcp = 16;
 
 /// Four bits that no other known program uses as part of a mask: mwan3 0x3f00, its sticky 0xfc00, pbr and Tailscale
 /// 0x00ff0000, NetBird 0x1bdxx.
@@ -62,6 +76,10 @@ inline constexpr std::uint32_t kTableCount = 0x200;
 inline constexpr std::uint32_t kClosingMetric = 0xffffffff;
 /// On-link prefixes of devices that are not WANs come after those of WANs.
 inline constexpr std::uint32_t kLanMetric = 0xfffffff0;
+/// Metrics of main are copied as they are, plus one, up to this: what we add by ourselves comes after all of them.
+inline constexpr std::uint32_t kHighestCopiedMetric = kLanMetric - 0x1000;
+/// The highest that a configuration may name: below those of on-link prefixes and of closing routes.
+inline constexpr std::uint32_t kMaxMetric = 0xfffffeff;
 /// The kernel turns IPv6 metric 0 into 1024; starting at 1 makes both families read alike.
 inline constexpr std::uint32_t kMinMetric = 1;
 
@@ -103,6 +121,7 @@ struct Numbers {
   constexpr MarkMatch mark(Slot slot) const {
     return {static_cast<std::uint32_t>(slot.value) << std::countr_zero(markMask), markMask};
   }
+  constexpr Mark markOf(Slot slot) const { return {mark(slot).value}; }
   constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }

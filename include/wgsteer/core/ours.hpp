@@ -10,8 +10,8 @@ namespace wgsteer {
 bool isOurs(const Route& route);
 
 /// It has our protocol and the form of a rule that we make: it looks up one of our tables, at any priority
-/// (rule_priority may have changed), or another table with our stamp; or it jumps within one of our blocks, is the
-/// target of such a jump, or refuses packets by their mark.
+/// (rule_priority may have changed), or another table with our stamp; or it jumps within one of our blocks, or into one
+/// over the foreign rules before it.
 bool isOurs(const Rule& rule);
 
 }  // namespace wgsteer

@@ -17,6 +17,10 @@ class Planner {
   Steering steer(const Config& config, const World& world);
   /// `steering` is the result of the last steer(), for the same world.
   State desire(const Config& config, const World& world, const Steering& steering);
+  /// To be called before the names are changed, which must then not copy them because they are shared with this.
+  void letGoOfNames() { named_ = {}; }
+  /// What that has put into the table about peers.
+  const PeerMaps& maps() const { return maps_; }
 
  private:
   /// Brings the facts up to date with this world.

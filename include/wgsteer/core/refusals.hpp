@@ -27,8 +27,6 @@ class Refusals {
   /// Learns from the outcome of a plan: new refusals are retried after kFirstDelay, repeated ones after twice the
   /// previous delay; changes that were made, or are no longer wanted, are forgotten.
   void learn(const Plan& plan, const CommitReport& report, Instant now);
-  /// Retries everything at the next opportunity, for example after a look that may have found the reason.
-  void retryNow(ErrorKind kind);
   void clear() { refused_.clear(); }
 
   bool empty() const { return refused_.empty(); }

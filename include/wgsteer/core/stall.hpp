@@ -79,8 +79,8 @@ struct StallStep {
 };
 
 struct StallConfig {
-  Duration stall = std::chrono::seconds{20};
-  Duration hold = std::chrono::seconds{60};
+  Duration stall{};  ///< these two as in TunnelConfig
+  Duration hold{};
   std::uint32_t movesPerMinute = kSwitchesPerMinute;
   bool operator==(const StallConfig&) const = default;
 };

@@ -16,6 +16,18 @@
 
 namespace wgsteer {
 
+/// What a WAN can lack by itself.
+enum class Lack : std::uint8_t {
+  nothing,
+  device,
+  link,  ///< it is down
+  carrier,
+  route,    ///< no default route
+  consent,  ///< the kernel rejects its default route in our tables
+  hearing,  ///< packets that arrive on it reach no WireGuard socket
+  source,   ///< no address to send from, while another WAN has one
+};
+
 /// A WAN as the plan sees it: configured or found, with its slot and what it currently offers in each family.
 struct Wan {
   std::string name;
@@ -36,9 +48,8 @@ struct Wan {
   bool deaf = false;  ///< packets that arrive on it reach no WireGuard socket: in a VRF, with the sysctl off
   /// Lacks nothing, and is not down.
   bool eligible(Family family) const;
-  /// What it lacks by itself: a link, carrier, a gateway, an address to send from (if any WAN has one); empty: nothing.
-  std::string lacks(Family family) const;
-  /// Why not, in a user's words; empty when eligible.
+  Lack lack(Family family) const;
+  /// Why it is not eligible, in a user's words; empty if it is.
   std::string whyNot(Family family) const;
   /// Whether one of its default routes of the family is by this router; by none: false.
   bool isBehind(const std::optional<Address>& gateway, Family family) const;
@@ -134,16 +145,22 @@ std::vector<const MemberView*> candidates(const Steering& steering, const Policy
 std::vector<const MemberView*> preferredCandidates(const Steering& steering, const PolicyView& policy, Family family,
                                                    Need need = Need::route);
 
+/// Specific routes, of main or of a table that every packet is looked up in before it, that lead into tunnels, and
+/// those that lead elsewhere and overlap with one of them: where a packet that matches both goes depends on both.
+struct TunnelRoutes {
+  std::vector<Route> into;
+  std::vector<Route> rivals;
+  bool operator==(const TunnelRoutes&) const = default;
+};
+
 /// Facts that depend on the peers alone. There can be thousands of peers, and they rarely change.
 struct PeerFacts {
   /// Whether a tunnel looks like a server's (looksLikeServer()).
   std::map<IfName, bool> likeServer;
   /// Peers with policies of their own, by their index in the tunnel, and these.
   std::map<IfName, std::map<std::size_t, std::string>> pinned;
-  /// Routes of the main table that lead into tunnels, those that compete with them, and the peers that are left alone
-  /// because main leads them into a tunnel.
-  std::vector<Route> intoTunnels;
-  std::vector<Route> rivals;
+  TunnelRoutes routes;
+  /// Peers that are left alone because these lead them into a tunnel: by their index in the tunnel, and how.
   std::map<IfName, std::map<std::size_t, std::string>> nested;
 };
 PeerFacts peerFacts(const Config& config, const World& world);

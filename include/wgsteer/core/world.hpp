@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the kernel says about everything that is not ours: links, addresses, foreign routes and rules, tunnels and their
-// peers. A value without behaviour; core/track.hpp folds events into it.
+// What a plan is made from: what the kernel says about everything that is not ours (links, addresses, foreign routes
+// and rules, tunnels and their peers), and as its base what only we know. Values; core/track.hpp folds events into
+// them.
 #pragma once
 
 #include <cstdint>

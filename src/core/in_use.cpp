@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "engine/engine.hpp"
+#include "wgsteer/core/in_use.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace wgsteer {
 
 namespace {
 
-InUse use(const Wan& wan, Family family) {
+InUse useOf(const Wan& wan, Family family) {
   const auto source = wan.source.find(family);
   return {wan.name, source == wan.source.end() ? std::nullopt : std::optional{source->second}};
 }
@@ -14,7 +18,7 @@ InUse use(const Wan& wan, Family family) {
 
 InUse inUse(const Steering& steering, const PolicyView& policy, Family family) {
   const auto able = candidates(steering, policy, family);
-  return able.empty() ? InUse{} : use(steering.wans[able.front()->wan], family);
+  return able.empty() ? InUse{} : useOf(steering.wans[able.front()->wan], family);
 }
 
 WansInUse wansInUse(const Steering& steering, const TunnelView& tunnel) {
@@ -25,9 +29,43 @@ WansInUse wansInUse(const Steering& steering, const TunnelView& tunnel) {
   WansInUse used;
   for (const Family family : kFamilies) {
     for (const std::size_t policy : policies) used.emplace(family, inUse(steering, steering.policies[policy], family));
-    for (const std::size_t wan : wans) used.emplace(family, use(steering.wans[wan], family));
+    for (const std::size_t wan : wans) used.emplace(family, useOf(steering.wans[wan], family));
   }
   return used;
+}
+
+namespace {
+
+std::string whyNotAnyMore(const Steering& steering, const std::string& wan, Family family) {
+  const auto found = std::ranges::find(steering.wans, wan, &Wan::name);
+  return found == steering.wans.end() ? std::string{} : found->whyNot(family);
+}
+
+}  // namespace
+
+InUseTracker::News InUseTracker::update(const Steering& steering, bool strayed) {
+  News news;
+  std::map<IfName, OfTunnel> current;
+  for (const TunnelView& view : steering.tunnels) {
+    // A peer with its own WANs moves alone, and its cached source is just as wrong.
+    OfTunnel now{.policy = {}, .wans = wansInUse(steering, view), .peerWan = view.peerWan};
+    const auto before = known_.find(view.tunnel->name);
+    bool moved = before != known_.end() &&
+                 (strayed || before->second.wans != now.wans || before->second.peerWan != now.peerWan);
+    for (const Family family : kFamilies) {
+      const auto at = std::to_underlying(family);
+      now.policy[at] = inUse(steering, steering.policies[view.policy], family);
+      if (before == known_.end() || before->second.policy[at] == now.policy[at]) continue;
+      moved = true;
+      const InUse& former = before->second.policy[at];
+      news.moves.push_back(
+          {view.tunnel->name, family, former, now.policy[at], whyNotAnyMore(steering, former.wan, family)});
+    }
+    if (moved) news.moved.push_back(&view);
+    current.emplace(view.tunnel->name, std::move(now));
+  }
+  known_ = std::move(current);
+  return news;
 }
 
 std::map<Endpoint, std::set<Address>> rightSources(const Steering& steering, const TunnelView& tunnel,

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "engine/endpoint_moves.hpp"
-
-#include <algorithm>
+#include "wgsteer/core/endpoint_moves.hpp"
 
 #include "wgsteer/core/follow.hpp"
-
-#include "engine/engine.hpp"
+#include "wgsteer/core/in_use.hpp"
 
 namespace wgsteer {
 
@@ -23,6 +20,9 @@ std::vector<Family> usableFamilies(const Steering& steering, const PolicyView& p
 
 std::vector<EndpointMove> endpointMoves(const Config& config, const World& world, const Steering& steering,
                                         WallSeconds now) {
+  // Once for each policy: of peers there can be thousands.
+  std::vector<std::vector<Family>> usable;
+  for (const PolicyView& policy : steering.policies) usable.push_back(usableFamilies(steering, policy));
   std::vector<EndpointMove> moves;
   for (const TunnelView& view : steering.tunnels) {
     const Tunnel& tunnel = *view.tunnel;
@@ -30,8 +30,7 @@ std::vector<EndpointMove> endpointMoves(const Config& config, const World& world
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
       const auto named = world.named.find({tunnel.name, tunnel.peers[i].publicKey});
       if (named == world.named.end()) continue;
-      const auto usable = usableFamilies(steering, steering.policies[view.policyOf(i)]);
-      if (const auto better = betterEndpoint(tunnel.peers[i], named->second, usable, now))
+      if (const auto better = betterEndpoint(tunnel.peers[i], named->second, usable[view.policyOf(i)], now))
         moves.push_back({tunnel.name, i, *better});
     }
   }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "wgsteer/core/pending.hpp"
+
+#include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/endpoint_moves.hpp"
+#include "wgsteer/core/plan.hpp"
+
+namespace wgsteer {
+
+std::vector<std::string> pending(const Config& config, const Picture& picture, WallSeconds now) {
+  const World& world = picture.world;
+  const Steering steering = steer(config, world);
+  auto lines = describe(diff(desire(config, world, steering), picture.observed), deviceNames(world));
+  for (const EndpointMove& move : endpointMoves(config, world, steering, now)) lines.push_back(describe(move, world));
+  return lines;
+}
+
+}  // namespace wgsteer

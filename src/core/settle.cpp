@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What becomes of the picture when changes have been made, and when our table says what earlier runs have made.
+#include <algorithm>
+#include <utility>
+
+#include "wgsteer/core/track.hpp"
+
+namespace wgsteer {
+
+std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls) {
+  std::set<Sysctl> present;
+  for (const Sysctl& sysctl : sysctls) {
+    const auto renamed = world.renamed.find(sysctl.device);
+    present.insert({sysctl.kind, renamed == world.renamed.end() ? sysctl.device : renamed->second});
+  }
+  return present;
+}
+
+void adopt(World& world, const NftTable& table) {
+  world.adopted = {.wanSlots = table.wans, .sysctls = underPresentNames(world, table.changedSysctls)};
+  for (const auto& [before, now] : world.renamed) {
+    auto slot = world.adopted.wanSlots.extract(before);
+    if (slot.empty()) continue;
+    slot.key() = now;
+    world.adopted.wanSlots.insert(std::move(slot));
+  }
+}
+
+namespace {
+
+void settleMark(Picture& picture, const SetTunnelMark& set) {
+  World& world = picture.world;
+  if (world.tunnels.contains(set.tunnel)) world.tunnels.edit().at(set.tunnel).fwmark = set.mark;
+  // A mark that was given back must not be taken away again.
+  const auto owners = world.ownersMarks.find(set.tunnel);
+  if (owners != world.ownersMarks.end() && owners->second == set.mark)
+    picture.observed.tunnelMarks.erase(set.tunnel);
+  else if (set.mark.value != 0)
+    world.ownMarks.insert(set.mark);
+}
+
+/// Not every written switch is announced (src_valid_mark is not); and one that we turned off but still believed to be
+/// on would be taken for the administrator's.
+void settleSysctl(World& world, const SetSysctl& set) {
+  for (auto& [index, link] : world.links) {
+    if (link.name != set.sysctl.device) continue;
+    if (set.on)
+      link.sysctls.insert(set.sysctl.kind);
+    else
+      link.sysctls.erase(set.sysctl.kind);
+  }
+}
+
+bool hasName(const NftTable& table, const IfName& device) {
+  return table.wans.contains(device) ||
+         std::ranges::find(table.changedSysctls, device, &Sysctl::device) != table.changedSysctls.end();
+}
+
+/// Applies the consequences of changes to the world, once they are in the observed state.
+void settleWorld(Picture& picture, const std::vector<Change>& made) {
+  for (const Change& change : made) {
+    if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture, *set);
+    if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);
+  }
+  // Without our table (somebody flushed the ruleset), our records are kept until it is back.
+  if (!picture.observed.nft) return;
+  const NftTable& table = picture.observed.nft->table;
+  std::erase_if(picture.world.renamed, [&](const auto& names) { return !hasName(table, names.first); });
+  adopt(picture.world, table);
+}
+
+}  // namespace
+
+void settle(Picture& picture, const Plan& plan, State reached) {
+  picture.observed = std::move(reached);
+  settleWorld(picture, plan.changes);
+}
+
+void settle(Picture& picture, const std::vector<Change>& made) {
+  for (const Change& change : made) apply(picture.observed, change);
+  settleWorld(picture, made);
+}
+
+}  // namespace wgsteer
