@@ -50,8 +50,8 @@ InUseTracker::News InUseTracker::update(const Steering& steering, bool strayed) 
     // A peer with its own WANs moves alone, and its cached source is just as wrong.
     OfTunnel now{.policy = {}, .wans = wansInUse(steering, view), .peerWan = view.peerWan};
     const auto before = known_.find(view.tunnel->name);
-    bool moved = before != known_.end() &&
-                 (strayed || before->second.wans != now.wans || before->second.peerWan != now.peerWan);
+    bool moved =
+        before != known_.end() && (strayed || before->second.wans != now.wans || before->second.peerWan != now.peerWan);
     for (const Family family : kFamilies) {
       const auto at = std::to_underlying(family);
       now.policy[at] = inUse(steering, steering.policies[view.policy], family);

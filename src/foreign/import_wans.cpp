@@ -143,8 +143,28 @@ class WanImporter {
       wan.options.push_back(single("interface", interface.name, 0));
     if (const std::string gateway = gatewayOf(interface); !gateway.empty() && sharesItsDevice(interface))
       wan.options.push_back(single("gateway", gateway, 0));
-    tracking(interface, wan);
+    if (const Mwan3Interface* first = firstOnItsDevice(interface); first != nullptr)
+      leaveOutTracking(interface, *first);
+    else
+      tracking(interface, wan);
     return wan;
+  }
+
+  /// The WAN that was on this device before; null if none was.
+  const Mwan3Interface* firstOnItsDevice(const Mwan3Interface& interface) const {
+    const auto first =
+        std::ranges::find_if(lines_, [&](const Line& each) { return sameDevice(interface, *each.leader); });
+    return first == lines_.end() || first->leader == &interface ? nullptr : first->leader;
+  }
+
+  /// mwan3track 2.11.16 binds its probes to the device, and marks them to be routed by main: by the first's gateway.
+  void leaveOutTracking(const Mwan3Interface& interface, const Mwan3Interface& first) {
+    if (std::ranges::find(interface.options, "track_ip", &config::Option::name) == interface.options.end()) return;
+    notes_.add(interface.line, {},
+               "interface " + config::quoted(interface.name) + " is on the device of " + config::quoted(first.name) +
+                   " and told apart by its gateway; its track_ip is not converted, because mwan3 probes it through the "
+                   "gateway of " +
+                   config::quoted(first.name) + ": add what answers through its own");
   }
 
   void tracking(const Mwan3Interface& leader, config::Section& wan) {

@@ -286,6 +286,11 @@ TEST(Mwan3Wans, TheSecondOfOneDeviceIsToldApartByItsGateway) {
       << imported.uci;
   EXPECT_NE(imported.uci.find("config wan 'wan'\n\toption interface 'wan'\n"), std::string::npos) << imported.uci;
   EXPECT_EQ(imported.uci.find("gateway"), imported.uci.rfind("gateway")) << "of the other it is not known";
+  EXPECT_EQ(imported.uci.find("192.0.2.2'"), std::string::npos) << "which was asked through the other's gateway";
+  EXPECT_NE(imported.notes.find("m:3: interface 'lte' is on the device of 'wan' and told apart by its gateway; its "
+                                "track_ip is not converted"),
+            std::string::npos)
+      << imported.notes;
   const std::string third =
       "config interface third\noption proto static\noption device eth0\noption gateway 192.0.2.254\n";
   const Imported more = importText("config interface third\noption enabled 1\n" + mwan3,
