@@ -269,6 +269,9 @@ case_wan_with_dns_option() {
   traffic_start
   await_handshake
   steady_on 0 'resolved by a WAN that is not in use'
+  # Nothing else happens meanwhile: the answer's TTL alone makes it ask again.
+  name_means "$(other_endpoint)"
+  await 40 'the endpoint follows' endpoint_is "$(other_endpoint)"
 }
 
 case_wan_known_to_networkd() {
