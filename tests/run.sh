@@ -56,8 +56,8 @@ if stage 'build with sanitizers' build build-asan -DCMAKE_BUILD_TYPE=Debug '-DWG
   stage 'tests with sanitizers' ctest --test-dir build-asan -L 'core|golden|wire|kernel|fuzz' --output-on-failure -j2
 fi
 
-# Emulators take all the time that they get and give way to everything else; worlds of network namespaces measure real time,
-# but mostly wait. So both run at once, and of each as many as there is room for.
+# Emulators take all the time that they get and give way to everything else; worlds of network namespaces measure real
+# time, but mostly wait. So both run at once, and of each as many as there is room for.
 all_tests() {
   local room=$PWD/build-test/room.json
   printf '{"version": {"major": 1, "minor": 0}, "local": [{%s, %s}]}\n' \

@@ -159,7 +159,11 @@ void NameFollower::askWhatIsDue() {
 void NameFollower::ask(const std::string& host) {
   resolver_->resolve(host, dns::Families::both, [this, host](const dns::ResolveResult& result) {
     if (!WanResolvers::mayKnowBetter(result)) return onAnswer(host, result);
-    wanResolvers_.resolve(host, result.error(), [this, host](const dns::ResolveResult& last) { onAnswer(host, last); });
+    wanResolvers_.resolve(host, result.error(), [this, host](const dns::ResolveResult& last) {
+      onAnswer(host, last);
+      // On a socket of its own: askWhatIsDue() has left out what was still being asked.
+      armTimer();
+    });
   });
 }
 
@@ -170,8 +174,6 @@ void NameFollower::onAnswer(const std::string& host, const dns::ResolveResult& r
     take(known->second, host, *result);
   else
     noteFailed(known->second, host, result.error());
-  // A WAN's server answers on a socket of its own, after askWhatIsDue() has left out what was still being asked.
-  armTimer();
 }
 
 void NameFollower::noteFailed(FollowedName& name, const std::string& host, const dns::ResolveError& error) {

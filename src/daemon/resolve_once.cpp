@@ -32,7 +32,7 @@ Result<std::map<PeerId, NamedPeer>> resolveOnce(const Config& config, const Worl
                                        {.changed =
                                             [&](NamesChanged news) {
                                               for (auto& [peer, named] : news.peers)
-                                                resolved.insert_or_assign(peer, named);
+                                                resolved.insert_or_assign(peer, std::move(named));
                                             },
                                         .isOwn = [&](const Address& address) { return isOwn(world, address); },
                                         .wanServers = [&] { return serversOfWans(config, steering); },

@@ -72,7 +72,7 @@ class WanImporter {
       lines_.push_back({&interface, false});
       return;
     }
-    // Two gateways behind one device: we have no option that tells them apart.
+    // Nothing tells two gateways behind one device apart.
     if (!ipv6 || line->hasIPv6)
       return notes_.add(interface.line, {},
                         "interface " + config::quoted(interface.name) + " cannot be distinguished from " +

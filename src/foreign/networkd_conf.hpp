@@ -13,12 +13,10 @@ struct NetworkdConf {
   bool managesForeignRoutes = true;
 };
 
-/// Folders of networkd.conf and networkd.conf.d, the one that takes precedence first.
-inline const std::vector<std::string> kNetworkdConfFolders{"/etc/systemd", "/run/systemd", "/usr/local/lib/systemd",
-                                                           "/usr/lib/systemd"};
-
 /// networkd.conf of the first folder that has one, then all drop-ins in the order of their names: of several with one
 /// name, the first folder's. The last assignment counts. Files that cannot be read are passed over, as by networkd.
-NetworkdConf readNetworkdConf(const std::vector<std::string>& folders = kNetworkdConfFolders);
+/// `folders` have networkd.conf and networkd.conf.d, and the one that takes precedence is the first.
+NetworkdConf readNetworkdConf(const std::vector<std::string>& folders = {"/etc/systemd", "/run/systemd",
+                                                                         "/usr/local/lib/systemd", "/usr/lib/systemd"});
 
 }  // namespace wgsteer::foreign

@@ -8,17 +8,17 @@
 //   ip rule, both families, in evaluation order:
 //      0                lookup local                      the kernel
 //      N  not fwmark 0/mask                               goto 60                  over a foreign rule at N + 1 that
-//      would
-//                                                                                  catch our packets, while it exists
+//                                                                                  would catch our packets
 //     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies of servers
-//     61  goto, then copies of foreign rules up to 69     lookup <foreign table>   rules that we honour, if there are
-//     any 70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean 75  the same
-//     without `iif lo`, only with `forward`                           WireGuard of hosts behind this one 79  to
-//     <network behind a tunnel> fwmark <as at 80>  lookup <its table>       split tunnels 80  fwmark <a tunnel's own
-//     foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         All but 75 and the gotos have `iif lo`: they match only what this host sends. Forwarded packets, and packets
-//         that arrive for this host with a mark (except in rp_filter's lookup), are not affected, wherever `lookup
-//         local` stands.
+//     61  goto, then copies of foreign rules, up to 69    lookup <foreign table>   rules that we honour
+//     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
+//     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
+//     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
+//     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
+//         N, 61 to 69 and 79 are there only if needed. All but 75 and the gotos have `iif lo`: they match only what
+//         this host sends. Forwarded packets, and packets that arrive for this host with a mark (except in rp_filter's
+//         lookup), are not affected, wherever `lookup local` stands. If a foreign rule among them would catch our
+//         packets, the whole block stands behind it.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 
