@@ -32,6 +32,12 @@ class EndpointBook {
       usual_.emplace_back(flow, verdict);
   }
 
+  /// Of a tunnel that has gone: whoever has such an endpoint now decides about it.
+  void addDeparted(const Endpoint& endpoint, Slot slot) {
+    if (std::ranges::find(leftAlone_, endpoint, &Flow::endpoint) == leftAlone_.end())
+      endpoints.try_emplace(endpoint, slot);
+  }
+
   std::map<Flow, std::optional<Slot>> takeFlows() {
     for (const auto& [flow, verdict] : usual_)
       if (shared_.contains(flow.endpoint)) note(flow, verdict);
@@ -111,6 +117,11 @@ PeerMaps peerMaps(const World& world, const Steering& steering, const std::map<I
       addPeers(world, steering, tunnel, own->second, book);
   for (const auto& [name, tunnel] : world.tunnels)
     if (!verdicts.contains(name)) addPeers(world, steering, tunnel, {}, book);
+  for (const auto& [name, departed] : world.departed)
+    for (const auto& [endpoint, slot] : departed.endpoints)
+      if (canBeSteered(steering, endpoint) &&
+          std::ranges::any_of(steering.policies, [&](const PolicyView& policy) { return policy.target.slot == slot; }))
+        book.addDeparted(endpoint, slot);
   // Which of them become flows depends on the endpoints.
   PeerMaps maps;
   maps.flows = book.takeFlows();

@@ -8,10 +8,13 @@
 namespace wgsteer {
 
 void Planner::recall(const Config& config, const World& world) {
-  if (tunnels_.same(world.tunnels) && named_.same(world.named) && facts_.routes == tunnelRoutes(world)) return;
+  if (tunnels_.same(world.tunnels) && named_.same(world.named) && departed_ == world.departed &&
+      facts_.routes == tunnelRoutes(world))
+    return;
   *this = {};
   tunnels_ = world.tunnels;
   named_ = world.named;
+  departed_ = world.departed;
   facts_ = peerFacts(config, world);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "wgsteer/core/departed.hpp"
 #include "wgsteer/core/nexthops.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/ours.hpp"
@@ -27,7 +28,7 @@ bool onlyBy(const Route& route, IfIndex device) {
 
 class Tracker {
  public:
-  explicit Tracker(Picture& picture) : world_(picture.world), observed_(picture.observed) {}
+  explicit Tracker(Picture& picture) : picture_(picture), world_(picture.world), observed_(picture.observed) {}
 
   Tracked operator()(const LinkChanged& event) {
     const Link& link = event.link;
@@ -60,6 +61,8 @@ class Tracker {
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return own.device == event.index; });
     std::erase_if(observed_.sysctls, [&](const Sysctl& sysctl) { return sysctl.device == name; });
     world_.links.erase(known);
+    if (const auto tunnel = world_.tunnels.find(name); tunnel != world_.tunnels.end())
+      noteDeparture(picture_, tunnel->second);
     world_.tunnels.edit().erase(name);
     world_.tunnelsElsewhere.erase(name);
     world_.tunnelTroubles.erase(name);
@@ -293,6 +296,7 @@ class Tracker {
       });
   }
 
+  Picture& picture_;
   World& world_;
   State& observed_;
 };

@@ -2,6 +2,7 @@
 // Which tunnels are steered here, and whose their marks are.
 #include <utility>
 
+#include "wgsteer/core/departed.hpp"
 #include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/track.hpp"
 
@@ -40,7 +41,9 @@ SharedMap<IfName, Tunnel> allTunnels(const World& world) {
 
 void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> tunnels) {
   World& world = picture.world;
+  const auto before = world.tunnels;
   divide(picture, numbers, std::move(tunnels));
+  noteDepartures(picture, before);
   world.formerMarks.clear();
   if (picture.observed.nft)
     for (const auto& [mark, keptOut] : picture.observed.nft->table.ownMarks) world.ownMarks.insert(mark);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "wgsteer/core/departed.hpp"
 #include "wgsteer/core/pending.hpp"
 
 namespace wgsteer {
@@ -216,13 +217,14 @@ void Engine::pollTunnels() {
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
   const auto elsewhereBefore = picture_.world.tunnelsElsewhere;
+  const bool forgotten = forgetDeparted(picture_.world, wokenAt_);
   if (!reread({.tunnels = true})) return;
   // With its current mark: its owner may have set another one since.
   if (const auto done = sources_.clearLateOnes(picture_, config_.numbers); !done) failedToRead(done.error());
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (before.same(picture_.world.tunnels) && markedBefore == picture_.observed.tunnelMarks &&
       troublesBefore == picture_.world.tunnelTroubles &&
-      sameElsewhere(elsewhereBefore, picture_.world.tunnelsElsewhere) && !endpointsMoved)
+      sameElsewhere(elsewhereBefore, picture_.world.tunnelsElsewhere) && !endpointsMoved && !forgotten)
     return;
   ++statistics_.wakeUps;
   converge();
@@ -338,6 +340,7 @@ Status Engine::reconfigure(Config config) {
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
   planner_ = {};
+  picture_.world.departed.clear();  // the numbers of policies may mean something else now
   refusals_.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();
@@ -497,6 +500,7 @@ Result<Picture> Engine::lookAnew() {
   static_cast<Knowledge&>(seen->world) = picture_.world;
   if (seen->observed.nft) adopt(seen->world, seen->observed.nft->table);
   takeTunnels(*seen, config_.numbers, allTunnels(seen->world));
+  noteDepartures(*seen, picture_.world.tunnels);
   return seen;
 }
 

@@ -461,6 +461,24 @@ TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
   EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark.value, 0xf0000000);
 }
 
+/// The first packet of a tunnel that is made again may be earlier than the daemon.
+TEST_F(EngineTest, TheEndpointOfATunnelThatHasGoneStaysForAWhile) {
+  ASSERT_TRUE(engine->start());
+  kernel.real.world.tunnels = {};
+  kernel.loseEvents();
+  engine->onEvents();
+  EXPECT_TRUE(present().nft->table.endpoints.contains(kServer4));
+  EXPECT_FALSE(present().nft->table.tunnels.contains("wg0"));
+  engine->poll({});
+  now += std::chrono::seconds{9};
+  engine->poll({});
+  EXPECT_TRUE(present().nft->table.endpoints.contains(kServer4));
+  now += std::chrono::seconds{1};
+  engine->poll({});
+  EXPECT_FALSE(present().nft->table.endpoints.contains(kServer4));
+  EXPECT_EQ(present(), wanted());
+}
+
 TEST_F(EngineTest, TroubleWithOneTunnelIsToldOnceAndHoldsUpNothing) {
   ASSERT_TRUE(engine->start());
   EXPECT_EQ(troubles, std::vector<std::string>{});

@@ -29,6 +29,7 @@ class Planner {
   // What the facts were derived from.
   SharedMap<IfName, Tunnel> tunnels_;
   SharedMap<PeerId, NamedPeer> named_;
+  std::map<IfName, Departed> departed_;
   PeerFacts facts_;
   // What the maps were derived from.
   std::map<IfName, Verdicts> verdicts_;

@@ -116,6 +116,13 @@ struct WanDown {
 };
 using WansDown = std::map<std::string, WanDown>;  ///< by name
 
+/// Endpoints of a tunnel that has gone, with the mark that our table gave them (core/departed.hpp).
+struct Departed {
+  std::map<Endpoint, Slot> endpoints;
+  std::optional<Instant> until;  ///< to be forgotten then; not known before the first poll after it
+  bool operator==(const Departed&) const = default;
+};
+
 /// What earlier runs have left in the kernel and a plan must continue from: which WAN has which slot, and which sysctls
 /// we turned on. Read from the nft table; empty on a fresh machine.
 struct Adopted {
@@ -145,6 +152,7 @@ struct Knowledge {
   /// syncconf` reset it and leave the rule: without it wg-quick(8) does not find its own rules when it takes the tunnel
   /// down.
   std::map<IfName, Mark> ownersMarks;
+  std::map<IfName, Departed> departed;
   bool operator==(const Knowledge&) const = default;
 };
 
