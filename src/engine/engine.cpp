@@ -239,8 +239,9 @@ void Engine::onRetry() {
 }
 
 std::optional<Duration> Engine::retryAfter() const {
-  auto due = refusals_.nextDue();
-  if (const auto look = looks_.due(); look && (!due || *look < *due)) due = look;
+  // Nothing is tried again before the kernel could be read: while that fails, a change whose turn has come would make
+  // the engine try to read without a pause.
+  const auto due = looks_.due() ? looks_.due() : refusals_.nextDue();
   if (!due) return std::nullopt;
   // At least 1: a delay of 0 would disarm the timer.
   return std::max(*due - now_(), Duration{1});

@@ -640,6 +640,26 @@ TEST_F(EngineTest, ARefusalIsTriedAgainMoreAndMoreRarely) {
   EXPECT_EQ(present(), wanted());
 }
 
+TEST_F(EngineTest, ARefusalIsNotRetriedWithoutAPauseWhileTheKernelCannotBeRead) {
+  kernel.refuses = [](const Change& change) { return std::holds_alternative<SetTunnelMark>(change); };
+  ASSERT_TRUE(engine->start());
+  kernel.unreadable = true;
+  Duration before{};
+  for (int i = 0; i < 4; ++i) {
+    const Duration after = *engine->retryAfter();
+    EXPECT_GT(after, before);
+    before = after;
+    now += after;
+    engine->onRetry();
+  }
+  kernel.unreadable = false;
+  kernel.heal();
+  now += *engine->retryAfter();
+  engine->onRetry();
+  EXPECT_FALSE(engine->retryAfter());
+  EXPECT_EQ(present(), wanted());
+}
+
 TEST_F(EngineTest, WhatIsThereAlreadyIsLookedForAndDone) {
   const State all = desire({}, kernel.real.world);
   const Route& early = *std::ranges::find(all.routes, Family::v4, &Route::family);

@@ -10,6 +10,7 @@
 namespace wgsteer::test {
 
 Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions&) {
+  if (unreadable) return fail(ErrorKind::io, "ip link show: Cannot allocate memory", ENOMEM);
   Picture seen = real;
   std::erase_if(seen.world.routes, [&](const Route& route) { return !real.world.interest.wants(route); });
   takeTunnels(seen, numbers, real.world.tunnels);

@@ -59,6 +59,9 @@ class FakeKernel : public Kernel {
     refuses = nullptr;
   }
 
+  /// observe() fails, as without memory.
+  bool unreadable = false;
+
   std::vector<std::vector<Change>> prepared;
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> cleared;  ///< tunnels whose cached sources were cleared, with their fwmarks
