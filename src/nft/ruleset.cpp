@@ -136,9 +136,12 @@ Chain preroutingChain(bool forward) {
   return chain;
 }
 
-Chain sentChain(const Numbers& numbers) {
+/// Of what is only forwarded, a mark of ours without `forward` is somebody else's (QoS), and its way is not our
+/// concern. The input device is there to ask for since Linux 5.7.
+Chain sentChain(const Numbers& numbers, bool forward) {
   Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, {}};
   chain.rules.emplace_back().isUnmarked().thenReturn();
+  if (!forward) chain.rules.emplace_back().cameIn().thenReturn();
   chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   chain.rules.emplace_back().isWireGuard(kHandshakeInitiation).countByOutput(named(NftSetId::initiations));
@@ -186,7 +189,7 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   chains.push_back(remarkChain(numbers));
   chains.push_back(arrivalChain("early", kEarlyChainPriority));
   chains.push_back(preroutingChain(forward));
-  chains.push_back(sentChain(numbers));
+  chains.push_back(sentChain(numbers, forward));
   // A chain of type nat would make the kernel track all connections, even on a host that does not want that.
   if (forward) chains.push_back(postroutingChain(numbers));
   return chains;

@@ -534,4 +534,26 @@ TEST_P(NftPackets, WhatIsOnlyForwardedGetsNoMark) {
   EXPECT_FALSE(packets("marked"));
 }
 
+/// A mark of somebody's QoS may have our bits; what is forwarded into a tunnel is the user's traffic.
+TEST_P(NftPackets, WhatIsForwardedIntoATunnelWithAForeignMarkIsNotDropped) {
+  shell(
+      "ip rule del fwmark 0x10000000/0xf0000000; ip -6 rule del fwmark 0x10000000/0xf0000000; "
+      "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; ip link add wg7 type veth peer name wg7p; "
+      "ip link set wg7 up; ip link set wg7p up; nft add element inet wgsteer tunnel '{ wg7 }'; "
+      "ip route add 198.51.100.0/24 dev wg7; ip -6 route add 2001:db8:77::/48 dev wg7; "
+      "ip neigh add 198.51.100.9 lladdr 02:00:00:00:00:09 dev wg7; "
+      "ip -6 neigh add 2001:db8:77::9 lladdr 02:00:00:00:00:09 dev wg7; "
+      "nft add table inet probe; "
+      "nft add chain inet probe pre '{ type filter hook prerouting priority 0; }'; "
+      "nft add rule inet probe pre meta l4proto udp meta mark set 0x10000005; "
+      "nft add chain inet probe post '{ type filter hook postrouting priority 300; }'; "
+      "nft add counter inet probe sent; nft add rule inet probe post oifname wg7 meta l4proto udp counter name sent");
+  peer_.inside([] {
+    return shell("ip route add 198.51.100.0/24 via 198.18.1.1; ip -6 route add 2001:db8:77::/48 via 2001:db8:1::1");
+  });
+  sendMessage(peerSocket_, {*Address::parse(GetParam() == Family::v4 ? "198.51.100.9" : "2001:db8:77::9"), ownPort_},
+              4);
+  EXPECT_NE(shell("nft list counter inet probe sent").find("packets 1 "), std::string::npos);
+}
+
 }  // namespace wgsteer::nft::test

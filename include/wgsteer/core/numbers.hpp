@@ -12,10 +12,12 @@
 //     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies of servers
 //     61  goto, then copies of foreign rules, up to 69    lookup <foreign table>   rules that we honour
 //     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
-//     75  the same without `iif lo`, only with `forward`                           WireGuard of hosts behind this one
+//     74  fwmark <WAN or policy>/mask                     lookup local             only with `forward`, where `lookup
+//                                                                                  local` stands behind our block
+//     75  the same as 70 without `iif lo`, with `forward`                          WireGuard of hosts behind this one
 //     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         N, 61 to 69 and 79 are there only if needed. All but 75 and the gotos have `iif lo`: they match only what
+//         N, 61 to 69 and 79 are there only if needed. All but 74, 75 and the gotos have `iif lo`: they match only what
 //         this host sends. Forwarded packets, and packets that arrive for this host with a mark (except in rp_filter's
 //         lookup), are not affected, wherever `lookup local` stands. If a foreign rule among them would catch our
 //         packets, the whole block stands behind it.
@@ -57,7 +59,8 @@ inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
-/// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN.
+/// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave out
+/// the rules at 9 and 10 that networkd's users write.
 inline constexpr std::uint32_t kJumpFloor = 4;
 /// Size of our block of priorities, starting at the base.
 inline constexpr std::uint32_t kRuleBlockSize = 40;
@@ -93,7 +96,7 @@ inline constexpr std::string_view kNftTable = "wgsteer";
 inline constexpr std::string_view kNftOwnershipPrefix = "wgsteer ";
 /// Raise it whenever the fixed chains (nft/ruleset.cpp) or the sets (core/nft_sets.hpp) change: a table of another
 /// version is replaced in one transaction.
-inline constexpr const char* kNftTableComment = "wgsteer 4";
+inline constexpr const char* kNftTableComment = "wgsteer 5";
 /// Before conntrack (-200), so that stateful firewalls see the corrected source.
 inline constexpr std::int32_t kSourceChainPriority = -300;
 /// raw + 1: right after that one, and before conntrack as well.
