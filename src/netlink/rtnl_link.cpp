@@ -51,6 +51,18 @@ void readIpv6Switches(Bytes inet6, Link& link) {
   if (values && switchAt(*values, kIpv6IgnoreLinkdown) != 0) link.sysctls.insert(SysctlKind::ignoreLinkdown6);
 }
 
+/// To the kernel, taps are of kind "tun" as well (tun_fill_info). But they carry Ethernet: a virtual machine or a
+/// modem's driver may be behind one, and no WireGuard process.
+std::string kindOf(Bytes linkInfo) {
+  constexpr std::uint8_t kTap = 2;  // IFF_TAP of linux/if_tun.h
+  const Attributes<IFLA_INFO_DATA> info{linkInfo};
+  std::string kind = info.text(IFLA_INFO_KIND);
+  const auto data = info.at(IFLA_INFO_DATA);
+  if (kind != "tun" || !data) return kind;
+  const auto type = Attributes<IFLA_TUN_TYPE>{*data}.at(IFLA_TUN_TYPE);
+  return type && readInteger<std::uint8_t>(*type) == kTap ? "tap" : kind;
+}
+
 }  // namespace
 
 int addressFamily(Family family) { return family == Family::v4 ? AF_INET : AF_INET6; }
@@ -79,9 +91,8 @@ std::optional<Link> decodeLink(const nlmsghdr* message) {
   link.pointToPoint = (parts->header.ifi_flags & kPointToPoint) != 0;
   link.hasIpv6 = false;
   if (const auto info = attributes.at(IFLA_LINKINFO)) {
-    const Attributes<IFLA_INFO_SLAVE_KIND> kinds{*info};
-    link.kind = kinds.text(IFLA_INFO_KIND);
-    link.inVrf = kinds.text(IFLA_INFO_SLAVE_KIND) == "vrf";
+    link.kind = kindOf(*info);
+    link.inVrf = Attributes<IFLA_INFO_SLAVE_KIND>{*info}.text(IFLA_INFO_SLAVE_KIND) == "vrf";
   }
   if (const auto spec = attributes.at(IFLA_AF_SPEC)) {
     const Attributes<AF_INET6> families{*spec};
