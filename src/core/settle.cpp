@@ -7,23 +7,24 @@
 
 namespace wgsteer {
 
+namespace {
+
+const IfName& presentName(const World& world, const IfName& recorded) {
+  const auto renamed = world.renamed.find(recorded);
+  return renamed == world.renamed.end() ? recorded : renamed->second;
+}
+
+}  // namespace
+
 std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls) {
   std::set<Sysctl> present;
-  for (const Sysctl& sysctl : sysctls) {
-    const auto renamed = world.renamed.find(sysctl.device);
-    present.insert({sysctl.kind, renamed == world.renamed.end() ? sysctl.device : renamed->second});
-  }
+  for (const Sysctl& sysctl : sysctls) present.insert({sysctl.kind, presentName(world, sysctl.device)});
   return present;
 }
 
 void adopt(World& world, const NftTable& table) {
-  world.adopted = {.wanSlots = table.wans, .sysctls = underPresentNames(world, table.changedSysctls)};
-  for (const auto& [before, now] : world.renamed) {
-    auto slot = world.adopted.wanSlots.extract(before);
-    if (slot.empty()) continue;
-    slot.key() = now;
-    world.adopted.wanSlots.insert(std::move(slot));
-  }
+  world.adopted = {.wanSlots = {}, .sysctls = underPresentNames(world, table.changedSysctls)};
+  for (const auto& [device, slot] : table.wans) world.adopted.wanSlots.emplace(presentName(world, device), slot);
 }
 
 namespace {
@@ -73,6 +74,8 @@ void settleWorld(Picture& picture, const std::vector<Change>& made) {
 
 void settle(Picture& picture, const Plan& plan, State reached) {
   picture.observed = std::move(reached);
+  // The table has the present names by now, perhaps each other's.
+  if (picture.observed.nft) picture.world.renamed.clear();
   settleWorld(picture, plan.changes);
 }
 

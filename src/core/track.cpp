@@ -147,9 +147,14 @@ class Tracker {
   /// Our records are by device name: under another name, a sysctl that we turned on would be taken for the
   /// administrator's and stay on forever.
   void rename(const IfName& before, const IfName& now) {
-    world_.renamed[before] = now;
+    for (auto& [recorded, present] : world_.renamed)
+      if (present == before) present = now;
+    world_.renamed.try_emplace(before, now);
     if (observed_.nft) adopt(world_, observed_.nft->table);
-    observed_.sysctls = underPresentNames(world_, observed_.sysctls);
+    std::set<Sysctl> sysctls;
+    for (const Sysctl& sysctl : observed_.sysctls)
+      sysctls.insert({sysctl.kind, sysctl.device == before ? now : sysctl.device});
+    observed_.sysctls = std::move(sysctls);
   }
 
   /// Whose a tunnel's fwmark is depends on the rules that name it.
