@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/foreign_rules.hpp"
 #include "core/wan_sources.hpp"
 
 namespace wgsteer {
@@ -190,6 +191,9 @@ std::optional<Slot> takeSlot(std::map<IfName, Slot>& slots, const std::set<Slot>
   return slot;
 }
 
+/// Ranks from here on are of tables that only some packets are looked up in.
+constexpr std::uint32_t kNotForAll = 0x10000;
+
 /// The rank at which an unmarked packet would find this default route: the main table's before all others, which count
 /// only if main has none (UniFi, networkd's RouteTable=), and of these the ones to which a rule for all packets leads.
 std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
@@ -197,29 +201,60 @@ std::optional<std::uint32_t> tableRank(const World& world, const Route& route) {
   std::optional<std::uint32_t> best;
   for (const Rule& rule : world.rules) {
     if (rule.action != RuleAction::lookup || rule.table != route.table || rule.family != route.family()) continue;
-    const bool forAll = rule.mark.mask == 0 && !rule.source && rule.inputInterface.empty() && !rule.otherSelector;
-    const std::uint32_t rank = (forAll ? 1U : 0x10000U) + std::min(rule.priority, 0xffffU);
+    const bool forAll = takesEverythingWith(rule, Mark{});
+    const std::uint32_t rank = (forAll ? 1U : kNotForAll) + std::min(rule.priority, kNotForAll - 2);
     best = best ? std::min(*best, rank) : rank;
   }
   return best;
 }
 
+using FoundRank = std::pair<std::uint32_t, std::uint32_t>;
+
 /// The rank and metric of the default route by which a device is found to be a WAN.
-std::optional<std::pair<std::uint32_t, std::uint32_t>> foundBy(const World& world, IfIndex device, bool inMain) {
-  std::optional<std::pair<std::uint32_t, std::uint32_t>> best;
-  for (const Family family : kFamilies)
-    for (const Route& route : defaultsBy(Hops{device}, world.routes, family)) {
-      const auto table = tableRank(world, route);
-      if (!table || (*table == 0) != inMain) continue;
-      const std::pair rank{*table, route.metric};
-      best = best ? std::min(*best, rank) : rank;
-    }
+std::optional<FoundRank> foundBy(const World& world, IfIndex device, Family family, bool inMain) {
+  std::optional<FoundRank> best;
+  for (const Route& route : defaultsBy(Hops{device}, world.routes, family)) {
+    const auto table = tableRank(world, route);
+    if (!table || (*table == 0) != inMain) continue;
+    const FoundRank rank{*table, route.metric};
+    best = best ? std::min(*best, rank) : rank;
+  }
   return best;
 }
 
-/// Without a configuration: all devices with a default route in the main table, and those that once had one. A device
-/// keeps its slot as long as it is known, even over a restart, because our state in the kernel refers to it by that
-/// slot.
+std::map<IfName, FoundRank> foundIn(const World& world, Family family, bool inMain) {
+  std::map<IfName, FoundRank> found;
+  for (const auto& [index, link] : world.links)
+    if (mayBeFoundAsWan(world, link))
+      if (const auto rank = foundBy(world, index, family, inMain)) found.emplace(link.name, *rank);
+  return found;
+}
+
+/// The devices with a default route in main or, in a family in which main has none, in other tables: in those that
+/// every packet is looked up in, if main has defaults of the other family. Where WANs are known, main may have lost its
+/// defaults for a moment: other tables count only if one of those WANs is found by them as well.
+std::map<IfName, FoundRank> foundDevices(const World& world, const std::map<IfName, Slot>& known) {
+  FamilyMap<std::map<IfName, FoundRank>> found;
+  for (const Family family : kFamilies) found[family] = foundIn(world, family, true);
+  const bool mainIsUsed = std::ranges::any_of(found, [](const auto& entry) { return !entry.second.empty(); });
+  std::map<IfName, FoundRank> all;
+  for (auto& [family, devices] : found) {
+    if (devices.empty()) {
+      devices = foundIn(world, family, false);
+      if (mainIsUsed) std::erase_if(devices, [](const auto& entry) { return entry.second.first >= kNotForAll; });
+      const auto isFound = [&](const auto& wan) { return devices.contains(wan.first); };
+      if (!known.empty() && std::ranges::none_of(known, isFound)) devices.clear();
+    }
+    for (const auto& [device, rank] : devices) {
+      const auto [entry, fresh] = all.emplace(device, rank);
+      if (!fresh) entry->second = std::min(entry->second, rank);
+    }
+  }
+  return all;
+}
+
+/// Without a configuration: all devices with a default route, and those that once had one. A device keeps its slot as
+/// long as it is known, even over a restart, because our state in the kernel refers to it by that slot.
 std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, std::vector<std::string>& problems) {
   const unsigned slotCount = numbers.slotCount();
   const std::set<Slot> others = slotsOfOthers(world, numbers);
@@ -230,16 +265,10 @@ std::map<IfName, Slot> foundSlots(const World& world, const Numbers& numbers, st
     const Link* link = world.linkNamed(known.first);
     return link != nullptr && !mayBeFoundAsWan(world, *link);
   });
-  std::vector<std::pair<std::pair<std::uint32_t, std::uint32_t>, IfName>> fresh;
-  for (const bool inMain : {true, false}) {
-    for (const auto& [index, link] : world.links) {
-      if (!mayBeFoundAsWan(world, link) || slots.contains(link.name)) continue;
-      if (const auto rank = foundBy(world, index, inMain)) fresh.emplace_back(*rank, link.name);
-    }
-    if (!fresh.empty() || !slots.empty()) break;
-  }
-  std::ranges::sort(fresh);
-  for (const auto& [rank, device] : fresh) {
+  std::set<std::pair<FoundRank, IfName>> order;
+  for (const auto& [device, rank] : foundDevices(world, slots))
+    if (!slots.contains(device)) order.emplace(rank, device);
+  for (const auto& [rank, device] : order) {
     if (const auto slot = takeSlot(slots, others, world, slotCount))
       slots.emplace(device, *slot);
     else
@@ -291,7 +320,8 @@ std::vector<Route> byOtherGateways(std::vector<Route>& routes) {
 
 /// A second gateway on one device (two routers in one subnet) is a WAN of its own, as long as there is a route by it:
 /// it has a table, but packets that arrive through it cannot be told from those of the first.
-void addSecondGateways(const Config& config, const World& world, std::vector<Wan>& wans) {
+void addSecondGateways(const Config& config, const World& world, std::vector<Wan>& wans,
+                       std::vector<std::string>& problems) {
   std::map<std::string, Wan> seconds;
   for (Wan& wan : wans)
     for (auto& [family, routes] : wan.defaults)
@@ -315,7 +345,10 @@ void addSecondGateways(const Config& config, const World& world, std::vector<Wan
   FreeSlots slots{std::move(taken), count > policies ? count - static_cast<unsigned>(policies) : 0};
   for (auto& [name, wan] : seconds) {
     const auto slot = slots.next();
-    if (!slot) continue;  // only the first gateway is used
+    if (!slot) {
+      problems.push_back("no mark left for WAN " + name + ": only the device's first gateway is used; widen mark_mask");
+      continue;
+    }
     wan.slot = *slot;
     if (const auto down = world.wansDown.find(name); down != world.wansDown.end()) wan.down = down->second.why;
     wans.push_back(std::move(wan));
@@ -333,7 +366,7 @@ std::vector<Wan> foundWans(const Config& config, const World& world, std::vector
     look(config, world, wan);
     wans.push_back(std::move(wan));
   }
-  addSecondGateways(config, world, wans);
+  addSecondGateways(config, world, wans, problems);
   std::ranges::sort(wans, {}, &Wan::slot);
   rankFoundWans(world, wans);
   return wans;
@@ -373,18 +406,8 @@ std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
   for (const Rule& rule : world.rules)
     if (rule.mark.mask == 0xffffffff) take(rule.mark.value);
   for (const auto& [name, tunnel] : world.tunnels)
-    if (!isOurMark(world, numbers, tunnel.fwmark)) take(tunnel.fwmark.value);
+    if (!isOurMark(world, numbers, tunnel)) take(tunnel.fwmark.value);
   return slots;
-}
-
-bool isOurMark(const World& world, const Numbers& numbers, Mark mark) {
-  const bool set = (numbers.isOurs(mark) && world.ownMarks.contains(mark)) || world.formerMarks.contains(mark);
-  return set && !isNamedByRule(world, mark);
-}
-
-bool isNamedByRule(const World& world, Mark mark) {
-  return std::ranges::any_of(world.rules,
-                             [&](const Rule& rule) { return rule.mark == MarkMatch{mark.value, 0xffffffff}; });
 }
 
 }  // namespace wgsteer
