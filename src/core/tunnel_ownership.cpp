@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which tunnels are steered here, and whose their marks are.
+#include <algorithm>
 #include <utility>
 
 #include "wgsteer/core/departed.hpp"
@@ -9,6 +10,44 @@
 namespace wgsteer {
 
 namespace {
+
+bool isNamedByRule(const World& world, Mark mark) {
+  return std::ranges::any_of(world.rules,
+                             [&](const Rule& rule) { return rule.mark == MarkMatch{mark.value, 0xffffffff}; });
+}
+
+/// The tunnel that a rule like wg-quick(8)'s is for: `not fwmark MARK lookup TABLE`, with a default route by the tunnel
+/// in that table.
+const Tunnel* tunnelOf(const World& world, const Rule& rule) {
+  if (!rule.invert || rule.mark.mask != 0xffffffff || rule.action != RuleAction::lookup) return nullptr;
+  const Tunnel* found = nullptr;
+  forEachDefault(world.routes, rule.family, [&](const Route& route) {
+    if (route.table != rule.table || route.hops.empty()) return;
+    const Link* link = world.link(route.hops.front().device);
+    if (link == nullptr) return;
+    if (const auto tunnel = world.tunnels.find(link->name); tunnel != world.tunnels.end()) found = &tunnel->second;
+  });
+  return found;
+}
+
+/// Whether a rule names the tunnel's fwmark, and not for another tunnel.
+bool isItsOwners(const World& world, const Tunnel& tunnel) {
+  return std::ranges::any_of(world.rules, [&](const Rule& rule) {
+    if (rule.mark != MarkMatch{tunnel.fwmark.value, 0xffffffff}) return false;
+    const Tunnel* meant = tunnelOf(world, rule);
+    return meant == nullptr || meant->name == tunnel.name;
+  });
+}
+
+/// The fwmark that a tunnel's owner wants it to have, whatever it has by now: wg-quick may have set it just before us,
+/// and `wg syncconf` resets it.
+void learnFromRules(World& world, const Numbers& numbers) {
+  for (const Rule& rule : world.rules) {
+    const Tunnel* tunnel = tunnelOf(world, rule);
+    if (tunnel != nullptr && (tunnel->fwmark.value == 0 || isOurMark(world, numbers, *tunnel)))
+      world.ownersMarks.insert_or_assign(tunnel->name, Mark{rule.mark.value});
+  }
+}
 
 /// Has been until now, by what is ours in the kernel.
 bool isSteeredHere(const Picture& picture, const IfName& tunnel) {
@@ -33,6 +72,12 @@ void divide(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> 
 
 }  // namespace
 
+bool isOurMark(const World& world, const Numbers& numbers, const Tunnel& tunnel) {
+  const Mark mark = tunnel.fwmark;
+  const bool set = (numbers.isOurs(mark) && world.ownMarks.contains(mark)) || world.formerMarks.contains(mark);
+  return set && !isItsOwners(world, tunnel);
+}
+
 SharedMap<IfName, Tunnel> allTunnels(const World& world) {
   SharedMap<IfName, Tunnel> all = world.tunnels;
   if (!world.tunnelsElsewhere.empty()) all.edit().insert(world.tunnelsElsewhere.begin(), world.tunnelsElsewhere.end());
@@ -55,13 +100,14 @@ void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tun
   std::map<IfName, Mark> marks;
   // What we gave one before its device was up, and it could be told.
   for (const auto& [name, tunnel] : world.tunnelsElsewhere)
-    if (isSteeredHere(picture, name) && isOurMark(world, numbers, tunnel.fwmark)) marks.emplace(name, tunnel.fwmark);
+    if (isSteeredHere(picture, name) && isOurMark(world, numbers, tunnel)) marks.emplace(name, tunnel.fwmark);
   for (const auto& [name, tunnel] : world.tunnels) {
-    if (isOurMark(world, numbers, tunnel.fwmark))
+    if (isOurMark(world, numbers, tunnel))
       marks.emplace(name, tunnel.fwmark);
     else if (tunnel.fwmark.value != 0)
       world.ownersMarks.insert_or_assign(name, tunnel.fwmark);
   }
+  learnFromRules(world, numbers);
   picture.observed.tunnelMarks = std::move(marks);
   std::erase_if(world.ownersMarks, [&](const auto& owners) {
     return !world.tunnels.contains(owners.first) || !isNamedByRule(world, owners.second);

@@ -90,6 +90,7 @@ struct TunnelView {
   bool server = false;
   std::size_t policy = 0;  ///< index into Steering::policies
   FwmarkUse fwmark = FwmarkUse::ours;
+  bool refusesMark = false;  ///< it cannot be set, so nftables has to mark all its packets
   Mark ownersMark;  ///< the user's fwmark, 0: none; also one that was reset while the user's rule for it remains
   /// Peers with a policy that is not the tunnel's: by their index in the tunnel, an index into policies.
   std::map<std::size_t, std::size_t> peerPolicy;
@@ -171,11 +172,10 @@ Steering steer(const Config& config, const World& world);
 
 /// Slots whose mark a foreign rule or tunnel uses as a whole (networkd's hashes, wg-quick's): never assigned.
 std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers);
-/// Whether a tunnel's fwmark is one that we set: it has, or had, a meaning by us. One that a foreign rule names belongs
-/// to the user, even if we set it first: wg-quick adopts whatever it finds.
-bool isOurMark(const World& world, const Numbers& numbers, Mark mark);
-/// Whether a foreign rule names exactly this mark.
-bool isNamedByRule(const World& world, Mark mark);
+/// Whether the tunnel's fwmark is one that we set: it has, or had, a meaning by us. One that a foreign rule names
+/// belongs to the rule's owner, even if we set it first, because wg-quick(8) adopts whatever it finds on its device;
+/// other tunnels may have it from us all the same.
+bool isOurMark(const World& world, const Numbers& numbers, const Tunnel& tunnel);
 
 /// What the role `automatic` means for a tunnel, see docs/how-it-works.md: a server if a peer has no endpoint or all
 /// peers are single addresses; never if a peer has a default route or a keepalive.
