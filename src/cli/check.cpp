@@ -9,9 +9,9 @@
 #include "wgsteer/core/inspect.hpp"
 
 #include "cli/common.hpp"
+#include "cli/daemon_check.hpp"
 #include "cli/firewall_check.hpp"
 #include "cli/networkd_check.hpp"
-#include "cli/probe_check.hpp"
 #include "cli/verbs.hpp"
 #include "control/control_client.hpp"
 #include "log/printable.hpp"
@@ -68,15 +68,16 @@ int check(const Options& options) {
   const ConfigSource source = configSource(options);
   auto start = configForStart(source, LastGood{source.file});
   if (!start || start->refused) return reportBroken(start);
-  const auto host = lookAtHost(std::move(start->loaded.config));
+  auto host = lookAtHost(std::move(start->loaded.config));
   if (!host) return report("check", host.error());
+  const auto daemon = askDaemon("status");
+  if (daemon) learnFrom(daemon->at("status"), host->config, host->picture.world);
   const World& world = host->picture.world;
   const Steering steering = steer(host->config, world);
   auto findings = inspect(host->config, world, steering, desire(host->config, world, steering), !sysctlsAreReadOnly());
   std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
-  if (const auto daemon = askDaemon("status"))
-    std::ranges::move(inspectProbes(daemon->at("status")), std::back_inserter(findings));
+  if (daemon) std::ranges::move(inspectDaemon(daemon->at("status")), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, &Finding::severity);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

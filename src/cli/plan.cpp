@@ -16,10 +16,12 @@ namespace {
 
 /// Only a running daemon knows which WANs are unhealthy, and the gateways of links that went down. With a file named on
 /// the command line, the question is about that file, so the daemon is not asked.
-Result<std::vector<std::string>> pendingChanges(const Options& options) {
+Result<Pending> pendingChanges(const Options& options) {
   if (options.configFile.empty()) {
     const auto reply = askDaemon("plan");
-    if (reply) return (*reply)["changes"].get<std::vector<std::string>>();
+    if (reply)
+      return Pending{.changes = reply->at("changes").get<std::vector<std::string>>(),
+                     .notes = reply->value("notes", std::vector<std::string>{})};
     if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
   }
   log::open(LogLevel::warn);
@@ -35,13 +37,15 @@ Result<std::vector<std::string>> pendingChanges(const Options& options) {
 }  // namespace
 
 int plan(const Options& options) {
-  const auto lines = pendingChanges(options);
-  if (!lines) return report("plan", lines.error());
-  if (options.json)
-    print({{"changes", *lines}});
-  else
-    for (const std::string& line : *lines) printText(line + "\n");
-  return lines->empty() ? kOk : kSomethingFound;
+  const auto pending = pendingChanges(options);
+  if (!pending) return report("plan", pending.error());
+  if (options.json) {
+    print({{"changes", pending->changes}, {"notes", pending->notes}});
+  } else {
+    for (const std::string& note : pending->notes) printText("# " + note + "\n");
+    for (const std::string& change : pending->changes) printText(change + "\n");
+  }
+  return pending->changes.empty() ? kOk : kSomethingFound;
 }
 
 }  // namespace wgsteer::cli

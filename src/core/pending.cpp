@@ -8,12 +8,14 @@
 
 namespace wgsteer {
 
-std::vector<std::string> pending(const Config& config, const Picture& picture, WallSeconds now) {
+Pending pending(const Config& config, const Picture& picture, WallSeconds now) {
   const World& world = picture.world;
   const Steering steering = steer(config, world);
-  auto lines = describe(diff(desire(config, world, steering), picture.observed), deviceNames(world));
-  for (const EndpointMove& move : endpointMoves(config, world, steering, now)) lines.push_back(describe(move, world));
-  return lines;
+  Pending pending{.changes = describe(diff(desire(config, world, steering), picture.observed), deviceNames(world)),
+                  .notes = steering.notes};
+  for (const EndpointMove& move : endpointMoves(config, world, steering, now))
+    pending.changes.push_back(describe(move, world));
+  return pending;
 }
 
 }  // namespace wgsteer

@@ -334,9 +334,9 @@ class Daemon {
       return {{"error", done.error().toString()}};
     }
     if (request == "plan") {
-      const auto changes = engine_.pending(os::wallClock());
-      if (changes) return {{"ok", true}, {"changes", *changes}};
-      return {{"error", changes.error().toString()}};
+      const auto pending = engine_.pending(os::wallClock());
+      if (pending) return {{"ok", true}, {"changes", pending->changes}, {"notes", pending->notes}};
+      return {{"error", pending.error().toString()}};
     }
     if (request == "wan") return setByHand(whole);
     if (request == "flush") return flushAndStop();

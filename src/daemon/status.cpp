@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "wgsteer/core/endpoint_moves.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/in_use.hpp"
 #include "wgsteer/core/plan.hpp"
@@ -178,7 +179,7 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
   Json document{{"version", kStatusVersion},
                 {"time", sinceEpoch(now)},
                 {"daemon", daemonDocument(daemon)},
-                {"pending", lineCount(due.changes)},
+                {"pending", lineCount(due.changes) + endpointMoves(config, picture.world, steering, now).size()},
                 {"wans", Json::array()},
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},

@@ -86,6 +86,7 @@ Json familyDocument(const Wan& wan, Family family, const WanVerdict* verdict, co
       {"why", wan.whyNot(family)},
       {"reason", reasonFor(wan, family, verdict)},
       {"cannot_be_probed", blind},
+      {"refused", wan.refused.contains(family) ? Json(wan.refused.at(family)) : Json(nullptr)},
       {"fix", blind ? Json(verdict->fix) : Json(nullptr)},
       {"since", times == nullptr ? Json(nullptr) : Json(sinceEpoch(times->sinceInFamily[std::to_underlying(family)]))},
       {"gateway", gatewayOf(wan, family)},

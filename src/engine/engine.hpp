@@ -24,6 +24,7 @@
 #include "wgsteer/core/histogram.hpp"
 #include "wgsteer/core/in_use.hpp"
 #include "wgsteer/core/inspect.hpp"
+#include "wgsteer/core/pending.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/planner.hpp"
 #include "wgsteer/core/refusals.hpp"
@@ -120,9 +121,8 @@ class Engine {
   /// Removes everything that is ours.
   Status flush();
 
-  /// What would change now, in the spelling of `ip`, `nft` and `wg`: compares the actual kernel state, read again, with
-  /// the plan.
-  Result<std::vector<std::string>> pending(WallSeconds wallClock);
+  /// What would change now: compares the actual kernel state, read again, with the plan.
+  Result<Pending> pending(WallSeconds wallClock);
 
   /// When to call onRetry(); nullopt while all is well.
   std::optional<Duration> retryAfter() const;

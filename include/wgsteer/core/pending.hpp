@@ -11,7 +11,12 @@
 
 namespace wgsteer {
 
-/// One change a line, in the spelling of `ip`, `nft` and `wg`: what the picture lacks, and peers' new endpoints.
-std::vector<std::string> pending(const Config& config, const Picture& picture, WallSeconds now);
+struct Pending {
+  /// One a line, in the spelling of `ip`, `nft` and `wg`: what the picture lacks, and peers' new endpoints.
+  std::vector<std::string> changes;
+  std::vector<std::string> notes;  ///< what is left alone, and why
+};
+
+Pending pending(const Config& config, const Picture& picture, WallSeconds now);
 
 }  // namespace wgsteer
