@@ -81,6 +81,18 @@ class Desire {
     rule.table = table;
     rule.protocol = kProtocol;
     state_.rules.insert(rule);
+    if (!isLocalBehindOurs(family)) return;
+    // What arrives for this host with such a mark has to find that out first.
+    Rule local = stamped(rule);
+    local.inputInterface.clear();
+    local.priority = rule.priority - 1;
+    local.table = kLocalTable;
+    state_.rules.insert(std::move(local));
+  }
+
+  bool isLocalBehindOurs(Family family) const {
+    return std::ranges::any_of(steering_.honoured.rules,
+                               [&](const Rule& rule) { return rule.family == family && rule.table == kLocalTable; });
   }
 
   void addOwnMarks() {
@@ -118,14 +130,26 @@ class Desire {
   }
 
   void addGoto(Family family, std::uint32_t priority, MarkMatch mark, std::uint32_t target) {
+    state_.rules.insert(gotoRule(family, priority, mark, target));
+  }
+
+  static Rule gotoRule(Family family, std::uint32_t priority, MarkMatch mark, std::uint32_t target) {
     Rule rule;
     rule.family = family;
     rule.priority = priority;
     rule.mark = mark;
     rule.action = RuleAction::goto_;
-    rule.gotoPriority = target;
     rule.protocol = kProtocol;
-    state_.rules.insert(std::move(rule));
+    lead(rule, target);
+    return rule;
+  }
+
+  /// The kernel does not compare targets (rule_exists in net/core/fib_rules.c, 6.18): a rule with another one is
+  /// refused as already there, and the old one could not be replaced before it is deleted. So the target is repeated in
+  /// a field that is compared and that means nothing to a goto.
+  static void lead(Rule& rule, std::uint32_t target) {
+    rule.gotoPriority = target;
+    rule.suppressPrefixLength = static_cast<std::int32_t>(target);
   }
 
   bool takesOurs(const Rule& rule) {
@@ -151,7 +175,7 @@ class Desire {
     if (by == 0) return;
     for (Rule rule : std::exchange(state_.rules, {})) {
       rule.priority += by;
-      if (rule.action == RuleAction::goto_) rule.gotoPriority += by;
+      if (rule.action == RuleAction::goto_) lead(rule, rule.gotoPriority + by);
       state_.rules.insert(std::move(rule));
     }
   }
@@ -167,15 +191,9 @@ class Desire {
         if (rule.family == family && rule.priority != 0 && rule.priority < before && takesOurs(rule))
           before = rule.priority;
       if (before == *first || before <= kJumpFloor) continue;
-      Rule jump;
-      jump.family = family;
-      jump.priority = before - 1;
+      Rule jump = gotoRule(family, before - 1, {0, numbers_.markMask}, *first);
       jump.invert = true;
-      jump.mark = {0, numbers_.markMask};
-      jump.action = RuleAction::goto_;
-      jump.gotoPriority = *first;
-      jump.protocol = kProtocol;
-      state_.rules.insert(jump);
+      state_.rules.insert(std::move(jump));
     }
   }
 

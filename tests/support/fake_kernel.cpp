@@ -67,6 +67,17 @@ Status FakeKernel::conflict(const Change& change) const {
       if (!link->up) return fail(ErrorKind::io, "Network is down");
     }
   }
+  if (const auto* added = std::get_if<AddRule>(&change)) {
+    // rule_exists in net/core/fib_rules.c compares neither the inversion nor the target of a goto.
+    const auto compared = [](Rule rule) {
+      rule.invert = false;
+      rule.gotoPriority = 0;
+      return rule;
+    };
+    const auto isSame = [&](const Rule& rule) { return compared(rule) == compared(added->rule); };
+    if (std::ranges::any_of(real.observed.rules, isSame) || std::ranges::any_of(real.world.rules, isSame))
+      return fail(ErrorKind::alreadyThere, "File exists");
+  }
   if (const auto* set = std::get_if<SetTunnelMark>(&change);
       set != nullptr && !real.world.tunnels.contains(set->tunnel))
     return fail(ErrorKind::notThere, "No such device");
