@@ -25,7 +25,10 @@ class Finder {
       for (const Rule& rule : world_.rules) {
         if (rule.family != family) continue;
         if (isMainForAll(rule)) break;
-        take(rule);
+        if (isLocalBehindOurs(rule))
+          keep(rule, rule);
+        else
+          take(rule);
       }
       dropTrailingMain(first);
     }
@@ -35,10 +38,8 @@ class Finder {
   std::vector<Rule> notUnderstood() {
     std::vector<Rule> found;
     for (const Rule& rule : world_.rules) {
-      if (!rule.otherSelector || rule.l3mdev) continue;
-      Rule understood = rule;
-      understood.otherSelector = false;
-      if (!isMain(rule) && mayBeForOurs(understood) && whatItLeadsTo(rule) != Leads::nowhere) found.push_back(rule);
+      if (!(rule.otherSelector || rule.invert) || rule.l3mdev || isMain(rule)) continue;
+      if (mayBeForOurs(asFarAsUnderstood(rule)) && whatItLeadsTo(rule) != Leads::nowhere) found.push_back(rule);
     }
     return found;
   }
@@ -55,6 +56,27 @@ class Finder {
   static bool isMainForAll(const Rule& rule) {
     return isMain(rule) && !hasSelector(rule) && !rule.invert && rule.inputInterface.empty() &&
            rule.outputInterface.empty() && !rule.otherSelector && rule.suppressPrefixLength < 0;
+  }
+
+  /// `lookup local` may have been moved behind our rules (VRF hosts, Cilium): for our packets it has to be repeated, or
+  /// those to this host itself (a proxy of WireGuard on 127.0.0.1) would leave by a WAN.
+  bool isLocalBehindOurs(const Rule& rule) const {
+    return rule.action == RuleAction::lookup && rule.table == kLocalTable && !hasSelector(rule) && !rule.invert &&
+           rule.inputInterface.empty() && rule.outputInterface.empty() && !rule.otherSelector &&
+           rule.priority >= numbers_.rulePriority;
+  }
+
+  /// What is inverted may be for anything else.
+  static Rule asFarAsUnderstood(const Rule& rule) {
+    if (!rule.invert) {
+      Rule understood = rule;
+      understood.otherSelector = false;
+      return understood;
+    }
+    Rule any;
+    any.family = rule.family;
+    any.table = rule.table;
+    return any;
   }
 
   /// Whether it may apply to packets of a WireGuard socket that carry one of our marks.
@@ -91,12 +113,16 @@ class Finder {
       if (leads == Leads::nowhere || (leads == Leads::toAll && mainIsNoHelp(rule.family))) return;
       if (leads == Leads::toSome) own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
     }
+    keep(rule, std::move(own));
+  }
+
+  void keep(const Rule& original, Rule own) {
     if (found_.rules.size() == kMaxHonouredRules) {
       found_.tooMany = true;
       return;
     }
     found_.rules.push_back(std::move(own));
-    found_.originals.push_back(rule);
+    found_.originals.push_back(original);
   }
 
   /// A tunnel covers the whole Internet with many routes, from which main's specific routes cannot be told.
@@ -189,6 +215,16 @@ HonouredRules honouredRules(const World& world, const Numbers& numbers, const st
 
 std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.notUnderstood();
+}
+
+bool mayBeFor(const Rule& rule, const Endpoint& endpoint, std::uint16_t sourcePort) {
+  if (rule.family != endpoint.address.family()) return false;
+  const bool there = !rule.destination || rule.destination->contains(endpoint.address);
+  if (rule.invert) return !rule.destination || !there;
+  const auto in = [](const std::optional<PortRange>& range, std::uint16_t port) {
+    return !range || (port >= range->first && port <= range->last);
+  };
+  return there && in(rule.sourcePort, sourcePort) && in(rule.destinationPort, endpoint.port);
 }
 
 const Rule* honouredRuleFor(const HonouredRules& honoured, Mark mark) {

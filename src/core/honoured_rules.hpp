@@ -16,8 +16,11 @@ inline constexpr std::size_t kMaxHonouredRules = 128;
 
 HonouredRules honouredRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
 
-/// Rules that lead to such destinations as well, but depend on something that is not understood (uid range, TOS ...).
+/// Rules that lead to such destinations as well, but depend on something that is not understood (uid range, TOS, an
+/// inversion ...).
 std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
+/// Whether such a rule may apply to what a tunnel sends to this endpoint.
+bool mayBeFor(const Rule& rule, const Endpoint& endpoint, std::uint16_t sourcePort);
 
 /// The foreign rule, among those honoured, that decides for every packet with this mark; null if there is none.
 const Rule* honouredRuleFor(const HonouredRules& honoured, Mark mark);

@@ -8,8 +8,6 @@
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
 
-#include "core/foreign_rules.hpp"
-
 namespace wgsteer {
 
 namespace {
@@ -29,7 +27,7 @@ class Inspector {
 
   std::vector<Finding> inspect(const State& planned) {
     for (const Rule& rule : world_.rules) inspectMarks(rule);
-    inspectOrder(planned);
+    inspectOrder();
     inspectTables();
     for (const Wan& wan : steering_.wans) {
       inspectKind(wan);
@@ -76,27 +74,12 @@ class Inspector {
     return std::string{ipCommand(rule.family)} + " rule: " + describe(rule);
   }
 
-  /// Foreign rules before ours that catch our packets are jumped over, if there is room.
-  void inspectOrder(const State& planned) {
-    const auto jumped = [&](const Rule& rule) {
-      return std::ranges::any_of(planned.rules, [&](const Rule& own) {
-        return own.family == rule.family && own.action == RuleAction::goto_ && own.priority < rule.priority;
-      });
-    };
+  void inspectOrder() {
     const std::uint32_t base = numbers_.rulePriority;
-    for (const Rule& rule : world_.rules) {
+    for (const Rule& rule : world_.rules)
       if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
         add(Severity::advice, "another program's rule is inside our block of priorities: " + ruleText(rule),
             "set rule_priority in [globals] if it interferes");
-      const bool takes = rule.priority > 0 && rule.priority <= numbers_.markPriority() &&
-                         std::ranges::any_of(planned.rules, [&](const Rule& own) {
-                           return own.family == rule.family && own.mark.mask == numbers_.markMask &&
-                                  own.action == RuleAction::lookup && takesEverythingWith(rule, Mark{own.mark.value});
-                         });
-      if (takes && !jumped(rule))
-        add(Severity::problem, "a rule before ours catches our packets: " + ruleText(rule),
-            "move that rule to a priority above " + std::to_string(base + kRuleBlockSize));
-    }
   }
 
   void inspectTables() {
@@ -200,7 +183,7 @@ class Inspector {
   /// Where a peer's packets go without us, and where they will go.
   void inspectPeer(const State& planned, const Tunnel& tunnel, const Endpoint& endpoint) {
     const Packet bare{.destination = endpoint,
-                      .mark = isOurMark(world_, numbers_, tunnel.fwmark) ? Mark{} : tunnel.fwmark,
+                      .mark = isOurMark(world_, numbers_, tunnel) ? Mark{} : tunnel.fwmark,
                       .source = {},
                       .sourcePort = tunnel.listenPort};
     const Walk before = explain({}, world_, bare);
@@ -221,9 +204,25 @@ class Inspector {
     else if (after.outcome == Outcome::unreachable || after.outcome == Outcome::noRoute)
       add(Severity::problem, who + " cannot be reached: no WAN of its policy can be used at present",
           "wgsteer status shows why");
-    else if (wasReached && after.device != before.device && !isWan(before.device))
+    else if (wasReached && !isWan(before.device) && !isSameHop(before, after))
       add(Severity::problem,
-          who + " is reached by " + before.device + " without wgsteer but by " + after.device + " with it", look);
+          who + " is reached by " + hopText(before) + " without wgsteer but by " + hopText(after) + " with it", look);
+    else if (wasReached && after.device != before.device && isChosenByRule(before))
+      add(Severity::advice,
+          who + " is sent by " + before.device + " without wgsteer, as a rule says, but by " + after.device +
+              " with it",
+          "set use_wan for its [[tunnel]] or [[peer]] if it is to stay on " + before.device);
+  }
+
+  static bool isSameHop(const Walk& before, const Walk& after) {
+    return after.outcome == Outcome::device && after.device == before.device && after.gateway == before.gateway;
+  }
+  static std::string hopText(const Walk& walk) {
+    return walk.gateway ? walk.device + " via " + walk.gateway->toString() : walk.device;
+  }
+  /// By a table that only some packets are looked up in; main's order of default routes is the policy's own.
+  static bool isChosenByRule(const Walk& before) {
+    return before.route && before.route->table != kMainTable && before.route->table != kDefaultTable;
   }
 
   bool isWan(const IfName& device) const {

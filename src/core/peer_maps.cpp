@@ -75,7 +75,7 @@ std::map<IfName, Verdicts> verdictsOf(const Steering& steering) {
     for (const auto& [peer, policy] : view.peerPolicy) own.others.emplace(peer, steering.policies[policy].target.slot);
     for (const auto& [peer, by] : view.leftAlone) own.others.insert_or_assign(peer, std::nullopt);
     // Nothing gives its mark a meaning, or another tunnel has given it a different one.
-    const bool everybody = view.fwmark == FwmarkUse::none ||
+    const bool everybody = view.fwmark == FwmarkUse::none || view.refusesMark ||
                            (view.fwmark == FwmarkUse::foreign &&
                             foreignMarks.emplace(view.ownersMark, view.policy).first->second != view.policy);
     for (std::size_t i = 0; everybody && i < view.tunnel->peers.size(); ++i) own.others.emplace(i, usual);

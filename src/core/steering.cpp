@@ -10,9 +10,11 @@
 #include <tuple>
 
 #include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/follow.hpp"
 #include "wgsteer/core/rendezvous.hpp"
 
+#include "core/foreign_rules.hpp"
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
 #include "core/wans.hpp"
@@ -161,6 +163,27 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
   }
 }
 
+std::string ruleText(const Rule& rule) { return std::string{ipCommand(rule.family)} + " rule " + describe(rule); }
+
+/// Whether its packets leave, without us, and not through a tunnel.
+bool isReached(const World& world, const Packet& packet) {
+  return explain({}, world, packet).outcome == Outcome::device;
+}
+
+/// Peers to which a rule may apply that is not understood: nobody knows how they are reached, except that they are.
+void leaveAloneWhatIsNotUnderstood(const World& world, const std::vector<Rule>& rules, const TunnelView& view,
+                                   std::map<std::size_t, std::string>& alone) {
+  for (const Rule& rule : rules)
+    for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
+      const auto& endpoint = view.tunnel->peers[i].endpoint;
+      if (!endpoint || alone.contains(i) || !mayBeFor(rule, *endpoint, view.tunnel->listenPort)) continue;
+      if (isReached(
+              world,
+              {.destination = *endpoint, .mark = view.ownersMark, .source = {}, .sourcePort = view.tunnel->listenPort}))
+        alone.emplace(i, ruleText(rule) + " may be for it, and is not understood");
+    }
+}
+
 /// Peers that are led through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
 /// something other than a WAN.
 std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const HonouredRules& honoured,
@@ -170,23 +193,25 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const Hon
     for (const auto& [peer, by] : nested->second) alone.emplace(peer, by);
   const Rule* own = view.ownersMark.value == 0 ? nullptr : honouredRuleFor(honoured, view.ownersMark);
   for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
-    alone.insert_or_assign(i,
-                           std::string{ipCommand(own->family)} + " rule " + describe(*own) + " routes its own fwmark");
+    alone.insert_or_assign(i, ruleText(*own) + " routes its own fwmark");
   return alone;
 }
 
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const HonouredRules& honoured,
-                  PolicyBook& book, const PeerFacts& peers) {
+                  const std::vector<Rule>& notUnderstood, PolicyBook& book, const PeerFacts& peers) {
   const TunnelConfig& asked = config.tunnel(tunnel.name);
   TunnelView view;
   view.tunnel = &tunnel;
   view.server = isServer(asked.role, world, tunnel, peers);
   view.policy = book.find(asked.policy, view.server);
-  const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel.fwmark);
+  const bool ours = tunnel.fwmark.value == 0 || isOurMark(world, config.numbers, tunnel);
   const auto lost = world.ownersMarks.find(tunnel.name);
   view.ownersMark = !ours ? tunnel.fwmark : lost != world.ownersMarks.end() ? lost->second : Mark{};
   // A user who names WANs for a tunnel or peer means these.
-  if (asked.policy == kDefaultPolicy) view.leftAlone = leftAloneOf(view, honoured, peers);
+  if (asked.policy == kDefaultPolicy) {
+    view.leftAlone = leftAloneOf(view, honoured, peers);
+    leaveAloneWhatIsNotUnderstood(world, notUnderstood, view, view.leftAlone);
+  }
   if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
       const std::size_t policy = book.find(name, view.server);
@@ -196,6 +221,8 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   view.fwmark = !view.leftAlone.empty()      ? FwmarkUse::none
                 : view.ownersMark.value != 0 ? FwmarkUse::foreign
                                              : FwmarkUse::ours;
+  view.refusesMark =
+      view.fwmark == FwmarkUse::ours && tunnel.fwmark.value == 0 && world.tunnelTroubles.contains(tunnel.name);
   return view;
 }
 
@@ -249,18 +276,26 @@ void noteRoutes(const World& world, Steering& steering) {
                                      otherwise));
 }
 
-void noteHonouredRules(const Config& config, const World& world, Steering& steering) {
+void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steering) {
   for (const Rule& rule : steering.honoured.originals)
-    if (rule.table != kMainTable)
-      steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
-                               " is honoured: it does not lead to a WAN");
-  for (const Rule& rule : rulesNotUnderstood(world, config.numbers, steering.wans))
-    steering.notes.push_back(std::string{ipCommand(rule.family)} + " rule " + describe(rule) +
-                             " is ignored: it leads to something that is not a WAN, but what else it depends on is not "
-                             "understood; if it is for a tunnel's packets, name that uplink in a [[wan]] section");
+    if (rule.table != kMainTable && rule.table != kLocalTable)
+      steering.notes.push_back(ruleText(rule) + " is honoured: it does not lead to a WAN");
+  for (const Rule& rule : notUnderstood)
+    steering.notes.push_back(ruleText(rule) +
+                             " leads to something that is not a WAN, but what else it depends on is not understood: "
+                             "peers for which it may be are left alone; to steer them, set use_wan for their tunnel");
   if (steering.honoured.tooMany)
     steering.problems.push_back("more than " + std::to_string(kMaxHonouredRules) +
                                 " rules of other programs lead to destinations other than WANs: the rest are ignored");
+}
+
+/// Foreign rules before ours that catch our packets are jumped over, if there is room before them.
+void noteRulesBeforeOurs(const Config& config, const World& world, Steering& steering) {
+  const Mark highest = config.numbers.markOf(Slot{static_cast<std::uint8_t>(config.numbers.slotCount())});
+  for (const Rule& rule : world.rules)
+    if (rule.priority > 0 && rule.priority <= kJumpFloor && takesEverythingWith(rule, highest))
+      steering.problems.push_back("a rule before ours catches our packets: " + ruleText(rule) +
+                                  "; move it to a priority above " + std::to_string(kJumpFloor));
 }
 
 void noteElsewhere(const Config& config, const World& world, Steering& steering) {
@@ -292,7 +327,9 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   steering.wans = wansOf(config, world, steering.problems);
   noteFamilies(world, steering);
   steering.honoured = honouredRules(world, config.numbers, steering.wans);
-  noteHonouredRules(config, world, steering);
+  const auto notUnderstood = rulesNotUnderstood(world, config.numbers, steering.wans);
+  noteHonouredRules(notUnderstood, steering);
+  noteRulesBeforeOurs(config, world, steering);
   noteRoutes(world, steering);
   noteElsewhere(config, world, steering);
   PolicyBook book{config, world, steering};
@@ -303,7 +340,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   }
   for (const auto& [name, tunnel] : world.tunnels) {
     if (!config.tunnel(name).enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, book, peers));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, notUnderstood, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);

@@ -22,7 +22,8 @@ Route closingRoute(TableId table, Family family) {
   return route;
 }
 
-Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint32_t metric) {
+Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint32_t metric,
+                  const std::optional<Address>& source = {}) {
   Route route;
   route.table = table;
   route.destination = prefix;
@@ -30,9 +31,14 @@ Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint
   route.metric = metric;
   route.hops = {NextHop{.device = device, .gateway = {}}};
   route.linkScope = prefix.family() == Family::v4;
+  route.preferredSource = source;
   route.protocol = kProtocol;
   return route;
 }
+
+/// IPv4 has link-local peers as others (169.254.0.0/16 on a cable between two hosts); in IPv6 fe80::/64 is on every
+/// device, and in table local's reach.
+bool isLinkLocal6(const Address& address) { return address.family() == Family::v6 && address.isLinkLocal(); }
 
 /// A gateway is marked onlink: the kernel then trusts us instead of looking it up through all rules, and the order in
 /// which address and route arrive does not matter. IPv6 is different (6.18, ip6_route_check_nh_onlink): the gateway is
@@ -40,6 +46,19 @@ Route onLinkRoute(TableId table, const Prefix& prefix, IfIndex device, std::uint
 /// route's own table, where onLinkRoute() has put it.
 bool wantsOnlink(const NextHop& hop) {
   return hop.gateway && (hop.gateway->family() == Family::v4 || hop.gateway->isLinkLocal());
+}
+
+/// Whether this host can send from the address: the kernel refuses a route with any other.
+bool isSource(const World& world, const Address& address) {
+  return std::ranges::any_of(world.addresses,
+                             [&](const InterfaceAddress& own) { return own.address == address && !own.tentative; });
+}
+
+bool isOfTunnel(const World& world, const Address& address) {
+  return std::ranges::any_of(world.addresses, [&](const InterfaceAddress& own) {
+    const Link* link = world.link(own.device);
+    return own.address == address && link != nullptr && isTunnel(world, *link);
+  });
 }
 
 /// A copy of a foreign route in one of our tables. Its `src` is kept only if it is an address of this host: the kernel
@@ -55,10 +74,8 @@ Route mirrored(const World& world, const Route& original, TableId table, std::ui
   for (NextHop& hop : route.hops) hop.onlink = wantsOnlink(hop);
   // A single next hop has no weight in the kernel.
   if (route.hops.size() == 1) route.hops.front().weight = 1;
-  const auto isSource = [&](const InterfaceAddress& own) {
-    return own.address == route.preferredSource && !own.tentative;
-  };
-  if (route.preferredSource && std::ranges::none_of(world.addresses, isSource)) route.preferredSource.reset();
+  if (route.preferredSource && (!isSource(world, *route.preferredSource) || isOfTunnel(world, *route.preferredSource)))
+    route.preferredSource.reset();
   return route;
 }
 
@@ -84,19 +101,32 @@ void Tables::addRoute(Route route) {
 /// What is on the link itself: prefixes of addresses, and routes without a gateway, which stand for the prefix if the
 /// address has `noprefixroute` (NetworkManager, dhcpcd, netifd with a metric).
 void Tables::addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric) {
+  for (const Route* route : onLink_)
+    if (route->family() == family && route->hops.front().device == link.index) addOnLink(*route, table, metric);
   for (const InterfaceAddress& own : world_.addressesOf(link.index)) {
-    if (own.address.family() != family || own.address.isLinkLocal()) continue;
+    if (own.address.family() != family || isLinkLocal6(own.address)) continue;
     const Prefix prefix{own.peer.value_or(own.address), own.prefixLength};
     const bool ownAddressAlone = !own.peer && prefix.length() == bitsOf(family);
     if (ownAddressAlone || own.noPrefixRoute || prefix.isDefault()) continue;
-    addRoute(onLinkRoute(table, prefix, link.index, metric));
+    addRoute(onLinkRoute(table, prefix, link.index, metric, sourceOn(link.index, own.address)));
   }
-  const auto known = onLink_.find({link.index, family});
-  if (known == onLink_.end()) return;
-  for (const Prefix& prefix : known->second) addRoute(onLinkRoute(table, prefix, link.index, metric));
 }
 
-bool Tables::isLinkLocalPrefix(const Prefix& prefix) { return prefix.address().isLinkLocal(); }
+void Tables::addOnLink(const Route& route, TableId table, std::uint32_t metric) {
+  const IfIndex device = route.hops.front().device;
+  addRoute(onLinkRoute(table, route.destination, device, metric,
+                       route.preferredSource ? sourceOn(device, *route.preferredSource) : std::nullopt));
+}
+
+/// The source that main's route or address says, if the kernel would not take it by itself: of several IPv4 addresses
+/// on a device, it takes the first one of a prefix that the gateway or destination is in, or just the first.
+std::optional<Address> Tables::sourceOn(IfIndex device, const Address& source) const {
+  if (source.family() != Family::v4 || !isSource(world_, source)) return std::nullopt;
+  const bool other = std::ranges::any_of(world_.addressesOf(device), [&](const InterfaceAddress& own) {
+    return own.address.family() == Family::v4 && own.address != source;
+  });
+  return other || !has(device, source) ? std::optional{source} : std::nullopt;
+}
 
 /// Sorts main's specific routes: prefixes on links, routes via inside routers, and routes by WANs; also halves of a
 /// default route via a router. Routes into tunnels are of no use to WireGuard's packets, except to those of peers that
@@ -104,9 +134,10 @@ bool Tables::isLinkLocalPrefix(const Prefix& prefix) { return prefix.address().i
 /// chooses only once.
 void Tables::noteInside() {
   for (const auto& [index, link] : world_.links)
-    if (isInside(link) && !isWan(link)) lans_.push_back(&link);
+    // The prefixes of devices in a VRF are in its table, not in main.
+    if (isInside(link) && !isWan(link) && !link.inVrf) lans_.push_back(&link);
   for (const Route& route : world_.routes) {
-    if (route.table != kMainTable || route.destination.isDefault() || isLinkLocalPrefix(route.destination) ||
+    if (route.table != kMainTable || route.destination.isDefault() || isLinkLocal6(route.destination.address()) ||
         route.destination.address().isMulticast())
       continue;
     if (route.type == RouteType::throw_ && goesOnInside(world_, route.destination)) thrown_.push_back(&route);
@@ -115,15 +146,15 @@ void Tables::noteInside() {
     if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
     const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
     if (direct && route.hops.size() == 1 && !isBehindPointToPointWan(route))
-      onLink_[{route.hops.front().device, route.family()}].insert(route.destination);
+      onLink_.push_back(&route);
     else if (allHops(world_, route, [&](const Link& link) { return isWan(link); }))
       byWans_.push_back(&route);
     else
       byRouters_.push_back(&route);
   }
-  const auto better = [](const Route* left, const Route* right) { return left->metric < right->metric; };
-  std::ranges::stable_sort(byWans_, better);
-  std::ranges::stable_sort(byRouters_, better);
+  for (auto* routes : {&onLink_, &byWans_, &byRouters_})
+    std::ranges::stable_sort(*routes,
+                             [](const Route* left, const Route* right) { return takesPrecedence(*left, *right); });
 }
 
 /// A device behind which there may be hosts.
@@ -156,6 +187,9 @@ bool Tables::isNetifdsHostRoute(const Route& route) const {
 /// Peers may be in one of our LANs or behind a router there: without these routes, their packets would be sent to the
 /// Internet. WANs have their own prefixes as well, usable or not.
 void Tables::addInside(Family family, TableId table, const std::set<std::size_t>& members) {
+  // Of two devices with one prefix, main says by which it is reached.
+  for (const Route* route : onLink_)
+    if (route->family() == family && isLan(route->hops.front().device)) addOnLink(*route, table, kLanMetric);
   for (const Link* lan : lans_) addOnLink(*lan, family, table, kLanMetric);
   for (std::size_t i = 0; i < steering_.wans.size(); ++i) {
     const Wan& wan = steering_.wans[i];
@@ -231,13 +265,15 @@ Route Tables::plainDefault(const Wan& wan, Family family, TableId table, std::ui
   const auto source = wan.source.find(family);
   const bool alone = wansOn_.at(wan.link->index).size() == 1;
   if (!route.preferredSource && family == Family::v6 && source != wan.source.end() &&
-      !(alone && has(*wan.link, source->second)))
+      !(alone && has(wan.link->index, source->second)))
     route.preferredSource = source->second;
   return route;
 }
 
-bool Tables::has(const Link& link, const Address& address) const {
-  return std::ranges::any_of(world_.addressesOf(link.index),
+bool Tables::isLan(IfIndex device) const { return std::ranges::find(lans_, device, &Link::index) != lans_.end(); }
+
+bool Tables::has(IfIndex device, const Address& address) const {
+  return std::ranges::any_of(world_.addressesOf(device),
                              [&](const InterfaceAddress& own) { return own.address == address; });
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -25,9 +26,11 @@ class Tables {
  private:
   void addRoute(Route route);
   void addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric);
-  static bool isLinkLocalPrefix(const Prefix& prefix);
+  void addOnLink(const Route& route, TableId table, std::uint32_t metric);
+  std::optional<Address> sourceOn(IfIndex device, const Address& source) const;
   void noteInside();
   bool isInside(const Link& link) const;
+  bool isLan(IfIndex device) const;
   bool isWan(const Link& link) const;
   bool isBehindPointToPointWan(const Route& route) const;
   bool isNetifdsHostRoute(const Route& route) const;
@@ -40,16 +43,16 @@ class Tables {
   void addRoutesBy(const std::set<const Wan*>& wans, Family family, TableId table);
   void addSourceSpecific(const std::vector<Route>& defaults, TableId table, std::uint32_t metric);
   Route plainDefault(const Wan& wan, Family family, TableId table, std::uint32_t metric) const;
-  bool has(const Link& link, const Address& address) const;
+  bool has(IfIndex device, const Address& address) const;
   void addGroup(const std::vector<const MemberView*>& group, Family family, TableId table, std::uint32_t metric);
 
   const Config& config_;
   const World& world_;
   const Steering& steering_;
   std::set<Route> routes_;
-  // Main's specific routes, sorted by what they lead to.
+  // Main's specific routes, sorted by what they lead to, and in main's order.
   std::vector<const Link*> lans_;
-  std::map<std::pair<IfIndex, Family>, std::set<Prefix>> onLink_;
+  std::vector<const Route*> onLink_;
   std::vector<const Route*> byRouters_;
   std::vector<const Route*> byWans_;
   std::vector<const Route*> thrown_;

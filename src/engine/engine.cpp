@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "wgsteer/core/departed.hpp"
-#include "wgsteer/core/pending.hpp"
 
 namespace wgsteer {
 
@@ -442,8 +441,12 @@ bool Engine::lookInto(const CommitReport& report) {
   Stale stale;
   for (const ChangeResult& result : report.failed) {
     if (!isOf(result, ErrorKind::alreadyThere) && !isOf(result, ErrorKind::notThere)) continue;
-    const bool nft = std::holds_alternative<NftTransaction>(result.change);
-    (nft ? stale.nft : stale.ownRoutes) = true;
+    if (std::holds_alternative<NftTransaction>(result.change))
+      stale.nft = true;
+    else if (std::holds_alternative<AddRoute>(result.change) || std::holds_alternative<DeleteRoute>(result.change))
+      stale.ownRoutes = true;
+    else
+      stale.rtnetlink = true;
   }
   auto refused = refusals_.wans();
   const bool wans = refused != picture_.world.refusedRoutes;
@@ -519,7 +522,7 @@ bool Engine::resync() {
   return false;
 }
 
-Result<std::vector<std::string>> Engine::pending(WallSeconds wallClock) {
+Result<Pending> Engine::pending(WallSeconds wallClock) {
   const auto seen = lookAnew();
   if (!seen) return std::unexpected(seen.error());
   return wgsteer::pending(config_, *seen, wallClock);

@@ -12,14 +12,16 @@ namespace {
 
 /// If a look takes long (a million routes: half a second), it is made less often: at most 2 % of the time.
 constexpr int kLookShare = 50;
-/// While events arrive, more will follow soon.
+/// While events arrive, more will follow soon, but on some hosts they never end.
 constexpr Duration kAtRest = std::chrono::seconds{3};
+constexpr int kPeriodsAtMost = 10;
 
 }  // namespace
 
 bool Engine::timeToLook() const {
   const auto now = now_();
-  return !looks_.due() && now - lookedAt_ >= lookPeriod_ && now - heardAt_ >= kAtRest;
+  const Duration since = now - lookedAt_;
+  return !looks_.due() && since >= lookPeriod_ && (now - heardAt_ >= kAtRest || since >= kPeriodsAtMost * lookPeriod_);
 }
 
 void Engine::lookAround() {

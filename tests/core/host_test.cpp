@@ -64,6 +64,61 @@ TEST(Inside, APrefixIsFoundByItsRouteWhereTheAddressHasNone) {
   EXPECT_EQ(walk(world, "wg1").device, "lan0");
 }
 
+TEST(Inside, OfTwoDevicesWithOnePrefixMainsOrderDecides) {
+  World world = withLan();
+  world.links.emplace(IfIndex{3000}, link(IfIndex{3000}, "lan1"));
+  world.addresses.insert(address(IfIndex{3000}, "192.168.7.2/24"));
+  world.routes.insert(route("192.168.7.0/24", kLan, "", 200));
+  world.routes.insert(route("192.168.7.0/24", IfIndex{3000}, "", 100));
+  addTunnel(world, "192.168.7.20:51820");
+  EXPECT_EQ(walk(world, "wg1").device, "lan1");
+  world.routes.erase(route("192.168.7.0/24", IfIndex{3000}, "", 100));
+  EXPECT_EQ(walk(world, "wg1").device, "lan0");
+}
+
+TEST(Inside, OfTwoRoutersForOneDestinationTheFirstOfTheListIsAsked) {
+  World world = withLan();
+  Route first = route("10.50.0.0/16", kLan, "192.168.7.254"), appended = route("10.50.0.0/16", kLan, "192.168.7.3");
+  appended.position.value = 1;
+  world.routes.insert(first);
+  world.routes.insert(appended);
+  addTunnel(world, "10.50.0.9:51820");
+  EXPECT_EQ(walk(world, "wg1").gateway, Address::parse("192.168.7.254"));
+}
+
+/// The kernel would take the device's first address.
+TEST(Inside, OfSeveralAddressesOnADeviceTheOneOfThePrefixIsTheSource) {
+  for (const bool byRoute : {false, true}) {
+    World world = withLan();
+    InterfaceAddress second = address(kLan, "10.20.0.1/24");
+    second.noPrefixRoute = byRoute;
+    world.addresses.insert(second);
+    Route made = route("10.20.0.0/24", kLan);
+    made.preferredSource = Address::parse("10.20.0.1");
+    if (byRoute) world.routes.insert(made);
+    addTunnel(world, "10.20.0.9:51820");
+    EXPECT_EQ(walk(world, "wg1").route->preferredSource, Address::parse("10.20.0.1")) << byRoute;
+    world.tunnels.edit().at("wg1").peers = {peer(2, "192.168.7.9:51820")};
+    EXPECT_EQ(walk(world, "wg1").route->preferredSource, Address::parse("192.168.7.1")) << byRoute;
+  }
+}
+
+TEST(Inside, LinkLocalPeersOfIpv4AreOnTheirLink) {
+  World world = withLan();
+  world.addresses.insert(address(kLan, "169.254.10.1/16"));
+  world.routes.insert(route("169.254.0.0/16", kLan));
+  addTunnel(world, "169.254.10.2:51820");
+  EXPECT_EQ(walk(world, "wg1").device, "lan0");
+}
+
+TEST(Inside, PrefixesOfDevicesInAVrfAreNotMains) {
+  World world = withLan();
+  world.links.emplace(IfIndex{30}, link(IfIndex{30}, "blue0"));
+  world.links.at(IfIndex{30}).inVrf = true;
+  world.addresses.insert(address(IfIndex{30}, "203.0.113.1/24"));
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+}
+
 TEST(Inside, AHostRouteChoosesAWanForAsLongAsThatWorks) {
   World world = twoWans();
   world.routes.insert(route("203.0.113.55/32", kWan1, "198.51.100.1"));
@@ -341,6 +396,24 @@ TEST(Jump, LeadsOurPacketsPastRulesThatTakeEverything) {
       << "nobody else's packets see it";
 }
 
+/// The kernel does not compare the targets of gotos, so another target must be another rule to it.
+TEST(Jump, ToAnotherTargetIsAnotherRule) {
+  World world = twoWans();
+  Rule before = kernelRule(Family::v4, 11, TableId{1000});
+  world.rules.insert(before);
+  const auto jumpOf = [](const State& state) {
+    return *std::ranges::find(state.rules, RuleAction::goto_, &Rule::action);
+  };
+  const Rule clients = jumpOf(desire({}, world));
+  addTunnel(world, "203.0.113.77:51820");
+  world.tunnels.edit().at("wg1").peers.front().endpoint.reset();
+  const Rule servers = jumpOf(desire({}, world));
+  EXPECT_EQ(clients.gotoPriority, 70U);
+  EXPECT_EQ(servers.gotoPriority, 60U);
+  EXPECT_EQ(clients.priority, servers.priority);
+  EXPECT_NE(clients.suppressPrefixLength, servers.suppressPrefixLength);
+}
+
 /// A rule among ours that catches everything: it may come before ours of equal priority.
 TEST(Jump, LeadsPastRulesInOurOwnBlock) {
   for (const std::uint32_t priority : {60U, 65U, 70U, 71U}) {
@@ -553,6 +626,37 @@ TEST(Found, WansHaveTheirDefaultsInOtherTablesWhereMainHasNone) {
   world.rules.insert(marked);
   world.rules.insert(kernelRule(Family::v4, 32767, TableId{201}));
   EXPECT_EQ(walk(world, "wg0").device, "wan0") << "where an unmarked packet goes";
+  world.routes.insert(route("::/0", kWan1, "2001:db8:20::1", 20));
+  EXPECT_EQ(steer({}, world).wans.size(), 2U) << "a default of IPv6 in main says nothing about IPv4";
+}
+
+TEST(Found, ASecondWanOfOtherTablesIsFoundWhenItComes) {
+  World world = twoWans();
+  std::erase_if(world.routes, [](const Route& each) { return each.destination.isDefault(); });
+  const auto own = [](IfIndex device, const char* gateway, std::uint32_t table) {
+    Route made = route("0.0.0.0/0", device, gateway);
+    made.table = TableId{table};
+    return made;
+  };
+  world.rules.insert(kernelRule(Family::v4, 32767, TableId{201}));
+  world.rules.insert(kernelRule(Family::v4, 32768, TableId{202}));
+  world.routes.insert(own(kWan0, "192.0.2.1", 201));
+  ASSERT_EQ(steer({}, world).wans.size(), 1U);
+  world.adopted.wanSlots = {{"wan0", Slot{1}}};
+  world.routes.insert(own(kWan1, "198.51.100.1", 202));
+  EXPECT_EQ(steer({}, world).wans.size(), 2U);
+}
+
+/// Main may have lost its defaults for a moment.
+TEST(Found, OtherTablesDoNotCountWhereWansWereFoundInMain) {
+  World world = twoWans();
+  std::erase_if(world.routes, [](const Route& each) { return each.destination.isDefault(); });
+  world.adopted.wanSlots = {{"wan0", Slot{1}}};
+  Route uplink = route("0.0.0.0/0", kWan1, "198.51.100.1");
+  uplink.table = TableId{102};
+  world.routes.insert(uplink);
+  world.rules.insert(kernelRule(Family::v4, 32767, TableId{102}));
+  EXPECT_EQ(steer({}, world).wans.size(), 1U);
 }
 
 /// A foreign rule that looks up a table.
@@ -637,15 +741,65 @@ TEST(HonouredRules, AMarkOfSomebodyElsesMeansWhatItMeant) {
   EXPECT_EQ(explain(state, world, packet).device, "isp2");
 }
 
-TEST(HonouredRules, OneThatIsNotUnderstoodIsTold) {
+TEST(HonouredRules, OneThatIsNotUnderstoodIsToldAndItsPeersAreLeftAlone) {
   World world = withUplink();
+  std::erase_if(world.routes, [](const Route& each) { return each.hops.front().device == kTunnel; });
   Rule to = foreignRule(1000, 102);
   to.destination = Prefix::parse("203.0.113.0/24");
   to.otherSelector = true;
   world.rules.insert(to);
-  EXPECT_EQ(walk(world, "wg0").device, "wan0");
-  ASSERT_EQ(steer({}, world).notes.size(), 1U);
-  EXPECT_NE(steer({}, world).notes.front().find("not understood"), std::string::npos);
+  const Steering steering = steer({}, world);
+  ASSERT_EQ(steering.notes.size(), 2U);
+  EXPECT_NE(steering.notes.front().find("not understood"), std::string::npos);
+  EXPECT_NE(steering.notes.back().find("left alone"), std::string::npos);
+  EXPECT_EQ(steering.tunnels.front().leftAlone.size(), 1U);
+  EXPECT_TRUE(desire({}, world).tunnelMarks.empty());
+  Config named;
+  named.policies = {policy("first", {{"wan0", 1}})};
+  named.wans = {wan("wan0", "wan0", 1)};
+  named.tunnels = {tunnel("wg0", "first")};
+  EXPECT_TRUE(steer(named, world).tunnels.front().leftAlone.empty()) << "whoever names WANs means these";
+  world.routes.insert(route("0.0.0.0/1", kTunnel));
+  world.routes.insert(route("128.0.0.0/1", kTunnel));
+  EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.empty()) << "it would loop";
+}
+
+TEST(HonouredRules, OneThatIsInvertedIsNotUnderstood) {
+  World world = withUplink();
+  std::erase_if(world.routes, [](const Route& each) { return each.hops.front().device == kTunnel; });
+  Rule notTo = foreignRule(1000, 102);
+  notTo.invert = true;
+  notTo.destination = Prefix::parse("203.0.113.0/24");
+  world.rules.insert(notTo);
+  EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.empty()) << "not for this peer";
+  world.rules.erase(notTo);
+  notTo.destination = Prefix::parse("10.0.0.0/8");
+  world.rules.insert(notTo);
+  EXPECT_EQ(steer({}, world).tunnels.front().leftAlone.size(), 1U);
+}
+
+/// VRF hosts and Cilium move it: packets to this host itself must not leave by a WAN.
+TEST(HonouredRules, TableLocalIsAskedFirstWhereverItsRuleIs) {
+  for (const std::uint32_t priority : {100U, 32765U}) {
+    World world = twoWans();
+    std::erase_if(world.rules, [](const Rule& rule) { return rule.table == kLocalTable; });
+    for (const Family family : kFamilies) world.rules.insert(kernelRule(family, priority, kLocalTable));
+    Route own = route("127.0.0.0/8", IfIndex{1});
+    own.table = kLocalTable;
+    own.type = RouteType::local;
+    world.routes.insert(own);
+    world.tunnels.edit().at("wg0").peers = {peer(1, "127.0.0.1:51820")};
+    for (const bool forward : {false, true}) {
+      Config config;
+      config.forward = forward;
+      EXPECT_EQ(walk(world, "wg0", config).outcome, Outcome::local) << priority;
+      const State state = desire(config, world);
+      const bool forAll = std::ranges::any_of(state.rules, [](const Rule& rule) {
+        return rule.table == kLocalTable && rule.inputInterface.empty() && rule.priority == 74;
+      });
+      EXPECT_EQ(forAll, forward) << "what arrives with a mark is for this host, too";
+    }
+  }
 }
 
 TEST(HonouredRules, ATunnelWhoseOwnMarkLeadsElsewhereIsLeftAlone) {

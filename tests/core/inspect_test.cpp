@@ -94,7 +94,9 @@ TEST(InspectRules, InsideOurBlockAreTold) {
 
 TEST(InspectRules, ForEverythingBeforeOursAreJumpedOverWhereThereIsRoom) {
   EXPECT_EQ(lines(steered(withRule(foreign(5)))), Lines{});
-  const Lines told{"problem: a rule before ours catches our packets: ip rule: priority 4 lookup 7"};
+  const Lines told{
+      "problem: a rule before ours catches our packets: ip rule priority 4 lookup 7; move it to a priority above "
+      "4"};
   EXPECT_EQ(lines(steered(withRule(foreign(4)))), told);
   EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
 }

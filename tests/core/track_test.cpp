@@ -532,5 +532,82 @@ TEST(TrackLinks, ADeviceThatIsRenamedTakesWhatWeDidToItAlong) {
   EXPECT_EQ(std::ranges::count(flushed.changes, Change{SetSysctl{{SysctlKind::ignoreLinkdown4, "fiber"}, false}}), 1);
 }
 
+TEST(TrackLinks, DevicesThatExchangeTheirNamesKeepWhatWeDidToThem) {
+  Picture picture = steered();
+  const auto rename = [&](IfIndex device, const char* name) {
+    Link renamed = picture.world.links.at(device);
+    renamed.name = name;
+    track(picture, LinkChanged{renamed});
+  };
+  const auto before = picture.world.adopted.wanSlots;
+  rename(kWan0, "spare");
+  rename(kWan1, "wan0");
+  rename(kWan0, "wan1");
+  EXPECT_EQ(picture.world.adopted.wanSlots.at("wan1"), before.at("wan0"));
+  EXPECT_EQ(picture.world.adopted.wanSlots.at("wan0"), before.at("wan1"));
+  EXPECT_EQ(picture.world.adopted.sysctls.size(), 4U);
+  for (int round = 0; round < 2; ++round) {
+    const State desired = desire({}, picture.world);
+    const Plan plan = diff(desired, picture.observed);
+    for (const Change& change : plan.changes) EXPECT_FALSE(std::holds_alternative<SetSysctl>(change));
+    settle(picture, plan, desired);
+  }
+  EXPECT_EQ(picture.observed.nft->table.wans.at("wan1"), before.at("wan0"));
+}
+
+TEST(TrackLinks, ADeviceThatIsRenamedTwiceAtOnceIsTheSame) {
+  Picture picture = steered();
+  const Slot slot = picture.world.adopted.wanSlots.at("wan0");
+  for (const char* name : {"between", "fiber"}) {
+    Link renamed = picture.world.links.at(kWan0);
+    renamed.name = name;
+    track(picture, LinkChanged{renamed});
+  }
+  EXPECT_EQ(picture.world.adopted.wanSlots.at("fiber"), slot);
+  EXPECT_TRUE(picture.world.adopted.sysctls.contains({SysctlKind::ignoreLinkdown4, "fiber"}));
+  EXPECT_TRUE(picture.observed.sysctls.contains({SysctlKind::ignoreLinkdown4, "fiber"}));
+}
+
+/// wg-quick's rule, and the default route by its tunnel in the table that the rule looks up.
+void addWgQuick(World& world, const IfName& tunnel, std::uint32_t mark) {
+  Rule rule;
+  rule.mark = {mark, 0xffffffff};
+  rule.invert = true;
+  rule.table = TableId{mark};
+  rule.priority = 68;
+  world.rules.insert(rule);
+  Route into = route("0.0.0.0/0", world.linkNamed(tunnel)->index);
+  into.table = rule.table;
+  world.routes.insert(into);
+}
+
+/// wg-quick set it between our reading and our writing.
+TEST(Settle, AMarkThatWeOverwroteIsGivenBack) {
+  Picture picture = steered();
+  addWgQuick(picture.world, "wg0", 51820);
+  takeTunnels(picture, {}, picture.world.tunnels);
+  const State desired = desire({}, picture.world);
+  settle(picture, diff(desired, picture.observed), desired);
+  EXPECT_EQ(picture.world.tunnels.at("wg0").fwmark, Mark{51820});
+  EXPECT_TRUE(picture.observed.tunnelMarks.empty());
+}
+
+/// wg-quick adopts the mark that it finds on its device; another tunnel has the same one from us.
+TEST(Settle, AMarkThatWgQuickHasAdoptedIsItsTunnelsAlone) {
+  Picture picture = steered();
+  World& world = picture.world;
+  world.links.emplace(IfIndex{10}, link(IfIndex{10}, "wg1", "wireguard"));
+  Tunnel other = world.tunnels.at("wg0");
+  other.name = "wg1";
+  other.listenPort = 51821;
+  SharedMap<IfName, Tunnel> tunnels = world.tunnels;
+  tunnels.edit().emplace("wg1", other);
+  addWgQuick(world, "wg0", 0xf0000000);
+  takeTunnels(picture, {}, tunnels);
+  EXPECT_EQ(world.ownersMarks, (std::map<IfName, Mark>{{"wg0", Mark{0xf0000000}}}));
+  const State desired = desire({}, world);
+  EXPECT_EQ(desired.tunnelMarks, (std::map<IfName, Mark>{{"wg1", Mark{0xe0000000}}}));
+}
+
 }  // namespace
 }  // namespace wgsteer

@@ -223,11 +223,11 @@ TEST_F(EngineTest, ALinkThatComesBackIsUsedAgainAlthoughNobodyRestoresItsDefault
   kernel.linkGoesDown("wan0");
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan1");
-  EXPECT_EQ(engine->pending({})->size(), 0U);
+  EXPECT_EQ(engine->pending({})->changes.size(), 0U);
   kernel.linkComesUp("wan0");
   engine->onEvents();
   EXPECT_EQ(wayOf(kServer4), "wan0");
-  EXPECT_EQ(engine->pending({})->size(), 0U);
+  EXPECT_EQ(engine->pending({})->changes.size(), 0U);
 }
 
 TEST_F(EngineTest, ANewGatewayReplacesTheOld) {
@@ -434,7 +434,7 @@ TEST_F(EngineTest, AnAddressThatOnlyWireGuardKnewIsForgottenAfterTheMove) {
   EXPECT_TRUE(endpoints.contains(kServer4)) << "for what is under way";
   engine->poll({});
   EXPECT_FALSE(endpoints.contains(kServer4));
-  EXPECT_EQ(engine->pending({})->size(), 0U);
+  EXPECT_EQ(engine->pending({})->changes.size(), 0U);
   const auto writes = kernel.writes;
   engine->poll({});
   EXPECT_EQ(kernel.writes, writes);
@@ -658,6 +658,30 @@ TEST_F(EngineTest, ARefusalIsNotRetriedWithoutAPauseWhileTheKernelCannotBeRead) 
   engine->onRetry();
   EXPECT_FALSE(engine->retryAfter());
   EXPECT_EQ(present(), wanted());
+}
+
+/// A server's rules come and go before the others, and with them the target of the jump over foreign rules.
+TEST_F(EngineTest, AJumpFollowsItsTarget) {
+  kernel.real.world.rules.insert(kernelRule(Family::v4, 11, TableId{1000}));
+  Route into = route("0.0.0.0/0", kTunnel);
+  into.table = TableId{1000};
+  kernel.real.world.routes.insert(into);
+  ASSERT_TRUE(engine->start());
+  Tunnel server = kernel.real.world.tunnels.at("wg0");
+  server.name = "wgs";
+  server.peers.front().endpoint.reset();
+  server.peers.front().allowedIps = {*Prefix::parse("10.9.0.2/32")};
+  for (const bool there : {true, false}) {
+    if (there)
+      kernel.real.world.tunnels.edit().emplace("wgs", server);
+    else
+      kernel.real.world.tunnels.edit().erase("wgs");
+    kernel.announce(TunnelsChanged{});
+    engine->onEvents();
+    EXPECT_EQ(failures, std::vector<std::string>{});
+    EXPECT_EQ(present().rules, wanted().rules) << there;
+    EXPECT_EQ(wayOf(kServer4), "wan0") << there;
+  }
 }
 
 TEST_F(EngineTest, WhatIsThereAlreadyIsLookedForAndDone) {

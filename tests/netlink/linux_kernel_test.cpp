@@ -106,6 +106,42 @@ TEST_F(LinuxKernelTest, OursIsByProtocolAndTable) {
     })) << priority;
 }
 
+TEST_F(LinuxKernelTest, AGotoOfOthersWithOurProtocolIsTheirs) {
+  shell("ip rule add priority 31000 goto 31010 protocol 87");
+  EXPECT_TRUE(observe().observed.rules.empty());
+}
+
+TEST_F(LinuxKernelTest, ATapIsNoTun) {
+  shell("ip tuntap add tap0 mode tap; ip tuntap add tun0 mode tun");
+  const Picture picture = observe();
+  ASSERT_NE(picture.world.linkNamed("tap0"), nullptr);
+  EXPECT_EQ(picture.world.linkNamed("tap0")->kind, "tap");
+  EXPECT_EQ(picture.world.linkNamed("tun0")->kind, "tun");
+}
+
+/// Only the target differs, which the kernel does not compare: the new one comes before the old one goes.
+TEST_F(LinuxKernelTest, AJumpToAnotherTargetReplacesTheOldOne) {
+  shell("ip rule add priority 11 lookup 1000");
+  const auto jump = [](std::uint32_t target) {
+    State state;
+    Rule rule;
+    rule.priority = 10;
+    rule.invert = true;
+    rule.mark = {0, kDefaultMarkMask};
+    rule.action = RuleAction::goto_;
+    rule.gotoPriority = target;
+    rule.suppressPrefixLength = static_cast<std::int32_t>(target);
+    rule.protocol = kProtocol;
+    state.rules = {rule};
+    return state;
+  };
+  for (const std::uint32_t target : {70U, 60U, 70U}) {
+    const Plan plan = diff(jump(target), observe().observed);
+    EXPECT_TRUE(kernel_->commit(plan, {}).ok()) << target;
+    EXPECT_EQ(observe().observed.rules, jump(target).rules) << target;
+  }
+}
+
 bool leadsTo(const Picture& picture, const char* prefix) {
   const Prefix destination = *Prefix::parse(prefix);
   return std::ranges::any_of(picture.world.routes, [&](const Route& one) { return one.destination == destination; });

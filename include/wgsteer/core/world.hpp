@@ -27,7 +27,7 @@ namespace wgsteer {
 struct Link {
   IfIndex index;
   IfName name;
-  std::string kind;      ///< IFLA_INFO_KIND: "wireguard", "veth", "tun" ...; empty for plain hardware
+  std::string kind;      ///< IFLA_INFO_KIND: "wireguard", "veth", "tun" ..., "tap"; empty for plain hardware
   bool up = false;       ///< IFF_UP
   bool carrier = false;  ///< IFF_LOWER_UP
   bool loopback = false;
