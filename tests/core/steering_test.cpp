@@ -185,7 +185,7 @@ TEST(Eligibility, EndsWithTheLastAddressWhileAnotherWanHasOne) {
   EXPECT_EQ(wanNamed(steering, "fiber").whyNot(Family::v6), "no address");
   EXPECT_TRUE(wanNamed(steering, "fiber").eligible(Family::v4));
   world.wansDown = {{"lte", "silent"}};
-  EXPECT_TRUE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v6)) << "better than no way at all";
+  EXPECT_TRUE(wanNamed(steer(fiberAndLte(), world), "fiber").eligible(Family::v6)) << "better than no WAN at all";
 }
 
 /// The first WAN has lost one of its addresses; another device has that one instead.
@@ -361,7 +361,7 @@ TEST(Roles, AreToldByWhatPeersLookLike) {
   EXPECT_TRUE(looksLikeServer(tunnelWith({}, "10.9.0.0/24", 0))) << "nobody could call a peer without an endpoint";
   EXPECT_TRUE(looksLikeServer(tunnelWith(kServer4, "10.9.0.2/32", 0))) << "single addresses: road warriors";
   EXPECT_FALSE(looksLikeServer(tunnelWith(kServer4, "10.9.0.0/24", 0))) << "a site";
-  EXPECT_FALSE(looksLikeServer(tunnelWith({}, "0.0.0.0/0", 0))) << "the way to the Internet";
+  EXPECT_FALSE(looksLikeServer(tunnelWith({}, "0.0.0.0/0", 0))) << "a default route";
   EXPECT_FALSE(looksLikeServer(tunnelWith({}, "128.0.0.0/1", 0)));
   EXPECT_FALSE(looksLikeServer(tunnelWith(kServer4, "10.9.0.2/32", 25))) << "whoever keeps alive, calls";
   EXPECT_FALSE(looksLikeServer(Tunnel{}));

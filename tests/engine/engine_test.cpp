@@ -411,7 +411,7 @@ TEST_F(EngineTest, OnlyItsOwnElementHoldsUpAPeersNewAddress) {
   };
   const NamedPeer named{.host = "vpn.example.com", .port = moved.port, .current = {moved.address}, .leaving = {}};
   engine->setNamed({{PeerId{"wg0", key}, named}}, {}, fromEpoch(1'700'000'000));
-  EXPECT_EQ(endpoint(), kServer4) << "its first packet would take another way";
+  EXPECT_EQ(endpoint(), kServer4) << "not before its element is in the map";
   kernel.refuses = [](const Change& change) { return std::holds_alternative<SetSysctl>(change); };
   now += *engine->retryAfter();
   engine->onRetry();
