@@ -227,8 +227,11 @@ class Desire {
            !isTunnel(world_, *link) && !isWan(steering_, *link);
   }
 
-  /// Addresses that are wrong as a source on any WAN but their own, if they have one.
+  /// Addresses that are wrong as a source on any WAN but their own, if they have one; a WAN's source may be on another
+  /// device.
   void addBound() {
+    for (const Wan& wan : steering_.wans)
+      for (const auto& [family, address] : wan.source) nft().bound.insert(address);
     for (const InterfaceAddress& own : world_.addresses) {
       const Link* link = world_.link(own.device);
       if (link != nullptr && (isWan(steering_, *link) || isTunnel(world_, *link)) && !own.address.isLinkLocal())

@@ -176,7 +176,7 @@ Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkSte
   std::string text = by + ", goto policy_" + std::to_string(member->policy->value) + ", mark " + hex(marked.mark.value);
   const auto& sources = state.nft->table.policySources;
   const auto source = sources.find({Mark{policy.value}, packet.destination.address.family()});
-  if (source != sources.end()) {
+  if (source != sources.end() && packet.source && state.nft->table.bound.contains(*packet.source)) {
     marked.source = source->second;
     text += ", source " + source->second.toString();
   }

@@ -203,8 +203,12 @@ Chain policyChain(const Numbers& numbers, Slot slot) {
   chain.rules[2].stampMark(numbers.mark(slot));
   // The sources of other hosts' packets are up to NAT.
   chain.rules[3].cameIn().thenReturn();
-  chain.rules[4].isFamily(Family::v4).setSourceByMark(numbers.markMask, named(NftSetId::policySource4), Family::v4);
-  chain.rules[5].isFamily(Family::v6).setSourceByMark(numbers.markMask, named(NftSetId::policySource6), Family::v6);
+  // A peer on a LAN is sent the LAN's address.
+  for (const Family family : kFamilies)
+    chain.rules[family == Family::v4 ? 4 : 5]
+        .isFamily(family)
+        .sourceIn(named(NftSetId::bound4, family), family)
+        .setSourceByMark(numbers.markMask, named(NftSetId::policySource4, family), family);
   return chain;
 }
 

@@ -284,6 +284,10 @@ TEST_P(NftPackets, ASourceThatBelongsToNoWanIsLeftAlone) {
   setMark(socket, 0x20000000);
   sendMessage(socket, peer(), 4);
   EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{service, ownPort_}));
+  converge(withEndpoint(1));
+  setMark(socket, 0);
+  sendMessage(socket, peer(), 4);
+  EXPECT_EQ(receivedFrom(peerSocket_), (Endpoint{service, ownPort_})) << "as it is if the peer is on a LAN";
 }
 
 /// Bits of the mark that are not ours concern only their owner.

@@ -38,6 +38,7 @@ class Builder {
     const unsigned wans = 1 + random_.number(4);
     for (unsigned i = 0; i < wans; ++i) addUplink("wan" + std::to_string(i), 10 + i, i);
     for (unsigned i = 0; i < random_.number(3); ++i) addLan("lan" + std::to_string(i), 50 + i);
+    if (random_.chance(20)) addTwinOfALan();
     const unsigned tunnels = random_.number(4);
     for (unsigned i = 0; i < tunnels; ++i) addTunnel("wg" + std::to_string(i), 90 + i);
     addForeignRules();
@@ -67,11 +68,19 @@ class Builder {
     own.prefixLength = family == Family::v4 ? 24 : 64;
     own.deprecated = random_.chance(5);
     own.tentative = family == Family::v6 && random_.chance(5);
+    addAddress(link, own);
+  }
+
+  /// With the route that the kernel makes, or NetworkManager.
+  void addAddress(const Link& link, const InterfaceAddress& own) {
     world_.addresses.insert(own);
     if (!link.up) return;
-    Route connected =
-        foreignRoute(Prefix{own.address, own.prefixLength}, link.index, {}, family == Family::v4 ? 0 : 256);
+    const Family family = own.address.family();
+    const std::uint32_t byKernel = family == Family::v4 ? 0 : 256;
+    Route connected = foreignRoute(Prefix{own.address, own.prefixLength}, link.index, {},
+                                   own.noPrefixRoute ? 100 + random_.number(500) : byKernel);
     connected.protocol = 2;
+    if (family == Family::v4) connected.preferredSource = own.address;
     world_.routes.insert(connected);
   }
 
@@ -91,6 +100,20 @@ class Builder {
   void addLan(const std::string& name, unsigned network) {
     const Link link = addLink(name, "bridge");
     for (const Family family : kFamilies) addAddress(link, family, network);
+    if (random_.chance(30)) addAddress(link, Family::v4, network + 20);
+  }
+
+  /// A second device in the subnet of the first LAN.
+  void addTwinOfALan() {
+    const Link link = addLink("twin", "");
+    for (const Family family : kFamilies) {
+      InterfaceAddress own;
+      own.device = link.index;
+      own.address = addressAt(family, 50, 11);
+      own.prefixLength = family == Family::v4 ? 24 : 64;
+      own.noPrefixRoute = random_.chance(70);
+      addAddress(link, own);
+    }
   }
 
   void addTunnel(const std::string& name, unsigned network) {
@@ -116,7 +139,7 @@ class Builder {
     peer.publicKey = PublicKey{key};
     const Family family = random_.chance(60) ? Family::v4 : Family::v6;
     // On the Internet, in a WAN's subnet, in a LAN, inside a tunnel's range.
-    constexpr std::array kNetworks{200U, 10U, 11U, 50U, 90U};
+    constexpr std::array kNetworks{200U, 10U, 11U, 50U, 70U, 90U};
     const unsigned where = kNetworks[random_.number(kNetworks.size())];
     if (random_.chance(90)) peer.endpoint = Endpoint{addressAt(family, where, 77 + number), 51820};
     if (random_.chance(50)) peer.allowedIps.push_back(Prefix::any(Family::v4));
