@@ -207,10 +207,7 @@ bool isDropped(const State& state, Mark mark, const IfName& tunnel) {
   return own != table.ownMarks.end() && own->second && table.tunnels.contains(tunnel);
 }
 
-}  // namespace
-
-Walk explain(const State& state, const World& world, const Packet& packet) {
-  const Simulator simulator{state, world};
+Walk walkOf(const Simulator& simulator, const State& state, const World& world, const Packet& packet) {
   Walk walk;
   Lookup found = simulator.lookup(packet, walk.steps);
   walk.mark = packet.mark;
@@ -241,6 +238,19 @@ Walk explain(const State& state, const World& world, const Packet& packet) {
   walk.outcome = Outcome::dropped;
   walk.steps.push_back({"nft sent: marked packet would enter a tunnel, dropped", true});
   return walk;
+}
+
+}  // namespace
+
+Walk explain(const State& state, const World& world, const Packet& packet) {
+  return walkOf(Simulator{state, world}, state, world, packet);
+}
+
+std::vector<Walk> explain(const State& state, const World& world, std::span<const Packet> packets) {
+  const Simulator simulator{state, world};
+  std::vector<Walk> walks;
+  for (const Packet& packet : packets) walks.push_back(walkOf(simulator, state, world, packet));
+  return walks;
 }
 
 Packet outerPacket(const State& state, const Tunnel& tunnel, const Endpoint& endpoint) {

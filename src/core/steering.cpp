@@ -165,23 +165,28 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
 
 std::string ruleText(const Rule& rule) { return std::string{ipCommand(rule.family)} + " rule " + describe(rule); }
 
-/// Whether its packets leave, without us, and not through a tunnel.
-bool isReached(const World& world, const Packet& packet) {
-  return explain({}, world, packet).outcome == Outcome::device;
-}
-
-/// Peers to which a rule may apply that is not understood: nobody knows how they are reached, except that they are.
-void leaveAloneWhatIsNotUnderstood(const World& world, const std::vector<Rule>& rules, const TunnelView& view,
-                                   std::map<std::size_t, std::string>& alone) {
-  for (const Rule& rule : rules)
-    for (std::size_t i = 0; i < view.tunnel->peers.size(); ++i) {
-      const auto& endpoint = view.tunnel->peers[i].endpoint;
-      if (!endpoint || alone.contains(i) || !mayBeFor(rule, *endpoint, view.tunnel->listenPort)) continue;
-      if (isReached(
-              world,
-              {.destination = *endpoint, .mark = view.ownersMark, .source = {}, .sourcePort = view.tunnel->listenPort}))
-        alone.emplace(i, ruleText(rule) + " may be for it, and is not understood");
-    }
+/// Peers to which a rule may apply that is not understood: nobody knows how they are reached, except that they are, and
+/// not through a tunnel.
+void leaveAloneWhatIsNotUnderstood(const World& world, const std::vector<Rule>& rules, TunnelView& view) {
+  if (rules.empty()) return;
+  const Tunnel& tunnel = *view.tunnel;
+  std::map<std::size_t, const Rule*> affected;
+  std::vector<Packet> packets;
+  for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+    const auto& endpoint = tunnel.peers[i].endpoint;
+    if (!endpoint || view.leftAlone.contains(i)) continue;
+    const auto rule =
+        std::ranges::find_if(rules, [&](const Rule& each) { return mayBeFor(each, *endpoint, tunnel.listenPort); });
+    if (rule == rules.end()) continue;
+    affected.emplace(i, &*rule);
+    packets.push_back(
+        {.destination = *endpoint, .mark = view.ownersMark, .source = {}, .sourcePort = tunnel.listenPort});
+  }
+  const auto walks = explain({}, world, packets);
+  auto walk = walks.begin();
+  for (const auto& [peer, rule] : affected)
+    if (walk++->outcome == Outcome::device)
+      view.leftAlone.emplace(peer, ruleText(*rule) + " may be for it, and is not understood");
 }
 
 /// Peers that are led through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
@@ -210,7 +215,7 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   // A user who names WANs for a tunnel or peer means these.
   if (asked.policy == kDefaultPolicy) {
     view.leftAlone = leftAloneOf(view, honoured, peers);
-    leaveAloneWhatIsNotUnderstood(world, notUnderstood, view, view.leftAlone);
+    leaveAloneWhatIsNotUnderstood(world, notUnderstood, view);
   }
   if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
     for (const auto& [peer, name] : pinned->second) {

@@ -76,7 +76,12 @@ class Tracker {
     if (world_.addresses.contains(event.address)) return {};
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, event.address); });
     world_.addresses.insert(event.address);
-    return {.relevant = true};
+    // A tunnel in the kernel gets its peers between its device and its addresses, and nothing announces that; its first
+    // packet may leave as soon as it is up.
+    const Link* link = world_.link(event.address.device);
+    const auto tunnel = link == nullptr ? world_.tunnels.end() : world_.tunnels.find(link->name);
+    const bool bare = tunnel != world_.tunnels.end() && tunnel->second.peers.empty();
+    return {.relevant = true, .stale = {.tunnels = bare && tunnel->second.backend == TunnelBackend::kernel}};
   }
 
   Tracked operator()(const AddressGone& event) {

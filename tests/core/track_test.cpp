@@ -609,5 +609,14 @@ TEST(Settle, AMarkThatWgQuickHasAdoptedIsItsTunnelsAlone) {
   EXPECT_EQ(desired.tunnelMarks, (std::map<IfName, Mark>{{"wg1", Mark{0xe0000000}}}));
 }
 
+/// `wg setconf`, `ip address add`, `ip link set up`: nothing announces the first.
+TEST(TrackAddress, OfATunnelThatHadNoPeersHasItReadAgain) {
+  Picture picture = steered();
+  EXPECT_FALSE(track(picture, AddressAdded{address(kTunnel, "10.9.0.3/24")}).stale.tunnels);
+  picture.world.tunnels.edit().at("wg0").peers.clear();
+  EXPECT_TRUE(track(picture, AddressAdded{address(kTunnel, "10.9.0.4/24")}).stale.tunnels);
+  EXPECT_FALSE(track(picture, AddressAdded{address(kWan0, "192.0.2.11/24")}).stale.tunnels);
+}
+
 }  // namespace
 }  // namespace wgsteer

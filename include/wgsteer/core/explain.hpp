@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct Walk {
 };
 
 Walk explain(const State& state, const World& world, const Packet& packet);
+/// Of many packets, which costs less than one after the other.
+std::vector<Walk> explain(const State& state, const World& world, std::span<const Packet> packets);
 
 /// The packet that a peer's tunnel would send now, with the tunnel's mark of `state` (or the user's, of `world`).
 Packet outerPacket(const State& state, const Tunnel& tunnel, const Endpoint& endpoint);
