@@ -22,15 +22,19 @@ std::optional<Endpoint> parseDestination(const std::string& text) {
   return std::nullopt;
 }
 
-/// If the destination is a peer's endpoint, the question is about the packet that the peer's tunnel sends.
-Question asPeer(const Picture& picture, const Endpoint& destination) {
+/// If the destination is a peer's endpoint, the question is about the packet that the peer's tunnel sends; of several
+/// tunnels with that peer, about each one's.
+std::vector<Question> questionsAbout(const Picture& picture, const Endpoint& destination) {
+  std::vector<Question> questions;
   for (const auto& [name, tunnel] : picture.world.tunnels)
     for (const Peer& peer : tunnel.peers) {
       if (!peer.endpoint || peer.endpoint->address != destination.address) continue;
       if (destination.port != 0 && destination.port != peer.endpoint->port) continue;
-      return {outerPacket(picture.observed, tunnel, *peer.endpoint), PeerId{name, peer.publicKey}};
+      questions.push_back({outerPacket(picture.observed, tunnel, *peer.endpoint), PeerId{name, peer.publicKey}});
     }
-  return {{.destination = destination, .mark = {}, .source = {}, .outer = false}, {}};
+  if (questions.empty())
+    questions.push_back({{.destination = destination, .mark = {}, .source = {}, .outer = false}, {}});
+  return questions;
 }
 
 std::string verdict(const Walk& walk, bool intoTunnel) {
@@ -66,20 +70,55 @@ void printWalk(const Question& question, const Walk& walk, const std::string& ve
   std::fputs(colourWanted() ? "\033[0m\n" : "\n", stdout);
 }
 
-void printJson(const Question& question, const Walk& walk, const std::string& verdict) {
+nlohmann::json document(const Question& question, const Walk& walk, const std::string& verdict) {
   using Json = nlohmann::json;
   Json steps = Json::array();
   for (const WalkStep& step : walk.steps) steps.push_back({{"text", step.text}, {"matched", step.matched}});
-  print({{"destination", question.packet.destination.toString()},
-         {"mark", hex(walk.mark.value)},
-         {"tunnel", question.peer ? Json(question.peer->tunnel) : Json(nullptr)},
-         {"public_key", question.peer ? Json(question.peer->key.toString()) : Json(nullptr)},
-         {"steps", std::move(steps)},
-         {"loop", walk.outcome == Outcome::loop},
-         {"device", walk.device},
-         {"gateway", walk.gateway ? Json(walk.gateway->toString()) : Json(nullptr)},
-         {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)},
-         {"verdict", verdict}});
+  return {{"destination", question.packet.destination.toString()},
+          {"mark", hex(walk.mark.value)},
+          {"tunnel", question.peer ? Json(question.peer->tunnel) : Json(nullptr)},
+          {"public_key", question.peer ? Json(question.peer->key.toString()) : Json(nullptr)},
+          {"steps", std::move(steps)},
+          {"loop", walk.outcome == Outcome::loop},
+          {"device", walk.device},
+          {"gateway", walk.gateway ? Json(walk.gateway->toString()) : Json(nullptr)},
+          {"source", walk.source ? Json(walk.source->toString()) : Json(nullptr)},
+          {"verdict", verdict}};
+}
+
+/// What the command line says about the packets, which otherwise are the tunnels'.
+void adjust(const Options& options, const std::optional<Address>& source, const Config& config,
+            std::vector<Question>& questions) {
+  for (auto& [packet, peer] : questions) {
+    if (options.mark) packet.mark = Mark{*options.mark};
+    // A packet with a mark of ours is taken for WireGuard's own.
+    if ((packet.mark.value & config.numbers.markMask) != 0) packet.outer = true;
+    if (source) packet.source = source;
+  }
+}
+
+/// In JSON, the first one's document has the others.
+int answer(const std::vector<Question>& questions, const Host& host, bool json) {
+  const World& world = host.picture.world;
+  nlohmann::json all = nlohmann::json::array();
+  bool good = true;
+  for (const Question& question : questions) {
+    const Walk walk = wgsteer::explain(host.picture.observed, world, question.packet);
+    const Link* link = world.linkNamed(walk.device);
+    const std::string said = verdict(walk, link != nullptr && isTunnel(world, *link));
+    good &= walk.outcome == Outcome::device || walk.outcome == Outcome::local;
+    if (json)
+      all.push_back(document(question, walk, said));
+    else
+      printWalk(question, walk, said);
+  }
+  if (json) {
+    nlohmann::json first = all.front();
+    all.erase(all.begin());
+    first["others"] = std::move(all);
+    print(first);
+  }
+  return good ? kOk : kSomethingFound;
 }
 
 }  // namespace
@@ -101,20 +140,9 @@ int explain(const Options& options) {
   const auto host = lookAtHost(options, {.allRoutes = true});
   if (!host) return report("explain", host.error());
 
-  Question question = asPeer(host->picture, *destination);
-  if (options.mark) question.packet.mark = Mark{*options.mark};
-  // A packet with a mark of ours is taken for WireGuard's own.
-  if ((question.packet.mark.value & host->config.numbers.markMask) != 0) question.packet.outer = true;
-  if (source) question.packet.source = source;
-  const Walk walk = wgsteer::explain(host->picture.observed, host->picture.world, question.packet);
-  const World& world = host->picture.world;
-  const Link* link = world.linkNamed(walk.device);
-  const std::string said = verdict(walk, link != nullptr && isTunnel(world, *link));
-  if (options.json)
-    printJson(question, walk, said);
-  else
-    printWalk(question, walk, said);
-  return walk.outcome == Outcome::device || walk.outcome == Outcome::local ? kOk : kSomethingFound;
+  auto questions = questionsAbout(host->picture, *destination);
+  adjust(options, source, host->config, questions);
+  return answer(questions, *host, options.json);
 }
 
 }  // namespace wgsteer::cli
