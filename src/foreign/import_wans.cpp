@@ -173,12 +173,30 @@ class WanImporter {
       const auto wanName = wans_.names.find(interface.name);
       if (wanName == wans_.names.end() || wanName->second != leader.name) continue;
       for (const config::Option& option : interface.options)
-        if (option.name == "track_ip") addAddresses(option, addresses);
+        if (option.name == "track_ip")
+          addAddresses(option, addresses);
+        else if (&interface != &leader)
+          leaveOutOther(option, interface, leader);
     }
     if (addresses.values.empty()) return;
     const auto count = addresses.values.size();
     wan.options.push_back(std::move(addresses));
     addShared(leader, count, wan);
+  }
+
+  /// A WAN has one set of these for both families.
+  void leaveOutOther(const config::Option& option, const Mwan3Interface& interface, const Mwan3Interface& leader) {
+    const config::OptionSchema* schema = config::findSection("wan")->find(option.name);
+    if (schema == nullptr || !schema->traits.mwan3) return;
+    const auto text = [](const config::Option& of) {
+      return of.values.empty() ? std::string{} : of.values.front().text;
+    };
+    const auto leaders = std::ranges::find(leader.options, option.name, &config::Option::name);
+    if (leaders != leader.options.end() && text(*leaders) == text(option)) return;
+    notes_.add(option.line, option.name,
+               "of interface " + config::quoted(interface.name) + " is not converted: WAN " +
+                   config::quoted(leader.name) + " has that of interface " + config::quoted(leader.name) +
+                   " for both families");
   }
 
   void addAddresses(const config::Option& option, config::Option& to) {

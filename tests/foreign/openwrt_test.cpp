@@ -274,6 +274,21 @@ TEST(ImportMwan3, TakesEveryOptionThatTheSchemaCallsMwan3s) {
   for (const std::string& option : shared) EXPECT_NE(import.sections[0].find(option), nullptr) << option;
 }
 
+TEST(ImportMwan3, TellsWhichOptionsOfASecondFamilyAreLeftOut) {
+  config::Problems notes;
+  const Import import = importMwan3(
+      readMwan3("config interface wan\noption enabled 1\nlist track_ip 9.9.9.9\noption interval 5\noption down 3\n"
+                "config interface wan6\noption enabled 1\noption family ipv6\nlist track_ip 2620:fe::fe\n"
+                "option interval 9\noption down 3\noption up 7\n",
+                notes),
+      {}, WanBy::interface, notes);
+  ASSERT_EQ(import.sections.size(), 1U);
+  EXPECT_EQ(import.sections[0].find("interval")->values.front().text, "5");
+  EXPECT_TRUE(import.notes.has(10, "interval"));
+  EXPECT_FALSE(import.notes.has(11, "down")) << "it is the same";
+  EXPECT_TRUE(import.notes.has(12, "up"));
+}
+
 TEST(ImportMwan3, WansAloneComeInTheOrderOfTheirMetrics) {
   const auto wans = wansOf(sample("mwan3"), readNetwork(sample("network")));
   ASSERT_EQ(wans.size(), 2U);
