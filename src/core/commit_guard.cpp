@@ -16,12 +16,9 @@ constexpr std::size_t kFailuresAtMost = 8;
 
 bool closesTable(const Route& route) { return route.type != RouteType::unicast && route.destination.isDefault(); }
 
+/// Of a mark of ours; of others, nullopt.
 std::optional<Slot> slotOf(const Numbers& numbers, Mark mark) {
-  for (unsigned number = 1; number <= numbers.slotCount(); ++number) {
-    const Slot slot{static_cast<std::uint8_t>(number)};
-    if (numbers.mark(slot).value == mark.value) return slot;
-  }
-  return std::nullopt;
+  return numbers.isOurs(mark) ? numbers.slotIn(mark.value) : std::nullopt;
 }
 
 /// The mark that a member of the table gives to packets.

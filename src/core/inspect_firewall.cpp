@@ -191,7 +191,7 @@ class FirewallInspector {
         load.withMark
             ? (early ? "give its chain a priority above " + std::to_string(kEarlyChainPriority) +
                            ", where wgsteer sets the mark, or make the filter loose"
-                     : "start wgsteer run, since the routes for its marks are missing; or make the filter loose")
+                     : "the routes for wgsteer's marks are missing, see wgsteer plan; or make the filter loose")
             : "include the mark in the lookup (nft: fib saddr . mark . iif; iptables: --validmark), or make the filter "
               "loose (nft: without iif; iptables: --loose)";
     tell({Trouble::byRoute, place}, Severity::problem,

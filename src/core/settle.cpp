@@ -22,6 +22,17 @@ std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& s
   return present;
 }
 
+/// Our sysctls that are on now: those recorded in the table, as far as the links show them on.
+std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
+  std::set<Sysctl> on;
+  if (!picture.observed.nft) return on;
+  for (const Sysctl& sysctl : underPresentNames(picture.world, picture.observed.nft->table.changedSysctls)) {
+    const Link* link = picture.world.linkNamed(sysctl.device);
+    if (link != nullptr && link->sysctls.contains(sysctl.kind)) on.insert(sysctl);
+  }
+  return on;
+}
+
 void adopt(World& world, const NftTable& table) {
   world.adopted = {.wanSlots = {}, .sysctls = underPresentNames(world, table.changedSysctls)};
   for (const auto& [device, slot] : table.wans) world.adopted.wanSlots.emplace(presentName(world, device), slot);

@@ -114,4 +114,33 @@ void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tun
   });
 }
 
+bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
+  const auto samePeer = [](const Peer& a, const Peer& b) {
+    return a.publicKey == b.publicKey && a.endpoint == b.endpoint && a.allowedIps == b.allowedIps &&
+           a.persistentKeepalive == b.persistentKeepalive;
+  };
+  return std::ranges::equal(left, right, [&](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.fwmark == b.second.fwmark && a.second.listenPort == b.second.listenPort &&
+           a.second.backend == b.second.backend && std::ranges::equal(a.second.peers, b.second.peers, samePeer);
+  });
+}
+
+void takeCounters(std::map<IfName, Tunnel>& tunnels, const std::map<IfName, Tunnel>& read) {
+  for (auto& [name, tunnel] : tunnels) {
+    const Tunnel& now = read.at(name);
+    tunnel.socket = now.socket;
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      tunnel.peers[i].lastHandshake = now.peers[i].lastHandshake;
+      tunnel.peers[i].receivedBytes = now.peers[i].receivedBytes;
+      tunnel.peers[i].sentBytes = now.peers[i].sentBytes;
+    }
+  }
+}
+
+bool sameElsewhere(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
+  return std::ranges::equal(left, right, [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.socket == b.second.socket;
+  });
+}
+
 }  // namespace wgsteer

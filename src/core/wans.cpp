@@ -400,8 +400,7 @@ bool canShareDevice(const WanConfig& left, const WanConfig& right) {
 std::set<Slot> slotsOfOthers(const World& world, const Numbers& numbers) {
   std::set<Slot> slots;
   const auto take = [&](std::uint32_t mark) {
-    const std::uint32_t number = (mark & numbers.markMask) >> std::countr_zero(numbers.markMask);
-    if (number != 0 && number <= numbers.slotCount()) slots.insert(Slot{static_cast<std::uint8_t>(number)});
+    if (const auto slot = numbers.slotIn(mark)) slots.insert(*slot);
   };
   for (const Rule& rule : world.rules)
     if (rule.mark.mask == 0xffffffff) take(rule.mark.value);

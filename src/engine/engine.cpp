@@ -12,38 +12,6 @@ namespace {
 
 constexpr std::size_t kHeardAtMost = 16;
 
-/// Compares what a plan depends on, which excludes counters and handshake times.
-bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
-  const auto samePeer = [](const Peer& a, const Peer& b) {
-    return a.publicKey == b.publicKey && a.endpoint == b.endpoint && a.allowedIps == b.allowedIps &&
-           a.persistentKeepalive == b.persistentKeepalive;
-  };
-  return std::ranges::equal(left, right, [&](const auto& a, const auto& b) {
-    return a.first == b.first && a.second.fwmark == b.second.fwmark && a.second.listenPort == b.second.listenPort &&
-           a.second.backend == b.second.backend && std::ranges::equal(a.second.peers, b.second.peers, samePeer);
-  });
-}
-
-/// What else there is in two of which the above holds.
-void takeCounters(std::map<IfName, Tunnel>& tunnels, const std::map<IfName, Tunnel>& read) {
-  for (auto& [name, tunnel] : tunnels) {
-    const Tunnel& now = read.at(name);
-    tunnel.socket = now.socket;
-    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
-      tunnel.peers[i].lastHandshake = now.peers[i].lastHandshake;
-      tunnel.peers[i].receivedBytes = now.peers[i].receivedBytes;
-      tunnel.peers[i].sentBytes = now.peers[i].sentBytes;
-    }
-  }
-}
-
-/// Which of them are not ours, and why.
-bool sameElsewhere(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right) {
-  return std::ranges::equal(left, right, [](const auto& a, const auto& b) {
-    return a.first == b.first && a.second.socket == b.second.socket;
-  });
-}
-
 std::size_t failuresOf(const CommitReport& report) {
   std::size_t lines = 0;
   for (const ChangeResult& result : report.failed) lines += lineCount(result.change);
@@ -471,7 +439,6 @@ void Engine::failedToRead(const Error& error) {
 }
 
 bool Engine::reread(const Stale& stale) {
-  const Adopted past = picture_.world.adopted;
   const auto troubles = picture_.world.tunnelTroubles;
   auto tunnels = picture_.world.tunnels;
   if (stale.rtnetlink) ++statistics_.resyncs;
@@ -481,7 +448,6 @@ bool Engine::reread(const Stale& stale) {
     takeCounters(tunnels.inPlace(), *picture_.world.tunnels);
     picture_.world.tunnels = std::move(tunnels);
   }
-  if (!picture_.observed.nft) picture_.world.adopted = past;
   tellTunnelTroubles(troubles);
   if (done) return true;
   failedToRead(done.error());

@@ -12,17 +12,6 @@ namespace wgsteer::kernel {
 
 namespace {
 
-/// Our sysctls that are on now: those recorded in the table, as far as the links show them on.
-std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
-  std::set<Sysctl> on;
-  if (!picture.observed.nft) return on;
-  for (const Sysctl& sysctl : underPresentNames(picture.world, picture.observed.nft->table.changedSysctls)) {
-    const Link* link = picture.world.linkNamed(sysctl.device);
-    if (link != nullptr && link->sysctls.contains(sysctl.kind)) on.insert(sysctl);
-  }
-  return on;
-}
-
 /// Runs the steps until one fails.
 template <class... Step>
 Status inOrder(Step&&... steps) {
@@ -204,7 +193,8 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   picture.observed.nft = std::move(found->ours);
   picture.world.foreignTable = found->foreign;
   picture.observed.sysctls = sysctlsThatAreOn(picture);
-  adopt(picture.world, picture.observed.nft ? picture.observed.nft->table : NftTable{});
+  // Without our table (somebody flushed the ruleset), what it said is remembered until it is back.
+  if (picture.observed.nft) adopt(picture.world, picture.observed.nft->table);
   return {};
 }
 

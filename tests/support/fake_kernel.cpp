@@ -14,20 +14,16 @@ Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions
   Picture seen = real;
   std::erase_if(seen.world.routes, [&](const Route& route) { return !real.world.interest.wants(route); });
   takeTunnels(seen, numbers, real.world.tunnels);
-  seen.observed.sysctls.clear();
   seen.world.adopted = {};
-  if (seen.observed.nft) {
-    adopt(seen.world, seen.observed.nft->table);
-    for (const Sysctl& sysctl : seen.observed.nft->table.changedSysctls) {
-      const Link* link = real.world.linkNamed(sysctl.device);
-      if (link != nullptr && link->sysctls.contains(sysctl.kind)) seen.observed.sysctls.insert(sysctl);
-    }
-  }
+  if (seen.observed.nft) adopt(seen.world, seen.observed.nft->table);
+  seen.observed.sysctls = sysctlsThatAreOn(seen);
   return seen;
 }
 
 Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale& stale) {
-  const Picture seen = *observe(numbers);
+  const auto observed = observe(numbers);
+  if (!observed) return std::unexpected(observed.error());
+  const Picture& seen = *observed;
   const bool network = stale.rtnetlink || stale.network;
   if (network || stale.links) {
     picture.world.links = seen.world.links;
@@ -48,7 +44,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   if (stale.rtnetlink || stale.links || stale.nft) {
     picture.observed.nft = seen.observed.nft;
     picture.observed.sysctls = seen.observed.sysctls;
-    picture.world.adopted = seen.world.adopted;
+    if (picture.observed.nft) adopt(picture.world, picture.observed.nft->table);
   }
   return {};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The numbers and names that wgsteer puts into the kernel, each with its reason. Read top-down, it is the policy.
+// The numbers that wgsteer puts into the kernel, each with its reason. Read top-down, it is the policy. The names of
+// sets are in src/core/nft_sets.hpp, those of chains in src/nft/ruleset.cpp.
 //
 //   fwmark, 32 bits:   31..28        27..16              15..8                7..0
 //                     | ours |  pbr, Tailscale 0x00ff0000 | mwan3 0x3f00, sticky 0xfc00 | administrator |
@@ -26,6 +27,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "wgsteer/core/ids.hpp"
@@ -59,8 +61,8 @@ inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
-/// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave out
-/// the rules at 9 and 10 that networkd's users write.
+/// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave
+/// out the rules at 9 and 10 that networkd's users write.
 inline constexpr std::uint32_t kJumpFloor = 4;
 /// Size of our block of priorities, starting at the base.
 inline constexpr std::uint32_t kRuleBlockSize = 40;
@@ -125,6 +127,12 @@ struct Numbers {
     return {static_cast<std::uint32_t>(slot.value) << std::countr_zero(markMask), markMask};
   }
   constexpr Mark markOf(Slot slot) const { return {mark(slot).value}; }
+  /// The slot in our bits of a mark, whatever the others are; nullopt: none.
+  constexpr std::optional<Slot> slotIn(std::uint32_t mark) const {
+    const std::uint32_t number = (mark & markMask) >> std::countr_zero(markMask);
+    if (number == 0 || number > slotCount()) return std::nullopt;
+    return Slot{static_cast<std::uint8_t>(number)};
+  }
   constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }

@@ -50,12 +50,21 @@ Tracked track(Picture& picture, const Event& event);
 
 /// Sysctls that we turned on, by the names that their devices have now.
 std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls);
+/// Those that our table records and that are really on.
+std::set<Sysctl> sysctlsThatAreOn(const Picture& picture);
 /// The same for everything that our table records about earlier runs.
 void adopt(World& world, const NftTable& table);
 
 /// The tunnels as they were just read, against the rules and the table of `picture`: which of them are steered here,
 /// which of their marks are ours, and which are their owners'.
 void takeTunnels(Picture& picture, const Numbers& numbers, SharedMap<IfName, Tunnel> tunnels);
+
+/// Whether two readings are the same to a plan, which depends neither on counters nor on handshake times.
+bool sameForPlans(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right);
+/// Takes over what else there is in a reading for which the above holds.
+void takeCounters(std::map<IfName, Tunnel>& tunnels, const std::map<IfName, Tunnel>& read);
+/// Whether the same tunnels are left alone because their packets are sent in another namespace, or may be.
+bool sameElsewhere(const std::map<IfName, Tunnel>& left, const std::map<IfName, Tunnel>& right);
 
 /// All of them, as takeTunnels() was given them.
 SharedMap<IfName, Tunnel> allTunnels(const World& world);
