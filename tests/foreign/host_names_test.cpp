@@ -13,9 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/file.hpp"
 #include "config/keys.hpp"
 #include "netlink/secret_scan.hpp"
+#include "config/file.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -26,15 +27,11 @@ using config::test::keyText;
 class Folders : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "host_names.XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
     folders_ = {.wgQuick = {root_ / "wireguard", root_ / "amneziawg"},
                 .networkd = {root_ / "etc", root_ / "run"},
                 .networkManager = {root_ / "nm-run", root_ / "nm-etc"},
                 .netifd = {root_ / "run-uci/network", root_ / "config/network"}};
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   void write(const std::string& name, const std::string& text) {
     fs::create_directories((root_ / name).parent_path());
@@ -47,7 +44,8 @@ class Folders : public ::testing::Test {
     return all;
   }
 
-  fs::path root_;
+  wgsteer::test::TempFolder temp_;
+  fs::path root_ = temp_.path();
   HostNameFolders folders_;
 };
 

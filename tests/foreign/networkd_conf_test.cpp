@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "foreign/networkd_conf.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -13,19 +14,15 @@ namespace {
 class NetworkdConfTest : public ::testing::Test {
  protected:
   NetworkdConfTest() {
-    EXPECT_NE(::mkdtemp(root_.data()), nullptr);
     for (const char* folder : {"/etc/networkd.conf.d", "/lib/networkd.conf.d"})
       std::filesystem::create_directories(root_ + folder);
   }
-  ~NetworkdConfTest() override { std::filesystem::remove_all(root_); }
-  NetworkdConfTest(const NetworkdConfTest&) = delete;
-  NetworkdConfTest& operator=(const NetworkdConfTest&) = delete;
-
   void write(const std::string& file, const std::string& text) const { std::ofstream{root_ + file} << text; }
   NetworkdConf read() const { return readNetworkdConf({root_ + "/etc", root_ + "/lib"}); }
 
  private:
-  std::string root_ = ::testing::TempDir() + "networkd_conf.XXXXXX";
+  wgsteer::test::TempFolder temp_;
+  std::string root_ = temp_.path();
 };
 
 TEST_F(NetworkdConfTest, ForeignRulesAndRoutesAreDeletedByDefault) {
