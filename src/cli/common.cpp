@@ -11,7 +11,6 @@
 #include <system_error>
 #include <unistd.h>
 
-#include "config/file.hpp"
 #include "config/load.hpp"
 #include "config/uci_path.hpp"
 #include "control/control_client.hpp"
@@ -21,6 +20,7 @@
 #include "foreign/interfaces.hpp"
 #include "kernel/linux_kernel.hpp"
 #include "log/printable.hpp"
+#include "os/read_file.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::cli {
@@ -33,14 +33,14 @@ Result<ConfigText> readConfig(const std::string& named) {
   // Whatever exists there is meant to be the configuration, even if it cannot be read.
   if (named.empty() && !std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
     return ConfigText{.file = file, .text = {}};
-  auto text = config::readFile(file);
+  auto text = os::readFile(file);
   if (!text) return std::unexpected(text.error());
   return ConfigText{.file = file, .text = std::move(*text)};
 }
 
 /// nullopt: there is no such file. One that cannot be read must not pass for none: its WANs would lose their devices.
 Result<std::optional<std::string>> readIfThere(const std::string& file) {
-  auto text = config::readFile(file);
+  auto text = os::readFile(file);
   if (text) return std::optional{std::move(*text)};
   if (text.error().kind == ErrorKind::notThere) return std::optional<std::string>{};
   return std::unexpected(text.error());

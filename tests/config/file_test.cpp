@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "config/load.hpp"
-#include "config/file.hpp"
+#include "os/read_file.hpp"
 #include "support/temp_folder.hpp"
 
 namespace wgsteer::config {
@@ -79,7 +79,7 @@ TEST_F(FileTest, LargerThanOneMegabyteIsRefusedBeforeItIsRead) {
 
 TEST_F(FileTest, OneMegabyteOfCommentsLoads) {
   std::string text;
-  while (text.size() + 80 <= kMaxFileSize) text += "#" + std::string(78, 'x') + "\n";
+  while (text.size() + 80 <= os::kMaxFileSize) text += "#" + std::string(78, 'x') + "\n";
   write(text);
   EXPECT_TRUE(loadFile(path_));
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "config/load.hpp"
-#include "config/file.hpp"
+#include "os/read_file.hpp"
 #include "support/temp_folder.hpp"
 
 namespace wgsteer {
@@ -25,7 +25,7 @@ class LastGoodTest : public ::testing::Test {
     const std::string file = folder_ / name;
     return {.file = file,
             .read = [file]() -> Result<ConfigText> {
-              auto text = config::readFile(file);
+              auto text = os::readFile(file);
               if (!text) return std::unexpected(text.error());
               return ConfigText{file, *text};
             },
