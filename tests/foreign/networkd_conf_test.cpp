@@ -5,6 +5,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 
+#include "foreign/networkd_check.hpp"
 #include "support/temp_folder.hpp"
 
 namespace wgsteer::foreign {
@@ -18,6 +19,7 @@ class NetworkdConfTest : public ::testing::Test {
       std::filesystem::create_directories(root_ + folder);
   }
   void write(const std::string& file, const std::string& text) const { std::ofstream{root_ + file} << text; }
+  const std::string& root() const { return root_; }
   NetworkdConf read() const { return readNetworkdConf({root_ + "/etc", root_ + "/lib"}); }
 
  private:
@@ -53,6 +55,18 @@ TEST_F(NetworkdConfTest, ADropInReplacesThatOfTheSameNameInALaterFolder) {
   EXPECT_FALSE(read().managesForeignRoutes);
   write("/etc/networkd.conf.d/50-wgsteer.conf", "");
   EXPECT_TRUE(read().managesForeignRoutes);
+}
+
+TEST_F(NetworkdConfTest, EachKindThatIsDeletedIsAdviceWhileItRuns) {
+  write("/state", "");
+  const std::string state = root() + "/state";
+  EXPECT_EQ(inspectNetworkd({}, state).size(), 2U);
+  EXPECT_TRUE(inspectNetworkd({}, root() + "/none").empty());
+  const auto rules = inspectNetworkd({.managesForeignRules = true, .managesForeignRoutes = false}, state);
+  ASSERT_EQ(rules.size(), 1U);
+  EXPECT_EQ(rules[0].severity, Severity::advice);
+  EXPECT_TRUE(rules[0].fix.starts_with("set ManageForeignRoutingPolicyRules=no")) << rules[0].fix;
+  EXPECT_TRUE(inspectNetworkd({.managesForeignRules = false, .managesForeignRoutes = false}, state).empty());
 }
 
 }  // namespace
