@@ -11,16 +11,15 @@
 #include <system_error>
 #include <unistd.h>
 
-#include "config/file.hpp"
 #include "config/load.hpp"
 #include "config/uci_path.hpp"
 #include "control/control_client.hpp"
 #include "daemon/status.hpp"
 #include "daemon/wan_overrides.hpp"
-#include "foreign/import_mwan3.hpp"
-#include "foreign/interfaces.hpp"
+#include "foreign/complete.hpp"
 #include "kernel/linux_kernel.hpp"
 #include "log/printable.hpp"
+#include "os/read_file.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::cli {
@@ -33,43 +32,15 @@ Result<ConfigText> readConfig(const std::string& named) {
   // Whatever exists there is meant to be the configuration, even if it cannot be read.
   if (named.empty() && !std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
     return ConfigText{.file = file, .text = {}};
-  auto text = config::readFile(file);
+  auto text = os::readFile(file);
   if (!text) return std::unexpected(text.error());
   return ConfigText{.file = file, .text = std::move(*text)};
-}
-
-/// nullopt: there is no such file. One that cannot be read must not pass for none: its WANs would lose their devices.
-Result<std::optional<std::string>> readIfThere(const std::string& file) {
-  auto text = config::readFile(file);
-  if (text) return std::optional{std::move(*text)};
-  if (text.error().kind == ErrorKind::notThere) return std::optional<std::string>{};
-  return std::unexpected(text.error());
-}
-
-/// OpenWrt: a configured mwan3 already says which WANs there are.
-Status takeWansOfMwan3(Config& config) {
-  const auto mwan3 = readIfThere(foreign::mwan3File());
-  if (!mwan3) return std::unexpected(mwan3.error());
-  if (!*mwan3) return {};
-  const auto read = foreign::loadNetwork(foreign::networkFile());
-  if (!read && read.error().kind != ErrorKind::notThere) return std::unexpected(read.error());
-  const auto network = read.value_or(foreign::Network{});
-  if (config.wans.empty())
-    config.wans = foreign::wansOf(**mwan3, network);
-  else
-    foreign::findIpv6Interfaces(config.wans, **mwan3, network);
-  return {};
 }
 
 Result<Config> makeConfig(const ConfigText& from) {
   auto config = config::loadText(from.text, from.file);
   if (!config) return config;
-  const auto interfaces = readIfThere(foreign::kInterfacesFile);
-  if (!interfaces) return std::unexpected(interfaces.error());
-  if (!*interfaces) return config;
-  config->netifd = true;
-  if (const auto taken = takeWansOfMwan3(*config); !taken) return std::unexpected(taken.error());
-  foreign::resolve(*config, foreign::readInterfaces(**interfaces));
+  if (const auto completed = foreign::complete(*config); !completed) return std::unexpected(completed.error());
   return config;
 }
 

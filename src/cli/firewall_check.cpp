@@ -7,8 +7,8 @@
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
-#include "config/file.hpp"
 #include "nft/foreign_chains.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::cli {
 
@@ -16,7 +16,7 @@ namespace {
 
 /// One table per line. The file exists if the kernel has legacy iptables, and is empty while nothing uses it.
 void takeLegacyTables(const char* file, const std::string& family, std::vector<std::string>& tables) {
-  const auto names = config::readFile(file);
+  const auto names = os::readFile(file);
   if (!names) return;
   for (std::size_t at = 0; at < names->size();) {
     const std::size_t end = std::min(names->find('\n', at), names->size());

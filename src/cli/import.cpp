@@ -3,9 +3,9 @@
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
-#include "config/file.hpp"
 #include "config/write.hpp"
 #include "foreign/import_mwan3.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::cli {
 
@@ -41,7 +41,7 @@ int import(const Options& options) {
   const bool toUci = options.to != "toml";
 #endif
   const std::string file = options.arguments.size() > 1 ? options.arguments[1] : foreign::mwan3File();
-  const auto text = config::readFile(file);
+  const auto text = os::readFile(file);
   if (!text) return report("import", text.error());
   const std::string networkFile = options.networkFile.empty() ? foreign::networkFile() : options.networkFile;
   const auto network = networkOf(options, networkFile);

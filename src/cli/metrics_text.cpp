@@ -159,7 +159,7 @@ struct DaemonCounter {
   const char* help;
 };
 
-constexpr std::array<DaemonCounter, 9> kDaemonCounters{{
+constexpr auto kDaemonCounters = std::to_array<DaemonCounter>({
     {"wgsteer_events_total", "events", "Wake-ups with relevant events."},
     {"wgsteer_plans_total", "plans", "Plans with changes."},
     {"wgsteer_changes_total", "changes", "Changes made in the kernel."},
@@ -169,7 +169,7 @@ constexpr std::array<DaemonCounter, 9> kDaemonCounters{{
     {"wgsteer_overruns_total", "overruns", "Times that kernel events were lost and everything was read again."},
     {"wgsteer_failovers_total", "failovers", "Times that a tunnel moved to another WAN."},
     {"wgsteer_fights_total", "fights", "Times that another program kept deleting our state."},
-}};
+});
 
 void addDaemon(std::string& out, const Json& daemon) {
   Metric started{out, "wgsteer_start_time_seconds", "gauge", "When the daemon started, since the epoch."};

@@ -10,39 +10,55 @@
 #include <getopt.h>
 #include <string_view>
 #include <utility>
+#include <variant>
+
+#include "wgsteer/core/overload.hpp"
 
 namespace wgsteer::cli {
 
 namespace {
 
-struct OptionText {
+/// The member that an option sets; none for --help.
+using Member =
+    std::variant<std::monostate, bool Options::*, std::string Options::*, std::optional<std::uint32_t> Options::*>;
+
+struct OptionRow {
   char letter;
   const char* name;
   const char* value;  ///< placeholder of its value; nullptr: it takes none
   const char* text;
+  Member member;
 };
 
-constexpr std::array<OptionText, 12> kOptions{{
-    {'c', "config", "FILE", "configuration file (default: " WGSTEER_CONFIG_FILE ", if it exists)"},
-    {'j', "json", nullptr, "print JSON"},
-    {'o', "once", nullptr, "apply once and exit"},
-    {'w', "watch", nullptr, "print again on every change"},
-    {'v', "verbose", nullptr, "log every change"},
-    {'m', "mark", "MARK", "firewall mark of the packet (default: that of the peer's tunnel, or 0)"},
-    {'f', "from", "ADDR", "source address of the packet (default: not chosen yet)"},
-    {'n', "network", "FILE", "netifd's configuration (default: /etc/config/network, if it exists)"},
-    {'t', "to", "FORMAT", "toml or uci (default: the format this build is configured with)"},
-    {'x', "textfile", "FILE", "write to FILE atomically, for the textfile collector of node_exporter"},
-    {'r', "reason", "TEXT", "the reason, shown in the log and in status"},
-    {'h', "help", nullptr, "print this help"},
-}};
+constexpr auto kOptions = std::to_array<OptionRow>({
+    {'c', "config", "FILE", "configuration file (default: " WGSTEER_CONFIG_FILE ", if it exists)",
+     &Options::configFile},
+    {'j', "json", nullptr, "print JSON", &Options::json},
+    {'o', "once", nullptr, "apply once and exit", &Options::once},
+    {'w', "watch", nullptr, "print again on every change", &Options::watch},
+    {'v', "verbose", nullptr, "log every change", &Options::verbose},
+    {'m', "mark", "MARK", "firewall mark of the packet (default: that of the peer's tunnel, or 0)", &Options::mark},
+    {'f', "from", "ADDR", "source address of the packet (default: not chosen yet)", &Options::from},
+    {'n', "network", "FILE", "netifd's configuration (default: /etc/config/network, if it exists)",
+     &Options::networkFile},
+    {'t', "to", "FORMAT", "toml or uci (default: the format this build is configured with)", &Options::to},
+    {'x', "textfile", "FILE", "write to FILE atomically, for the textfile collector of node_exporter",
+     &Options::textFile},
+    {'r', "reason", "TEXT", "the reason, shown in the log and in status", &Options::reason},
+    {'h', "help", nullptr, "print this help", {}},
+});
+static_assert(std::ranges::all_of(kOptions,
+                                  [](const OptionRow& row) {
+                                    return (row.value == nullptr) == (row.member.index() < 2);
+                                  }),
+              "flags take no value, all others one");
 
-bool takes(const Verb& verb, const OptionText& option) {
+bool takes(const Verb& verb, const OptionRow& option) {
   return option.letter == 'h' || std::strchr(verb.options, option.letter) != nullptr;
 }
 
 /// "-c, --config FILE".
-std::string spelling(const OptionText& option) {
+std::string spelling(const OptionRow& option) {
   std::string text{'-', option.letter, ',', ' '};
   text.append("--").append(option.name);
   if (option.value != nullptr) text.append(" ").append(option.value);
@@ -78,9 +94,9 @@ void printVerb(std::FILE* out, const Verb& verb) {
   std::fprintf(out, "Usage: wgsteer %s%s%s [OPTION]...\n%s\n\n", verb.name, *verb.arguments != '\0' ? " " : "",
                verb.arguments, verb.summary);
   std::size_t width = 0;
-  for (const OptionText& option : kOptions)
+  for (const OptionRow& option : kOptions)
     if (takes(verb, option)) width = std::max(width, spelling(option).size());
-  for (const OptionText& option : kOptions)
+  for (const OptionRow& option : kOptions)
     if (takes(verb, option))
       std::fprintf(out, "  %-*s  %s\n", static_cast<int>(width), spelling(option).c_str(), option.text);
   std::fprintf(out, "\nExample: %s\n", verb.example);
@@ -119,46 +135,28 @@ int usageError(const Verb& verb, const std::string& why) {
   return kUsage;
 }
 
+/// False: a number was expected.
 bool take(Options& options, int letter, const char* value) {
-  switch (letter) {
-    case 'c':
-      options.configFile = value;
-      return true;
-    case 'j':
-      return options.json = true;
-    case 'o':
-      return options.once = true;
-    case 'w':
-      return options.watch = true;
-    case 'v':
-      return options.verbose = true;
-    case 'm':
-      options.mark = parseMark(value);
-      return options.mark.has_value();
-    case 'f':
-      options.from = value;
-      return true;
-    case 'n':
-      options.networkFile = value;
-      return true;
-    case 'r':
-      options.reason = value;
-      return true;
-    case 'x':
-      options.textFile = value;
-      return true;
-    case 't':
-      options.to = value;
-      return true;
-    default:
-      return false;
-  }
+  const auto* row = std::ranges::find(kOptions, letter, &OptionRow::letter);
+  return std::visit(Overload{
+                        [](std::monostate) { return true; },
+                        [&](bool Options::* flag) { return options.*flag = true; },
+                        [&](std::string Options::* text) {
+                          options.*text = value;
+                          return true;
+                        },
+                        [&](std::optional<std::uint32_t> Options::* number) {
+                          options.*number = parseMark(value);
+                          return (options.*number).has_value();
+                        },
+                    },
+                    row->member);
 }
 
 int runVerb(const Verb& verb, int argc, char** argv) {
   std::string letters = ":";
   std::vector<option> longOptions;
-  for (const OptionText& known : kOptions) {
+  for (const OptionRow& known : kOptions) {
     if (!takes(verb, known)) continue;
     letters += known.letter;
     if (known.value != nullptr) letters += ':';

@@ -46,7 +46,7 @@ struct Verb {
   const char* arguments;  ///< as the usage line shows them
   const char* summary;    ///< fits on a line of 80 columns in the overview
   const char* example;
-  const char* options;  ///< letters of the options it takes: c j o w v m f n t x r
+  const char* options;  ///< letters of the options it takes, see kOptions
   int (*run)(const Options& options);
 };
 

@@ -26,7 +26,7 @@ std::string forHowLong(const Json& since, std::int64_t now) {
   return since.is_null() ? "-" : duration(std::max<std::int64_t>(now - since.get<std::int64_t>(), 0));
 }
 
-constexpr std::array<std::pair<const char*, const char*>, 2> kFamilyNames{{{"ipv4", "IPv4"}, {"ipv6", "IPv6"}}};
+constexpr auto kFamilyNames = std::to_array<std::pair<const char*, const char*>>({{"ipv4", "IPv4"}, {"ipv6", "IPv6"}});
 
 /// Whether the WAN offers the family, but only the other one is used.
 bool isDownAlone(const Json& wan, const Json& family) {

@@ -3,8 +3,12 @@
 // is wrong with it and what is allowed; kType is the type of the value in TOML.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <iterator>
 #include <string_view>
 
 #include "config/sections.hpp"
@@ -46,11 +50,25 @@ struct Seconds {
   Parsed<Duration> read(const Value& value) const { return parseSeconds(value, kLow, high); }
 };
 
-/// An enumeration: the words for its values, in order ("keep|flush").
+/// An enumeration: the words for its values ("keep|flush"), and the values in the same order.
+template <class Enum, std::size_t kSize>
 struct Choice {
   static constexpr ValueType kType = ValueType::text;
   std::string_view words;
-  Parsed<std::size_t> read(const Value& value) const { return parseChoice(value, words); }
+  std::array<Enum, kSize> values;
+
+  template <class... Values>
+  consteval explicit Choice(std::string_view all, Values... each) : words(all), values{each...} {
+    // Not a constant expression, so it does not compile.
+    if (std::ranges::count(words, '|') + 1 != std::ssize(values)) throw "as many words as values";
+  }
+  Parsed<Enum> read(const Value& value) const {
+    const auto place = parseChoice(value, words);
+    if (!place) return std::unexpected(place.error());
+    return values[*place];
+  }
 };
+template <class Enum, class... Others>
+Choice(std::string_view, Enum, Others...) -> Choice<Enum, 1 + sizeof...(Others)>;
 
 }  // namespace wgsteer::config

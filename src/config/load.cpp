@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/load.hpp"
 
-#include "config/file.hpp"
 #include "config/sections.hpp"
 #include "config/text.hpp"
 #include "config/uci.hpp"
 #include "config/uci_path.hpp"
 #include "config/validate.hpp"
+#include "os/read_file.hpp"
 #ifdef WGSTEER_TOML
 #include "config/toml.hpp"
 #endif
@@ -47,7 +47,7 @@ Sections read(std::string_view text, Format format, Problems& problems) {
 Result<Config> loadText(std::string_view text, const std::string& fileName) {
   Problems problems;
   Config config;
-  if (text.size() > kMaxFileSize) return tooLarge(fileName);
+  if (text.size() > os::kMaxFileSize) return os::tooLarge(fileName);
   if (const auto bad = badText(text)) {
     problems.add(bad->line, {}, bad->what);
   } else {
@@ -59,7 +59,7 @@ Result<Config> loadText(std::string_view text, const std::string& fileName) {
 }
 
 Result<Config> loadFile(const std::string& path) {
-  const auto text = readFile(path);
+  const auto text = os::readFile(path);
   if (!text) return std::unexpected(text.error());
   return loadText(*text, path);
 }

@@ -25,11 +25,12 @@ constexpr std::tuple kGlobals{
     Row{"mark_mask", MarkMask{}, [](Config& config) -> auto& { return config.numbers.markMask; }},
     Row{"rule_priority", Integer{1, kMaxRulePriority},
         [](Config& config) -> auto& { return config.numbers.rulePriority; }},
-    Row{"on_exit", Choice{"keep|flush"}, &Config::onExit},
+    Row{"on_exit", Choice{"keep|flush", OnExit::keep, OnExit::flush}, &Config::onExit},
     Row{"sysctl", Flag{}, &Config::sysctl},
     Row{"force", Flag{}, &Config::force},
     Row{"forward", Flag{}, &Config::forward},
-    Row{"log_level", Choice{"error|warn|info|debug"}, &Config::logLevel},
+    Row{"log_level", Choice{"error|warn|info|debug", LogLevel::error, LogLevel::warn, LogLevel::info, LogLevel::debug},
+        &Config::logLevel},
 };
 
 constexpr std::tuple kWan{
@@ -42,7 +43,10 @@ constexpr std::tuple kWan{
     Row{"weight", Integer{1, kMaxWeight}, &WanConfig::weight},
     Row{"dns", ServerAddress{}, &WanConfig::dns},
     Row{"track_ip", ProbeAddress{}, &WanConfig::trackIp},
-    Row{"track_method", Choice{"none|icmp|dns|tcp|mwan3"}, &WanConfig::trackMethod},
+    Row{"track_method",
+        Choice{"none|icmp|dns|tcp|mwan3", TrackMethod::none, TrackMethod::icmp, TrackMethod::dns, TrackMethod::tcp,
+               TrackMethod::mwan3},
+        &WanConfig::trackMethod},
     Row{"interval", Seconds{86400}, &WanConfig::interval, kAsMwan3},
     Row{"timeout", Seconds{3600}, &WanConfig::timeout, kAsMwan3},
     Row{"down", Integer{1, 1000}, &WanConfig::down, kAsMwan3},
@@ -65,14 +69,15 @@ constexpr std::tuple kWan{
 constexpr std::tuple kPolicy{
     Row{"name", Name{}, &PolicySection::name, kRequired},
     Row{"use_wan", MemberWan{}, &PolicySection::useWan},
-    Row{"last_resort", Choice{"unreachable|main"}, &PolicySection::lastResort},
+    Row{"last_resort", Choice{"unreachable|main", LastResort::unreachable, LastResort::main},
+        &PolicySection::lastResort},
 };
 
 constexpr std::tuple kTunnel{
     Row{"interface", Device{}, &TunnelSection::interface, kRequired},
     Row{"use_policy", Name{}, &TunnelSection::usePolicy},
     Row{"use_wan", MemberWan{}, &TunnelSection::useWan},
-    Row{"role", Choice{"auto|client|server"}, &TunnelSection::role},
+    Row{"role", Choice{"auto|client|server", Role::automatic, Role::client, Role::server}, &TunnelSection::role},
     Row{"stall", Integer{0, 86400}, &TunnelSection::stall},
     Row{"hold", Integer{1, 86400}, &TunnelSection::hold},
     Row{"enabled", Flag{}, &TunnelSection::enabled},

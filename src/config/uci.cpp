@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "config/file.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::config {
 
@@ -34,7 +34,7 @@ constexpr std::size_t kKeyRoom = 64;
 class LibuciLines {
  public:
   explicit LibuciLines(std::string_view text) : text_(text) { seen_.reserve(text.size()); }
-  ~LibuciLines() { wipe(seen_); }
+  ~LibuciLines() { os::wipe(seen_); }
   LibuciLines(const LibuciLines&) = delete;
   LibuciLines& operator=(const LibuciLines&) = delete;
 
@@ -327,7 +327,7 @@ bool UciReader::option(bool list) {
   if (!value) return refuseUnclosed();
   if (!expectEnd()) return false;
   if (!wanted_.empty() && std::ranges::find(wanted_, *name) == wanted_.end()) {
-    wipe(*value);
+    os::wipe(*value);
     return true;
   }
   Option* before = known(*name);

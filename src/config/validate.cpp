@@ -136,7 +136,7 @@ void Validator::globals(const Section& section) {
 void Validator::wan(const Section& section) {
   WanConfig wan;
   wan.metric = static_cast<std::uint32_t>(config_.wans.size() + 1);
-  // Whoever lists addresses wants them to be probed.
+  // Addresses to probe without a method mean ICMP.
   if (section.find("track_ip") != nullptr) wan.trackMethod = TrackMethod::icmp;
   wan = read(section, std::move(wan));
   once(wanNames_, wan.name, section.lineOf("name"), "name", "WAN " + quoted(wan.name));

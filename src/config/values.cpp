@@ -138,8 +138,8 @@ Parsed<Duration> parseSeconds(const Value& value, double low, double high) {
 }
 
 Parsed<bool> parseBoolean(const Value& value) {
-  constexpr std::array<std::string_view, 5> kTrue{"1", "true", "yes", "on", "enabled"};
-  constexpr std::array<std::string_view, 5> kFalse{"0", "false", "no", "off", "disabled"};
+  constexpr auto kTrue = std::to_array<std::string_view>({"1", "true", "yes", "on", "enabled"});
+  constexpr auto kFalse = std::to_array<std::string_view>({"0", "false", "no", "off", "disabled"});
   if (value.type != ValueType::boolean && value.type != ValueType::untyped) return wrongType(value, "true or false");
   if (std::ranges::find(kTrue, value.text) != kTrue.end()) return true;
   if (std::ranges::find(kFalse, value.text) != kFalse.end()) return false;

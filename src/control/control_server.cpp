@@ -21,7 +21,7 @@ namespace {
 /// Large enough for the status of ten thousand peers.
 constexpr int kSendBuffer = 8 << 20;
 /// How long no client is accepted after there was no descriptor, or memory, for one.
-constexpr std::chrono::seconds kBreather{1};
+constexpr std::chrono::seconds kPause{1};
 /// More than one round accepts: clients that are refused at once wait in the same queue.
 constexpr int kBacklog = 128;
 
@@ -62,7 +62,7 @@ bool ControlServer::takeOwnName() {
   if (!own) return false;
   loop_->unwatch(listener_.socket.get());
   listener_ = std::move(*own);
-  if (!breathes_ && !listen()) breathe();
+  if (!paused_ && !listen()) pauseListening();
   return true;
 }
 
@@ -73,7 +73,7 @@ bool ControlServer::watched() const {
 void ControlServer::accept() {
   os::Fd socket{accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
   if (!socket) {
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) breathe();
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pauseListening();
     return;
   }
   if (!access_.permits(socket.get()))
@@ -92,10 +92,10 @@ void ControlServer::accept() {
 
 // Waiting clients stay in the queue, so the listener stays readable: if it were still watched, it would keep waking up
 // the loop for nothing.
-void ControlServer::breathe() {
+void ControlServer::pauseListening() {
   loop_->unwatch(listener_.socket.get());
-  breathes_ = true;
-  silence_.arm(kBreather);
+  paused_ = true;
+  silence_.arm(kPause);
 }
 
 /// Root always gets in: the client that has been silent for longest makes room, watchers only after all others, and
@@ -113,10 +113,10 @@ bool ControlServer::makeRoom(bool forOwn) {
 
 void ControlServer::dismissSilent() {
   silence_.acknowledge();
-  if (breathes_) breathes_ = !listen().has_value();
+  if (paused_) paused_ = !listen().has_value();
   const auto now = os::monotonicNow();
   std::vector<ClientPtr> silent;
-  std::chrono::nanoseconds next{0};
+  Duration next{0};
   for (const ClientPtr& client : clients_) {
     if (client->watches) continue;
     const auto left = client->askedAt + limits_.silence - now;
@@ -126,7 +126,7 @@ void ControlServer::dismissSilent() {
       next = left;
   }
   for (const ClientPtr& client : silent) close(client);
-  if (breathes_) next = kBreather;
+  if (paused_) next = kPause;
   if (next.count() > 0) silence_.arm(next);
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/result.hpp"
 
 #include "control/control_access.hpp"
@@ -31,7 +32,7 @@ class ControlServer {
   struct Limits {
     std::size_t clients = 16;
     /// The longest time without a request, except for watchers.
-    std::chrono::nanoseconds silence = std::chrono::seconds{10};
+    Duration silence = std::chrono::seconds{10};
   };
 
   /// ErrorKind::alreadyThere when another daemon serves this network namespace. If another user holds the socket's
@@ -57,7 +58,7 @@ class ControlServer {
     os::Fd socket;
     bool isOwn = false;  ///< root, or our own user
     std::string received{};
-    std::chrono::nanoseconds askedAt{};
+    Instant askedAt{};
     bool watches = false;
     bool gone = false;
   };
@@ -67,7 +68,7 @@ class ControlServer {
       : listener_(std::move(listener)), silence_(std::move(silence)), access_(access), limits_(limits) {}
   Status listen();
   void accept();
-  void breathe();
+  void pauseListening();
   bool makeRoom(bool forOwn);
   void receive(const ClientPtr& client);
   bool handle(Client& client, const std::string& line);
@@ -82,7 +83,7 @@ class ControlServer {
   os::EventLoop* loop_ = nullptr;
   Answer answer_;
   std::vector<ClientPtr> clients_;
-  bool breathes_ = false;
+  bool paused_ = false;
 };
 
 }  // namespace wgsteer

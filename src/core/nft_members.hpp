@@ -27,8 +27,8 @@ using NftElements = std::vector<NftElement>;
 ///   member(entry)           a member from an entry of it
 ///   entry(member)           and back: for a map, the pair of key and value
 ///   elements(member, out)   appends the elements that it stands for
-///   take(element, table)    puts into the table what an element of such a set says; false when no member has such a
-///   one
+///   take(element, table)    puts into the table what an element of such a set says; false when no member has
+///                           such an element
 /// and where it applies
 ///   kIsChain                a chain comes and goes with it, which elements may lead to
 ///   kInSeveralSets          one member is an element of several sets, which have to agree

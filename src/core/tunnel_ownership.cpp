@@ -49,13 +49,14 @@ void learnFromRules(World& world, const Numbers& numbers) {
   }
 }
 
-/// Has been until now, by what is ours in the kernel.
+/// Whether it was steered here until now: our state in the kernel still names it.
 bool isSteeredHere(const Picture& picture, const IfName& tunnel) {
   return picture.observed.tunnelMarks.contains(tunnel) ||
          (picture.observed.nft && picture.observed.nft->table.tunnels.contains(tunnel));
 }
 
-/// Of a device that is down nobody can tell; but who gave it a mark of our kind, if not we?
+/// Where the socket is cannot be told while the device is down. Then a mark of our kind that we have not set is taken
+/// for that of a daemon in another namespace.
 bool isSentElsewhere(const Picture& picture, const Numbers& numbers, const Tunnel& tunnel) {
   if (tunnel.socket != SocketPlace::unknown) return tunnel.socket == SocketPlace::elsewhere;
   return numbers.isOurs(tunnel.fwmark) && !isSteeredHere(picture, tunnel.name);

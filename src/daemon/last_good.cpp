@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "config/file.hpp"
+#include "os/read_file.hpp"
 #include "os/replace_file.hpp"
 
 namespace wgsteer {
@@ -59,14 +59,14 @@ LastGood::LastGood(const std::string& configured, const std::string& folder)
     : file_(folder + "/last_good." + nameFor(configured)) {}
 
 Status LastGood::keep(std::string_view text) const {
-  if (const auto kept = config::readFile(file_); kept && *kept == text) return {};
+  if (const auto kept = os::readFile(file_); kept && *kept == text) return {};
   const std::string folder = os::folderOf(file_);
   if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return failed(folder);
   return os::replaceFile(file_, text, kForRootAlone);
 }
 
 Result<LastGood::Kept> LastGood::find() const {
-  auto text = config::readFile(file_);
+  auto text = os::readFile(file_);
   if (!text) return std::unexpected(text.error());
   struct stat about{};
   if (stat(file_.c_str(), &about) != 0) return failed(file_);

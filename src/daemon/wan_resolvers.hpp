@@ -61,7 +61,7 @@ class WanResolvers {
 
   /// Whether these servers may know better, because another one gave no answer or no usable one.
   static bool mayKnowBetter(const dns::ResolveResult& result) {
-    return !result && result.error().kind >= dns::ResolveFailure::refused;
+    return !result && !dns::isCertain(result.error().kind);
   }
   /// Queries the servers of one WAN after the other until there is an answer. `first`: why there has been none so far.
   /// Calls back at once if there is no server to query. The callback may call resolve() again.

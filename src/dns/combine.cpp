@@ -62,7 +62,7 @@ ResolveResult combine(const std::map<Family, FamilyResult>& results, const std::
     }
     if (!error) continue;
     if (worst.what.empty() || error->kind > worst.kind) worst = *error;
-    if (error->kind <= ResolveFailure::noData) continue;  // this is an answer, too
+    if (isCertain(error->kind)) continue;  // this is an answer, too
     resolved.name.unanswered = family;
     if (!result) resolved.notes.push_back(error->what);
   }

@@ -9,13 +9,13 @@
 #include <fcntl.h>
 #include <map>
 #include <netdb.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
 #include "dns/combine.hpp"
 #include "dns/query_socket.hpp"
 #include "os/fd.hpp"
+#include "os/poller.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::dns {
@@ -99,10 +99,10 @@ std::string joined(const std::vector<Address>& servers) {
 
 class Resolver::Impl {
  public:
-  Impl(ResolverOptions options, os::Fd epoll, os::Timer timer)
+  Impl(ResolverOptions options, os::Poller poller, os::Timer timer)
       : options_(std::move(options)),
         sockets_(options_.mark, options_.device, options_.isOwn),
-        epoll_(std::move(epoll)),
+        poller_(std::move(poller)),
         timer_(std::move(timer)) {}
   ~Impl() { drop(std::move(channel_)); }
   Impl(const Impl&) = delete;
@@ -115,7 +115,7 @@ class Resolver::Impl {
   void resolve(std::string name, Families families, Callback callback);
   void process();
   void close() { closed_ = true; }
-  int descriptor() const { return epoll_.get(); }
+  int descriptor() const { return poller_.descriptor(); }
   const std::string& trouble() const { return trouble_; }
 
  private:
@@ -138,7 +138,7 @@ class Resolver::Impl {
 
   ResolverOptions options_;
   QuerySockets sockets_;
-  os::Fd epoll_;
+  os::Poller poller_;
   os::Timer timer_;
   Channel channel_;
   std::map<std::uint64_t, Request> requests_;  // in flight or finished
@@ -151,11 +151,8 @@ class Resolver::Impl {
 };
 
 Status Resolver::Impl::start() {
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = timer_.descriptor();
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.descriptor(), &event) != 0)
-    return fail(ErrorKind::io, std::string{"epoll_ctl add: "} + std::strerror(errno), errno);
+  const int timer = timer_.descriptor();
+  if (auto watched = poller_.watch(timer, EPOLLIN, static_cast<std::uint64_t>(timer)); !watched) return watched;
   auto channel = open();
   if (!channel) return std::unexpected(channel.error());
   channel_ = std::move(*channel);
@@ -276,24 +273,16 @@ void Resolver::Impl::onAnswer(const Question& question, int status, std::span<co
 }
 
 void Resolver::Impl::onSocket(int descriptor, bool readable, bool writable) const {
-  if (!readable && !writable) {
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
-    return;
-  }
-  epoll_event event{};
-  event.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
-  event.data.fd = descriptor;
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0 && errno == EEXIST)
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, descriptor, &event);
+  if (!readable && !writable) return poller_.unwatch(descriptor);
+  (void)poller_.rewatch(descriptor, (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U),
+                        static_cast<std::uint64_t>(descriptor));
 }
 
 void Resolver::Impl::process() {
   sockets_.beginRound();
   std::array<epoll_event, 16> ready{};
-  const int count = epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), 0);
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = ready[static_cast<std::size_t>(i)];
-    const int descriptor = event.data.fd;
+  for (const epoll_event& event : poller_.ready(ready)) {
+    const auto descriptor = static_cast<int>(event.data.u64);
     if (descriptor == timer_.descriptor()) {
       timer_.acknowledge();
       continue;
@@ -343,11 +332,11 @@ Resolver::~Resolver() {
 Result<Resolver> Resolver::create(ResolverOptions options) {
   static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
   if (initialised != ARES_SUCCESS) return fail(ErrorKind::io, std::string{"c-ares: "} + ares_strerror(initialised));
-  os::Fd epoll{epoll_create1(EPOLL_CLOEXEC)};
-  if (!epoll) return fail(ErrorKind::io, std::string{"epoll_create1: "} + std::strerror(errno), errno);
+  auto poller = os::Poller::create();
+  if (!poller) return std::unexpected(poller.error());
   auto timer = os::Timer::create();
   if (!timer) return std::unexpected(timer.error());
-  auto impl = std::make_shared<Impl>(std::move(options), std::move(epoll), std::move(*timer));
+  auto impl = std::make_shared<Impl>(std::move(options), std::move(*poller), std::move(*timer));
   if (const Status started = impl->start(); !started) return std::unexpected(started.error());
   return Resolver{std::move(impl)};
 }

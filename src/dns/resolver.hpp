@@ -36,7 +36,7 @@ struct ResolverOptions {
 
 enum class Families : std::uint8_t { v4, v6, both };
 
-/// From certain facts about the name to transient errors; of two families' failures the later kind is reported.
+/// Of two families' failures the later kind is reported.
 enum class ResolveFailure : std::uint8_t {
   noSuchName,     ///< NXDOMAIN
   noData,         ///< the name exists, but has no such addresses
@@ -44,6 +44,10 @@ enum class ResolveFailure : std::uint8_t {
   serverFailure,  ///< SERVFAIL, REFUSED, no server reachable
   timeout,
 };
+/// Whether it is a fact about the name, which other servers would confirm.
+constexpr bool isCertain(ResolveFailure kind) {
+  return kind == ResolveFailure::noSuchName || kind == ResolveFailure::noData;
+}
 
 struct ResolveError {
   ResolveFailure kind = ResolveFailure::noSuchName;

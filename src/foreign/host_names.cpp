@@ -8,11 +8,11 @@
 #include <system_error>
 #include <utility>
 
-#include "config/file.hpp"
 #include "foreign/netdev.hpp"
 #include "foreign/netifd.hpp"
 #include "foreign/nm_profiles.hpp"
 #include "foreign/wg_quick.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::foreign {
 
@@ -93,7 +93,7 @@ void Collector::noteLink(const fs::path& path) {
 }
 
 std::optional<std::string> Collector::textOf(const fs::path& path) {
-  auto text = config::readFile(path);
+  auto text = os::readFile(path);
   if (text) return std::move(*text);
   complain(path, std::move(text.error()));
   return std::nullopt;
@@ -118,7 +118,7 @@ void Collector::wgQuick(const std::string& folder) {
     if (!text) continue;
     config::Problems problems;
     take(readWgQuick(*text, tunnel, problems), path);
-    config::wipe(*text);
+    os::wipe(*text);
     complain(path, problems);
   }
 }
@@ -144,7 +144,7 @@ void Collector::device(const std::string& name, const fs::path& path) {
     whole = whole && (text || file != path);
     if (!text) continue;
     reader.add(*text, file);
-    config::wipe(*text);
+    os::wipe(*text);
   }
   Netdev found = reader.finish();
   for (const auto& [file, problems] : found.problems) complain(file, problems);
@@ -171,7 +171,7 @@ void Collector::networkManager() {
       if (!text) continue;
       config::Problems problems;
       profiles.add(path, readNmProfile(*text, problems));
-      config::wipe(*text);
+      os::wipe(*text);
       complain(path, problems);
     }
   }
@@ -188,7 +188,7 @@ void Collector::netifd() {
   if (!text) return;
   config::Problems problems;
   take(endpointsOf(readNetwork(*text, problems), problems), path);
-  config::wipe(*text);
+  os::wipe(*text);
   complain(path, problems);
 }
 

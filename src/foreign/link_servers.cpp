@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "config/file.hpp"
 #include "foreign/peer_endpoint.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::foreign {
 
@@ -30,7 +30,7 @@ void add(Servers& servers, const Address& server) {
   if (std::ranges::find(servers, server) == servers.end()) servers.push_back(server);
 }
 
-std::string textOf(const std::string& path) { return config::readFile(path).value_or(std::string{}); }
+std::string textOf(const std::string& path) { return os::readFile(path).value_or(std::string{}); }
 
 }  // namespace
 

@@ -8,19 +8,17 @@
 
 #include "wgsteer/core/address.hpp"
 
-#include "config/file.hpp"
 #include "config/uci.hpp"
 #include "config/values.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::foreign {
 
 namespace {
 
-constexpr std::array<std::string_view, 16> kWanted{
-    "proto",       "device",        "ifname",        "tunlink",     "fwmark",
-    "listen_port", "ip4table",      "ip6table",      "disabled",    "nohostroute",
-    "public_key",  "endpoint_host", "endpoint_port", "allowed_ips", "route_allowed_ips",
-    "gateway"};
+constexpr auto kWanted = std::to_array<std::string_view>(
+    {"proto", "device", "ifname", "tunlink", "fwmark", "listen_port", "ip4table", "ip6table", "disabled", "nohostroute",
+     "public_key", "endpoint_host", "endpoint_port", "allowed_ips", "route_allowed_ips", "gateway"});
 
 std::string textOf(const config::Section& section, std::string_view name, const std::string& otherwise = {}) {
   const config::Value* value = section.single(name);
@@ -148,10 +146,10 @@ Network readNetwork(std::string_view text, config::Problems& problems) {
 }
 
 Result<Network> loadNetwork(const std::string& path) {
-  auto text = config::readFile(path);
+  auto text = os::readFile(path);
   if (!text) return std::unexpected(text.error());
   Network network = readNetwork(*text);
-  config::wipe(*text);
+  os::wipe(*text);
   return network;
 }
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "config/file.hpp"
 #include "foreign/peer_endpoint.hpp"
+#include "os/read_file.hpp"
 
 namespace wgsteer::foreign {
 
@@ -58,12 +58,12 @@ std::map<std::string, std::string> dropIns(const std::vector<std::string>& folde
 NetworkdConf readNetworkdConf(const std::vector<std::string>& folders) {
   NetworkdConf conf;
   for (const std::string& folder : folders)
-    if (const auto text = config::readFile(folder + "/networkd.conf")) {
+    if (const auto text = os::readFile(folder + "/networkd.conf")) {
       read(*text, conf);
       break;
     }
   for (const auto& [name, path] : dropIns(folders))
-    if (const auto text = config::readFile(path)) read(*text, conf);
+    if (const auto text = os::readFile(path)) read(*text, conf);
   return conf;
 }
 

@@ -5,7 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <netinet/in.h>
-#include <sys/epoll.h>
 
 #include "os/random.hpp"
 
@@ -15,7 +14,7 @@ namespace {
 
 constexpr std::size_t kHeader = 12;
 /// The root's name servers: ".", NS, IN.
-constexpr std::array<std::uint8_t, 5> kQuestion{0, 0, 2, 0, 1};
+constexpr auto kQuestion = std::to_array<std::uint8_t>({0, 0, 2, 0, 1});
 
 }  // namespace
 
@@ -40,7 +39,7 @@ bool isDnsAnswer(std::span<const std::uint8_t> message, std::uint16_t id) {
   return ours && answer && oneQuestion && std::ranges::equal(message.subspan(kHeader, kQuestion.size()), kQuestion);
 }
 
-Status DnsProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
+Status DnsProbe::ask(std::size_t question, const Endpoint& target, const os::Poller& poller) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   std::array<std::uint8_t, 2> id{};
@@ -54,7 +53,7 @@ Status DnsProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   if (connect(fd->get(), to.get(), to.length) != 0 || send(fd->get(), query.data(), query.size(), MSG_NOSIGNAL) < 0)
     return notSent(target);
   asked.fd = std::move(*fd);
-  return watchFor(epoll, asked.fd.get(), EPOLLIN, question);
+  return poller.watch(asked.fd.get(), EPOLLIN, question);
 }
 
 void DnsProbe::collect(std::size_t question, std::vector<Reply>& replies) {

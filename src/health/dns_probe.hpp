@@ -19,7 +19,7 @@ bool isDnsAnswer(std::span<const std::uint8_t> message, std::uint16_t id);
 class DnsProbe {
  public:
   explicit DnsProbe(const ProbeOptions& options) : options_(options) {}
-  Status ask(std::size_t question, const Endpoint& target, int epoll);
+  Status ask(std::size_t question, const Endpoint& target, const os::Poller& poller);
   void collect(std::size_t question, std::vector<Reply>& replies);
   /// ask() already reports everything that was refused.
   bool wasRefused(std::size_t) const { return false; }

@@ -6,7 +6,6 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
-#include <sys/epoll.h>
 
 #include "os/random.hpp"
 
@@ -68,7 +67,7 @@ IcmpProbe::IcmpProbe(const ProbeOptions& options) : options_(options) {
   id_ = get16(id.data());
 }
 
-Status IcmpProbe::open(Family family, std::size_t question, int epoll) {
+Status IcmpProbe::open(Family family, std::size_t question, const os::Poller& poller) {
   const int protocol = family == Family::v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6);
   Socket made;
   made.raw = family == Family::v6;
@@ -80,7 +79,7 @@ Status IcmpProbe::open(Family family, std::size_t question, int epoll) {
   if (!fd) return std::unexpected(std::move(fd.error()));
   made.fd = std::move(*fd);
   if (made.raw) hearOnlyReplies(made.fd.get(), family);
-  if (const Status watched = watchFor(epoll, made.fd.get(), EPOLLIN, question); !watched) return watched;
+  if (const Status watched = poller.watch(made.fd.get(), EPOLLIN, question); !watched) return watched;
   of(family) = std::move(made);
   return {};
 }
@@ -96,14 +95,14 @@ std::vector<std::uint8_t> IcmpProbe::request(Family family, std::size_t question
   return message;
 }
 
-Status IcmpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
+Status IcmpProbe::ask(std::size_t question, const Endpoint& target, const os::Poller& poller) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   asked.target = target.address;
   os::fillRandom(asked.nonce);
   const Family family = target.address.family();
   if (!of(family).fd)
-    if (const Status opened = open(family, question, epoll); !opened) return opened;
+    if (const Status opened = open(family, question, poller); !opened) return opened;
   const std::vector<std::uint8_t> message = request(family, question, asked.nonce);
   const SocketAddress to = toSocketAddress({target.address, 0}, options_.device);
   if (sendto(of(family).fd.get(), message.data(), message.size(), MSG_NOSIGNAL, to.get(), to.length) < 0)

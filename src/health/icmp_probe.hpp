@@ -26,8 +26,8 @@ std::optional<EchoReply> readEchoReply(Family family, std::span<const std::uint8
 class IcmpProbe {
  public:
   explicit IcmpProbe(const ProbeOptions& options);
-  /// Probes are numbered from 0 without gaps. The socket of the family is added to the epoll with its first probe.
-  Status ask(std::size_t question, const Endpoint& target, int epoll);
+  /// Probes are numbered from 0 without gaps. The socket of the family is added to the poller with its first probe.
+  Status ask(std::size_t question, const Endpoint& target, const os::Poller& poller);
   /// Collects replies on the socket through which the probe was sent.
   void collect(std::size_t question, std::vector<Reply>& replies);
   /// ask() already reports everything that was refused.
@@ -44,7 +44,7 @@ class IcmpProbe {
     bool raw = false;
   };
 
-  Status open(Family family, std::size_t question, int epoll);
+  Status open(Family family, std::size_t question, const os::Poller& poller);
   std::vector<std::uint8_t> request(Family family, std::size_t question, const Nonce& nonce) const;
   bool answers(const EchoReply& reply, const SocketAddress& from) const;
   Socket& of(Family family) { return family == Family::v4 ? v4_ : v6_; }

@@ -11,7 +11,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string>
-#include <sys/epoll.h>
 
 namespace wgsteer::health {
 
@@ -32,8 +31,8 @@ bool set(int descriptor, int level, int option, int value) {
 /// Types and codes of RFC 792, 1812 and 4443 for what firewalls forbid. Not "unreachable": the kernel sends that
 /// itself, from our address, for a gateway that does not answer (ipv4_link_failure, ip6_link_failure).
 bool isRefusal(const sock_extended_err& said) {
-  constexpr std::array<std::uint8_t, 5> kCodes4{2, 3, 9, 10, 13};
-  constexpr std::array<std::uint8_t, 3> kCodes6{1, 4, 5};
+  constexpr auto kCodes4 = std::to_array<std::uint8_t>({2, 3, 9, 10, 13});
+  constexpr auto kCodes6 = std::to_array<std::uint8_t>({1, 4, 5});
   constexpr std::uint8_t kUnreachable4 = 3;
   constexpr std::uint8_t kUnreachable6 = 1;
   if (said.ee_origin == SO_EE_ORIGIN_ICMP)
@@ -165,14 +164,6 @@ IcmpSaid takeError(int descriptor) {
     if (isRefusal(*said) && isOfThisHost(SO_EE_OFFENDER(said))) return IcmpSaid::refusal;
   }
   return IcmpSaid::something;
-}
-
-Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question) {
-  epoll_event event{};
-  event.events = events;
-  event.data.u64 = question;
-  if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) != 0) return failed("epoll_ctl");
-  return {};
 }
 
 }  // namespace wgsteer::health

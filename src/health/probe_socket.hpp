@@ -14,6 +14,7 @@
 #include "wgsteer/result.hpp"
 
 #include "os/fd.hpp"
+#include "os/poller.hpp"
 
 namespace wgsteer::health {
 
@@ -62,8 +63,5 @@ enum class IcmpSaid : std::uint8_t {
   refusal,  ///< by a firewall of this host
 };
 IcmpSaid takeError(int descriptor);
-
-/// Makes the epoll report the number of the probe when the descriptor is ready. Closing the descriptor removes it.
-Status watchFor(int epoll, int descriptor, std::uint32_t events, std::size_t question);
 
 }  // namespace wgsteer::health

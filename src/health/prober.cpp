@@ -3,37 +3,35 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <limits>
-#include <sys/epoll.h>
 
 namespace wgsteer::health {
 
 namespace {
 
-constexpr std::size_t kTimer = std::numeric_limits<std::uint32_t>::max();
+/// Probes are numbered from 0.
+constexpr std::uint64_t kTimer = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
 
 Result<Prober> Prober::create(const WanConfig& wan, Mark mark) {
-  os::Fd epoll{epoll_create1(EPOLL_CLOEXEC)};
-  if (!epoll) return fail(ErrorKind::io, std::string{"epoll_create1: "} + std::strerror(errno), errno);
+  auto poller = os::Poller::create();
+  if (!poller) return std::unexpected(std::move(poller.error()));
   auto timer = os::Timer::create();
   if (!timer) return std::unexpected(std::move(timer.error()));
-  if (const Status watched = watchFor(epoll.get(), timer->descriptor(), EPOLLIN, kTimer); !watched)
+  if (const Status watched = poller->watch(timer->descriptor(), EPOLLIN, kTimer); !watched)
     return std::unexpected(watched.error());
-  return Prober{wan, mark, std::move(epoll), std::move(*timer)};
+  return Prober{wan, mark, std::move(*poller), std::move(*timer)};
 }
 
-Prober::Prober(const WanConfig& wan, Mark mark, os::Fd epoll, os::Timer timer)
+Prober::Prober(const WanConfig& wan, Mark mark, os::Poller poller, os::Timer timer)
     : method_(wan.trackMethod),
       options_{.device = wan.device, .mark = mark, .size = wan.size, .maxTtl = wan.maxTtl},
       targets_(probeTargets(wan)),
       count_(wan.count),
       timeout_(wan.timeout),
       spacing_(std::min<Duration>(timeout_, std::chrono::seconds{1}) / wan.count),
-      epoll_(std::move(epoll)),
+      poller_(std::move(poller)),
       timer_(std::move(timer)) {}
 
 Prober::Probe Prober::makeProbe() const {
@@ -63,8 +61,7 @@ void Prober::askAll() {
     const std::size_t number = waves_ * targets_.size() + target;
     Question& question = questions_[number];
     question.asked = os::monotonicNow();
-    const Status sent =
-        std::visit([&](auto& probe) { return probe.ask(number, targets_[target], epoll_.get()); }, *probe_);
+    const Status sent = std::visit([&](auto& probe) { return probe.ask(number, targets_[target], poller_); }, *probe_);
     question.open = sent.has_value();
     question.refused = !sent && sent.error().kind == ErrorKind::refused;
     if (!sent) trouble_ = sent.error().what;
@@ -86,13 +83,11 @@ bool Prober::over(Instant now) const {
 
 std::optional<std::vector<TargetRound>> Prober::ready() {
   std::array<epoll_event, 32> events{};
-  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
-  for (int i = 0; i < count; ++i) {
-    const auto question = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
-    if (question == kTimer)
+  for (const epoll_event& event : poller_.ready(events)) {
+    if (event.data.u64 == kTimer)
       timer_.acknowledge();
     else if (running_)
-      collect(question);
+      collect(static_cast<std::size_t>(event.data.u64));
   }
   if (!running_) return std::nullopt;
   const Instant now = os::monotonicNow();

@@ -20,7 +20,7 @@
 #include "health/dns_probe.hpp"
 #include "health/icmp_probe.hpp"
 #include "health/tcp_probe.hpp"
-#include "os/fd.hpp"
+#include "os/poller.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::health {
@@ -32,7 +32,7 @@ class Prober {
 
   std::size_t targets() const { return targets_.size(); }
   /// Readable when ready() has something to do.
-  int descriptor() const { return epoll_.get(); }
+  int descriptor() const { return poller_.descriptor(); }
   /// Begins a round and abandons one in progress. It ends when every probe is answered or cannot be any more, at the
   /// latest `timeout` after its last probe. The probes to a target are spread over `timeout`, or over one second if
   /// that is shorter.
@@ -56,7 +56,7 @@ class Prober {
   };
   using Probe = std::variant<IcmpProbe, DnsProbe, TcpProbe>;
 
-  Prober(const WanConfig& wan, Mark mark, os::Fd epoll, os::Timer timer);
+  Prober(const WanConfig& wan, Mark mark, os::Poller poller, os::Timer timer);
   Probe makeProbe() const;
   void askAll();
   void collect(std::size_t question);
@@ -71,7 +71,7 @@ class Prober {
   std::uint32_t count_;
   Duration timeout_;
   Duration spacing_;
-  os::Fd epoll_;
+  os::Poller poller_;
   os::Timer timer_;
 
   bool running_ = false;

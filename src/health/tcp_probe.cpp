@@ -5,13 +5,12 @@
 #include <array>
 #include <cerrno>
 #include <netinet/in.h>
-#include <sys/epoll.h>
 
 #include "os/random.hpp"
 
 namespace wgsteer::health {
 
-Status TcpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
+Status TcpProbe::ask(std::size_t question, const Endpoint& target, const os::Poller& poller) {
   asked_.resize(std::max(asked_.size(), question + 1));
   Asked& asked = asked_[question];
   auto fd = openProbeSocket(target.address.family(), SOCK_STREAM, IPPROTO_TCP, options_);
@@ -24,7 +23,7 @@ Status TcpProbe::ask(std::size_t question, const Endpoint& target, int epoll) {
   // Non-blocking: even a refusal comes later.
   if (connect(fd->get(), to.get(), to.length) != 0 && errno != EINPROGRESS) return notSent(target);
   asked = {std::move(*fd), target};
-  return watchFor(epoll, asked.fd.get(), EPOLLOUT, question);
+  return poller.watch(asked.fd.get(), EPOLLOUT, question);
 }
 
 void TcpProbe::collect(std::size_t question, std::vector<Reply>& replies) {

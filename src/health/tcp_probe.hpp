@@ -14,7 +14,7 @@ namespace wgsteer::health {
 class TcpProbe {
  public:
   explicit TcpProbe(const ProbeOptions& options) : options_(options) {}
-  Status ask(std::size_t question, const Endpoint& target, int epoll);
+  Status ask(std::size_t question, const Endpoint& target, const os::Poller& poller);
   void collect(std::size_t question, std::vector<Reply>& replies);
   /// Whether an unanswered probe was blocked by this host. TCP does not report that a packet was blocked, and no IPv6
   /// error that this host itself sends reaches a socket bound to a device (Linux 6.18). So the probe is repeated

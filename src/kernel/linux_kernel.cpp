@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "kernel/linux_kernel.hpp"
 
+#include <functional>
+#include <initializer_list>
+
 #include "wgsteer/core/nexthops.hpp"
 #include "wgsteer/core/ours.hpp"
 #include "wgsteer/core/overload.hpp"
@@ -13,10 +16,15 @@ namespace wgsteer::kernel {
 namespace {
 
 /// Runs the steps until one fails.
-template <class... Step>
-Status inOrder(Step&&... steps) {
-  Status outcome;
-  (void)((outcome = steps(), outcome.has_value()) && ...);
+Status inOrder(std::initializer_list<std::function<Status()>> steps) {
+  for (const auto& step : steps)
+    if (Status outcome = step(); !outcome) return outcome;
+  return {};
+}
+
+/// What had to be taken back vanished with its device.
+Status orGone(bool takenBack, Status outcome) {
+  if (takenBack && !outcome && outcome.error().kind == ErrorKind::notThere) return {};
   return outcome;
 }
 
@@ -33,24 +41,30 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
   // The owner of a tunnel's fwmark depends on the rules and the table; the routes that matter depend on the tunnels.
-  const auto outcome = inOrder([&] { return readLinks(picture.world); }, [&] { return readRules(picture); },
-                               [&] { return readNft(picture, numbers); }, [&] { return readTunnels(picture, numbers); },
-                               [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); });
+  const auto outcome = inOrder({
+      [&] { return readLinks(picture.world); },
+      [&] { return readRules(picture); },
+      [&] { return readNft(picture, numbers); },
+      [&] { return readTunnels(picture, numbers); },
+      [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); },
+  });
   if (!outcome) return std::unexpected(outcome.error());
   return picture;
 }
 
 Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stale& stale) {
-  const auto when = [](bool asked, auto step) {
+  const auto when = [](bool asked, auto step) -> std::function<Status()> {
     return [asked, step]() -> Status { return asked ? step() : Status{}; };
   };
   const bool network = stale.rtnetlink || stale.network;
-  return inOrder(when(network || stale.links, [&] { return readLinks(picture.world); }),
-                 when(network, [&] { return readRules(picture); }),
-                 when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
-                 when(network, [&] { return readRoutes(picture); }),
-                 when(stale.ownRoutes && !network, [&] { return readOwnRoutes(picture.observed); }),
-                 when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }));
+  return inOrder({
+      when(network || stale.links, [&] { return readLinks(picture.world); }),
+      when(network, [&] { return readRules(picture); }),
+      when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
+      when(network, [&] { return readRoutes(picture); }),
+      when(stale.ownRoutes && !network, [&] { return readOwnRoutes(picture.observed); }),
+      when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }),
+  });
 }
 
 Status LinuxKernel::readLinks(World& world) {
@@ -198,16 +212,6 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   return {};
 }
 
-namespace {
-
-/// What had to be taken back vanished with its device.
-Status orGone(bool takenBack, Status outcome) {
-  if (takenBack && !outcome && outcome.error().kind == ErrorKind::notThere) return {};
-  return outcome;
-}
-
-}  // namespace
-
 Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
   return std::visit(Overload{
                         [&](const AddRoute& added) { return rtnetlink_.addRoute(added.route, added.replace); },
@@ -261,8 +265,11 @@ Status LinuxKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& si
 }
 
 Status LinuxKernel::subscribe() {
-  return inOrder([&] { return rtnetlink_.subscribe(); }, [&] { return nft_->subscribe(); },
-                 [&] { return wireguard_.subscribe(); });
+  return inOrder({
+      [&] { return rtnetlink_.subscribe(); },
+      [&] { return nft_->subscribe(); },
+      [&] { return wireguard_.subscribe(); },
+  });
 }
 
 std::vector<int> LinuxKernel::descriptors() const {

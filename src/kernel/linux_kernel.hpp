@@ -64,8 +64,8 @@ class LinuxKernel : public Kernel {
   netlink::Conntrack conntrack_;
   std::unique_ptr<nft::Nft> nft_;
   std::optional<RouteInterest> interest_;  ///< nullopt: not set yet
-  std::map<IfName, Tunnel>
-      tunnels_;  ///< as last read: SetTunnelMark names only the tunnel, the backend comes from here
+  /// As last read: SetTunnelMark names only the tunnel, and the backend comes from here.
+  std::map<IfName, Tunnel> tunnels_;
 };
 
 }  // namespace wgsteer::kernel

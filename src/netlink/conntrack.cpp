@@ -2,11 +2,11 @@
 #include "netlink/conntrack.hpp"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
+#include <array>
 #include <cerrno>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "netlink/declared.hpp"
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::netlink {
 
@@ -22,20 +22,49 @@ void putHeader(Message& message, std::uint8_t family) {
   header.version = NFNETLINK_V0;
 }
 
-std::uint16_t networkPort(const Attributes<CTA_PROTO_MAX>& protocol, std::size_t type) {
-  return ntohs(protocol.integer<std::uint16_t>(type).value_or(0));
+// As in ct_nla_policy, tuple_nla_policy, proto_nla_policy and cta_ip_nla_policy of net/netfilter.
+constexpr auto kFlowAttributes = std::to_array<Declared>({
+    {CTA_TUPLE_ORIG, Length::any, true},
+    {CTA_TUPLE_REPLY, Length::any, true},
+    {CTA_ID, Length::u32},
+    {CTA_ZONE, Length::u16},
+});
+constexpr auto kTupleAttributes = std::to_array<Declared>({
+    {CTA_TUPLE_IP, Length::any, true},
+    {CTA_TUPLE_PROTO, Length::any, true},
+});
+constexpr auto kProtocolAttributes = std::to_array<Declared>({
+    {CTA_PROTO_NUM, Length::u8, true},
+    {CTA_PROTO_DST_PORT, Length::u16},
+});
+constexpr auto kAddressAttributes4 = std::to_array<Declared>({{CTA_IP_V4_DST, Length::address, true}});
+constexpr auto kAddressAttributes6 = std::to_array<Declared>({{CTA_IP_V6_DST, Length::address, true}});
+
+/// nullopt: malformed.
+std::optional<Address> destinationAddress(Bytes addresses, Family family) {
+  const bool v4 = family == Family::v4;
+  if (!conforms(addresses, v4 ? kAddressAttributes4 : kAddressAttributes6, family)) return std::nullopt;
+  return Attributes<CTA_IP_MAX>(addresses).address(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, family);
 }
 
-/// The destination of the packets of one direction; nullopt unless they are UDP.
+/// nullopt: malformed, or not UDP.
+std::optional<std::uint16_t> destinationPort(Bytes protocol) {
+  if (!conforms(protocol, kProtocolAttributes)) return std::nullopt;
+  const Attributes<CTA_PROTO_MAX> attributes(protocol);
+  if (attributes.integer<std::uint8_t>(CTA_PROTO_NUM) != IPPROTO_UDP) return std::nullopt;
+  return attributes.integer<std::uint16_t>(CTA_PROTO_DST_PORT).transform([](std::uint16_t port) {
+    return ntohs(port);
+  });
+}
+
+/// The destination of the packets of one direction; nullopt: malformed, or not UDP.
 std::optional<Endpoint> destinationOf(Bytes tuple, Family family) {
+  if (!conforms(tuple, kTupleAttributes)) return std::nullopt;
   const Attributes<CTA_TUPLE_MAX> parts(tuple);
-  if (!parts.has(CTA_TUPLE_IP) || !parts.has(CTA_TUPLE_PROTO)) return std::nullopt;
-  const Attributes<CTA_PROTO_MAX> protocol(*parts.at(CTA_TUPLE_PROTO));
-  if (protocol.integer<std::uint8_t>(CTA_PROTO_NUM) != IPPROTO_UDP) return std::nullopt;
-  const Attributes<CTA_IP_MAX> addresses(*parts.at(CTA_TUPLE_IP));
-  const auto address = addresses.address(family == Family::v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, family);
+  const auto port = destinationPort(*parts.at(CTA_TUPLE_PROTO));
+  const auto address = port ? destinationAddress(*parts.at(CTA_TUPLE_IP), family) : std::nullopt;
   if (!address) return std::nullopt;
-  return Endpoint{*address, networkPort(protocol, CTA_PROTO_DST_PORT)};
+  return Endpoint{*address, *port};
 }
 
 Status deleteFlow(RequestSocket& socket, const Flow& flow) {
@@ -55,20 +84,17 @@ bool hasNoConntrack(const Error& error) { return error.code == EINVAL || error.c
 std::optional<Flow> staleFlow(const nlmsghdr* message, const std::map<Endpoint, std::set<Address>>& rightSources) {
   const auto parts = partsOf<nfgenmsg>(message);
   if (!parts || message->nlmsg_type != messageType(IPCTNL_MSG_CT_NEW)) return std::nullopt;
-  const std::uint8_t number = parts->header.nfgen_family;
-  if (number != AF_INET && number != AF_INET6) return std::nullopt;
-  const Family family = number == AF_INET ? Family::v4 : Family::v6;
+  const auto family = familyOf(parts->header.nfgen_family);
+  if (!family || !conforms(parts->attributes, kFlowAttributes)) return std::nullopt;
   const Attributes<CTA_MAX> attributes(parts->attributes);
-  const auto original = attributes.at(CTA_TUPLE_ORIG);
-  const auto reply = attributes.at(CTA_TUPLE_REPLY);
-  if (!original || !reply) return std::nullopt;
-  const auto peer = destinationOf(*original, family);
-  const auto answered = destinationOf(*reply, family);
+  const Bytes original = *attributes.at(CTA_TUPLE_ORIG);
+  const auto peer = destinationOf(original, *family);
+  const auto answered = destinationOf(*attributes.at(CTA_TUPLE_REPLY), *family);
   if (!peer || !answered) return std::nullopt;
   const auto known = rightSources.find(*peer);
   if (known == rightSources.end() || known->second.contains(answered->address)) return std::nullopt;
-  return Flow{.family = number,
-              .tuple = {original->begin(), original->end()},
+  return Flow{.family = parts->header.nfgen_family,
+              .tuple = {original.begin(), original.end()},
               .id = attributes.integer<std::uint32_t>(CTA_ID),
               .zone = attributes.integer<std::uint16_t>(CTA_ZONE)};
 }

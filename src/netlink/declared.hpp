@@ -4,7 +4,6 @@
 // absent. Also maps enumerations of the kernel to ours, as tables of two columns.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,8 +18,20 @@
 namespace wgsteer::netlink {
 
 /// The length of an attribute. `timespec` is two 64-bit words on every architecture (struct __kernel_timespec), and
-/// `key` one of WireGuard's. An address has the length of the message's family, or of any family if there is none.
-enum class Length : std::uint8_t { any = 0, u8 = 1, u16 = 2, u32 = 4, u64 = 8, timespec = 16, key = 32, address = 255 };
+/// `key` one of WireGuard's. An address has the length of the message's family, or of any family if there is none. The
+/// length of what begins with an address family of its own follows from that family.
+enum class Length : std::uint8_t {
+  any = 0,
+  u8 = 1,
+  u16 = 2,
+  u32 = 4,
+  u64 = 8,
+  timespec = 16,
+  key = 32,
+  socketAddress = 253,  ///< struct sockaddr_in, sockaddr_in6, or none (AF_UNSPEC)
+  via = 254,            ///< struct rtvia: a family, and an address of it
+  address = 255,
+};
 
 struct Declared {
   std::uint16_t type;
@@ -29,36 +40,20 @@ struct Declared {
 };
 
 /// Undeclared attributes are ignored.
-inline bool conforms(Bytes attributes, std::span<const Declared> table, std::optional<Family> family = {}) {
-  const auto fits = [&](Length length, std::size_t size) {
-    if (length == Length::any) return true;
-    if (length != Length::address) return size == static_cast<std::size_t>(length);
-    const auto isOf = [size](Family one) { return size == bitsOf(one) / 8U; };
-    return family ? isOf(*family) : isOf(Family::v4) || isOf(Family::v6);
-  };
-  std::size_t missing = static_cast<std::size_t>(std::ranges::count(table, true, &Declared::required));
-  bool all = true;
-  forEachAttribute(attributes, [&](std::uint16_t type, Bytes value) {
-    const auto declared = std::ranges::find(table, type, &Declared::type);
-    if (declared == table.end()) return;
-    if (declared->required && missing > 0) --missing;
-    all = all && fits(declared->length, value.size());
-  });
-  return all && missing == 0;
-}
+bool conforms(Bytes attributes, std::span<const Declared> table, std::optional<Family> family = {});
 
 /// A number in the kernel, and its value here.
-template <class Ours, std::size_t kSize>
-using Names = std::array<std::pair<std::uint8_t, Ours>, kSize>;
+template <class Ours>
+using Name = std::pair<std::uint8_t, Ours>;
 
 template <class Ours, std::size_t kSize>
-constexpr Ours ours(const Names<Ours, kSize>& names, std::uint8_t number, Ours otherwise) {
+constexpr Ours ours(const std::array<Name<Ours>, kSize>& names, std::uint8_t number, Ours otherwise) {
   for (const auto& [kernels, known] : names)
     if (kernels == number) return known;
   return otherwise;
 }
 template <class Ours, std::size_t kSize>
-constexpr std::uint8_t kernels(const Names<Ours, kSize>& names, Ours value, std::uint8_t otherwise) {
+constexpr std::uint8_t kernels(const std::array<Name<Ours>, kSize>& names, Ours value, std::uint8_t otherwise) {
   for (const auto& [number, known] : names)
     if (known == value) return number;
   return otherwise;

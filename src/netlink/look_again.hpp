@@ -14,9 +14,10 @@
 #include <vector>
 
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/result.hpp"
 
-#include "os/fd.hpp"
+#include "os/poller.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::netlink {
@@ -32,7 +33,7 @@ struct Unready {
 
 /// How long after `age` the next look is due: the first at an age of 10 ms, the last at 630 ms. After that the poll is
 /// soon enough.
-std::optional<std::chrono::nanoseconds> nextLook(std::chrono::nanoseconds age);
+std::optional<Duration> nextLook(Duration age);
 
 class LookAgain {
  public:
@@ -41,18 +42,18 @@ class LookAgain {
   /// outstanding.
   void expect(const std::map<IfName, Unready>& devices, const std::vector<int>& answers);
   /// Readable when a look is due.
-  int descriptor() const { return epoll_.get(); }
+  int descriptor() const { return poller_.descriptor(); }
   /// Clears what made it readable. True if there was anything.
   bool drain();
 
  private:
   struct Since {
     Unready state;
-    std::chrono::nanoseconds begun{};
+    Instant begun{};
   };
-  LookAgain(os::Fd epoll, os::Timer timer) : epoll_(std::move(epoll)), timer_(std::move(timer)) {}
+  LookAgain(os::Poller poller, os::Timer timer) : poller_(std::move(poller)), timer_(std::move(timer)) {}
 
-  os::Fd epoll_;
+  os::Poller poller_;
   os::Timer timer_;
   std::map<IfName, Since> unready_;
 };

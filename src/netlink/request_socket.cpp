@@ -161,6 +161,16 @@ Status RequestSocket::requestAll(std::span<std::byte> batch,
   return {};
 }
 
+Status dumpUntilWhole(const std::function<Status()>& attempt) {
+  constexpr int kAttempts = 8;
+  Status outcome;
+  for (int i = 0; i < kAttempts; ++i) {
+    outcome = attempt();
+    if (outcome || outcome.error().kind != ErrorKind::overrun) break;
+  }
+  return outcome;
+}
+
 void RequestSocket::wipe() { explicit_bzero(input_.data(), input_.size()); }
 
 }  // namespace wgsteer::netlink

@@ -57,4 +57,8 @@ class RequestSocket {
   std::size_t sendBuffer_ = 0;  // the size that exchange() has requested so far
 };
 
+/// Repeats a dump from its beginning while it is interrupted, within reason: on a busy host, the dumped objects change
+/// meanwhile more than once.
+Status dumpUntilWhole(const std::function<Status()>& attempt);
+
 }  // namespace wgsteer::netlink

@@ -29,15 +29,28 @@ constexpr std::uint32_t kFirstHopsDevice = kPayload + offsetof(rtnexthop, rtnh_i
 constexpr std::uint32_t kAll = 0xffffffff;
 static_assert(kAttributes % 4 == 0, "attributes begin right after the header");
 
-/// An instruction with the number `at` whose jumps name the target's number instead of a distance.
-struct Line {
-  std::uint8_t at = 0;
-  constexpr std::uint8_t to(unsigned target) const { return static_cast<std::uint8_t>(target - at - 1); }
-  constexpr sock_filter ifEqual(std::uint32_t value, unsigned then, unsigned otherwise) const {
-    return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, to(then), to(otherwise));
+/// Jumps to instructions by their numbers, for placed().
+constexpr sock_filter ifEqual(std::uint32_t value, std::uint8_t then, std::uint8_t otherwise) {
+  return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, then, otherwise);
+}
+constexpr sock_filter go(std::uint8_t target) { return BPF_STMT(BPF_JMP | BPF_JA, target); }
+
+/// Turns the numbers of the jumps' targets into what the kernel expects: distances from the next instruction.
+template <std::size_t kSize>
+constexpr std::array<sock_filter, kSize> placed(std::array<sock_filter, kSize> program) {
+  for (std::size_t at = 0; at < kSize; ++at) {
+    sock_filter& line = program[at];
+    if (BPF_CLASS(line.code) != BPF_JMP) continue;
+    const auto next = static_cast<std::uint8_t>(at + 1);
+    if (BPF_OP(line.code) == BPF_JA) {
+      line.k -= next;
+    } else {
+      line.jt = static_cast<std::uint8_t>(line.jt - next);
+      line.jf = static_cast<std::uint8_t>(line.jf - next);
+    }
   }
-  constexpr sock_filter go(unsigned target) const { return BPF_STMT(BPF_JMP | BPF_JA, to(target)); }
-};
+  return program;
+}
 
 constexpr sock_filter load(std::uint16_t width, std::uint32_t offset) {
   return BPF_STMT(static_cast<std::uint16_t>(BPF_LD | width | BPF_ABS), offset);
@@ -59,91 +72,91 @@ constexpr sock_filter finish(std::uint32_t bytes) { return BPF_STMT(BPF_RET | BP
 /// Determines the route's table. BPF loads are in network order, the message is in host order: hence htons and htonl.
 /// Each announcement is one datagram. RTA_TABLE is in every one, as rtm_table has room for small numbers alone.
 std::array<sock_filter, 20> beginning(std::uint32_t ownPort) {
-  constexpr unsigned kAccept = 17;
-  constexpr unsigned kDrop = 18;
+  constexpr std::uint8_t kAccept = 17;
+  constexpr std::uint8_t kDrop = 18;
   static_assert(std::has_single_bit(kTableCount) && kWanTableBase % kTableCount == 0, "ours are told by a mask");
-  return {
+  return placed(std::to_array<sock_filter>({
       /*  0 */ load(BPF_W, kPort),
-      /*  1 */ Line{1}.ifEqual(htonl(ownPort), kDrop, 2),
+      /*  1 */ ifEqual(htonl(ownPort), kDrop, 2),
       /*  2 */ load(BPF_H, kType),
-      /*  3 */ Line{3}.ifEqual(htons(RTM_NEWROUTE), 5, 4),
-      /*  4 */ Line{4}.ifEqual(htons(RTM_DELROUTE), 5, kAccept),
+      /*  3 */ ifEqual(htons(RTM_NEWROUTE), 5, 4),
+      /*  4 */ ifEqual(htons(RTM_DELROUTE), 5, kAccept),
       // A route. Default routes and routes in our tables always pass.
       /*  5 */ load(BPF_B, kDestinationLength),
-      /*  6 */ Line{6}.ifEqual(0, kAccept, 7),
+      /*  6 */ ifEqual(0, kAccept, 7),
       /*  7 */ put(kAttributes),
       /*  8 */ putX(RTA_TABLE),
       /*  9 */ find(),
-      /* 10 */ Line{10}.ifEqual(0, kAccept, 11),
+      /* 10 */ ifEqual(0, kAccept, 11),
       /* 11 */ moveToX(),
       /* 12 */ loadBehind(kPayload),
       /* 13 */ moveToX(),
       /* 14 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, htonl(~(kTableCount - 1))),
-      /* 15 */ Line{15}.ifEqual(htonl(kWanTableBase), kAccept, 16),
-      /* 16 */ Line{16}.go(19),
+      /* 15 */ ifEqual(htonl(kWanTableBase), kAccept, 16),
+      /* 16 */ go(19),
       /* 17 */ finish(kAll),
       /* 18 */ finish(0),
       // Continue with the table.
       /* 19 */ moveFromX(),
-  };
+  }));
 }
 
-constexpr unsigned kByGateway = 7;
-constexpr unsigned kByDevice = 14;
-constexpr unsigned kHasGateway = 29;
-constexpr unsigned kWithoutDevice = 31;
-constexpr unsigned kAccept = 35;
-constexpr unsigned kDrop = 36;
-constexpr unsigned kCompare = 37;
+constexpr std::uint8_t kByGateway = 7;
+constexpr std::uint8_t kByDevice = 14;
+constexpr std::uint8_t kHasGateway = 29;
+constexpr std::uint8_t kWithoutDevice = 31;
+constexpr std::uint8_t kAccept = 35;
+constexpr std::uint8_t kDrop = 36;
+constexpr std::uint8_t kCompare = 37;
 
 /// A specific route of the main table, or of one that a foreign rule looks up: who added it?
 std::array<sock_filter, kCompare> origin(RouteInterest::LeftOut leftOut) {
-  const unsigned byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
-  const unsigned learned = leftOut == RouteInterest::LeftOut::nothing ? kAccept
-                           : leftOut == RouteInterest::LeftOut::fed   ? kByGateway
-                                                                      : kDrop;
-  return {
+  const std::uint8_t byHand = leftOut == RouteInterest::LeftOut::byUplinks ? kByGateway : kAccept;
+  const std::uint8_t learned = leftOut == RouteInterest::LeftOut::nothing ? kAccept
+                               : leftOut == RouteInterest::LeftOut::fed   ? kByGateway
+                                                                          : kDrop;
+  return placed(std::to_array<sock_filter>({
       /*  0 */ load(BPF_B, kProtocolField),
-      /*  1 */ Line{1}.ifEqual(RTPROT_REDIRECT, kDrop, 2),
-      /*  2 */ Line{2}.ifEqual(RTPROT_KERNEL, kAccept, 3),
-      /*  3 */ Line{3}.ifEqual(RTPROT_BOOT, byHand, 4),
-      /*  4 */ Line{4}.ifEqual(RTPROT_STATIC, byHand, 5),
-      /*  5 */ Line{5}.ifEqual(RTPROT_RA, kAccept, 6),
-      /*  6 */ Line{6}.ifEqual(RTPROT_DHCP, kAccept, learned),
+      /*  1 */ ifEqual(RTPROT_REDIRECT, kDrop, 2),
+      /*  2 */ ifEqual(RTPROT_KERNEL, kAccept, 3),
+      /*  3 */ ifEqual(RTPROT_BOOT, byHand, 4),
+      /*  4 */ ifEqual(RTPROT_STATIC, byHand, 5),
+      /*  5 */ ifEqual(RTPROT_RA, kAccept, 6),
+      /*  6 */ ifEqual(RTPROT_DHCP, kAccept, learned),
       // Learned: by which device? If there are several hops, the first one stands for all.
       /*  7 */ put(kAttributes),
       /*  8 */ putX(RTA_MULTIPATH),
       /*  9 */ find(),
-      /* 10 */ Line{10}.ifEqual(0, kByDevice, 11),
+      /* 10 */ ifEqual(0, kByDevice, 11),
       /* 11 */ moveToX(),
       /* 12 */ loadBehind(kFirstHopsDevice),
-      /* 13 */ Line{13}.go(kCompare),
+      /* 13 */ go(kCompare),
       // One hop: its device, if there is a gateway of either family.
       /* 14 */ put(kAttributes),
       /* 15 */ putX(RTA_OIF),
       /* 16 */ find(),
-      /* 17 */ Line{17}.ifEqual(0, kWithoutDevice, 18),
+      /* 17 */ ifEqual(0, kWithoutDevice, 18),
       /* 18 */ moveToX(),
       /* 19 */ loadBehind(kPayload),
       /* 20 */ keep(),
       /* 21 */ put(kAttributes),
       /* 22 */ putX(RTA_GATEWAY),
       /* 23 */ find(),
-      /* 24 */ Line{24}.ifEqual(0, 25, kHasGateway),
+      /* 24 */ ifEqual(0, 25, kHasGateway),
       /* 25 */ put(kAttributes),
       /* 26 */ putX(RTA_VIA),
       /* 27 */ find(),
-      /* 28 */ Line{28}.ifEqual(0, kAccept, kHasGateway),
+      /* 28 */ ifEqual(0, kAccept, kHasGateway),
       /* 29 */ recall(),
-      /* 30 */ Line{30}.go(kCompare),
+      /* 30 */ go(kCompare),
       // No device: a nexthop object alone (net.ipv4.nexthop_compat_mode=0) may stand for any number of routes.
       /* 31 */ put(kAttributes),
       /* 32 */ putX(kNexthopId),
       /* 33 */ find(),
-      /* 34 */ Line{34}.ifEqual(0, kAccept, kDrop),
+      /* 34 */ ifEqual(0, kAccept, kDrop),
       /* 35 */ finish(kAll),
       /* 36 */ finish(0),
-  };
+  }));
 }
 static_assert(kCompare < 255, "jumps reach that far");
 
@@ -188,12 +201,13 @@ std::vector<sock_filter> routeFilter(std::uint32_t ownPort, const RouteInterest&
 }
 
 std::vector<sock_filter> ownPortFilter(std::uint32_t ownPort) {
-  return {
+  const auto program = placed(std::to_array<sock_filter>({
       /* 0 */ load(BPF_W, kPort),
-      /* 1 */ Line{1}.ifEqual(htonl(ownPort), 3, 2),
+      /* 1 */ ifEqual(htonl(ownPort), 3, 2),
       /* 2 */ finish(kAll),
       /* 3 */ finish(0),
-  };
+  }));
+  return {program.begin(), program.end()};
 }
 
 }  // namespace wgsteer::netlink

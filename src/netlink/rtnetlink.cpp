@@ -12,6 +12,7 @@
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/declared.hpp"
 #include "netlink/route_filter.hpp"
 #include "netlink/rtnl.hpp"
 #include "netlink/trace.hpp"
@@ -19,9 +20,6 @@
 namespace wgsteer::netlink {
 
 namespace {
-
-/// A dump is interrupted when the dumped objects change meanwhile; on a busy host more than once.
-constexpr int kDumpAttempts = 8;
 
 std::string numbered(IfIndex index) { return "if" + std::to_string(index.value); }
 
@@ -35,15 +33,6 @@ std::string ruleText(const char* verb, const Rule& rule) {
 
 /// A family that the kernel does not have (IPv6 switched off at boot) counts as empty.
 bool isMissingFamily(const Error& error) { return error.code == EAFNOSUPPORT || error.code == EOPNOTSUPP; }
-
-Status dumpUntilWhole(const std::function<Status()>& attempt) {
-  Status outcome;
-  for (int i = 0; i < kDumpAttempts; ++i) {
-    outcome = attempt();
-    if (outcome || outcome.error().kind != ErrorKind::overrun) break;
-  }
-  return outcome;
-}
 
 Status gone(Status outcome) {
   if (!outcome && outcome.error().kind == ErrorKind::notThere) return {};
@@ -68,10 +57,25 @@ std::optional<Event> decodeRouteAdded(const nlmsghdr* message) {
                     .appended = (message->nlmsg_flags & NLM_F_APPEND) != 0};
 }
 
+/// As in devconf_ipv4_policy and devconf_ipv6_policy of the kernel.
+constexpr auto kSysctlAttributes = std::to_array<Declared>({
+    {NETCONFA_IFINDEX, Length::u32, true},
+    {NETCONFA_RP_FILTER, Length::u32},
+    {NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN, Length::u32},
+});
+
+/// Of the answer to `ip route get`.
+constexpr auto kLookupAttributes = std::to_array<Declared>({
+    {RTA_OIF, Length::u32},
+    {RTA_GATEWAY, Length::address},
+    {RTA_VIA, Length::via},
+    {RTA_PREFSRC, Length::address},
+});
+
 /// Only for the switches that we look at; forwarding and the like are announced in the same way.
 std::optional<Event> decodeSysctlsChanged(const nlmsghdr* message) {
   const auto parts = partsOf<netconfmsg>(message);
-  if (!parts) return std::nullopt;
+  if (!parts || !conforms(parts->attributes, kSysctlAttributes)) return std::nullopt;
   const Attributes<NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN> attributes{parts->attributes};
   if (!attributes.has(NETCONFA_RP_FILTER) && !attributes.has(NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN)) return std::nullopt;
   const auto index = attributes.integer<std::int32_t>(NETCONFA_IFINDEX);
@@ -268,9 +272,9 @@ bool Rtnetlink::isFixed(const Neighbour& neighbour) {
   const auto outcome = requests_.ask(
       message,
       [&](const nlmsghdr* answer) {
-        if (answer->nlmsg_type == RTM_NEWNEIGH && answer->nlmsg_len >= NLMSG_LENGTH(sizeof(ndmsg)))
-          fixed =
-              (static_cast<const ndmsg*>(mnl_nlmsg_get_payload(answer))->ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0;
+        const auto parts = partsOf<ndmsg>(answer);
+        if (answer->nlmsg_type == RTM_NEWNEIGH && parts)
+          fixed = (parts->header.ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0;
       },
       [&] { return neighbourText("get", neighbour, ""); });
   return outcome && fixed;
@@ -308,23 +312,24 @@ Result<Rtnetlink::Found> Rtnetlink::lookup(const Packet& packet) {
   message.bytes(RTA_DST, destination.bytes());
   if (packet.source) message.bytes(RTA_SRC, packet.source->bytes());
   message.u32(RTA_MARK, packet.mark.value);
-  Found found;
+  std::optional<Found> found;
+  const auto what = [&] {
+    return std::string{ipCommand(family)} + " route get " + destination.toString() + " mark " + hex(packet.mark.value);
+  };
   const auto outcome = requests_.ask(
       message,
       [&](const nlmsghdr* answer) {
         const auto parts = partsOf<rtmsg>(answer);
-        if (!parts) return;
+        if (!parts || !conforms(parts->attributes, kLookupAttributes, family)) return;
         const Attributes<RTA_VIA> attributes{parts->attributes};
-        found = {.device = IfIndex{attributes.integer<std::int32_t>(RTA_OIF).value_or(0)},
-                 .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA), family),
-                 .source = attributes.address(RTA_PREFSRC, family)};
+        found = Found{.device = IfIndex{attributes.integer<std::int32_t>(RTA_OIF).value_or(0)},
+                      .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA)),
+                      .source = attributes.address(RTA_PREFSRC, family)};
       },
-      [&] {
-        return std::string{ipCommand(family)} + " route get " + destination.toString() + " mark " +
-               hex(packet.mark.value);
-      });
+      what);
   if (!outcome) return std::unexpected(outcome.error());
-  return found;
+  if (!found) return fail(ErrorKind::malformed, what() + ": no route in the answer");
+  return *found;
 }
 
 Status Rtnetlink::subscribe() {

@@ -19,10 +19,6 @@ namespace wgsteer::netlink {
 /// RTA_NH_ID of linux/rtnetlink.h since 5.3.
 inline constexpr std::uint16_t kNexthopId = 30;
 
-/// AF_INET or AF_INET6.
-int addressFamily(Family family);
-std::optional<Family> familyOf(int addressFamily);
-
 /// RTM_NEWLINK, RTM_DELLINK.
 std::optional<Link> decodeLink(const nlmsghdr* message);
 /// RTM_NEWADDR, RTM_DELADDR.
@@ -30,8 +26,8 @@ std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message);
 /// RTM_NEWROUTE, RTM_DELROUTE. nullopt for cached and cloned ones.
 std::optional<Route> decodeRoute(const nlmsghdr* message);
 void encodeRoute(Message& message, const Route& route);
-/// RTA_GATEWAY, or RTA_VIA for a gateway of the other family.
-std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via, Family family);
+/// RTA_GATEWAY, or RTA_VIA for a gateway of the other family; both of their right lengths.
+std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via);
 /// RTM_NEWNEXTHOP, RTM_DELNEXTHOP: id and object. nullopt for those of forwarding databases.
 std::optional<std::pair<std::uint32_t, Nexthop>> decodeNexthop(const nlmsghdr* message);
 /// RTM_NEWRULE, RTM_DELRULE. The whole selector is always written: a deletion with only part of it could remove another

@@ -65,14 +65,6 @@ std::string kindOf(Bytes linkInfo) {
 
 }  // namespace
 
-int addressFamily(Family family) { return family == Family::v4 ? AF_INET : AF_INET6; }
-
-std::optional<Family> familyOf(int addressFamily) {
-  if (addressFamily == AF_INET) return Family::v4;
-  if (addressFamily == AF_INET6) return Family::v6;
-  return std::nullopt;
-}
-
 std::optional<Link> decodeLink(const nlmsghdr* message) {
   const auto parts = partsOf<ifinfomsg>(message);
   // Bridges announce their ports a second time, with family AF_BRIDGE and half of the attributes.

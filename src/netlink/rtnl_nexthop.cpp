@@ -11,7 +11,7 @@ namespace wgsteer::netlink {
 
 namespace {
 
-/// As in rtm_nh_policy_new of the kernel. The gateway is of the object's own family, and a group of any length.
+/// As in rtm_nh_policy_new of the kernel. The gateway is of the object's own family; a group has none.
 constexpr auto kAttributes = std::to_array<Declared>({
     {NHA_ID, Length::u32, true},
     {NHA_GROUP},
@@ -21,7 +21,9 @@ constexpr auto kAttributes = std::to_array<Declared>({
     {NHA_FDB},
 });
 
-std::vector<Nexthop::Member> membersIn(Bytes group) {
+/// nullopt: malformed.
+std::optional<std::vector<Nexthop::Member>> membersIn(Bytes group) {
+  if (group.size() % sizeof(nexthop_grp) != 0) return std::nullopt;
   std::vector<Nexthop::Member> members;
   for (; group.size() >= sizeof(nexthop_grp); group = group.subspan(sizeof(nexthop_grp))) {
     nexthop_grp member{};
@@ -35,16 +37,19 @@ std::vector<Nexthop::Member> membersIn(Bytes group) {
 
 std::optional<std::pair<std::uint32_t, Nexthop>> decodeNexthop(const nlmsghdr* message) {
   const auto parts = partsOf<nhmsg>(message);
-  if (!parts || !conforms(parts->attributes, kAttributes)) return std::nullopt;
+  if (!parts) return std::nullopt;
+  const auto family = familyOf(parts->header.nh_family);
+  if (!conforms(parts->attributes, kAttributes, family)) return std::nullopt;
   const Attributes<NHA_FDB> attributes{parts->attributes};
   const std::uint32_t id = attributes.u32(NHA_ID);
-  if (id == 0 || attributes.has(NHA_FDB)) return std::nullopt;
+  if (id == 0 || attributes.has(NHA_FDB) || (attributes.has(NHA_GATEWAY) && !family)) return std::nullopt;
   Nexthop nexthop;
   nexthop.blackhole = attributes.has(NHA_BLACKHOLE);
   if (const auto group = attributes.at(NHA_GROUP)) {
-    nexthop.members = membersIn(*group);
+    auto members = membersIn(*group);
+    if (!members) return std::nullopt;
+    nexthop.members = std::move(*members);
   } else if (const auto device = attributes.integer<std::int32_t>(NHA_OIF); device && !nexthop.blackhole) {
-    const auto family = familyOf(parts->header.nh_family);
     nexthop.hops = {{.device = IfIndex{*device},
                      .gateway = family ? attributes.address(NHA_GATEWAY, *family) : std::nullopt,
                      .onlink = (parts->header.nh_flags & RTNH_F_ONLINK) != 0}};

@@ -10,14 +10,15 @@ namespace wgsteer::netlink {
 
 namespace {
 
-constexpr Names<RouteType, 6> kTypes{{
+constexpr auto kTypes = std::to_array<Name<RouteType>>({
     {RTN_UNICAST, RouteType::unicast},
     {RTN_LOCAL, RouteType::local},
     {RTN_BLACKHOLE, RouteType::blackhole},
     {RTN_UNREACHABLE, RouteType::unreachable},
     {RTN_PROHIBIT, RouteType::prohibit},
     {RTN_THROW, RouteType::throw_},
-}};
+});
+static_assert(kTypes.size() == std::to_underlying(RouteType::other), "all but `other` have a number");
 
 /// As in rtm_ipv4_policy and rtm_ipv6_policy of the kernel.
 constexpr auto kAttributes = std::to_array<Declared>({
@@ -30,7 +31,7 @@ constexpr auto kAttributes = std::to_array<Declared>({
     {RTA_METRICS},
     {RTA_MULTIPATH},
     {RTA_TABLE, Length::u32},
-    {RTA_VIA},
+    {RTA_VIA, Length::via},
     {RTA_PREF, Length::u8},
     {kNexthopId, Length::u32},
 });
@@ -38,7 +39,14 @@ constexpr auto kAttributes = std::to_array<Declared>({
 /// Those of a hop in RTA_MULTIPATH.
 constexpr auto kHopAttributes = std::to_array<Declared>({
     {RTA_GATEWAY, Length::address},
-    {RTA_VIA},
+    {RTA_VIA, Length::via},
+});
+
+/// Those in RTA_METRICS.
+constexpr auto kMetricAttributes = std::to_array<Declared>({
+    {RTAX_LOCK, Length::u32},
+    {RTAX_MTU, Length::u32},
+    {RTAX_ADVMSS, Length::u32},
 });
 
 /// nullopt: malformed.
@@ -52,7 +60,7 @@ std::optional<std::vector<NextHop>> multipathHops(Bytes bytes, Family family) {
     if (!conforms(own, kHopAttributes, family)) return std::nullopt;
     const Attributes<RTA_VIA> attributes{own};
     hops.push_back({.device = IfIndex{header.rtnh_ifindex},
-                    .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA), family),
+                    .gateway = gatewayIn(attributes.at(RTA_GATEWAY), attributes.at(RTA_VIA)),
                     .onlink = (header.rtnh_flags & RTNH_F_ONLINK) != 0,
                     .weight = static_cast<std::uint16_t>(header.rtnh_hops + 1)});
     bytes = bytes.subspan(std::min(aligned(header.rtnh_len), bytes.size()));
@@ -71,7 +79,7 @@ std::optional<std::vector<NextHop>> hopsOf(const rtmsg& header, const Attributes
   const auto device = attributes.integer<std::int32_t>(RTA_OIF);
   if (!device) return std::vector<NextHop>{};
   return std::vector{NextHop{.device = IfIndex{*device},
-                             .gateway = gatewayIn(multi.at(RTA_GATEWAY), multi.at(RTA_VIA), family),
+                             .gateway = gatewayIn(multi.at(RTA_GATEWAY), multi.at(RTA_VIA)),
                              .onlink = (header.rtm_flags & RTNH_F_ONLINK) != 0,
                              .weight = 1}};
 }
@@ -102,7 +110,9 @@ void putMultipath(Message& message, const Route& route) {
   mnl_attr_nest_end(message.header(), nest);
 }
 
-RouteMetrics metricsIn(Bytes nest) {
+/// nullopt: malformed.
+std::optional<RouteMetrics> metricsIn(Bytes nest) {
+  if (!conforms(nest, kMetricAttributes)) return std::nullopt;
   const Attributes<RTAX_ADVMSS> attributes{nest};
   RouteMetrics metrics;
   metrics.mtu = attributes.u32(RTAX_MTU);
@@ -132,14 +142,9 @@ std::optional<Prefix> prefixIn(const Attributes<RTA_TABLE>& attributes, std::siz
 
 }  // namespace
 
-std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via, Family family) {
-  if (gateway && gateway->size() == bitsOf(family) / 8U) return Address::fromBytes(*gateway);
-  // struct rtvia: family, address.
-  if (!via || via->size() < sizeof(std::uint16_t)) return std::nullopt;
-  const auto viaFamily = familyOf(readInteger<std::uint16_t>(*via).value_or(0));
-  const Bytes address = via->subspan(sizeof(std::uint16_t));
-  if (!viaFamily || address.size() < bitsOf(*viaFamily) / 8U) return std::nullopt;
-  return Address::fromBytes(address.first(bitsOf(*viaFamily) / 8U));
+std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via) {
+  if (gateway) return Address::fromBytes(*gateway);
+  return via ? Address::fromBytes(via->subspan(sizeof(std::uint16_t))) : std::nullopt;
 }
 
 /// RFC 4191, 2.1; the reserved value counts as medium.
@@ -178,7 +183,11 @@ std::optional<Route> decodeRoute(const nlmsghdr* message) {
   route.order = orderOf(gateways.integer<std::uint8_t>(RTA_PREF).value_or(ICMPV6_ROUTER_PREF_MEDIUM));
   route.linkScope = *family == Family::v4 && route.type == RouteType::unicast && header.rtm_scope == RT_SCOPE_LINK;
   route.protocol = header.rtm_protocol;
-  if (const auto metrics = attributes.at(RTA_METRICS)) route.metrics = metricsIn(*metrics);
+  if (const auto nest = attributes.at(RTA_METRICS)) {
+    const auto metrics = metricsIn(*nest);
+    if (!metrics) return std::nullopt;
+    route.metrics = *metrics;
+  }
   route.nexthop.value = gateways.u32(kNexthopId);
   return route;
 }

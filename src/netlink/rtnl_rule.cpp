@@ -13,14 +13,15 @@ namespace {
 constexpr std::uint16_t kSourcePortMask = 28;
 constexpr std::uint16_t kDestinationPortMask = 29;
 
-constexpr Names<RuleAction, 6> kActions{{
+constexpr auto kActions = std::to_array<Name<RuleAction>>({
     {FR_ACT_TO_TBL, RuleAction::lookup},
     {FR_ACT_GOTO, RuleAction::goto_},
     {FR_ACT_NOP, RuleAction::nop},
     {FR_ACT_BLACKHOLE, RuleAction::blackhole},
     {FR_ACT_UNREACHABLE, RuleAction::unreachable},
     {FR_ACT_PROHIBIT, RuleAction::prohibit},
-}};
+});
+static_assert(kActions.size() == std::to_underlying(RuleAction::other), "all but `other` have a number");
 
 /// As in fib_rule_policy of net/core/fib_rules.c.
 constexpr auto kAttributes = std::to_array<Declared>({

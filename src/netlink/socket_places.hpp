@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // In which network namespace the kernel's tunnels have their sockets (creating_net in drivers/net/wireguard/device.c).
-// No interface tells; but /proc lists the UDP sockets of one namespace, the kernel's own among them. The answer is the
-// same for as long as the device exists, so the list, which may be long, is read once for each.
+// The kernel has no interface that reports it, but /proc lists the UDP sockets of a namespace, including those of the
+// kernel. The answer never changes while the device exists, so the list, which may be long, is read once for each.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace wgsteer::netlink {
 
-/// Whether a UDP socket of our network namespace is bound to this port alone, as WireGuard's is. None: it cannot be
-/// told, since /proc/self/net/udp cannot be read.
+/// Whether a UDP socket of our network namespace is bound to this port of any address, as WireGuard's is. nullopt:
+/// unknown, because /proc/self/net/udp cannot be read.
 std::optional<bool> hasUdpSocket(std::uint16_t port);
 
 class SocketPlaces {

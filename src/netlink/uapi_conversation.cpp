@@ -126,7 +126,7 @@ UapiConversation::State UapiConversation::advance() {
   return state_;
 }
 
-void await(const std::vector<UapiConversation*>& conversations, std::chrono::nanoseconds deadline) {
+void await(const std::vector<UapiConversation*>& conversations, Instant deadline) {
   for (;;) {
     std::vector<pollfd> waiting;
     for (UapiConversation* each : conversations)

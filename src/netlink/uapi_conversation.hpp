@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/result.hpp"
 
 #include "os/fd.hpp"
@@ -72,19 +73,19 @@ class UapiConversation {
   std::string_view answer() const { return answer_.view(); }
   int descriptor() const { return fd_.get(); }
   const UapiSocket& socket() const { return socket_; }
-  std::chrono::nanoseconds begun() const { return begun_; }
+  Instant begun() const { return begun_; }
 
  private:
   UapiConversation(os::Fd fd, UapiSocket socket);
 
   os::Fd fd_;
   UapiSocket socket_;
-  std::chrono::nanoseconds begun_;
+  Instant begun_;
   SecretText answer_;
   State state_ = State::underWay;
 };
 
 /// Advances them until all are finished or the deadline has passed.
-void await(const std::vector<UapiConversation*>& conversations, std::chrono::nanoseconds deadline);
+void await(const std::vector<UapiConversation*>& conversations, Instant deadline);
 
 }  // namespace wgsteer::netlink

@@ -33,6 +33,10 @@ struct Answer {
 };
 std::optional<Answer> answerIn(const nlmsghdr* message);
 
+/// AF_INET or AF_INET6.
+int addressFamily(Family family);
+std::optional<Family> familyOf(int addressFamily);
+
 /// Messages and attributes begin at multiples of four (MNL_ALIGN, which is of type int).
 constexpr std::size_t aligned(std::size_t length) { return (length + 3) & ~std::size_t{3}; }
 

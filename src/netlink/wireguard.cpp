@@ -21,7 +21,7 @@ TunnelBackend backendOf(const Link& link) {
 }
 
 /// Whether the error is not about one device: the kernel tells this process nothing about any.
-bool isEverybodys(const Error& error, TunnelBackend backend) {
+bool concernsAllTunnels(const Error& error, TunnelBackend backend) {
   return backend == TunnelBackend::kernel && (error.kind == ErrorKind::refused || error.kind == ErrorKind::io);
 }
 
@@ -48,7 +48,7 @@ const WireGuard::Known* WireGuard::lastKnown(const Link& link) const {
 }
 
 /// What this answer tells about the device; nullopt: not a tunnel, or one about which nothing is known.
-std::optional<WireGuard::Known> WireGuard::told(const Link& link, const Result<Tunnel>& answer, Seen& seen) const {
+std::optional<WireGuard::Known> WireGuard::learned(const Link& link, const Result<Tunnel>& answer, Seen& seen) const {
   if (answer) return Known{link.index, *answer, std::nullopt};
   const Known* known = lastKnown(link);
   const ErrorKind kind = answer.error().kind;
@@ -69,9 +69,9 @@ Result<WireGuard::Seen> WireGuard::observe(const std::map<IfIndex, Link>& links)
   for (const auto& [index, link] : links) {
     const auto answer = answers.find(link.name);
     if (!mayBeTunnel(link) || answer == answers.end()) continue;
-    if (!answer->second && isEverybodys(answer->second.error(), backendOf(link)))
+    if (!answer->second && concernsAllTunnels(answer->second.error(), backendOf(link)))
       return std::unexpected(answer->second.error());
-    auto now = told(link, answer->second, seen);
+    auto now = learned(link, answer->second, seen);
     if (!now) continue;
     if (isInKernel(link)) now->tunnel.socket = places_.of(link, now->tunnel.listenPort);
     seen.tunnels.emplace(link.name, now->tunnel);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
 
@@ -54,11 +55,11 @@ class WireGuard {
   struct Known {
     IfIndex link;
     Tunnel tunnel;
-    std::optional<std::chrono::nanoseconds> silentSince;  ///< time of the first look that it missed
+    std::optional<Instant> silentSince;  ///< time of the first look that it missed
   };
   std::map<IfName, Result<Tunnel>> ask(const std::map<IfIndex, Link>& links);
   const Known* lastKnown(const Link& link) const;
-  std::optional<Known> told(const Link& link, const Result<Tunnel>& answer, Seen& seen) const;
+  std::optional<Known> learned(const Link& link, const Result<Tunnel>& answer, Seen& seen) const;
   void expect(const std::map<IfIndex, Link>& links, const Seen& seen);
 
   WireGuardGenl genl_;

@@ -16,25 +16,22 @@ namespace wgsteer::netlink {
 namespace {
 
 constexpr std::uint8_t kWireGuardVersion = 1;
-constexpr int kDumpAttempts = 8;
 
+template <class SocketAddress, class Raw>
+Endpoint endpointIn(Bytes bytes, in_port_t SocketAddress::* port, Raw SocketAddress::* host) {
+  SocketAddress address{};
+  std::memcpy(&address, bytes.data(), sizeof address);
+  std::array<std::uint8_t, sizeof(Raw)> raw{};
+  std::memcpy(raw.data(), &(address.*host), raw.size());
+  return Endpoint{*Address::fromBytes(raw), ntohs(address.*port)};
+}
+
+/// Of the length that belongs to its family; nullopt if it has none.
 std::optional<Endpoint> endpointIn(Bytes bytes) {
-  const auto family = familyOf(readInteger<sa_family_t>(bytes).value_or(0));
-  if (family == Family::v4 && bytes.size() >= sizeof(sockaddr_in)) {
-    sockaddr_in address{};
-    std::memcpy(&address, bytes.data(), sizeof address);
-    std::array<std::uint8_t, 4> raw{};
-    std::memcpy(raw.data(), &address.sin_addr, raw.size());
-    return Endpoint{*Address::fromBytes(raw), ntohs(address.sin_port)};
-  }
-  if (family == Family::v6 && bytes.size() >= sizeof(sockaddr_in6)) {
-    sockaddr_in6 address{};
-    std::memcpy(&address, bytes.data(), sizeof address);
-    std::array<std::uint8_t, 16> raw{};
-    std::memcpy(raw.data(), &address.sin6_addr, raw.size());
-    return Endpoint{*Address::fromBytes(raw), ntohs(address.sin6_port)};
-  }
-  return std::nullopt;
+  const auto family = familyOf(readInteger<sa_family_t>(bytes).value_or(AF_UNSPEC));
+  if (!family) return std::nullopt;
+  return *family == Family::v4 ? endpointIn(bytes, &sockaddr_in::sin_port, &sockaddr_in::sin_addr)
+                               : endpointIn(bytes, &sockaddr_in6::sin6_port, &sockaddr_in6::sin6_addr);
 }
 
 void putEndpoint(Message& message, const Endpoint& endpoint) {
@@ -54,7 +51,7 @@ void putEndpoint(Message& message, const Endpoint& endpoint) {
   }
 }
 
-// As in device_policy, peer_policy and allowedip_policy of drivers/net/wireguard/netlink.c. The endpoint is a sockaddr.
+// As in device_policy, peer_policy and allowedip_policy of drivers/net/wireguard/netlink.c.
 constexpr auto kDeviceAttributes = std::to_array<Declared>({
     {WGDEVICE_A_IFNAME},
     {WGDEVICE_A_FWMARK, Length::u32},
@@ -63,7 +60,7 @@ constexpr auto kDeviceAttributes = std::to_array<Declared>({
 });
 constexpr auto kPeerAttributes = std::to_array<Declared>({
     {WGPEER_A_PUBLIC_KEY, Length::key, true},
-    {WGPEER_A_ENDPOINT},
+    {WGPEER_A_ENDPOINT, Length::socketAddress},
     {WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, Length::u16},
     {WGPEER_A_LAST_HANDSHAKE_TIME, Length::timespec},
     {WGPEER_A_RX_BYTES, Length::u64},
@@ -74,6 +71,11 @@ constexpr auto kAllowedIpAttributes = std::to_array<Declared>({
     {WGALLOWEDIP_A_FAMILY, Length::u16, true},
     {WGALLOWEDIP_A_IPADDR, Length::address, true},
     {WGALLOWEDIP_A_CIDR_MASK, Length::u8, true},
+});
+
+/// Of the controller's answer to CTRL_CMD_GETFAMILY.
+constexpr auto kFamilyAttributes = std::to_array<Declared>({
+    {CTRL_ATTR_FAMILY_ID, Length::u16, true},
 });
 
 /// nullopt: malformed.
@@ -152,10 +154,10 @@ Result<std::uint16_t> WireGuardGenl::familyId(const std::string& kind) {
   const auto outcome = socket_->ask(
       message,
       [&](const nlmsghdr* answer) {
-        if (const auto parts = partsOf<genlmsghdr>(answer))
-          id = Attributes<CTRL_ATTR_FAMILY_ID>{parts->attributes}
-                   .integer<std::uint16_t>(CTRL_ATTR_FAMILY_ID)
-                   .value_or(0);
+        const auto parts = partsOf<genlmsghdr>(answer);
+        if (!parts || !conforms(parts->attributes, kFamilyAttributes)) return;
+        const Attributes<CTRL_ATTR_FAMILY_ID> attributes{parts->attributes};
+        id = attributes.integer<std::uint16_t>(CTRL_ATTR_FAMILY_ID).value_or(0);
       },
       [&] { return "generic netlink family " + kind; });
   if (!outcome) return std::unexpected(outcome.error());
@@ -184,17 +186,15 @@ Status WireGuardGenl::readOnce(const IfName& device, std::uint16_t family, Tunne
   return outcome;
 }
 
-/// An interrupted dump is repeated from the beginning.
 Result<Tunnel> WireGuardGenl::readWhole(const IfName& device, std::uint16_t family) {
-  for (int attempt = 1;; ++attempt) {
-    Tunnel tunnel{.name = device, .backend = TunnelBackend::kernel, .fwmark = {}, .listenPort = 0, .peers = {}};
-    const auto outcome = readOnce(device, family, tunnel);
-    if (outcome) {
-      std::ranges::sort(tunnel.peers, {}, &Peer::publicKey);
-      return tunnel;
-    }
-    if (outcome.error().kind != ErrorKind::overrun || attempt == kDumpAttempts) return std::unexpected(outcome.error());
-  }
+  Tunnel tunnel;
+  const auto outcome = dumpUntilWhole([&] {
+    tunnel = {.name = device, .backend = TunnelBackend::kernel, .fwmark = {}, .listenPort = 0, .peers = {}};
+    return readOnce(device, family, tunnel);
+  });
+  if (!outcome) return std::unexpected(outcome.error());
+  std::ranges::sort(tunnel.peers, {}, &Peer::publicKey);
+  return tunnel;
 }
 
 /// After a module was reloaded it has another family number, and a request with the old one fails with ENOENT, as if

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "wgsteer/core/time.hpp"
 #include "wgsteer/core/uapi_folders.hpp"
 #include "wgsteer/core/world.hpp"
 #include "wgsteer/result.hpp"
@@ -77,7 +78,7 @@ class WireGuardUapi {
   static Status ask(const IfName& device, Process& process);
   static bool mayWait(Process& process);
   Result<Tunnel> take(const IfName& device, Process& process) const;
-  std::chrono::nanoseconds patience() const { return looked_ ? kPatience : kFirstPatience; }
+  Duration patience() const { return looked_ ? kPatience : kFirstPatience; }
   static Status takeSet(Process& process);
   static void settle(Process& process);
   static Status sendClearing(const IfName& device, Process& process);

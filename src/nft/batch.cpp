@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/batch.hpp"
 
-#include <libmnl/libmnl.h>
-#include <libnftnl/common.h>
-#include <libnftnl/udata.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <libnftnl/udata.h>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
+
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::nft {
 

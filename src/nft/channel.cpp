@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/channel.hpp"
 
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
 #include <cerrno>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <string>
 #include <utility>
+
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::nft {
 

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/counters.hpp"
 
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/object.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
-#include <arpa/inet.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <string_view>
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/kernel_headers.hpp"
 #include "nft/handles.hpp"
 #include "nft/ruleset.hpp"
 

@@ -2,15 +2,11 @@
 #include "nft/events.hpp"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <utility>
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/kernel_headers.hpp"
 #include "netlink/route_filter.hpp"
 
 namespace wgsteer::nft {

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/foreign_chains.hpp"
 
-#include <libmnl/libmnl.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
+#include <libmnl/libmnl.h>
 #include <map>
 #include <set>
 #include <tuple>
@@ -15,6 +10,7 @@
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "netlink/kernel_headers.hpp"
 #include "netlink/wire.hpp"
 #include "nft/channel.hpp"
 #include "nft/foreign_rule.hpp"

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/foreign_rule.hpp"
 
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
 #include <array>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
 #include <string_view>
 #include <utility>
+
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::nft {
 
@@ -186,21 +183,22 @@ void object(const Fields& fields, Steps& steps) {
     steps.emplace_back(MayMatch{"limit"});
 }
 
-constexpr std::array<std::string_view, 6> kWithoutEffect{"counter", "log", "last", "dup", "flow_offload", "ct_timeout"};
-constexpr std::array<std::string_view, 3> kTranslations{"nat", "masq", "redir"};
+constexpr auto kWithoutEffect =
+    std::to_array<std::string_view>({"counter", "log", "last", "dup", "flow_offload", "ct_timeout"});
+constexpr auto kTranslations = std::to_array<std::string_view>({"nat", "masq", "redir"});
 
 void expression(const std::string& name, const Fields& fields, TableFamily family, Steps& steps) {
   using Handler = void (*)(const Fields&, Steps&);
-  static constexpr std::array<std::pair<std::string_view, Handler>, 10> kHandlers{{{"meta", meta},
-                                                                                   {"ct", connection},
-                                                                                   {"payload", payload},
-                                                                                   {"fib", fib},
-                                                                                   {"immediate", immediate},
-                                                                                   {"bitwise", bitwise},
-                                                                                   {"cmp", compare},
-                                                                                   {"range", range},
-                                                                                   {"lookup", lookup},
-                                                                                   {"objref", object}}};
+  static constexpr auto kHandlers = std::to_array<std::pair<std::string_view, Handler>>({{"meta", meta},
+                                                                                         {"ct", connection},
+                                                                                         {"payload", payload},
+                                                                                         {"fib", fib},
+                                                                                         {"immediate", immediate},
+                                                                                         {"bitwise", bitwise},
+                                                                                         {"cmp", compare},
+                                                                                         {"range", range},
+                                                                                         {"lookup", lookup},
+                                                                                         {"objref", object}});
   const auto* handler = std::ranges::find(kHandlers, name, &std::pair<std::string_view, Handler>::first);
   if (handler != kHandlers.end()) return handler->second(fields, steps);
   if (name == "match") return appendMatch(extension(fields), family, steps);

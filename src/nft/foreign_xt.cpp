@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
+// After libc's <netinet/in.h>: see netlink/kernel_headers.hpp.
 #include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_connmark.h>
 #include <linux/netfilter/xt_conntrack.h>
@@ -163,10 +163,10 @@ bool connectionMark(const XtExtension& target, Steps& steps) {
   return true;
 }
 
-constexpr std::array<std::string_view, 15> kGoOn{"LOG",   "NFLOG", "TCPMSS",   "TOS",      "DSCP",
-                                                 "TTL",   "HL",    "CLASSIFY", "CHECKSUM", "SET",
-                                                 "TRACE", "AUDIT", "TEE",      "SECMARK",  "CONNSECMARK"};
-constexpr std::array<std::string_view, 5> kTranslations{"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"};
+constexpr auto kGoOn =
+    std::to_array<std::string_view>({"LOG", "NFLOG", "TCPMSS", "TOS", "DSCP", "TTL", "HL", "CLASSIFY", "CHECKSUM",
+                                     "SET", "TRACE", "AUDIT", "TEE", "SECMARK", "CONNSECMARK"});
+constexpr auto kTranslations = std::to_array<std::string_view>({"MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP"});
 
 }  // namespace
 

@@ -1,30 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/observed_table.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <libnftnl/udata.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
-#include <algorithm>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <string_view>
 #include <utility>
 
+#include "netlink/declared.hpp"
+#include "netlink/kernel_headers.hpp"
 #include "netlink/wire.hpp"
 
 namespace wgsteer::nft {
 
 namespace {
 
+using netlink::Attributes;
+using netlink::Bytes;
+using netlink::Declared;
+using netlink::Length;
+
+constexpr auto kGenerationAttributes = std::to_array<Declared>({{NFTA_GEN_ID, Length::u32, true}});
+constexpr auto kObjectAttributes = std::to_array<Declared>({
+    {NFTA_OBJ_TABLE, Length::any, true},
+    {NFTA_OBJ_NAME, Length::any, true},
+    {NFTA_OBJ_TYPE, Length::u32, true},
+});
+
 /// libnftnl returns null for a missing attribute.
 std::string_view textOf(const char* text) { return text == nullptr ? std::string_view{} : text; }
 
 bool isOurs(const char* table) { return textOf(table) == kNftTable; }
-
-using netlink::Attributes;
-using netlink::Bytes;
 
 Bytes attributesOf(const nlmsghdr* message) {
   const auto parts = netlink::partsOf<nfgenmsg>(message);
@@ -120,8 +126,10 @@ bool countersAsExpected(const ObservedTable& observed) {
 
 }  // namespace
 
-std::uint32_t generationOf(const nlmsghdr* message) {
-  return ntohl(Attributes<NFTA_GEN_MAX>(attributesOf(message)).u32(NFTA_GEN_ID));
+std::optional<std::uint32_t> generationOf(const nlmsghdr* message) {
+  const auto bytes = attributesOf(message);
+  if (!netlink::conforms(bytes, kGenerationAttributes)) return std::nullopt;
+  return ntohl(Attributes<NFTA_GEN_MAX>(bytes).u32(NFTA_GEN_ID));
 }
 
 std::optional<TableIdentity> identityOf(const nlmsghdr* message) {
@@ -181,10 +189,11 @@ void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed)
 }
 
 void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
-  const Attributes<NFTA_OBJ_MAX> attributes(attributesOf(message));
+  const auto bytes = attributesOf(message);
+  const Attributes<NFTA_OBJ_MAX> attributes(bytes);
   if (attributes.text(NFTA_OBJ_TABLE) != kNftTable) return;
   // The number of packets counted does not matter here.
-  if (ntohl(attributes.u32(NFTA_OBJ_TYPE)) == NFT_OBJECT_COUNTER)
+  if (netlink::conforms(bytes, kObjectAttributes) && ntohl(attributes.u32(NFTA_OBJ_TYPE)) == NFT_OBJECT_COUNTER)
     observed.counters.insert(attributes.text(NFTA_OBJ_NAME));
   else
     observed.foreignParts = true;

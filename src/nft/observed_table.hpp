@@ -44,8 +44,8 @@ struct ObservedTable {
   bool foreignParts = false;  ///< something that this program does not create, or that libnftnl cannot read
 };
 
-/// From NFT_MSG_NEWGEN: changes with every commit of any program. 0 if missing.
-std::uint32_t generationOf(const nlmsghdr* message);
+/// From NFT_MSG_NEWGEN: changes with every commit of any program. nullopt if it cannot be read.
+std::optional<std::uint32_t> generationOf(const nlmsghdr* message);
 /// From NFT_MSG_NEWTABLE; nullopt if it cannot be read.
 std::optional<TableIdentity> identityOf(const nlmsghdr* message);
 

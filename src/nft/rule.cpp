@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/rule.hpp"
 
-#include <netinet/in.h>
-// Ours follow libc's <netinet/in.h>, or musl defines things twice.
 #include <array>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
 #include <string_view>
 #include <utility>
+
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::nft {
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/ruleset.hpp"
 
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::nft {
 

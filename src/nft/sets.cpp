@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/sets.hpp"
 
-#include <libmnl/libmnl.h>
-#include <netinet/in.h>
-// After libc's <netinet/in.h>, or musl defines things twice.
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
+#include <libmnl/libmnl.h>
 #include <span>
 #include <utility>
 
 #include "wgsteer/core/overload.hpp"
+
+#include "netlink/kernel_headers.hpp"
 
 namespace wgsteer::nft {
 

@@ -84,12 +84,13 @@ Result<std::optional<ObservedTable>> readConsistently(Channel& channel) {
 }  // namespace
 
 Result<std::uint32_t> generation(Channel& channel) {
-  std::uint32_t id = 0;
+  std::optional<std::uint32_t> id;
   const Status status = channel.get(
       NFT_MSG_GETGEN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { id = generationOf(message); },
       "nft generation");
   if (!status) return std::unexpected(status.error());
-  return id;
+  if (!id) return fail(ErrorKind::malformed, "nft generation: the answer has no number");
+  return *id;
 }
 
 Result<std::optional<TableIdentity>> findTable(Channel& channel) {

@@ -15,7 +15,7 @@
 
 #include "wgsteer/result.hpp"
 
-#include "os/fd.hpp"
+#include "os/poller.hpp"
 
 namespace wgsteer::os {
 
@@ -37,10 +37,10 @@ class EventLoop {
  private:
   using Ticket = std::uint64_t;
 
-  explicit EventLoop(Fd epoll) : epoll_(std::move(epoll)) {}
+  explicit EventLoop(Poller poller) : poller_(std::move(poller)) {}
   void runHandler(Ticket ticket);
 
-  Fd epoll_;
+  Poller poller_;
   Ticket nextTicket_ = 0;
   std::map<int, Ticket> tickets_;  ///< by descriptor
   std::map<Ticket, std::shared_ptr<const Handler>> handlers_;

@@ -11,7 +11,7 @@ namespace wgsteer::os {
 
 namespace {
 
-timespec toTimespec(std::chrono::nanoseconds duration) {
+timespec toTimespec(Duration duration) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
   timespec result{};
   result.tv_sec = static_cast<time_t>(seconds.count());
@@ -19,7 +19,7 @@ timespec toTimespec(std::chrono::nanoseconds duration) {
   return result;
 }
 
-std::chrono::nanoseconds read(clockid_t clock) {
+Duration read(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
   return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
@@ -33,7 +33,7 @@ Result<Timer> Timer::create() {
   return Timer{std::move(fd)};
 }
 
-void Timer::arm(std::chrono::nanoseconds delay) {
+void Timer::arm(Duration delay) {
   const itimerspec when{.it_interval = {}, .it_value = toTimespec(delay)};
   timerfd_settime(fd_.get(), 0, &when, nullptr);
 }

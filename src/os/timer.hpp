@@ -15,7 +15,7 @@ class Timer {
  public:
   static Result<Timer> create();
   /// Expires once, after `delay`; zero disarms it.
-  void arm(std::chrono::nanoseconds delay);
+  void arm(Duration delay);
   void disarm() { arm({}); }
   /// Reads the expiry from the descriptor, which otherwise stays readable.
   void acknowledge();

@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Files that are not regular files, or not text.
-#include "config/file.hpp"
-
 #include <cstdio>
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/load.hpp"
+#include "os/read_file.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::config {
 namespace {
 
 class FileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "wgsteer.XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    path_ = folder_ + "/wgsteer.toml";
-  }
-  void TearDown() override {
-    unlink(path_.c_str());
-    rmdir(folder_.c_str());
-  }
   void write(const std::string& text) const {
     std::FILE* file = std::fopen(path_.c_str(), "w");
     ASSERT_NE(file, nullptr);
@@ -38,8 +27,9 @@ class FileTest : public ::testing::Test {
     EXPECT_EQ(config.error().what, path_ + what);
   }
 
-  std::string folder_;
-  std::string path_;
+  wgsteer::test::TempFolder temp_;
+  std::string folder_ = temp_.path();
+  std::string path_ = folder_ + "/wgsteer.toml";
 };
 
 TEST_F(FileTest, Loads) {
@@ -89,7 +79,7 @@ TEST_F(FileTest, LargerThanOneMegabyteIsRefusedBeforeItIsRead) {
 
 TEST_F(FileTest, OneMegabyteOfCommentsLoads) {
   std::string text;
-  while (text.size() + 80 <= kMaxFileSize) text += "#" + std::string(78, 'x') + "\n";
+  while (text.size() + 80 <= os::kMaxFileSize) text += "#" + std::string(78, 'x') + "\n";
   write(text);
   EXPECT_TRUE(loadFile(path_));
 }

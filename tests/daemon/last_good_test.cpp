@@ -2,14 +2,14 @@
 // Which configuration a daemon starts with when the one it is given is broken.
 #include "daemon/last_good.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "config/file.hpp"
 #include "config/load.hpp"
+#include "os/read_file.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer {
 namespace {
@@ -21,18 +21,11 @@ constexpr const char* kBroken = "[[wan]]\nname = \"fiber\"\ndevice = eth0\n";
 
 class LastGoodTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "goodXXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   ConfigSource source(const std::string& name = "wgsteer.toml") const {
     const std::string file = folder_ / name;
     return {.file = file,
             .read = [file]() -> Result<ConfigText> {
-              auto text = config::readFile(file);
+              auto text = os::readFile(file);
               if (!text) return std::unexpected(text.error());
               return ConfigText{file, *text};
             },
@@ -51,7 +44,8 @@ class LastGoodTest : public ::testing::Test {
     ASSERT_TRUE(lastGood(name).keep(start->loaded.text));
   }
 
-  fs::path folder_;
+  test::TempFolder temp_;
+  fs::path folder_ = temp_.path();
 };
 
 TEST_F(LastGoodTest, IsUsedForABrokenFile) {

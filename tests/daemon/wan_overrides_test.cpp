@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/wan_overrides.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "daemon/wan_request.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer {
 namespace {
@@ -16,14 +16,6 @@ namespace fs = std::filesystem;
 
 class Overrides : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "wansXXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-    file_ = (folder_ / "state/wans").string();
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   /// The overrides of a daemon that starts now.
   WanOverrides::ByName afterRestart() const {
     WanOverrides next{file_};
@@ -35,8 +27,9 @@ class Overrides : public ::testing::Test {
     std::ofstream{file_} << text;
   }
 
-  fs::path folder_;
-  std::string file_;
+  test::TempFolder temp_;
+  fs::path folder_ = temp_.path();
+  std::string file_ = folder_ / "state/wans";
 };
 
 const auto kNoAct = [] {};

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 
 #include "daemon/wan_resolvers.hpp"
+#include "support/temp_folder.hpp"
 #include "support/worlds.hpp"
 
 namespace wgsteer {
@@ -21,15 +20,13 @@ std::vector<Address> addresses(const std::vector<const char*>& texts) {
 class WanServersTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "wan_servers.XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
     std::ofstream{folder_ + "/" + std::to_string(kWan0.value)} << "DNS=192.0.2.53 2001:db8:10::53\n";
     files_ = {.netifd = folder_ + "/none", .interfaces = folder_ + "/none", .networkd = folder_};
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   std::vector<WanServers> servers() const { return serversOfWans(config_, steer(config_, world_), files_); }
 
-  std::string folder_;
+  test::TempFolder temp_;
+  std::string folder_ = temp_.path();
   foreign::LinkServerFiles files_;
   Config config_ = fiberAndLte();
   World world_ = twoWans();

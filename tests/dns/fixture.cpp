@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fstream>
 #include <netinet/in.h>
 #include <poll.h>
@@ -157,15 +156,8 @@ std::vector<std::string> dnsmasq(std::vector<std::string> options, const std::st
   return command;
 }
 
-ResolverTest::ResolverTest()
-    : loop_(std::move(*os::EventLoop::create())), folder_(::testing::TempDir() + "dns.XXXXXX") {
-  EXPECT_NE(::mkdtemp(folder_.data()), nullptr) << std::strerror(errno);
+ResolverTest::ResolverTest() : loop_(std::move(*os::EventLoop::create())) {
   write("resolv.conf", "nameserver 127.0.0.1\n");
-}
-
-ResolverTest::~ResolverTest() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 void ResolverTest::write(const std::string& name, const std::string& text) const {

@@ -14,6 +14,7 @@
 #include "dns/resolver.hpp"
 #include "os/event_loop.hpp"
 #include "os/timer.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::dns::test {
 
@@ -70,7 +71,6 @@ inline const std::string kDnsmasqReady = "started, version";
 class ResolverTest : public ::testing::Test {
  protected:
   ResolverTest();
-  ~ResolverTest() override;
 
   void write(const std::string& name, const std::string& text) const;
   /// Queries 127.0.0.1 unless resolv.conf names another server.
@@ -81,7 +81,8 @@ class ResolverTest : public ::testing::Test {
   void runUntil(Resolver& resolver, const std::function<bool()>& done);
 
   os::EventLoop loop_;
-  std::string folder_;
+  wgsteer::test::TempFolder temp_;
+  std::string folder_ = temp_.path();
 };
 
 }  // namespace wgsteer::dns::test

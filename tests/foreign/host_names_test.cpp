@@ -13,9 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/file.hpp"
 #include "config/keys.hpp"
 #include "netlink/secret_scan.hpp"
+#include "os/read_file.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -26,15 +27,11 @@ using config::test::keyText;
 class Folders : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "host_names.XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
     folders_ = {.wgQuick = {root_ / "wireguard", root_ / "amneziawg"},
                 .networkd = {root_ / "etc", root_ / "run"},
                 .networkManager = {root_ / "nm-run", root_ / "nm-etc"},
                 .netifd = {root_ / "run-uci/network", root_ / "config/network"}};
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   void write(const std::string& name, const std::string& text) {
     fs::create_directories((root_ / name).parent_path());
@@ -47,7 +44,8 @@ class Folders : public ::testing::Test {
     return all;
   }
 
-  fs::path root_;
+  wgsteer::test::TempFolder temp_;
+  fs::path root_ = temp_.path();
   HostNameFolders folders_;
 };
 
@@ -232,7 +230,7 @@ TEST_F(Folders, AFifoIsNeverWaitedFor) {
 TEST_F(Folders, ABrokenFileIsOneErrorAndTheOthersCount) {
   write("wireguard/wg0.conf", quick('a', "no port") + quick('b', "right.example:1") + quick('c', "no port"));
   write("wireguard/wg1.conf", quick('a', "one.example:1"));
-  write("wireguard/wg2.conf", std::string(config::kMaxFileSize + 1, '\n'));
+  write("wireguard/wg2.conf", std::string(os::kMaxFileSize + 1, '\n'));
   fs::create_symlink("nowhere", root_ / "wireguard/wg3.conf");
   fs::create_directory(root_ / "wireguard/wg4.conf");
   EXPECT_EQ(hosts(), (Hosts{"wg0 right.example", "wg1 one.example"}));
@@ -309,11 +307,11 @@ TEST_F(Folders, WithEndlessFilesAreBounded) {
 }
 
 TEST_F(Folders, AFileIsReadWhole) {
-  for (const std::size_t size : {0UL, 1UL, 15UL, 4095UL, 4096UL, 100000UL, config::kMaxFileSize}) {
+  for (const std::size_t size : {0UL, 1UL, 15UL, 4095UL, 4096UL, 100000UL, os::kMaxFileSize}) {
     std::string text(size, 'x');
     for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
     write("file", text);
-    const auto got = config::readFile(root_ / "file");
+    const auto got = os::readFile(root_ / "file");
     ASSERT_TRUE(got) << got.error().what;
     EXPECT_EQ(*got, text) << size;
   }
@@ -331,7 +329,7 @@ TEST_F(Folders, NoPrivateKeyStaysInMemory) {
   EXPECT_EQ(::write(file, text.data(), text.size()), static_cast<ssize_t>(text.size()));
   ::close(file);
   EXPECT_TRUE(secret.isInMemory()) << "this test does not see it";
-  config::wipe(text);
+  os::wipe(text);
   ASSERT_FALSE(secret.isInMemory());
   EXPECT_EQ(hosts(), (Hosts{"wg0 a.example"}));
   EXPECT_FALSE(secret.isInMemory());
@@ -346,7 +344,7 @@ TEST_F(Folders, NoPrivateKeyStaysInMemory) {
 }
 
 TEST(File, WithoutASizeOfItsOwnIsReadAsWell) {
-  const auto text = config::readFile("/proc/self/status");
+  const auto text = os::readFile("/proc/self/status");
   ASSERT_TRUE(text) << text.error().what;
   EXPECT_TRUE(text->starts_with("Name:")) << *text;
   EXPECT_TRUE(text->ends_with('\n'));

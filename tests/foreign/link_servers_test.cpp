@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "foreign/link_servers.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -43,8 +44,8 @@ TEST(LinkServers, OfNetworkdAreInTheStateOfTheLink) {
 }
 
 TEST(LinkServers, OfADeviceAreThoseOfAllItsInterfacesAndOfItsLink) {
-  std::string folder = ::testing::TempDir() + "link_servers.XXXXXX";
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const wgsteer::test::TempFolder temp;
+  const std::string folder = temp.path();
   std::filesystem::create_directory(folder + "/links");
   std::ofstream{folder + "/auto"} << kAuto;
   std::ofstream{folder + "/interfaces"} << "wan eth1\nwan6 eth1\nwwan wwan0\nlan br-lan\n";

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "foreign/networkd_conf.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+
+#include "foreign/networkd_check.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -13,19 +15,16 @@ namespace {
 class NetworkdConfTest : public ::testing::Test {
  protected:
   NetworkdConfTest() {
-    EXPECT_NE(::mkdtemp(root_.data()), nullptr);
     for (const char* folder : {"/etc/networkd.conf.d", "/lib/networkd.conf.d"})
       std::filesystem::create_directories(root_ + folder);
   }
-  ~NetworkdConfTest() override { std::filesystem::remove_all(root_); }
-  NetworkdConfTest(const NetworkdConfTest&) = delete;
-  NetworkdConfTest& operator=(const NetworkdConfTest&) = delete;
-
   void write(const std::string& file, const std::string& text) const { std::ofstream{root_ + file} << text; }
+  const std::string& root() const { return root_; }
   NetworkdConf read() const { return readNetworkdConf({root_ + "/etc", root_ + "/lib"}); }
 
  private:
-  std::string root_ = ::testing::TempDir() + "networkd_conf.XXXXXX";
+  wgsteer::test::TempFolder temp_;
+  std::string root_ = temp_.path();
 };
 
 TEST_F(NetworkdConfTest, ForeignRulesAndRoutesAreDeletedByDefault) {
@@ -56,6 +55,18 @@ TEST_F(NetworkdConfTest, ADropInReplacesThatOfTheSameNameInALaterFolder) {
   EXPECT_FALSE(read().managesForeignRoutes);
   write("/etc/networkd.conf.d/50-wgsteer.conf", "");
   EXPECT_TRUE(read().managesForeignRoutes);
+}
+
+TEST_F(NetworkdConfTest, EachKindThatIsDeletedIsAdviceWhileItRuns) {
+  write("/state", "");
+  const std::string state = root() + "/state";
+  EXPECT_EQ(inspectNetworkd({}, state).size(), 2U);
+  EXPECT_TRUE(inspectNetworkd({}, root() + "/none").empty());
+  const auto rules = inspectNetworkd({.managesForeignRules = true, .managesForeignRoutes = false}, state);
+  ASSERT_EQ(rules.size(), 1U);
+  EXPECT_EQ(rules[0].severity, Severity::advice);
+  EXPECT_TRUE(rules[0].fix.starts_with("set ManageForeignRoutingPolicyRules=no")) << rules[0].fix;
+  EXPECT_TRUE(inspectNetworkd({.managesForeignRules = false, .managesForeignRoutes = false}, state).empty());
 }
 
 }  // namespace

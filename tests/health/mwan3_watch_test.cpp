@@ -3,7 +3,6 @@
 #include "health/mwan3_watch.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "os/timer.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::health {
 namespace {
@@ -20,14 +20,7 @@ namespace fs = std::filesystem;
 
 class Mwan3 : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "mwan3XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    root_ = name;
-    base_ = root_ / "run";
-    fs::create_directories(base_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
+  void SetUp() override { fs::create_directories(base_); }
 
   void start() {
     auto made =
@@ -84,8 +77,9 @@ class Mwan3 : public ::testing::Test {
     return !runUntil([rounds = 0]() mutable { return ++rounds > 1; }, std::chrono::milliseconds{100});
   }
 
-  fs::path root_;
-  fs::path base_;
+  wgsteer::test::TempFolder temp_;
+  fs::path root_ = temp_.path();
+  fs::path base_ = root_ / "run";
   os::EventLoop loop_{std::move(*os::EventLoop::create())};
   os::DirectoryWatches directories_{loop_};
   std::unique_ptr<Mwan3Watch> watch_;

@@ -4,15 +4,12 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <system_error>
 #include <unistd.h>
 
 namespace wgsteer::netlink::test {
@@ -44,15 +41,6 @@ std::string readRequest(int connection) {
 }
 
 }  // namespace
-
-SocketFolder::SocketFolder() : path_(::testing::TempDir() + "uapi.XXXXXX") {
-  EXPECT_NE(::mkdtemp(path_.data()), nullptr) << std::strerror(errno);
-}
-
-SocketFolder::~SocketFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 DeafServer::DeafServer(const SocketFolder& folder, const std::string& device, int backlog)
     : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

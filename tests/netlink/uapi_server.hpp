@@ -8,20 +8,16 @@
 #include <sys/types.h>
 
 #include "os/fd.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::netlink::test {
 
-/// A private folder, removed with its contents.
 class SocketFolder {
  public:
-  SocketFolder();
-  SocketFolder(const SocketFolder&) = delete;
-  SocketFolder& operator=(const SocketFolder&) = delete;
-  ~SocketFolder();
-  const std::string& path() const { return path_; }
+  std::string path() const { return temp_.path(); }
 
  private:
-  std::string path_;
+  wgsteer::test::TempFolder temp_;
 };
 
 /// Listens from its construction on, but answers nobody.

@@ -183,6 +183,30 @@ TEST(GenlAnswer, AWrongLengthIsAnErrorAndNotAnAbsentAttribute) {
   }
 }
 
+TEST(GenlAnswer, AnEndpointHasTheLengthOfItsFamily) {
+  const auto peersWith = [](const auto& endpoint) {
+    Answer answer;
+    answer.nest(WGDEVICE_A_PEERS, [&] {
+      answer.nest(0, [&] { answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xaa)).put(WGPEER_A_ENDPOINT, endpoint); });
+    });
+    Tunnel tunnel;
+    const bool wellFormed = decodeDevice(answer.attributes(), tunnel);
+    EXPECT_EQ(wellFormed, !tunnel.peers.empty());
+    return tunnel.peers.size();
+  };
+  EXPECT_EQ(peersWith(v4Endpoint()), 1U);
+  EXPECT_EQ(peersWith(v6Endpoint()), 1U);
+  EXPECT_EQ(peersWith(std::uint16_t{AF_INET}), 0U);
+  sockaddr_storage longer{};
+  longer.ss_family = AF_INET6;
+  EXPECT_EQ(peersWith(longer), 0U);
+  sockaddr_in other = v4Endpoint();
+  for (const sa_family_t family : std::initializer_list<sa_family_t>{AF_INET6, AF_UNIX}) {
+    other.sin_family = family;
+    EXPECT_EQ(peersWith(other), 0U) << family;
+  }
+}
+
 TEST(GenlAnswer, AMalformedPeerCostsNoOtherPeer) {
   Answer answer;
   answer.nest(WGDEVICE_A_PEERS, [&] {
@@ -192,7 +216,6 @@ TEST(GenlAnswer, AMalformedPeerCostsNoOtherPeer) {
         0, [&] { answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xbb)).put(WGPEER_A_LAST_HANDSHAKE_TIME, std::uint32_t{1}); });
     answer.nest(0, [&] {
       answer.put(WGPEER_A_PUBLIC_KEY, keyOf(0xaa));
-      answer.put(WGPEER_A_ENDPOINT, std::uint16_t{AF_INET});
       answer.nest(WGPEER_A_ALLOWEDIPS, [&] {
         answer.nest(0, [] {});
         answer.nest(0, [&] {

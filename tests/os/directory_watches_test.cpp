@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "os/directory_watches.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "os/timer.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::os {
 namespace {
@@ -18,13 +18,6 @@ namespace fs = std::filesystem;
 
 class Directories : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "watchXXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    root_ = name;
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   void write(const std::string& file, const std::string& text = "x") const { std::ofstream{root_ / file} << text; }
   /// One round of the loop; false when nothing comes within five seconds.
   bool turn() {
@@ -38,7 +31,8 @@ class Directories : public ::testing::Test {
     return !late;
   }
 
-  fs::path root_;
+  wgsteer::test::TempFolder temp_;
+  fs::path root_ = temp_.path();
   EventLoop loop_{std::move(*EventLoop::create())};
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "os/replace_file.hpp"
 
-#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/fd.hpp"
+#include "support/temp_folder.hpp"
 
 namespace wgsteer::os {
 namespace {
@@ -20,13 +20,6 @@ namespace fs = std::filesystem;
 
 class Replacing : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "replaceXXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-    file_ = (folder_ / "file").string();
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   static std::string textOf(const fs::path& file) {
     std::ifstream opened{file};
     return {std::istreambuf_iterator<char>{opened}, {}};
@@ -34,8 +27,9 @@ class Replacing : public ::testing::Test {
   std::size_t count() const {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator{folder_}, fs::directory_iterator{}));
   }
-  fs::path folder_;
-  std::string file_;
+  wgsteer::test::TempFolder temp_;
+  fs::path folder_ = temp_.path();
+  std::string file_ = folder_ / "file";
 };
 
 TEST_F(Replacing, NewAndOld) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "config/file.hpp"
+#include "os/read_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -8,26 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace wgsteer::config {
+#include "os/fd.hpp"
+
+namespace wgsteer::os {
 
 namespace {
-
-class OpenFile {
- public:
-  // O_NONBLOCK: opening a FIFO that has no writer would block the daemon here.
-  explicit OpenFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
-  ~OpenFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  OpenFile(OpenFile&&) = delete;
-  OpenFile& operator=(OpenFile&&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::unexpected<Error> cannotRead(const std::string& path, int code) {
   const bool missing = code == ENOENT || code == ENOTDIR;
@@ -74,14 +59,15 @@ std::unexpected<Error> tooLarge(const std::string& path) {
 void wipe(std::string& text) { explicit_bzero(text.data(), text.capacity()); }
 
 Result<std::string> readFile(const std::string& path) {
-  const OpenFile file{path};
-  if (file.fd() < 0) return cannotRead(path, errno);
+  // O_NONBLOCK: opening a FIFO that has no writer would block the daemon here.
+  const Fd file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+  if (!file) return cannotRead(path, errno);
   struct stat about{};
-  if (fstat(file.fd(), &about) != 0) return cannotRead(path, errno);
+  if (fstat(file.get(), &about) != 0) return cannotRead(path, errno);
   if (S_ISDIR(about.st_mode)) return fail(ErrorKind::io, path + ": is a directory, not a file", EISDIR);
   if (!S_ISREG(about.st_mode)) return fail(ErrorKind::io, path + ": is not a regular file");
   if (about.st_size > static_cast<off_t>(kMaxFileSize)) return tooLarge(path);
-  return readAll(file.fd(), path, static_cast<std::size_t>(about.st_size));
+  return readAll(file.get(), path, static_cast<std::size_t>(about.st_size));
 }
 
-}  // namespace wgsteer::config
+}  // namespace wgsteer::os

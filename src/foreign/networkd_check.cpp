@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cli/networkd_check.hpp"
+#include "foreign/networkd_check.hpp"
 
 #include <filesystem>
-#include <string>
 #include <system_error>
 #include <utility>
 
-#include "foreign/networkd_conf.hpp"
+namespace wgsteer::foreign {
 
-namespace wgsteer::cli {
-
-std::vector<Finding> inspectNetworkd() {
+std::vector<Finding> inspectNetworkd(const NetworkdConf& conf, const std::string& stateFile) {
   std::error_code ignored;
-  if (!std::filesystem::exists("/run/systemd/netif/state", ignored)) return {};  // it does not run
-  const foreign::NetworkdConf conf = foreign::readNetworkdConf();
+  if (!std::filesystem::exists(stateFile, ignored)) return {};  // it does not run
   std::vector<Finding> findings;
   for (const auto& [key, on] : {std::pair{"ManageForeignRoutingPolicyRules", conf.managesForeignRules},
                                 std::pair{"ManageForeignRoutes", conf.managesForeignRoutes}})
@@ -24,4 +20,4 @@ std::vector<Finding> inspectNetworkd() {
   return findings;
 }
 
-}  // namespace wgsteer::cli
+}  // namespace wgsteer::foreign

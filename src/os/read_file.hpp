@@ -7,7 +7,7 @@
 
 #include "wgsteer/result.hpp"
 
-namespace wgsteer::config {
+namespace wgsteer::os {
 
 /// Larger files are refused before they are read: a router has no memory to spare for, say, a core dump.
 inline constexpr std::size_t kMaxFileSize = 1024UL * 1024;
@@ -22,4 +22,4 @@ std::unexpected<Error> tooLarge(const std::string& path);
 /// Overwrites text that held keys.
 void wipe(std::string& text);
 
-}  // namespace wgsteer::config
+}  // namespace wgsteer::os
