@@ -175,18 +175,31 @@ case_host_route_chooses_a_wan() {
   comes_to_rest_on 0 'the WAN of the host route is down'
 }
 
-# VRF hosts and Cilium move `lookup local` to another priority.
-case_local_table_is_not_asked_first() {
+# VRF hosts move `lookup local` to 32765, just before main, Cilium to 100, between our rules and it.
+local_table_is_asked_at() { # PRIORITY
   topology_up
-  router_ip rule add pref 32765 lookup local
+  router_ip rule add pref "$1" lookup local
   router_ip rule del pref 0
   tunnel_up route_halves
+  service_up
   daemon_start_and_converge
+  check 'the rule stays where it is' prints "$1" priority_of_local
+  counters_reset
   tunnel_forget
   traffic_start
   await_handshake
+  nothing_misrouted 'from the first packet on'
   steady_on 0 'steered'
+  wan_link_down 0
+  await_traffic 'traffic by the second WAN'
+  comes_to_rest_on 1 'failover'
+  daemon_stop TERM
+  quietly wgsteer flush
+  check 'the rule stays after flush' prints "$1" priority_of_local
 }
+priority_of_local() { router_ip rule show | sed -n 's/:.*lookup local.*//p'; }
+case_local_table_is_asked_last() { local_table_is_asked_at 32765; }
+case_local_table_is_asked_after_ours() { local_table_is_asked_at 100; }
 
 # The public address is on lo, and the route has it as its source; the WAN's own address belongs to a transfer network.
 case_source_on_the_loopback_device() {
