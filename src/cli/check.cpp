@@ -11,9 +11,9 @@
 #include "cli/common.hpp"
 #include "cli/daemon_check.hpp"
 #include "cli/firewall_check.hpp"
-#include "cli/networkd_check.hpp"
 #include "cli/verbs.hpp"
 #include "control/control_client.hpp"
+#include "foreign/networkd_check.hpp"
 #include "log/printable.hpp"
 
 namespace wgsteer::cli {
@@ -75,7 +75,7 @@ int check(const Options& options) {
   const World& world = host->picture.world;
   const Steering steering = steer(host->config, world);
   auto findings = inspect(host->config, world, steering, desire(host->config, world, steering), !sysctlsAreReadOnly());
-  std::ranges::move(inspectNetworkd(), std::back_inserter(findings));
+  std::ranges::move(foreign::inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
   if (daemon) std::ranges::move(inspectDaemon(daemon->at("status")), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, &Finding::severity);

@@ -63,3 +63,11 @@ steered_tunnel_up() {
   await_handshake
   steady_on 0 'before the event'
 }
+
+# For the kill switch of wg-quick(8).
+need_iptables() {
+  command -v iptables >/dev/null || skip 'no iptables'
+  router iptables -m addrtype ! --dst-type LOCAL -m mark ! --mark 1 -A OUTPUT -j ACCEPT 2>/dev/null ||
+    skip 'this kernel has no addrtype or mark for iptables'
+  router iptables -F OUTPUT
+}

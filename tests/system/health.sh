@@ -177,4 +177,43 @@ case_all_dead_main() {
   recovers_by_itself
 }
 
+# A tunnel `wgx` for everything that main routes, by the first WAN. The server answers through it, too.
+default_tunnel_up() {
+  second_tunnel_up
+  in_host server wg set wgs0 peer "$(public_key "$kPhoneKey")" allowed-ips 10.96.0.2/32,fd96::2/128
+  in_host server ip route add 10.96.0.2 dev wgs0
+  in_host server ip route add fd96::2 dev wgs0
+  router wg set wgx peer "$(public_key "$kServerKey")" allowed-ips 0.0.0.0/0,::/0
+  router ip -batch - <<'ROUTER'
+addr add 10.96.0.2/24 dev wgx
+addr add fd96::2/64 dev wgx nodad
+route add 0.0.0.0/0 dev wgx metric 5
+route add ::/0 dev wgx metric 5
+ROUTER
+}
+
+inside_the_other() { [[ $(server_sees) =~ $(public_key "$kRouterKey")[[:blank:]]\[?(10\.96\.0\.2|fd96::2)\]?: ]]; }
+
+# Where main leads into another tunnel, the last resort `main` goes there, too: nothing else of wgsteer may enter one.
+case_all_dead_main_is_a_tunnel() {
+  configured_tunnel_up default_tunnel_up configuration '' $'[[policy]]\nname = "second"\nuse_wan = ["w1"]
+last_resort = "main"\n[[tunnel]]\ninterface = "wg0"\nuse_policy = "second"'
+  await 10 'the default tunnel leaves by the first WAN' second_leaves_by 0
+  await_traffic 'traffic by the second WAN'
+  check 'not through the default tunnel' fails inside_the_other
+  silent 1
+  await 10 'the WAN is found dead' grep -q 'WAN w1 is down' "$daemon_log"
+  await 20 'the peer answers through the default tunnel' inside_the_other
+  counters_reset
+  await_traffic 'traffic through the default tunnel'
+  check 'outer packets by the first WAN' at_least 5 right 0
+  equal 'outer packets by the second WAN' 0 "$(right 1)"
+  equal 'outer packets of the default tunnel in itself' '0 0' "$(foreign 0) $(looped)"
+  check 'the default tunnel leaves by the first WAN' second_leaves_by 0
+  answers_again 1
+  await 10 'the WAN is found alive' grep -q 'WAN w1 is up again' "$daemon_log"
+  await 20 'out of the default tunnel' fails inside_the_other
+  await_traffic 'traffic by the second WAN again'
+}
+
 run_cases "$@"

@@ -175,18 +175,55 @@ case_host_route_chooses_a_wan() {
   comes_to_rest_on 0 'the WAN of the host route is down'
 }
 
-# VRF hosts and Cilium move `lookup local` to another priority.
-case_local_table_is_not_asked_first() {
+# VRF hosts move `lookup local` to 32765, just before main, Cilium to 100, between our rules and it.
+local_table_is_asked_at() { # PRIORITY
   topology_up
-  router_ip rule add pref 32765 lookup local
+  router_ip rule add pref "$1" lookup local
   router_ip rule del pref 0
   tunnel_up route_halves
+  service_up
   daemon_start_and_converge
+  check 'the rule stays where it is' prints "$1" priority_of_local
+  counters_reset
   tunnel_forget
   traffic_start
   await_handshake
+  nothing_misrouted 'from the first packet on'
   steady_on 0 'steered'
+  wan_link_down 0
+  await_traffic 'traffic by the second WAN'
+  comes_to_rest_on 1 'failover'
+  daemon_stop TERM
+  quietly wgsteer flush
+  check 'the rule stays after flush' prints "$1" priority_of_local
 }
+priority_of_local() { router_ip rule show | sed -n 's/:.*lookup local.*//p'; }
+case_local_table_is_asked_last() { local_table_is_asked_at 32765; }
+case_local_table_is_asked_after_ours() { local_table_is_asked_at 100; }
+
+# A tunnel whose peer is on this host, at the WAN's address, such as a container with a published port.
+own_endpoint_with_local_table_at() { # PRIORITY
+  topology_up
+  router_ip rule add pref "$1" lookup local
+  router_ip rule del pref 0
+  service_up
+  wireguard_go router wgh
+  router ip link set wgh up
+  own_peer_set
+  await 10 'without wgsteer, the peer answers' own_peer_answers
+  daemon_start_and_converge
+  own_peer_set
+  await 10 'with wgsteer, the peer answers' own_peer_answers
+}
+own_peer_set() { # makes WireGuard start a handshake
+  tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.98.0.0/24,fd98::/64 \
+    "$(socket_address "${wan_address[0]}" "$kServicePort")" | router wg setconf wgh /dev/stdin
+  router wg set wgh peer "$(public_key "$kServerKey")" persistent-keepalive 1
+}
+own_peer_answers() { [[ $(router wg show wgh latest-handshakes) == *[[:blank:]][1-9]* ]]; }
+case_own_endpoint_with_local_table_last() { own_endpoint_with_local_table_at 32765; }
+case_own_endpoint_with_local_table_after_ours() { own_endpoint_with_local_table_at 100; }
+case_own_endpoint_with_local_table_first() { own_endpoint_with_local_table_at 1; }
 
 # The public address is on lo, and the route has it as its source; the WAN's own address belongs to a transfer network.
 case_source_on_the_loopback_device() {

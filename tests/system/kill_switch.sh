@@ -35,12 +35,6 @@ kill_switch() { # I|D
   router ip6tables "-$1" OUTPUT ! -o "$tunnel_device" -m mark ! --mark "$mark" -m addrtype ! --dst-type LOCAL -j REJECT
 }
 
-need_iptables() {
-  command -v iptables >/dev/null || skip 'no iptables'
-  router iptables -m addrtype ! --dst-type LOCAL -m mark ! --mark 1 -A OUTPUT -j ACCEPT 2>/dev/null || skip 'this kernel has no addrtype or mark for iptables'
-  router iptables -F OUTPUT
-}
-
 # A name server that refuses a query still counts as an answer, as does a TCP reset from a closed port.
 answering() {
   local wan

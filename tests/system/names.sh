@@ -233,6 +233,59 @@ NETWORK
   mv "$work/etc/config/.network.new" "$work/etc/config/network"
 }
 
+# ---- WANs by netifd's names ------------------------------------------------------------------------------------------
+
+netifd_has() { # INTERFACE DEVICE [INTERFACE DEVICE]...
+  router mkdir -p /run/wgsteer
+  printf '%s %s\n' "$@" | router tee /run/wgsteer/interfaces >/dev/null
+}
+
+# The mark of a WAN is its place in the configuration.
+second_wan_is_steered() {
+  has_line "^70:.* fwmark 0x20000000/0xf0000000 .*proto 87" router_ip rule show &&
+    has_line "default via ${wan_gateway[0]} dev wan0 " router_ip route show table all proto 87 &&
+    has_line '"wan0"' router nft list table inet wgsteer
+}
+
+wan_without_a_device() {
+  topology_up
+  tunnel_up route_halves
+  printf '[[wan]]\nname = "%s"\ninterface = "%s"\n' first lte second dsl >"$work/wgsteer.toml"
+  daemon_arguments=(-c "$work/wgsteer.toml")
+  netifd_has dsl wan0
+}
+
+# The preferred WAN's interface has no device at the moment, like a modem that is not plugged in: the kernel gets all
+# that concerns the other one.
+case_wan_without_a_device_once() {
+  wan_without_a_device
+  check 'run --once' wgsteer run --once "${daemon_arguments[@]}"
+  check 'the other WAN is steered' second_wan_is_steered
+  equal 'the plan afterwards' '' "$(planned)"
+  traffic_start
+  await_handshake
+  steady_on 0 'by the other WAN'
+}
+
+case_wan_without_a_device() {
+  wan_without_a_device
+  daemon_start_and_converge
+  check 'the other WAN is steered' second_wan_is_steered
+  check 'nothing failed' fails grep -qE 'error|failed|rejected' "$daemon_log"
+  tunnel_forget
+  traffic_start
+  await_handshake
+  steady_on 0 'by the other WAN'
+  netifd_has dsl wan0 lte wan1
+  check 'reload' wgsteer reload
+  await_traffic 'traffic by the preferred WAN'
+  comes_to_rest_on 1 'its interface has a device'
+  netifd_has dsl wan0
+  check 'reload' wgsteer reload
+  comes_to_rest_on 0 'its interface has none again'
+  check 'the other WAN is steered' second_wan_is_steered
+}
+
 # ---- The WANs' own name servers --------------------------------------------------------------------------------------
 
 # The router's own resolver does not answer, as if it queried through the tunnel.

@@ -275,7 +275,8 @@ ROUTER
 }
 
 # Recreates the tunnel repeatedly under traffic, counts the outer packets that enter it, and checks that it works.
-anew_in_traffic() { # TIMES COMMAND-THAT-SETS-IT-UP MOST-LOOPED
+# Not one may: the endpoints of a tunnel that has gone are steered for longer than a round takes.
+anew_in_traffic() { # TIMES COMMAND-THAT-SETS-IT-UP
   local i before worst=0 all=0 seen
   topology_up
   tunnel_up route_halves
@@ -291,11 +292,11 @@ anew_in_traffic() { # TIMES COMMAND-THAT-SETS-IT-UP MOST-LOOPED
     ((seen <= worst)) || worst=$seen
   done
   note "$all packets entered the tunnel itself in $1 rounds, at most $worst in one round"
-  ((worst <= $3)) || fail "$worst packets entered the tunnel itself"
+  equal 'packets that entered the tunnel itself' 0 "$all"
   steady_on 0 'after all rounds'
 }
-case_made_anew_configured_first() { anew_in_traffic 20 configured_first 0; }
-case_made_anew_routed_first() { anew_in_traffic 20 routed_first 100; }
-case_made_anew_with_its_socket_last() { anew_in_traffic 5 socket_last 0; }
+case_made_anew_configured_first() { anew_in_traffic 20 configured_first; }
+case_made_anew_routed_first() { anew_in_traffic 20 routed_first; }
+case_made_anew_with_its_socket_last() { anew_in_traffic 5 socket_last; }
 
 run_cases "$@"

@@ -97,6 +97,84 @@ case_down_while_the_daemon_runs() {
   equal 'remaining foreign rules in the end' "$before" "$(foreign_rules)"
 }
 
+# The kill switch of wg-quick(8), its commands unchanged. They also reject neighbour discovery, without which IPv6 has no
+# gateway, so that is let out first.
+kill_switch() {
+  local table action
+  for action in I D; do
+    [[ $action == I ]] && echo -n 'PostUp = ' || echo -n 'PreDown = '
+    for table in iptables ip6tables; do
+      echo -n "$table -$action OUTPUT ! -o %i -m mark ! --mark \$(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT"
+      [[ $table == ip6tables ]] && echo || echo -n ' && '
+    done
+    for table in solicitation advertisement; do
+      [[ $action == I ]] && echo -n 'PostUp = ' || echo -n 'PreDown = '
+      echo "ip6tables -$action OUTPUT -p icmpv6 --icmpv6-type neighbour-$table -j ACCEPT"
+    done
+  done
+}
+
+firewall_rules() {
+  router iptables -S
+  router ip6tables -S
+}
+
+# A ping to the gateway is sent with the kill switch gone, and not before.
+outside_is_reached() { quietly router ping -n -c 1 -W 1 "${wan_gateway[0]}"; }
+
+# Whose mark the kill switch has depends on who was first: wg-quick keeps the one that the daemon gives a new device.
+case_kill_switch() {
+  local rules firewall mark
+  quick_topology
+  need_iptables
+  rules=$(foreign_rules) firewall=$(firewall_rules)
+  kill_switch | in_host router sed -i '/^Address/r /dev/stdin' /etc/wireguard/wg0.conf
+  daemon_start_and_converge
+  counters_reset
+  quick up
+  await 10 'converged' converged
+  mark=$(tunnel_mark)
+  note "its mark is $mark"
+  check 'the kill switch has that mark' has_line "-m mark ! --mark $mark .*REJECT" firewall_rules
+  check 'nothing else gets out' fails outside_is_reached
+  traffic_start
+  await_handshake
+  nothing_misrouted 'from the first packet on'
+  steady_on 0 'behind the kill switch'
+  wan_link_down 0
+  await_traffic 'failover'
+  comes_to_rest_on 1 'failover'
+  wan_up 0
+  comes_to_rest_on 0 'failback'
+  equal 'the mark' "$mark" "$(tunnel_mark)"
+  quick down
+  equal 'remaining foreign rules' "$rules" "$(foreign_rules)"
+  equal 'remaining rules of the firewall' "$firewall" "$(firewall_rules)"
+  check 'others get out again' outside_is_reached
+  await 10 'converged' converged
+}
+
+# The kill switch goes with the mark that it came with, even if the daemon has gone meanwhile.
+case_kill_switch_without_the_daemon() {
+  local rules firewall
+  quick_topology
+  need_iptables
+  rules=$(foreign_rules) firewall=$(firewall_rules)
+  kill_switch | in_host router sed -i '/^Address/r /dev/stdin' /etc/wireguard/wg0.conf
+  daemon_start_and_converge
+  quick up
+  await 10 'converged' converged
+  daemon_stop TERM
+  quietly wgsteer flush
+  traffic_start
+  await_handshake
+  steady_on 0 'after flush'
+  traffic_stop
+  quick down
+  equal 'remaining foreign rules' "$rules" "$(foreign_rules)"
+  equal 'remaining rules of the firewall' "$firewall" "$(firewall_rules)"
+}
+
 more_diagnostics() {
   echo '    --- plan'
   wgsteer plan || true
