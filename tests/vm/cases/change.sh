@@ -49,19 +49,21 @@ case_setconf_drops_the_mark() {
   steady_on 0 'after setconf'
 }
 
+# With traffic throughout, so that the new device's first packets are looked at, which it sends before it has a mark.
 case_device_created_again() {
   steered_tunnel_up
-  traffic_stop
   local old_index new_index
   old_index=$(router cat /sys/class/net/wg0/ifindex)
+  counters_reset
   ip -n router link del wg0
   client_tunnel_up wg0 "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)" "$inner_router"
   route_halves wg0
+  await 30 'the handshake' handshake_done wg0
+  await_traffic 'traffic goes on'
+  nothing_misrouted 'recreation'
   new_index=$(router cat /sys/class/net/wg0/ifindex)
   [[ $old_index != "$new_index" ]] || fail 'the new device has the same ifindex: this case proves nothing'
   await_converged
-  traffic_start
-  await 30 'the handshake' handshake_done wg0
   steady_on 0 'after recreation'
 }
 

@@ -6,10 +6,12 @@
 # fwmark that its device has and creates rules with that mark and a table of that number. Its rules have no explicit
 # priority, so the kernel puts them before ours if ours were there first.
 
+# For all traffic of both families.
 quick_configuration() {
-  local address=10.99.0.2/24
-  [[ $family == 4 ]] || address=fd99::2/64
-  sed "/PrivateKey/a Address = $address" <(client_configuration "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)")
+  # shellcheck disable=SC2034 # read by client_configuration
+  local everything=0.0.0.0/0,::/0
+  sed '/PrivateKey/a Address = 10.99.0.2/24, fd99::2/64' \
+    <(client_configuration "$kRouterKey" "$kServerKey" "$(socket_address "${endpoint[0]}" 51820)")
 }
 
 quick() { # up|down
@@ -22,6 +24,9 @@ quick_topology() {
   quick_configuration >/etc/wireguard/wg0.conf
   chmod 600 /etc/wireguard/wg0.conf
   server_tunnel_up wgs0 "$kServerKey" 51820 "$kRouterKey" "$inner_router" "$inner_server"
+  in_namespace server wg set wgs0 peer "$(public_key "$kRouterKey")" allowed-ips 10.99.0.2/32,fd99::2/128
+  [[ $family == 4 ]] || ip -n server addr add 10.99.0.1/24 dev wgs0
+  [[ $family == 6 ]] || ip -n server addr add fd99::1/64 dev wgs0
   foreign_before=$(foreign_rules)
 }
 
@@ -34,10 +39,14 @@ tunnel_works() { # WHAT
   traffic_start
   await 30 "$1: the handshake" handshake_done wg0
   steady_on 0 "$1"
+  check "$1: IPv4 inside" answers_inside 10.99.0.1
+  check "$1: IPv6 inside" answers_inside fd99::1
   traffic_stop
 }
 
-second_tunnel_answers() { router ping -q -c 1 -W 1 "$inner_second_server" >/dev/null; }
+answers_inside() { router ping -q -c 1 -W 1 "$1" >/dev/null; } # ADDRESS
+
+second_tunnel_answers() { answers_inside "$inner_second_server"; }
 
 nothing_stands_in_the_way() { # WHAT
   wgsteer check >"$case_results/check" 2>&1 || fail "$1: check: $(<"$case_results/check")"
@@ -47,7 +56,12 @@ nothing_stands_in_the_way() { # WHAT
 case_up_while_the_daemon_runs() {
   quick_topology
   daemon_start_and_converge
+  counters_reset
   quick up
+  traffic_start
+  await 30 'the first handshake' handshake_done wg0
+  traffic_stop
+  nothing_misrouted 'the first packets of wg-quick'
   await_converged
   tunnel_works 'wg-quick after the daemon'
   second_tunnel_up
