@@ -358,6 +358,16 @@ wgsteer_goes() {
   works_as_before 'after flush'
 }
 
+wgsteer_is_purged() {
+  note 'purge'
+  pings_stop
+  dpkg --force-unsafe-io --purge wgsteer >"$case_results/dpkg.log" 2>&1 || fail "dpkg: $(tail -n 5 "$case_results/dpkg.log")"
+  equal 'processes after purge' '' "$(pgrep -x wgsteer || true)"
+  equal 'files after purge' '' "$(ls -d /usr/sbin/wgsteer /etc/wgsteer /var/lib/wgsteer /run/wgsteer 2>/dev/null || true)"
+  only_foreign_state 'after purge' "$case_results/alone"
+  works_as_before 'after purge'
+}
+
 wgsteer_comes_before_it() {
   note 'wgsteer starts before the manager'
   tunnels_down
@@ -384,5 +394,5 @@ through_the_day() {
   its_tunnels_go_and_come_again
   wgsteer_goes
   wgsteer_comes_before_it
-  wgsteer_goes
+  wgsteer_is_purged
 }
