@@ -201,6 +201,30 @@ priority_of_local() { router_ip rule show | sed -n 's/:.*lookup local.*//p'; }
 case_local_table_is_asked_last() { local_table_is_asked_at 32765; }
 case_local_table_is_asked_after_ours() { local_table_is_asked_at 100; }
 
+# A tunnel whose peer is on this host, at the WAN's address, such as a container with a published port.
+own_endpoint_with_local_table_at() { # PRIORITY
+  topology_up
+  router_ip rule add pref "$1" lookup local
+  router_ip rule del pref 0
+  service_up
+  wireguard_go router wgh
+  router ip link set wgh up
+  own_peer_set
+  await 10 'without wgsteer, the peer answers' own_peer_answers
+  daemon_start_and_converge
+  own_peer_set
+  await 10 'with wgsteer, the peer answers' own_peer_answers
+}
+own_peer_set() { # makes WireGuard start a handshake
+  tunnel_configuration "$kPhoneKey" 0 "$kServerKey" 10.98.0.0/24,fd98::/64 \
+    "$(socket_address "${wan_address[0]}" "$kServicePort")" | router wg setconf wgh /dev/stdin
+  router wg set wgh peer "$(public_key "$kServerKey")" persistent-keepalive 1
+}
+own_peer_answers() { [[ $(router wg show wgh latest-handshakes) == *[[:blank:]][1-9]* ]]; }
+case_own_endpoint_with_local_table_last() { own_endpoint_with_local_table_at 32765; }
+case_own_endpoint_with_local_table_after_ours() { own_endpoint_with_local_table_at 100; }
+case_own_endpoint_with_local_table_first() { own_endpoint_with_local_table_at 1; }
+
 # The public address is on lo, and the route has it as its source; the WAN's own address belongs to a transfer network.
 case_source_on_the_loopback_device() {
   local service=192.0.2.200
