@@ -163,3 +163,27 @@ case_flush_with_the_tunnel_up() {
   quick down
   equal 'remaining foreign rules in the end' "$foreign_before" "$(foreign_rules)"
 }
+
+# Sends its first packet as soon as it is up.
+second_tunnel_with_keepalive_up() {
+  server_tunnel_up wgs1 "$kSecondServerKey" 51821 "$kSecondRouterKey" "$inner_second_router" "$inner_second_server"
+  ip -n router link add wg1 type wireguard
+  {
+    client_configuration "$kSecondRouterKey" "$kSecondServerKey" "$(socket_address "${endpoint[1]}" 51821)"
+    echo 'PersistentKeepalive = 1'
+  } | router wg setconf wg1 /dev/stdin
+  ip -n router addr add "$inner_second_router/$inner_prefix_length" dev wg1
+  ip -n router link set wg1 up
+}
+
+case_second_tunnel_that_talks_first() {
+  quick_topology
+  daemon_start_and_converge
+  quick up
+  await_converged
+  tunnel_works 'wg-quick'
+  counters_reset
+  second_tunnel_with_keepalive_up
+  await 30 'the second tunnel answers' second_tunnel_answers
+  nothing_misrouted 'the first packets of the second tunnel'
+}
