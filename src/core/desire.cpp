@@ -67,12 +67,13 @@ class Desire {
     rule.source = from;
     rule.protocol = kProtocol;
     rule.inputInterface = "lo";
-    state_.rules.insert(rule);
+    state_.rules.insert(table == kLocalTable ? stamped(std::move(rule)) : std::move(rule));
   }
 
   /// Gives a mark of ours its meaning. With `forward`, also on packets of hosts behind this one.
   void addMeaning(Family family, Slot slot, TableId table) {
     addRule(family, numbers_.markPriority(), numbers_.mark(slot), table);
+    if (isLocalBehindOurs(family)) addRule(family, numbers_.localPriority(), numbers_.mark(slot), kLocalTable);
     if (!config_.forward) return;
     Rule rule;
     rule.family = family;
@@ -82,7 +83,6 @@ class Desire {
     rule.protocol = kProtocol;
     state_.rules.insert(rule);
     if (!isLocalBehindOurs(family)) return;
-    // What arrives for this host with such a mark has to find that out first.
     Rule local = stamped(rule);
     local.inputInterface.clear();
     local.priority = rule.priority - 1;
@@ -90,9 +90,12 @@ class Desire {
     state_.rules.insert(std::move(local));
   }
 
+  /// `lookup local` may have been moved (VRF hosts, Cilium). Then it has to be repeated for our packets, or those to
+  /// this host itself (a proxy of WireGuard on 127.0.0.1, a server on one of its addresses) would leave by a WAN.
   bool isLocalBehindOurs(Family family) const {
-    return std::ranges::any_of(steering_.honoured.rules,
-                               [&](const Rule& rule) { return rule.family == family && rule.table == kLocalTable; });
+    const auto first = std::ranges::find_if(
+        world_.rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
+    return first != world_.rules.end() && first->priority > numbers_.localPriority();
   }
 
   void addOwnMarks() {
@@ -381,7 +384,10 @@ class Desire {
   void addForeignMark(Mark mark, const PolicyView& policy) {
     const MarkMatch whole{mark.value, 0xffffffff};
     nft().foreignMarks.insert(mark);
-    for (const Family family : families_) addRule(family, numbers_.foreignMarkPriority(), whole, policy.target.table);
+    for (const Family family : families_) {
+      if (isLocalBehindOurs(family)) addRule(family, numbers_.localPriority(), whole, kLocalTable);
+      addRule(family, numbers_.foreignMarkPriority(), whole, policy.target.table);
+    }
     if (policy.server) addServerReplies(whole);
   }
 

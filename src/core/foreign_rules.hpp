@@ -22,4 +22,13 @@ inline bool takesEverythingWith(const Rule& rule, Mark mark) {
   return rule.mark.matches(mark) != rule.invert;
 }
 
+inline bool looksUpLocalForAll(const Rule& rule) {
+  Rule plain;
+  plain.priority = rule.priority;
+  plain.family = rule.family;
+  plain.table = kLocalTable;
+  plain.protocol = rule.protocol;
+  return rule == plain;
+}
+
 }  // namespace wgsteer

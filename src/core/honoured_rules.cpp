@@ -25,10 +25,7 @@ class Finder {
       for (const Rule& rule : world_.rules) {
         if (rule.family != family) continue;
         if (isMainForAll(rule)) break;
-        if (isLocalBehindOurs(rule))
-          keep(rule, rule);
-        else
-          take(rule);
+        take(rule);
       }
       dropTrailingMain(first);
     }
@@ -56,14 +53,6 @@ class Finder {
   static bool isMainForAll(const Rule& rule) {
     return isMain(rule) && !hasSelector(rule) && !rule.invert && rule.inputInterface.empty() &&
            rule.outputInterface.empty() && !rule.otherSelector && rule.suppressPrefixLength < 0;
-  }
-
-  /// `lookup local` may have been moved behind our rules (VRF hosts, Cilium): for our packets it has to be repeated, or
-  /// those to this host itself (a proxy of WireGuard on 127.0.0.1) would leave by a WAN.
-  bool isLocalBehindOurs(const Rule& rule) const {
-    return rule.action == RuleAction::lookup && rule.table == kLocalTable && !hasSelector(rule) && !rule.invert &&
-           rule.inputInterface.empty() && rule.outputInterface.empty() && !rule.otherSelector &&
-           rule.priority >= numbers_.rulePriority;
   }
 
   /// What is inverted may be for anything else.
@@ -113,16 +102,12 @@ class Finder {
       if (leads == Leads::nowhere || (leads == Leads::toAll && mainIsNoHelp(rule.family))) return;
       if (leads == Leads::toSome) own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
     }
-    keep(rule, std::move(own));
-  }
-
-  void keep(const Rule& original, Rule own) {
     if (found_.rules.size() == kMaxHonouredRules) {
       found_.tooMany = true;
       return;
     }
     found_.rules.push_back(std::move(own));
-    found_.originals.push_back(original);
+    found_.originals.push_back(rule);
   }
 
   /// A tunnel covers the whole Internet with many routes, from which main's specific routes cannot be told.

@@ -283,7 +283,7 @@ void noteRoutes(const World& world, Steering& steering) {
 
 void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steering) {
   for (const Rule& rule : steering.honoured.originals)
-    if (rule.table != kMainTable && rule.table != kLocalTable)
+    if (rule.table != kMainTable)
       steering.notes.push_back(ruleText(rule) + " is honoured: it does not lead to a WAN");
   for (const Rule& rule : notUnderstood)
     steering.notes.push_back(ruleText(rule) +

@@ -10,15 +10,16 @@
 //      0                lookup local                      the kernel
 //      N  not fwmark 0/mask                               goto 60                  over a foreign rule at N + 1 that
 //                                                                                  would catch our packets
+//     59  fwmark <any of the below>                       lookup local             only where `lookup local` stands
+//                                                                                  behind our block
 //     60  from <address of WAN> fwmark <server policy>    lookup <WAN table>       replies of servers
 //     61  goto, then copies of foreign rules, up to 69    lookup <foreign table>   rules that we honour
 //     70  fwmark <WAN or policy>/mask                     lookup <its table>       what our marks mean
-//     74  fwmark <WAN or policy>/mask                     lookup local             only with `forward`, where `lookup
-//                                                                                  local` stands behind our block
+//     74  the same as 59 without `iif lo`, with `forward`
 //     75  the same as 70 without `iif lo`, with `forward`                          WireGuard of hosts behind this one
 //     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         N, 61 to 69 and 79 are there only if needed. All but 74, 75 and the gotos have `iif lo`: they match only what
+//         N, 59, 61 to 69 and 79 are there only if needed. All but 74, 75 and the gotos have `iif lo`: they match only what
 //         this host sends. Forwarded packets, and packets that arrive for this host with a mark (except in rp_filter's
 //         lookup), are not affected, wherever `lookup local` stands. If a foreign rule among them would catch our
 //         packets, the whole block stands behind it.
@@ -135,6 +136,7 @@ struct Numbers {
   }
   constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
+  constexpr std::uint32_t localPriority() const { return rulePriority - 1; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }
   constexpr std::uint32_t honouredPriority() const { return rulePriority + kHonouredOffset; }
   constexpr std::uint32_t markPriority() const { return rulePriority + kMarkOffset; }
