@@ -138,7 +138,8 @@ void ControlServer::close(const ClientPtr& client) {
 }
 
 void ControlServer::receive(const ClientPtr& held) {
-  const ClientPtr client = held;  // the handler that holds it ends with the watch
+  // The handler that holds it ends with the watch.
+  const ClientPtr client = held;  // NOLINT(performance-unnecessary-copy-initialization)
   std::array<char, 1024> part{};
   const auto size = read(client->socket.get(), part.data(), part.size());
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;

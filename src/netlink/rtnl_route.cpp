@@ -140,17 +140,17 @@ std::optional<Prefix> prefixIn(const Attributes<RTA_TABLE>& attributes, std::siz
   return Prefix{*address, length};
 }
 
+/// RFC 4191, 2.1; the reserved value counts as medium.
+std::int8_t orderOf(std::uint8_t routerPreference) {
+  if (routerPreference == ICMPV6_ROUTER_PREF_HIGH) return -1;
+  return routerPreference == ICMPV6_ROUTER_PREF_LOW ? 1 : 0;
+}
+
 }  // namespace
 
 std::optional<Address> gatewayIn(const std::optional<Bytes>& gateway, const std::optional<Bytes>& via) {
   if (gateway) return Address::fromBytes(*gateway);
   return via ? Address::fromBytes(via->subspan(sizeof(std::uint16_t))) : std::nullopt;
-}
-
-/// RFC 4191, 2.1; the reserved value counts as medium.
-std::int8_t orderOf(std::uint8_t routerPreference) {
-  if (routerPreference == ICMPV6_ROUTER_PREF_HIGH) return -1;
-  return routerPreference == ICMPV6_ROUTER_PREF_LOW ? 1 : 0;
 }
 
 std::optional<Route> decodeRoute(const nlmsghdr* message) {

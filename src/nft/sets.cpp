@@ -7,6 +7,7 @@
 #include <cstring>
 #include <libmnl/libmnl.h>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "wgsteer/core/overload.hpp"
@@ -118,7 +119,7 @@ std::uint16_t portAt(const std::uint8_t* in) { return static_cast<std::uint16_t>
 void putPart(const NftKey& key, NftKeyPart part, std::uint8_t* out) {
   switch (part) {
     case NftKeyPart::device:
-      std::memcpy(out, key.device.data(), std::min(key.device.size(), kMaxIfNameLength));
+      std::ranges::copy(std::string_view{key.device}.substr(0, kMaxIfNameLength), out);
       break;
     case NftKeyPart::ipv4:
     case NftKeyPart::ipv6:
