@@ -18,7 +18,8 @@ void learnFromWan(const nlohmann::json& document, const std::vector<Wan>& wans, 
   const auto wan = std::ranges::find(wans, document.at("name").get<std::string>(), &Wan::name);
   if (wan == wans.end()) return;
   for (const Family family : kFamilies)
-    if (const auto& refused = document.at(keyOf(family)).at("refused"); refused.is_string())
+    // A daemon of another version may not say.
+    if (const auto refused = document.at(keyOf(family)).value("refused", nlohmann::json{}); refused.is_string())
       world.refusedRoutes.emplace(std::pair{wan->slot, family}, refused.get<std::string>());
 }
 
@@ -27,7 +28,7 @@ std::vector<Finding> inspectProbes(const nlohmann::json& wan) {
   std::set<std::string> said;  // for WANs where one family follows the other
   for (const Family key : kFamilies) {
     const auto& family = wan.at(keyOf(key));
-    const auto& fix = family.at("fix");
+    const auto fix = family.value("fix", nlohmann::json{});
     if (!fix.is_string() || !said.insert(fix.get<std::string>()).second) continue;
     findings.push_back({Severity::problem,
                         "WAN " + wan.at("name").get<std::string>() + " " + family.at("reason").get<std::string>(),

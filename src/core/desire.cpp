@@ -12,6 +12,7 @@
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
 #include "core/tables.hpp"
+#include "core/wans.hpp"
 
 namespace wgsteer {
 
@@ -31,8 +32,8 @@ class Desire {
   State build(const PeerMaps& maps) {
     state_.nft =
         NftState{.layout = {.markMask = numbers_.markMask, .forward = config_.forward, .intact = true}, .table = {}};
-    for (const Wan& wan : steering_.wans) addWan(wan);
     addBound();
+    for (const Wan& wan : steering_.wans) addWan(wan);
     for (const PolicyView& policy : steering_.policies) addPolicy(policy);
     for (const TunnelView& tunnel : steering_.tunnels) addTunnel(tunnel);
     nft().endpoints = maps.endpoints;
@@ -224,10 +225,10 @@ class Desire {
 
   /// A service address on lo, a bridge or a LAN is right on every WAN: a client that contacted it gets the answer from
   /// it. An address of another WAN or of a tunnel is not.
-  bool isNeutral(const InterfaceAddress& own) const {
+  bool isNeutral(const InterfaceAddress& own) {
     const Link* link = world_.link(own.device);
     return link != nullptr && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback() &&
-           !isTunnel(world_, *link) && !isWan(steering_, *link);
+           !nft().bound.contains(own.address);
   }
 
   /// Addresses that are wrong as a source on any WAN but their own, if they have one; a WAN's source may be on another
@@ -237,8 +238,10 @@ class Desire {
       for (const auto& [family, address] : wan.source) nft().bound.insert(address);
     for (const InterfaceAddress& own : world_.addresses) {
       const Link* link = world_.link(own.device);
-      if (link != nullptr && (isWan(steering_, *link) || isTunnel(world_, *link)) && !own.address.isLinkLocal())
-        nft().bound.insert(own.address);
+      const bool belongs =
+          link != nullptr && (isWan(steering_, *link) || isTunnel(world_, *link) || isVirtualUplink(*link));
+      const bool linkLocal6 = own.address.family() == Family::v6 && own.address.isLinkLocal();
+      if (belongs && !linkLocal6) nft().bound.insert(own.address);
     }
   }
 

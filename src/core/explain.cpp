@@ -60,7 +60,8 @@ class Simulator {
     if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);
     if (rule.destination) match &= rule.destination->contains(packet.destination.address);
     if (rule.ipProtocol != 0) match &= rule.ipProtocol == kUdp;
-    if (rule.sourcePort) match = false;
+    if (rule.sourcePort)
+      match &= packet.sourcePort >= rule.sourcePort->first && packet.sourcePort <= rule.sourcePort->last;
     if (rule.destinationPort)
       match &= packet.destination.port >= rule.destinationPort->first &&
                packet.destination.port <= rule.destinationPort->last;
@@ -157,7 +158,7 @@ std::optional<Member> memberFor(const NftState& nft, const Packet& packet) {
 }
 
 /// What the output chain does to the packet.
-Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkStep>& steps) {
+Packet markedByNft(const State& state, const Packet& packet, const IfName& device, std::vector<WalkStep>& steps) {
   if (!state.nft || !state.nft->layout.intact) return packet;
   const auto member = memberFor(*state.nft, packet);
   if (!member) return packet;
@@ -176,7 +177,9 @@ Packet markedByNft(const State& state, const Packet& packet, std::vector<WalkSte
   std::string text = by + ", goto policy_" + std::to_string(member->policy->value) + ", mark " + hex(marked.mark.value);
   const auto& sources = state.nft->table.policySources;
   const auto source = sources.find({Mark{policy.value}, packet.destination.address.family()});
-  if (source != sources.end() && packet.source && state.nft->table.bound.contains(*packet.source)) {
+  const NftTable& table = state.nft->table;
+  const bool wrong = table.tunnels.contains(device) || (packet.source && table.bound.contains(*packet.source));
+  if (source != sources.end() && wrong) {
     marked.source = source->second;
     text += ", source " + source->second.toString();
   }
@@ -216,9 +219,10 @@ Walk walkOf(const Simulator& simulator, const State& state, const World& world, 
   if (found.outcome == Outcome::device) {
     Packet sent = packet;
     if (!sent.source) sent.source = sourceFor(state, world, found, packet.destination.address.family());
-    if (const Link* link = world.link(found.hop->device))
-      sent.source = sourceCorrected(state, sent, link->name, walk.steps);
-    const Packet marked = markedByNft(state, sent, walk.steps);
+    const Link* link = world.link(found.hop->device);
+    const IfName device = link == nullptr ? IfName{} : link->name;
+    if (link != nullptr) sent.source = sourceCorrected(state, sent, device, walk.steps);
+    const Packet marked = markedByNft(state, sent, device, walk.steps);
     walk.mark = marked.mark;
     walk.source = marked.source;
     if (walk.mark != packet.mark) found = simulator.lookup(marked, walk.steps);

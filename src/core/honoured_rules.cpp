@@ -34,10 +34,15 @@ class Finder {
 
   std::vector<Rule> notUnderstood() {
     std::vector<Rule> found;
-    for (const Rule& rule : world_.rules) {
-      if (!(rule.otherSelector || rule.invert) || rule.l3mdev || isMain(rule)) continue;
-      if (mayBeForOurs(asFarAsUnderstood(rule)) && whatItLeadsTo(rule) != Leads::nowhere) found.push_back(rule);
-    }
+    for (const Family family : kFamilies)
+      for (const Rule& rule : world_.rules) {
+        if (rule.family != family) continue;
+        if (isMainForAll(rule)) break;
+        // One before ours keeps its effect by itself.
+        if (rule.priority < numbers_.rulePriority || rule.l3mdev || rule.notForRoot || isMain(rule)) continue;
+        if (!rule.otherSelector && !rule.invert) continue;
+        if (mayBeForOurs(asFarAsUnderstood(rule)) && whatItLeadsTo(rule) != Leads::nowhere) found.push_back(rule);
+      }
     return found;
   }
 
@@ -194,6 +199,16 @@ class Finder {
 
 }  // namespace
 
+namespace {
+
+/// Without any selector but mark and destination.
+bool isPlain(const Rule& rule) {
+  return !rule.source && rule.inputInterface.empty() && rule.outputInterface.empty() && !rule.sourcePort &&
+         !rule.destinationPort && rule.ipProtocol == 0 && !rule.otherSelector;
+}
+
+}  // namespace
+
 HonouredRules honouredRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.find();
 }
@@ -202,14 +217,24 @@ std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers,
   return Finder{world, numbers, wans}.notUnderstood();
 }
 
-bool mayBeFor(const Rule& rule, const Endpoint& endpoint, std::uint16_t sourcePort) {
-  if (rule.family != endpoint.address.family()) return false;
-  const bool there = !rule.destination || rule.destination->contains(endpoint.address);
-  if (rule.invert) return !rule.destination || !there;
+bool mayBeFor(const Rule& rule, const Packet& packet) {
+  const Endpoint& to = packet.destination;
+  if (rule.family != to.address.family()) return false;
+  const bool there = !rule.destination || rule.destination->contains(to.address);
+  if (rule.invert) {
+    // Inverted, one selector that does not hold is enough: only of a single one it is known that it does.
+    Rule others = rule;
+    const bool byMark = rule.mark.mask != 0 && rule.mark.matches(packet.mark);
+    others.mark = {};
+    const bool byDestination = rule.destination && there;
+    if (byMark && !others.destination && isPlain(others)) return false;
+    others.destination.reset();
+    return !(byDestination && rule.mark.mask == 0 && isPlain(others));
+  }
   const auto in = [](const std::optional<PortRange>& range, std::uint16_t port) {
     return !range || (port >= range->first && port <= range->last);
   };
-  return there && in(rule.sourcePort, sourcePort) && in(rule.destinationPort, endpoint.port);
+  return there && in(rule.sourcePort, packet.sourcePort) && in(rule.destinationPort, to.port);
 }
 
 const Rule* honouredRuleFor(const HonouredRules& honoured, Mark mark) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/steering.hpp"
 
 namespace wgsteer {
@@ -19,8 +20,8 @@ HonouredRules honouredRules(const World& world, const Numbers& numbers, const st
 /// Rules that lead to such destinations as well, but depend on something that is not understood (uid range, TOS, an
 /// inversion ...).
 std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
-/// Whether such a rule may apply to what a tunnel sends to this endpoint.
-bool mayBeFor(const Rule& rule, const Endpoint& endpoint, std::uint16_t sourcePort);
+/// Whether such a rule may apply to this packet.
+bool mayBeFor(const Rule& rule, const Packet& packet);
 
 /// The foreign rule, among those honoured, that decides for every packet with this mark; null if there is none.
 const Rule* honouredRuleFor(const HonouredRules& honoured, Mark mark);

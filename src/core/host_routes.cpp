@@ -128,7 +128,7 @@ bool maybeTheInternet(const World& world, const Route& route) {
   constexpr std::uint8_t kShortest4 = 8;
   constexpr std::uint8_t kShortest6 = 16;
   if (route.destination.length() >= (route.family() == Family::v4 ? kShortest4 : kShortest6)) return false;
-  return !allHops(world, route, [](const Link& link) { return link.kind != "tun"; });
+  return !allHops(world, route, [](const Link& link) { return link.kind != "tun" && link.kind != "tap"; });
 }
 
 bool tunnelHasTheWorld(const World& world, Family family, std::uint8_t longerThan) {

@@ -22,6 +22,7 @@ class EndpointBook {
     const Flow flow{endpoint, tunnel.listenPort};
     if (!verdict) {
       leftAlone_.push_back(flow);
+      leftAloneEndpoints_.insert(endpoint);
       return;
     }
     const auto [known, fresh] = endpoints.try_emplace(endpoint, verdict);
@@ -34,8 +35,7 @@ class EndpointBook {
 
   /// Of a tunnel that has gone: whoever has such an endpoint now decides about it.
   void addDeparted(const Endpoint& endpoint, Slot slot) {
-    if (std::ranges::find(leftAlone_, endpoint, &Flow::endpoint) == leftAlone_.end())
-      endpoints.try_emplace(endpoint, slot);
+    if (!leftAloneEndpoints_.contains(endpoint)) endpoints.try_emplace(endpoint, slot);
   }
 
   std::map<Flow, std::optional<Slot>> takeFlows() {
@@ -58,6 +58,7 @@ class EndpointBook {
   std::set<Endpoint> shared_;
   std::vector<std::pair<Flow, std::optional<Slot>>> usual_;
   std::vector<Flow> leftAlone_;
+  std::set<Endpoint> leftAloneEndpoints_;
   std::map<Flow, std::optional<Slot>> flows_;
   std::set<Flow> ambiguous_;
 };

@@ -25,10 +25,13 @@ Steering Planner::steer(const Config& config, const World& world) {
 
 State Planner::desire(const Config& config, const World& world, const Steering& steering) {
   auto verdicts = verdictsOf(steering);
-  if (verdicts != verdicts_ || steering.families != families_) {
+  std::vector<Slot> slots;
+  for (const PolicyView& policy : steering.policies) slots.push_back(policy.target.slot);
+  if (verdicts != verdicts_ || steering.families != families_ || slots != slots_) {
     maps_ = peerMaps(world, steering, verdicts);
     verdicts_ = std::move(verdicts);
     families_ = steering.families;
+    slots_ = std::move(slots);
   }
   return wgsteer::desire(config, world, steering, facts_, maps_);
 }

@@ -92,6 +92,8 @@ void settle(Picture& picture, const Plan& plan, State reached) {
 
 void settle(Picture& picture, const std::vector<Change>& made) {
   for (const Change& change : made) apply(picture.observed, change);
+  if (std::ranges::any_of(made, [](const Change& change) { return std::holds_alternative<NftTransaction>(change); }))
+    picture.world.renamed.clear();
   settleWorld(picture, made);
 }
 

@@ -170,23 +170,23 @@ std::string ruleText(const Rule& rule) { return std::string{ipCommand(rule.famil
 void leaveAloneWhatIsNotUnderstood(const World& world, const std::vector<Rule>& rules, TunnelView& view) {
   if (rules.empty()) return;
   const Tunnel& tunnel = *view.tunnel;
-  std::map<std::size_t, const Rule*> affected;
+  std::vector<std::pair<std::size_t, const Rule*>> affected;
   std::vector<Packet> packets;
   for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
     const auto& endpoint = tunnel.peers[i].endpoint;
     if (!endpoint || view.leftAlone.contains(i)) continue;
-    const auto rule =
-        std::ranges::find_if(rules, [&](const Rule& each) { return mayBeFor(each, *endpoint, tunnel.listenPort); });
+    const Packet packet{
+        .destination = *endpoint, .mark = view.ownersMark, .source = {}, .sourcePort = tunnel.listenPort};
+    const auto rule = std::ranges::find_if(rules, [&](const Rule& each) { return mayBeFor(each, packet); });
     if (rule == rules.end()) continue;
-    affected.emplace(i, &*rule);
-    packets.push_back(
-        {.destination = *endpoint, .mark = view.ownersMark, .source = {}, .sourcePort = tunnel.listenPort});
+    affected.emplace_back(i, &*rule);
+    packets.push_back(packet);
   }
   const auto walks = explain({}, world, packets);
-  auto walk = walks.begin();
-  for (const auto& [peer, rule] : affected)
-    if (walk++->outcome == Outcome::device)
-      view.leftAlone.emplace(peer, ruleText(*rule) + " may be for it, and is not understood");
+  for (std::size_t i = 0; i < affected.size(); ++i)
+    if (walks[i].outcome == Outcome::device)
+      view.leftAlone.emplace(affected[i].first,
+                             ruleText(*affected[i].second) + " may be for it, and is not understood");
 }
 
 /// Peers that are led through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
@@ -283,8 +283,7 @@ void noteRoutes(const World& world, Steering& steering) {
 
 void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steering) {
   for (const Rule& rule : steering.honoured.originals)
-    if (rule.table != kMainTable)
-      steering.notes.push_back(ruleText(rule) + " is honoured: it does not lead to a WAN");
+    if (rule.table != kMainTable) steering.notes.push_back(ruleText(rule) + " is honoured: it does not lead to a WAN");
   for (const Rule& rule : notUnderstood)
     steering.notes.push_back(ruleText(rule) +
                              " leads to something that is not a WAN, but what else it depends on is not understood: "
@@ -298,7 +297,8 @@ void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steerin
 void noteRulesBeforeOurs(const Config& config, const World& world, Steering& steering) {
   const Mark highest = config.numbers.markOf(Slot{static_cast<std::uint8_t>(config.numbers.slotCount())});
   for (const Rule& rule : world.rules)
-    if (rule.priority > 0 && rule.priority <= kJumpFloor && takesEverythingWith(rule, highest))
+    if (std::ranges::find(steering.families, rule.family) != steering.families.end() && rule.priority > 0 &&
+        rule.priority <= kJumpFloor && takesEverythingWith(rule, highest))
       steering.problems.push_back("a rule before ours catches our packets: " + ruleText(rule) +
                                   "; move it to a priority above " + std::to_string(kJumpFloor));
 }

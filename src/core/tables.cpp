@@ -101,8 +101,8 @@ void Tables::addRoute(Route route) {
 /// What is on the link itself: prefixes of addresses, and routes without a gateway, which stand for the prefix if the
 /// address has `noprefixroute` (NetworkManager, dhcpcd, netifd with a metric).
 void Tables::addOnLink(const Link& link, Family family, TableId table, std::uint32_t metric) {
-  for (const Route* route : onLink_)
-    if (route->family() == family && route->hops.front().device == link.index) addOnLink(*route, table, metric);
+  if (const auto known = onLink_.find({link.index, family}); known != onLink_.end())
+    for (const Route* route : known->second) addOnLink(*route, table, metric);
   for (const InterfaceAddress& own : world_.addressesOf(link.index)) {
     if (own.address.family() != family || isLinkLocal6(own.address)) continue;
     const Prefix prefix{own.peer.value_or(own.address), own.prefixLength};
@@ -121,7 +121,9 @@ void Tables::addOnLink(const Route& route, TableId table, std::uint32_t metric) 
 /// The source that main's route or address says, if the kernel would not take it by itself: of several IPv4 addresses
 /// on a device, it takes the first one of a prefix that the gateway or destination is in, or just the first.
 std::optional<Address> Tables::sourceOn(IfIndex device, const Address& source) const {
-  if (source.family() != Family::v4 || !isSource(world_, source)) return std::nullopt;
+  const Link* link = world_.link(device);
+  // The kernel refuses sources of devices in a VRF, which are local only there (fib_valid_prefsrc).
+  if (source.family() != Family::v4 || !isSource(world_, source) || link == nullptr || link->inVrf) return std::nullopt;
   const bool other = std::ranges::any_of(world_.addressesOf(device), [&](const InterfaceAddress& own) {
     return own.address.family() == Family::v4 && own.address != source;
   });
@@ -136,6 +138,7 @@ void Tables::noteInside() {
   for (const auto& [index, link] : world_.links)
     // The prefixes of devices in a VRF are in its table, not in main.
     if (isInside(link) && !isWan(link) && !link.inVrf) lans_.push_back(&link);
+  std::vector<const Route*> onLink;
   for (const Route& route : world_.routes) {
     if (route.table != kMainTable || route.destination.isDefault() || isLinkLocal6(route.destination.address()) ||
         route.destination.address().isMulticast())
@@ -146,15 +149,22 @@ void Tables::noteInside() {
     if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
     const bool direct = std::ranges::none_of(route.hops, [](const NextHop& hop) { return hop.gateway.has_value(); });
     if (direct && route.hops.size() == 1 && !isBehindPointToPointWan(route))
-      onLink_.push_back(&route);
+      onLink.push_back(&route);
     else if (allHops(world_, route, [&](const Link& link) { return isWan(link); }))
       byWans_.push_back(&route);
     else
       byRouters_.push_back(&route);
   }
-  for (auto* routes : {&onLink_, &byWans_, &byRouters_})
+  for (auto* routes : {&onLink, &byWans_, &byRouters_})
     std::ranges::stable_sort(*routes,
                              [](const Route* left, const Route* right) { return takesPrecedence(*left, *right); });
+  std::set<IfIndex> lans;
+  for (const Link* lan : lans_) lans.insert(lan->index);
+  for (const Route* route : onLink) {
+    const IfIndex device = route->hops.front().device;
+    onLink_[{device, route->family()}].push_back(route);
+    if (lans.contains(device)) lanRoutes_.push_back(route);
+  }
 }
 
 /// A device behind which there may be hosts.
@@ -188,8 +198,8 @@ bool Tables::isNetifdsHostRoute(const Route& route) const {
 /// Internet. WANs have their own prefixes as well, usable or not.
 void Tables::addInside(Family family, TableId table, const std::set<std::size_t>& members) {
   // Of two devices with one prefix, main says by which it is reached.
-  for (const Route* route : onLink_)
-    if (route->family() == family && isLan(route->hops.front().device)) addOnLink(*route, table, kLanMetric);
+  for (const Route* route : lanRoutes_)
+    if (route->family() == family) addOnLink(*route, table, kLanMetric);
   for (const Link* lan : lans_) addOnLink(*lan, family, table, kLanMetric);
   for (std::size_t i = 0; i < steering_.wans.size(); ++i) {
     const Wan& wan = steering_.wans[i];
@@ -269,8 +279,6 @@ Route Tables::plainDefault(const Wan& wan, Family family, TableId table, std::ui
     route.preferredSource = source->second;
   return route;
 }
-
-bool Tables::isLan(IfIndex device) const { return std::ranges::find(lans_, device, &Link::index) != lans_.end(); }
 
 bool Tables::has(IfIndex device, const Address& address) const {
   return std::ranges::any_of(world_.addressesOf(device),

@@ -30,7 +30,6 @@ class Tables {
   std::optional<Address> sourceOn(IfIndex device, const Address& source) const;
   void noteInside();
   bool isInside(const Link& link) const;
-  bool isLan(IfIndex device) const;
   bool isWan(const Link& link) const;
   bool isBehindPointToPointWan(const Route& route) const;
   bool isNetifdsHostRoute(const Route& route) const;
@@ -52,7 +51,8 @@ class Tables {
   std::set<Route> routes_;
   // Main's specific routes, sorted by what they lead to, and in main's order.
   std::vector<const Link*> lans_;
-  std::vector<const Route*> onLink_;
+  std::map<std::pair<IfIndex, Family>, std::vector<const Route*>> onLink_;
+  std::vector<const Route*> lanRoutes_;  ///< those of all LANs
   std::vector<const Route*> byRouters_;
   std::vector<const Route*> byWans_;
   std::vector<const Route*> thrown_;

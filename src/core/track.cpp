@@ -45,7 +45,7 @@ class Tracker {
     if (wentDown) loseIpv4(link.index);
     Tracked tracked{.relevant = true, .carrier = carrier};
     // A device that is new, renamed or newly up may be a tunnel that is not known yet: in user space, a device with a
-    // socket is one. Not on every change: a TAP may be a WAN, whose failover would wait for tunnels to be read.
+    // socket is one. Not on every change: such a device may be a named WAN, whose failover would wait for that.
     tracked.stale.tunnels = isNew || renamed || ((mayBeNewTunnel || isTunnel(world_, link)) && link.up);
     // What the kernel has really removed with the link is read from our own tables, a handful of routes.
     tracked.stale.ownRoutes = wentDown;

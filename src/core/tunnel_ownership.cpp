@@ -16,10 +16,12 @@ bool isNamedByRule(const World& world, Mark mark) {
                              [&](const Rule& rule) { return rule.mark == MarkMatch{mark.value, 0xffffffff}; });
 }
 
-/// The tunnel that a rule like wg-quick(8)'s is for: `not fwmark MARK lookup TABLE`, with a default route by the tunnel
-/// in that table.
+/// The tunnel that a rule like wg-quick(8)'s is for: `not fwmark NUMBER lookup NUMBER`, with a default route by the
+/// tunnel in that table.
 const Tunnel* tunnelOf(const World& world, const Rule& rule) {
-  if (!rule.invert || rule.mark.mask != 0xffffffff || rule.action != RuleAction::lookup) return nullptr;
+  if (!rule.invert || rule.mark.mask != 0xffffffff || rule.action != RuleAction::lookup ||
+      rule.table.value != rule.mark.value)
+    return nullptr;
   const Tunnel* found = nullptr;
   forEachDefault(world.routes, rule.family, [&](const Route& route) {
     if (route.table != rule.table || route.hops.empty()) return;

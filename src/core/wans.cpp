@@ -21,8 +21,7 @@ namespace {
 constexpr std::array kVirtualUplinks{"tun", "xfrm", "vti", "vti6", "gre", "ip6gre", "ipip"};
 
 bool mayBeFoundAsWan(const World& world, const Link& link) {
-  return !link.loopback && !isTunnel(world, link) &&
-         std::ranges::none_of(kVirtualUplinks, [&](const char* kind) { return link.kind == kind; });
+  return !link.loopback && !isTunnel(world, link) && !isVirtualUplink(link);
 }
 
 bool namesGateway(const WanConfig& wan, const NextHop& hop) {
@@ -230,9 +229,9 @@ std::map<IfName, FoundRank> foundIn(const World& world, Family family, bool inMa
   return found;
 }
 
-/// The devices with a default route in main or, in a family in which main has none, in other tables: in those that
-/// every packet is looked up in, if main has defaults of the other family. Where WANs are known, main may have lost its
-/// defaults for a moment: other tables count only if one of those WANs is found by them as well.
+/// The devices with a default route in main or, in a family in which main has none, in other tables: only in those that
+/// every packet is looked up in, if main has defaults of the other family or WANs are known. Main may have lost its
+/// defaults for a moment: then other tables count only if one of the known WANs is found by them as well.
 std::map<IfName, FoundRank> foundDevices(const World& world, const std::map<IfName, Slot>& known) {
   FamilyMap<std::map<IfName, FoundRank>> found;
   for (const Family family : kFamilies) found[family] = foundIn(world, family, true);
@@ -241,9 +240,10 @@ std::map<IfName, FoundRank> foundDevices(const World& world, const std::map<IfNa
   for (auto& [family, devices] : found) {
     if (devices.empty()) {
       devices = foundIn(world, family, false);
-      if (mainIsUsed) std::erase_if(devices, [](const auto& entry) { return entry.second.first >= kNotForAll; });
+      if (mainIsUsed || !known.empty())
+        std::erase_if(devices, [](const auto& entry) { return entry.second.first >= kNotForAll; });
       const auto isFound = [&](const auto& wan) { return devices.contains(wan.first); };
-      if (!known.empty() && std::ranges::none_of(known, isFound)) devices.clear();
+      if (!mainIsUsed && !known.empty() && std::ranges::none_of(known, isFound)) devices.clear();
     }
     for (const auto& [device, rank] : devices) {
       const auto [entry, fresh] = all.emplace(device, rank);
@@ -373,6 +373,10 @@ std::vector<Wan> foundWans(const Config& config, const World& world, std::vector
 }
 
 }  // namespace
+
+bool isVirtualUplink(const Link& link) {
+  return std::ranges::any_of(kVirtualUplinks, [&](const char* kind) { return link.kind == kind; });
+}
 
 std::vector<Wan> wansOf(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans =

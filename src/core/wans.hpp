@@ -9,6 +9,9 @@
 
 namespace wgsteer {
 
+/// Whether its kind encapsulates packets: never found as a WAN, and its addresses are right on no other device.
+bool isVirtualUplink(const Link& link);
+
 /// Appends WANs that cannot be used to `problems`, in words for the user.
 std::vector<Wan> wansOf(const Config& config, const World& world, std::vector<std::string>& problems);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wgsteer/core/departed.hpp"
+#include "wgsteer/core/overload.hpp"
 
 namespace wgsteer {
 
@@ -184,13 +185,14 @@ void Engine::pollTunnels() {
   const auto markedBefore = picture_.observed.tunnelMarks;
   const auto troublesBefore = picture_.world.tunnelTroubles;
   const auto elsewhereBefore = picture_.world.tunnelsElsewhere;
+  const auto ownersBefore = picture_.world.ownersMarks;
   const bool forgotten = forgetDeparted(picture_.world, wokenAt_);
   if (!reread({.tunnels = true})) return;
   // With its current mark: its owner may have set another one since.
   if (const auto done = sources_.clearLateOnes(picture_, config_.numbers); !done) failedToRead(done.error());
   const bool endpointsMoved = std::exchange(endpointsMoved_, false);
   if (before.same(picture_.world.tunnels) && markedBefore == picture_.observed.tunnelMarks &&
-      troublesBefore == picture_.world.tunnelTroubles &&
+      troublesBefore == picture_.world.tunnelTroubles && ownersBefore == picture_.world.ownersMarks &&
       sameElsewhere(elsewhereBefore, picture_.world.tunnelsElsewhere) && !endpointsMoved && !forgotten)
     return;
   ++statistics_.wakeUps;
@@ -409,12 +411,14 @@ bool Engine::lookInto(const CommitReport& report) {
   Stale stale;
   for (const ChangeResult& result : report.failed) {
     if (!isOf(result, ErrorKind::alreadyThere) && !isOf(result, ErrorKind::notThere)) continue;
-    if (std::holds_alternative<NftTransaction>(result.change))
-      stale.nft = true;
-    else if (std::holds_alternative<AddRoute>(result.change) || std::holds_alternative<DeleteRoute>(result.change))
-      stale.ownRoutes = true;
-    else
-      stale.rtnetlink = true;
+    stale |= std::visit(Overload{[](const AddRoute&) { return Stale{.ownRoutes = true}; },
+                                 [](const DeleteRoute&) { return Stale{.ownRoutes = true}; },
+                                 [](const AddRule&) { return Stale{.rtnetlink = true}; },
+                                 [](const DeleteRule&) { return Stale{.rtnetlink = true}; },
+                                 [](const SetTunnelMark&) { return Stale{.tunnels = true}; },
+                                 [](const SetSysctl&) { return Stale{.links = true}; },
+                                 [](const NftTransaction&) { return Stale{.nft = true}; }},
+                        result.change);
   }
   auto refused = refusals_.wans();
   const bool wans = refused != picture_.world.refusedRoutes;

@@ -26,6 +26,7 @@ bool Engine::timeToLook() const {
 
 void Engine::lookAround() {
   if (!timeToLook()) return;
+  const bool overdue = now_() - lookedAt_ >= kPeriodsAtMost * lookPeriod_;
   // What is queued counts as announced.
   onEvents();
   const std::size_t told = statistics_.wakeUps;
@@ -41,7 +42,10 @@ void Engine::lookAround() {
   }
   // Events have arrived meanwhile, so what was read may be outdated.
   onEvents();
-  if (statistics_.wakeUps != told) return;
+  if (statistics_.wakeUps != told) {
+    if (overdue && reread({.rtnetlink = true})) converge();
+    return;
+  }
   const auto difference = untold(picture_, seen);
   if (observer_.looked) observer_.looked(difference.value_or(""), took);
   if (!difference) return;

@@ -40,13 +40,15 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open() {
 
 Result<Picture> LinuxKernel::observe(const Numbers& numbers, const ObserveOptions& options) {
   Picture picture;
-  // The owner of a tunnel's fwmark depends on the rules and the table; the routes that matter depend on the tunnels.
+  // The owner of a tunnel's fwmark depends on the rules, the table and the routes; the routes that matter depend on the
+  // tunnels.
   const auto outcome = inOrder({
       [&] { return readLinks(picture.world); },
       [&] { return readRules(picture); },
       [&] { return readNft(picture, numbers); },
       [&] { return readTunnels(picture, numbers); },
       [&] { return options.allRoutes ? readAllRoutes(picture) : readRoutes(picture); },
+      [&] { return judgeTunnels(picture, numbers); },
   });
   if (!outcome) return std::unexpected(outcome.error());
   return picture;
@@ -62,6 +64,7 @@ Status LinuxKernel::refresh(Picture& picture, const Numbers& numbers, const Stal
       when(network, [&] { return readRules(picture); }),
       when(stale.tunnels || stale.rtnetlink, [&] { return readTunnels(picture, numbers); }),
       when(network, [&] { return readRoutes(picture); }),
+      when(stale.rtnetlink, [&] { return judgeTunnels(picture, numbers); }),
       when(stale.ownRoutes && !network, [&] { return readOwnRoutes(picture.observed); }),
       when(stale.nft || stale.links || stale.rtnetlink, [&] { return readNft(picture, numbers); }),
   });
@@ -198,6 +201,11 @@ Status LinuxKernel::readTunnels(Picture& picture, const Numbers& numbers) {
   tunnels_ = seen->tunnels;
   takeTunnels(picture, numbers, std::move(seen->tunnels));
   picture.world.tunnelTroubles = std::move(seen->troubles);
+  return {};
+}
+
+Status LinuxKernel::judgeTunnels(Picture& picture, const Numbers& numbers) {
+  takeTunnels(picture, numbers, allTunnels(picture.world));
   return {};
 }
 

@@ -55,6 +55,7 @@ class LinuxKernel : public Kernel {
   Status readOwnRoutes(State& observed);
   Status readRules(Picture& picture);
   Status readTunnels(Picture& picture, const Numbers& numbers);
+  static Status judgeTunnels(Picture& picture, const Numbers& numbers);
   Status readNft(Picture& picture, const Numbers& numbers);
   Status make(const Change& change, const Numbers& numbers);
 

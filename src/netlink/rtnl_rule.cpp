@@ -120,6 +120,8 @@ std::optional<Rule> decodeRule(const nlmsghdr* message) {
   rule.ipProtocol = attributes.integer<std::uint8_t>(FRA_IP_PROTO).value_or(0);
   rule.sourcePort = portsIn(attributes, FRA_SPORT_RANGE);
   rule.destinationPort = portsIn(attributes, FRA_DPORT_RANGE);
+  if (const auto uids = attributes.at(FRA_UID_RANGE))
+    rule.notForRoot = readInteger<std::uint32_t>(*uids).value_or(0) > 0;  // fib_rule_uid_range: the first comes first
   rule.otherSelector = hasOtherSelector(header, attributes, parts->attributes);
   rule.protocol = attributes.integer<std::uint8_t>(FRA_PROTOCOL).value_or(0);
   return rule;

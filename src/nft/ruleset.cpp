@@ -133,12 +133,13 @@ Chain preroutingChain(bool forward) {
   return chain;
 }
 
-/// Of what is only forwarded, a mark of ours without `forward` is somebody else's (QoS), and its way is not our
-/// concern. The input device is there to ask for since Linux 5.7.
+/// Of what is only forwarded, a mark of ours without `forward` is somebody else's (QoS), and where it goes is not our
+/// concern. What the kernel's WireGuard sends has its own device as the input here (send4() in
+/// drivers/net/wireguard/socket.c sets it, and ip_output() passes it on).
 Chain sentChain(const Numbers& numbers, bool forward) {
   Chain chain{"sent", Hook{"filter", NF_INET_POST_ROUTING, kSentChainPriority}, {}};
   chain.rules.emplace_back().isUnmarked().thenReturn();
-  if (!forward) chain.rules.emplace_back().cameIn().thenReturn();
+  if (!forward) chain.rules.emplace_back().cameIn().inputNotIn(named(NftSetId::tunnel)).thenReturn();
   chain.rules.emplace_back().noneOf(numbers.markMask).markNotIn(named(NftSetId::foreignMark)).thenReturn();
   chain.rules.emplace_back().notUdpReturn();
   chain.rules.emplace_back().isWireGuard(kHandshakeInitiation).countByOutput(named(NftSetId::initiations));
@@ -193,19 +194,26 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
 }
 
 Chain policyChain(const Numbers& numbers, Slot slot) {
-  Chain chain{policyChainName(slot), {}, std::vector<Rule>(6)};
+  Chain chain{policyChainName(slot), {}, std::vector<Rule>(4)};
   chain.rules[0].count();
   // Already routed by this mark: its source is right, and may be another address of the WAN than the one we would set.
   chain.rules[1].hasMark(numbers.mark(slot)).thenReturn();
   chain.rules[2].stampMark(numbers.mark(slot));
   // The sources of other hosts' packets are up to NAT.
   chain.rules[3].cameIn().thenReturn();
-  // A peer on a LAN is sent the LAN's address.
-  for (const Family family : kFamilies)
-    chain.rules[family == Family::v4 ? 4 : 5]
+  // A peer on a LAN is sent the LAN's address. What would have entered a tunnel may have any: one without an address
+  // makes the kernel take that of a LAN.
+  for (const Family family : kFamilies) {
+    const char* sources = named(NftSetId::policySource4, family);
+    chain.rules.emplace_back()
         .isFamily(family)
         .sourceIn(named(NftSetId::bound4, family), family)
-        .setSourceByMark(numbers.markMask, named(NftSetId::policySource4, family), family);
+        .setSourceByMark(numbers.markMask, sources, family);
+    chain.rules.emplace_back()
+        .outputIn(named(NftSetId::tunnel))
+        .isFamily(family)
+        .setSourceByMark(numbers.markMask, sources, family);
+  }
   return chain;
 }
 

@@ -778,6 +778,64 @@ TEST(HonouredRules, OneThatIsInvertedIsNotUnderstood) {
   EXPECT_EQ(steer({}, world).tunnels.front().leftAlone.size(), 1U);
 }
 
+/// Whose packets it is for is known, or it keeps its effect by itself.
+TEST(HonouredRules, OneThatCannotBeForATunnelLeavesItAlone) {
+  World world = withUplink();
+  std::erase_if(world.routes, [](const Route& each) { return each.hops.front().device == kTunnel; });
+  Rule rule = foreignRule(1000, 102);
+  rule.otherSelector = true;
+  const auto isLeftAlone = [&] {
+    World with = world;
+    with.rules.insert(rule);
+    return !steer({}, with).tunnels.front().leftAlone.empty();
+  };
+  EXPECT_TRUE(isLeftAlone());
+  rule.notForRoot = true;
+  EXPECT_FALSE(isLeftAlone()) << "a user's";
+  rule.notForRoot = false;
+  rule.priority = 40000;
+  EXPECT_FALSE(isLeftAlone()) << "behind main";
+  rule.priority = 30;
+  EXPECT_FALSE(isLeftAlone()) << "before ours";
+  rule.priority = 1000;
+  rule.otherSelector = false;
+  rule.invert = true;
+  rule.mark = {0xca6c, 0xffffffff};
+  EXPECT_TRUE(isLeftAlone());
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
+  EXPECT_FALSE(isLeftAlone()) << "its own mark is excluded";
+}
+
+/// The process of a user-space tunnel may refuse it.
+TEST(Flows, OfATunnelThatRefusesItsMarkAreToldByTheirPort) {
+  World world = twoWans();
+  EXPECT_TRUE(desire({}, world).nft->table.flows.empty());
+  world.tunnelTroubles = {{"wg0", "wg set wg0 fwmark: refused"}};
+  EXPECT_EQ(desire({}, world).nft->table.flows.at({kServer4, 51820}), Slot{15});
+}
+
+/// A tunnel that runs over a tun device gets the wrong source from it.
+TEST(Sources, OfTunDevicesAreRightOnNoWan) {
+  World world = twoWans();
+  world.links.emplace(IfIndex{30}, link(IfIndex{30}, "tun0", "tun"));
+  world.addresses.insert(address(IfIndex{30}, "10.8.0.2/24"));
+  world.addresses.insert(address(kTunnel, "169.254.7.2/30"));
+  const NftTable table = desire({}, world).nft->table;
+  for (const char* wrong : {"10.8.0.2", "169.254.7.2"}) {
+    EXPECT_TRUE(table.bound.contains(*Address::parse(wrong))) << wrong;
+    EXPECT_FALSE(table.addresses.contains({"wan0", *Address::parse(wrong)})) << wrong;
+  }
+}
+
+/// The kernel refuses them there.
+TEST(Sources, OfDevicesInAVrfAreNotNamedInRoutes) {
+  World world = twoWans();
+  world.links.at(kWan0).inVrf = true;
+  world.addresses.insert(address(kWan0, "192.0.3.10/24"));
+  for (const Route& own : desire({}, world).routes)
+    EXPECT_FALSE(own.preferredSource) << describe(own, deviceNames(world));
+}
+
 /// VRF hosts and Cilium move it: packets to this host itself must not leave by a WAN.
 TEST(HonouredRules, TableLocalIsAskedFirstWhereverItsRuleIs) {
   for (const std::uint32_t priority : {100U, 32765U}) {
@@ -794,10 +852,13 @@ TEST(HonouredRules, TableLocalIsAskedFirstWhereverItsRuleIs) {
       config.forward = forward;
       EXPECT_EQ(walk(world, "wg0", config).outcome, Outcome::local) << priority;
       const State state = desire(config, world);
-      const bool forAll = std::ranges::any_of(state.rules, [](const Rule& rule) {
-        return rule.table == kLocalTable && rule.inputInterface.empty() && rule.priority == 74;
-      });
-      EXPECT_EQ(forAll, forward) << "what arrives with a mark is for this host, too";
+      const auto isAt = [&](std::uint32_t at, const char* input) {
+        return std::ranges::any_of(state.rules, [&](const Rule& rule) {
+          return rule.table == kLocalTable && rule.inputInterface == input && rule.priority == at;
+        });
+      };
+      EXPECT_TRUE(isAt(59, "lo")) << "also before the replies of servers, at 60";
+      EXPECT_EQ(isAt(74, ""), forward) << "what arrives with a mark is for this host, too";
     }
   }
 }

@@ -581,6 +581,21 @@ void addWgQuick(World& world, const IfName& tunnel, std::uint32_t mark) {
   world.routes.insert(into);
 }
 
+/// A rule for applications that send past the tunnel; the tunnel itself has no mark.
+TEST(Settle, AMarkOfApplicationsIsNotGivenToATunnel) {
+  Picture picture = steered();
+  addWgQuick(picture.world, "wg0", 0x64);
+  Rule bypass = *std::ranges::find(picture.world.rules, MarkMatch{0x64, 0xffffffff}, &Rule::mark);
+  picture.world.rules.erase(bypass);
+  bypass.table = TableId{200};
+  picture.world.rules.insert(bypass);
+  Route into = route("0.0.0.0/0", kTunnel);
+  into.table = bypass.table;
+  picture.world.routes.insert(into);
+  takeTunnels(picture, {}, picture.world.tunnels);
+  EXPECT_TRUE(picture.world.ownersMarks.empty());
+}
+
 /// wg-quick set it between our reading and our writing.
 TEST(Settle, AMarkThatWeOverwroteIsGivenBack) {
   Picture picture = steered();

@@ -19,10 +19,10 @@
 //     75  the same as 70 without `iif lo`, with `forward`                          WireGuard of hosts behind this one
 //     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         N, 59, 61 to 69 and 79 are there only if needed. All but 74, 75 and the gotos have `iif lo`: they match only what
-//         this host sends. Forwarded packets, and packets that arrive for this host with a mark (except in rp_filter's
-//         lookup), are not affected, wherever `lookup local` stands. If a foreign rule among them would catch our
-//         packets, the whole block stands behind it.
+//         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75 and the gotos have `iif lo`: they match
+//         only what this host sends. Forwarded packets, and packets that arrive for this host with a mark (except in
+//         rp_filter's lookup), are not affected, wherever `lookup local` stands. If a foreign rule among them would
+//         catch our packets, the whole block stands behind it.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 

@@ -34,6 +34,7 @@ class Planner {
   // What the maps were derived from.
   std::map<IfName, Verdicts> verdicts_;
   std::vector<Family> families_;
+  std::vector<Slot> slots_;
   PeerMaps maps_;
 };
 

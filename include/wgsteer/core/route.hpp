@@ -127,6 +127,7 @@ struct Rule {
   std::uint8_t ipProtocol = 0;  ///< 0: any
   std::optional<PortRange> sourcePort;
   std::optional<PortRange> destinationPort;
+  bool notForRoot = false;     ///< a uid range without 0, whose packets WireGuard's are; with it otherSelector is set
   bool otherSelector = false;  ///< tos, uid range, l3mdev, tunnel id ...: not modelled here
   std::uint8_t protocol = 0;
 

@@ -120,7 +120,8 @@ using WansDown = std::map<std::string, WanDown>;  ///< by name
 struct Departed {
   std::map<Endpoint, Slot> endpoints;
   std::optional<Instant> until;  ///< to be forgotten then; not known before the first poll after it
-  bool operator==(const Departed&) const = default;
+  /// No plan depends on the time.
+  bool operator==(const Departed& other) const { return endpoints == other.endpoints; }
 };
 
 /// What earlier runs have left in the kernel and a plan must continue from: which WAN has which slot, and which sysctls

@@ -58,6 +58,21 @@ case_route_removed_leaves_nothing_stale() {
   steady_on 0 'in the end'
 }
 
+# The last of the three safeguards. What the kernel's WireGuard sends has its device as the input.
+case_tunnels_stay_closed_without_our_rules() {
+  steered_tunnel_up
+  check 'handshakes are counted' at_least 1 named_counter router wgsteer initiations_1
+  kill -STOP "$daemon_pid"
+  while router_ip rule del proto 87 2>/dev/null; do :; done
+  counters_reset
+  await 10 'packets are sent into the tunnel' at_least 10 offered
+  nothing_misrouted 'without our rules'
+  kill -CONT "$daemon_pid"
+  await_traffic 'the rules are back'
+  nothing_misrouted 'meanwhile'
+  steady_on 0 'in the end'
+}
+
 # The cable is unplugged and plugged in faster than anything can settle.
 case_flapping_carrier() {
   steered_tunnel_up
