@@ -74,10 +74,11 @@ int check(const Options& options) {
   if (daemon) learnFrom(daemon->at("status"), host->config, host->picture.world);
   const World& world = host->picture.world;
   const Steering steering = steer(host->config, world);
-  auto findings = inspect(host->config, world, steering, desire(host->config, world, steering), !sysctlsAreReadOnly());
+  const bool writable = !sysctlsAreReadOnly();
+  auto findings = inspect(host->config, world, steering, desire(host->config, world, steering), writable);
   std::ranges::move(foreign::inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
-  if (daemon) std::ranges::move(inspectDaemon(daemon->at("status")), std::back_inserter(findings));
+  if (daemon) std::ranges::move(inspectDaemon(daemon->at("status"), writable), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, &Finding::severity);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

@@ -46,10 +46,10 @@ void learnFrom(const nlohmann::json& status, const Config& config, World& world)
     world.tunnelTroubles.emplace(tunnel, why);
 }
 
-std::vector<Finding> inspectDaemon(const nlohmann::json& status) {
+std::vector<Finding> inspectDaemon(const nlohmann::json& status, bool writable) {
   std::vector<Finding> findings;
   for (const auto& wan : status.at("wans")) std::ranges::move(inspectProbes(wan), std::back_inserter(findings));
-  if (const auto pending = status.value("pending", std::size_t{0}); pending > 0)
+  if (const auto pending = status.value("pending", std::size_t{0}); writable && pending > 0)
     findings.push_back({Severity::advice,
                         "the daemon has not made all changes that it plans: " + std::to_string(pending) + " pending",
                         "wgsteer plan shows them, and the log why; ignore this if they are gone by now"});

@@ -15,6 +15,7 @@ namespace wgsteer::cli {
 /// Adds what the kernel and tunnels have refused to the daemon, as its `status` says, to a world that was just read.
 void learnFrom(const nlohmann::json& status, const Config& config, World& world);
 
-std::vector<Finding> inspectDaemon(const nlohmann::json& status);
+/// `writable`: sysctls. Where they are not, changes of them are pending for ever, which other findings say.
+std::vector<Finding> inspectDaemon(const nlohmann::json& status, bool writable);
 
 }  // namespace wgsteer::cli

@@ -583,7 +583,7 @@ only_by() { # WAN
 # For a move away from a working WAN: an answer still in flight over it makes wireguard-go switch back to it, until one
 # of the daemon's next polls corrects that.
 comes_to_rest_on() { # WAN WHAT
-  await 6 "$2: only by the WAN" only_by "$1"
+  await 12 "$2: only by the WAN" only_by "$1"
   steady_on "$1" "$2"
 }
 
