@@ -138,7 +138,11 @@ class Tracker {
   }
 
   Tracked operator()(const NftChanged&) { return {.relevant = true, .damage = true, .stale = {.nft = true}}; }
-  Tracked operator()(const SysctlsChanged&) { return {.relevant = true, .stale = {.links = true}}; }
+  /// Those of a new device are announced before the device is (register_netdevice), whose own announcement has them.
+  Tracked operator()(const SysctlsChanged& event) {
+    const bool concerns = event.device.value == 0 || world_.links.contains(event.device);
+    return {.relevant = concerns, .stale = {.links = concerns}};
+  }
   Tracked operator()(const TunnelsChanged&) { return {.relevant = true, .stale = {.tunnels = true}}; }
   Tracked operator()(const NexthopChanged& event) {
     return {.relevant = changeNexthop(world_, event.id, event.nexthop)};

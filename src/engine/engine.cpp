@@ -446,7 +446,14 @@ bool Engine::reread(const Stale& stale) {
   const auto troubles = picture_.world.tunnelTroubles;
   auto tunnels = picture_.world.tunnels;
   if (stale.rtnetlink) ++statistics_.resyncs;
-  const auto done = kernel_.refresh(picture_, config_.numbers, stale);
+  std::set<IfIndex> links;
+  for (const auto& [index, link] : picture_.world.links) links.insert(index);
+  auto done = kernel_.refresh(picture_, config_.numbers, stale);
+  // A device that was found this way is not new any more when it is announced: it may be a tunnel.
+  const bool found =
+      std::ranges::any_of(picture_.world.links, [&](const auto& entry) { return !links.contains(entry.first); });
+  if (done && found && stale.links && !stale.tunnels && !stale.rtnetlink)
+    done = kernel_.refresh(picture_, config_.numbers, {.tunnels = true});
   // What was derived from a hundred thousand peers is still right: only their counters are new.
   if (!tunnels.same(picture_.world.tunnels) && sameForPlans(*tunnels, *picture_.world.tunnels)) {
     takeCounters(tunnels.inPlace(), *picture_.world.tunnels);

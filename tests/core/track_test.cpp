@@ -353,6 +353,7 @@ TEST(Track, WhatDoesNotSayWhatChangedIsReadAgain) {
   const Picture before = picture;
   EXPECT_TRUE(track(picture, NftChanged{}).stale.nft);
   EXPECT_TRUE(track(picture, SysctlsChanged{kWan0}).stale.links);
+  EXPECT_FALSE(track(picture, SysctlsChanged{IfIndex{99}}).relevant) << "it is announced next, with its switches";
   EXPECT_TRUE(track(picture, TunnelsChanged{}).stale.tunnels);
   const Stale all = track(picture, Overrun{}).stale;
   EXPECT_TRUE(all.rtnetlink && all.links && all.nft && all.tunnels);

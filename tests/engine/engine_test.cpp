@@ -479,6 +479,19 @@ TEST_F(EngineTest, TheEndpointOfATunnelThatHasGoneStaysForAWhile) {
   EXPECT_EQ(present(), wanted());
 }
 
+/// Read with the switches of another device, it is not new when it is announced.
+TEST_F(EngineTest, ATunnelThatIsFoundAmongTheLinksIsRead) {
+  ASSERT_TRUE(engine->start());
+  Tunnel other = kernel.real.world.tunnels.at("wg0");
+  other.name = "wg1";
+  other.listenPort = 4000;
+  kernel.real.world.links.emplace(IfIndex{10}, link(IfIndex{10}, "wg1", "wireguard"));
+  kernel.real.world.tunnels.edit().emplace("wg1", other);
+  kernel.announce(SysctlsChanged{kWan0});
+  engine->onEvents();
+  EXPECT_TRUE(present().nft->table.tunnels.contains("wg1"));
+}
+
 TEST_F(EngineTest, TroubleWithOneTunnelIsToldOnceAndHoldsUpNothing) {
   ASSERT_TRUE(engine->start());
   EXPECT_EQ(troubles, std::vector<std::string>{});
