@@ -68,7 +68,8 @@ class Desire {
     rule.source = from;
     rule.protocol = kProtocol;
     rule.inputInterface = "lo";
-    state_.rules.insert(table == kLocalTable ? stamped(std::move(rule)) : std::move(rule));
+    if (table == kLocalTable) rule = stamped(rule);
+    state_.rules.insert(std::move(rule));
   }
 
   /// Gives a mark of ours its meaning. With `forward`, also on packets of hosts behind this one.
