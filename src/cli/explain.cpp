@@ -102,8 +102,12 @@ int answer(const std::vector<Question>& questions, const Host& host, bool json) 
   const World& world = host.picture.world;
   nlohmann::json all = nlohmann::json::array();
   bool good = true;
-  for (const Question& question : questions) {
-    const Walk walk = wgsteer::explain(host.picture.observed, world, question.packet);
+  std::vector<Packet> packets;
+  for (const Question& question : questions) packets.push_back(question.packet);
+  const auto walks = wgsteer::explain(host.picture.observed, world, packets);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const Question& question = questions[i];
+    const Walk& walk = walks[i];
     const Link* link = world.linkNamed(walk.device);
     const std::string said = verdict(walk, link != nullptr && isTunnel(world, *link));
     good &= walk.outcome == Outcome::device || walk.outcome == Outcome::local;

@@ -22,13 +22,16 @@ inline bool takesEverythingWith(const Rule& rule, Mark mark) {
   return rule.mark.matches(mark) != rule.invert;
 }
 
+/// Whether nothing but mark and destination decides to which packets the rule applies.
+inline bool selectsByMarkAndDestinationAlone(const Rule& rule) {
+  return !rule.source && rule.inputInterface.empty() && rule.outputInterface.empty() && !rule.sourcePort &&
+         !rule.destinationPort && rule.ipProtocol == 0 && !rule.otherSelector;
+}
+
+/// Whether the rule looks up table local for every packet, as the kernel's own does.
 inline bool looksUpLocalForAll(const Rule& rule) {
-  Rule plain;
-  plain.priority = rule.priority;
-  plain.family = rule.family;
-  plain.table = kLocalTable;
-  plain.protocol = rule.protocol;
-  return rule == plain;
+  return rule.action == RuleAction::lookup && rule.table == kLocalTable && !rule.invert && rule.mark.mask == 0 &&
+         !rule.destination && rule.suppressPrefixLength < 0 && selectsByMarkAndDestinationAlone(rule);
 }
 
 }  // namespace wgsteer

@@ -6,6 +6,7 @@
 #include <ranges>
 #include <tuple>
 
+#include "core/foreign_rules.hpp"
 #include "core/host_routes.hpp"
 
 namespace wgsteer {
@@ -19,7 +20,13 @@ class Finder {
   Finder(const World& world, const Numbers& numbers, const std::vector<Wan>& wans)
       : world_(world), numbers_(numbers), wans_(wans) {}
 
-  HonouredRules find() {
+  ForeignRules find() {
+    findHonoured();
+    return {std::move(found_), notUnderstood()};
+  }
+
+ private:
+  void findHonoured() {
     for (const Family family : kFamilies) {
       const std::size_t first = found_.rules.size();
       for (const Rule& rule : world_.rules) {
@@ -29,7 +36,6 @@ class Finder {
       }
       dropTrailingMain(first);
     }
-    return std::move(found_);
   }
 
   std::vector<Rule> notUnderstood() {
@@ -46,7 +52,6 @@ class Finder {
     return found;
   }
 
- private:
   static bool isMain(const Rule& rule) { return rule.action == RuleAction::lookup && rule.table == kMainTable; }
 
   static bool hasSelector(const Rule& rule) {
@@ -199,22 +204,8 @@ class Finder {
 
 }  // namespace
 
-namespace {
-
-/// Without any selector but mark and destination.
-bool isPlain(const Rule& rule) {
-  return !rule.source && rule.inputInterface.empty() && rule.outputInterface.empty() && !rule.sourcePort &&
-         !rule.destinationPort && rule.ipProtocol == 0 && !rule.otherSelector;
-}
-
-}  // namespace
-
-HonouredRules honouredRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
+ForeignRules foreignRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.find();
-}
-
-std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
-  return Finder{world, numbers, wans}.notUnderstood();
 }
 
 bool mayBeFor(const Rule& rule, const Packet& packet) {
@@ -222,14 +213,10 @@ bool mayBeFor(const Rule& rule, const Packet& packet) {
   if (rule.family != to.address.family()) return false;
   const bool there = !rule.destination || rule.destination->contains(to.address);
   if (rule.invert) {
-    // Inverted, one selector that does not hold is enough: only of a single one it is known that it does.
-    Rule others = rule;
-    const bool byMark = rule.mark.mask != 0 && rule.mark.matches(packet.mark);
-    others.mark = {};
-    const bool byDestination = rule.destination && there;
-    if (byMark && !others.destination && isPlain(others)) return false;
-    others.destination.reset();
-    return !(byDestination && rule.mark.mask == 0 && isPlain(others));
+    // One selector that does not hold is enough: only of a single one it is known that it does.
+    const bool byMark = rule.mark.mask != 0;
+    if (byMark == rule.destination.has_value() || !selectsByMarkAndDestinationAlone(rule)) return true;
+    return byMark ? !rule.mark.matches(packet.mark) : !there;
   }
   const auto in = [](const std::optional<PortRange>& range, std::uint16_t port) {
     return !range || (port >= range->first && port <= range->last);

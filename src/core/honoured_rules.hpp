@@ -15,12 +15,15 @@ namespace wgsteer {
 /// More of them would cost every packet of ours too much.
 inline constexpr std::size_t kMaxHonouredRules = 128;
 
-HonouredRules honouredRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
+struct ForeignRules {
+  HonouredRules honoured;
+  /// Those that lead to such destinations as well, but depend on something that is not understood (uid range, TOS, an
+  /// inversion ...).
+  std::vector<Rule> notUnderstood;
+};
+ForeignRules foreignRules(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
 
-/// Rules that lead to such destinations as well, but depend on something that is not understood (uid range, TOS, an
-/// inversion ...).
-std::vector<Rule> rulesNotUnderstood(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
-/// Whether such a rule may apply to this packet.
+/// Whether a rule that is not understood may apply to this packet.
 bool mayBeFor(const Rule& rule, const Packet& packet);
 
 /// The foreign rule, among those honoured, that decides for every packet with this mark; null if there is none.

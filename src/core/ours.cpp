@@ -3,19 +3,11 @@
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "core/foreign_rules.hpp"
+
 namespace wgsteer {
 
 bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTable(route.table); }
-
-namespace {
-
-bool selectsByMarkAlone(const Rule& rule) {
-  return rule.mark.mask != 0 && !rule.source && !rule.destination && rule.inputInterface.empty() &&
-         rule.outputInterface.empty() && rule.ipProtocol == 0 && !rule.sourcePort && !rule.destinationPort &&
-         !rule.otherSelector;
-}
-
-}  // namespace
 
 bool isOurs(const Rule& rule) {
   if (rule.protocol != kProtocol) return false;
@@ -25,8 +17,8 @@ bool isOurs(const Rule& rule) {
     case RuleAction::goto_:
       // `not fwmark 0/MASK goto BLOCK`, just before a foreign rule, at any priority.
       if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;
-      return selectsByMarkAlone(rule) && rule.gotoPriority > rule.priority &&
-             rule.gotoPriority - rule.priority < kRuleBlockSize;
+      return rule.mark.mask != 0 && !rule.destination && selectsByMarkAndDestinationAlone(rule) &&
+             rule.gotoPriority > rule.priority && rule.gotoPriority - rule.priority < kRuleBlockSize;
     default:
       return false;
   }

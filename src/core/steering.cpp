@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
@@ -331,9 +332,9 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   Steering steering;
   steering.wans = wansOf(config, world, steering.problems);
   noteFamilies(world, steering);
-  steering.honoured = honouredRules(world, config.numbers, steering.wans);
-  const auto notUnderstood = rulesNotUnderstood(world, config.numbers, steering.wans);
-  noteHonouredRules(notUnderstood, steering);
+  ForeignRules foreign = foreignRules(world, config.numbers, steering.wans);
+  steering.honoured = std::move(foreign.honoured);
+  noteHonouredRules(foreign.notUnderstood, steering);
   noteRulesBeforeOurs(config, world, steering);
   noteRoutes(world, steering);
   noteElsewhere(config, world, steering);
@@ -345,7 +346,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   }
   for (const auto& [name, tunnel] : world.tunnels) {
     if (!config.tunnel(name).enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, notUnderstood, book, peers));
+    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, foreign.notUnderstood, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);

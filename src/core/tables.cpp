@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/host_routes.hpp"
+#include "core/wan_sources.hpp"
 
 namespace wgsteer {
 
@@ -54,13 +55,6 @@ bool isSource(const World& world, const Address& address) {
                              [&](const InterfaceAddress& own) { return own.address == address && !own.tentative; });
 }
 
-bool isOfTunnel(const World& world, const Address& address) {
-  return std::ranges::any_of(world.addresses, [&](const InterfaceAddress& own) {
-    const Link* link = world.link(own.device);
-    return own.address == address && link != nullptr && isTunnel(world, *link);
-  });
-}
-
 /// A copy of a foreign route in one of our tables. Its `src` is kept only if it is an address of this host: the kernel
 /// (6.18) refuses any other, although it keeps such routes in tables other than main.
 Route mirrored(const World& world, const Route& original, TableId table, std::uint32_t metric) {
@@ -74,7 +68,11 @@ Route mirrored(const World& world, const Route& original, TableId table, std::ui
   for (NextHop& hop : route.hops) hop.onlink = wantsOnlink(hop);
   // A single next hop has no weight in the kernel.
   if (route.hops.size() == 1) route.hops.front().weight = 1;
-  if (route.preferredSource && (!isSource(world, *route.preferredSource) || isOfTunnel(world, *route.preferredSource)))
+  const auto isWrong = [&](const InterfaceAddress& own) {
+    return own.address == route.preferredSource && isOfTunnel(world, own);
+  };
+  if (route.preferredSource &&
+      (!isSource(world, *route.preferredSource) || std::ranges::any_of(world.addresses, isWrong)))
     route.preferredSource.reset();
   return route;
 }

@@ -12,11 +12,6 @@ bool usableSource(const InterfaceAddress& own) {
   return !own.tentative && !own.linkScope && !own.address.isLinkLocal() && !own.address.isLoopback();
 }
 
-bool isOfTunnel(const World& world, const InterfaceAddress& own) {
-  const Link* link = world.link(own.device);
-  return link == nullptr || isTunnel(world, *link);
-}
-
 /// Whether a default route of this WAN names an address that another device has: by its `src`, wherever that address is
 /// (lo, a bridge), or by the delegated prefix to which it is restricted (`from`), in which the WAN itself has no
 /// address (netifd and dhcpcd, with a LAN behind). Never an address of a tunnel.
@@ -27,6 +22,11 @@ bool namesSource(const World& world, const std::vector<Route>& defaults, const I
 }
 
 }  // namespace
+
+bool isOfTunnel(const World& world, const InterfaceAddress& own) {
+  const Link* link = world.link(own.device);
+  return link == nullptr || isTunnel(world, *link);
+}
 
 /// The address that the kernel would most likely choose itself: the route's own, else one in the gateway's prefix, a
 /// preferred one before a deprecated, a global before a unique local, a stable before a temporary.

@@ -9,6 +9,9 @@
 
 namespace wgsteer {
 
+/// An address that is right on no WAN.
+bool isOfTunnel(const World& world, const InterfaceAddress& own);
+
 /// The address that the kernel would most likely choose itself, of a WAN that has its link and default routes.
 std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family);
 

@@ -446,13 +446,14 @@ bool Engine::reread(const Stale& stale) {
   const auto troubles = picture_.world.tunnelTroubles;
   auto tunnels = picture_.world.tunnels;
   if (stale.rtnetlink) ++statistics_.resyncs;
-  std::set<IfIndex> links;
-  for (const auto& [index, link] : picture_.world.links) links.insert(index);
+  std::set<IfIndex> known;
+  const bool linksAlone = stale.links && !stale.tunnels && !stale.rtnetlink;
+  if (linksAlone)
+    for (const auto& [index, link] : picture_.world.links) known.insert(index);
   auto done = kernel_.refresh(picture_, config_.numbers, stale);
   // A device that was found this way is not new any more when it is announced: it may be a tunnel.
-  const bool found =
-      std::ranges::any_of(picture_.world.links, [&](const auto& entry) { return !links.contains(entry.first); });
-  if (done && found && stale.links && !stale.tunnels && !stale.rtnetlink)
+  const auto isNew = [&](const auto& entry) { return !known.contains(entry.first); };
+  if (done && linksAlone && std::ranges::any_of(picture_.world.links, isNew))
     done = kernel_.refresh(picture_, config_.numbers, {.tunnels = true});
   // What was derived from a hundred thousand peers is still right: only their counters are new.
   if (!tunnels.same(picture_.world.tunnels) && sameForPlans(*tunnels, *picture_.world.tunnels)) {
