@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# OpenWrt's config_load and config_foreach for files written by uci: /var/run/uci takes precedence, a missing file has
-# no sections, and sections without a name get one.
+# OpenWrt's config_load and config_foreach (package/base-files/files/lib/functions.sh) for files written by uci:
+# /var/run/uci takes precedence, a missing file has no sections, and sections without a name get one.
 
 config_load() {
 	config_file=/var/run/uci/$1
