@@ -512,6 +512,7 @@ traffic_options=()
 
 traffic_start() {
   traffic_log=$work/traffic.$((${EPOCHREALTIME/./}))
+  : >"$traffic_log"
   start_in_host router "$traffic_log" ping -n -i 0.02 "${traffic_options[@]}" "$inner_server"
   traffic_pid=$started
 }
