@@ -16,6 +16,7 @@
 #include "wgsteer/core/host_port.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/route.hpp"
 #include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
@@ -25,6 +26,21 @@ enum class LogLevel : std::uint8_t { error, warn, info, debug };
 enum class TrackMethod : std::uint8_t { none, icmp, dns, tcp, mwan3 };
 enum class LastResort : std::uint8_t { unreachable, main };
 enum class Role : std::uint8_t { automatic, client, server };
+/// What becomes of connections on a spare exit when a better one is back.
+enum class Failback : std::uint8_t {
+  keep,   ///< they stay where they are
+  drain,  ///< they move once they have been idle for a while
+  move,   ///< they move at once
+};
+/// How the connections of rules are shared among exits of equal metric.
+enum class Balance : std::uint8_t {
+  connection,  ///< each by itself
+  pair,        ///< all between the same two addresses together (the kernel's multipath)
+  source,      ///< all of one source address together
+};
+/// Whose packets a rule is for.
+enum class Origin : std::uint8_t { any, forwarded, local };
+enum class RuleUse : std::uint8_t { policy, main, unreachable, blackhole };
 
 /// Identifier, sequence and a nonce have to fit in the payload of an echo request.
 inline constexpr std::uint32_t kMinProbeSize = 16;
@@ -60,6 +76,7 @@ struct WanConfig {
   std::chrono::milliseconds recoveryLatency{500};
   std::uint32_t failureLoss = 40;   ///< percent
   std::uint32_t recoveryLoss = 10;  ///< percent
+  bool metered = false;             ///< connections on it move as soon as they can, whatever their policy's failback
   bool operator==(const WanConfig&) const = default;
 };
 
@@ -81,6 +98,8 @@ struct PolicyConfig {
   std::string name;
   std::vector<PolicyMember> members;  ///< empty: all WANs by their own metrics
   LastResort lastResort = LastResort::unreachable;
+  Failback failback = Failback::keep;
+  Balance balance = Balance::connection;
   bool operator==(const PolicyConfig&) const = default;
 };
 
@@ -108,6 +127,38 @@ struct PeerConfig {
   bool operator==(const PeerConfig&) const = default;
 };
 
+/// What a packet's value must be: one of `any`, unless that is empty, and none of `none`.
+template <class T>
+struct Selector {
+  std::vector<T> any;
+  std::vector<T> none;
+  bool empty() const { return any.empty() && none.empty(); }
+  bool operator==(const Selector&) const = default;
+};
+
+using MacAddress = std::array<std::uint8_t, 6>;
+
+/// For any traffic: the first rule whose selectors match a new connection decides where it goes. Selectors are ANDed.
+struct RuleConfig {
+  std::string name;         ///< unique; default: its position, from 1
+  Selector<Prefix> source;  ///< may hold both families; a rule with values of one family leaves the other alone
+  Selector<Prefix> destination;
+  Selector<PortRange> sourcePort;  ///< of TCP and UDP, unless `protocol` says otherwise
+  Selector<PortRange> destinationPort;
+  Selector<std::uint8_t> protocol;  ///< IANA's numbers
+  std::optional<Family> family;     ///< none: both
+  Selector<IfName> inputDevice;     ///< only forwarded packets have one
+  Origin origin = Origin::any;
+  Selector<MacAddress> sourceMac;
+  Selector<std::uint8_t> dscp;  ///< 0..63
+  RuleUse use = RuleUse::policy;
+  std::string policy;  ///< name of a PolicyConfig, or kDefaultPolicy; only with RuleUse::policy
+  bool sticky = false;
+  std::chrono::seconds timeout{600};  ///< of the memory of a sticky rule
+  bool enabled = true;
+  bool operator==(const RuleConfig&) const = default;
+};
+
 struct Config {
   Numbers numbers;
   OnExit onExit = OnExit::keep;
@@ -120,6 +171,8 @@ struct Config {
   std::vector<PolicyConfig> policies;
   std::vector<TunnelConfig> tunnels;
   std::vector<PeerConfig> peers;
+  std::vector<RuleConfig> rules;      ///< those that are enabled, in the order in which they are asked
+  std::vector<TableId> insideTables;  ///< whose specific routes precede rules, as those of main do
   bool operator==(const Config&) const = default;
 
   /// The settings of a tunnel: those of its section, or the defaults.

@@ -50,6 +50,9 @@ inline constexpr std::uint8_t kByDhcp = 16;
 /// Four bits that no other known program uses as part of a mask: mwan3 0x3f00, its sticky 0xfc00, pbr and Tailscale
 /// 0x00ff0000, NetBird 0x1bdxx.
 inline constexpr std::uint32_t kDefaultMarkMask = 0xf0000000;
+/// The default once there are rules for any traffic, which need a mark for each policy and exit, and for each pair of
+/// them. Also disjoint from those named above; writers of whole marks (wg-quick, Calico's 0xffff0000) are not.
+inline constexpr std::uint32_t kTrafficMarkMask = 0xff000000;
 
 /// Evaluated before any rule that could catch our packets (the earliest known is NetBird's 105) and after netifd's,
 /// which start at 1; outside 1000-3999, which `mwan3 stop` deletes whoever owns them.
