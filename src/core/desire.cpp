@@ -12,6 +12,7 @@
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
 #include "core/tables.hpp"
+#include "core/traffic.hpp"
 #include "core/wans.hpp"
 
 namespace wgsteer {
@@ -43,6 +44,7 @@ class Desire {
     addTunnelNetworks();
     addOwnMarks();
     addHonouredRules();
+    addTraffic();
     moveBehindForeignRules();
     addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
@@ -52,6 +54,14 @@ class Desire {
 
  private:
   NftTable& nft() { return state_.nft->table; }
+
+  void addTraffic() {
+    if (!steering_.traffic || world_.foreignTable) return;
+    const TrafficState traffic{config_, world_, steering_};
+    for (const Family family : families_) addTrafficRules(traffic, family, isLocalBehindOurs(family), state_.rules);
+    addTrafficMembers(traffic, nft());
+    state_.nft->layout.traffic = layoutOf(trafficProgram(config_, steering_));
+  }
 
   /// Sysctls are turned on only if the table can record that we did it.
   void withoutTable() {

@@ -191,6 +191,43 @@ bool NftMemberTraits<NftSysctl>::take(const NftElement& element, NftTable& table
   return true;
 }
 
+namespace {
+
+constexpr Family familyOf(NftSetId set, NftSetId v4) { return set == v4 ? Family::v4 : Family::v6; }
+
+}  // namespace
+
+void NftMemberTraits<NftPinned>::elements(const NftPinned& pinned, NftElements& out) {
+  out.push_back(ofMark(byFamily(pinned.family, NftSetId::pinned4), pinned.pin));
+  out.back().value = NftGoto{exitChainName(pinned.exit)};
+}
+
+bool NftMemberTraits<NftPinned>::take(const NftElement& element, NftTable& table) {
+  const auto exit = slotIn(element, kExitPrefix);
+  if (exit) table.pinned.emplace(std::pair{familyOf(element.set, NftSetId::pinned4), element.key.mark}, *exit);
+  return exit.has_value();
+}
+
+void NftMemberTraits<NftArrival>::elements(const NftArrival& arrival, NftElements& out) {
+  out.push_back(ofDevice(byFamily(arrival.family, NftSetId::arrive4), arrival.device));
+  out.back().value = NftGoto{arriveChainName(arrival.exit)};
+}
+
+bool NftMemberTraits<NftArrival>::take(const NftElement& element, NftTable& table) {
+  const auto exit = slotIn(element, kArrivePrefix);
+  if (exit) table.arrivals.emplace(std::pair{familyOf(element.set, NftSetId::arrive4), element.key.device}, *exit);
+  return exit.has_value();
+}
+
+void NftMemberTraits<NftNamedMark>::elements(const NftNamedMark& named, NftElements& out) {
+  out.push_back(ofMark(NftSetId::namedMark, named.mark));
+}
+
+bool NftMemberTraits<NftNamedMark>::take(const NftElement& element, NftTable& table) {
+  table.namedMarks.insert(element.key.mark);
+  return true;
+}
+
 void appendElements(const NftMember& member, NftElements& elements) {
   std::visit([&](const auto& one) { NftMemberTraits<std::remove_cvref_t<decltype(one)>>::elements(one, elements); },
              member);

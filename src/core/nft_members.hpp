@@ -210,6 +210,36 @@ struct NftMemberTraits<NftSysctl> {
   static bool take(const NftElement& element, NftTable& table);
 };
 
+template <>
+struct NftMemberTraits<NftPinned> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::pinned4, NftSetId::pinned6};
+  static auto& field(auto& table) { return table.pinned; }
+  static NftPinned member(const auto& entry) { return {entry.first.first, entry.first.second, entry.second}; }
+  static auto entry(const NftPinned& pinned) { return std::pair{std::pair{pinned.family, pinned.pin}, pinned.exit}; }
+  static void elements(const NftPinned& pinned, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftArrival> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::arrive4, NftSetId::arrive6};
+  static auto& field(auto& table) { return table.arrivals; }
+  static NftArrival member(const auto& entry) { return {entry.first.first, entry.first.second, entry.second}; }
+  static auto entry(const NftArrival& own) { return std::pair{std::pair{own.family, own.device}, own.exit}; }
+  static void elements(const NftArrival& arrival, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
+struct NftMemberTraits<NftNamedMark> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::namedMark};
+  static auto& field(auto& table) { return table.namedMarks; }
+  static NftNamedMark member(Mark mark) { return {mark}; }
+  static Mark entry(const NftNamedMark& named) { return named.mark; }
+  static void elements(const NftNamedMark& named, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
 template <class Member>
 inline constexpr bool kIsNftChain = requires { NftMemberTraits<Member>::kIsChain; };
 template <class Member>

@@ -56,6 +56,10 @@ std::string toString(const NftElement& element) {
 
 std::string policyChainName(Slot slot) { return numbered(kPolicyPrefix, slot); }
 std::string wanChainName(Slot slot) { return numbered(kWanPrefix, slot); }
+std::string exitChainName(Slot slot) { return numbered(kExitPrefix, slot); }
+std::string arriveChainName(Slot slot) { return numbered(kArrivePrefix, slot); }
+std::string leaveChainName(Slot slot) { return numbered(kLeavePrefix, slot); }
+std::string pinChainName(Slot slot) { return numbered(kPinPrefix, slot); }
 std::string initiationsCounter(Slot slot) { return numbered(kInitiationsPrefix, slot); }
 std::string responsesCounter(Slot slot) { return numbered(kResponsesPrefix, slot); }
 

@@ -43,6 +43,11 @@ enum class NftSetId : std::uint8_t {
   ignoreLinkdown6,
   srcValidMark,
   initiations,
+  pinned4,
+  pinned6,
+  arrive4,
+  arrive6,
+  namedMark,
 };
 
 /// A component of a key. `sourcePort` comes after `port`.
@@ -56,6 +61,7 @@ struct NftSet {
   NftValueKind value = NftValueKind::none;
   /// Repeats another set in the form that some rules need: left out where changes are shown.
   bool repeats = false;
+  bool traffic = false;  ///< only in a table with rules for any traffic
 };
 
 /// By NftSetId.
@@ -84,6 +90,11 @@ inline constexpr auto kNftSets = std::to_array<NftSet>({
     {NftSetId::ignoreLinkdown6, "ignore_linkdown6", {NftKeyPart::device}},
     {NftSetId::srcValidMark, "src_valid_mark", {NftKeyPart::device}},
     {NftSetId::initiations, "initiations", {NftKeyPart::device}, NftValueKind::counter, true},
+    {NftSetId::pinned4, "pinned4", {NftKeyPart::mark}, NftValueKind::verdict, false, true},
+    {NftSetId::pinned6, "pinned6", {NftKeyPart::mark}, NftValueKind::verdict, false, true},
+    {NftSetId::arrive4, "arrive4", {NftKeyPart::device}, NftValueKind::verdict, false, true},
+    {NftSetId::arrive6, "arrive6", {NftKeyPart::device}, NftValueKind::verdict, false, true},
+    {NftSetId::namedMark, "named_mark", {NftKeyPart::mark}, NftValueKind::none, false, true},
 });
 
 constexpr bool nftSetsAreInOrder() {
@@ -136,11 +147,22 @@ inline constexpr std::string_view kPolicyPrefix = "policy_";
 inline constexpr std::string_view kWanPrefix = "wan_";
 inline constexpr std::string_view kInitiationsPrefix = "initiations_";
 inline constexpr std::string_view kResponsesPrefix = "responses_";
+inline constexpr std::string_view kExitPrefix = "exit_";
+inline constexpr std::string_view kArrivePrefix = "arrive_";
+inline constexpr std::string_view kLeavePrefix = "leave_";
+inline constexpr std::string_view kPinPrefix = "pin_";
+/// Of the chain, counter and sets of a rule for any traffic, before its name.
+inline constexpr std::string_view kRulePrefix = "rule_";
+inline constexpr const char* kLeavingMap = "leaving";
 /// Where the elements of `kept_out` lead.
 inline constexpr const char* kTunnelsChain = "tunnels";
 
 std::string policyChainName(Slot slot);
 std::string wanChainName(Slot slot);
+std::string exitChainName(Slot slot);
+std::string arriveChainName(Slot slot);
+std::string leaveChainName(Slot slot);
+std::string pinChainName(Slot slot);
 std::string initiationsCounter(Slot slot);
 std::string responsesCounter(Slot slot);
 /// 5 from "policy_5" and "policy_"; nullopt for any name that the functions above would not make.

@@ -11,9 +11,10 @@ bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTab
 
 bool isOurs(const Rule& rule) {
   if (rule.protocol != kProtocol) return false;
+  if (rule.suppressGroup == kStampGroup) return true;
   switch (rule.action) {
     case RuleAction::lookup:
-      return isOurTable(rule.table) || rule.suppressGroup == kStampGroup;
+      return isOurTable(rule.table);
     case RuleAction::goto_:
       // `not fwmark 0/MASK goto BLOCK`, just before a foreign rule, at any priority.
       if (rule.invert && rule.mark.mask != 0 && rule.mark.value == 0) return true;

@@ -18,6 +18,7 @@
 #include "core/foreign_rules.hpp"
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
+#include "core/traffic.hpp"
 #include "core/wans.hpp"
 
 namespace wgsteer {
@@ -77,6 +78,8 @@ class PolicyBook {
     PolicyView view{.name = policy.name,
                     .members = members(policy, steering_.wans),
                     .lastResort = policy.lastResort,
+                    .failback = policy.failback,
+                    .balance = policy.balance,
                     .server = server,
                     .target = {}};
     // Found WANs come and go: a policy over them never counts as one of a single WAN, or its mark would change with
@@ -351,6 +354,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);
   }
+  steerTraffic(config, world, steering);
   return steering;
 }
 

@@ -167,6 +167,7 @@ std::vector<Wan> configuredWans(const Config& config, const World& world, std::v
     wan.device = wanConfig.device;
     wan.slot = *slot;
     wan.weight = wanConfig.weight;
+    wan.metered = wanConfig.metered;
     for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
     wan.secondary = isSecondary(config, wanConfig);
     look(config, world, wan, &wanConfig);

@@ -113,9 +113,9 @@ void Batch::deleteTable(std::uint64_t handle) {
   end(message);
 }
 
-void Batch::createTable() {
+void Batch::createTable(const std::string& text) {
   const UserDataPtr comment = newUserData();
-  nftnl_udata_put_strz(comment.get(), NFTNL_UDATA_TABLE_COMMENT, kNftTableComment);
+  nftnl_udata_put_strz(comment.get(), NFTNL_UDATA_TABLE_COMMENT, text.c_str());
   const TablePtr table = newTable();
   nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTable);
   nftnl_table_set_data(table.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(comment.get()),
@@ -126,9 +126,11 @@ void Batch::createTable() {
   end(message);
 }
 
-void Batch::createSet(NftSetId id) {
-  const char* name = nftSet(id).name;
-  const SetShape shape = shapeOf(id);
+void Batch::createSet(NftSetId id) { createSet(nftSet(id).name, shapeOf(id), std::nullopt); }
+
+void Batch::createSet(const TrafficSet& set) { createSet(set.name.c_str(), shapeOf(set), set.remembers); }
+
+void Batch::createSet(const char* name, const SetShape& shape, std::optional<std::chrono::milliseconds> timeout) {
   const SetPtr set = newSet();
   nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, kTable);
   nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name);
@@ -143,6 +145,7 @@ void Batch::createSet(NftSetId id) {
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.dataLength);
     nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_DATABYTEORDER, std::to_underlying(shape.dataOrder));
   }
+  if (timeout) nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, static_cast<std::uint64_t>(timeout->count()));
   if (shape.objectType != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_OBJ_TYPE, shape.objectType);
   nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(userData.get()),
                      nftnl_udata_buf_len(userData.get()));
@@ -212,14 +215,24 @@ void Batch::deleteCounter(const std::string& name) {
   end(message);
 }
 
-void Batch::openElements(bool add, NftSetId set) {
-  const char* name = nftSet(set).name;
+void Batch::addElements(const TrafficSet& set) {
+  for (const TrafficElement& element : elementsOf(set)) {
+    openElements(true, set.name.c_str());
+    const std::size_t length = messageAt(last_)->nlmsg_len;
+    reserve(length + kElementRoom);  // may move the buffer
+    encode(messageAt(last_), element);
+  }
+}
+
+void Batch::openElements(bool add, const char* name) {
+  const bool same = elements_.open && elements_.add == add && elements_.set == name;
+  if (same && last_ + messageAt(last_)->nlmsg_len - elements_.list <= kMaxListLength) return;
   nlmsghdr* message = begin(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
   mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, kTable);
   mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, name);
   const nlattr* list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
   const auto offset = static_cast<std::size_t>(reinterpret_cast<const std::byte*>(list) - buffer_.data());
-  elements_ = {.open = true, .add = add, .set = set, .list = offset};
+  elements_ = {.open = true, .add = add, .set = name, .list = offset};
 }
 
 void Batch::closeElements() {
@@ -231,8 +244,7 @@ void Batch::closeElements() {
 }
 
 void Batch::changeElement(bool add, const NftElement& element) {
-  const bool same = elements_.open && elements_.add == add && elements_.set == element.set;
-  if (!same || last_ + messageAt(last_)->nlmsg_len - elements_.list > kMaxListLength) openElements(add, element.set);
+  openElements(add, nftSet(element.set).name);
   const std::size_t length = messageAt(last_)->nlmsg_len;
   reserve(length + kElementRoom);  // may move the buffer
   encode(messageAt(last_), element, add);

@@ -2,14 +2,17 @@
 // One nft transaction as the bytes of one sendmsg(2). The kernel applies all of it or nothing.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "nft/ruleset.hpp"
 #include "nft/sets.hpp"
+#include "nft/traffic_sets.hpp"
 
 namespace wgsteer::nft {
 
@@ -19,8 +22,12 @@ class Batch {
 
   /// By its handle: if another program's table has taken its place under the same name, that one stays.
   void deleteTable(std::uint64_t handle);
-  void createTable();
+  /// The comment has to begin with kNftTableComment.
+  void createTable(const std::string& comment);
   void createSet(NftSetId id);
+  /// Without its elements, which may lead to chains that are not there yet.
+  void createSet(const TrafficSet& set);
+  void addElements(const TrafficSet& set);
   void createChain(const Chain& chain);
   void deleteChain(const std::string& name);
   void createCounter(const std::string& name);
@@ -45,7 +52,8 @@ class Batch {
   nlmsghdr* begin(std::uint16_t type, std::uint16_t flags);
   void end(const nlmsghdr* message);
   void closeElements();
-  void openElements(bool add, NftSetId set);
+  void openElements(bool add, const char* set);
+  void createSet(const char* name, const SetShape& shape, std::optional<std::chrono::milliseconds> timeout);
   void addRule(const std::string& chain, const Rule& rule);
   nlmsghdr* messageAt(std::size_t offset);
   const nlmsghdr* find(std::uint32_t sequence) const;
@@ -55,7 +63,7 @@ class Batch {
   struct OpenElements {
     bool open = false;
     bool add = true;
-    NftSetId set = NftSetId::wan;
+    std::string set;
     std::size_t list = 0;  ///< offset of the list's attribute
   };
 

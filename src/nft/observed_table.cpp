@@ -10,6 +10,7 @@
 #include "netlink/declared.hpp"
 #include "netlink/kernel_headers.hpp"
 #include "netlink/wire.hpp"
+#include "nft/traffic_sets.hpp"
 
 namespace wgsteer::nft {
 
@@ -104,15 +105,43 @@ bool same(const ObservedChain& observed, const Chain& expected) {
                             [](const Rule& rule) { return canonicalText(rule.get()); });
 }
 
-/// Whether exactly the expected chains exist, with exactly the expected rules.
-bool chainsAsExpected(const ObservedTable& observed, const Numbers& numbers, bool forward) {
-  std::vector<Chain> expected = baseChains(numbers, forward);
+std::vector<std::string> textOf(const ObservedChain& chain) {
+  std::vector<std::string> text;
+  if (!chain.type.empty()) text.push_back(hookText(chain.type, chain.hook, chain.priority));
+  text.insert(text.end(), chain.rules.begin(), chain.rules.end());
+  return text;
+}
+
+/// Whether exactly the expected chains exist, with exactly the expected rules. All others are left to the comment.
+bool chainsAsExpected(ObservedTable& observed, const Numbers& numbers, const NftLayout& layout) {
+  std::vector<Chain> expected = baseChains(numbers, layout);
   for (const Slot slot : observed.contents.table.policies) expected.push_back(policyChain(numbers, slot));
   for (const auto& [device, slot] : observed.contents.table.wans) expected.push_back(wanChain(numbers, slot));
-  return observed.chains.size() == expected.size() && std::ranges::all_of(expected, [&](const Chain& chain) {
-           const auto found = observed.chains.find(chain.name);
-           return found != observed.chains.end() && same(found->second, chain);
-         });
+  bool all = true;
+  for (const Chain& chain : expected) {
+    const auto found = observed.chains.find(chain.name);
+    all &= found != observed.chains.end() && same(found->second, chain);
+    if (found != observed.chains.end()) observed.chains.erase(found);
+  }
+  for (const auto& [name, chain] : observed.chains) {
+    observed.traffic.chains.emplace(name, textOf(chain));
+    all &= chain.accepts;
+  }
+  return all;
+}
+
+/// Sets, chains and counters that rules for any traffic do not explain are nobody's.
+bool trafficAsExpected(const ObservedTable& observed) {
+  const TrafficParts& parts = observed.traffic;
+  if (observed.table.comment.fingerprint == 0)
+    return parts.chains.empty() && parts.sets.empty() && parts.counters.empty();
+  return parts.checksum() == observed.table.comment.checksum;
+}
+
+bool setsAsExpected(const ObservedTable& observed) {
+  const bool traffic = observed.table.comment.fingerprint != 0;
+  return std::ranges::all_of(
+      kNftSets, [&](const NftSet& set) { return observed.sets.contains(set.id) == (traffic || !set.traffic); });
 }
 
 bool countersAsExpected(const ObservedTable& observed) {
@@ -136,9 +165,11 @@ std::optional<TableIdentity> identityOf(const nlmsghdr* message) {
   const TablePtr table = newTable();
   if (nftnl_table_nlmsg_parse(message, table.get()) < 0) return std::nullopt;
   const std::string comment = commentOf(table.get());
+  const auto parsed = parseComment(comment);
   return TableIdentity{.handle = nftnl_table_get_u64(table.get(), NFTNL_TABLE_HANDLE),
                        .ours = comment.starts_with(kNftOwnershipPrefix),
-                       .current = comment == kNftTableComment};
+                       .current = parsed.has_value(),
+                       .comment = parsed.value_or(TableComment{})};
 }
 
 void takeChain(const nlmsghdr* message, ObservedTable& observed) {
@@ -168,10 +199,20 @@ void takeSet(const nlmsghdr* message, ObservedTable& observed) {
   const SetPtr set = newSet();
   const bool read = !setHasExpressions(message) && nftnl_set_nlmsg_parse(message, set.get()) >= 0;
   if (read && !isOurs(nftnl_set_get_str(set.get(), NFTNL_SET_TABLE))) return;
-  if (const auto id = read ? knownSet(set.get()) : std::nullopt)
+  if (const auto id = read ? knownSet(set.get()) : std::nullopt) {
     observed.sets.insert(*id);
-  else
+    return;
+  }
+  const std::string name{read ? textOf(nftnl_set_get_str(set.get(), NFTNL_SET_NAME)) : std::string_view{}};
+  const auto shape = isTrafficSetName(name) ? trafficShapeOf(set.get()) : std::nullopt;
+  if (!shape) {
     observed.foreignParts = true;
+    return;
+  }
+  const std::string text = canonicalText(name, *shape);
+  observed.traffic.sets.try_emplace(text);
+  // What packets have put there is not part of what it is.
+  if ((shape->flags & NFT_SET_EVAL) == 0) observed.trafficSets.emplace(name, text);
 }
 
 void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed) {
@@ -188,13 +229,29 @@ void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed)
   }
 }
 
+void takeElements(const nlmsghdr* message, const std::string& trafficSet, ObservedTable& observed) {
+  const SetPtr set = newSet();
+  if (elementsHaveExpressions(message) || nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) {
+    observed.foreignParts = true;
+    return;
+  }
+  const ElementIteratorPtr iterator(nftnl_set_elems_iter_create(set.get()));
+  if (!iterator) throw std::bad_alloc();
+  while (nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get())) {
+    const auto decoded = trafficElementOf(element);
+    observed.foreignParts |= !decoded;
+    if (decoded) observed.traffic.sets[observed.trafficSets[trafficSet]].insert(canonicalText(*decoded));
+  }
+}
+
 void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
   const auto bytes = attributesOf(message);
   const Attributes<NFTA_OBJ_MAX> attributes(bytes);
   if (attributes.text(NFTA_OBJ_TABLE) != kNftTable) return;
   // The number of packets counted does not matter here.
   if (netlink::conforms(bytes, kObjectAttributes) && ntohl(attributes.u32(NFTA_OBJ_TYPE)) == NFT_OBJECT_COUNTER)
-    observed.counters.insert(attributes.text(NFTA_OBJ_NAME));
+    (attributes.text(NFTA_OBJ_NAME).starts_with(kRulePrefix) ? observed.traffic.counters : observed.counters)
+        .insert(attributes.text(NFTA_OBJ_NAME));
   else
     observed.foreignParts = true;
 }
@@ -203,11 +260,14 @@ NftState interpret(ObservedTable observed, const Numbers& numbers) {
   for (const auto& [name, chain] : observed.chains)
     if (const auto slot = slotFromName(name, kPolicyPrefix)) observed.contents.table.policies.insert(*slot);
   const bool forward = observed.chains.contains(kPostroutingChain);
-  const bool chains = chainsAsExpected(observed, numbers, forward);
-  const bool rest = observed.table.current && !observed.foreignParts && observed.sets.size() == kNftSets.size() &&
-                    observed.contents.consistent() && countersAsExpected(observed);
-  return {.layout = {.markMask = chains ? numbers.markMask : 0, .forward = forward, .intact = chains && rest},
-          .table = std::move(observed.contents.table)};
+  NftLayout layout{.markMask = 0, .forward = forward, .intact = false, .traffic = {}};
+  layout.traffic.fingerprint = observed.table.comment.fingerprint;
+  const bool chains = chainsAsExpected(observed, numbers, layout);
+  const bool rest = observed.table.current && !observed.foreignParts && setsAsExpected(observed) &&
+                    observed.contents.consistent() && countersAsExpected(observed) && trafficAsExpected(observed);
+  if (chains) layout.markMask = numbers.markMask;
+  layout.intact = chains && rest;
+  return {.layout = layout, .table = std::move(observed.contents.table)};
 }
 
 }  // namespace wgsteer::nft

@@ -16,6 +16,7 @@
 #include "core/nft_members.hpp"
 #include "nft/ruleset.hpp"
 #include "nft/sets.hpp"
+#include "nft/table_comment.hpp"
 
 struct nlmsghdr;
 
@@ -25,6 +26,7 @@ struct TableIdentity {
   std::uint64_t handle = 0;
   bool ours = false;     ///< it has our comment
   bool current = false;  ///< its comment is that of this version of the layout
+  TableComment comment{};
 };
 
 struct ObservedChain {
@@ -39,6 +41,9 @@ struct ObservedTable {
   TableIdentity table;
   std::map<std::string, ObservedChain> chains;
   std::set<NftSetId> sets;
+  /// Sets of rules for any traffic, by name, and their text; their elements are in `traffic`.
+  std::map<std::string, std::string> trafficSets;
+  TrafficParts traffic;
   std::set<std::string> counters;
   NftContents contents;
   bool foreignParts = false;  ///< something that this program does not create, or that libnftnl cannot read
@@ -54,6 +59,7 @@ void takeChain(const nlmsghdr* message, ObservedTable& observed);
 void takeRule(const nlmsghdr* message, ObservedTable& observed);
 void takeSet(const nlmsghdr* message, ObservedTable& observed);
 void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed);
+void takeElements(const nlmsghdr* message, const std::string& trafficSet, ObservedTable& observed);
 void takeCounter(const nlmsghdr* message, ObservedTable& observed);
 
 /// Converts the table; `intact` tells whether it is exactly what these numbers require.

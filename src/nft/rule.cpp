@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/rule.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
@@ -234,6 +235,155 @@ Rule& Rule::reservedOfNoWireGuard() {
   return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpHeaderSize + 1, kReserved, NFT_REG_1)
       .compare(NFT_CMP_NEQ, &kNone, kReserved);
 }
+
+Rule& Rule::loadConnection(std::uint32_t key) {
+  auto connection = newExpression("ct");
+  nftnl_expr_set_u32(connection.get(), NFTNL_EXPR_CT_KEY, key);
+  nftnl_expr_set_u32(connection.get(), NFTNL_EXPR_CT_DREG, NFT_REG_1);
+  return add(std::move(connection));
+}
+
+Rule& Rule::hasConnectionMark(MarkMatch mark) {
+  return loadConnection(NFT_CT_MARK).maskAndXor(mark.mask, 0).compare(NFT_CMP_EQ, &mark.value, sizeof mark.value);
+}
+
+Rule& Rule::goByConnectionMark(std::uint32_t mask, const char* map) {
+  return loadConnection(NFT_CT_MARK).maskAndXor(mask, 0).lookupInto(map, NFT_REG_VERDICT);
+}
+
+Rule& Rule::stampConnectionMark(MarkMatch mark) {
+  loadConnection(NFT_CT_MARK).maskAndXor(~mark.mask, mark.value);
+  auto connection = newExpression("ct");
+  nftnl_expr_set_u32(connection.get(), NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
+  nftnl_expr_set_u32(connection.get(), NFTNL_EXPR_CT_SREG, NFT_REG_1);
+  return add(std::move(connection));
+}
+
+Rule& Rule::isInState(std::uint32_t states) {
+  return loadConnection(NFT_CT_STATE).maskAndXor(states, 0).compare(NFT_CMP_NEQ, &kNone, sizeof kNone);
+}
+
+Rule& Rule::isReply() {
+  const std::uint8_t reply = 1;  // IP_CT_DIR_REPLY
+  return loadConnection(NFT_CT_DIRECTION).compare(NFT_CMP_EQ, &reply, sizeof reply);
+}
+
+Rule& Rule::hasNotMark(MarkMatch mark) {
+  return loadMeta(NFT_META_MARK, NFT_REG_1)
+      .maskAndXor(mark.mask, 0)
+      .compare(NFT_CMP_NEQ, &mark.value, sizeof mark.value);
+}
+
+Rule& Rule::inputIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, false); }
+
+Rule& Rule::outputIs(const IfName& device) {
+  std::array<char, kMaxIfNameLength + 1> name{};
+  std::ranges::copy(std::string_view{device}.substr(0, kMaxIfNameLength), name.begin());
+  return loadMeta(NFT_META_OIFNAME, NFT_REG_1).compare(NFT_CMP_EQ, name.data(), name.size());
+}
+
+Rule& Rule::fromHere() { return loadMeta(NFT_META_IIF, NFT_REG_1).compare(NFT_CMP_EQ, &kNone, sizeof kNone); }
+
+Rule& Rule::isProtocol(std::uint8_t protocol) {
+  return loadMeta(NFT_META_L4PROTO, NFT_REG_1).compare(NFT_CMP_EQ, &protocol, sizeof protocol);
+}
+
+Rule& Rule::destinationPortBetween(std::uint16_t first, std::uint16_t last) {
+  const std::uint16_t low = htons(first);
+  const std::uint16_t high = htons(last);
+  return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpDestinationPortOffset, sizeof low, NFT_REG_1)
+      .compare(NFT_CMP_GTE, &low, sizeof low)
+      .compare(NFT_CMP_LTE, &high, sizeof high);
+}
+
+Rule& Rule::icmpTypeBetween(std::uint8_t first, std::uint8_t last) {
+  return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof first, NFT_REG_1)
+      .compare(NFT_CMP_GTE, &first, sizeof first)
+      .compare(NFT_CMP_LTE, &last, sizeof last);
+}
+
+Rule& Rule::loadAddressType() {
+  auto fib = newExpression("fib");
+  nftnl_expr_set_u32(fib.get(), NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+  nftnl_expr_set_u32(fib.get(), NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+  nftnl_expr_set_u32(fib.get(), NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+  return add(std::move(fib));
+}
+
+Rule& Rule::destinationIsOfType(std::uint32_t type) {
+  return loadAddressType().compare(NFT_CMP_EQ, &type, sizeof type);
+}
+Rule& Rule::destinationIsNotOfType(std::uint32_t type) {
+  return loadAddressType().compare(NFT_CMP_NEQ, &type, sizeof type);
+}
+
+Rule& Rule::hasCodePoint(Family family, std::uint8_t dscp) {
+  if (family == Family::v4) {
+    const auto wanted = static_cast<std::uint8_t>(dscp << 2U);
+    return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, 1, 1, NFT_REG_1)
+        .maskBytes({0xfc})
+        .compare(NFT_CMP_EQ, &wanted, sizeof wanted);
+  }
+  // Version (4 bits), traffic class (8, of which the code point is the upper 6), flow label.
+  const std::array<std::uint8_t, 2> wanted{static_cast<std::uint8_t>(dscp >> 2U),
+                                           static_cast<std::uint8_t>((dscp & 0x3U) << 6U)};
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, 0, 2, NFT_REG_1)
+      .maskBytes({0x0f, 0xc0})
+      .compare(NFT_CMP_EQ, wanted.data(), wanted.size());
+}
+
+Rule& Rule::maskBytes(std::initializer_list<std::uint8_t> mask) {
+  const std::array<std::uint8_t, 4> none{};
+  const auto length = static_cast<std::uint32_t>(mask.size());
+  auto bitwise = newExpression("bitwise");
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_LEN, length);
+  nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_MASK, std::data(mask), length);
+  nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_XOR, none.data(), length);
+  return add(std::move(bitwise));
+}
+
+Rule& Rule::loadField(TrafficField field) {
+  const auto address = [this](AddressField at) {
+    return &loadPayload(NFT_PAYLOAD_NETWORK_HEADER, at.offset, at.length, NFT_REG_1);
+  };
+  constexpr std::uint32_t kSourceMacOffset = 6;
+  constexpr std::uint32_t kMacLength = 6;
+  switch (field) {
+    case TrafficField::inputDevice:
+      return loadMeta(NFT_META_IIFNAME, NFT_REG_1);
+    case TrafficField::source4:
+      return *address(sourceField(Family::v4));
+    case TrafficField::source6:
+      return *address(sourceField(Family::v6));
+    case TrafficField::destination4:
+      return *address(destinationField(Family::v4));
+    case TrafficField::destination6:
+      return *address(destinationField(Family::v6));
+    case TrafficField::sourcePort:
+      return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpSourcePortOffset, 2, NFT_REG_1);
+    case TrafficField::destinationPort:
+      return loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kUdpDestinationPortOffset, 2, NFT_REG_1);
+    case TrafficField::protocol:
+      return loadMeta(NFT_META_L4PROTO, NFT_REG_1);
+    case TrafficField::sourceMac: {
+      const std::uint16_t ethernet = 1;  // ARPHRD_ETHER: other devices have no such header
+      return loadMeta(NFT_META_IIFTYPE, NFT_REG_1)
+          .compare(NFT_CMP_EQ, &ethernet, sizeof ethernet)
+          .loadPayload(NFT_PAYLOAD_LL_HEADER, kSourceMacOffset, kMacLength, NFT_REG_1);
+    }
+    case TrafficField::mark:
+      break;
+  }
+  return loadMeta(NFT_META_MARK, NFT_REG_1);
+}
+
+Rule& Rule::fieldIn(TrafficField field, const char* set, bool inverted) {
+  return loadField(field).lookup(set, inverted);
+}
+Rule& Rule::goByField(TrafficField field, const char* map) { return loadField(field).lookupInto(map, NFT_REG_VERDICT); }
 
 Rule& Rule::thenReturn() { return verdict(NFT_RETURN); }
 Rule& Rule::thenJump(const char* chain) { return verdict(NFT_JUMP, chain); }

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/traffic.hpp"
 
 #include "nft/handles.hpp"
 
@@ -47,6 +49,26 @@ class Rule {
   Rule& typeOfNoWireGuard();                           ///< @th,64,8 > 7
   Rule& reservedOfNoWireGuard();                       ///< @th,72,24 != 0
   Rule& notUdpReturn();                                ///< meta l4proto != udp return
+
+  // For any traffic. Connections are those of conntrack; a packet that it does not track matches none of these.
+  Rule& hasConnectionMark(MarkMatch mark);                                ///< ct mark & MASK == VALUE
+  Rule& goByConnectionMark(std::uint32_t mask, const char* map);          ///< ct mark & MASK vmap @map
+  Rule& stampConnectionMark(MarkMatch mark);                              ///< ct mark set ct mark & ~MASK | VALUE
+  Rule& isInState(std::uint32_t states);                                  ///< ct state new, a mask of NF_CT_STATE_BIT()
+  Rule& isReply();                                                        ///< ct direction reply
+  Rule& hasNotMark(MarkMatch mark);                                       ///< meta mark & MASK != VALUE
+  Rule& inputIn(const char* set);                                         ///< iifname @set
+  Rule& outputIs(const IfName& device);                                   ///< oifname "wan0"
+  Rule& fromHere();                                                       ///< iif 0: sent by this host
+  Rule& isProtocol(std::uint8_t protocol);                                ///< meta l4proto N
+  Rule& destinationPortBetween(std::uint16_t first, std::uint16_t last);  ///< th dport FIRST-LAST
+  Rule& icmpTypeBetween(std::uint8_t first, std::uint8_t last);           ///< icmpv6 type FIRST-LAST
+  Rule& destinationIsOfType(std::uint32_t type);                          ///< fib daddr type local, an RTN_ value
+  Rule& destinationIsNotOfType(std::uint32_t type);                       ///< fib daddr type != unicast
+  Rule& hasCodePoint(Family family, std::uint8_t dscp);                   ///< ip dscp N
+  Rule& fieldIn(TrafficField field, const char* set, bool inverted);      ///< ip saddr @set
+  Rule& goByField(TrafficField field, const char* map);                   ///< ip saddr vmap @map
+
   Rule& thenReturn();
   Rule& thenJump(const char* chain);
   Rule& thenGoto(const char* chain);
@@ -61,6 +83,10 @@ class Rule {
 
  private:
   Rule& add(ExpressionPtr expression);
+  Rule& loadConnection(std::uint32_t key);
+  Rule& loadAddressType();
+  Rule& maskBytes(std::initializer_list<std::uint8_t> mask);
+  Rule& loadField(TrafficField field);
   Rule& loadMeta(std::uint32_t key, std::uint32_t reg);
   Rule& loadPayload(std::uint32_t base, std::uint32_t offset, std::uint32_t length, std::uint32_t reg);
   Rule& maskAndXor(std::uint32_t mask, std::uint32_t bits);

@@ -154,26 +154,25 @@ Chain tunnelsChain() {
   return chain;
 }
 
-Chain postroutingChain(const Numbers& numbers) {
-  Chain chain{kPostroutingChain, Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority}, std::vector<Rule>(4)};
-  chain.rules[0].noneOf(numbers.markMask).thenReturn();
-  chain.rules[1].notUdpReturn();
-  chain.rules[2]
-      .outputIn(named(NftSetId::wan))
-      .isFamily(Family::v4)
-      .sourceNotOf(named(NftSetId::address4), Family::v4)
-      .thenMasquerade();
-  chain.rules[3]
-      .outputIn(named(NftSetId::wan))
-      .isFamily(Family::v6)
-      .sourceNotOf(named(NftSetId::address6), Family::v6)
-      .thenMasquerade();
+Chain postroutingChain(const Numbers& numbers, bool traffic) {
+  Chain chain{kPostroutingChain, Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority}, {}};
+  chain.rules.emplace_back().noneOf(numbers.markMask).thenReturn();
+  chain.rules.emplace_back().notUdpReturn();
+  // The sources of any other traffic are up to the administrator's NAT.
+  if (traffic) chain.rules.emplace_back().hasMark(numbers.trafficMarks()).thenReturn();
+  for (const Family family : kFamilies)
+    chain.rules.emplace_back()
+        .outputIn(named(NftSetId::wan))
+        .isFamily(family)
+        .sourceNotOf(named(NftSetId::address4, family), family)
+        .thenMasquerade();
   return chain;
 }
 
 }  // namespace
 
-std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
+std::vector<Chain> baseChains(const Numbers& numbers, const NftLayout& layout) {
+  const bool forward = layout.forward;
   std::vector<Chain> chains;
   // First, because elements and rules refer to it.
   chains.push_back(tunnelsChain());
@@ -189,7 +188,7 @@ std::vector<Chain> baseChains(const Numbers& numbers, bool forward) {
   chains.push_back(preroutingChain(forward));
   chains.push_back(sentChain(numbers, forward));
   // A chain of type nat would make the kernel track all connections, even on a host that does not want that.
-  if (forward) chains.push_back(postroutingChain(numbers));
+  if (forward) chains.push_back(postroutingChain(numbers, static_cast<bool>(layout.traffic)));
   return chains;
 }
 

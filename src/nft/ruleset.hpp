@@ -44,8 +44,8 @@ struct Chain {
 /// The chain that only a table with forwarding has.
 inline constexpr const char* kPostroutingChain = "postrouting";
 
-/// The chains of every table; `numbers` provide the mark mask.
-std::vector<Chain> baseChains(const Numbers& numbers, bool forward);
+/// The chains of every table, without those of traffic_chains.hpp; `numbers` provide the mark mask.
+std::vector<Chain> baseChains(const Numbers& numbers, const NftLayout& layout);
 Chain policyChain(const Numbers& numbers, Slot slot);
 Chain wanChain(const Numbers& numbers, Slot slot);
 

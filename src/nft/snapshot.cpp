@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "nft/snapshot.hpp"
 
+#include <functional>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <utility>
@@ -34,15 +35,26 @@ Status readSets(Channel& channel, ObservedTable& observed) {
       [&](const nlmsghdr* message) { takeSet(message, observed); }, "nft list sets inet");
 }
 
-Status readElements(Channel& channel, NftSetId id, ObservedTable& observed) {
-  const char* name = nftSet(id).name;
+Status readElements(Channel& channel, const char* name, const std::function<void(const nlmsghdr*)>& take) {
   return channel.dump(
       NFT_MSG_GETSETELEM,
       [&](netlink::Message& message) {
         message.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
         message.text(NFTA_SET_ELEM_LIST_SET, name);
       },
-      [&](const nlmsghdr* message) { takeElements(message, id, observed); }, "nft list set inet wgsteer");
+      take, "nft list set inet wgsteer");
+}
+
+Status readAllElements(Channel& channel, ObservedTable& observed) {
+  for (const NftSetId id : observed.sets) {
+    const auto take = [&](const nlmsghdr* message) { takeElements(message, id, observed); };
+    if (Status status = readElements(channel, nftSet(id).name, take); !status) return status;
+  }
+  for (const auto& [name, text] : observed.trafficSets) {
+    const auto take = [&](const nlmsghdr* message) { takeElements(message, name, observed); };
+    if (Status status = readElements(channel, name.c_str(), take); !status) return status;
+  }
+  return {};
 }
 
 Status readCounters(Channel& channel, ObservedTable& observed) {
@@ -59,10 +71,8 @@ Result<std::optional<ObservedTable>> readAll(Channel& channel) {
   ObservedTable observed;
   observed.table = **table;
   if (!observed.table.ours) return observed;
-  for (const auto read : {readChains, readRules, readSets, readCounters})
+  for (const auto read : {readChains, readRules, readSets, readCounters, readAllElements})
     if (Status status = read(channel, observed); !status) return std::unexpected(status.error());
-  for (const NftSetId id : observed.sets)
-    if (Status status = readElements(channel, id, observed); !status) return std::unexpected(status.error());
   return observed;
 }
 

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "core/nft_members.hpp"
+#include "nft/table_comment.hpp"
+#include "nft/traffic_chains.hpp"
 
 namespace wgsteer::nft {
 
@@ -36,10 +38,18 @@ ChainChanges chainChanges(const std::vector<NftOp>& ops) {
   return changes;
 }
 
-void createTable(Batch& batch, const Numbers& numbers, bool forward) {
-  batch.createTable();
-  for (const NftSet& set : kNftSets) batch.createSet(set.id);
-  for (const Chain& chain : baseChains(numbers, forward)) batch.createChain(chain);
+void createTable(Batch& batch, const Numbers& numbers, const NftLayout& layout) {
+  const TrafficProgram* traffic = layout.traffic ? layout.traffic.program.get() : nullptr;
+  const auto chains = traffic == nullptr ? std::vector<Chain>{} : trafficChains(numbers, *traffic);
+  batch.createTable(commentFor(layout, chains));
+  for (const NftSet& set : kNftSets)
+    if (!set.traffic || traffic != nullptr) batch.createSet(set.id);
+  for (const Chain& chain : baseChains(numbers, layout)) batch.createChain(chain);
+  if (traffic == nullptr) return;
+  for (const TrafficSet& set : traffic->sets) batch.createSet(set);
+  for (const std::string& counter : trafficCounters(*traffic)) batch.createCounter(counter);
+  for (const Chain& chain : chains) batch.createChain(chain);
+  for (const TrafficSet& set : traffic->sets) batch.addElements(set);
 }
 
 void createSlots(Batch& batch, const ChainChanges& changes, const Numbers& numbers) {
@@ -74,7 +84,7 @@ Status refusedName(const NftElement& element) {
 }  // namespace
 
 Status fill(Batch& batch, const NftTransaction& transaction, const Numbers& numbers) {
-  if (transaction.createTable) createTable(batch, numbers, transaction.layout.forward);
+  if (transaction.createTable) createTable(batch, numbers, transaction.layout);
   // Chains are added before any element that leads to them, and deleted after the last: elements keep the order of the
   // ops.
   const ChainChanges changes = chainChanges(transaction.ops);

@@ -19,10 +19,20 @@
 //     75  the same as 70 without `iif lo`, with `forward`                          WireGuard of hosts behind this one
 //     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75 and the gotos have `iif lo`: they match
-//         only what this host sends. Forwarded packets, and packets that arrive for this host with a mark (except in
-//         rp_filter's lookup), are not affected, wherever `lookup local` stands. If a foreign rule among them would
-//         catch our packets, the whole block stands behind it.
+//     81  not fwmark <of traffic>                         goto 90                  with rules for any traffic: nobody
+//                                                                                  else's packet sees the rest
+//     82                                                  lookup local             only where it stands behind
+//     83                                                  lookup main, without default routes (/0 and /1)
+//     84                                                  lookup <each of inside_tables>, likewise
+//     85  iif or oif <WAN>                                goto 90                  came in by it, or is bound to it
+//     86  fwmark <policy or exit>/mask                    lookup <its table>
+//     87  fwmark <policy with last_resort main>/mask      goto 90
+//     88                                                  unreachable              a mark whose rule is missing
+//     90                                                  nop
+//         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75, 81 to 90 and the gotos have `iif lo`:
+//         they match only what this host sends. Forwarded packets, and packets that arrive for this host with a mark
+//         (except in rp_filter's lookup), are not affected, wherever `lookup local` stands. If a foreign rule among
+//         them would catch our packets, the whole block stands behind it.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
 #pragma once
 
@@ -64,6 +74,16 @@ inline constexpr std::uint32_t kHonouredOffset = 1;
 inline constexpr std::uint32_t kMarkOffset = 10;
 inline constexpr std::uint32_t kForwardedOffset = 15;
 inline constexpr std::uint32_t kForeignMarkOffset = 20;
+/// The first and the last rule for any traffic, and those between them, in their order.
+inline constexpr std::uint32_t kTrafficOffset = 21;
+inline constexpr std::uint32_t kTrafficLocalOffset = 22;
+inline constexpr std::uint32_t kTrafficMainOffset = 23;
+inline constexpr std::uint32_t kTrafficInsideOffset = 24;
+inline constexpr std::uint32_t kTrafficPastOffset = 25;
+inline constexpr std::uint32_t kTrafficMarkOffset = 26;
+inline constexpr std::uint32_t kTrafficLastResortOffset = 27;
+inline constexpr std::uint32_t kTrafficClosingOffset = 28;
+inline constexpr std::uint32_t kTrafficEndOffset = 30;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
 /// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave
 /// out the rules at 9 and 10 that networkd's users write.
@@ -114,6 +134,12 @@ inline constexpr std::int32_t kMangleChainPriority = -148;
 /// mangle: after the filter chains of other programs, which may change the mark of outgoing packets, and before
 /// conntrack confirms them.
 inline constexpr std::int32_t kSentChainPriority = -150;
+/// Right after the chains that mark WireGuard's packets, and after everybody who restores the connection's whole mark
+/// to the packet (wg-quick, -150).
+inline constexpr std::int32_t kTrafficChainPriority = -147;
+/// Behind NAT, and behind everybody who saves the packet's whole mark to the connection (-150); before conntrack
+/// confirms it.
+inline constexpr std::int32_t kLeavingChainPriority = 300;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.
 inline constexpr std::int32_t kNatChainPriority = 99;
 
@@ -146,6 +172,13 @@ struct Numbers {
   constexpr std::uint32_t forwardedPriority() const { return rulePriority + kForwardedOffset; }
   constexpr std::uint32_t tunnelNetworksPriority() const { return foreignMarkPriority() - 1; }
   constexpr std::uint32_t foreignMarkPriority() const { return rulePriority + kForeignMarkOffset; }
+  /// The second quarter of the slots, from this one on, is for any traffic: one rule tells them all from the rest.
+  constexpr Slot firstTrafficSlot() const { return Slot{static_cast<std::uint8_t>((slotCount() + 1) / 4)}; }
+  constexpr unsigned trafficSlotCount() const { return (slotCount() + 1) / 4; }
+  constexpr MarkMatch trafficMarks() const {
+    const std::uint32_t within = (trafficSlotCount() - 1) << std::countr_zero(markMask);
+    return {mark(firstTrafficSlot()).value, markMask & ~within};
+  }
   /// Whether a device's fwmark is one that we set: only our bits, at least one.
   constexpr bool isOurs(Mark mark) const { return mark.value != 0 && (mark.value & ~markMask) == 0; }
 

@@ -109,9 +109,27 @@ struct NftSysctl {
   bool operator==(const NftSysctl&) const = default;
 };
 
+struct NftPinned {
+  Family family = Family::v4;
+  Mark pin;   ///< of the connection
+  Slot exit;  ///< the mark that its packets are given
+  bool operator==(const NftPinned&) const = default;
+};
+struct NftArrival {
+  Family family = Family::v4;
+  IfName device;
+  Slot exit;
+  bool operator==(const NftArrival&) const = default;
+};
+struct NftNamedMark {
+  Mark mark;
+  bool operator==(const NftNamedMark&) const = default;
+};
+
 /// In the order in which the changes of a transaction are listed. core/nft_members.hpp describes the kinds.
-using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
-                               NftFlow, NftFlowPort, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl>;
+using NftMember =
+    std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint, NftFlow, NftFlowPort,
+                 NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl, NftPinned, NftArrival, NftNamedMark>;
 
 struct NftOp {
   bool add = true;

@@ -14,6 +14,7 @@
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/shared_map.hpp"
 #include "wgsteer/core/sysctl.hpp"
+#include "wgsteer/core/traffic.hpp"
 
 namespace wgsteer {
 
@@ -43,6 +44,10 @@ struct Flow {
 ///   map      kept_out        { type mark : verdict }                             those that may enter no tunnel
 ///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
 ///   map      initiations     { type ifname : counter }                           counter "initiations_1"
+/// and, with rules for any traffic,
+///   map      pinned4/6       { type mark : verdict }                             connections' marks : goto exit_N
+///   map      arrive4/6       { type ifname : verdict }                           "wan0" : goto arrive_N
+///   set      named_mark      { type mark }                                       whole marks that others' rules name
 struct NftTable {
   /// Marks of WANs: chain wan_N, counters initiations_N and responses_N, elements in `wan`, `arrival`, `initiations`.
   std::map<IfName, Slot> wans;
@@ -67,6 +72,12 @@ struct NftTable {
   /// is the main table, which may lead into one.
   std::map<Mark, bool> ownMarks;
   std::set<Sysctl> changedSysctls;
+  /// Marks of connections that go where they went before, and the mark of that exit.
+  std::map<std::pair<Family, Mark>, Slot> pinned;
+  /// Devices on which new connections come in that are answered by the same exit, and its mark.
+  std::map<std::pair<Family, IfName>, Slot> arrivals;
+  /// Whole marks that rules of other programs name: a packet with one of them is not marked.
+  std::set<Mark> namedMarks;
 
   bool operator==(const NftTable&) const = default;
 };
@@ -77,6 +88,7 @@ struct NftLayout {
   bool forward = false;
   /// False in an observed table: its fixed chains, sets or hooks are not what this version of the program makes.
   bool intact = true;
+  TrafficLayout traffic{};
   bool operator==(const NftLayout&) const = default;
 };
 

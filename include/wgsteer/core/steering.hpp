@@ -12,6 +12,7 @@
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/family_map.hpp"
 #include "wgsteer/core/route.hpp"
+#include "wgsteer/core/traffic.hpp"
 #include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
@@ -38,6 +39,7 @@ struct Wan {
   const Link* link = nullptr;  ///< null: the device does not exist
   /// Another gateway on the device of an earlier WAN: their incoming packets cannot be told apart.
   bool secondary = false;
+  bool metered = false;
   FamilyMap<std::string> down;  ///< why it must not be used, in families in which it could be
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   FamilyMap<std::vector<Route>> defaults;
@@ -74,6 +76,8 @@ struct PolicyView {
   std::string name;
   std::vector<MemberView> members;
   LastResort lastResort = LastResort::unreachable;
+  Failback failback = Failback::keep;
+  Balance balance = Balance::connection;
   bool server = false;  ///< for server tunnels: replies leave by the WAN whose address they carry
   Target target;
 };
@@ -126,8 +130,9 @@ struct Steering {
   std::vector<TunnelView> tunnels;
   std::vector<Family> families;  ///< families in which anything is steered
   HonouredRules honoured;
-  std::vector<std::string> problems;  ///< what could not be steered as configured, for the user
-  std::vector<std::string> notes;     ///< what is left alone or routed unexpectedly, and why
+  std::optional<TrafficSteering> traffic;  ///< none: there are no rules for any traffic
+  std::vector<std::string> problems;       ///< what could not be steered as configured, for the user
+  std::vector<std::string> notes;          ///< what is left alone or routed unexpectedly, and why
 };
 
 /// What a WAN must have now to be a candidate.

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rules for any traffic as the plan sees them: which mark each exit, policy and pinned connection has, and the chains
+// that follow from the rules. Without rules there is nothing of it.
+//
+// A mark of a packet is that of a policy, given by the rule that matched a new connection, or that of an exit. The mark
+// of its connection says by which policy and exit it left (`pins`), or by which exit it came in. None of them is ever
+// the fwmark of a tunnel: what steers WireGuard's own packets stays as it is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/config.hpp"
+#include "wgsteer/core/ids.hpp"
+
+namespace wgsteer {
+
+/// A policy as rules use it; each sticky rule has one of its own, because it remembers sources for itself.
+struct TrafficPolicy {
+  std::size_t policy = 0;  ///< index into Steering::policies
+  Slot chosen;             ///< on packets: a rule has matched, and the policy's table decides
+  /// On connections: they left by this WAN (index into Steering::wans).
+  std::map<std::size_t, Slot> pins;
+  std::optional<std::chrono::seconds> sticky;  ///< how long a source goes where it went last
+  bool operator==(const TrafficPolicy&) const = default;
+};
+
+struct TrafficRule {
+  const RuleConfig* rule = nullptr;
+  std::optional<std::size_t> policy;  ///< index into TrafficSteering::policies; none: main, unreachable or blackhole
+};
+
+/// Part of Steering.
+struct TrafficSteering {
+  std::map<std::size_t, Slot> exits;  ///< by WAN: on packets that leave by it, and on connections that came in by it
+  std::vector<TrafficPolicy> policies;
+  std::vector<TrafficRule> rules;
+  std::optional<Slot> unreachable;  ///< marks of rules that refuse
+  std::optional<Slot> blackhole;
+};
+
+/// What a rule looks at, each in the type that nftables has for it.
+enum class TrafficField : std::uint8_t {
+  inputDevice,
+  source4,
+  source6,
+  destination4,
+  destination6,
+  sourcePort,
+  destinationPort,
+  protocol,
+  sourceMac,
+  mark,  ///< of the packet, under our mask
+};
+
+/// Values from `first` to `last`, both included, as bytes in the order of the packet (devices: the name;
+/// marks: the host's order).
+struct TrafficRange {
+  std::vector<std::uint8_t> first;
+  std::vector<std::uint8_t> last;
+  std::string chain;  ///< where a map leads
+  auto operator<=>(const TrafficRange&) const = default;
+};
+
+/// A named set or map of the table whose elements follow from the configuration alone.
+struct TrafficSet {
+  std::string name;
+  TrafficField field = TrafficField::source4;
+  bool map = false;
+  std::vector<TrafficRange> ranges;               ///< disjoint and ascending
+  std::optional<std::chrono::seconds> remembers;  ///< empty at first, filled by packets: its elements time out
+  bool operator==(const TrafficSet&) const = default;
+};
+
+struct TrafficCondition {
+  TrafficField field = TrafficField::source4;
+  std::string set;
+  bool inverted = false;
+  bool operator==(const TrafficCondition&) const = default;
+};
+
+/// One statement of the chain `rules`.
+struct TrafficMatch {
+  std::optional<Family> family;
+  std::optional<bool> fromHere;
+  std::optional<std::uint8_t> dscp;  ///< only with a family
+  std::vector<TrafficCondition> conditions;
+  std::string chain;  ///< where it leads; empty: `map` decides
+  std::string map;
+  TrafficField mapField = TrafficField::source4;
+  bool operator==(const TrafficMatch&) const = default;
+};
+
+/// What a rule does, in the chain rule_NAME.
+struct TrafficVerdict {
+  std::string chain;
+  std::string counter;
+  std::optional<Slot> mark;  ///< none: left alone
+  std::vector<std::pair<std::string, Slot>>
+      remembered;  ///< sets of sources, and the exit's policy mark to which each leads
+  bool operator==(const TrafficVerdict&) const = default;
+};
+
+struct TrafficPin {
+  IfName device;
+  std::optional<Address> gateway;  ///< of several WANs on one device, the one behind this router
+  Slot pin;
+  std::string remember4;  ///< sets that note the source; empty: not sticky
+  std::string remember6;
+  std::chrono::seconds timeout{};
+  bool operator==(const TrafficPin&) const = default;
+};
+
+struct TrafficLeaving {
+  Slot chosen;
+  std::vector<TrafficPin> pins;
+  bool operator==(const TrafficLeaving&) const = default;
+};
+
+/// The chains for any traffic, but for what changes while they stand (pinned4/6, arrive4/6).
+struct TrafficProgram {
+  MarkMatch marks;  ///< all that are for traffic
+  std::vector<Slot> exits;
+  std::vector<TrafficSet> sets;
+  std::vector<TrafficMatch> matches;
+  std::vector<TrafficVerdict> verdicts;
+  std::vector<TrafficLeaving> leavings;
+  bool operator==(const TrafficProgram&) const = default;
+
+  /// As text, for comparison and for its fingerprint.
+  std::string toString() const;
+};
+
+/// The program in the table's layout: equal fingerprints, equal programs. A program that is only observed is known by
+/// its fingerprint alone, which the comment of the table records.
+struct TrafficLayout {
+  std::uint64_t fingerprint = 0;  ///< 0: there are no rules for any traffic
+  std::shared_ptr<const TrafficProgram> program;
+  explicit operator bool() const { return fingerprint != 0; }
+  bool operator==(const TrafficLayout& other) const { return fingerprint == other.fingerprint; }
+};
+TrafficLayout layoutOf(TrafficProgram program);
+
+/// FNV-1a, 64 bits, never 0: to notice differences, not to resist anybody.
+std::uint64_t fingerprintOf(std::string_view text);
+
+}  // namespace wgsteer

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From rules to chains: what each tests, in sets with names that people recognise, and what follows.
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "wgsteer/core/traffic.hpp"
+
+#include "core/nft_sets.hpp"
+#include "core/traffic.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes bytesOf(const Address& address) {
+  const auto bytes = address.bytes();
+  return {bytes.begin(), bytes.end()};
+}
+
+Bytes bytesOf(std::uint16_t port) {
+  return {static_cast<std::uint8_t>(port >> 8U), static_cast<std::uint8_t>(port & 0xffU)};
+}
+
+TrafficRange rangeOf(const Prefix& prefix) {
+  Bytes last = bytesOf(prefix.address());
+  for (std::size_t bit = prefix.length(); bit < last.size() * 8; ++bit)
+    last[bit / 8] = static_cast<std::uint8_t>(last[bit / 8] | 0x80U >> bit % 8);
+  return {.first = bytesOf(prefix.address()), .last = std::move(last), .chain = {}};
+}
+TrafficRange rangeOf(const PortRange& ports) {
+  return {.first = bytesOf(ports.first), .last = bytesOf(ports.last), .chain = {}};
+}
+TrafficRange rangeOf(std::uint8_t number) { return {.first = {number}, .last = {number}, .chain = {}}; }
+TrafficRange rangeOf(const IfName& device) {
+  const Bytes bytes(device.begin(), device.end());
+  return {.first = bytes, .last = bytes, .chain = {}};
+}
+TrafficRange rangeOf(const MacAddress& mac) {
+  const Bytes bytes(mac.begin(), mac.end());
+  return {.first = bytes, .last = bytes, .chain = {}};
+}
+
+/// The next value; empty: there is none, all bits were set.
+Bytes after(Bytes value) {
+  for (std::size_t i = value.size(); i-- > 0;)
+    if (++value[i] != 0) return value;
+  return {};
+}
+
+/// Disjoint, ascending, and joined where they touch: what the kernel's interval sets take.
+std::vector<TrafficRange> joined(std::vector<TrafficRange> ranges) {
+  std::ranges::sort(ranges);
+  std::vector<TrafficRange> result;
+  for (TrafficRange& range : ranges) {
+    const bool touches =
+        !result.empty() && (range.first <= result.back().last || range.first == after(result.back().last));
+    if (touches)
+      result.back().last = std::max(result.back().last, range.last);
+    else
+      result.push_back(std::move(range));
+  }
+  return result;
+}
+
+constexpr TrafficField source(Family family) {
+  return family == Family::v4 ? TrafficField::source4 : TrafficField::source6;
+}
+constexpr TrafficField destination(Family family) {
+  return family == Family::v4 ? TrafficField::destination4 : TrafficField::destination6;
+}
+
+std::string_view nameOf(TrafficField field) {
+  switch (field) {
+    case TrafficField::inputDevice:
+      return "iif";
+    case TrafficField::source4:
+      return "src4";
+    case TrafficField::source6:
+      return "src6";
+    case TrafficField::destination4:
+      return "dest4";
+    case TrafficField::destination6:
+      return "dest6";
+    case TrafficField::sourcePort:
+      return "sport";
+    case TrafficField::destinationPort:
+      return "dport";
+    case TrafficField::protocol:
+      return "proto";
+    case TrafficField::sourceMac:
+      return "mac";
+    case TrafficField::mark:
+      break;
+  }
+  return "mark";
+}
+
+std::string ruleChainName(const RuleConfig& rule) { return std::string{kRulePrefix} + rule.name; }
+
+/// The statements of one rule: one for all families, or one for each that its addresses are of.
+class RuleCompiler {
+ public:
+  RuleCompiler(const RuleConfig& rule, TrafficProgram& program) : rule_(rule), program_(program) {}
+
+  void compile() {
+    TrafficMatch match;
+    match.family = rule_.family;
+    match.chain = ruleChainName(rule_);
+    if (rule_.origin != Origin::any) match.fromHere = rule_.origin == Origin::local;
+    add(match, TrafficField::inputDevice, rule_.inputDevice);
+    add(match, TrafficField::sourceMac, rule_.sourceMac);
+    add(match, TrafficField::protocol, rule_.protocol);
+    add(match, TrafficField::sourcePort, rule_.sourcePort);
+    add(match, TrafficField::destinationPort, rule_.destinationPort);
+    const bool byFamily = !rule_.source.empty() || !rule_.destination.empty() || !rule_.dscp.empty();
+    if (!byFamily) return program_.matches.push_back(std::move(match));
+    for (const Family family : kFamilies)
+      if (concerns(family)) forFamily(match, family);
+  }
+
+ private:
+  /// A selector whose positive values are all of the other family leaves this one alone.
+  bool concerns(Family family) const {
+    if (rule_.family && *rule_.family != family) return false;
+    const auto allows = [&](const Selector<Prefix>& selector) {
+      return selector.any.empty() || std::ranges::find(selector.any, family, &Prefix::family) != selector.any.end();
+    };
+    return allows(rule_.source) && allows(rule_.destination);
+  }
+
+  void forFamily(TrafficMatch match, Family family) {
+    match.family = family;
+    add(match, source(family), of(rule_.source, family));
+    add(match, destination(family), of(rule_.destination, family));
+    // nftables has no sets of code points that every version of nft(8) can print: one statement for each.
+    std::vector<std::uint8_t> points = rule_.dscp.any;
+    if (!rule_.dscp.none.empty() && points.empty())
+      for (std::uint8_t point = 0; point < kCodePoints; ++point) points.push_back(point);
+    std::erase_if(
+        points, [&](std::uint8_t point) { return std::ranges::find(rule_.dscp.none, point) != rule_.dscp.none.end(); });
+    if (rule_.dscp.empty()) return program_.matches.push_back(std::move(match));
+    for (const std::uint8_t point : points) {
+      match.dscp = point;
+      program_.matches.push_back(match);
+    }
+  }
+
+  static Selector<Prefix> of(const Selector<Prefix>& all, Family family) {
+    Selector<Prefix> part;
+    const auto isOther = [&](const Prefix& prefix) { return prefix.family() != family; };
+    part = all;
+    std::erase_if(part.any, isOther);
+    std::erase_if(part.none, isOther);
+    return part;
+  }
+
+  template <class T>
+  void add(TrafficMatch& match, TrafficField field, const Selector<T>& selector) {
+    add(match, field, selector.any, false);
+    add(match, field, selector.none, true);
+  }
+
+  template <class T>
+  void add(TrafficMatch& match, TrafficField field, const std::vector<T>& values, bool inverted) {
+    if (values.empty()) return;
+    std::string name = ruleChainName(rule_) + (inverted ? "_not_" : "_") + std::string{nameOf(field)};
+    if (std::ranges::find(program_.sets, name, &TrafficSet::name) == program_.sets.end()) {
+      std::vector<TrafficRange> ranges;
+      for (const T& value : values) ranges.push_back(rangeOf(value));
+      program_.sets.push_back(
+          {.name = name, .field = field, .map = false, .ranges = joined(std::move(ranges)), .remembers = {}});
+    }
+    match.conditions.push_back({.field = field, .set = std::move(name), .inverted = inverted});
+  }
+
+  static constexpr std::uint8_t kCodePoints = 64;
+
+  const RuleConfig& rule_;
+  TrafficProgram& program_;
+};
+
+class Compiler {
+ public:
+  Compiler(const Config& config, const Steering& steering)
+      : config_(config), steering_(steering), traffic_(*steering.traffic) {}
+
+  TrafficProgram run() {
+    program_.marks = config_.numbers.trafficMarks();
+    for (const auto& [wan, exit] : traffic_.exits) program_.exits.push_back(exit);
+    for (const TrafficRule& rule : traffic_.rules) {
+      RuleCompiler{*rule.rule, program_}.compile();
+      program_.verdicts.push_back(verdictOf(rule));
+    }
+    for (const TrafficPolicy& policy : traffic_.policies) leaving(policy);
+    addLeavingMap();
+    return std::move(program_);
+  }
+
+ private:
+  TrafficVerdict verdictOf(const TrafficRule& rule) const {
+    TrafficVerdict verdict{
+        .chain = ruleChainName(*rule.rule), .counter = ruleChainName(*rule.rule), .mark = {}, .remembered = {}};
+    switch (rule.rule->use) {
+      case RuleUse::policy:
+        verdict.mark = traffic_.policies[*rule.policy].chosen;
+        break;
+      case RuleUse::unreachable:
+        verdict.mark = traffic_.unreachable;
+        break;
+      case RuleUse::blackhole:
+        verdict.mark = traffic_.blackhole;
+        break;
+      case RuleUse::main:
+        break;
+    }
+    return verdict;
+  }
+
+  void leaving(const TrafficPolicy& policy) {
+    TrafficLeaving leaving{.chosen = policy.chosen, .pins = {}};
+    for (const auto& [wan, pin] : policy.pins) {
+      const Wan& view = steering_.wans[wan];
+      if (view.device.empty() || !traffic_.exits.contains(wan)) continue;
+      leaving.pins.push_back(
+          {.device = view.device, .gateway = {}, .pin = pin, .remember4 = {}, .remember6 = {}, .timeout = {}});
+    }
+    program_.leavings.push_back(std::move(leaving));
+  }
+
+  /// By the mark that a rule gave, a connection is noted on its way out.
+  void addLeavingMap() {
+    TrafficSet map{.name = kLeavingMap, .field = TrafficField::mark, .map = true, .ranges = {}, .remembers = {}};
+    for (const TrafficLeaving& leaving : program_.leavings) {
+      const std::uint32_t mark = config_.numbers.mark(leaving.chosen).value;
+      Bytes bytes(sizeof mark);
+      std::memcpy(bytes.data(), &mark, sizeof mark);
+      map.ranges.push_back({.first = bytes, .last = bytes, .chain = leaveChainName(leaving.chosen)});
+    }
+    std::ranges::sort(map.ranges);
+    program_.sets.push_back(std::move(map));
+  }
+
+  const Config& config_;
+  const Steering& steering_;
+  const TrafficSteering& traffic_;
+  TrafficProgram program_;
+};
+
+void write(std::string& text, const Bytes& bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (const std::uint8_t byte : bytes) (text += kDigits[byte >> 4U]) += kDigits[byte & 0xfU];
+}
+
+void write(std::string& text, const TrafficSet& set) {
+  text += "set " + set.name + " " + std::string{nameOf(set.field)} + (set.map ? " map" : "");
+  if (set.remembers) text += " for " + std::to_string(set.remembers->count());
+  for (const TrafficRange& range : set.ranges) {
+    text += " ";
+    write(text, range.first);
+    text += "-";
+    write(text, range.last);
+    text += range.chain.empty() ? "" : ":" + range.chain;
+  }
+  text += "\n";
+}
+
+void write(std::string& text, const TrafficMatch& match) {
+  text += "match";
+  if (match.family) text += std::string{" "} + keyOf(*match.family);
+  if (match.fromHere) text += *match.fromHere ? " local" : " forwarded";
+  if (match.dscp) text += " dscp " + std::to_string(*match.dscp);
+  for (const TrafficCondition& condition : match.conditions) text += (condition.inverted ? " !" : " ") + condition.set;
+  text += match.chain.empty() ? " map " + match.map : " goto " + match.chain;
+  text += "\n";
+}
+
+}  // namespace
+
+TrafficProgram trafficProgram(const Config& config, const Steering& steering) {
+  return Compiler{config, steering}.run();
+}
+
+std::string TrafficProgram::toString() const {
+  std::string text = "marks " + marks.toString() + "\n";
+  for (const Slot exit : exits) text += "exit " + std::to_string(exit.value) + "\n";
+  for (const TrafficSet& set : sets) write(text, set);
+  for (const TrafficMatch& match : matches) write(text, match);
+  for (const TrafficVerdict& verdict : verdicts) {
+    text += verdict.chain + " " + (verdict.mark ? std::to_string(verdict.mark->value) : "main");
+    for (const auto& [set, slot] : verdict.remembered) text += " " + set + ":" + std::to_string(slot.value);
+    text += "\n";
+  }
+  for (const TrafficLeaving& leaving : leavings) {
+    text += "leaving " + std::to_string(leaving.chosen.value);
+    for (const TrafficPin& pin : leaving.pins)
+      text += " " + pin.device + (pin.gateway ? "/" + pin.gateway->toString() : "") + ":" +
+              std::to_string(pin.pin.value) + pin.remember4 + pin.remember6;
+    text += "\n";
+  }
+  return text;
+}
+
+std::uint64_t fingerprintOf(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char each : text) {
+    hash ^= static_cast<unsigned char>(each);
+    hash *= 0x100000001b3;
+  }
+  return hash == 0 ? 1 : hash;
+}
+
+TrafficLayout layoutOf(TrafficProgram program) {
+  const std::uint64_t fingerprint = fingerprintOf(program.toString());
+  return {.fingerprint = fingerprint, .program = std::make_shared<const TrafficProgram>(std::move(program))};
+}
+
+}  // namespace wgsteer

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "nft/traffic_chains.hpp"
+
+#include <algorithm>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/rtnetlink.h>
+
+#include "netlink/kernel_headers.hpp"
+
+namespace wgsteer::nft {
+
+namespace {
+
+constexpr const char* kRules = "rules";
+constexpr const char* kConnections = "connections";
+constexpr const char* kLocal = "local";
+
+// Of linux/netfilter/nf_conntrack_common.h, as bits.
+constexpr std::uint32_t kEstablishedOrRelated = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED);
+constexpr std::uint32_t kNew = NF_CT_STATE_BIT(IP_CT_NEW);
+
+// DHCP and DHCPv6 talk to a network, not to an address; neighbour and router discovery and multicast listeners as well.
+constexpr std::uint16_t kDhcpFirst = 67;
+constexpr std::uint16_t kDhcpLast = 68;
+constexpr std::uint16_t kDhcp6First = 546;
+constexpr std::uint16_t kDhcp6Last = 547;
+constexpr std::uint8_t kLinkIcmpFirst = 130;
+constexpr std::uint8_t kLinkIcmpLast = 143;
+
+constexpr const char* named(NftSetId id) { return nftSet(id).name; }
+constexpr const char* named(NftSetId v4, Family family) { return named(byFamily(family, v4)); }
+
+class TrafficRuleset {
+ public:
+  TrafficRuleset(const Numbers& numbers, const TrafficProgram& program) : numbers_(numbers), program_(program) {}
+
+  std::vector<Chain> build() {
+    for (const Slot exit : program_.exits) exitChain(exit);
+    for (const TrafficVerdict& verdict : program_.verdicts) verdictChain(verdict);
+    rulesChain();
+    connectionsChain();
+    localChain();
+    for (const Slot exit : program_.exits) arriveChain(exit);
+    for (const TrafficLeaving& leaving : program_.leavings) leaveChain(leaving);
+    hooks();
+    return std::move(chains_);
+  }
+
+ private:
+  Chain& add(std::string name, std::optional<Hook> hook = {}) {
+    return chains_.emplace_back(Chain{std::move(name), hook, {}});
+  }
+
+  void exitChain(Slot exit) { add(exitChainName(exit)).rules.emplace_back().stampMark(numbers_.mark(exit)); }
+
+  /// Takes away a mark that a program put there that restores the whole mark of a connection (wg-quick), when what it
+  /// means is over: the packet is routed as if we were not there.
+  void forgetMark(Chain& chain) {
+    chain.rules.emplace_back().hasMark(program_.marks).stampMark({.value = 0, .mask = numbers_.markMask});
+  }
+
+  void verdictChain(const TrafficVerdict& verdict) {
+    Chain& chain = add(verdict.chain);
+    chain.rules.emplace_back().countNamed(verdict.counter);
+    if (verdict.mark)
+      chain.rules.emplace_back().stampMark(numbers_.mark(*verdict.mark));
+    else
+      forgetMark(chain);
+  }
+
+  static void select(Rule& rule, const TrafficMatch& match) {
+    if (match.family) rule.isFamily(*match.family);
+    if (match.fromHere) *match.fromHere ? rule.fromHere() : rule.cameIn();
+    if (match.dscp) rule.hasCodePoint(*match.family, *match.dscp);
+    for (const TrafficCondition& condition : match.conditions)
+      rule.fieldIn(condition.field, condition.set.c_str(), condition.inverted);
+  }
+
+  void rulesChain() {
+    Chain& chain = add(kRules);
+    for (const TrafficMatch& match : program_.matches) {
+      Rule& rule = chain.rules.emplace_back();
+      select(rule, match);
+      if (match.chain.empty())
+        rule.goByField(match.mapField, match.map.c_str());
+      else
+        rule.thenGoto(match.chain.c_str());
+    }
+    forgetMark(chain);
+  }
+
+  /// Both directions of a connection: strict reverse path filters and flow tables need the replies' marks.
+  void followConnection(Chain& chain) {
+    chain.rules.emplace_back().markIn(named(NftSetId::namedMark)).thenReturn();
+    for (const Family family : kFamilies)
+      chain.rules.emplace_back().isFamily(family).goByConnectionMark(numbers_.markMask,
+                                                                     named(NftSetId::pinned4, family));
+  }
+
+  /// Connections from before there were rules are left alone. "Not a reply" rather than "new": a connection whose exit
+  /// has died asks again, and packets that are not tracked ask each time.
+  void askRules(Chain& chain) {
+    chain.rules.emplace_back().destinationIsNotOfType(RTN_UNICAST).thenReturn();
+    chain.rules.emplace_back()
+        .isInState(kEstablishedOrRelated)
+        .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
+        .thenReturn();
+    chain.rules.emplace_back().isReply().thenReturn();
+    chain.rules.emplace_back().thenGoto(kRules);
+  }
+
+  void connectionsChain() {
+    Chain& chain = add(kConnections);
+    followConnection(chain);
+    chain.rules.emplace_back().inputIn(named(NftSetId::wan)).thenReturn();
+    // WireGuard of hosts behind this one.
+    chain.rules.emplace_back().anyOf(numbers_.markMask).hasNotMark(program_.marks).thenReturn();
+    askRules(chain);
+  }
+
+  void localChain() {
+    Chain& chain = add(kLocal);
+    followConnection(chain);
+    chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcpFirst, kDhcpLast).thenReturn();
+    chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcp6First, kDhcp6Last).thenReturn();
+    chain.rules.emplace_back().isProtocol(IPPROTO_ICMPV6).icmpTypeBetween(kLinkIcmpFirst, kLinkIcmpLast).thenReturn();
+    askRules(chain);
+  }
+
+  /// WireGuard's own connections are told by their tunnel's mark.
+  void arriveChain(Slot exit) {
+    Chain& chain = add(arriveChainName(exit));
+    chain.rules.emplace_back()
+        .isUdp()
+        .destinationPortIn(named(NftSetId::listenPort))
+        .destinationIsOfType(RTN_LOCAL)
+        .thenReturn();
+    chain.rules.emplace_back()
+        .isInState(kNew)
+        .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
+        .stampConnectionMark(numbers_.mark(exit));
+    chain.rules.emplace_back().thenGoto(kConnections);
+  }
+
+  void leaveChain(const TrafficLeaving& leaving) {
+    for (const TrafficPin& pin : leaving.pins)
+      add(pinChainName(pin.pin)).rules.emplace_back().stampConnectionMark(numbers_.mark(pin.pin));
+    Chain& chain = add(leaveChainName(leaving.chosen));
+    for (const TrafficPin& pin : leaving.pins)
+      chain.rules.emplace_back().outputIs(pin.device).thenGoto(pinChainName(pin.pin).c_str());
+  }
+
+  void hooks() {
+    Chain& incoming = add("traffic", Hook{"filter", NF_INET_PRE_ROUTING, kTrafficChainPriority});
+    for (const Family family : kFamilies)
+      incoming.rules.emplace_back().isFamily(family).goByInput(named(NftSetId::arrive4, family));
+    incoming.rules.emplace_back().thenGoto(kConnections);
+
+    Chain& output = add("traffic_output", Hook{"route", NF_INET_LOCAL_OUT, kTrafficChainPriority});
+    output.rules.emplace_back().anyOf(numbers_.markMask).thenReturn();
+    output.rules.emplace_back().isUdp().sourcePortIn(named(NftSetId::listenPort)).thenReturn();
+    output.rules.emplace_back().thenGoto(kLocal);
+
+    Chain& sent = add("traffic_sent", Hook{"filter", NF_INET_POST_ROUTING, kLeavingChainPriority});
+    sent.rules.emplace_back().isUnmarked().thenReturn();
+    sent.rules.emplace_back().goByMark(numbers_.markMask, kLeavingMap);
+
+    Chain& nat = add("traffic_nat", Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority});
+    nat.rules.emplace_back().cameIn().thenReturn();
+    nat.rules.emplace_back().hasNotMark(program_.marks).thenReturn();
+    for (const Family family : kFamilies)
+      nat.rules.emplace_back()
+          .outputIn(named(NftSetId::wan))
+          .isFamily(family)
+          .sourceNotOf(named(NftSetId::address4, family), family)
+          .sourceIn(named(NftSetId::bound4, family), family)
+          .thenMasquerade();
+  }
+
+  const Numbers& numbers_;
+  const TrafficProgram& program_;
+  std::vector<Chain> chains_;
+};
+
+}  // namespace
+
+std::vector<Chain> trafficChains(const Numbers& numbers, const TrafficProgram& program) {
+  return TrafficRuleset{numbers, program}.build();
+}
+
+std::vector<std::string> trafficCounters(const TrafficProgram& program) {
+  std::vector<std::string> names;
+  for (const TrafficVerdict& verdict : program.verdicts) names.push_back(verdict.counter);
+  return names;
+}
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The chains for any traffic, which only a table with such rules has.
+//
+// clang-format off
+//   traffic         filter prerouting -147   new connections that come in by a WAN are noted, then `connections`
+//   traffic_output  route  output -147       the same for what this host sends, and its ICMP errors
+//   traffic_sent    filter postrouting 300   connections that a rule matched are noted by policy and exit
+//   traffic_nat     nat    postrouting 99    of this host's own: a source that is wrong on the exit
+//   connections     noted ones go where they went; new ones ask the rules;  local: the same on output
+//   rules           one statement for each rule and family;  rule_NAME: its count, and the mark of its policy
+//   exit_N          the mark of an exit;  arrive_N: notes that a connection came in by it
+//   leave_N         by which exit;  pin_N: the mark of the connection
+// clang-format on
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/traffic.hpp"
+
+#include "nft/ruleset.hpp"
+
+namespace wgsteer::nft {
+
+/// In an order in which each leads only to those before it. The sets have to be there first.
+std::vector<Chain> trafficChains(const Numbers& numbers, const TrafficProgram& program);
+/// The names of the program's counters.
+std::vector<std::string> trafficCounters(const TrafficProgram& program);
+
+}  // namespace wgsteer::nft

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rules for any traffic: marks, ip rules, chains, and which connections stay where they are.
+#include "core/traffic.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+
+#include "wgsteer/core/desire.hpp"
+#include "wgsteer/core/plan.hpp"
+
+#include "support/worlds.hpp"
+
+namespace wgsteer {
+namespace {
+
+using test::twoWans;
+
+WanConfig wan(const std::string& name, const IfName& device, std::uint32_t metric) {
+  WanConfig made;
+  made.name = name;
+  made.device = device;
+  made.metric = metric;
+  return made;
+}
+
+RuleConfig rule(const std::string& name, const std::string& policy) {
+  RuleConfig made;
+  made.name = name;
+  made.policy = policy;
+  return made;
+}
+
+Config withRule(RuleConfig first = rule("tv", "fiber_first")) {
+  Config config;
+  config.numbers.markMask = kTrafficMarkMask;
+  config.wans = {wan("fiber", "wan0", 1), wan("lte", "wan1", 2)};
+  config.policies = {
+      PolicyConfig{.name = "fiber_first", .members = {{.wan = "fiber", .metric = 10}, {.wan = "lte", .metric = 20}}}};
+  config.rules = {std::move(first)};
+  return config;
+}
+
+Config without(Config config) {
+  config.rules.clear();
+  return config;
+}
+
+std::vector<Rule> trafficRules(const Config& config, const State& state, Family family) {
+  std::vector<Rule> rules;
+  for (const Rule& each : state.rules)
+    if (each.family == family && each.priority > config.numbers.foreignMarkPriority()) rules.push_back(each);
+  return rules;
+}
+
+/// The mark that packets of the exit get, by its place among the WANs.
+Slot exitOf(const Config& config, const World& world, std::size_t wan) {
+  return steer(config, world).traffic->exits.at(wan);
+}
+Mark pinOf(const Config& config, const World& world, std::size_t wan) {
+  return config.numbers.markOf(steer(config, world).traffic->policies.front().pins.at(wan));
+}
+
+TEST(Traffic, LeavesEverythingElseAsItIs) {
+  const World world = twoWans();
+  const Config config = withRule();
+  const State with = desire(config, world);
+  State rest = with;
+  for (const Family family : kFamilies)
+    for (const Rule& added : trafficRules(config, with, family)) rest.rules.erase(added);
+  rest.nft->layout.traffic = {};
+  rest.nft->table.pinned.clear();
+  rest.nft->table.arrivals.clear();
+  rest.nft->table.namedMarks.clear();
+  EXPECT_EQ(rest, desire(without(config), world));
+}
+
+TEST(Traffic, OnlyItsOwnMarksSeeItsRules) {
+  const World world = twoWans();
+  const Config config = withRule();
+  const State state = desire(config, world);
+  const auto rules = trafficRules(config, state, Family::v4);
+  ASSERT_FALSE(rules.empty());
+  EXPECT_EQ(rules.front().action, RuleAction::goto_);
+  EXPECT_TRUE(rules.front().invert);
+  EXPECT_EQ(rules.front().gotoPriority, rules.back().priority);
+  EXPECT_EQ(rules.back().action, RuleAction::nop);
+  const MarkMatch marks = config.numbers.trafficMarks();
+  EXPECT_EQ(rules.front().mark, marks);
+  const Steering steering = steer(config, world);
+  for (const PolicyView& policy : steering.policies)
+    EXPECT_FALSE(marks.matches(config.numbers.markOf(policy.target.slot))) << policy.name;
+  for (const Wan& each : steering.wans) EXPECT_FALSE(marks.matches(config.numbers.markOf(each.slot))) << each.name;
+  for (const auto& [wan, exit] : steering.traffic->exits) EXPECT_TRUE(marks.matches(config.numbers.markOf(exit)));
+  for (const TrafficPolicy& policy : steering.traffic->policies) {
+    EXPECT_TRUE(marks.matches(config.numbers.markOf(policy.chosen)));
+    for (const auto& [wan, pin] : policy.pins) EXPECT_TRUE(marks.matches(config.numbers.markOf(pin)));
+  }
+}
+
+TEST(Traffic, SpecificRoutesOfMainComeBeforePolicies) {
+  Config config = withRule();
+  config.insideTables = {TableId{220}};
+  std::vector<std::pair<TableId, std::int32_t>> lookups;
+  for (const Rule& each : trafficRules(config, desire(config, twoWans()), Family::v6))
+    if (each.action == RuleAction::lookup) lookups.emplace_back(each.table, each.suppressPrefixLength);
+  ASSERT_GE(lookups.size(), 3U);
+  EXPECT_EQ(lookups[0], (std::pair{kMainTable, 1}));
+  EXPECT_EQ(lookups[1], (std::pair{TableId{220}, 1}));
+  EXPECT_EQ(lookups[2].second, -1);
+}
+
+TEST(Traffic, LocalAddressesComeFirstWhereTheirTableHasMoved) {
+  World world = twoWans();
+  std::erase_if(world.rules, [](const Rule& each) { return each.table == kLocalTable; });
+  Rule local = test::kernelRule(Family::v4, 32765, kLocalTable);
+  world.rules.insert(local);
+  const Config config = withRule();
+  const auto rules = trafficRules(config, desire(config, world), Family::v4);
+  ASSERT_GE(rules.size(), 2U);
+  EXPECT_EQ(rules[1].table, kLocalTable);
+}
+
+TEST(Traffic, ConnectionsStayOnEachExitThatCanBeUsed) {
+  const World world = twoWans();
+  const Config config = withRule();
+  const auto& pinned = desire(config, world).nft->table.pinned;
+  for (const Family family : kFamilies)
+    for (const std::size_t wan : {0U, 1U})
+      EXPECT_EQ(pinned.at({family, pinOf(config, world, wan)}), exitOf(config, world, wan));
+}
+
+TEST(Traffic, ConnectionsOfADeadExitAskAgain) {
+  World world = twoWans();
+  const Config config = withRule();
+  world.wansDown["fiber"] = WanDown{"probes"};
+  const auto& pinned = desire(config, world).nft->table.pinned;
+  EXPECT_FALSE(pinned.contains({Family::v4, pinOf(config, world, 0)}));
+  EXPECT_TRUE(pinned.contains({Family::v4, pinOf(config, world, 1)}));
+}
+
+TEST(Traffic, ConnectionsStayWhereThereIsNoOtherExit) {
+  World world = twoWans();
+  const Config config = withRule();
+  world.wansDown["fiber"] = WanDown{"probes"};
+  world.wansDown["lte"] = WanDown{"probes"};
+  const auto& pinned = desire(config, world).nft->table.pinned;
+  EXPECT_TRUE(pinned.contains({Family::v4, pinOf(config, world, 0)}));
+  EXPECT_TRUE(pinned.contains({Family::v6, pinOf(config, world, 1)}));
+}
+
+TEST(Traffic, ConnectionsMoveBackIfThatIsAsked) {
+  const World world = twoWans();
+  Config config = withRule();
+  config.policies.front().failback = Failback::move;
+  EXPECT_FALSE(desire(config, world).nft->table.pinned.contains({Family::v4, pinOf(config, world, 1)}));
+  config = withRule();
+  config.wans[1].metered = true;
+  EXPECT_FALSE(desire(config, world).nft->table.pinned.contains({Family::v4, pinOf(config, world, 1)}));
+  EXPECT_TRUE(desire(config, world).nft->table.pinned.contains({Family::v4, pinOf(config, world, 0)}));
+}
+
+TEST(Traffic, WhatComesInByAWanIsAnsweredByIt) {
+  World world = twoWans();
+  const Config config = withRule();
+  world.wansDown["lte"] = WanDown{"probes"};
+  const NftTable table = desire(config, world).nft->table;
+  EXPECT_EQ(table.arrivals.at({Family::v4, "wan0"}), exitOf(config, world, 0));
+  EXPECT_FALSE(table.arrivals.contains({Family::v4, "wan1"})) << "its answers would not get through";
+  EXPECT_EQ(table.pinned.at({Family::v4, config.numbers.markOf(exitOf(config, world, 1))}), exitOf(config, world, 1))
+      << "what came in by it before has no other way";
+}
+
+TEST(Traffic, WholeMarksOfOthersAreLeftAlone) {
+  World world = twoWans();
+  Rule tproxy = test::kernelRule(Family::v4, 100, TableId{100});
+  tproxy.mark = {1, 0xffffffff};
+  world.rules.insert(tproxy);
+  EXPECT_TRUE(desire(withRule(), world).nft->table.namedMarks.contains(Mark{1}));
+}
+
+TEST(Traffic, RulesOfOneFamilyLeaveTheOtherAlone) {
+  RuleConfig tv = rule("tv", "fiber_first");
+  tv.source.any = {*Prefix::parse("192.168.5.40"), *Prefix::parse("192.168.6.0/24")};
+  tv.source.none = {*Prefix::parse("192.168.6.9")};
+  const Config config = withRule(tv);
+  const TrafficProgram program = trafficProgram(config, steer(config, twoWans()));
+  ASSERT_EQ(program.matches.size(), 1U);
+  EXPECT_EQ(program.matches.front().family, Family::v4);
+  ASSERT_EQ(program.matches.front().conditions.size(), 2U);
+  EXPECT_FALSE(program.matches.front().conditions[0].inverted);
+  EXPECT_TRUE(program.matches.front().conditions[1].inverted);
+  EXPECT_EQ(program.matches.front().chain, "rule_tv");
+}
+
+TEST(Traffic, OverlappingValuesAreJoined) {
+  RuleConfig web = rule("web", "fiber_first");
+  web.destinationPort.any = {{1000, 2000}, {80, 80}, {1500, 2500}, {2501, 2501}};
+  const Config config = withRule(web);
+  const TrafficProgram program = trafficProgram(config, steer(config, twoWans()));
+  const auto ports = std::ranges::find(program.sets, "rule_web_dport", &TrafficSet::name);
+  ASSERT_NE(ports, program.sets.end());
+  EXPECT_EQ(ports->ranges, (std::vector<TrafficRange>{{{0, 80}, {0, 80}, {}}, {{3, 232}, {9, 197}, {}}}));
+}
+
+TEST(Traffic, OneMoreRuleMovesNoMark) {
+  const World world = twoWans();
+  Config config = withRule();
+  const auto before = steer(config, world).traffic;
+  config.policies.push_back({.name = "lte_only", .members = {{.wan = "lte"}}});
+  config.rules.push_back(rule("late", "lte_only"));
+  const auto after = steer(config, world).traffic;
+  EXPECT_EQ(after->exits, before->exits);
+  EXPECT_EQ(after->policies.front(), before->policies.front());
+}
+
+TEST(Traffic, ARuleWithoutAMarkIsAProblemAndNoOtherRulePays) {
+  const World world = twoWans();
+  Config config = withRule();
+  config.numbers.markMask = 0xfc000000;  // sixteen for traffic
+  for (int i = 0; i < 6; ++i) {
+    const std::string name = "p" + std::to_string(i);
+    config.policies.push_back({.name = name, .members = {{.wan = "fiber"}, {.wan = "lte"}}});
+    config.rules.push_back(rule(name, name));
+  }
+  const Steering steering = steer(config, world);
+  EXPECT_LT(steering.traffic->rules.size(), config.rules.size());
+  EXPECT_EQ(steering.problems.size(), config.rules.size() - steering.traffic->rules.size());
+  EXPECT_EQ(steering.traffic->rules.front().rule->name, "tv");
+}
+
+TEST(Traffic, RefusalsAreAnsweredByTheKernel) {
+  RuleConfig closed = rule("closed", "");
+  closed.use = RuleUse::unreachable;
+  const Config config = withRule(closed);
+  const World world = twoWans();
+  const Slot slot = *steer(config, world).traffic->unreachable;
+  const auto rules = trafficRules(config, desire(config, world), Family::v4);
+  EXPECT_TRUE(std::ranges::any_of(rules, [&](const Rule& each) {
+    return each.action == RuleAction::unreachable && each.mark == config.numbers.mark(slot);
+  }));
+}
+
+TEST(Traffic, ConnectionsAskAgainOnlyWhenTheirTableNoLongerLeadsToTheDeadExit) {
+  World world = twoWans();
+  const Config config = withRule();
+  const State before = desire(config, world);
+  world.wansDown["fiber"] = WanDown{"probes"};
+  const Plan plan = diff(desire(config, world), before);
+  std::ptrdiff_t lastRoute = -1;
+  std::ptrdiff_t unpinned = -1;
+  for (std::size_t i = 0; i < plan.changes.size(); ++i) {
+    const Change& change = plan.changes[i];
+    if (std::holds_alternative<DeleteRoute>(change)) lastRoute = static_cast<std::ptrdiff_t>(i);
+    if (const auto* nft = std::get_if<NftTransaction>(&change))
+      for (const NftOp& op : nft->ops)
+        if (!op.add && std::holds_alternative<NftPinned>(op.member)) unpinned = static_cast<std::ptrdiff_t>(i);
+  }
+  ASSERT_GE(lastRoute, 0);
+  EXPECT_GT(unpinned, lastRoute);
+}
+
+}  // namespace
+}  // namespace wgsteer
