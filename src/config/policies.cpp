@@ -79,6 +79,8 @@ std::optional<std::string> Policies::of(const Section& section, const PolicyChoi
   if (name == kDefaultPolicy || lines_.contains(name)) return name;
   std::vector<std::string> known{std::string{kDefaultPolicy}};
   for (const auto& [each, line] : lines_) known.push_back(each);
+  if (section.type == "rule")
+    for (const Word& each : kWords) known.emplace_back(each.word);
   problems_.add(section.lineOf("use_policy"), "use_policy",
                 "policy " + quoted(name) + " is not defined" + didYouMean(name, known));
   return std::nullopt;

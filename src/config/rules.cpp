@@ -30,10 +30,16 @@ std::optional<Family> familyOf(const Selector<Prefix>& prefixes) {
 
 }  // namespace
 
-void Rules::define(const Section& section, RuleSection rule) {
+void Rules::define(const Section& section, RuleSection rule, bool valuesAreRight) {
   ++position_;
   giveName(section, rule);
   chooseUse(section, rule);
+  // What could be said about values that are wrong anyway would be a guess.
+  if (valuesAreRight) checkTogether(section, rule);
+  if (rule.enabled) rules_.push_back(std::move(rule));
+}
+
+void Rules::checkTogether(const Section& section, RuleSection& rule) {
   rule.source = selectorOf(section, "src_ip", rule.srcIp);
   rule.destination = selectorOf(section, "dest_ip", rule.destIp);
   rule.sourcePort = selectorOf(section, "src_port", rule.srcPort);
@@ -41,16 +47,11 @@ void Rules::define(const Section& section, RuleSection rule) {
   rule.inputDevice = selectorOf(section, "src_iface", rule.srcIface);
   rule.sourceMac = selectorOf(section, "src_mac", rule.srcMac);
   rule.dscp = selectorOf(section, "dscp", rule.dscpList);
-  checkProtocols(section, rule);
-  std::vector<Entry<std::uint8_t>> protocols;
-  if (std::ranges::all_of(rule.proto, [](const auto& each) { return each.value.has_value(); }))
-    for (const auto& [excluded, protocol] : rule.proto) protocols.push_back({excluded, *protocol});
-  rule.protocol = selectorOf(section, "proto", protocols);
+  chooseProtocols(section, rule);
   checkPorts(section, rule);
   checkFamilies(section, rule);
   checkOrigin(section, rule);
   checkSticky(section, rule);
-  if (rule.enabled) rules_.push_back(std::move(rule));
 }
 
 Rules::Marks Rules::marks() const {
@@ -96,38 +97,43 @@ Selector<T> Rules::selectorOf(const Section& section, std::string_view option, c
     (entries[i].excluded ? selector.none : selector.any).push_back(entries[i].value);
     if (entries[i].excluded) excluded.emplace(entries[i].value, i);
   }
-  for (std::size_t i = 0; i < entries.size() && !excluded.empty(); ++i) {
-    const Option& written = *section.find(option);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
     const auto found = excluded.find(entries[i].value);
-    if (entries[i].excluded || found == excluded.end() || isWrong(written, i)) continue;
-    problems_.add(written.values[i].line, written.name,
-                  quoted(written.values[i].text) + " is excluded as well, by " +
-                      quoted(written.values[found->second].text) + ": remove one of them");
+    if (entries[i].excluded || found == excluded.end()) continue;
+    const std::vector<Value>& values = section.find(option)->values;
+    problems_.add(values[i].line, std::string{option},
+                  quoted(values[i].text) + " is excluded as well, by " + quoted(values[found->second].text) +
+                      ": remove one of them");
   }
   return selector;
 }
 
-void Rules::checkProtocols(const Section& section, const RuleSection& rule) {
+void Rules::chooseProtocols(const Section& section, RuleSection& rule) {
+  std::vector<Entry<std::uint8_t>> numbers;
   for (std::size_t i = 0; i < rule.proto.size(); ++i) {
-    const Option& written = *section.find("proto");
     const auto& [excluded, protocol] = rule.proto[i];
-    if (protocol || (rule.proto.size() == 1 && !excluded) || isWrong(written, i)) continue;
-    problems_.add(written.values[i].line, "proto",
-                  quoted(written.values[i].text) + (excluded ? " leaves no protocol: remove it"
-                                                             : " means every protocol: remove it, or all others"));
+    if (protocol) {
+      numbers.push_back({excluded, *protocol});
+    } else if (excluded || rule.proto.size() > 1) {
+      const Value& value = section.find("proto")->values[i];
+      return problems_.add(value.line, "proto",
+                           quoted(value.text) + (excluded ? " leaves no protocol: remove it"
+                                                          : " means every protocol: remove it, or all others"));
+    }
   }
+  rule.protocol = selectorOf(section, "proto", numbers);
 }
 
 /// Ports alone mean TCP and UDP.
 void Rules::checkPorts(const Section& section, RuleSection& rule) {
-  const Option* written = section.find(rule.srcPort.empty() ? "dest_port" : "src_port");
-  if (written == nullptr) return;
+  const Option* ports = section.find(rule.srcPort.empty() ? "dest_port" : "src_port");
+  if (ports == nullptr) return;
   const Option* proto = section.find("proto");
   for (std::size_t i = 0; i < rule.proto.size(); ++i) {
     const auto& [excluded, protocol] = rule.proto[i];
-    if (excluded || !protocol || isListed(kWithPorts, *protocol) || isWrong(*proto, i)) continue;
+    if (excluded || !protocol || isListed(kWithPorts, *protocol)) continue;
     problems_.add(proto->values[i].line, "proto",
-                  quoted(proto->values[i].text) + " has no ports, but there is a " + written->name +
+                  quoted(proto->values[i].text) + " has no ports, but there is a " + ports->name +
                       ": only tcp, udp, udplite, sctp and dccp have; write a rule of its own without ports");
   }
   if (!rule.protocol.any.empty()) return;
@@ -135,28 +141,25 @@ void Rules::checkPorts(const Section& section, RuleSection& rule) {
     if (!isListed(rule.protocol.none, protocol)) rule.protocol.any.push_back(protocol);
   if (rule.protocol.any.empty())
     problems_.add(proto->line, "proto",
-                  "excludes tcp and udp, which " + written->name + " alone means: name the protocol instead");
+                  "excludes tcp and udp, which " + ports->name + " alone means: name the protocol instead");
 }
 
 void Rules::checkFamilies(const Section& section, const RuleSection& rule) {
-  bool wrong = false;
   const auto checkAgainst = [&](std::string_view name, const std::vector<Entry<Prefix>>& entries) {
-    const Option* written = section.find(name);
-    for (std::size_t i = 0; i < entries.size(); ++i) {
+    for (std::size_t i = 0; i < entries.size() && rule.family; ++i) {
       const Family family = entries[i].value.family();
-      const bool fits = family == rule.family.value_or(family);
-      wrong |= isWrong(*written, i);
-      if (fits || isWrong(*written, i)) continue;
-      problems_.add(written->values[i].line, written->name,
-                    quoted(written->values[i].text) + " is " + nameOf(family) + ", but family is " +
-                        keyOf(*rule.family) + ": remove one of them");
+      const Value& value = section.find(name)->values[i];
+      if (family == *rule.family) continue;
+      problems_.add(value.line, std::string{name},
+                    quoted(value.text) + " is " + nameOf(family) + ", but family is " + keyOf(*rule.family) +
+                        ": remove one of them");
     }
   };
   checkAgainst("src_ip", rule.srcIp);
   checkAgainst("dest_ip", rule.destIp);
   const auto from = familyOf(rule.source);
   const auto to = familyOf(rule.destination);
-  if (wrong || rule.family || !from || !to || *from == *to) return;
+  if (rule.family || !from || !to || *from == *to) return;
   problems_.add(section.lineOf("dest_ip"), "dest_ip",
                 std::string{"is "} + nameOf(*to) + " alone, and src_ip is " + nameOf(*from) +
                     " alone: no packet has both; write a rule for each family");

@@ -21,7 +21,7 @@ class Rules {
  public:
   Rules(Policies& policies, Problems& problems) : policies_(policies), problems_(problems) {}
 
-  void define(const Section& section, RuleSection rule);
+  void define(const Section& section, RuleSection rule, bool valuesAreRight);
 
   /// Marks that rules need beside those of tunnels.
   struct Marks {
@@ -38,15 +38,13 @@ class Rules {
  private:
   void giveName(const Section& section, RuleSection& rule);
   void chooseUse(const Section& section, RuleSection& rule);
-  void checkProtocols(const Section& section, const RuleSection& rule);
+  void checkTogether(const Section& section, RuleSection& rule);
+  void chooseProtocols(const Section& section, RuleSection& rule);
   void checkPorts(const Section& section, RuleSection& rule);
   void checkFamilies(const Section& section, const RuleSection& rule);
   void checkOrigin(const Section& section, const RuleSection& rule);
   void checkSticky(const Section& section, const RuleSection& rule);
-  /// Whether the value of an option has been reported as wrong, so that nothing else should be said about it.
-  bool isWrong(const Option& option, std::size_t value) const {
-    return problems_.has(option.values[value].line, option.name);
-  }
+  /// The entries by what they do, none of which may do both.
   template <class T>
   Selector<T> selectorOf(const Section& section, std::string_view option, const std::vector<Entry<T>>& entries);
 

@@ -75,7 +75,7 @@ class Validator {
          [this](const Section& section) { policies_.define(section, read<PolicySection>(section)); });
     each(sections, "tunnel", [this](const Section& section) { tunnel(section); });
     each(sections, "peer", [this](const Section& section) { peer(section); });
-    each(sections, "rule", [this](const Section& section) { rules_.define(section, read<RuleSection>(section)); });
+    each(sections, "rule", [this](const Section& section) { rule(section); });
     if (!rules_.empty() && maskLine_ == 0) config_.numbers.markMask = kTrafficMarkMask;
     checkMarks();
     config_.rules = std::move(rules_).take();
@@ -104,6 +104,7 @@ class Validator {
   void sharedDevice(const Section& section, const WanConfig& wan);
   void tunnel(const Section& section);
   void peer(const Section& section);
+  void rule(const Section& section);
   void checkMarks();
   void notAWan(const IfName& device, unsigned line, std::string_view option);
   /// Records a thing that may exist once; an empty one is wrong, and reported.
@@ -206,6 +207,12 @@ void Validator::peer(const Section& section) {
     once(peers_, peer.tunnel + '/' + peer.publicKey.toString(), line, "public_key", "this peer of the tunnel");
   peer.policy = policies_.of(section, peer);
   config_.peers.push_back(std::move(peer));
+}
+
+void Validator::rule(const Section& section) {
+  const std::size_t before = problems_.size();
+  auto rule = read<RuleSection>(section);
+  rules_.define(section, std::move(rule), problems_.size() == before);
 }
 
 void Validator::checkMarks() {

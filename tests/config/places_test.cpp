@@ -108,7 +108,7 @@ std::string fieldOf(const std::string& form, const SectionSchema& section, const
   return blocks(form, "function " + camelBack(name) + "(", "function ");
 }
 
-/// LuCI has no page for rules yet: its tables of one line for each section do not suit a list with an order.
+/// Rules have an order and many conditions: they need a page of their own, which does not exist yet.
 bool isInLuci(const SectionSchema& section) { return section.type != "rule"; }
 
 TEST(Places, LucisFormHasEveryOption) {

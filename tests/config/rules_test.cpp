@@ -204,6 +204,8 @@ const std::vector<Case> kValueCases{
      "f:9: use_wan: cannot be combined with use_policy"},
     {"UnknownPolicy", "[[policy]]\nname = \"video\"\n[[rule]]\nuse_policy = \"vidoe\"\n",
      "f:4: use_policy: policy 'vidoe' is not defined, did you mean 'video'?"},
+    {"NearAWord", "[[rule]]\nuse_policy = \"unreachabel\"\n",
+     "f:2: use_policy: policy 'unreachabel' is not defined, did you mean 'unreachable'?"},
     {"UnknownWan", kWans + "[[rule]]\nuse_wan = [\"c\"]\n", "f:8: use_wan: WAN 'c' is not defined"},
     {"ReservedMain", "[[policy]]\nname = \"main\"\n",
      "f:2: name: 'main' is reserved: a rule's use_policy gives it another meaning"},
@@ -257,7 +259,7 @@ const std::vector<Case> kContradictions{
      "f:10: dest_ip: '!192.0.2.1' is IPv4, but family is ipv6: remove one of them"},
     {"TwoFamilies", rule("src_ip = \"192.0.2.1\"\ndest_ip = [\"2001:db8::/32\", \"!192.0.2.9\"]"),
      "f:10: dest_ip: is IPv6 alone, and src_ip is IPv4 alone: no packet has both; write a rule for each family"},
-    {"TwoFamiliesUnlessOneIsWrong", rule("src_ip = \"2001:db8::1\"\ndest_ip = [\n\"x\"]"),
+    {"NothingIsGuessedFromWhatIsWrong", rule("src_ip = \"2001:db8::1\"\ndest_ip = [\n\"x\"]"),
      "f:11: dest_ip: 'x'" + kPrefixRule},
     {"PortsOfIcmp", rule("proto = [\"tcp\",\n\"icmp\"]\nsrc_port = 7"),
      "f:10: proto: 'icmp' has no ports, but there is a src_port: only tcp, udp, udplite, sctp and dccp have; write a "
