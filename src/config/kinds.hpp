@@ -33,6 +33,27 @@ using ProbeAddress = Plain<parseTrackIp>;
 using MemberWan = Plain<parseMember>;
 using Key = Plain<parsePublicKey>;
 using PeerAddress = Plain<parseEndpoint>;
+using InsideTable = Plain<parseInsideTable, ValueType::integer>;
+
+/// An entry of a rule's list, with or without "!".
+template <auto Read>
+struct Selecting {
+  using Selected = Entry<typename decltype(Read(Value{}))::value_type>;
+  static constexpr ValueType kType = ValueType::text;
+  static Parsed<Selected> read(const Value& value) {
+    const auto [excluded, bare] = parseExclusion(value);
+    auto selected = Read(bare);
+    if (!selected) return std::unexpected(selected.error());
+    return Selected{.excluded = excluded, .value = *std::move(selected)};
+  }
+};
+
+using Prefixes = Selecting<parsePrefix>;
+using Ports = Selecting<parsePorts>;
+using Protocols = Selecting<parseProtocol>;
+using Devices = Selecting<parseIfName>;
+using Macs = Selecting<parseMac>;
+using Dscps = Selecting<parseDscp>;
 
 struct Integer {
   static constexpr ValueType kType = ValueType::integer;

@@ -2,6 +2,7 @@
 #include "config/policies.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "config/text.hpp"
 
@@ -22,11 +23,29 @@ std::string nameFor(const std::vector<PolicyMember>& members) {
   return name;
 }
 
+struct Word {
+  std::string_view word;
+  RuleUse use;
+};
+constexpr std::array kWords{Word{"main", RuleUse::main}, Word{"unreachable", RuleUse::unreachable},
+                            Word{"blackhole", RuleUse::blackhole}};
+
 bool isSingle(const PolicyConfig& policy) {
   return policy.members.size() == 1 && policy.lastResort == LastResort::unreachable;
 }
 
+/// What a list in place asks for, except for the WANs.
+bool isPlain(const PolicyConfig& policy) {
+  const PolicyConfig plain{.name = policy.name, .members = policy.members};
+  return policy == plain;
+}
+
 }  // namespace
+
+std::optional<RuleUse> ruleUseOf(std::string_view word) {
+  const auto found = std::ranges::find(kWords, word, &Word::word);
+  return found == kWords.end() ? std::nullopt : std::optional{found->use};
+}
 
 void Policies::define(const Section& section, PolicySection policy) {
   if (!policy.name.empty()) {
@@ -34,6 +53,8 @@ void Policies::define(const Section& section, PolicySection policy) {
     if (policy.name == kDefaultPolicy)
       problems_.add(line, "name",
                     quoted(policy.name) + " is reserved for the policy over all WANs that applies where none is named");
+    else if (ruleUseOf(policy.name))
+      problems_.add(line, "name", quoted(policy.name) + " is reserved: a rule's use_policy gives it another meaning");
     else if (const auto [known, fresh] = lines_.emplace(policy.name, line); !fresh)
       problems_.add(line, "name",
                     "policy " + quoted(policy.name) + " is already defined on line " + std::to_string(known->second));
@@ -58,6 +79,8 @@ std::optional<std::string> Policies::of(const Section& section, const PolicyChoi
   if (name == kDefaultPolicy || lines_.contains(name)) return name;
   std::vector<std::string> known{std::string{kDefaultPolicy}};
   for (const auto& [each, line] : lines_) known.push_back(each);
+  if (section.type == "rule")
+    for (const Word& each : kWords) known.emplace_back(each.word);
   problems_.add(section.lineOf("use_policy"), "use_policy",
                 "policy " + quoted(name) + " is not defined" + didYouMean(name, known));
   return std::nullopt;
@@ -66,6 +89,12 @@ std::optional<std::string> Policies::of(const Section& section, const PolicyChoi
 std::size_t Policies::composite() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(policies_, [](const auto& policy) { return !isSingle(policy); }));
+}
+
+std::size_t Policies::wansOf(const std::string& name) const {
+  const auto policy = std::ranges::find(policies_, name, &PolicyConfig::name);
+  if (policy != policies_.end() && !policy->members.empty()) return policy->members.size();
+  return std::max<std::size_t>(wans_.size(), 1);
 }
 
 std::vector<PolicyMember> Policies::members(const Section& section, const std::vector<Member>& useWan) {
@@ -92,17 +121,17 @@ std::string Policies::inPlace(std::vector<PolicyMember> members) {
   if (members.size() == 1) members.front() = {.wan = members.front().wan, .metric = 1, .weight = 1};
   // Marks are scarce: a policy that is defined already is reused.
   for (const PolicyConfig& policy : policies_)
-    if (policy.members == members && policy.lastResort == LastResort::unreachable && !policy.name.empty())
-      return policy.name;
+    if (policy.members == members && isPlain(policy) && !policy.name.empty()) return policy.name;
   const std::string wanted = nameFor(members);
   std::string name = wanted;
   for (unsigned number = 2; taken(name); ++number) name = wanted + "#" + std::to_string(number);
-  policies_.push_back({.name = name, .members = std::move(members), .lastResort = LastResort::unreachable});
+  policies_.push_back({.name = name, .members = std::move(members)});
   return name;
 }
 
 bool Policies::taken(const std::string& name) const {
-  return name == kDefaultPolicy || std::ranges::find(policies_, name, &PolicyConfig::name) != policies_.end();
+  return name == kDefaultPolicy || ruleUseOf(name) ||
+         std::ranges::find(policies_, name, &PolicyConfig::name) != policies_.end();
 }
 
 }  // namespace wgsteer::config

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <tuple>
 
 #include "wgsteer/core/numbers.hpp"
@@ -29,6 +31,7 @@ constexpr std::tuple kGlobals{
     Row{"sysctl", Flag{}, &Config::sysctl},
     Row{"force", Flag{}, &Config::force},
     Row{"forward", Flag{}, &Config::forward},
+    Row{"inside_tables", InsideTable{}, &Config::insideTables},
     Row{"log_level", Choice{"error|warn|info|debug", LogLevel::error, LogLevel::warn, LogLevel::info, LogLevel::debug},
         &Config::logLevel},
 };
@@ -42,6 +45,7 @@ constexpr std::tuple kWan{
     Row{"metric", Integer{kMinMetric, kMaxMetric}, &WanConfig::metric},
     Row{"weight", Integer{1, kMaxWeight}, &WanConfig::weight},
     Row{"dns", ServerAddress{}, &WanConfig::dns},
+    Row{"metered", Flag{}, &WanConfig::metered},
     Row{"track_ip", ProbeAddress{}, &WanConfig::trackIp},
     Row{"track_method",
         Choice{"none|icmp|dns|tcp|mwan3", TrackMethod::none, TrackMethod::icmp, TrackMethod::dns, TrackMethod::tcp,
@@ -71,6 +75,10 @@ constexpr std::tuple kPolicy{
     Row{"use_wan", MemberWan{}, &PolicySection::useWan},
     Row{"last_resort", Choice{"unreachable|main", LastResort::unreachable, LastResort::main},
         &PolicySection::lastResort},
+    Row{"failback", Choice{"keep|drain|move", Failback::keep, Failback::drain, Failback::move},
+        &PolicySection::failback},
+    Row{"balance", Choice{"connection|pair|source", Balance::connection, Balance::pair, Balance::source},
+        &PolicySection::balance},
 };
 
 constexpr std::tuple kTunnel{
@@ -93,16 +101,41 @@ constexpr std::tuple kPeer{
     Row{"use_wan", MemberWan{}, &PeerSection::useWan},
 };
 
+/// A week.
+constexpr std::int64_t kMaxStickyTimeout = 7 * 86400;
+
+constexpr std::tuple kRule{
+    Row{"name", Name{}, &RuleSection::name},
+    Row{"src_ip", Prefixes{}, &RuleSection::srcIp},
+    Row{"dest_ip", Prefixes{}, &RuleSection::destIp},
+    Row{"src_port", Ports{}, &RuleSection::srcPort},
+    Row{"dest_port", Ports{}, &RuleSection::destPort},
+    Row{"proto", Protocols{}, &RuleSection::proto},
+    Row{"family",
+        Choice{"any|ipv4|ipv6", std::optional<Family>{}, std::optional{Family::v4}, std::optional{Family::v6}},
+        &RuleSection::family},
+    Row{"src_iface", Devices{}, &RuleSection::srcIface},
+    Row{"origin", Choice{"any|forwarded|local", Origin::any, Origin::forwarded, Origin::local}, &RuleSection::origin},
+    Row{"src_mac", Macs{}, &RuleSection::srcMac},
+    Row{"dscp", Dscps{}, &RuleSection::dscpList},
+    Row{"use_policy", Name{}, &RuleSection::usePolicy},
+    Row{"use_wan", MemberWan{}, &RuleSection::useWan},
+    Row{"sticky", Flag{}, &RuleSection::sticky},
+    Row{"timeout", Integer{1, kMaxStickyTimeout}, &RuleSection::timeout},
+    Row{"enabled", Flag{}, &RuleSection::enabled},
+};
+
 constexpr auto kGlobalsOptions = optionsOf(kGlobals);
 constexpr auto kWanOptions = optionsOf(kWan);
 constexpr auto kPolicyOptions = optionsOf(kPolicy);
 constexpr auto kTunnelOptions = optionsOf(kTunnel);
 constexpr auto kPeerOptions = optionsOf(kPeer);
+constexpr auto kRuleOptions = optionsOf(kRule);
 
 constexpr std::array kSections{
     SectionSchema{"globals", "", true, kGlobalsOptions},    SectionSchema{"wan", "name", false, kWanOptions},
     SectionSchema{"policy", "name", false, kPolicyOptions}, SectionSchema{"tunnel", "interface", false, kTunnelOptions},
-    SectionSchema{"peer", "", false, kPeerOptions},
+    SectionSchema{"peer", "", false, kPeerOptions},         SectionSchema{"rule", "name", false, kRuleOptions},
 };
 
 template <class Range>
@@ -134,6 +167,9 @@ void readValues(const Section& section, TunnelSection& tunnel, Problems& problem
 }
 void readValues(const Section& section, PeerSection& peer, Problems& problems) {
   readRows(kPeer, section, peer, problems);
+}
+void readValues(const Section& section, RuleSection& rule, Problems& problems) {
+  readRows(kRule, section, rule, problems);
 }
 
 void checkNames(const Section& section, Problems& problems) {

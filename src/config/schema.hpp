@@ -2,6 +2,8 @@
 // What sections and options there are, what each may hold and which member it fills: one table, in schema.cpp.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +52,17 @@ struct PolicySection : PolicyConfig {
 };
 struct TunnelSection : TunnelConfig, PolicyChoice {};
 struct PeerSection : PeerConfig, PolicyChoice {};
+/// The lists as they are written; their entries correspond to the values of the options.
+struct RuleSection : RuleConfig, PolicyChoice {
+  std::vector<Entry<Prefix>> srcIp;
+  std::vector<Entry<Prefix>> destIp;
+  std::vector<Entry<PortRange>> srcPort;
+  std::vector<Entry<PortRange>> destPort;
+  std::vector<Entry<std::optional<std::uint8_t>>> proto;
+  std::vector<Entry<IfName>> srcIface;
+  std::vector<Entry<MacAddress>> srcMac;
+  std::vector<Entry<std::uint8_t>> dscpList;
+};
 
 /// Fills in the section's values and reports wrong ones. Options that it does not have stay as they are.
 void readValues(const Section& section, Config& globals, Problems& problems);
@@ -57,6 +70,7 @@ void readValues(const Section& section, WanConfig& wan, Problems& problems);
 void readValues(const Section& section, PolicySection& policy, Problems& problems);
 void readValues(const Section& section, TunnelSection& tunnel, Problems& problems);
 void readValues(const Section& section, PeerSection& peer, Problems& problems);
+void readValues(const Section& section, RuleSection& rule, Problems& problems);
 
 /// Reports options that are unknown, repeated or missing.
 void checkNames(const Section& section, Problems& problems);

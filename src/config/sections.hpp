@@ -2,6 +2,7 @@
 // What every configuration format is reduced to before validation: sections with options, each with its line number.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -72,6 +73,7 @@ class Problems {
   }
   void append(const Problems& others) { list_.insert(list_.end(), others.list_.begin(), others.list_.end()); }
   bool empty() const { return list_.empty(); }
+  std::size_t size() const { return list_.size(); }
   bool has(unsigned line, std::string_view option) const;
   /// All of them by line, each "FILE:LINE: OPTION: what".
   std::string toString(const std::string& fileName) const;

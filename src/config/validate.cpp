@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "config/policies.hpp"
+#include "config/rules.hpp"
 #include "config/schema.hpp"
 #include "config/text.hpp"
 
@@ -62,7 +64,8 @@ void checkGateways(const Section& section, const WanConfig& wan, Problems& probl
 
 class Validator {
  public:
-  explicit Validator(Problems& problems) : problems_(problems), policies_(config_.wans, problems) {}
+  explicit Validator(Problems& problems)
+      : problems_(problems), policies_(config_.wans, problems), rules_(policies_, problems) {}
 
   Config run(const Sections& sections) {
     // Definitions first, wherever they are in the file.
@@ -72,7 +75,10 @@ class Validator {
          [this](const Section& section) { policies_.define(section, read<PolicySection>(section)); });
     each(sections, "tunnel", [this](const Section& section) { tunnel(section); });
     each(sections, "peer", [this](const Section& section) { peer(section); });
+    each(sections, "rule", [this](const Section& section) { rule(section); });
+    if (!rules_.empty() && maskLine_ == 0) config_.numbers.markMask = kTrafficMarkMask;
     checkMarks();
+    config_.rules = std::move(rules_).take();
     config_.policies = std::move(policies_).take();
     return std::move(config_);
   }
@@ -98,6 +104,7 @@ class Validator {
   void sharedDevice(const Section& section, const WanConfig& wan);
   void tunnel(const Section& section);
   void peer(const Section& section);
+  void rule(const Section& section);
   void checkMarks();
   void notAWan(const IfName& device, unsigned line, std::string_view option);
   /// Records a thing that may exist once; an empty one is wrong, and reported.
@@ -106,6 +113,7 @@ class Validator {
   Problems& problems_;
   Config config_;
   Policies policies_;
+  Rules rules_;
   unsigned maskLine_ = 0;
   Seen wanNames_;
   Seen wanDevices_;
@@ -131,6 +139,14 @@ void Validator::notAWan(const IfName& device, unsigned line, std::string_view op
 void Validator::globals(const Section& section) {
   config_ = read(section, std::move(config_));
   if (section.find("mark_mask") != nullptr) maskLine_ = section.lineOf("mark_mask");
+  const Option* tables = section.find("inside_tables");
+  std::set<TableId> seen;
+  for (std::size_t i = 0; tables != nullptr && i < tables->values.size(); ++i) {
+    const TableId table = config_.insideTables[config_.insideTables.size() - tables->values.size() + i];
+    const Value& value = tables->values[i];
+    if (!seen.insert(table).second && !problems_.has(value.line, "inside_tables"))
+      problems_.add(value.line, "inside_tables", "table " + quoted(value.text) + " is listed twice");
+  }
 }
 
 void Validator::wan(const Section& section) {
@@ -193,17 +209,35 @@ void Validator::peer(const Section& section) {
   config_.peers.push_back(std::move(peer));
 }
 
+void Validator::rule(const Section& section) {
+  const std::size_t before = problems_.size();
+  auto rule = read<RuleSection>(section);
+  rules_.define(section, std::move(rule), problems_.size() == before);
+}
+
 void Validator::checkMarks() {
   if (problems_.has(maskLine_, "mark_mask")) return;
+  constexpr std::size_t kMost = Numbers{.markMask = kTrafficMarkMask}.slotCount();
   const std::size_t wans = std::max<std::size_t>(config_.wans.size(), 1);
   const std::size_t composite = policies_.composite();
-  const std::size_t needed = wans + 1 + composite;
+  const Rules::Marks rules = rules_.marks();
+  // What arrives by a WAN goes back by it.
+  const std::size_t arrivals = rules_.empty() ? 0 : wans;
+  const std::size_t needed = wans + 1 + composite + arrivals + rules.sum();
   const unsigned available = config_.numbers.slotCount();
   if (needed <= available) return;
+  std::string parts = "WANs: " + std::to_string(wans) +
+                      ", policies of more than one WAN: " + std::to_string(composite) + ", default policy: 1";
+  if (!rules_.empty())
+    parts += ", for rules once more WANs: " + std::to_string(arrivals) +
+             ", policies: " + std::to_string(rules.policies) + ", WANs of these: " + std::to_string(rules.exits) +
+             ", unreachable and blackhole: " + std::to_string(rules.closed);
+  const std::string advice =
+      needed <= kMost ? "widen it, for example to " + hex(kTrafficMarkMask)
+                      : "no mask has more than " + std::to_string(kMost) + ": use fewer WANs, policies or sticky rules";
   problems_.add(maskLine_, "mark_mask",
                 hex(config_.numbers.markMask) + " has " + std::to_string(available) + " marks, but " +
-                    std::to_string(needed) + " are needed (WANs: " + std::to_string(wans) +
-                    ", policies of more than one WAN: " + std::to_string(composite) + ", default policy: 1); widen it");
+                    std::to_string(needed) + " are needed (" + parts + "); " + advice);
 }
 
 /// Reports unknown sections, and those that may exist only once.

@@ -58,6 +58,47 @@ std::optional<T> number(std::string_view text, int base = 10) {
   return parsed;
 }
 
+/// A number of one byte, also where the format has no quotation marks around it.
+std::optional<std::uint8_t> byteIn(const Value& value, std::uint8_t high) {
+  if (value.type != ValueType::integer && !isText(value)) return std::nullopt;
+  const auto parsed = number<std::uint8_t>(value.text);
+  return parsed && *parsed <= high ? parsed : std::nullopt;
+}
+
+struct NamedNumber {
+  std::string_view name;
+  std::uint8_t number;
+};
+
+/// Those of /etc/protocols that a gateway sees. Built in: OpenWrt has that file, a container may not.
+constexpr auto kProtocols = std::to_array<NamedNumber>({
+    {"icmp", 1},   {"igmp", 2},   {"ipencap", 4}, {"tcp", 6},       {"udp", 17},       {"dccp", 33},
+    {"ipv6", 41},  {"rsvp", 46},  {"gre", 47},    {"esp", 50},      {"ah", 51},        {"icmpv6", 58},
+    {"eigrp", 88}, {"ospf", 89},  {"ipip", 94},   {"etherip", 97},  {"pim", 103},      {"ipcomp", 108},
+    {"vrrp", 112}, {"l2tp", 115}, {"sctp", 132},  {"udplite", 136}, {"ipv6-icmp", 58},
+});
+
+/// RFC 2474, 2597, 3246, 5865, 8622.
+constexpr auto kDscps = std::to_array<NamedNumber>({
+    {"cs0", 0},   {"be", 0},    {"le", 1},    {"lephb", 1}, {"cs1", 8},   {"af11", 10}, {"af12", 12},
+    {"af13", 14}, {"cs2", 16},  {"af21", 18}, {"af22", 20}, {"af23", 22}, {"cs3", 24},  {"af31", 26},
+    {"af32", 28}, {"af33", 30}, {"cs4", 32},  {"af41", 34}, {"af42", 36}, {"af43", 38}, {"cs5", 40},
+    {"va", 44},   {"ef", 46},   {"cs6", 48},  {"cs7", 56},
+});
+
+template <std::size_t kSize>
+std::optional<std::uint8_t> numberOf(const std::array<NamedNumber, kSize>& known, std::string_view name) {
+  const auto found = std::ranges::find(known, name, &NamedNumber::name);
+  return found == known.end() ? std::nullopt : std::optional{found->number};
+}
+
+template <std::size_t kSize>
+std::string didYouMeanOne(const std::array<NamedNumber, kSize>& known, std::string_view name) {
+  std::vector<std::string> names;
+  for (const NamedNumber& each : known) names.emplace_back(each.name);
+  return didYouMean(name, names);
+}
+
 bool isAsciiLetter(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'); }
 bool isDigit(char letter) { return letter >= '0' && letter <= '9'; }
 
@@ -236,6 +277,76 @@ Parsed<Member> parseMember(const Value& value) {
     member.weight = static_cast<std::uint32_t>(*weight);
   }
   return member;
+}
+
+Parsed<TableId> parseInsideTable(const Value& value) {
+  constexpr std::int64_t kHighest = 0xffffffff;
+  if (value.type != ValueType::integer && value.type != ValueType::untyped) return wrongType(value, "an integer");
+  const auto parsed = number<std::int64_t>(value.text);
+  if (!parsed || *parsed < 1 || *parsed > kHighest)
+    return wrong(quoted(value.text) + " is not a table, allowed: a number of 1 to " + std::to_string(kHighest));
+  const TableId table{static_cast<std::uint32_t>(*parsed)};
+  if (table == kMainTable) return wrong("main (254) is one anyway");
+  if (table == kLocalTable || table == kDefaultTable)
+    return wrong(value.text + " is a table of the kernel's own, without inside routes");
+  if (isOurTable(table)) return wrong(value.text + " is one of wgsteer's own tables");
+  return table;
+}
+
+Entry<Value> parseExclusion(const Value& value) {
+  if (!isText(value) || !value.text.starts_with('!')) return {.excluded = false, .value = value};
+  return {.excluded = true, .value = {value.type, value.text.substr(1), value.line}};
+}
+
+Parsed<Prefix> parsePrefix(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  const auto prefix = Prefix::parse(*text);
+  if (!prefix) return wrong(quoted(*text) + " is neither an address nor a prefix like 192.0.2.0/24 or 2001:db8::/32");
+  return *prefix;
+}
+
+Parsed<PortRange> parsePorts(const Value& value) {
+  if (value.type != ValueType::integer && !isText(value)) return wrongType(value, "a port or a range of ports");
+  const auto bounds = split(value.text, '-');
+  const auto first = number<std::uint16_t>(bounds.front());
+  const auto last = number<std::uint16_t>(bounds.back());
+  if (!first || !last || *first == 0 || *last < *first || bounds.size() > 2)
+    return wrong(quoted(value.text) + " is not a port or a range like 1000-2000, allowed: 1..65535");
+  return PortRange{*first, *last};
+}
+
+Parsed<std::optional<std::uint8_t>> parseProtocol(const Value& value) {
+  if (value.type != ValueType::integer && !isText(value)) return wrongType(value, "a protocol");
+  if (value.text == "all" || value.text == "any") return std::optional<std::uint8_t>{};
+  if (const auto byte = byteIn(value, 255)) return byte;
+  if (const auto known = numberOf(kProtocols, value.text)) return known;
+  return wrong(quoted(value.text) + " is not a protocol, allowed: a name like tcp, or 0..255" +
+               didYouMeanOne(kProtocols, value.text));
+}
+
+Parsed<MacAddress> parseMac(const Value& value) {
+  const auto text = textOf(value);
+  if (!text) return wrong(text.error());
+  const auto parts = split(*text, ':');
+  MacAddress mac{};
+  bool valid = parts.size() == mac.size();
+  for (std::size_t i = 0; valid && i < mac.size(); ++i) {
+    const auto byte = parts[i].size() == 2 ? number<std::uint8_t>(parts[i], 16) : std::nullopt;
+    valid = byte.has_value();
+    mac[i] = byte.value_or(0);
+  }
+  if (!valid) return wrong(quoted(*text) + " is not a hardware address like 02:00:5e:00:53:01");
+  return mac;
+}
+
+Parsed<std::uint8_t> parseDscp(const Value& value) {
+  constexpr std::uint8_t kHighest = 63;
+  if (value.type != ValueType::integer && !isText(value)) return wrongType(value, "a DSCP");
+  if (const auto byte = byteIn(value, kHighest)) return *byte;
+  if (const auto known = numberOf(kDscps, value.text)) return *known;
+  return wrong(quoted(value.text) + " is not a DSCP, allowed: 0..63, cs0 to cs7, af11 to af43, ef, be, va, le" +
+               didYouMeanOne(kDscps, value.text));
 }
 
 }  // namespace wgsteer::config

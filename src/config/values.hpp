@@ -9,8 +9,10 @@
 #include <string_view>
 
 #include "wgsteer/core/address.hpp"
+#include "wgsteer/core/config.hpp"
 #include "wgsteer/core/host_port.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/route.hpp"
 #include "wgsteer/core/time.hpp"
 
 #include "config/sections.hpp"
@@ -54,5 +56,28 @@ struct Member {
   std::optional<std::uint32_t> weight;
 };
 Parsed<Member> parseMember(const Value& value);
+
+/// A routing table that may have inside routes: not one of the kernel's own, and not one of ours.
+Parsed<TableId> parseInsideTable(const Value& value);
+
+// What a rule may ask of a packet.
+
+/// An entry of such a list: "!lan" excludes what "lan" selects.
+template <class T>
+struct Entry {
+  bool excluded = false;
+  T value{};
+};
+/// The value without its "!", and whether it had one.
+Entry<Value> parseExclusion(const Value& value);
+/// "192.0.2.0/24", or an address; of either family.
+Parsed<Prefix> parsePrefix(const Value& value);
+/// "443" or "1000-2000".
+Parsed<PortRange> parsePorts(const Value& value);
+/// A name of /etc/protocols or a number; nullopt: "all".
+Parsed<std::optional<std::uint8_t>> parseProtocol(const Value& value);
+Parsed<MacAddress> parseMac(const Value& value);
+/// A number or a name: cs0 to cs7, af11 to af43, ef, be, va, le.
+Parsed<std::uint8_t> parseDscp(const Value& value);
 
 }  // namespace wgsteer::config

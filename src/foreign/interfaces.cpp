@@ -2,6 +2,8 @@
 #include "foreign/interfaces.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "config/values.hpp"
 
@@ -14,6 +16,17 @@ std::string_view takeWord(std::string_view& line) {
   const std::string_view word = line.substr(0, line.find_first_of(" \t\r"));
   line.remove_prefix(word.size());
   return word;
+}
+
+/// Names of interfaces become devices, each once: wan and wan6 have the same. Others are devices already.
+void resolve(std::vector<IfName>& names, const Interfaces& interfaces) {
+  std::vector<IfName> devices;
+  for (const IfName& name : names) {
+    const auto known = interfaces.find(name);
+    const IfName& device = known == interfaces.end() ? name : known->second;
+    if (std::ranges::find(devices, device) == devices.end()) devices.push_back(device);
+  }
+  names = std::move(devices);
 }
 
 }  // namespace
@@ -40,6 +53,10 @@ void resolve(Config& config, const Interfaces& interfaces) {
       return other.device == known->second && !canShareDevice(other, wan);
     };
     if (std::ranges::none_of(config.wans, isOthers)) wan.device = known->second;
+  }
+  for (RuleConfig& rule : config.rules) {
+    resolve(rule.inputDevice.any, interfaces);
+    resolve(rule.inputDevice.none, interfaces);
   }
 }
 

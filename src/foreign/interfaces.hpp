@@ -20,7 +20,8 @@ using Interfaces = std::map<std::string, IfName, std::less<>>;
 Interfaces readInterfaces(std::string_view text);
 
 /// Gives WANs that have an `interface` its device; empty while it has none. The second of two interfaces on one device
-/// (wan and wan6) gets none: one WAN has both families.
+/// (wan and wan6) gets none: one WAN has both families. `src_iface` of a rule that is the name of an interface with a
+/// device becomes that device.
 void resolve(Config& config, const Interfaces& interfaces);
 
 }  // namespace wgsteer::foreign

@@ -35,7 +35,9 @@ std::string peer(const std::string& option) {
   return "[[peer]]\ntunnel = \"wg0\"\npublic_key = \"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"\n" + option + "\n";
 }
 
-const std::string kGlobalsKnown = "known: mark_mask, rule_priority, on_exit, sysctl, force, forward, log_level";
+const std::string kGlobalsKnown =
+    "known: mark_mask, rule_priority, on_exit, sysctl, force, forward, inside_tables, "
+    "log_level";
 const std::string kMaskAllowed = "allowed: 2 to 16 contiguous bits, like \"0xf0000000\"";
 const std::string kGatewayRule = "; two WANs on one device need a gateway that only one of them has";
 const std::string kNameRule =
@@ -53,7 +55,8 @@ const std::vector<Case> kTextCases{
     {"Surrogate", "# \xed\xa0\x80", "f:1: not valid UTF-8; a configuration must be plain UTF-8 text"},
     {"EndlessLine", "#" + std::string(5000, 'x'), "f:1: the line is too long; at most 2048 bytes"},
     {"UnknownSection", "[[wann]]\n", "f:1: 'wann': unknown section, did you mean 'wan'?"},
-    {"FarSection", "[[interfaces]]\n", "f:1: 'interfaces': unknown section, known: globals, wan, policy, tunnel, peer"},
+    {"FarSection", "[[interfaces]]\n",
+     "f:1: 'interfaces': unknown section, known: globals, wan, policy, tunnel, peer, rule"},
     {"SingleBrackets", "[wan]\nname = \"a\"\n",
      "f:1: wan: must be written as a section, [[wan]], with its options on the lines below"},
     {"DoubleBrackets", "[[globals]]\n",
@@ -98,8 +101,20 @@ const std::vector<Case> kGlobalsCases{
      "f:3: sysctl: is an integer, must be true or false"},
     {"OneMarkTooFew", globals("mark_mask = 0x3") + wans("[[wan]]\nname = \"c\"\ndevice = \"eth2\"\n"),
      "f:2: mark_mask: 0x3 has 3 marks, but 4 are needed (WANs: 3, policies of more than one WAN: 0, default policy: "
-     "1); "
-     "widen it"},
+     "1); widen it, for example to 0xff000000"},
+    {"InsideMain", globals("inside_tables = 254"), "f:2: inside_tables: main (254) is one anyway"},
+    {"InsideLocal", globals("inside_tables = [100,\n255]"),
+     "f:3: inside_tables: 255 is a table of the kernel's own, without inside routes"},
+    {"InsideDefault", globals("inside_tables = 253"),
+     "f:2: inside_tables: 253 is a table of the kernel's own, without inside routes"},
+    {"InsideOurs", globals("inside_tables = 0x574701ff"),
+     "f:2: inside_tables: 1464271359 is one of wgsteer's own tables"},
+    {"InsideZero", globals("inside_tables = 0"),
+     "f:2: inside_tables: '0' is not a table, allowed: a number of 1 to 4294967295"},
+    {"InsideHigh", globals("inside_tables = 4294967296"),
+     "f:2: inside_tables: '4294967296' is not a table, allowed: a number of 1 to 4294967295"},
+    {"InsideName", globals("inside_tables = \"lan\""), "f:2: inside_tables: is a string, must be an integer"},
+    {"InsideTwice", globals("inside_tables = [7, 8,\n7]"), "f:3: inside_tables: table '7' is listed twice"},
 };
 
 const std::vector<Case> kWanCases{
@@ -156,6 +171,7 @@ const std::vector<Case> kWanCases{
      "f:1: track_ip: missing: this track_method needs at least one address"},
     {"TrackMethod", wan("track_method = \"ping\""),
      "f:4: track_method: 'ping' is unknown, allowed: none | icmp | dns | tcp | mwan3"},
+    {"Metered", wan("metered = \"yes\""), "f:4: metered: is a string, must be true or false"},
     {"SizeWithoutRoom", wan("size = 15"), "f:4: size: 15 is out of range, allowed: 16..65507"},
     {"TtlZero", wan("max_ttl = 0"), "f:4: max_ttl: 0 is out of range, allowed: 1..255"},
     {"RecoveryLatencyNotBelowFailure", wan("recovery_latency = 1000"),
@@ -185,6 +201,10 @@ const std::vector<Case> kPolicyCases{
      "f:9: use_wan: weight of 'a:1:257': 257 is out of range, allowed: 1..256"},
     {"MemberParts", useWan("[\"a:1:1:1\"]"), "f:9: use_wan: 'a:1:1:1' has too many parts" + kMembers},
     {"MemberNumber", useWan("[1]"), "f:9: use_wan: is an integer, must be a string" + kMembers},
+    {"Failback", "[[policy]]\nname = \"p\"\nfailback = \"never\"\n",
+     "f:3: failback: 'never' is unknown, allowed: keep | drain | move"},
+    {"Balance", "[[policy]]\nname = \"p\"\nbalance = true\n",
+     "f:3: balance: is true or false, must be a string, allowed: connection | pair | source"},
     {"LastResortList", "[[policy]]\nname = \"p\"\nlast_resort = []\n",
      "f:3: last_resort: is a list, must be a single value"},
     {"LastResort", "[[policy]]\nname = \"p\"\nlast_resort = \"default\"\n",

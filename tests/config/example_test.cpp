@@ -38,6 +38,7 @@ TEST(Example, WithEverythingEnabledIsValid) {
   EXPECT_EQ(config->policies.size(), 2U);
   EXPECT_EQ(config->tunnels.size(), 1U);
   EXPECT_EQ(config->peers.size(), 1U);
+  EXPECT_EQ(config->rules.size(), 1U);
   EXPECT_EQ(config->numbers, Numbers{});
 }
 

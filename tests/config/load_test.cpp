@@ -43,6 +43,7 @@ on_exit = "flush"
 sysctl = false
 force = true
 forward = true
+inside_tables = [1, 252, 256, 4294967295]
 log_level = "debug"
 )");
   EXPECT_EQ(config.numbers.markMask, 0x0f000000U);
@@ -51,6 +52,7 @@ log_level = "debug"
   EXPECT_FALSE(config.sysctl);
   EXPECT_TRUE(config.force);
   EXPECT_TRUE(config.forward);
+  EXPECT_EQ(config.insideTables, (std::vector<TableId>{{1}, {252}, {256}, {0xffffffff}}));
   EXPECT_EQ(config.logLevel, LogLevel::debug);
 }
 
@@ -85,6 +87,7 @@ failure_latency = 300
 recovery_latency = 150
 failure_loss = 100
 recovery_loss = 0
+metered = true
 )");
   ASSERT_EQ(config.wans.size(), 1U);
   const WanConfig expected{.name = "fiber",
@@ -110,7 +113,8 @@ recovery_loss = 0
                            .failureLatency = 300ms,
                            .recoveryLatency = 150ms,
                            .failureLoss = 100,
-                           .recoveryLoss = 0};
+                           .recoveryLoss = 0,
+                           .metered = true};
   EXPECT_EQ(config.wans[0], expected);
 }
 
@@ -145,6 +149,19 @@ TEST(Load, MemberMetricsDefaultToTheirPosition) {
   const std::vector<PolicyMember> expected{{"lte", 1, 1}, {"fiber", 2, 1}};
   EXPECT_EQ(config.policies[0].members, expected);
   EXPECT_EQ(config.policies[0].lastResort, LastResort::main);
+}
+
+TEST(Load, PoliciesSayHowRulesUseThem) {
+  const Config config = load(
+      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\nbalance = \"pair\"\n"
+      "[[policy]]\nname = \"c\"\nfailback = \"move\"\nbalance = \"source\"\n"
+      "[[policy]]\nname = \"d\"\nfailback = \"keep\"\nbalance = \"connection\"\n");
+  const std::vector<PolicyConfig> expected{
+      {.name = "a", .members = {}},
+      {.name = "b", .members = {}, .failback = Failback::drain, .balance = Balance::pair},
+      {.name = "c", .members = {}, .failback = Failback::move, .balance = Balance::source},
+      {.name = "d", .members = {}, .failback = Failback::keep, .balance = Balance::connection}};
+  EXPECT_EQ(config.policies, expected);
 }
 
 TEST(Load, MembersMayHaveMetricAndWeight) {

@@ -66,6 +66,15 @@ void expectSound(const Config& config) {
     EXPECT_FALSE(devices.contains(tunnel.interface));
     EXPECT_FALSE(tunnel.interface.empty());
   }
+  std::set<std::string> rules;
+  for (const RuleConfig& rule : config.rules) {
+    EXPECT_TRUE(rules.insert(rule.name).second && !rule.name.empty() && rule.enabled);
+    EXPECT_EQ(rule.use == RuleUse::policy, policies.contains(rule.policy));
+    EXPECT_TRUE(rule.use == RuleUse::policy || !rule.sticky);
+    EXPECT_TRUE(rule.timeout >= std::chrono::seconds{1});
+    const bool ports = !rule.sourcePort.empty() || !rule.destinationPort.empty();
+    EXPECT_TRUE(!ports || !rule.protocol.any.empty());
+  }
   for (const PeerConfig& peer : config.peers) EXPECT_TRUE(!peer.policy || policies.contains(*peer.policy));
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "config/load.hpp"
+#include "config/uci.hpp"
+#include "config/write.hpp"
 
 namespace wgsteer::config {
 namespace {
@@ -19,6 +21,8 @@ config globals 'globals'
 	option mark_mask '0x0f000000'
 	option on_exit 'flush'
 	option sysctl 'off'
+	list inside_tables '100'
+	list inside_tables '0200'
 
 config wan 'fiber'
 	option device 'eth0'
@@ -30,11 +34,14 @@ config wan
 	option name 'lte'
 	option device 'wwan0'
 	option metric '20'
+	option metered 'on'
 
 config policy 'video'
 	list use_wan 'fiber'
 	list use_wan 'lte:20:1'
 	option last_resort 'main'
+	option failback 'drain'
+	option balance 'source'
 
 config tunnel
 	option interface 'wg-home'
@@ -50,6 +57,33 @@ config peer 'any'
 	option public_key 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg='
 	option endpoint 'vpn.example.com:51820'
 	option use_wan 'lte'
+
+config rule 'tv'
+	list src_ip '192.168.5.40'
+	list src_ip '!2001:db8::/64'
+	option dest_ip '198.51.100.0/24'
+	list src_port '1000-2000'
+	list dest_port '80'
+	list dest_port '443'
+	list proto 'tcp'
+	list proto '17'
+	option family 'any'
+	list src_iface 'lan'
+	option origin 'forwarded'
+	list src_mac '!02:00:5e:00:53:01'
+	list dscp 'ef'
+	list dscp '10'
+	option use_policy 'video'
+	option sticky '1'
+	option timeout '60'
+
+config rule
+	option use_wan 'lte'
+	option enabled 'no'
+
+config rule
+	option use_wan 'fiber'
+	option proto 'all'
 )";
 
 #ifdef WGSTEER_TOML
@@ -58,6 +92,7 @@ constexpr std::string_view kToml = R"(
 mark_mask = "0x0f000000"
 on_exit = "flush"
 sysctl = false
+inside_tables = [100, 200]
 [[wan]]
 name = "fiber"
 device = "eth0"
@@ -67,10 +102,13 @@ interval = 2.5
 name = "lte"
 device = "wwan0"
 metric = 20
+metered = true
 [[policy]]
 name = "video"
 use_wan = ["fiber", "lte:20:1"]
 last_resort = "main"
+failback = "drain"
+balance = "source"
 [[tunnel]]
 interface = "wg-home"
 use_policy = "video"
@@ -84,6 +122,27 @@ tunnel = "wg-home"
 public_key = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 endpoint = "vpn.example.com:51820"
 use_wan = ["lte"]
+[[rule]]
+name = "tv"
+src_ip = ["192.168.5.40", "!2001:db8::/64"]
+dest_ip = "198.51.100.0/24"
+src_port = "1000-2000"
+dest_port = [80, 443]
+proto = ["tcp", 17]
+family = "any"
+src_iface = ["lan"]
+origin = "forwarded"
+src_mac = "!02:00:5e:00:53:01"
+dscp = ["ef", 10]
+use_policy = "video"
+sticky = true
+timeout = 60
+[[rule]]
+use_wan = "lte"
+enabled = false
+[[rule]]
+use_wan = ["fiber"]
+proto = "all"
 )";
 
 TEST(UciLoad, IsTheSameConfigurationAsInToml) {
@@ -92,6 +151,18 @@ TEST(UciLoad, IsTheSameConfigurationAsInToml) {
   ASSERT_TRUE(uci) << uci.error().what;
   ASSERT_TRUE(toml) << toml.error().what;
   EXPECT_EQ(*uci, *toml);
+}
+
+TEST(UciLoad, IsTheSameConfigurationWhenItIsWrittenAgain) {
+  Problems problems;
+  const Sections sections = readUci(kUci, problems);
+  ASSERT_TRUE(problems.empty());
+  const auto original = loadText(kUci, kFile);
+  const auto uci = loadText(toUci(sections), kFile);
+  const auto toml = loadText(toToml(sections), "wgsteer.toml");
+  ASSERT_TRUE(original && uci && toml) << toToml(sections);
+  EXPECT_EQ(*uci, *original);
+  EXPECT_EQ(*toml, *original);
 }
 #endif
 
@@ -108,6 +179,16 @@ TEST(UciLoad, ReadsEverySection) {
   EXPECT_FALSE(config->tunnels[1].enabled);
   ASSERT_EQ(config->peers.size(), 1U);
   EXPECT_EQ(config->peers[0].policy, "lte");
+  EXPECT_EQ(config->insideTables, (std::vector<TableId>{{100}, {200}}));
+  EXPECT_TRUE(config->wans[1].metered);
+  EXPECT_EQ(config->policies.at(0).failback, Failback::drain);
+  EXPECT_EQ(config->policies.at(0).balance, Balance::source);
+  ASSERT_EQ(config->rules.size(), 2U);
+  EXPECT_EQ(config->rules[0].name, "tv");
+  EXPECT_EQ(config->rules[0].sourceMac.none.size(), 1U);
+  EXPECT_EQ(config->rules[0].dscp.any, (std::vector<std::uint8_t>{46, 10}));
+  EXPECT_EQ(config->rules[1].name, "3");
+  EXPECT_EQ(config->rules[1].policy, "fiber");
 }
 
 TEST(UciLoad, IsRecognisedByPlaceOrContent) {
@@ -128,6 +209,13 @@ TEST(UciLoad, ErrorsAreLocated) {
             "/etc/config/wgsteer:3: device: is a list, must be a single value");
   EXPECT_EQ(errorOf("config globals\n\toption sysctl 'maybe'\n"),
             "/etc/config/wgsteer:2: sysctl: 'maybe' is neither true nor false");
+  EXPECT_EQ(errorOf("config rule 'a'\n\tlist src_ip '192.0.2.1'\n\tlist src_ip '!192.0.2'\n"),
+            "/etc/config/wgsteer:1: use_policy: missing: every rule needs use_policy or use_wan\n"
+            "/etc/config/wgsteer:3: src_ip: '192.0.2' is neither an address nor a prefix like 192.0.2.0/24 or "
+            "2001:db8::/32");
+  EXPECT_EQ(errorOf("config rule 'a'\n\toption use_policy 'main'\nconfig rule\n\toption name 'a'\n"
+                    "\toption use_policy 'main'\n"),
+            "/etc/config/wgsteer:4: name: rule 'a' is already defined on line 1");
   // Only the syntax error is reported: anything else would be a guess.
   EXPECT_EQ(errorOf("config wan 'a'\n\toption device eth0 eth1\nnonsense\n"),
             "/etc/config/wgsteer:2: too many arguments; quote values that contain spaces\n"

@@ -91,6 +91,17 @@ TEST(Interfaces, MayShareADeviceBehindTwoRouters) {
   EXPECT_EQ(config->wans[2].device, "") << "by the same one";
 }
 
+TEST(Interfaces, GiveRulesTheirDevices) {
+  auto config = config::loadText(
+      "config rule\noption use_policy default\nlist src_iface wan\nlist src_iface wan6\nlist src_iface eth9\n"
+      "list src_iface !guest\nlist src_iface !gone\n",
+      "/etc/config/wgsteer");
+  ASSERT_TRUE(config) << config.error().what;
+  resolve(*config, readInterfaces("wan pppoe-wan\nwan6 pppoe-wan\nguest br-guest\n"));
+  EXPECT_EQ(config->rules.at(0).inputDevice.any, (std::vector<IfName>{"pppoe-wan", "eth9"}));
+  EXPECT_EQ(config->rules.at(0).inputDevice.none, (std::vector<IfName>{"br-guest", "gone"}));
+}
+
 struct Imported {
   Import import;
   std::string notes() const { return import.notes.toString("m"); }

@@ -1,6 +1,6 @@
 # shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Writes the current device of each netifd interface to a file, for `option interface` of a WAN.
+# Writes the current device of each netifd interface to a file, for `interface` of a WAN and `src_iface` of a rule.
 
 # Parts of OpenWrt; they exist when this is used.
 # shellcheck source=/dev/null

@@ -14,7 +14,7 @@ BASE = [
 # For each type, the section whose options are changed.
 SUBJECT = {"globals": "globals", "wan": "lte", "policy": "video", "tunnel": "cfg05", "peer": "cfg06"}
 
-NAMES = ["a", "a.b", "a_b-c", "-a", "a b", "x" * 32, "x" * 33, "ä", "a/b", "fiber", "video", "default", "wan"]
+NAMES = ["a", "a.b", "a_b-c", "-a", "a b", "x" * 32, "x" * 33, "ä", "a/b", "fiber", "video", "default", "wan", "main", "unreachable", "blackhole"]
 DEVICES = ["eth1", "eth2", "pppoe-wan", "a b", "x" * 15, "x" * 16, "ä", "à", ".", "..", "a:b", "a/b", "a%b", "wan"]
 ADDRESSES = [
     "9.9.9.9", "9.9.9", "9.9.9.256", "09.9.9.9", "2620:fe::fe", "::", "2620:fe::fe::1", "::ffff:192.0.2.1", "2620:fe", "1:2:3:4:5:6:7:8",
@@ -35,11 +35,16 @@ MASKS = [
     "0xf0000000", "0xF000", "0x3f00", "16128", "0x1", "0x5000", "0x0", "0", "0x100000000", "0xffff0000", "0x1ffff", "f000", "0x", "-1",
     "0xf000000g",
 ]
+TABLES = [
+    ["1"], ["0"], ["252"], ["253"], ["254"], ["255"], ["256"], ["4294967295"], ["4294967296"], ["1464270847"], ["1464270848"], ["1464271359"],
+    ["1464271360"], ["100", "200"], ["100", "0100"], ["lan"], ["-1"], ["0x64"], ["1.5"],
+]
 KEYS = [KEY, KEY[:-1], KEY[:-2] + "h=", KEY[:-1] + "A", "a" + KEY, "x"]
 SWITCHES = ["1", "0", "yes", "no", "on", "off", "true", "false", "enabled", "disabled"]
 
 TEXTS = {
     ("globals", "mark_mask"): MASKS,
+    ("globals", "inside_tables"): TABLES,
     ("wan", "name"): NAMES,
     ("wan", "device"): DEVICES,
     ("wan", "track_ip"): [[each] for each in ADDRESSES] + [["9.9.9.9", "2620:fe::fe"]],
@@ -107,11 +112,12 @@ TOGETHER = [
 # Every kind of option once, in spellings that the widgets do not use.
 RICH = [
     {".type": "globals", ".name": "globals", "mark_mask": "0xff000000", "rule_priority": "70", "on_exit": "flush", "sysctl": "off",
-     "force": "yes", "log_level": "debug"},
+     "force": "yes", "log_level": "debug", "inside_tables": ["100", "200"]},
     {".type": "wan", ".name": "fiber", "interface": "wan", "gateway": ["192.0.2.1", "fe80::1"], "metric": "10", "weight": "2", "track_ip": ["9.9.9.9:443"],
      "track_method": "tcp", "interval": "0.5", "timeout": "0.25", "check_quality": "true", "keep_failure_interval": "no"},
-    {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600"},
-    {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main"},
+    {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600", "metered": "on"},
+    {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main", "failback": "drain",
+     "balance": "pair"},
     {".type": "tunnel", ".name": "wg0", "use_policy": "video", "stall": "30", "enabled": "disabled", "update_endpoint": "enabled"},
     {".type": "tunnel", ".name": "cfg06", ".anonymous": True, "interface": "wg-b", "use_wan": ["lte.one"], "balance": "on"},
     {".type": "peer", ".name": "cfg07", ".anonymous": True, "tunnel": "wg0", "public_key": KEY, "endpoint": "vpn.example.com:1",

@@ -73,6 +73,11 @@ function isMarkMask(text) {
 	return (/^1{2,16}$/).test(bits);
 }
 
+// The kernel's own tables have no inside routes, or count anyway; ours are those of WANs and policies.
+function isInsideTable(text) {
+	return isInteger(text, 1, 0xffffffff) && !(+text >= 253 && +text <= 255) && !(+text >= 0x57470000 && +text < 0x57470200);
+}
+
 // Without the final "=", 43 letters of six bits each, of which the last two are unused.
 function isPublicKey(text) {
 	return (/^[A-Za-z0-9+\/]{42}[AEIMQUYcgkosw048]=$/).test(text);
@@ -130,6 +135,14 @@ return baseclass.extend({
 
 	endpoint: optional(isEndpoint, () => _('host:port or [IPv6]:port')),
 	markMask: optional(isMarkMask, () => _('2 to 16 contiguous bits, like 0xf0000000')),
+
+	insideTable: function(section_id, value) {
+		if (value === '')
+			return true;
+		if (!isInsideTable(value))
+			return expecting(_('the number of a table other than main, local and default'));
+		return listOf(this, section_id, 'inside_tables').filter(one => +one === +value).length < 2 || _('This table is listed twice');
+	},
 
 	sectionName: (type, reserved) => function(section_id, value) {
 		if (value === '')

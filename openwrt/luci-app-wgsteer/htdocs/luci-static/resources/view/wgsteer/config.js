@@ -115,8 +115,11 @@ function globalsSection(map) {
 	flag(s, null, 'forward', _('Forwarded tunnels'),
 		_('Also steer WireGuard packets of hosts behind this router, if they go to an endpoint that is known here.'), false);
 	add(s, null, form.Value, 'mark_mask', _('Mark mask'),
-		_('Bits of the firewall mark that belong to wgsteer: each value serves one WAN or one policy of several WANs. 2 to 16 contiguous bits.'),
-		{ 'placeholder': '0xf0000000', 'validate': checks.markMask });
+		_('Bits of the firewall mark that belong to wgsteer: each value serves one WAN or one policy of several WANs. 2 to 16 contiguous bits. Default: 0xf0000000, with rules 0xff000000.'),
+		{ 'placeholder': _('automatic'), 'validate': checks.markMask });
+	add(s, null, form.DynamicList, 'inside_tables', _('Inside tables'),
+		_('Numbers of routing tables whose destinations are inside, as those of main are: rules never send out what is for them.'),
+		{ 'validate': checks.each(checks.insideTable) });
 	number(s, null, 'rule_priority', _('Rule priority'), _('First of the 40 ip rule priorities that belong to wgsteer.'),
 		1, 32725, '60');
 	flag(s, null, 'force', _('Ignore conflicts'), _('Start even though another program\'s rule uses bits of the mark.'), false);
@@ -143,6 +146,7 @@ function wanSection(map, interfaces, status) {
 	number(s, 'general', 'weight', _('Weight'), _('Share among WANs of equal metric.'), 1, 256, '1', kInTable);
 	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Queried through this WAN when the router\'s own resolver does not answer. Default: those that netifd has for it.'),
 		{ 'validate': checks.each(checks.address) });
+	flag(s, 'general', 'metered', _('Metered'), _('Connections of rules leave this WAN as soon as a better one is usable again.'), false);
 
 	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: ping if there are addresses, else link and routes only.'),
 		{ 'validate': checks.trackMethod }),
@@ -184,10 +188,17 @@ function policySection(map) {
 	const s = map.section(form.GridSection, 'policy', _('Policies'), _('Named orders of WANs.'));
 	titled(s, 'name');
 	naming(add(s, null, form.Value, 'name', _('Name'), _('Needed only for a name with characters that a section name cannot have.'),
-		{ 'validate': checks.sectionName('policy', [ 'default' ]) }));
+		{ 'validate': checks.sectionName('policy', [ 'default', 'main', 'unreachable', 'blackhole' ]) }));
 	useWan(s, _('WAN, WAN:METRIC or WAN:METRIC:WEIGHT. The default metric is the position in this list. Default: all WANs by their own metrics.'));
 	choose(add(s, null, form.ListValue, 'last_resort', _('Last resort'), _('While none of its WANs is usable.')),
 		[ [ 'unreachable', _('unreachable') ], [ 'main', _('main table') ] ], 'unreachable');
+	choose(add(s, null, form.ListValue, 'failback', _('Failback'),
+		_('For rules: what becomes of the connections on another WAN when a better one is usable again. Drain: each moves once it has been idle for a while.')),
+		[ [ 'keep', _('keep') ], [ 'drain', _('drain') ], [ 'move', _('move') ] ], 'keep');
+	choose(add(s, null, form.ListValue, 'balance', _('Balance'),
+		_('For rules: what is kept together when connections are shared among WANs of equal metric.')),
+		[ [ 'connection', _('each connection by itself') ], [ 'pair', _('the same two addresses') ], [ 'source', _('the same source address') ] ],
+		_('each connection by itself'));
 }
 
 function tunnelSection(map, tunnels) {
