@@ -2,6 +2,7 @@
 // Requests to the real kernel, and its state afterwards.
 #include "netlink/rtnetlink.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <gtest/gtest.h>
@@ -97,6 +98,68 @@ TEST_F(RtnetlinkTest, RandomRulesAreReadBackAsTheyWereWritten) {
     EXPECT_EQ(rules(rule.family), expected) << ::testing::PrintToString(rule);
     expectDone(kernel_->deleteRule(rule));
     EXPECT_EQ(rules(rule.family), before) << ::testing::PrintToString(rule);
+  }
+}
+
+/// The rules around those of the policies, once there are rules for any traffic. Together, since each must be told from
+/// its neighbours when it is deleted.
+std::vector<Rule> rulesForTraffic(Family family) {
+  const auto rule = [&](std::uint32_t priority, RuleAction action) {
+    Rule made;
+    made.family = family;
+    made.priority = priority;
+    made.action = action;
+    made.protocol = kProtocol;
+    return made;
+  };
+  const MarkMatch unmarked{0, 0xff000000};
+  Rule around = rule(59, RuleAction::goto_);
+  around.mark = unmarked;
+  around.gotoPriority = 90;
+  Rule made = rule(60, RuleAction::goto_);
+  made.inputInterface = "lo";
+  made.gotoPriority = 69;
+  Rule inside = rule(61, RuleAction::lookup);
+  inside.table = kMainTable;
+  inside.suppressPrefixLength = 1;
+  Rule stamped = inside;
+  stamped.priority = 62;
+  stamped.suppressGroup = kStampGroup;
+  stamped.otherSelector = true;
+  Rule drop = rule(63, RuleAction::blackhole);
+  drop.mark = {0x5000000, 0xff000000};
+  Rule closing = rule(78, RuleAction::unreachable);
+  closing.mark = unmarked;
+  closing.invert = true;
+  Rule refuse = rule(80, RuleAction::prohibit);
+  refuse.mark = {0x6000000, 0xff000000};
+  Rule stampedEnd = rule(90, RuleAction::nop);
+  stampedEnd.suppressGroup = kStampGroup;
+  stampedEnd.otherSelector = true;
+  return {around, made, inside, stamped, drop, closing, rule(79, RuleAction::unreachable), refuse, stampedEnd};
+}
+
+TEST_F(RtnetlinkTest, RulesForTrafficAreReadBackAsTheyWereWritten) {
+  for (const Family family : kFamilies) {
+    const std::set<Rule> before = rules(family);
+    std::set<Rule> expected = before;
+    const std::vector<Rule> all = rulesForTraffic(family);
+    // A jump is written before its target in one round, and after it in the other.
+    for (const bool backwards : {false, true}) {
+      std::vector<Rule> order = all;
+      if (backwards) std::ranges::reverse(order);
+      for (const Rule& rule : order) {
+        expectDone(kernel_->addRule(rule));
+        expected.insert(rule);
+        EXPECT_EQ(rules(family), expected) << ::testing::PrintToString(rule);
+      }
+      for (const Rule& rule : order) {
+        expectDone(kernel_->deleteRule(rule));
+        expected.erase(rule);
+        EXPECT_EQ(rules(family), expected) << ::testing::PrintToString(rule);
+      }
+    }
+    EXPECT_EQ(rules(family), before);
   }
 }
 
