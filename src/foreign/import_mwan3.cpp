@@ -8,6 +8,7 @@
 
 #include "wgsteer/core/numbers.hpp"
 
+#include "config/policies.hpp"
 #include "config/text.hpp"
 #include "config/validate.hpp"
 #include "config/values.hpp"
@@ -63,7 +64,8 @@ class Importer {
   void pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin);
   /// Our policy for one of mwan3's; empty: the default one has to be used.
   std::string policyFor(const Mwan3Rule& rule);
-  bool definePolicy(const Mwan3Policy& policy);
+  /// The name that it gets, which is usually the same; empty: it could not be converted.
+  std::string definePolicy(const Mwan3Policy& policy);
   void tunnelSections(const NetifdInterface& tunnel);
   void peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin);
   void lookAtNetwork();
@@ -75,7 +77,7 @@ class Importer {
   ImportedWans wans_;
   std::map<const NetifdPeer*, Pin> peerPins_;
   std::map<const NetifdInterface*, Pin> tunnelPins_;
-  std::map<std::string, bool> defined_;  ///< policies, and whether they could be converted
+  std::map<std::string, std::string> defined_;  ///< what definePolicy() returned for mwan3's policies
   config::Sections policies_;
   config::Sections tunnels_;
   config::Sections peers_;
@@ -132,26 +134,28 @@ std::string Importer::policyFor(const Mwan3Rule& rule) {
   }
   const Mwan3Policy* policy = mwan3_.policy(rule.policy);
   if (policy == nullptr) return {};
-  const auto [known, fresh] = defined_.emplace(policy->name, false);
+  const auto [known, fresh] = defined_.emplace(policy->name, std::string{});
   if (fresh) known->second = definePolicy(*policy);
-  return known->second ? policy->name : std::string{};
+  return known->second;
 }
 
-bool Importer::definePolicy(const Mwan3Policy& policy) {
+std::string Importer::definePolicy(const Mwan3Policy& policy) {
   const auto members = importMembers(policy, mwan3_, wans_.names, import_.notes);
   if (members.empty()) {
     import_.notes.add(
         policy.line, "use_member",
         "policy " + config::quoted(policy.name) + " has no member that is a WAN; all WANs are used instead");
-    return false;
+    return {};
   }
-  config::Section section{.type = "policy", .name = policy.name, .line = 0, .options = {}};
+  std::string name = policy.name;
+  while (config::ruleUseOf(name) || (name != policy.name && mwan3_.policy(name) != nullptr)) name += '_';
+  config::Section section{.type = "policy", .name = name, .line = 0, .options = {}};
   config::Option list{.name = "use_wan", .values = {}, .list = true, .line = 0};
   for (const std::string& member : members) list.values.push_back({config::ValueType::untyped, member, 0});
   section.options.push_back(std::move(list));
   if (policy.lastResort == "default") section.options.push_back(single("last_resort", "main"));
   policies_.push_back(std::move(section));
-  return true;
+  return name;
 }
 
 void Importer::tunnelSections(const NetifdInterface& tunnel) {

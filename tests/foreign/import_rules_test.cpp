@@ -316,5 +316,17 @@ TEST(Mwan3Wans, OneLineOfBothFamiliesIsOne) {
       << third.notes;
 }
 
+TEST(ImportPolicies, OneWithANameThatIsAWordHereGetsAnother) {
+  const Imported imported =
+      importText(std::string{kWans} +
+                     "config policy main\nlist use_member b\nconfig policy main_\nlist use_member a\n"
+                     "config rule r\noption dest_ip 203.0.113.55\noption use_policy main\n",
+                 kNetwork);
+  EXPECT_NE(imported.uci.find("config policy 'main__'"), std::string::npos) << imported.uci;
+  EXPECT_NE(imported.uci.find("option use_policy 'main__'"), std::string::npos) << imported.uci;
+  const auto config = config::loadText(imported.uci, "/etc/config/wgsteer");
+  EXPECT_TRUE(config) << config.error().what;
+}
+
 }  // namespace
 }  // namespace wgsteer::foreign
