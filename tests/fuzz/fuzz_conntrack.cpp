@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Any bytes as conntrack's dump of flows: only a flow whose replies go to a wrong address is deleted.
+// Any bytes as conntrack's dump of flows: only a flow whose replies go to a wrong address, or that has a mark of ours,
+// is deleted.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -22,7 +23,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::uint8_t> bytes(data, data + size);
   netlink::forEachMessage(std::as_bytes(std::span(bytes)), [](const nlmsghdr* message) {
     const auto flow = netlink::staleFlow(message, rightSources);
-    if (flow && (flow->tuple.empty() || (flow->family != AF_INET && flow->family != AF_INET6))) std::abort();
+    const auto isWhole = [](const netlink::Flow& found) {
+      return !found.tuple.empty() && (found.family == AF_INET || found.family == AF_INET6);
+    };
+    if (flow && !isWhole(*flow)) std::abort();
+    const auto marked = netlink::markedFlow(message, 0xff000000);
+    if (marked && (!isWhole(marked->flow) || (marked->mark.value & 0xff000000) == 0)) std::abort();
   });
   return 0;
 }

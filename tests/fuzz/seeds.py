@@ -107,6 +107,7 @@ def conntrack_flow():
 
     flow = direction(1, "10.0.0.2", "203.0.113.55", 51820, 51820) + direction(2, "203.0.113.55", "198.51.100.10", 51820, 51820)
     payload = struct.pack("=BBH", socket.AF_INET, 0, 0) + flow + attribute(12, struct.pack(">I", 7))
+    payload += attribute(3, struct.pack(">I", 8)) + attribute(7, struct.pack(">I", 600)) + attribute(8, struct.pack(">I", 0x11000007))
     return struct.pack("=IHHII", 16 + len(payload), 1 << 8, 2, 1, 0) + payload
 
 

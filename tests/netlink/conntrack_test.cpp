@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Flows that the real kernel has masqueraded between two namespaces, and then must delete.
+// Flows that the real kernel has masqueraded between two namespaces, or was given with a mark, and then must delete.
 #include "netlink/conntrack.hpp"
 
 #include <arpa/inet.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "os/fd.hpp"
+#include "support/connections.hpp"
 #include "support/netns.hpp"
 
 namespace wgsteer::netlink {
@@ -114,6 +115,108 @@ TEST_F(ConntrackTest, AFlowThatIsForgottenIsTranslatedAnew) {
 }
 
 TEST_F(ConntrackTest, AsksNobodyWithoutAnEndpoint) { EXPECT_EQ(forget({}), 0U); }
+
+constexpr std::uint32_t kMask = 0xff000000;
+using Counts = std::map<std::uint32_t, std::size_t>;
+
+class MarkedTest : public wgsteer::test::OwnNetwork {
+ protected:
+  Counts counts(std::uint32_t mask = kMask) {
+    const auto found = conntrack_.countMarked(mask);
+    EXPECT_TRUE(found) << found.error().toString();
+    return found.value_or(Counts{});
+  }
+  void expectForgotten(const Result<std::size_t>& forgotten, std::size_t wanted) {
+    ASSERT_TRUE(forgotten) << forgotten.error().toString();
+    EXPECT_EQ(*forgotten, wanted);
+  }
+  void expectDone(const Status& done) { EXPECT_TRUE(done) << done.error().toString(); }
+
+  Conntrack conntrack_;
+};
+
+using wgsteer::test::makeConnection;
+
+TEST_F(MarkedTest, AreCountedByTheirValueUnderTheMask) {
+  EXPECT_EQ(counts(), Counts{});
+  makeConnection({.family = Family::v4, .mark = Mark{0x11000000}, .port = 1});
+  makeConnection({.family = Family::v6, .mark = Mark{0x11000007}, .port = 1});
+  makeConnection({.family = Family::v4, .mark = Mark{0x22003f00}, .port = 2});
+  makeConnection({.family = Family::v4, .mark = Mark{0x00003f00}, .port = 3});
+  makeConnection({.family = Family::v6, .mark = Mark{0}, .port = 4});
+  EXPECT_EQ(counts(), (Counts{{0x11000000, 2}, {0x22000000, 1}}));
+  EXPECT_EQ(counts(0x3f00), (Counts{{0x3f00, 2}}));
+  EXPECT_EQ(counts(0), Counts{});
+}
+
+TEST_F(MarkedTest, AreForgottenInBothFamiliesAndOthersAreNot) {
+  for (const Family family : kFamilies) {
+    makeConnection({.family = family, .mark = Mark{0x11000000}, .port = 1});
+    makeConnection({.family = family, .mark = Mark{0x11003f07}, .port = 2, .answered = true});
+    makeConnection({.family = family, .mark = Mark{0x12003f07}, .port = 3});
+    makeConnection({.family = family, .mark = Mark{0x00000011}, .port = 4});
+  }
+  expectDone(conntrack_.forgetMarked({0x11000000, kMask}));
+  EXPECT_EQ(counts(), (Counts{{0x12000000, 2}}));
+  EXPECT_EQ(counts(0xff), (Counts{{0x07, 2}, {0x11, 2}}));
+  expectDone(conntrack_.forgetMarked({0x11000000, kMask}));
+}
+
+TEST_F(MarkedTest, OthersAreNeverForgotten) {
+  makeConnection({.mark = Mark{0x11000000}, .port = 1});
+  makeConnection({.mark = Mark{0x11}, .port = 2});
+  IdleWatch watch{std::chrono::seconds{1}};
+  const auto expectRefused = [](const auto& done) {
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, ErrorKind::refused);
+  };
+  for (const MarkMatch mark : {MarkMatch{0, 0}, MarkMatch{0, kMask}, MarkMatch{0x11000000, 0}}) {
+    expectRefused(conntrack_.forgetMarked(mark));
+    expectRefused(conntrack_.forgetUnreplied(mark));
+    expectRefused(conntrack_.forgetIdle(mark, watch, {}));
+  }
+  EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000000, 1}, {0x11, 1}}));
+}
+
+TEST_F(MarkedTest, NothingThereIsSuccess) {
+  expectDone(conntrack_.forgetMarked({0x11000000, kMask}));
+  expectForgotten(conntrack_.forgetUnreplied({0x11000000, kMask}), 0);
+}
+
+TEST_F(MarkedTest, OnlyTheUnansweredAreForgotten) {
+  for (const Family family : kFamilies) {
+    makeConnection({.family = family, .mark = Mark{0x11000001}, .port = 1});
+    makeConnection({.family = family, .mark = Mark{0x11000002}, .port = 2, .answered = true});
+    makeConnection({.family = family, .mark = Mark{0x12000003}, .port = 3});
+  }
+  expectForgotten(conntrack_.forgetUnreplied({0x11000000, kMask}), 2);
+  EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000002, 2}, {0x12000003, 2}}));
+}
+
+/// The kernel's time goes on by itself, so the looks are moved apart by the times that the entries are given.
+TEST_F(MarkedTest, OnlyTheIdleAreForgotten) {
+  IdleWatch watch{std::chrono::seconds{30}};
+  const MarkMatch mark{0x11000000, kMask};
+  const auto lookAfter = [&](int seconds) {
+    return conntrack_.forgetIdle(mark, watch, std::chrono::seconds{1000 + seconds});
+  };
+  makeConnection({.mark = Mark{0x11000001}, .port = 1, .seconds = 600});
+  makeConnection({.family = Family::v6, .mark = Mark{0x11000002}, .port = 2, .seconds = 600});
+  makeConnection({.mark = Mark{0x12000003}, .port = 3, .seconds = 600});
+  expectForgotten(lookAfter(0), 0);
+  makeConnection({.mark = Mark{0x11000001}, .port = 1, .seconds = 560});
+  makeConnection({.mark = Mark{0x12000003}, .port = 3, .seconds = 560});
+  expectForgotten(lookAfter(40), 1);
+  EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000002, 1}, {0x12000003, 1}}));
+}
+
+TEST_F(MarkedTest, ManyAreForgottenAndCountedWhole) {
+  constexpr std::uint16_t kMany = 2000;  // more than one datagram of a dump
+  for (std::uint16_t port = 1; port <= kMany; ++port) makeConnection({.mark = Mark{0x11000000}, .port = port});
+  EXPECT_EQ(counts(), (Counts{{0x11000000, kMany}}));
+  expectForgotten(conntrack_.forgetUnreplied({0x11000000, kMask}), kMany);
+  EXPECT_EQ(counts(), Counts{});
+}
 
 }  // namespace
 }  // namespace wgsteer::netlink

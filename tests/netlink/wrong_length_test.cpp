@@ -139,17 +139,22 @@ TEST(WrongLength, OfTheEndOfADumpIsNoSuccess) {
   EXPECT_EQ(answerIn(message.header()).value_or(Answer{.error = -1}).error, 0);
 }
 
-/// The lengths of the attributes of a flow; 0: left out.
+/// The lengths of the attributes of a flow; 0: left out. And each byte of its status.
 struct FlowSizes {
   std::size_t protocol = 1;
   std::size_t port = 2;
   std::size_t address = 4;
   std::size_t id = 4;
   std::size_t zone = 2;
+  std::size_t mark = 4;
+  std::size_t status = 4;
+  std::size_t timeout = 4;
+  std::uint8_t statusByte = 0;
 };
 
-/// Whether it is taken for a flow of UDP to 1.1.1.1:257 whose answers go to the wrong address.
-bool isStale(const FlowSizes& sizes) {
+/// Passes on a flow of UDP to 1.1.1.1:257 with the mark 0x01010101.
+template <class Use>
+auto withFlow(const FlowSizes& sizes, const Use& use) {
   Message message{NFNL_SUBSYS_CTNETLINK << 8U | IPCTNL_MSG_CT_NEW, 0};
   message.extra<nfgenmsg>().nfgen_family = AF_INET;
   const auto put = [&](std::uint16_t type, std::size_t size, std::uint8_t byte) {
@@ -165,7 +170,21 @@ bool isStale(const FlowSizes& sizes) {
     });
   put(CTA_ID, sizes.id, 1);
   put(CTA_ZONE, sizes.zone, 1);
-  return staleFlow(message.header(), {{Endpoint{Address::v4(1, 1, 1, 1), 257}, {}}}).has_value();
+  put(CTA_MARK, sizes.mark, 1);
+  put(CTA_STATUS, sizes.status, sizes.statusByte);
+  put(CTA_TIMEOUT, sizes.timeout, 1);
+  return use(message.header());
+}
+
+/// Whether the answers of this flow are seen to go to the wrong address.
+bool isStale(const FlowSizes& sizes) {
+  return withFlow(sizes, [](const nlmsghdr* message) {
+    return staleFlow(message, {{Endpoint{Address::v4(1, 1, 1, 1), 257}, {}}}).has_value();
+  });
+}
+
+std::optional<MarkedFlow> marked(const FlowSizes& sizes, std::uint32_t mask = 0xff000000) {
+  return withFlow(sizes, [&](const nlmsghdr* message) { return markedFlow(message, mask); });
 }
 
 TEST(WrongLength, InAFlow) {
@@ -176,6 +195,26 @@ TEST(WrongLength, InAFlow) {
         FlowSizes{.address = 16}, FlowSizes{.address = 0}, FlowSizes{.id = 8}, FlowSizes{.zone = 4}})
     EXPECT_FALSE(isStale(wrong)) << wrong.protocol << " " << wrong.port << " " << wrong.address << " " << wrong.id
                                  << " " << wrong.zone;
+}
+
+TEST(WrongLength, InAFlowWithAMark) {
+  ASSERT_TRUE(marked({}));
+  EXPECT_EQ(marked({})->mark, Mark{0x01010101});
+  EXPECT_FALSE(marked({})->answered);
+  EXPECT_EQ(marked({})->expiresIn, std::chrono::seconds{0x01010101});
+  EXPECT_TRUE(marked({.port = 0})) << "of any protocol";
+  EXPECT_TRUE(marked({.status = 0})->answered) << "nothing is known of it";
+  EXPECT_TRUE(marked({.statusByte = IPS_SEEN_REPLY})->answered);
+  EXPECT_EQ(marked({.timeout = 0})->expiresIn, std::nullopt);
+  for (const unsigned notProlonged : {IPS_FIXED_TIMEOUT, IPS_OFFLOAD})
+    EXPECT_EQ(marked({.statusByte = static_cast<std::uint8_t>(notProlonged >> 8U)})->expiresIn, std::nullopt);
+  EXPECT_FALSE(marked({.mark = 0}));
+  EXPECT_FALSE(marked({}, 0xf0000000)) << "no bit under the mask";
+  EXPECT_FALSE(marked({.mark = 2}));
+  EXPECT_FALSE(marked({.mark = 8}));
+  EXPECT_FALSE(marked({.status = 1}));
+  EXPECT_FALSE(marked({.timeout = 8}));
+  EXPECT_FALSE(marked({.id = 8}));
 }
 
 }  // namespace
