@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
@@ -71,6 +72,14 @@ class Kernel {
   /// Deletes conntrack entries of flows to these endpoints that are translated to a source other than those given, so
   /// that their next packet is translated again. For packets of hosts behind this one; our own do not need it.
   virtual Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) = 0;
+
+  /// Deletes conntrack entries with this mark, of both families, so that the next packet of each connection starts
+  /// anew. Success if there are none, or no conntrack. ErrorKind::refused for a mask of 0, which would match every
+  /// entry.
+  virtual Status forgetConnections(MarkMatch mark) = 0;
+  /// The number of conntrack entries by the bits of their mark under the mask. Not counted are those that have none of
+  /// these bits. Dumps all entries, so it is for people and tests.
+  virtual Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) = 0;
 
   /// Makes the kernel resolve the neighbour's link-layer address unless it is known, so the first packet to it does
   /// not wait for ARP or neighbour discovery (a lost first request costs a second).

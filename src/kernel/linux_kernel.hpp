@@ -28,6 +28,10 @@ class LinuxKernel : public Kernel {
     return wireguard_.setEndpoint(tunnel, peer, endpoint);
   }
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
+  Status forgetConnections(MarkMatch mark) override { return conntrack_.forgetMarked(mark); }
+  Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override {
+    return conntrack_.countMarked(mask);
+  }
   Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Result<HandshakesByWan> handshakes() override { return nft_->handshakes(); }

@@ -10,6 +10,7 @@
 #include "wgsteer/core/explain.hpp"
 
 #include "kernel/linux_kernel.hpp"
+#include "support/connections.hpp"
 #include "support/fake_kernel.hpp"
 #include "support/netns.hpp"
 #include "support/worlds.hpp"
@@ -54,6 +55,10 @@ std::string foreignState() {
 
 struct RealKernel {
   RealKernel() : kernel(std::move(*kernel::LinuxKernel::open())) {}
+  /// A conntrack entry; `number` tells those of a family apart.
+  static void connect(Family family, Mark mark, std::uint16_t number) {
+    makeConnection({.family = family, .mark = mark, .port = number});
+  }
   std::unique_ptr<kernel::LinuxKernel> kernel;
   Kernel& operator*() { return *kernel; }
   Kernel* operator->() { return kernel.get(); }
@@ -64,6 +69,7 @@ struct ModelKernel {
     // The same world as that of the real kernel.
     kernel->real.world = std::move(*kernel::LinuxKernel::open().value()->observe({}, {.allRoutes = true})).world;
   }
+  void connect(Family family, Mark mark, std::uint16_t) { kernel->connections.push_back({family, mark}); }
   std::unique_ptr<FakeKernel> kernel;
   Kernel& operator*() { return *kernel; }
   Kernel* operator->() { return kernel.get(); }
@@ -281,6 +287,45 @@ TYPED_TEST(Contract, AFailureCostsWhatReliesOnItAlone) {
   const State seen = kernel->observe({})->observed;
   EXPECT_EQ(seen.rules, std::set<Rule>{rule});
   ASSERT_TRUE(kernel->commit(diff(State{}, seen), {}).ok());
+}
+
+using Counts = std::map<std::uint32_t, std::size_t>;
+
+TYPED_TEST(Contract, ConnectionsAreForgottenByTheirMarkInBothFamilies) {
+  TypeParam kernel;
+  const std::uint32_t mask = 0xff000000;
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), Counts{});
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, mask})) << "there are none";
+  for (const Family family : kFamilies) {
+    kernel.connect(family, Mark{0x11000000}, 1);
+    kernel.connect(family, Mark{0x11003f07}, 2);
+    kernel.connect(family, Mark{0x12003f07}, 3);
+    kernel.connect(family, Mark{0x00000011}, 4);
+    kernel.connect(family, Mark{0}, 5);
+  }
+  EXPECT_EQ(kernel->connectionsByMark(mask).value(), (Counts{{0x11000000, 4}, {0x12000000, 2}}));
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, mask}));
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), (Counts{{0x12003f07, 2}, {0x11, 2}}))
+      << "bits outside the mask neither match nor protect";
+  EXPECT_TRUE(kernel->forgetConnections({0x13000000, mask})) << "there are others only";
+  EXPECT_TRUE(kernel->forgetConnections({0x12000000, mask}));
+  EXPECT_EQ(kernel->connectionsByMark(mask).value(), Counts{});
+  EXPECT_TRUE(kernel->forgetConnections({0x11, 0xff}));
+}
+
+TYPED_TEST(Contract, ConnectionsWithoutAMarkAreNeverForgotten) {
+  TypeParam kernel;
+  kernel.connect(Family::v4, Mark{0x11000000}, 1);
+  kernel.connect(Family::v4, Mark{0x11}, 2);
+  for (const MarkMatch refused : {MarkMatch{0, 0}, MarkMatch{0, 0xff000000}, MarkMatch{0x11000000, 0}}) {
+    const Status done = kernel->forgetConnections(refused);
+    ASSERT_FALSE(done) << refused.toString();
+    EXPECT_EQ(done.error().kind, ErrorKind::refused);
+  }
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), (Counts{{0x11000000, 1}, {0x11, 1}}));
+  EXPECT_EQ(kernel->connectionsByMark(0).value(), Counts{});
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}));
+  EXPECT_TRUE(kernel->forgetConnections({0x11, 0xff}));
 }
 
 /// The simulator agrees with the kernel: every marked packet is also looked up in the real FIB.

@@ -142,6 +142,21 @@ Status FakeKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>
   return {};
 }
 
+Status FakeKernel::forgetConnections(MarkMatch mark) {
+  if (mark.value == 0 || mark.mask == 0) return fail(ErrorKind::refused, "conntrack -D: connections without a mark");
+  forgottenMarks.push_back(mark);
+  if (keepsConnections) return fail(*keepsConnections, "injected");
+  std::erase_if(connections, [&](const Connection& connection) { return mark.matches(connection.mark); });
+  return {};
+}
+
+Result<std::map<std::uint32_t, std::size_t>> FakeKernel::connectionsByMark(std::uint32_t mask) {
+  std::map<std::uint32_t, std::size_t> counts;
+  for (const Connection& connection : connections)
+    if (const std::uint32_t value = connection.mark.value & mask; value != 0) ++counts[value];
+  return counts;
+}
+
 Status FakeKernel::warm(const Neighbour& neighbour) {
   warmed.push_back(neighbour);
   return {};

@@ -24,6 +24,8 @@ class FakeKernel : public Kernel {
   Status clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
+  Status forgetConnections(MarkMatch mark) override;
+  Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
   Result<HandshakesByWan> handshakes() override { return HandshakesByWan{}; }
@@ -66,6 +68,13 @@ class FakeKernel : public Kernel {
   std::size_t writes = 0;
   std::vector<std::pair<IfName, Mark>> cleared;  ///< tunnels whose cached sources were cleared, with their fwmarks
   std::vector<std::map<Endpoint, std::set<Address>>> forgotten;  ///< the arguments of each call
+  struct Connection {
+    Family family = Family::v4;
+    Mark mark;
+  };
+  std::vector<Connection> connections;        ///< conntrack's entries
+  std::vector<MarkMatch> forgottenMarks;      ///< the arguments of each call
+  std::optional<ErrorKind> keepsConnections;  ///< they cannot be deleted
   std::vector<Neighbour> warmed;
   static constexpr std::uint32_t kSomeone = 4711;  ///< netlink port of the other programs
 
