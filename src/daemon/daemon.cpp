@@ -52,14 +52,16 @@ struct Timers {
   os::Timer poll;
   os::Timer retry;
   os::Timer carrier;
+  os::Timer cull;
   os::Timer quiet;
 
   static Result<Timers> create() {
-    std::array<Result<os::Timer>, 4> timers{os::Timer::create(), os::Timer::create(), os::Timer::create(),
-                                            os::Timer::create()};
+    std::array<Result<os::Timer>, 5> timers{os::Timer::create(), os::Timer::create(), os::Timer::create(),
+                                            os::Timer::create(), os::Timer::create()};
     for (const auto& timer : timers)
       if (!timer) return std::unexpected(timer.error());
-    return Timers{std::move(*timers[0]), std::move(*timers[1]), std::move(*timers[2]), std::move(*timers[3])};
+    return Timers{std::move(*timers[0]), std::move(*timers[1]), std::move(*timers[2]), std::move(*timers[3]),
+                  std::move(*timers[4])};
   }
 };
 
@@ -115,6 +117,7 @@ class Daemon {
         {timers_.poll.descriptor(), [this] { onPollTimer(); }},
         {timers_.retry.descriptor(), [this] { onRetryTimer(); }},
         {timers_.carrier.descriptor(), [this] { onCarrierTimer(); }},
+        {timers_.cull.descriptor(), [this] { onCullTimer(); }},
         {timers_.quiet.descriptor(), [this] { onQuietTimer(); }},
         {signals_.descriptor(), [this] { onSignals(); }},
     };
@@ -123,6 +126,7 @@ class Daemon {
     // Handlers only record what is ready: everything is drained first, then there is a single plan.
     loop_.afterEach([this] { onWakeUp(); });
     armRetry();
+    armCull();
     timers_.poll.arm(kPollPeriod);
     timers_.quiet.arm(kImagineAfter);
     watchUapiFolders();
@@ -192,14 +196,16 @@ class Daemon {
     if (pollDue_) poll();
     if (retryDue_) engine_.onRetry();
     if (carrierDue_) engine_.onCarrierCheck();
+    if (cullDue_) engine_.onCull();
     if (reloadDue_) (void)reload();  // it logs the outcome
     wans_.actOnLook();
     noticeNetwork();
     publishNames();
     armRetry();
     if (kernelReady_ || carrierDue_) armCarrier();
+    armCull();
     if (engine_.imaginationIsDue()) timers_.quiet.arm(imagineAfter_);
-    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = reloadDue_ = quiet_ = false;
+    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = cullDue_ = reloadDue_ = quiet_ = false;
   }
 
   void poll() {
@@ -233,6 +239,18 @@ class Daemon {
     timers_.carrier.acknowledge();
     carrierArmed_ = false;
     carrierDue_ = true;
+  }
+
+  void armCull() {
+    const auto after = engine_.cullAfter();
+    if (after || cullArmed_) timers_.cull.arm(after.value_or(Duration{0}));
+    cullArmed_ = after.has_value();
+  }
+
+  void onCullTimer() {
+    timers_.cull.acknowledge();
+    cullArmed_ = false;
+    cullDue_ = true;
   }
 
   void imagine() {
@@ -417,6 +435,8 @@ class Daemon {
   bool retryDue_ = false;
   bool carrierDue_ = false;
   bool carrierArmed_ = false;
+  bool cullDue_ = false;
+  bool cullArmed_ = false;
   bool reloadDue_ = false;
   bool quiet_ = false;
   unsigned polls_ = 0;  ///< since the start

@@ -58,6 +58,10 @@ Engine::Observer Journal::observer() {
                               const Endpoint& now) { endpointMoved(peer, named, before, now); },
       .stalled = [this](const StallNews& news) { stalled(news); },
       .overrun = [this](bool ofNft) { overrun(ofNft); },
+      .culled =
+          [](MarkMatch mark, const std::string& why) {
+            log::info("connections with the mark " + mark.toString() + " begin anew: " + why);
+          },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
       .looked = [](const std::string& untold, Duration took) { looked(untold, took); },

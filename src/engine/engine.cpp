@@ -310,7 +310,9 @@ Status Engine::reconfigure(Config config) {
   const bool otherNumbers = config.numbers != config_.numbers;
   config_ = std::move(config);
   planner_ = {};
-  picture_.world.departed.clear();  // the numbers of policies may mean something else now
+  // The numbers of policies may mean something else now.
+  picture_.world.departed.clear();
+  culler_.clear();
   refusals_.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();

@@ -34,6 +34,7 @@
 #include "wgsteer/kernel.hpp"
 
 #include "engine/carrier_watch.hpp"
+#include "engine/connection_culler.hpp"
 #include "engine/gateway_keeper.hpp"
 #include "engine/look_schedule.hpp"
 #include "engine/repair_limiter.hpp"
@@ -78,6 +79,8 @@ class Engine {
     std::function<void(const StallNews&)> stalled;
     /// Events were lost, those of nftables or all others; what they were about has been read again.
     std::function<void(bool ofNft)> overrun;
+    /// The connections that carry this mark begin anew, because their exit has died.
+    ConnectionCuller::Tell culled;
     /// Another program keeps deleting our state. Called once; from here on repairs are rate-limited.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
@@ -110,6 +113,8 @@ class Engine {
   /// is nothing else to do, while imaginationIsDue().
   void imagine();
   bool imaginationIsDue() const { return !imagined_; }
+  /// When cullAfter() has passed: deletes connections of exits that have died.
+  void onCull();
   /// Sets the WANs that are up but must not be used, and why.
   void setWansDown(WansDown down);
   /// Sends peers that do not answer over the given WANs, to the given addresses.
@@ -129,6 +134,9 @@ class Engine {
 
   /// When to call onCarrierCheck(); nullopt while the carriers are stable.
   std::optional<Duration> carrierCheckAfter() const;
+
+  /// When to call onCull(); nullopt if no connections have to be deleted.
+  std::optional<Duration> cullAfter() const;
 
   const Config& config() const { return config_; }
   const Picture& picture() const { return picture_; }
@@ -173,6 +181,8 @@ class Engine {
   bool isInTable(const EndpointMove& move) const;
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
+  void forgetConnectionsOf(const std::vector<MarkMatch>& marks, const std::string& why);
+  void keepConnectionsOf(const std::vector<MarkMatch>& marks);
   void keepGateways(const Steering& steering);
   void report(const Error& error) const;
   void failedToRead(const Error& error);
@@ -205,6 +215,7 @@ class Engine {
   CarrierWatch carrierWatch_;
   SourceClearer sources_{kernel_};
   GatewayKeeper gateways_;
+  ConnectionCuller culler_{kernel_};
   StallWatch stalls_;
 };
 

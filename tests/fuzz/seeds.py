@@ -141,4 +141,6 @@ def main():
     write("nft", nft_table())
 
 
-main()
+# Reading this file must not change the network of whoever reads it.
+if __name__ == "__main__":
+    main()
