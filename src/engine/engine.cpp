@@ -344,9 +344,11 @@ bool Engine::convergeOnce() {
   State desired = planner_.desire(config_, picture_.world, steering);
   Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay) || std::ranges::any_of(ahead_, opensAWay);
+  const Pinned before = pinned();
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
   keepGateways(steering);
+  cullConnections(before, steering);
   // Packets wait for what is above, only users for what follows.
   plan.changes.insert(plan.changes.begin(), ahead_.begin(), ahead_.end());
   ahead_.clear();

@@ -181,8 +181,9 @@ class Engine {
   bool isInTable(const EndpointMove& move) const;
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
-  void forgetConnectionsOf(const std::vector<MarkMatch>& marks, const std::string& why);
-  void keepConnectionsOf(const std::vector<MarkMatch>& marks);
+  using Pinned = std::map<std::pair<Family, Mark>, Slot>;
+  Pinned pinned() const;
+  void cullConnections(const Pinned& before, const Steering& steering);
   void keepGateways(const Steering& steering);
   void report(const Error& error) const;
   void failedToRead(const Error& error);
