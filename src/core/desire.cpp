@@ -40,11 +40,11 @@ class Desire {
     nft().endpoints = maps.endpoints;
     nft().flows = maps.flows;
     nft().flowPorts = maps.flowPorts;
+    addTraffic();
     state_.routes = tables_.take();
     addTunnelNetworks();
     addOwnMarks();
     addHonouredRules();
-    addTraffic();
     moveBehindForeignRules();
     addJump();
     state_.nft->table.changedSysctls = state_.sysctls;
@@ -58,9 +58,13 @@ class Desire {
   void addTraffic() {
     if (!steering_.traffic || world_.foreignTable) return;
     const TrafficState traffic{config_, world_, steering_};
-    for (const Family family : families_) addTrafficRules(traffic, family, isLocalBehindOurs(family), state_.rules);
+    for (const Family family : families_) {
+      addTrafficRules(traffic, family, isLocalBehindOurs(family), state_.rules);
+      addMemberTables(traffic, family, tables_);
+      if (canRouteLocal(config_, world_)) addLocalRules(traffic, family, state_.rules);
+    }
     addTrafficMembers(traffic, nft());
-    state_.nft->layout.traffic = layoutOf(trafficProgram(config_, steering_));
+    state_.nft->layout.traffic = layoutOf(trafficProgram(config_, world_, steering_));
   }
 
   /// Sysctls are turned on only if the table can record that we did it.

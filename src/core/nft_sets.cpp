@@ -60,6 +60,7 @@ std::string exitChainName(Slot slot) { return numbered(kExitPrefix, slot); }
 std::string arriveChainName(Slot slot) { return numbered(kArrivePrefix, slot); }
 std::string leaveChainName(Slot slot) { return numbered(kLeavePrefix, slot); }
 std::string pinChainName(Slot slot) { return numbered(kPinPrefix, slot); }
+std::string chooseChainName(Slot slot) { return numbered(kChoosePrefix, slot); }
 std::string initiationsCounter(Slot slot) { return numbered(kInitiationsPrefix, slot); }
 std::string responsesCounter(Slot slot) { return numbered(kResponsesPrefix, slot); }
 

@@ -151,8 +151,11 @@ inline constexpr std::string_view kExitPrefix = "exit_";
 inline constexpr std::string_view kArrivePrefix = "arrive_";
 inline constexpr std::string_view kLeavePrefix = "leave_";
 inline constexpr std::string_view kPinPrefix = "pin_";
+inline constexpr std::string_view kChoosePrefix = "choose_";
 /// Of the chain, counter and sets of a rule for any traffic, before its name.
 inline constexpr std::string_view kRulePrefix = "rule_";
+/// Of maps that stand for several rules.
+inline constexpr std::string_view kMapPrefix = "map_";
 inline constexpr const char* kLeavingMap = "leaving";
 /// Where the elements of `kept_out` lead.
 inline constexpr const char* kTunnelsChain = "tunnels";
@@ -163,6 +166,7 @@ std::string exitChainName(Slot slot);
 std::string arriveChainName(Slot slot);
 std::string leaveChainName(Slot slot);
 std::string pinChainName(Slot slot);
+std::string chooseChainName(Slot slot);
 std::string initiationsCounter(Slot slot);
 std::string responsesCounter(Slot slot);
 /// 5 from "policy_5" and "policy_"; nullopt for any name that the functions above would not make.

@@ -33,8 +33,11 @@ std::set<Sysctl> sysctlsThatAreOn(const Picture& picture) {
   return on;
 }
 
-void adopt(World& world, const NftTable& table) {
-  world.adopted = {.wanSlots = {}, .sysctls = underPresentNames(world, table.changedSysctls)};
+void adopt(World& world, const NftState& nft) {
+  const NftTable& table = nft.table;
+  world.adopted = {.wanSlots = {},
+                   .sysctls = underPresentNames(world, table.changedSysctls),
+                   .trafficSlots = nft.layout.traffic.slots};
   for (const auto& [device, slot] : table.wans) world.adopted.wanSlots.emplace(presentName(world, device), slot);
 }
 
@@ -78,7 +81,7 @@ void settleWorld(Picture& picture, const std::vector<Change>& made) {
   if (!picture.observed.nft) return;
   const NftTable& table = picture.observed.nft->table;
   std::erase_if(picture.world.renamed, [&](const auto& names) { return !hasName(table, names.first); });
-  adopt(picture.world, table);
+  adopt(picture.world, *picture.observed.nft);
 }
 
 }  // namespace

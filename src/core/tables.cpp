@@ -315,6 +315,12 @@ void Tables::addPolicyTable(const PolicyView& policy, Family family, TableId tab
   for (const auto& [metric, group] : groups) addGroup(group, family, table, metric);
 }
 
+void Tables::addMemberTable(const Wan& wan, Family family, TableId table) {
+  addOnLink(*wan.link, family, table, kMinMetric);
+  addWithGateways(plainDefault(wan, family, table, kMinMetric));
+  addSourceSpecific(wan.defaults.at(family), table, kMinMetric);
+}
+
 /// WANs of equal metric share one multipath route; the kernel distributes flows by weight and skips dead next hops.
 void Tables::addGroup(const std::vector<const MemberView*>& group, Family family, TableId table, std::uint32_t metric) {
   std::optional<Route> joined;

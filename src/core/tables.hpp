@@ -20,6 +20,8 @@ class Tables {
 
   void addWanTable(const Wan& wan, Family family, TableId table);
   void addPolicyTable(const PolicyView& policy, Family family, TableId table);
+  /// What leads to the Internet by the WAN, and nothing else: where it leads nowhere, the next rule decides.
+  void addMemberTable(const Wan& wan, Family family, TableId table);
   /// Returns everything that was added.
   std::set<Route> take() { return std::move(routes_); }
 

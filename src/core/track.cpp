@@ -159,7 +159,7 @@ class Tracker {
     for (auto& [recorded, present] : world_.renamed)
       if (present == before) present = now;
     world_.renamed.try_emplace(before, now);
-    if (observed_.nft) adopt(world_, observed_.nft->table);
+    if (observed_.nft) adopt(world_, *observed_.nft);
     std::set<Sysctl> sysctls;
     for (const Sysctl& sysctl : observed_.sysctls)
       sysctls.insert({sysctl.kind, sysctl.device == before ? now : sysctl.device});

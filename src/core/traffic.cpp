@@ -8,53 +8,56 @@ namespace wgsteer {
 
 namespace {
 
-/// Assigns marks from the quarter of the slots that is for traffic: exits first, by the number of their WAN, so that a
-/// WAN that is found later moves none of those before it; then each policy with its pins.
+/// Assigns marks from the quarter of the slots that is for traffic. Whatever had a mark before keeps it, and a mark
+/// that had another meaning is given out only when there is no other: connections may still carry it.
 class TrafficMarks {
  public:
   TrafficMarks(const Config& config, const World& world, Steering& steering)
-      : config_(config),
-        steering_(steering),
-        others_(slotsOfOthers(world, config.numbers)),
-        first_(config.numbers.firstTrafficSlot().value),
-        end_(first_ + config.numbers.trafficSlotCount()),
-        next_(first_) {}
+      : config_(config), steering_(steering), former_(world.adopted.trafficSlots) {
+    const unsigned first = config.numbers.firstTrafficSlot().value;
+    const unsigned end = first + config.numbers.trafficSlotCount() - kRefusals;
+    std::set<Slot> used;
+    for (const auto& [name, slot] : former_) used.insert(slot);
+    const std::set<Slot> others = slotsOfOthers(world, config.numbers);
+    std::vector<Slot> again;
+    for (unsigned number = first; number < end; ++number) {
+      const Slot slot{static_cast<std::uint8_t>(number)};
+      if (!others.contains(slot)) (used.contains(slot) ? again : free_).push_back(slot);
+    }
+    free_.insert(free_.end(), again.begin(), again.end());
+  }
 
   void run() {
     TrafficSteering& traffic = steering_.traffic.emplace();
-    refusals(traffic);
-    exits(traffic);
+    for (std::size_t i = 0; i < steering_.wans.size(); ++i)
+      if (const auto slot = slotOf("exit " + steering_.wans[i].name)) traffic.exits.emplace(i, *slot);
     for (const RuleConfig& rule : config_.rules) {
       TrafficRule view{.rule = &rule, .policy = {}};
-      if (rule.use == RuleUse::policy) {
-        view.policy = policyFor(rule, traffic);
-        if (!view.policy) {
-          steering_.problems.push_back("no mark left for rule " + rule.name +
-                                       ": its traffic is left alone; widen mark_mask");
-          continue;
-        }
-      }
-      traffic.rules.push_back(view);
+      if (giveMark(rule, view, traffic))
+        traffic.rules.push_back(view);
+      else
+        steering_.problems.push_back("no mark left for rule " + rule.name +
+                                     ": its traffic is left alone; widen mark_mask");
     }
+    traffic.slots = std::move(given_);
   }
 
  private:
-  /// From the end, so that they do not move when WANs or policies are added.
-  void refusals(TrafficSteering& traffic) {
-    const auto uses = [&](RuleUse use) {
-      return std::ranges::find(config_.rules, use, &RuleConfig::use) != config_.rules.end();
-    };
-    if (uses(RuleUse::unreachable)) traffic.unreachable = fromEnd();
-    if (uses(RuleUse::blackhole)) traffic.blackhole = fromEnd();
-  }
-
-  void exits(TrafficSteering& traffic) {
-    for (std::size_t i = 0; i < steering_.wans.size(); ++i) {
-      const unsigned slot = first_ + steering_.wans[i].slot.value - 1U;
-      if (slot >= end_) continue;
-      traffic.exits.emplace(i, Slot{static_cast<std::uint8_t>(slot)});
-      next_ = std::max(next_, slot + 1);
+  bool giveMark(const RuleConfig& rule, TrafficRule& view, TrafficSteering& traffic) {
+    switch (rule.use) {
+      case RuleUse::policy:
+        view.policy = policyFor(rule, traffic);
+        return view.policy.has_value();
+      case RuleUse::unreachable:
+        traffic.unreachable = fromEnd(1);
+        break;
+      case RuleUse::blackhole:
+        traffic.blackhole = fromEnd(kRefusals);
+        break;
+      case RuleUse::main:
+        break;
     }
+    return true;
   }
 
   /// nullopt: there are not enough marks.
@@ -65,26 +68,48 @@ class TrafficMarks {
     const auto policy = static_cast<std::size_t>(named - steering_.policies.begin());
     for (std::size_t i = 0; !rule.sticky && i < traffic.policies.size(); ++i)
       if (traffic.policies[i].policy == policy && !traffic.policies[i].sticky) return i;
-    if (end_ - next_ < 1 + named->members.size()) return std::nullopt;
-    TrafficPolicy view{.policy = policy, .chosen = next(), .pins = {}, .sticky = {}};
+    const std::string name = "policy " + rule.policy + (rule.sticky ? " of rule " + rule.name : "");
+    TrafficPolicy view{.policy = policy, .chosen = {}, .pins = {}, .sticky = {}, .chooses = rule.sticky};
     if (rule.sticky) view.sticky = rule.timeout;
-    for (const MemberView& member : named->members) view.pins.emplace(member.wan, next());
+    view.chooses |= named->balance != Balance::pair && firstGroup(*named).size() > 1;
+    const auto chosen = slotOf(name);
+    if (!chosen) return std::nullopt;
+    view.chosen = *chosen;
+    for (const MemberView& member : named->members) {
+      const auto pin = slotOf(name + " by " + steering_.wans[member.wan].name);
+      if (!pin) return std::nullopt;
+      view.pins.emplace(member.wan, *pin);
+    }
     traffic.policies.push_back(std::move(view));
     return traffic.policies.size() - 1;
   }
 
-  Slot next() {
-    while (next_ + 1 < end_ && others_.contains(Slot{static_cast<std::uint8_t>(next_)})) ++next_;
-    return Slot{static_cast<std::uint8_t>(next_++)};
+  /// The last ones always refuse.
+  Slot fromEnd(unsigned place) const {
+    const Numbers& numbers = config_.numbers;
+    return Slot{static_cast<std::uint8_t>(numbers.firstTrafficSlot().value + numbers.trafficSlotCount() - place)};
   }
-  Slot fromEnd() { return Slot{static_cast<std::uint8_t>(--end_)}; }
+
+  std::optional<Slot> slotOf(const std::string& name) {
+    if (const auto known = given_.find(name); known != given_.end()) return known->second;
+    auto slot = free_.begin();
+    if (const auto before = former_.find(name); before != former_.end())
+      slot = std::ranges::find(free_, before->second);
+    if (slot == free_.end()) slot = free_.begin();
+    if (slot == free_.end()) return std::nullopt;
+    const Slot given = *slot;
+    free_.erase(slot);
+    given_.emplace(name, given);
+    return given;
+  }
+
+  static constexpr unsigned kRefusals = 2;
 
   const Config& config_;
   Steering& steering_;
-  std::set<Slot> others_;
-  unsigned first_;
-  unsigned end_;
-  unsigned next_;
+  const std::map<std::string, Slot>& former_;
+  std::vector<Slot> free_;  ///< in the order in which they are given out
+  std::map<std::string, Slot> given_;
 };
 
 /// One of ours that no table identifies, or that looks up a table of others: stamped.
@@ -154,8 +179,15 @@ class TrafficRules {
     }
   }
 
-  void mark(Slot slot, TableId table) {
-    Rule rule = blank(family_, base_ + kTrafficMarkOffset);
+  void lastResort(Slot slot, const PolicyView& policy) {
+    if (policy.lastResort != LastResort::main) return;
+    Rule rule = toEnd(kTrafficLastResortOffset);
+    rule.mark = config_.numbers.mark(slot);
+    rules_.insert(std::move(rule));
+  }
+
+  void mark(Slot slot, TableId table, std::uint32_t offset = kTrafficMarkOffset) {
+    Rule rule = blank(family_, base_ + offset);
     rule.suppressGroup = -1;
     rule.otherSelector = false;
     rule.mark = config_.numbers.mark(slot);
@@ -176,10 +208,13 @@ class TrafficRules {
     for (const TrafficPolicy& used : traffic.policies) {
       const PolicyView& policy = steering_.policies[used.policy];
       mark(used.chosen, policy.target.table);
-      if (policy.lastResort != LastResort::main) continue;
-      Rule rule = toEnd(kTrafficLastResortOffset);
-      rule.mark = config_.numbers.mark(used.chosen);
-      rules_.insert(std::move(rule));
+      lastResort(used.chosen, policy);
+      for (const auto& [wan, pin] : used.pins) {
+        if (!used.chooses) break;
+        mark(pin, config_.numbers.memberTable(pin));
+        mark(pin, policy.target.table, kTrafficOtherwiseOffset);
+        lastResort(pin, policy);
+      }
     }
     refuse(traffic.unreachable, RuleAction::unreachable);
     refuse(traffic.blackhole, RuleAction::blackhole);
@@ -203,6 +238,12 @@ bool stays(const Steering& steering, const PolicyView& policy, std::size_t wan, 
   return moves ? has(preferredCandidates(steering, policy, family)) : has(able);
 }
 
+/// Whether a mark that names the WAN leads there now: only if it is one of the policy's best.
+bool isPreferred(const Steering& steering, const PolicyView& policy, std::size_t wan, Family family) {
+  return std::ranges::any_of(preferredCandidates(steering, policy, family),
+                             [&](const MemberView* member) { return member->wan == wan; });
+}
+
 bool namesOurBits(const Rule& rule, std::uint32_t mask) {
   return rule.mark.mask == 0xffffffff && (rule.mark.value & ~mask) != 0;
 }
@@ -218,6 +259,23 @@ void addTrafficRules(const TrafficState& of, Family family, bool localBehind, st
   TrafficRules{of, family, rules}.add(localBehind);
 }
 
+void addMemberTables(const TrafficState& of, Family family, Tables& tables) {
+  for (const TrafficPolicy& used : of.steering.traffic->policies)
+    for (const auto& [wan, pin] : used.pins)
+      if (used.chooses && isPreferred(of.steering, of.steering.policies[used.policy], wan, family))
+        tables.addMemberTable(of.steering.wans[wan], family, of.config.numbers.memberTable(pin));
+}
+
+std::vector<const MemberView*> firstGroup(const PolicyView& policy) {
+  std::vector<const MemberView*> group;
+  for (const MemberView& member : policy.members) {
+    const auto metric = [](const MemberView& of) { return of.metric.at(Family::v4); };
+    if (!group.empty() && metric(member) < metric(*group.front())) group.clear();
+    if (group.empty() || metric(member) == metric(*group.front())) group.push_back(&member);
+  }
+  return group;
+}
+
 void addTrafficMembers(const TrafficState& of, NftTable& table) {
   const Steering& steering = of.steering;
   const Numbers& numbers = of.config.numbers;
@@ -227,7 +285,9 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
       const Wan& view = steering.wans[wan];
       // What came in is answered the same way as long as it exists: there is no other.
       table.pinned.emplace(std::pair{family, numbers.markOf(exit)}, exit);
-      if (!view.device.empty() && !view.secondary && view.eligible(family))
+      // Nothing tells by which router of two on one device a packet came in.
+      const bool alone = std::ranges::count(steering.wans, view.device, &Wan::device) == 1;
+      if (!view.device.empty() && alone && view.eligible(family))
         table.arrivals.emplace(std::pair{family, view.device}, exit);
     }
     for (const TrafficPolicy& used : traffic.policies)

@@ -8,23 +8,38 @@
 #include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/world.hpp"
 
+#include "core/tables.hpp"
+
 namespace wgsteer {
 
 /// Resolves the rules against WANs and policies and gives each exit, policy and pair of them a mark. A rule for which
 /// there is no mark left is a problem, and its traffic is left alone.
 void steerTraffic(const Config& config, const World& world, Steering& steering);
 
-/// Adds what the rules for any traffic require to a state that has everything else. `localFirst` says whether table
-/// local is looked up before our rules in a family.
+/// What the functions below add to a state that has everything else. `localBehind`: table local is looked up after our
+/// rules in this family.
 struct TrafficState {
   const Config& config;
   const World& world;
   const Steering& steering;
 };
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules);
+/// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
+/// the source address is chosen, so that no translation is needed; chains choose after.
+bool canRouteLocal(const Config& config, const World& world);
+/// The ip rules for that.
+void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules);
+/// Tables for the marks that name a WAN of a policy.
+void addMemberTables(const TrafficState& of, Family family, Tables& tables);
+/// The policy's best WANs as configured, whether or not they can be used.
+std::vector<const MemberView*> firstGroup(const PolicyView& policy);
 void addTrafficMembers(const TrafficState& of, NftTable& table);
 
 /// The chains that the rules require; Steering::traffic must be there.
-TrafficProgram trafficProgram(const Config& config, const Steering& steering);
+TrafficProgram trafficProgram(const Config& config, const World& world, const Steering& steering);
+
+/// Replaces runs of statements that differ in the values of one selector alone by one lookup in a map: a thousand hosts
+/// cost as one. Values that an earlier statement of the run has are left out of the later ones.
+void joinMatches(TrafficProgram& program);
 
 }  // namespace wgsteer

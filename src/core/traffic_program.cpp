@@ -185,11 +185,12 @@ class RuleCompiler {
 
 class Compiler {
  public:
-  Compiler(const Config& config, const Steering& steering)
-      : config_(config), steering_(steering), traffic_(*steering.traffic) {}
+  Compiler(const Config& config, const World& world, const Steering& steering)
+      : config_(config), world_(world), steering_(steering), traffic_(*steering.traffic) {}
 
   TrafficProgram run() {
     program_.marks = config_.numbers.trafficMarks();
+    program_.slots = traffic_.slots;
     for (const auto& [wan, exit] : traffic_.exits) program_.exits.push_back(exit);
     for (const TrafficRule& rule : traffic_.rules) {
       RuleCompiler{*rule.rule, program_}.compile();
@@ -197,16 +198,20 @@ class Compiler {
     }
     for (const TrafficPolicy& policy : traffic_.policies) leaving(policy);
     addLeavingMap();
+    joinMatches(program_);
+    program_.asksForLocal = !canRouteLocal(config_, world_);
     return std::move(program_);
   }
 
  private:
   TrafficVerdict verdictOf(const TrafficRule& rule) const {
-    TrafficVerdict verdict{
-        .chain = ruleChainName(*rule.rule), .counter = ruleChainName(*rule.rule), .mark = {}, .remembered = {}};
+    TrafficVerdict verdict;
+    verdict.chain = verdict.counter = ruleChainName(*rule.rule);
     switch (rule.rule->use) {
       case RuleUse::policy:
         verdict.mark = traffic_.policies[*rule.policy].chosen;
+        verdict.memories = memoriesOf(rule);
+        choose(traffic_.policies[*rule.policy], verdict);
         break;
       case RuleUse::unreachable:
         verdict.mark = traffic_.unreachable;
@@ -220,34 +225,85 @@ class Compiler {
     return verdict;
   }
 
+  /// Of a sticky rule: one set of sources for each exit and family. A map from source to exit could not be changed by
+  /// packets: `update` keeps the value of an element that is there.
+  std::vector<TrafficMemory> memoriesOf(const TrafficRule& rule) const {
+    std::vector<TrafficMemory> memories;
+    const TrafficPolicy& policy = traffic_.policies[*rule.policy];
+    for (const auto& [wan, pin] : policy.pins) {
+      if (!policy.sticky) break;
+      const std::string name = ruleChainName(*rule.rule) + "_by_" + std::to_string(pin.value) + "_";
+      memories.push_back({.mark = pin, .set4 = name + "src4", .set6 = name + "src6"});
+    }
+    return memories;
+  }
+
+  void addMemories(const std::vector<TrafficMemory>& memories, std::chrono::seconds timeout) {
+    for (const TrafficMemory& memory : memories)
+      for (const auto& [name, field] :
+           {std::pair{memory.set4, TrafficField::source4}, std::pair{memory.set6, TrafficField::source6}})
+        program_.sets.push_back({.name = name, .field = field, .map = false, .ranges = {}, .remembers = timeout});
+  }
+
+  /// Shares of the best WANs as configured; where one of them cannot be used, the policy's table decides.
+  void choose(const TrafficPolicy& policy, TrafficVerdict& verdict) const {
+    const PolicyView& view = steering_.policies[policy.policy];
+    const auto group = firstGroup(view);
+    if (view.balance == Balance::pair || group.size() < 2) return;
+    verdict.balance = view.balance;
+    std::uint32_t sum = 0;
+    for (const MemberView* member : group)
+      verdict.choices.push_back({.mark = policy.pins.at(member->wan), .below = sum += member->weight});
+  }
+
   void leaving(const TrafficPolicy& policy) {
-    TrafficLeaving leaving{.chosen = policy.chosen, .pins = {}};
+    TrafficLeaving leaving{.chosen = policy.chosen,
+                           .pins = {},
+                           .memories = {},
+                           .timeout = policy.sticky.value_or(std::chrono::seconds{0})};
     for (const auto& [wan, pin] : policy.pins) {
       const Wan& view = steering_.wans[wan];
       if (view.device.empty() || !traffic_.exits.contains(wan)) continue;
-      leaving.pins.push_back(
-          {.device = view.device, .gateway = {}, .pin = pin, .remember4 = {}, .remember6 = {}, .timeout = {}});
+      leaving.pins.push_back({.device = view.device, .routers = routersOf(view), .pin = pin});
     }
+    std::ranges::stable_partition(leaving.pins, [](const TrafficPin& pin) { return !pin.routers.empty(); });
+    for (const TrafficVerdict& verdict : program_.verdicts)
+      if (verdict.mark == policy.chosen) leaving.memories = verdict.memories;
+    if (policy.sticky) addMemories(leaving.memories, *policy.sticky);
+    for (const auto& [wan, pin] : policy.pins)
+      if (policy.chooses) program_.choices.push_back(pin);
+    noteOnLeaving(policy.chosen, policy.chosen);
+    for (const auto& [wan, pin] : policy.pins)
+      if (policy.chooses) noteOnLeaving(pin, policy.chosen);
     program_.leavings.push_back(std::move(leaving));
+  }
+
+  /// As configured, if the device alone does not tell the WAN from another one.
+  std::vector<Address> routersOf(const Wan& wan) const {
+    const auto sharing = std::ranges::count(steering_.wans, wan.device, &Wan::device);
+    const auto configured = std::ranges::find(config_.wans, wan.name, &WanConfig::name);
+    return sharing < 2 || configured == config_.wans.end() ? std::vector<Address>{} : configured->gateway;
+  }
+
+  void noteOnLeaving(Slot mark, Slot policy) {
+    const std::uint32_t value = config_.numbers.mark(mark).value;
+    Bytes bytes(sizeof value);
+    std::memcpy(bytes.data(), &value, sizeof value);
+    leavingMap_.ranges.push_back({.first = bytes, .last = bytes, .chain = leaveChainName(policy)});
   }
 
   /// By the mark that a rule gave, a connection is noted on its way out.
   void addLeavingMap() {
-    TrafficSet map{.name = kLeavingMap, .field = TrafficField::mark, .map = true, .ranges = {}, .remembers = {}};
-    for (const TrafficLeaving& leaving : program_.leavings) {
-      const std::uint32_t mark = config_.numbers.mark(leaving.chosen).value;
-      Bytes bytes(sizeof mark);
-      std::memcpy(bytes.data(), &mark, sizeof mark);
-      map.ranges.push_back({.first = bytes, .last = bytes, .chain = leaveChainName(leaving.chosen)});
-    }
-    std::ranges::sort(map.ranges);
-    program_.sets.push_back(std::move(map));
+    std::ranges::sort(leavingMap_.ranges);
+    program_.sets.push_back(std::move(leavingMap_));
   }
 
   const Config& config_;
+  const World& world_;
   const Steering& steering_;
   const TrafficSteering& traffic_;
   TrafficProgram program_;
+  TrafficSet leavingMap_{.name = kLeavingMap, .field = TrafficField::mark, .map = true, .ranges = {}, .remembers = {}};
 };
 
 void write(std::string& text, const Bytes& bytes) {
@@ -278,29 +334,43 @@ void write(std::string& text, const TrafficMatch& match) {
   text += "\n";
 }
 
+void write(std::string& text, const std::vector<TrafficMemory>& memories) {
+  for (const TrafficMemory& memory : memories)
+    text += " " + std::to_string(memory.mark.value) + "=" + memory.set4 + "," + memory.set6;
+}
+
+void write(std::string& text, const TrafficVerdict& verdict) {
+  text += verdict.chain + " " + (verdict.mark ? std::to_string(verdict.mark->value) : "main");
+  write(text, verdict.memories);
+  for (const TrafficChoice& choice : verdict.choices)
+    text += (verdict.balance == Balance::source ? " source<" : " any<") + std::to_string(choice.below) + ":" +
+            std::to_string(choice.mark.value);
+  text += "\n";
+}
+
 }  // namespace
 
-TrafficProgram trafficProgram(const Config& config, const Steering& steering) {
-  return Compiler{config, steering}.run();
+TrafficProgram trafficProgram(const Config& config, const World& world, const Steering& steering) {
+  return Compiler{config, world, steering}.run();
 }
 
 std::string TrafficProgram::toString() const {
   std::string text = "marks " + marks.toString() + "\n";
+  for (const auto& [name, slot] : slots) text += std::to_string(slot.value) + " " + name + "\n";
   for (const Slot exit : exits) text += "exit " + std::to_string(exit.value) + "\n";
   for (const TrafficSet& set : sets) write(text, set);
   for (const TrafficMatch& match : matches) write(text, match);
-  for (const TrafficVerdict& verdict : verdicts) {
-    text += verdict.chain + " " + (verdict.mark ? std::to_string(verdict.mark->value) : "main");
-    for (const auto& [set, slot] : verdict.remembered) text += " " + set + ":" + std::to_string(slot.value);
-    text += "\n";
-  }
+  for (const TrafficVerdict& verdict : verdicts) write(text, verdict);
   for (const TrafficLeaving& leaving : leavings) {
     text += "leaving " + std::to_string(leaving.chosen.value);
-    for (const TrafficPin& pin : leaving.pins)
-      text += " " + pin.device + (pin.gateway ? "/" + pin.gateway->toString() : "") + ":" +
-              std::to_string(pin.pin.value) + pin.remember4 + pin.remember6;
+    for (const TrafficPin& pin : leaving.pins) {
+      text += " " + pin.device + ":" + std::to_string(pin.pin.value);
+      for (const Address& router : pin.routers) text += "/" + router.toString();
+    }
+    write(text, leaving.memories);
     text += "\n";
   }
+  text += asksForLocal ? "asks for local\n" : "";
   return text;
 }
 
@@ -315,7 +385,10 @@ std::uint64_t fingerprintOf(std::string_view text) {
 
 TrafficLayout layoutOf(TrafficProgram program) {
   const std::uint64_t fingerprint = fingerprintOf(program.toString());
-  return {.fingerprint = fingerprint, .program = std::make_shared<const TrafficProgram>(std::move(program))};
+  auto slots = program.slots;
+  return {.fingerprint = fingerprint,
+          .program = std::make_shared<const TrafficProgram>(std::move(program)),
+          .slots = std::move(slots)};
 }
 
 }  // namespace wgsteer

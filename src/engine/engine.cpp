@@ -484,7 +484,7 @@ Result<Picture> Engine::lookAnew() {
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return seen;
   static_cast<Knowledge&>(seen->world) = picture_.world;
-  if (seen->observed.nft) adopt(seen->world, seen->observed.nft->table);
+  if (seen->observed.nft) adopt(seen->world, *seen->observed.nft);
   takeTunnels(*seen, config_.numbers, allTunnels(seen->world));
   noteDepartures(*seen, picture_.world.tunnels);
   return seen;

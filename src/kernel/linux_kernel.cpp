@@ -216,7 +216,7 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   picture.world.foreignTable = found->foreign;
   picture.observed.sysctls = sysctlsThatAreOn(picture);
   // Without our table (somebody flushed the ruleset), what it said is remembered until it is back.
-  if (picture.observed.nft) adopt(picture.world, picture.observed.nft->table);
+  if (picture.observed.nft) adopt(picture.world, *picture.observed.nft);
   return {};
 }
 

@@ -164,6 +164,12 @@ void Batch::createChain(const Chain& chain) {
     nftnl_chain_set_s32(out.get(), NFTNL_CHAIN_PRIO, chain.hook->priority);
     nftnl_chain_set_u32(out.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
   }
+  const UserDataPtr comment = newUserData();
+  if (!chain.comment.empty()) {
+    nftnl_udata_put_strz(comment.get(), NFTNL_UDATA_CHAIN_COMMENT, chain.comment.c_str());
+    nftnl_chain_set_data(out.get(), NFTNL_CHAIN_USERDATA, nftnl_udata_buf_data(comment.get()),
+                         nftnl_udata_buf_len(comment.get()));
+  }
   nlmsghdr* message = begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
   nftnl_chain_nlmsg_build_payload(message, out.get());
   end(message);

@@ -63,21 +63,33 @@ bool elementsHaveExpressions(const nlmsghdr* elements) {
   return any;
 }
 
+constexpr std::uint8_t kCommentType = 0;
+
 /// Empty if there is none. User data is whatever the table's creator has put there: a type, a length, that many bytes,
 /// and so on. Not with nftnl_udata_parse(), which trusts the last length (libnftnl 1.2.4).
-std::string commentOf(const nftnl_table* table) {
-  std::uint32_t length = 0;
-  const auto* data = static_cast<const std::uint8_t*>(nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length));
-  Bytes rest{data, data == nullptr ? 0 : length};
+std::string commentIn(Bytes rest) {
   constexpr std::size_t kHeader = 2;
   while (rest.size() >= kHeader && rest[1] <= rest.size() - kHeader) {
     const Bytes value = rest.subspan(kHeader, rest[1]);
     // With a terminating zero byte.
-    if (rest[0] == NFTNL_UDATA_TABLE_COMMENT && !value.empty())
+    if (rest[0] == kCommentType && !value.empty())
       return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
     rest = rest.subspan(kHeader + value.size());
   }
   return {};
+}
+
+static_assert(kCommentType == NFTNL_UDATA_TABLE_COMMENT && kCommentType == NFTNL_UDATA_CHAIN_COMMENT);
+
+std::string commentOf(const nftnl_table* table) {
+  std::uint32_t length = 0;
+  const auto* data = static_cast<const std::uint8_t*>(nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length));
+  return commentIn({data, data == nullptr ? 0 : length});
+}
+std::string commentOf(const nftnl_chain* chain) {
+  std::uint32_t length = 0;
+  const auto* data = static_cast<const std::uint8_t*>(nftnl_chain_get_data(chain, NFTNL_CHAIN_USERDATA, &length));
+  return commentIn({data, data == nullptr ? 0 : length});
 }
 
 /// The set's id among ours; nullopt if it is another set, or has other types.
@@ -107,6 +119,7 @@ bool same(const ObservedChain& observed, const Chain& expected) {
 
 std::vector<std::string> textOf(const ObservedChain& chain) {
   std::vector<std::string> text;
+  if (!chain.comment.empty()) text.push_back(chain.comment);
   if (!chain.type.empty()) text.push_back(hookText(chain.type, chain.hook, chain.priority));
   text.insert(text.end(), chain.rules.begin(), chain.rules.end());
   return text;
@@ -177,6 +190,7 @@ void takeChain(const nlmsghdr* message, ObservedTable& observed) {
   if (nftnl_chain_nlmsg_parse(message, chain.get()) < 0) return;
   if (!isOurs(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE))) return;
   ObservedChain& taken = observed.chains[std::string{textOf(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME))}];
+  taken.comment = commentOf(chain.get());
   if (!nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM)) return;
   taken.type = textOf(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TYPE));
   taken.hook = nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM);
@@ -256,12 +270,23 @@ void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
     observed.foreignParts = true;
 }
 
+/// What the marks of chains mean.
+std::map<std::string, Slot> slotsOf(const ObservedTable& observed) {
+  std::map<std::string, Slot> slots;
+  for (const auto& [name, chain] : observed.chains)
+    for (const std::string_view prefix : {kExitPrefix, kLeavePrefix, kPinPrefix})
+      if (const auto slot = slotFromName(name, prefix); slot && !chain.comment.empty())
+        slots.emplace(chain.comment, *slot);
+  return slots;
+}
+
 NftState interpret(ObservedTable observed, const Numbers& numbers) {
   for (const auto& [name, chain] : observed.chains)
     if (const auto slot = slotFromName(name, kPolicyPrefix)) observed.contents.table.policies.insert(*slot);
   const bool forward = observed.chains.contains(kPostroutingChain);
   NftLayout layout{.markMask = 0, .forward = forward, .intact = false, .traffic = {}};
   layout.traffic.fingerprint = observed.table.comment.fingerprint;
+  layout.traffic.slots = slotsOf(observed);
   const bool chains = chainsAsExpected(observed, numbers, layout);
   const bool rest = observed.table.current && !observed.foreignParts && setsAsExpected(observed) &&
                     observed.contents.consistent() && countersAsExpected(observed) && trafficAsExpected(observed);

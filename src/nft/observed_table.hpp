@@ -35,6 +35,7 @@ struct ObservedChain {
   std::int32_t priority = 0;
   bool accepts = true;  ///< by its policy
   std::vector<std::string> rules;
+  std::string comment;
 };
 
 struct ObservedTable {

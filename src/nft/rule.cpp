@@ -385,6 +385,103 @@ Rule& Rule::fieldIn(TrafficField field, const char* set, bool inverted) {
 }
 Rule& Rule::goByField(TrafficField field, const char* map) { return loadField(field).lookupInto(map, NFT_REG_VERDICT); }
 
+Rule& Rule::nextHopIs(const Address& router) {
+  const bool v4 = router.family() == Family::v4;
+  auto route = newExpression("rt");
+  nftnl_expr_set_u32(route.get(), NFTNL_EXPR_RT_KEY, v4 ? NFT_RT_NEXTHOP4 : NFT_RT_NEXTHOP6);
+  nftnl_expr_set_u32(route.get(), NFTNL_EXPR_RT_DREG, NFT_REG_1);
+  const auto bytes = router.bytes();
+  return add(std::move(route)).compare(NFT_CMP_EQ, bytes.data(), static_cast<std::uint32_t>(bytes.size()));
+}
+
+namespace {
+
+/// Numbers are compared as bytes, so they are put into network order first, as nft(8) does.
+std::uint32_t comparable(std::uint32_t number) { return htonl(number); }
+
+}  // namespace
+
+Rule& Rule::below(std::uint32_t limit) {
+  auto order = newExpression("byteorder");
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_LEN, sizeof limit);
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_SIZE, sizeof limit);
+  const std::uint32_t bytes = comparable(limit);
+  return add(std::move(order)).compare(NFT_CMP_LT, &bytes, sizeof bytes);
+}
+
+Rule& Rule::randomBelow(std::uint32_t sum, std::uint32_t limit) {
+  auto number = newExpression("numgen");
+  nftnl_expr_set_u32(number.get(), NFTNL_EXPR_NG_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(number.get(), NFTNL_EXPR_NG_TYPE, NFT_NG_RANDOM);
+  nftnl_expr_set_u32(number.get(), NFTNL_EXPR_NG_MODULUS, sum);
+  return add(std::move(number)).below(limit);
+}
+
+Rule& Rule::sourceHashBelow(Family family, std::uint32_t sum, std::uint32_t limit) {
+  const auto [offset, length] = sourceField(family);
+  loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2);
+  // A seed of our own: without one the kernel draws another for each rule, and their answers would not fit together.
+  constexpr std::uint32_t kSeed = 0x5747;
+  auto hash = newExpression("hash");
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_SREG, NFT_REG_2);
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_LEN, length);
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_MODULUS, sum);
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_SEED, kSeed);
+  return add(std::move(hash)).below(limit);
+}
+
+/// In IPv6, a host has many addresses of one prefix of 64 bits.
+Rule& Rule::maskHost(Family family) {
+  if (family == Family::v4) return *this;
+  std::array<std::uint8_t, 16> mask{};
+  const std::array<std::uint8_t, 16> none{};
+  std::fill_n(mask.begin(), 8, std::uint8_t{0xff});
+  auto bitwise = newExpression("bitwise");
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+  nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_LEN, mask.size());
+  nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_MASK, mask.data(), mask.size());
+  nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_XOR, none.data(), none.size());
+  return add(std::move(bitwise));
+}
+
+Rule& Rule::sourceRemembered(Family family, const char* set) {
+  const auto [offset, length] = sourceField(family);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1).maskHost(family).lookup(set, false);
+}
+
+Rule& Rule::loadOriginalSource(Family family) {
+  auto connection = newExpression("ct");
+  nftnl_expr_set_u32(connection.get(), NFTNL_EXPR_CT_KEY, family == Family::v4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6);
+  nftnl_expr_set_u32(connection.get(), NFTNL_EXPR_CT_DREG, NFT_REG_1);
+  nftnl_expr_set_u8(connection.get(), NFTNL_EXPR_CT_DIR, 0);  // IP_CT_DIR_ORIGINAL
+  return add(std::move(connection)).maskHost(family);
+}
+
+Rule& Rule::changeSet(std::uint32_t operation, const char* set, std::chrono::milliseconds timeout) {
+  auto change = newExpression("dynset");
+  nftnl_expr_set_u32(change.get(), NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+  nftnl_expr_set_u32(change.get(), NFTNL_EXPR_DYNSET_OP, operation);
+  nftnl_expr_set_str(change.get(), NFTNL_EXPR_DYNSET_SET_NAME, set);
+  // Also 0, as the kernel reports it.
+  nftnl_expr_set_u64(change.get(), NFTNL_EXPR_DYNSET_TIMEOUT, static_cast<std::uint64_t>(timeout.count()));
+  return add(std::move(change));
+}
+
+Rule& Rule::remember(Family family, const char* set, std::chrono::milliseconds timeout) {
+  return isFamily(family).loadOriginalSource(family).changeSet(NFT_DYNSET_OP_UPDATE, set, timeout);
+}
+
+Rule& Rule::forget(Family family, const char* set) {
+  return isFamily(family).loadOriginalSource(family).changeSet(NFT_DYNSET_OP_DELETE, set, {});
+}
+
 Rule& Rule::thenReturn() { return verdict(NFT_RETURN); }
 Rule& Rule::thenJump(const char* chain) { return verdict(NFT_JUMP, chain); }
 Rule& Rule::thenGoto(const char* chain) { return verdict(NFT_GOTO, chain); }

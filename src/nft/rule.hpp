@@ -3,6 +3,7 @@
 // are those that nft(8) itself would choose, so that `nft list table inet wgsteer` reads as if it had been typed.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -68,6 +69,15 @@ class Rule {
   Rule& hasCodePoint(Family family, std::uint8_t dscp);                   ///< ip dscp N
   Rule& fieldIn(TrafficField field, const char* set, bool inverted);      ///< ip saddr @set
   Rule& goByField(TrafficField field, const char* map);                   ///< ip saddr vmap @map
+  Rule& nextHopIs(const Address& router);                                 ///< rt ip nexthop ADDRESS
+  Rule& randomBelow(std::uint32_t sum, std::uint32_t limit);              ///< numgen random mod SUM < LIMIT
+  Rule& sourceHashBelow(Family family, std::uint32_t sum, std::uint32_t limit);  ///< jhash ip saddr mod SUM < LIMIT
+  /// ip saddr @set; ip6 saddr & ffff:ffff:ffff:ffff:: @set
+  Rule& sourceRemembered(Family family, const char* set);
+  /// update @set { ct original ip saddr timeout T }: of the connection, before NAT. Nothing may follow: a full set ends
+  /// the rule.
+  Rule& remember(Family family, const char* set, std::chrono::milliseconds timeout);
+  Rule& forget(Family family, const char* set);  ///< delete @set { ct original ip saddr }
 
   Rule& thenReturn();
   Rule& thenJump(const char* chain);
@@ -87,6 +97,10 @@ class Rule {
   Rule& loadAddressType();
   Rule& maskBytes(std::initializer_list<std::uint8_t> mask);
   Rule& loadField(TrafficField field);
+  Rule& loadOriginalSource(Family family);
+  Rule& maskHost(Family family);
+  Rule& below(std::uint32_t limit);
+  Rule& changeSet(std::uint32_t operation, const char* set, std::chrono::milliseconds timeout);
   Rule& loadMeta(std::uint32_t key, std::uint32_t reg);
   Rule& loadPayload(std::uint32_t base, std::uint32_t offset, std::uint32_t length, std::uint32_t reg);
   Rule& maskAndXor(std::uint32_t mask, std::uint32_t bits);

@@ -39,6 +39,7 @@ struct Chain {
   std::string name;
   std::optional<Hook> hook;
   std::vector<Rule> rules;
+  std::string comment{};  ///< for people, and of chains for a mark what it means
 };
 
 /// The chain that only a table with forwarding has.

@@ -79,6 +79,7 @@ std::string hookText(std::string_view type, std::uint32_t number, std::int32_t p
 
 std::vector<std::string> textOf(const Chain& chain) {
   std::vector<std::string> text;
+  if (!chain.comment.empty()) text.push_back(chain.comment);
   if (chain.hook) text.push_back(hookText(chain.hook->type, chain.hook->number, chain.hook->priority));
   for (const Rule& rule : chain.rules) text.push_back(canonicalText(rule.get()));
   return text;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/rtnetlink.h>
+#include <map>
 
 #include "netlink/kernel_headers.hpp"
 
@@ -35,7 +36,9 @@ class TrafficRuleset {
   TrafficRuleset(const Numbers& numbers, const TrafficProgram& program) : numbers_(numbers), program_(program) {}
 
   std::vector<Chain> build() {
-    for (const Slot exit : program_.exits) exitChain(exit);
+    for (const auto& [name, slot] : program_.slots) names_.emplace(slot, name);
+    for (const Slot exit : program_.exits) markChain(exitChainName(exit), exit);
+    for (const Slot choice : program_.choices) markChain(chooseChainName(choice), choice);
     for (const TrafficVerdict& verdict : program_.verdicts) verdictChain(verdict);
     rulesChain();
     connectionsChain();
@@ -48,10 +51,20 @@ class TrafficRuleset {
 
  private:
   Chain& add(std::string name, std::optional<Hook> hook = {}) {
-    return chains_.emplace_back(Chain{std::move(name), hook, {}});
+    return chains_.emplace_back(Chain{.name = std::move(name), .hook = hook, .rules = {}});
   }
 
-  void exitChain(Slot exit) { add(exitChainName(exit)).rules.emplace_back().stampMark(numbers_.mark(exit)); }
+  /// A chain that stands for a mark says what it means, to people and to the next run of this program.
+  Chain& addFor(Slot slot, std::string name) {
+    Chain& chain = add(std::move(name));
+    const auto known = names_.find(slot);
+    if (known != names_.end()) chain.comment = known->second;
+    return chain;
+  }
+
+  void markChain(std::string name, Slot slot) {
+    addFor(slot, std::move(name)).rules.emplace_back().stampMark(numbers_.mark(slot));
+  }
 
   /// Takes away a mark that a program put there that restores the whole mark of a connection (wg-quick), when what it
   /// means is over: the packet is routed as if we were not there.
@@ -62,10 +75,47 @@ class TrafficRuleset {
   void verdictChain(const TrafficVerdict& verdict) {
     Chain& chain = add(verdict.chain);
     chain.rules.emplace_back().countNamed(verdict.counter);
+    for (const TrafficMemory& memory : verdict.memories)
+      for (const Family family : kFamilies)
+        chain.rules.emplace_back()
+            .isFamily(family)
+            .sourceRemembered(family, setOf(memory, family))
+            .thenGoto(chooseChainName(memory.mark).c_str());
+    if (verdict.balance == Balance::connection) shareConnections(chain, verdict.choices);
+    if (verdict.balance == Balance::source) shareSources(chain, verdict.choices);
     if (verdict.mark)
       chain.rules.emplace_back().stampMark(numbers_.mark(*verdict.mark));
     else
       forgetMark(chain);
+  }
+
+  static const char* setOf(const TrafficMemory& memory, Family family) {
+    return (family == Family::v4 ? memory.set4 : memory.set6).c_str();
+  }
+
+  /// Each statement draws anew: a choice gets its part of what those before it have left.
+  static void shareConnections(Chain& chain, const std::vector<TrafficChoice>& choices) {
+    std::uint32_t taken = 0;
+    for (const TrafficChoice& choice : choices) {
+      Rule& rule = chain.rules.emplace_back();
+      const std::uint32_t left = choices.back().below - taken;
+      if (choice.below - taken < left) rule.randomBelow(left, choice.below - taken);
+      rule.thenGoto(chooseChainName(choice.mark).c_str());
+      taken = choice.below;
+    }
+  }
+
+  /// The same number for the same source in each statement.
+  static void shareSources(Chain& chain, const std::vector<TrafficChoice>& choices) {
+    const TrafficChoice& last = choices.back();
+    for (const TrafficChoice& choice : choices)
+      for (const Family family : kFamilies)
+        if (choice.below < last.below)
+          chain.rules.emplace_back()
+              .isFamily(family)
+              .sourceHashBelow(family, last.below, choice.below)
+              .thenGoto(chooseChainName(choice.mark).c_str());
+    chain.rules.emplace_back().thenGoto(chooseChainName(last.mark).c_str());
   }
 
   static void select(Rule& rule, const TrafficMatch& match) {
@@ -121,6 +171,7 @@ class TrafficRuleset {
   void localChain() {
     Chain& chain = add(kLocal);
     followConnection(chain);
+    if (!program_.asksForLocal) return;
     chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcpFirst, kDhcpLast).thenReturn();
     chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcp6First, kDhcp6Last).thenReturn();
     chain.rules.emplace_back().isProtocol(IPPROTO_ICMPV6).icmpTypeBetween(kLinkIcmpFirst, kLinkIcmpLast).thenReturn();
@@ -142,12 +193,32 @@ class TrafficRuleset {
     chain.rules.emplace_back().thenGoto(kConnections);
   }
 
+  /// A sticky rule's source is noted under its new exit and forgotten under all others: it goes where it went last.
+  void pinChain(const TrafficLeaving& leaving, const TrafficPin& pin) {
+    Chain& chain = addFor(pin.pin, pinChainName(pin.pin));
+    chain.rules.emplace_back().stampConnectionMark(numbers_.mark(pin.pin));
+    for (const TrafficMemory& memory : leaving.memories)
+      for (const Family family : kFamilies) {
+        if (memory.mark == pin.pin)
+          chain.rules.emplace_back().remember(family, setOf(memory, family), leaving.timeout);
+        else
+          chain.rules.emplace_back().forget(family, setOf(memory, family));
+      }
+  }
+
   void leaveChain(const TrafficLeaving& leaving) {
-    for (const TrafficPin& pin : leaving.pins)
-      add(pinChainName(pin.pin)).rules.emplace_back().stampConnectionMark(numbers_.mark(pin.pin));
-    Chain& chain = add(leaveChainName(leaving.chosen));
-    for (const TrafficPin& pin : leaving.pins)
-      chain.rules.emplace_back().outputIs(pin.device).thenGoto(pinChainName(pin.pin).c_str());
+    for (const TrafficPin& pin : leaving.pins) pinChain(leaving, pin);
+    Chain& chain = addFor(leaving.chosen, leaveChainName(leaving.chosen));
+    for (const TrafficPin& pin : leaving.pins) {
+      const std::string to = pinChainName(pin.pin);
+      if (pin.routers.empty()) chain.rules.emplace_back().outputIs(pin.device).thenGoto(to.c_str());
+      for (const Address& router : pin.routers)
+        chain.rules.emplace_back()
+            .outputIs(pin.device)
+            .isFamily(router.family())
+            .nextHopIs(router)
+            .thenGoto(to.c_str());
+    }
   }
 
   void hooks() {
@@ -165,6 +236,7 @@ class TrafficRuleset {
     sent.rules.emplace_back().isUnmarked().thenReturn();
     sent.rules.emplace_back().goByMark(numbers_.markMask, kLeavingMap);
 
+    if (!program_.asksForLocal) return;
     Chain& nat = add("traffic_nat", Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority});
     nat.rules.emplace_back().cameIn().thenReturn();
     nat.rules.emplace_back().hasNotMark(program_.marks).thenReturn();
@@ -179,6 +251,7 @@ class TrafficRuleset {
 
   const Numbers& numbers_;
   const TrafficProgram& program_;
+  std::map<Slot, std::string> names_;
   std::vector<Chain> chains_;
 };
 

@@ -142,6 +142,8 @@ std::optional<TrafficElement> trafficElementOf(nftnl_set_elem* element) {
   return taken;
 }
 
-bool isTrafficSetName(std::string_view name) { return name.starts_with(kRulePrefix) || name == kLeavingMap; }
+bool isTrafficSetName(std::string_view name) {
+  return name.starts_with(kRulePrefix) || name.starts_with(kMapPrefix) || name == kLeavingMap;
+}
 
 }  // namespace wgsteer::nft

@@ -60,6 +60,11 @@ Mark pinOf(const Config& config, const World& world, std::size_t wan) {
   return config.numbers.markOf(steer(config, world).traffic->policies.front().pins.at(wan));
 }
 
+TrafficProgram programOf(const Config& config) {
+  const World world = twoWans();
+  return trafficProgram(config, world, steer(config, world));
+}
+
 TEST(Traffic, LeavesEverythingElseAsItIs) {
   const World world = twoWans();
   const Config config = withRule();
@@ -183,7 +188,7 @@ TEST(Traffic, RulesOfOneFamilyLeaveTheOtherAlone) {
   tv.source.any = {*Prefix::parse("192.168.5.40"), *Prefix::parse("192.168.6.0/24")};
   tv.source.none = {*Prefix::parse("192.168.6.9")};
   const Config config = withRule(tv);
-  const TrafficProgram program = trafficProgram(config, steer(config, twoWans()));
+  const TrafficProgram program = programOf(config);
   ASSERT_EQ(program.matches.size(), 1U);
   EXPECT_EQ(program.matches.front().family, Family::v4);
   ASSERT_EQ(program.matches.front().conditions.size(), 2U);
@@ -196,7 +201,7 @@ TEST(Traffic, OverlappingValuesAreJoined) {
   RuleConfig web = rule("web", "fiber_first");
   web.destinationPort.any = {{1000, 2000}, {80, 80}, {1500, 2500}, {2501, 2501}};
   const Config config = withRule(web);
-  const TrafficProgram program = trafficProgram(config, steer(config, twoWans()));
+  const TrafficProgram program = programOf(config);
   const auto ports = std::ranges::find(program.sets, "rule_web_dport", &TrafficSet::name);
   ASSERT_NE(ports, program.sets.end());
   EXPECT_EQ(ports->ranges, (std::vector<TrafficRange>{{{0, 80}, {0, 80}, {}}, {{3, 232}, {9, 197}, {}}}));

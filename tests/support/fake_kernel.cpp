@@ -15,7 +15,7 @@ Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions
   std::erase_if(seen.world.routes, [&](const Route& route) { return !real.world.interest.wants(route); });
   takeTunnels(seen, numbers, real.world.tunnels);
   seen.world.adopted = {};
-  if (seen.observed.nft) adopt(seen.world, seen.observed.nft->table);
+  if (seen.observed.nft) adopt(seen.world, *seen.observed.nft);
   seen.observed.sysctls = sysctlsThatAreOn(seen);
   return seen;
 }
@@ -44,7 +44,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
   if (stale.rtnetlink || stale.links || stale.nft) {
     picture.observed.nft = seen.observed.nft;
     picture.observed.sysctls = seen.observed.sysctls;
-    if (picture.observed.nft) adopt(picture.world, picture.observed.nft->table);
+    if (picture.observed.nft) adopt(picture.world, *picture.observed.nft);
   }
   return {};
 }

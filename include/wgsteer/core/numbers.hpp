@@ -26,9 +26,13 @@
 //     84                                                  lookup <each of inside_tables>, likewise
 //     85  iif or oif <WAN>                                goto 90                  came in by it, or is bound to it
 //     86  fwmark <policy or exit>/mask                    lookup <its table>
-//     87  fwmark <policy with last_resort main>/mask      goto 90
-//     88                                                  unreachable              a mark whose rule is missing
+//     87  fwmark <chosen exit>/mask                       lookup <policy table>    if that exit is not among the best
+//     88  fwmark <policy with last_resort main>/mask      goto 90
+//     89                                                  unreachable              a mark whose rule is missing
 //     90                                                  nop
+//    200  oif <WAN>, or of a tunnel's port                goto <end>               this host's own connections, by
+//    rules 201  from <address of WAN>                           lookup main, then <WAN table> 205  five for each rule:
+//    exclusions, main's specific routes, its policy, its last resort, nop
 //         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75, 81 to 90 and the gotos have `iif lo`:
 //         they match only what this host sends. Forwarded packets, and packets that arrive for this host with a mark
 //         (except in rp_filter's lookup), are not affected, wherever `lookup local` stands. If a foreign rule among
@@ -81,9 +85,18 @@ inline constexpr std::uint32_t kTrafficMainOffset = 23;
 inline constexpr std::uint32_t kTrafficInsideOffset = 24;
 inline constexpr std::uint32_t kTrafficPastOffset = 25;
 inline constexpr std::uint32_t kTrafficMarkOffset = 26;
-inline constexpr std::uint32_t kTrafficLastResortOffset = 27;
-inline constexpr std::uint32_t kTrafficClosingOffset = 28;
+inline constexpr std::uint32_t kTrafficOtherwiseOffset = 27;
+inline constexpr std::uint32_t kTrafficLastResortOffset = 28;
+inline constexpr std::uint32_t kTrafficClosingOffset = 29;
 inline constexpr std::uint32_t kTrafficEndOffset = 30;
+/// Rules for this host's own connections: behind programs that are about particular destinations (NetBird's 105),
+/// before mwan3's (from 1000 on).
+inline constexpr std::uint32_t kLocalTrafficOffset = 140;
+inline constexpr std::uint32_t kLocalSourceOffset = 141;
+inline constexpr std::uint32_t kLocalRulesOffset = 145;
+/// Of each rule, in this order: what it excludes, main's specific routes, its policy, what follows, the end.
+inline constexpr std::uint32_t kLocalRuleSize = 5;
+inline constexpr std::uint32_t kLocalRulesAtMost = 100;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
 /// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave
 /// out the rules at 9 and 10 that networkd's users write.
@@ -98,8 +111,10 @@ inline constexpr std::int64_t kStampGroup = 0x57470000;
 /// "WG" in ASCII. mwan3 flushes tables 1..60 (with a wide mask 252) and pbr counts upward from 256.
 inline constexpr std::uint32_t kWanTableBase = 0x57470000;
 inline constexpr std::uint32_t kPolicyTableBase = 0x57470100;
-/// All tables of ours: base .. base + 0x1ff.
-inline constexpr std::uint32_t kTableCount = 0x200;
+/// One exit of a policy alone, without a closing route.
+inline constexpr std::uint32_t kMemberTableBase = 0x57470200;
+/// All tables of ours: base .. base + 0x3ff.
+inline constexpr std::uint32_t kTableCount = 0x400;
 
 /// Metric of the `unreachable default` that closes a table: the largest possible, so that any real route wins.
 inline constexpr std::uint32_t kClosingMetric = 0xffffffff;
@@ -165,6 +180,7 @@ struct Numbers {
   }
   constexpr TableId wanTable(Slot slot) const { return {kWanTableBase + slot.value}; }
   constexpr TableId policyTable(Slot slot) const { return {kPolicyTableBase + slot.value}; }
+  constexpr TableId memberTable(Slot slot) const { return {kMemberTableBase + slot.value}; }
   constexpr std::uint32_t localPriority() const { return rulePriority - 1; }
   constexpr std::uint32_t serverReplyPriority() const { return rulePriority + kServerReplyOffset; }
   constexpr std::uint32_t honouredPriority() const { return rulePriority + kHonouredOffset; }

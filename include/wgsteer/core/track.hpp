@@ -53,7 +53,7 @@ std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& s
 /// Those that our table records and that are really on.
 std::set<Sysctl> sysctlsThatAreOn(const Picture& picture);
 /// The same for everything that our table records about earlier runs.
-void adopt(World& world, const NftTable& table);
+void adopt(World& world, const NftState& nft);
 
 /// The tunnels as they were just read, against the rules and the table of `picture`: which of them are steered here,
 /// which of their marks are ours, and which are their owners'.

@@ -24,9 +24,11 @@ namespace wgsteer {
 struct TrafficPolicy {
   std::size_t policy = 0;  ///< index into Steering::policies
   Slot chosen;             ///< on packets: a rule has matched, and the policy's table decides
-  /// On connections: they left by this WAN (index into Steering::wans).
+  /// On connections: they left by this WAN (index into Steering::wans). On packets, if `chooses`: this WAN was chosen
+  /// for a new connection, and serves it if it is one of the policy's best now.
   std::map<std::size_t, Slot> pins;
   std::optional<std::chrono::seconds> sticky;  ///< how long a source goes where it went last
+  bool chooses = false;                        ///< the chains choose a WAN, not the policy's table alone
   bool operator==(const TrafficPolicy&) const = default;
 };
 
@@ -42,6 +44,9 @@ struct TrafficSteering {
   std::vector<TrafficRule> rules;
   std::optional<Slot> unreachable;  ///< marks of rules that refuse
   std::optional<Slot> blackhole;
+  /// All of them, by names that do not change when rules, policies or WANs are added: connections keep their marks over
+  /// a change of the configuration, so no mark may mean something else then.
+  std::map<std::string, Slot> slots;
 };
 
 /// What a rule looks at, each in the type that nftables has for it.
@@ -96,40 +101,60 @@ struct TrafficMatch {
   bool operator==(const TrafficMatch&) const = default;
 };
 
-/// What a rule does, in the chain rule_NAME.
+/// Sources that went by an exit lately, and the mark that leads there.
+struct TrafficMemory {
+  Slot mark;
+  std::string set4;
+  std::string set6;
+  bool operator==(const TrafficMemory&) const = default;
+};
+
+/// Of a number from 0 to the sum of weights, those below `below` and not below that of the choice before.
+struct TrafficChoice {
+  Slot mark;
+  std::uint32_t below = 0;
+  bool operator==(const TrafficChoice&) const = default;
+};
+
+/// What a rule does, in the chain rule_NAME: remembered sources first, then shares, then the mark for all.
 struct TrafficVerdict {
   std::string chain;
   std::string counter;
+  std::vector<TrafficMemory> memories;
+  Balance balance = Balance::pair;  ///< how to find the number for `choices`
+  std::vector<TrafficChoice> choices;
   std::optional<Slot> mark;  ///< none: left alone
-  std::vector<std::pair<std::string, Slot>>
-      remembered;  ///< sets of sources, and the exit's policy mark to which each leads
   bool operator==(const TrafficVerdict&) const = default;
 };
 
 struct TrafficPin {
   IfName device;
-  std::optional<Address> gateway;  ///< of several WANs on one device, the one behind this router
+  std::vector<Address> routers;  ///< of several WANs on one device, its own; empty: whatever leaves by the device
   Slot pin;
-  std::string remember4;  ///< sets that note the source; empty: not sticky
-  std::string remember6;
-  std::chrono::seconds timeout{};
   bool operator==(const TrafficPin&) const = default;
 };
 
+/// How connections of a policy are noted on their way out.
 struct TrafficLeaving {
   Slot chosen;
   std::vector<TrafficPin> pins;
+  std::vector<TrafficMemory> memories;  ///< where a source is noted under its exit's pin, and forgotten under others
+  std::chrono::seconds timeout{};       ///< of these
   bool operator==(const TrafficLeaving&) const = default;
 };
 
 /// The chains for any traffic, but for what changes while they stand (pinned4/6, arrive4/6).
 struct TrafficProgram {
-  MarkMatch marks;  ///< all that are for traffic
+  MarkMatch marks;                    ///< all that are for traffic
+  std::map<std::string, Slot> slots;  ///< as in TrafficLayout
   std::vector<Slot> exits;
+  std::vector<Slot> choices;  ///< marks that chains give by choosing a WAN
   std::vector<TrafficSet> sets;
   std::vector<TrafficMatch> matches;
   std::vector<TrafficVerdict> verdicts;
   std::vector<TrafficLeaving> leavings;
+  /// This host's own new connections ask the rules in the chains: ip rules could not say all of them.
+  bool asksForLocal = true;
   bool operator==(const TrafficProgram&) const = default;
 
   /// As text, for comparison and for its fingerprint.
@@ -141,6 +166,8 @@ struct TrafficProgram {
 struct TrafficLayout {
   std::uint64_t fingerprint = 0;  ///< 0: there are no rules for any traffic
   std::shared_ptr<const TrafficProgram> program;
+  /// What each mark means, by a name that does not depend on the order of rules: also of a table that is only observed.
+  std::map<std::string, Slot> slots;
   explicit operator bool() const { return fingerprint != 0; }
   bool operator==(const TrafficLayout& other) const { return fingerprint == other.fingerprint; }
 };

@@ -124,11 +124,12 @@ struct Departed {
   bool operator==(const Departed& other) const { return endpoints == other.endpoints; }
 };
 
-/// What earlier runs have left in the kernel and a plan must continue from: which WAN has which slot, and which sysctls
-/// we turned on. Read from the nft table; empty on a fresh machine.
+/// What earlier runs have left in the kernel and a plan must continue from: which WAN has which slot, what the
+/// marks of connections mean, and which sysctls we turned on. Read from the nft table; empty on a fresh machine.
 struct Adopted {
   std::map<IfName, Slot> wanSlots;
   std::set<Sysctl> sysctls;
+  std::map<std::string, Slot> trafficSlots;  ///< TrafficSteering::slots
   bool operator==(const Adopted&) const = default;
 };
 

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// This host's own connections by ip rules: they choose the exit before the kernel chooses the source address, in both
+// families, without translation. With `iif lo` they cost forwarded packets nothing (fib_rule_requires_fldissect() of
+// include/net/fib_rules.h, 5.15 to 6.18).
+#include <algorithm>
+#include <utility>
+
+#include "core/foreign_rules.hpp"
+#include "core/traffic.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+/// An ip rule has one prefix, protocol and range of ports each: a rule becomes as many as it has combinations.
+constexpr std::size_t kCombinationsAtMost = 16;
+
+bool isOnlyForwarded(const RuleConfig& rule) {
+  return rule.origin == Origin::forwarded || !rule.inputDevice.any.empty() || !rule.sourceMac.any.empty();
+}
+
+std::size_t countOf(std::size_t values) { return std::max<std::size_t>(values, 1); }
+
+bool isExpressible(const RuleConfig& rule) {
+  const bool plain = rule.dscp.empty() && rule.protocol.none.empty() && rule.sourcePort.none.empty() &&
+                     rule.destinationPort.none.empty() && rule.inputDevice.none.empty() &&
+                     rule.sourceMac.none.empty() && !rule.sticky;
+  return plain && rule.source.none.size() + rule.destination.none.size() <= kCombinationsAtMost &&
+         countOf(rule.source.any.size()) * countOf(rule.destination.any.size()) * countOf(rule.protocol.any.size()) *
+                 countOf(rule.sourcePort.any.size()) * countOf(rule.destinationPort.any.size()) <=
+             kCombinationsAtMost;
+}
+
+/// Whether a rule's exits are chosen in the chains, which a table alone cannot do.
+bool shares(const Config& config, const RuleConfig& rule) {
+  const auto policy = std::ranges::find(config.policies, rule.policy, &PolicyConfig::name);
+  if (rule.use != RuleUse::policy || policy == config.policies.end() || policy->balance == Balance::pair) return false;
+  const auto isBest = [&](const PolicyMember& member) {
+    return member.metric == std::ranges::min(policy->members, {}, &PolicyMember::metric).metric;
+  };
+  return std::ranges::count_if(policy->members, isBest) > 1;
+}
+
+/// The values of a family, or one that stands for all; nothing if there are only values of the other family.
+std::vector<std::optional<Prefix>> prefixes(const Selector<Prefix>& selector, Family family) {
+  if (selector.any.empty()) return {std::nullopt};
+  std::vector<std::optional<Prefix>> found;
+  for (const Prefix& prefix : selector.any)
+    if (prefix.family() == family) found.emplace_back(prefix);
+  return found;
+}
+
+template <class T>
+std::vector<std::optional<T>> orNone(const std::vector<T>& values) {
+  std::vector<std::optional<T>> all{values.begin(), values.end()};
+  if (all.empty()) all.emplace_back();
+  return all;
+}
+
+class LocalRules {
+ public:
+  LocalRules(const TrafficState& of, Family family, std::set<Rule>& rules)
+      : of_(of), family_(family), base_(of.config.numbers.rulePriority), rules_(rules) {}
+
+  void add() {
+    passBy();
+    for (const Wan& wan : of_.steering.wans) bySource(wan);
+    std::uint32_t priority = base_ + kLocalRulesOffset;
+    for (const TrafficRule& view : of_.steering.traffic->rules) {
+      if (isOnlyForwarded(*view.rule)) continue;
+      if (!view.rule->family || *view.rule->family == family_) addRule(view, priority);
+      priority += kLocalRuleSize;
+    }
+    rules_.insert(blank(end(), RuleAction::nop));
+  }
+
+ private:
+  std::uint32_t end() const { return base_ + kLocalRulesOffset + kLocalRulesAtMost * kLocalRuleSize; }
+
+  Rule blank(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
+    Rule rule;
+    rule.family = family_;
+    rule.priority = priority;
+    rule.action = action;
+    rule.suppressGroup = kStampGroup;
+    rule.otherSelector = true;
+    rule.protocol = kProtocol;
+    return rule;
+  }
+
+  /// Only what this host sends without any mark: WireGuard's packets, those of others and those that a chain has marked
+  /// are routed by their marks.
+  Rule own(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
+    Rule rule = blank(priority, action);
+    rule.inputInterface = "lo";
+    rule.mark = {.value = 0, .mask = 0xffffffff};
+    return rule;
+  }
+
+  Rule jump(Rule rule, std::uint32_t target) const {
+    rule.action = RuleAction::goto_;
+    rule.gotoPriority = target;
+    return rule;
+  }
+
+  /// Sockets that are bound to a WAN, and WireGuard's own packets without a mark, whose source port is a tunnel's.
+  void passBy() {
+    const std::uint32_t first = base_ + kLocalTrafficOffset;
+    for (const Wan& wan : of_.steering.wans) {
+      if (wan.device.empty() || wan.secondary) continue;
+      Rule rule = jump(own(first), end());
+      rule.outputInterface = wan.device;
+      rules_.insert(std::move(rule));
+    }
+    for (const auto& [name, tunnel] : of_.world.tunnels) {
+      if (tunnel.listenPort == 0) continue;
+      Rule rule = jump(own(first), end());
+      rule.ipProtocol = kUdp;
+      rule.sourcePort = PortRange{tunnel.listenPort, tunnel.listenPort};
+      rules_.insert(std::move(rule));
+    }
+  }
+
+  /// A program that has chosen the address of a WAN means that WAN; also the answers of services.
+  void bySource(const Wan& wan) {
+    if (wan.link == nullptr) return;
+    for (const InterfaceAddress& own : of_.world.addressesOf(wan.link->index)) {
+      const bool usable =
+          own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal();
+      if (!usable || wan.secondary) continue;
+      lookups(this->own(base_ + kLocalSourceOffset), Prefix::host(own.address), of_.config.numbers.wanTable(wan.slot));
+    }
+  }
+
+  void lookups(Rule rule, const Prefix& source, TableId table) {
+    rule.source = source;
+    Rule inside = rule;
+    inside.table = kMainTable;
+    inside.suppressPrefixLength = 1;
+    rules_.insert(std::move(inside));
+    ++rule.priority;
+    rules_.insert(in(std::move(rule), table));
+  }
+
+  /// Our own tables identify a rule as ours.
+  static Rule in(Rule rule, TableId table) {
+    rule.table = table;
+    rule.suppressGroup = -1;
+    rule.otherSelector = false;
+    return rule;
+  }
+
+  void addRule(const TrafficRule& view, std::uint32_t priority) {
+    const std::uint32_t last = priority + kLocalRuleSize - 1;
+    const auto selections = selectionsOf(*view.rule);
+    if (selections.empty()) return;
+    if (exclude(*view.rule, priority, last)) rules_.insert(blank(last, RuleAction::nop));
+    for (const Rule& selection : selections) {
+      Rule inside = selection;
+      inside.priority = priority + 1;
+      inside.table = kMainTable;
+      inside.suppressPrefixLength = 1;
+      rules_.insert(std::move(inside));
+      Rule rule = selection;
+      rule.priority = priority + 2;
+      use(view, std::move(rule));
+    }
+  }
+
+  void use(const TrafficRule& view, Rule rule) {
+    switch (view.rule->use) {
+      case RuleUse::main:
+        rules_.insert(jump(std::move(rule), end()));
+        return;
+      case RuleUse::unreachable:
+      case RuleUse::blackhole:
+        rule.action = view.rule->use == RuleUse::blackhole ? RuleAction::blackhole : RuleAction::unreachable;
+        rules_.insert(std::move(rule));
+        return;
+      case RuleUse::policy:
+        break;
+    }
+    const TrafficPolicy& used = of_.steering.traffic->policies[*view.policy];
+    const PolicyView& policy = of_.steering.policies[used.policy];
+    Rule otherwise = rule;
+    rules_.insert(in(std::move(rule), policy.target.table));
+    if (policy.lastResort != LastResort::main) return;
+    ++otherwise.priority;
+    rules_.insert(jump(std::move(otherwise), end()));
+  }
+
+  /// Those that this host can send from.
+  std::vector<std::optional<Prefix>> sources(const RuleConfig& rule) const {
+    auto found = prefixes(rule.source, family_);
+    std::erase_if(found, [&](const std::optional<Prefix>& source) {
+      return source && std::ranges::none_of(of_.world.addresses,
+                                            [&](const InterfaceAddress& own) { return source->contains(own.address); });
+    });
+    return found;
+  }
+
+  /// One for each combination of values.
+  std::vector<Rule> selectionsOf(const RuleConfig& rule) const {
+    std::vector<Rule> made;
+    for (const auto& source : sources(rule))
+      for (const auto& destination : prefixes(rule.destination, family_))
+        for (const auto& protocol : orNone(rule.protocol.any))
+          for (const auto& sourcePort : orNone(rule.sourcePort.any))
+            for (const auto& destinationPort : orNone(rule.destinationPort.any)) {
+              Rule& selection = made.emplace_back(own(0));
+              selection.source = source;
+              selection.destination = destination;
+              selection.ipProtocol = protocol.value_or(0);
+              selection.sourcePort = sourcePort;
+              selection.destinationPort = destinationPort;
+            }
+    return made;
+  }
+
+  bool exclude(const RuleConfig& rule, std::uint32_t priority, std::uint32_t to) {
+    bool any = false;
+    const auto each = [&](const std::vector<Prefix>& excluded, std::optional<Prefix> Rule::* selector) {
+      for (const Prefix& prefix : excluded) {
+        if (prefix.family() != family_) continue;
+        Rule pass = jump(own(priority), to);
+        pass.*selector = prefix;
+        rules_.insert(std::move(pass));
+        any = true;
+      }
+    };
+    each(rule.source.none, &Rule::source);
+    each(rule.destination.none, &Rule::destination);
+    return any;
+  }
+
+  static constexpr std::uint8_t kUdp = 17;
+
+  const TrafficState& of_;
+  Family family_;
+  std::uint32_t base_;
+  std::set<Rule>& rules_;
+};
+
+}  // namespace
+
+bool canRouteLocal(const Config& config, const World& world) {
+  // A socket in a VRF finds its table by the rule `l3mdev` at 1000, before which nothing may catch its packets.
+  const auto isOfVrf = [](const auto& entry) { return entry.second.inVrf || entry.second.kind == "vrf"; };
+  if (std::ranges::any_of(world.links, isOfVrf)) return false;
+  for (const Family family : kFamilies) {
+    const auto local = std::ranges::find_if(
+        world.rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
+    if (local != world.rules.end() && local->priority > config.numbers.rulePriority) return false;
+  }
+  std::size_t count = 0;
+  for (const RuleConfig& rule : config.rules) {
+    if (isOnlyForwarded(rule)) continue;
+    if (!isExpressible(rule) || shares(config, rule) || ++count > kLocalRulesAtMost) return false;
+  }
+  return true;
+}
+
+void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules) {
+  LocalRules{of, family, rules}.add();
+}
+
+}  // namespace wgsteer
