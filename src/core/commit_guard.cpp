@@ -170,7 +170,9 @@ class Execution {
   void forget(const Change& change) {
     const auto* set = std::get_if<SetSysctl>(&change);
     if (set == nullptr || !set->on) return;
-    const NftTransaction record{.layout = {.markMask = markMask_}, .ops = {{false, NftSysctl{set->sysctl}}}};
+    NftTransaction record;
+    record.layout.markMask = markMask_;
+    record.ops.push_back({.add = false, .member = NftSysctl{set->sysctl}});
     if (Status outcome = make_(record); outcome)
       made(record);
     else if (outcome.error().kind != ErrorKind::notThere)

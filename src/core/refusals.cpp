@@ -23,7 +23,9 @@ bool same(const Change& left, const Change& right) {
 std::optional<Change> recordOf(const Change& change) {
   const auto* set = std::get_if<SetSysctl>(&change);
   if (set == nullptr || !set->on) return std::nullopt;
-  return NftTransaction{.layout = {}, .ops = {{true, NftSysctl{set->sysctl}}}};
+  NftTransaction record;
+  record.ops.push_back({.add = true, .member = NftSysctl{set->sysctl}});
+  return record;
 }
 
 /// Removes what was refused from the plan's changes: whole changes, or members of a transaction.

@@ -73,16 +73,14 @@ SetShape shapeOf(const TrafficSet& set) {
 std::vector<TrafficElement> elementsOf(const TrafficSet& set) {
   const FieldShape field = shapeOf(set.field);
   std::vector<TrafficElement> elements;
-  for (std::size_t i = 0; i < set.ranges.size(); ++i) {
-    const TrafficRange& range = set.ranges[i];
+  for (const TrafficRange& range : set.ranges) {
     std::vector<std::uint8_t> key = range.first;
     key.resize(field.length);  // device names end with zeros
     elements.push_back({.key = std::move(key), .endsInterval = false, .chain = range.chain});
     if (!field.intervals) continue;
-    // The kernel takes the beginning of the next interval for the end of this one.
+    // Also where the next interval begins there: the kernel (6.18) takes that one for an overlap otherwise.
     auto end = after(range.last);
-    const bool continues = i + 1 < set.ranges.size() && set.ranges[i + 1].first == end;
-    if (!end.empty() && !continues) elements.push_back({.key = std::move(end), .endsInterval = true, .chain = {}});
+    if (!end.empty()) elements.push_back({.key = std::move(end), .endsInterval = true, .chain = {}});
   }
   return elements;
 }
