@@ -397,7 +397,7 @@ class Daemon {
             .wans = {.times = history_.all(),
                      .verdicts = wans_.verdicts(),
                      .targets = wans_.targets(),
-                     .handshakes = kernel_.handshakes().value_or(HandshakesByWan{})}};
+                     .handshakes = kernel_.counters().value_or(Counters{}).handshakes}};
   }
 
   Kernel& kernel_;
