@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "wgsteer/core/commit_guard.hpp"
+#include "wgsteer/core/counters.hpp"
 #include "wgsteer/core/event.hpp"
-#include "wgsteer/core/handshake_counts.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/route_interest.hpp"
@@ -89,8 +89,8 @@ class Kernel {
   /// up to a second late (net/core/link_watch.c); a query returns the truth, and since 6.8 makes the kernel act on it.
   virtual Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) = 0;
 
-  /// By the WAN's slot; one dump of counters, no elements. No entry for a WAN that is not counted (yet).
-  virtual Result<HandshakesByWan> handshakes() = 0;
+  /// One dump of counters, no elements. No entry for a WAN or rule that is not counted (yet).
+  virtual Result<Counters> counters() = 0;
 
   /// Selects the foreign routes that matter: no others are announced or read from now on. Before the first call, the
   /// selection is guessed from the default routes that observe() finds; see World::interest.

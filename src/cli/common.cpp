@@ -15,6 +15,7 @@
 #include "config/uci_path.hpp"
 #include "control/control_client.hpp"
 #include "daemon/status.hpp"
+#include "daemon/status_rules.hpp"
 #include "daemon/wan_overrides.hpp"
 #include "foreign/complete.hpp"
 #include "kernel/linux_kernel.hpp"
@@ -130,7 +131,16 @@ Result<nlohmann::json> currentStatus(const Options& options) {
   if (reply.error().kind != ErrorKind::notThere) return std::unexpected(reply.error());
   const auto host = lookAtHost(options);
   if (!host) return std::unexpected(host.error());
-  return statusDocument(host->config, host->picture, std::nullopt, os::wallClock());
+  const Counters counters = host->config.rules.empty() ? Counters{} : host->kernel->counters().value_or(Counters{});
+  return statusDocument(host->config, host->picture, std::nullopt, counters.rules, os::wallClock());
+}
+
+void countConnections(nlohmann::json& document) {
+  const std::uint32_t mask = exitMask(document);
+  if (mask == 0) return;
+  const auto kernel = openKernel();
+  if (!kernel) return;
+  if (const auto counts = (*kernel)->connectionsByMark(mask)) addConnections(*counts, document);
 }
 
 }  // namespace wgsteer::cli

@@ -35,6 +35,9 @@ Result<std::unique_ptr<Kernel>> openKernel();
 
 /// The status document, from the daemon if it is running, otherwise from the kernel.
 Result<nlohmann::json> currentStatus(const Options& options);
+/// Counts the connections on each exit, if there are rules for any traffic. Reads all connections that the kernel
+/// tracks, so it is not for what is repeated. Without the right to do so, they stay unknown.
+void countConnections(nlohmann::json& document);
 
 /// Whether the kernel refuses to let this process change the network.
 bool lacksRight(const Error& error);

@@ -10,8 +10,9 @@
 namespace wgsteer::cli {
 
 int metrics(const Options& options) {
-  const auto document = currentStatus(options);
+  auto document = currentStatus(options);
   if (!document) return report("metrics", document.error());
+  countConnections(*document);
   const std::string text = metricsText(*document);
   if (options.textFile.empty()) {
     std::fputs(text.c_str(), stdout);

@@ -119,6 +119,17 @@ void addPolicies(std::string& out, const Json& policies) {
       wan.sample({{"policy", textOf(policy, "name")}, {"family", family}, {"wan", textOf(policy, family)}}, 1.0);
 }
 
+/// Only with rules for any traffic.
+void addRules(std::string& out, const Json& status) {
+  if (!status.contains("rules")) return;
+  Metric matched{out, "wgsteer_rule_connections_total", "counter", "New connections that the rule matched."};
+  for (const Json& rule : status.at("rules"))
+    matched.sample({{"rule", textOf(rule, "name")}}, memberOf(rule, "connections"));
+  Metric pinned{out, "wgsteer_exit_connections", "gauge", "Connections that stay on the WAN until they end."};
+  for (const Json& exit : memberOf(status, "exits"))
+    pinned.sample({{"wan", textOf(exit, "wan")}}, memberOf(exit, "connections"));
+}
+
 void addPeers(std::string& out, const Json& tunnels) {
   const auto forEach = [&](const auto& visit) {
     for (const Json& tunnel : tunnels)
@@ -195,6 +206,7 @@ std::string metricsText(const Json& status) {
       {}, memberOf(status, "pending"));
   addWans(out, status.at("wans"));
   addPolicies(out, status.at("policies"));
+  addRules(out, status);
   addPeers(out, status.at("tunnels"));
   if (daemon.is_object()) addDaemon(out, daemon);
   return out;

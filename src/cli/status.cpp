@@ -37,8 +37,9 @@ int status(const Options& options) {
     const auto watched = watch(options);
     return watched ? kOk : report("status", watched.error());
   }
-  const auto document = currentStatus(options);
+  auto document = currentStatus(options);
   if (!document) return report("status", document.error());
+  countConnections(*document);
   show(*document, options);
   return kOk;
 }

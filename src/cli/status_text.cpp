@@ -2,6 +2,7 @@
 #include "cli/status_text.hpp"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -44,6 +45,44 @@ std::string tunnels(const Json& document, std::size_t width) {
     }
   }
   return rows.size() == 1 ? "no tunnel\n" : table(rows, width);
+}
+
+std::string exitsOf(const Json& exits) {
+  if (exits.is_null()) return "-";
+  std::string names;
+  for (const Json& exit : exits) names += (names.empty() ? "" : ", ") + text(exit);
+  return names.empty() ? "none" : names;
+}
+
+/// In the order in which they are asked.
+std::string rules(const Json& document, std::size_t width) {
+  if (!document.contains("rules")) return {};
+  std::vector<Row> rows{{"RULE", "USES", "IPV4", "IPV6", "CONNECTIONS", "NO EFFECT BECAUSE"}};
+  for (const Json& rule : document.at("rules")) {
+    const Json& connections = rule.at("connections");
+    rows.push_back({text(rule.at("name")), text(rule.at("use")), exitsOf(rule.at("ipv4")), exitsOf(rule.at("ipv6")),
+                    connections.is_null() ? "-" : connections.dump(), text(rule.at("no_effect"))});
+  }
+  return "\n" + table(rows, width);
+}
+
+/// How many connections stay on each WAN, and by which policies.
+std::string exits(const Json& document, std::size_t width) {
+  std::vector<Row> rows{{"EXIT", "CONNECTIONS", "CAME IN BY IT", "BY POLICY"}};
+  for (const Json& exit : document.value("exits", Json::array())) {
+    if (exit.at("connections").is_null()) continue;
+    std::size_t arrived = 0;
+    std::map<std::string, std::size_t> byPolicy;
+    for (const Json& mark : exit.at("marks"))
+      (mark.at("policy").is_null() ? arrived : byPolicy[text(mark.at("policy"))]) +=
+          mark.value("connections", std::size_t{0});
+    std::string policies;
+    for (const auto& [policy, count] : byPolicy)
+      if (count > 0) policies += (policies.empty() ? "" : ", ") + policy + " " + std::to_string(count);
+    rows.push_back({text(exit.at("wan")), exit.at("connections").dump(), std::to_string(arrived),
+                    policies.empty() ? "-" : policies});
+  }
+  return rows.size() == 1 ? std::string{} : "\n" + table(rows, width);
 }
 
 /// Peers that do not answer over their usual path.
@@ -102,7 +141,7 @@ std::string latencies(const Json& document, std::size_t width) {
 
 std::string statusText(const Json& document, std::size_t width) {
   std::string out = summary(document) + "\n" + wansText(document, width) + "\n" + tunnels(document, width) +
-                    stalled(document) + latencies(document, width);
+                    stalled(document) + rules(document, width) + exits(document, width) + latencies(document, width);
   out += refused(document);
   const Json troubles = document.value("tunnel_troubles", Json::object());
   for (const auto& [tunnel, why] : troubles.items()) out += "trouble with " + tunnel + ": " + text(why) + "\n";

@@ -7,6 +7,7 @@
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/overload.hpp"
 
+#include "core/describe_traffic.hpp"
 #include "core/nft_members.hpp"
 
 namespace wgsteer {
@@ -82,13 +83,18 @@ std::string nftCommand(bool add, std::string_view object) {
   return std::string{"nft "} + (add ? "add " : "delete ") + std::string{object} + " inet " + std::string{kNftTable};
 }
 
+/// For nft and the shell, it ends the command.
+std::string withComment(std::string line, const std::string& comment) {
+  return comment.empty() ? line : std::move(line) + "  # " + comment;
+}
+
 /// A deleted element is named by its key alone, as `nft` wants it.
 std::string describeElement(bool add, NftElement element) {
   if (!add) element.value = std::monostate{};
   return nftCommand(add, "element") + " " + nftSet(element.set).name + " { " + toString(element) + " }";
 }
 
-std::string describeOp(const NftOp& op) {
+std::string describeOp(const NftOp& op, const NftLayout& layout) {
   if (const auto* policy = std::get_if<NftPolicy>(&op.member))
     return nftCommand(op.add, "chain") + " " + policyChainName(policy->slot);
   NftElements elements;
@@ -96,14 +102,15 @@ std::string describeOp(const NftOp& op) {
   std::string text;
   for (const NftElement& element : elements)
     if (!nftSet(element.set).repeats) text += (text.empty() ? "" : "; ") + describeElement(op.add, element);
-  return text;
+  return withComment(std::move(text), trafficComment(op, layout));
 }
 
 std::vector<std::string> describeTransaction(const NftTransaction& transaction) {
   std::vector<std::string> lines;
   if (transaction.deleteTable) lines.push_back("nft delete table inet " + std::string{kNftTable});
-  if (transaction.createTable) lines.push_back("nft add table inet " + std::string{kNftTable});
-  for (const NftOp& op : transaction.ops) lines.push_back(describeOp(op));
+  if (transaction.createTable)
+    lines.push_back(withComment("nft add table inet " + std::string{kNftTable}, trafficComment(transaction.layout)));
+  for (const NftOp& op : transaction.ops) lines.push_back(describeOp(op, transaction.layout));
   return lines;
 }
 

@@ -8,6 +8,8 @@
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
 
+#include "core/inspect_rules.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -50,6 +52,7 @@ class Inspector {
         add(Severity::advice, "tunnel " + tunnel.interface + " is configured but does not exist",
             "it is steered as soon as it appears");
     std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));
+    std::ranges::move(inspectRules(config_, world_, steering_), std::back_inserter(findings_));
     for (const auto& [name, tunnel] : world_.tunnels)
       for (const Peer& peer : tunnel.peers)
         if (peer.endpoint) inspectPeer(planned, tunnel, *peer.endpoint);
@@ -139,7 +142,9 @@ class Inspector {
     const bool lenient = world_.sysctlsAll.contains(SysctlKind::srcValidMark) ||
                          wan.link->sysctls.contains(SysctlKind::srcValidMark) || set;
     if (strict && !lenient)
-      add(Severity::problem, "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers",
+      add(Severity::problem,
+          "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers" +
+              (steering_.traffic ? ", and those to what rules send by it" : ""),
           turnOn({SysctlKind::srcValidMark, wan.device}));
     if (!set && !wan.link->sysctls.contains(SysctlKind::ignoreLinkdown4))
       add(Severity::advice,

@@ -119,19 +119,10 @@ class RuleCompiler {
     const bool byFamily = !rule_.source.empty() || !rule_.destination.empty() || !rule_.dscp.empty();
     if (!byFamily) return program_.matches.push_back(std::move(match));
     for (const Family family : kFamilies)
-      if (concerns(family)) forFamily(match, family);
+      if (concerns(rule_, family)) forFamily(match, family);
   }
 
  private:
-  /// A selector whose positive values are all of the other family leaves this one alone.
-  bool concerns(Family family) const {
-    if (rule_.family && *rule_.family != family) return false;
-    const auto allows = [&](const Selector<Prefix>& selector) {
-      return selector.any.empty() || std::ranges::find(selector.any, family, &Prefix::family) != selector.any.end();
-    };
-    return allows(rule_.source) && allows(rule_.destination);
-  }
-
   void forFamily(TrafficMatch match, Family family) {
     match.family = family;
     add(match, source(family), of(rule_.source, family));
@@ -349,6 +340,14 @@ void write(std::string& text, const TrafficVerdict& verdict) {
 }
 
 }  // namespace
+
+bool concerns(const RuleConfig& rule, Family family) {
+  if (rule.family && *rule.family != family) return false;
+  const auto allows = [&](const Selector<Prefix>& selector) {
+    return selector.any.empty() || std::ranges::find(selector.any, family, &Prefix::family) != selector.any.end();
+  };
+  return allows(rule.source) && allows(rule.destination);
+}
 
 TrafficProgram trafficProgram(const Config& config, const World& world, const Steering& steering) {
   return Compiler{config, world, steering}.run();

@@ -10,6 +10,7 @@
 #include "wgsteer/core/in_use.hpp"
 #include "wgsteer/core/plan.hpp"
 
+#include "daemon/status_rules.hpp"
 #include "daemon/status_wans.hpp"
 
 namespace wgsteer {
@@ -171,7 +172,7 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
 }  // namespace
 
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
-                              WallSeconds now) {
+                              const MatchesByRule& matches, WallSeconds now) {
   const Steering steering = steer(config, picture.world);
   const Plan due = diff(desire(config, picture.world, steering), picture.observed);
   std::optional<State> planned;
@@ -192,6 +193,7 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
     document["policies"].push_back(policyDocument(steering, policy, config.numbers));
   for (const TunnelView& view : steering.tunnels)
     document["tunnels"].push_back(tunnelDocument(picture, planned ? &*planned : nullptr, steering, view, now));
+  addRules(config, picture.world, steering, matches, document);
   return document;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/counters.hpp"
 #include "wgsteer/core/time.hpp"
 #include "wgsteer/core/track.hpp"
 
@@ -32,8 +33,8 @@ struct DaemonFacts {
   WanFacts wans;
 };
 
-/// `now` is for the age of handshakes.
+/// `now` is for the age of handshakes. Connections on exits are not counted yet: see addConnections().
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
-                              WallSeconds now);
+                              const MatchesByRule& matches, WallSeconds now);
 
 }  // namespace wgsteer

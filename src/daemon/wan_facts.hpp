@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "wgsteer/core/address.hpp"
-#include "wgsteer/core/handshake_counts.hpp"
+#include "wgsteer/core/counters.hpp"
 #include "wgsteer/core/health.hpp"
 #include "wgsteer/core/steering.hpp"
 #include "wgsteer/core/time.hpp"

@@ -34,7 +34,7 @@ class LinuxKernel : public Kernel {
   }
   Status warm(const Neighbour& neighbour) override { return rtnetlink_.warm(neighbour); }
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
-  Result<HandshakesByWan> handshakes() override { return nft_->handshakes(); }
+  Result<Counters> counters() override { return nft_->counters(); }
   Status listen(const RouteInterest& interest) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override;

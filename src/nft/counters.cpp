@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/object.h>
+#include <string>
 #include <string_view>
 
 #include "wgsteer/core/numbers.hpp"
@@ -25,17 +26,18 @@ bool isOurs(const nlmsghdr* message, nftnl_obj* object) {
          std::string_view{nftnl_obj_get_str(object, NFTNL_OBJ_TABLE)} == kNftTable;
 }
 
-void take(nftnl_obj* object, HandshakesByWan& counts) {
+void take(nftnl_obj* object, Counters& counts) {
   const std::string_view name = nftnl_obj_get_str(object, NFTNL_OBJ_NAME);
   const std::uint64_t packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS);
-  if (const auto slot = slotFromName(name, kInitiationsPrefix)) counts[*slot].initiations = packets;
-  if (const auto slot = slotFromName(name, kResponsesPrefix)) counts[*slot].responses = packets;
+  if (const auto slot = slotFromName(name, kInitiationsPrefix)) counts.handshakes[*slot].initiations = packets;
+  if (const auto slot = slotFromName(name, kResponsesPrefix)) counts.handshakes[*slot].responses = packets;
+  if (name.starts_with(kRulePrefix)) counts.rules[std::string{name.substr(kRulePrefix.size())}] = packets;
 }
 
 }  // namespace
 
-Result<HandshakesByWan> readHandshakes(Channel& channel) {
-  HandshakesByWan counts;
+Result<Counters> readCounters(Channel& channel) {
+  Counters counts;
   const Status read = channel.dump(
       NFT_MSG_GETOBJ,
       [](netlink::Message& message) {

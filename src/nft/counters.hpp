@@ -2,14 +2,14 @@
 // The named counters of our table.
 #pragma once
 
-#include "wgsteer/core/handshake_counts.hpp"
+#include "wgsteer/core/counters.hpp"
 #include "wgsteer/result.hpp"
 
 #include "nft/channel.hpp"
 
 namespace wgsteer::nft {
 
-/// One dump of at most thirty objects. Empty when there is no table.
-Result<HandshakesByWan> readHandshakes(Channel& channel);
+/// One dump: two objects for each WAN and one for each rule. Empty when there is no table.
+Result<Counters> readCounters(Channel& channel);
 
 }  // namespace wgsteer::nft

@@ -50,7 +50,7 @@ Status Nft::commitOnce(const NftTransaction& transaction, const Numbers& numbers
   return channel_.commit(batch);
 }
 
-Result<HandshakesByWan> Nft::handshakes() { return readHandshakes(channel_); }
+Result<Counters> Nft::counters() { return readCounters(channel_); }
 
 Status Nft::subscribe() {
   auto events = Events::subscribe(channel_.portId());

@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "wgsteer/core/handshake_counts.hpp"
+#include "wgsteer/core/counters.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/state.hpp"
@@ -32,7 +32,7 @@ class Nft {
   Result<std::optional<NftState>> observe(const Numbers& numbers);
   Status commit(const NftTransaction& transaction, const Numbers& numbers);
   /// Empty when there is no table.
-  Result<HandshakesByWan> handshakes();
+  Result<Counters> counters();
 
   Status subscribe();
   /// A descriptor to wait on for reading; -1 before subscribe().

@@ -57,6 +57,19 @@ TEST(Metrics, WhatIsNotKnownHasNoSample) {
   EXPECT_EQ(text.find("wgsteer_failovers_total"), std::string::npos) << "nobody counts without a daemon";
 }
 
+TEST(Metrics, OfRulesAreThereWithRules) {
+  Json status = statusOf("fiber");
+  EXPECT_EQ(metricsText(status).find("wgsteer_rule"), std::string::npos);
+  EXPECT_EQ(metricsText(status).find("wgsteer_exit"), std::string::npos);
+  status["rules"] = {{{"name", "tv"}, {"connections", 7}}, {{"name", "new"}, {"connections", nullptr}}};
+  status["exits"] = {{{"wan", "fiber"}, {"connections", 42}}, {{"wan", "lte"}, {"connections", nullptr}}};
+  const std::string text = metricsText(status);
+  EXPECT_TRUE(has(text, "wgsteer_rule_connections_total{rule=\"tv\"} 7")) << text;
+  EXPECT_TRUE(has(text, "wgsteer_exit_connections{wan=\"fiber\"} 42"));
+  EXPECT_EQ(text.find("rule=\"new\""), std::string::npos);
+  EXPECT_EQ(text.find("{wan=\"lte\"}"), std::string::npos);
+}
+
 TEST(Metrics, NamesAreEscaped) {
   const std::string text = metricsText(statusOf("a\"b\\c\nd"));
   EXPECT_NE(text.find("wan=\"a\\\"b\\\\c\\nd\""), std::string::npos) << text;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "wgsteer/core/desire.hpp"
+
 #include "support/worlds.hpp"
 
 namespace wgsteer {
@@ -177,6 +179,38 @@ TEST(DescribeNft, KnowsEveryKindOfMember) {
              "nft add element inet wgsteer ignore_linkdown4 { \"wan0\" }",
              "nft add element inet wgsteer ignore_linkdown6 { \"wan0\" }",
              "nft delete element inet wgsteer src_valid_mark { \"wan0\" }"}));
+}
+
+TEST(DescribeRules, SayWhatTheirElementsMean) {
+  Config config = fiberAndLte();
+  config.numbers.markMask = kTrafficMarkMask;
+  config.policies = {policy("lte_first", {{.wan = "lte"}, {.wan = "fiber"}})};
+  for (const char* name : {"tv", "web", "mail"}) {
+    RuleConfig rule;
+    rule.name = name;
+    rule.policy = name == std::string{"mail"} ? "lte_first" : "default";
+    config.rules.push_back(rule);
+  }
+  const World world = twoWans();
+  const NftLayout layout = desire(config, world).nft->layout;
+  const TrafficSteering traffic = *steer(config, world).traffic;
+  const auto told = [&](const NftOp& op) { return lines(NftTransaction{.layout = layout, .ops = {op}}).front(); };
+  const auto pinned = [&](std::size_t policy, std::size_t wan) {
+    return NftPinned{Family::v4, config.numbers.markOf(traffic.policies.at(policy).pins.at(wan)),
+                     traffic.exits.at(wan)};
+  };
+  EXPECT_TRUE(told({true, pinned(0, 0)}).ends_with("  # IPv4 connections of rule tv and 1 more by wan0 stay there"));
+  EXPECT_TRUE(told({false, pinned(1, 1)}).ends_with("  # IPv4 connections of rule mail by wan1 ask the rules again"));
+  EXPECT_EQ(told({true, NftPinned{Family::v6, Mark{0x40000000}, Slot{64}}}),
+            "nft add element inet wgsteer pinned6 { 0x40000000 : goto exit_64 }  # IPv6 connections that came in by "
+            "exit 64 stay there");
+  EXPECT_EQ(told({false, NftArrival{Family::v4, "wan0", Slot{64}}}),
+            "nft delete element inet wgsteer arrive4 { \"wan0\" }  # IPv4 connections that come in by wan0 are no "
+            "longer answered by it");
+  EXPECT_EQ(told({true, NftNamedMark{Mark{1}}}),
+            "nft add element inet wgsteer named_mark { 0x1 }  # a mark of another program: such packets ask no rule");
+  EXPECT_EQ(lines(NftTransaction{.createTable = true, .layout = layout, .ops = {}}),
+            Lines{"nft add table inet wgsteer  # rules for any traffic: 3 rules, 1 set"});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/plan.hpp"
 
+#include "daemon/status_rules.hpp"
 #include "support/worlds.hpp"
 
 namespace wgsteer {
@@ -20,11 +21,12 @@ class StatusOfPeers : public ::testing::Test {
  protected:
   void install() { apply(picture.observed, diff(desire(config, picture.world), picture.observed)); }
   Json document(const std::optional<DaemonFacts>& daemon = std::nullopt) {
-    return statusDocument(config, picture, daemon, fromEpoch(1000));
+    return statusDocument(config, picture, daemon, matches, fromEpoch(1000));
   }
   Json peer() { return document().at("tunnels").at(0).at("peers").at(0); }
 
   Config config = fiberAndLte();
+  MatchesByRule matches;
   Picture picture{.world = twoWans(), .observed = {}};
 };
 
@@ -74,6 +76,64 @@ TEST_F(StatusOfPeers, AReloadIsToldWithItsError) {
   facts.lastReload->error = "wgsteer:3: use_wan: WAN 'x' is not defined";
   EXPECT_EQ(document(facts).at("daemon").at("last_reload"),
             (Json{{"time", 900}, {"error", "wgsteer:3: use_wan: WAN 'x' is not defined"}}));
+}
+
+class StatusOfRules : public StatusOfPeers {
+ protected:
+  StatusOfRules() {
+    config.numbers.markMask = kTrafficMarkMask;
+    config.policies = {policy("lte_first", {{.wan = "lte", .metric = 10}, {.wan = "fiber", .metric = 20}})};
+    RuleConfig tv;
+    tv.name = "tv";
+    tv.policy = "lte_first";
+    tv.source.any = {*Prefix::parse("192.168.5.40")};
+    RuleConfig closed;
+    closed.name = "closed";
+    closed.use = RuleUse::unreachable;
+    config.rules = {tv, closed};
+  }
+};
+
+TEST_F(StatusOfPeers, HasNothingOfRulesIfThereAreNone) {
+  EXPECT_FALSE(document().contains("rules"));
+  EXPECT_FALSE(document().contains("exits"));
+  EXPECT_EQ(exitMask(document()), 0U);
+}
+
+TEST_F(StatusOfRules, AreInTheirOrderWithWhatTheyDo) {
+  matches = {{"tv", 7}};
+  const Json rules = document().at("rules");
+  ASSERT_EQ(rules.size(), 2U);
+  EXPECT_EQ(rules.at(0), (Json{{"name", "tv"},
+                               {"use", "lte_first"},
+                               {"sticky", false},
+                               {"ipv4", {"lte"}},
+                               {"ipv6", nullptr},
+                               {"connections", 7},
+                               {"no_effect", nullptr}}));
+  EXPECT_EQ(rules.at(1).at("use"), "unreachable");
+  EXPECT_EQ(rules.at(1).at("connections"), nullptr) << "not counted yet";
+  picture.world.wansDown = {{"fiber", "probes"}, {"lte", "probes"}};
+  EXPECT_EQ(document().at("rules").at(0).at("ipv4"), Json::array());
+  EXPECT_EQ(document().at("rules").at(0).at("no_effect"),
+            "no WAN of policy lte_first can be used: connections are refused");
+}
+
+TEST_F(StatusOfRules, ExitsHaveTheConnectionsWithTheirMarks) {
+  Json seen = document();
+  const Json& fiber = seen.at("exits").at(0);
+  EXPECT_EQ(fiber.at("wan"), "fiber");
+  EXPECT_EQ(fiber.at("connections"), nullptr) << "counted by whoever asks";
+  EXPECT_EQ(fiber.at("marks").at(0).at("policy"), nullptr);
+  EXPECT_EQ(fiber.at("marks").at(0).at("mark"), "0x40000000/0xff000000");
+  EXPECT_EQ(fiber.at("marks").at(1).at("policy"), "lte_first");
+  EXPECT_EQ(exitMask(seen), 0xff000000U);
+  const std::string pin = fiber.at("marks").at(1).at("mark");
+  addConnections({{0x40000000, 2}, {static_cast<std::uint32_t>(std::stoul(pin, nullptr, 16)), 5}, {0x7f000000, 9}},
+                 seen);
+  EXPECT_EQ(fiber.at("connections"), 7);
+  EXPECT_EQ(fiber.at("marks").at(1).at("connections"), 5);
+  EXPECT_EQ(seen.at("exits").at(1).at("connections"), 0);
 }
 
 }  // namespace

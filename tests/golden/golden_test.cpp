@@ -63,6 +63,12 @@ void lanAndStrictFilter(World& world) {
   world.rpFilterAll = 1;
 }
 
+void withMarkOfTproxy(World& world) {
+  Rule tproxy = kernelRule(Family::v4, 100, TableId{100});
+  tproxy.mark = {1, 0xffffffff};
+  world.rules.insert(tproxy);
+}
+
 std::string fileOf(const std::string& name) {
   std::ifstream file{std::string{GOLDEN_DIRECTORY} + "/" + name};
   EXPECT_TRUE(file) << name;
@@ -93,15 +99,14 @@ TEST_P(Golden, ThePlanIsAsWritten) {
   EXPECT_EQ(plan, fileOf(file));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Golden,
-                         testing::Values(GoldenCase{"no_configuration", nothing}, GoldenCase{"own_fwmark", ownFwmark},
-                                         GoldenCase{"pinned_peer", nothing}, GoldenCase{"balanced", nothing},
-                                         GoldenCase{"server", serverWithPhones},
-                                         GoldenCase{"source_specific", sourceSpecific},
-                                         GoldenCase{"point_to_point", pointToPoint},
-                                         GoldenCase{"no_carrier", firstWanWithoutCarrier},
-                                         GoldenCase{"lan_and_rp_filter", lanAndStrictFilter}),
-                         [](const auto& golden) { return std::string{golden.param.name}; });
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Golden,
+    testing::Values(GoldenCase{"no_configuration", nothing}, GoldenCase{"own_fwmark", ownFwmark},
+                    GoldenCase{"pinned_peer", nothing}, GoldenCase{"balanced", nothing},
+                    GoldenCase{"server", serverWithPhones}, GoldenCase{"source_specific", sourceSpecific},
+                    GoldenCase{"point_to_point", pointToPoint}, GoldenCase{"no_carrier", firstWanWithoutCarrier},
+                    GoldenCase{"lan_and_rp_filter", lanAndStrictFilter}, GoldenCase{"rules", withMarkOfTproxy}),
+    [](const auto& golden) { return std::string{golden.param.name}; });
 
 }  // namespace
 }  // namespace wgsteer

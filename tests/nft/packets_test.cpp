@@ -489,12 +489,14 @@ TEST_P(NftPackets, HandshakesAreCountedPerWan) {
   // Of the same name, but not in our table.
   shell(
       "nft add table ip wgsteer; nft add counter ip wgsteer initiations_2; nft add table inet other; "
-      "nft add counter inet other responses_3");
-  const auto counts = nft_->handshakes();
+      "nft add counter inet other responses_3; nft add counter inet other rule_web");
+  shell("nft add counter inet wgsteer rule_tv '{ packets 7 bytes 700 ; }'");
+  const auto counts = nft_->counters();
   ASSERT_TRUE(counts) << counts.error().toString();
-  EXPECT_EQ(*counts, (HandshakesByWan{{kFirstWan, {}}, {kSecondWan, {.initiations = 1, .responses = 1}}}));
+  EXPECT_EQ(counts->handshakes, (HandshakesByWan{{kFirstWan, {}}, {kSecondWan, {.initiations = 1, .responses = 1}}}));
+  EXPECT_EQ(counts->rules, (MatchesByRule{{"tv", 7}}));
   shell("nft flush ruleset");
-  EXPECT_EQ(nft_->handshakes()->size(), 0U) << "no table";
+  EXPECT_EQ(nft_->counters(), Counters{}) << "no table";
 }
 
 TEST_P(NftPackets, AnswersGetTheMarkOfTheWanTheyCameInBy) {

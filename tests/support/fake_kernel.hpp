@@ -28,7 +28,7 @@ class FakeKernel : public Kernel {
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
-  Result<HandshakesByWan> handshakes() override { return HandshakesByWan{}; }
+  Result<Counters> counters() override { return Counters{}; }
   Status listen(const RouteInterest& interest) override;
   Status subscribe() override;
   std::vector<int> descriptors() const override { return {}; }

@@ -54,8 +54,44 @@ case_without_a_daemon() {
   wgsteer metrics | promtool check metrics || fail 'promtool'
 }
 
+a_rule() {
+  cat <<'EOF'
+[[wan]]
+name = "first"
+device = "wan0"
+[[wan]]
+name = "second"
+device = "wan1"
+[[rule]]
+name = "web"
+dest_port = ["80"]
+proto = ["udp"]
+use_wan = ["second"]
+EOF
+}
+
+send_web() { # COUNT
+  local i address=198.18.0.1
+  ((family == 4)) || address=2001:2::1
+  for ((i = 0; i < $1; ++i)); do router bash -c ": >/dev/udp/$address/80 && echo >/dev/udp/$address/80" || true; done
+}
+
+case_of_rules() {
+  need_promtool
+  configured_tunnel_up route_halves a_rule
+  equal 'no connection yet' 0 "$(metric 'wgsteer_rule_connections_total{rule="web"}')"
+  send_web 3
+  equal 'the rule counts connections' 3 "$(metric 'wgsteer_rule_connections_total{rule="web"}')"
+  equal 'they stay on its WAN' 3 "$(metric 'wgsteer_exit_connections{wan="second"}')"
+  equal 'and on no other' 0 "$(metric 'wgsteer_exit_connections{wan="first"}')"
+  wgsteer metrics | promtool check metrics || fail 'promtool'
+  wgsteer status >"$work/status"
+  check 'status has the rule' grep -Eq '^web +.* second .* 3 ' "$work/status"
+  check 'status has the connections of the WAN' grep -Eq '^second +3 +0 ' "$work/status"
+}
+
 case_dashboard_and_page_know_them() {
-  steered_tunnel_up
+  configured_tunnel_up route_halves a_rule
   local names name
   mapfile -t names < <(wgsteer metrics | sed -n 's/^# TYPE \([^ ]*\) .*/\1/p')
   for name in "${names[@]}"; do grep -q "\`$name" "$kPage" || fail "docs/metrics.md does not mention $name"; done

@@ -49,6 +49,9 @@ struct TrafficSteering {
   std::map<std::string, Slot> slots;
 };
 
+/// Whether the rule can match packets of the family: not if values that it selects are all of the other one.
+bool concerns(const RuleConfig& rule, Family family);
+
 /// What a rule looks at, each in the type that nftables has for it.
 enum class TrafficField : std::uint8_t {
   inputDevice,

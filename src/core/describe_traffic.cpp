@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/describe_traffic.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "wgsteer/core/numbers.hpp"
+
+#include "core/nft_sets.hpp"
+
+namespace wgsteer {
+
+namespace {
+
+std::string counted(std::size_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+/// "of rule tv", "of rule tv and 3 more": whose connections the policy's mark is on.
+std::string rulesWith(const TrafficProgram& program, Slot chosen) {
+  std::string first;
+  std::size_t count = 0;
+  for (const TrafficVerdict& verdict : program.verdicts) {
+    if (verdict.mark != chosen) continue;
+    if (count++ == 0) first = verdict.chain.substr(kRulePrefix.size());
+  }
+  if (count == 0) return {};
+  return " of rule " + first + (count == 1 ? "" : " and " + std::to_string(count - 1) + " more");
+}
+
+/// The connections that have this mark.
+std::string connectionsWith(const NftPinned& pinned, const NftLayout& layout) {
+  const std::string family = nameOf(pinned.family);
+  const auto slot = Numbers{.markMask = layout.markMask}.slotIn(pinned.pin.value);
+  if (slot == pinned.exit) return family + " connections that came in by exit " + std::to_string(pinned.exit.value);
+  if (layout.traffic.program)
+    for (const TrafficLeaving& leaving : layout.traffic.program->leavings)
+      for (const TrafficPin& pin : leaving.pins)
+        if (slot == pin.pin)
+          return family + " connections" + rulesWith(*layout.traffic.program, leaving.chosen) + " by " + pin.device;
+  return family + " connections with this mark";
+}
+
+std::string meaning(bool add, const NftPinned& pinned, const NftLayout& layout) {
+  return connectionsWith(pinned, layout) + (add ? " stay there" : " ask the rules again");
+}
+
+std::string meaning(bool add, const NftArrival& arrival) {
+  return nameOf(arrival.family) + std::string{" connections that come in by "} + arrival.device +
+         (add ? " are answered by it" : " are no longer answered by it");
+}
+
+}  // namespace
+
+std::string trafficComment(const NftLayout& layout) {
+  if (!layout.traffic.program) return {};
+  const TrafficProgram& program = *layout.traffic.program;
+  return "rules for any traffic: " + counted(program.verdicts.size(), "rule") + ", " +
+         counted(program.sets.size(), "set");
+}
+
+std::string trafficComment(const NftOp& op, const NftLayout& layout) {
+  if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return meaning(op.add, *pinned, layout);
+  if (const auto* arrival = std::get_if<NftArrival>(&op.member)) return meaning(op.add, *arrival);
+  if (std::holds_alternative<NftNamedMark>(op.member))
+    return op.add ? "a mark of another program: such packets ask no rule" : "no other program uses this mark any more";
+  return {};
+}
+
+}  // namespace wgsteer
