@@ -55,7 +55,7 @@ std::string selectors(const Rule& rule) {
   if (rule.ipProtocol != 0) text += " ipproto " + number(rule.ipProtocol);
   if (rule.sourcePort) text += " sport " + ports(*rule.sourcePort);
   if (rule.destinationPort) text += " dport " + ports(*rule.destinationPort);
-  if (rule.otherSelector && rule.suppressGroup != kStampGroup) text += " (and more)";
+  if (rule.otherSelector && !isStamp(rule.suppressGroup)) text += " (and more)";
   return text;
 }
 

@@ -54,7 +54,7 @@ class Simulator {
   bool matches(const Rule& rule, const Packet& packet) const {
     // To rules, packets from this host come in by "lo" (flowi_iif).
     const bool fromHere = rule.inputInterface.empty() || rule.inputInterface == "lo";
-    const bool understood = !rule.otherSelector || rule.suppressGroup == kStampGroup;
+    const bool understood = !rule.otherSelector || isStamp(rule.suppressGroup);
     bool match = rule.mark.matches(packet.mark) && fromHere && rule.outputInterface.empty() && understood;
     // A lookup without a source matches no "from" except "from all".
     if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);

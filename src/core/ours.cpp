@@ -11,7 +11,7 @@ bool isOurs(const Route& route) { return route.protocol == kProtocol && isOurTab
 
 bool isOurs(const Rule& rule) {
   if (rule.protocol != kProtocol) return false;
-  if (rule.suppressGroup == kStampGroup) return true;
+  if (isStamp(rule.suppressGroup)) return true;
   switch (rule.action) {
     case RuleAction::lookup:
       return isOurTable(rule.table);

@@ -71,7 +71,7 @@ class LocalRules {
       if (!view.rule->family || *view.rule->family == family_) addRule(view, priority);
       priority += kLocalRuleSize;
     }
-    rules_.insert(blank(end(), RuleAction::nop));
+    insert(blank(end(), RuleAction::nop));
   }
 
  private:
@@ -110,14 +110,14 @@ class LocalRules {
       if (wan.device.empty() || wan.secondary) continue;
       Rule rule = jump(own(first), end());
       rule.outputInterface = wan.device;
-      rules_.insert(std::move(rule));
+      insert(std::move(rule));
     }
     for (const auto& [name, tunnel] : of_.world.tunnels) {
       if (tunnel.listenPort == 0) continue;
       Rule rule = jump(own(first), end());
       rule.ipProtocol = kUdp;
       rule.sourcePort = PortRange{tunnel.listenPort, tunnel.listenPort};
-      rules_.insert(std::move(rule));
+      insert(std::move(rule));
     }
   }
 
@@ -137,30 +137,37 @@ class LocalRules {
     Rule inside = rule;
     inside.table = kMainTable;
     inside.suppressPrefixLength = 1;
-    rules_.insert(std::move(inside));
+    insert(std::move(inside));
     ++rule.priority;
-    rules_.insert(in(std::move(rule), table));
+    insert(in(std::move(rule), table));
   }
 
-  /// Our own tables identify a rule as ours.
   static Rule in(Rule rule, TableId table) {
     rule.table = table;
-    rule.suppressGroup = -1;
-    rule.otherSelector = false;
     return rule;
+  }
+
+  /// Rules of a former configuration may be at the same priority with other prefixes, or without any.
+  void insert(Rule rule) {
+    constexpr std::uint64_t kLowerHalf = 0xffff;
+    std::string prefixes;
+    if (rule.source) prefixes += "from " + rule.source->toString();
+    if (rule.destination) prefixes += "to " + rule.destination->toString();
+    if (!prefixes.empty()) rule.suppressGroup += static_cast<std::int64_t>(fingerprintOf(prefixes) & kLowerHalf);
+    rules_.insert(std::move(rule));
   }
 
   void addRule(const TrafficRule& view, std::uint32_t priority) {
     const std::uint32_t last = priority + kLocalRuleSize - 1;
     const auto selections = selectionsOf(*view.rule);
     if (selections.empty()) return;
-    if (exclude(*view.rule, priority, last)) rules_.insert(blank(last, RuleAction::nop));
+    if (exclude(*view.rule, priority, last)) insert(blank(last, RuleAction::nop));
     for (const Rule& selection : selections) {
       Rule inside = selection;
       inside.priority = priority + 1;
       inside.table = kMainTable;
       inside.suppressPrefixLength = 1;
-      rules_.insert(std::move(inside));
+      insert(std::move(inside));
       Rule rule = selection;
       rule.priority = priority + 2;
       use(view, std::move(rule));
@@ -170,12 +177,12 @@ class LocalRules {
   void use(const TrafficRule& view, Rule rule) {
     switch (view.rule->use) {
       case RuleUse::main:
-        rules_.insert(jump(std::move(rule), end()));
+        insert(jump(std::move(rule), end()));
         return;
       case RuleUse::unreachable:
       case RuleUse::blackhole:
         rule.action = view.rule->use == RuleUse::blackhole ? RuleAction::blackhole : RuleAction::unreachable;
-        rules_.insert(std::move(rule));
+        insert(std::move(rule));
         return;
       case RuleUse::policy:
         break;
@@ -183,10 +190,10 @@ class LocalRules {
     const TrafficPolicy& used = of_.steering.traffic->policies[*view.policy];
     const PolicyView& policy = of_.steering.policies[used.policy];
     Rule otherwise = rule;
-    rules_.insert(in(std::move(rule), policy.target.table));
+    insert(in(std::move(rule), policy.target.table));
     if (policy.lastResort != LastResort::main) return;
     ++otherwise.priority;
-    rules_.insert(jump(std::move(otherwise), end()));
+    insert(jump(std::move(otherwise), end()));
   }
 
   /// Those that this host can send from.
@@ -224,7 +231,7 @@ class LocalRules {
         if (prefix.family() != family_) continue;
         Rule pass = jump(own(priority), to);
         pass.*selector = prefix;
-        rules_.insert(std::move(pass));
+        insert(std::move(pass));
         any = true;
       }
     };

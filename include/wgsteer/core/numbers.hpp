@@ -107,6 +107,9 @@ inline constexpr std::uint32_t kRuleBlockSize = 40;
 /// `suppress_ifgroup` of our rules that look up a foreign table: a group without devices, so its only effect is to
 /// identify the rule as ours.
 inline constexpr std::int64_t kStampGroup = 0x57470000;
+/// The lower half may tell rules apart that the kernel takes for one: it ignores a prefix that only one of two rules
+/// has, when it looks whether a rule is there already and when it deletes one (fib4_rule_compare(), 6.18).
+constexpr bool isStamp(std::int64_t group) { return (group & 0xffff0000) == kStampGroup; }
 
 /// "WG" in ASCII. mwan3 flushes tables 1..60 (with a wide mask 252) and pbr counts upward from 256.
 inline constexpr std::uint32_t kWanTableBase = 0x57470000;
