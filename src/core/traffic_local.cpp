@@ -75,7 +75,7 @@ class LocalRules {
   }
 
  private:
-  std::uint32_t end() const { return base_ + kLocalRulesOffset + kLocalRulesAtMost * kLocalRuleSize; }
+  std::uint32_t end() const { return base_ + kLocalRulesOffset + (kLocalRulesAtMost + 1) * kLocalRuleSize; }
 
   Rule blank(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
     Rule rule;
@@ -121,14 +121,17 @@ class LocalRules {
     }
   }
 
-  /// A program that has chosen the address of a WAN means that WAN; also the answers of services.
+  /// A program that has chosen the address of a WAN means that WAN; also the answers of services. In IPv6 after the
+  /// rules: where these refuse, the kernel chooses any source and asks again (ip6_dst_lookup_tail(), 6.18), and that
+  /// must not open another way.
   void bySource(const Wan& wan) {
     if (wan.link == nullptr) return;
+    const std::uint32_t priority = family_ == Family::v4 ? base_ + kLocalSourceOffset : end() - 2;
     for (const InterfaceAddress& own : of_.world.addressesOf(wan.link->index)) {
       const bool usable =
           own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal();
       if (!usable || wan.secondary) continue;
-      lookups(this->own(base_ + kLocalSourceOffset), Prefix::host(own.address), of_.config.numbers.wanTable(wan.slot));
+      lookups(this->own(priority), Prefix::host(own.address), of_.config.numbers.wanTable(wan.slot));
     }
   }
 

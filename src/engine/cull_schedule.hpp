@@ -45,7 +45,7 @@ class CullSchedule {
   Instant allowedAt(MarkMatch mark) const;
 
   static constexpr Duration kAgainAfter = std::chrono::milliseconds{300};
-  static constexpr Duration kPairPeriod = std::chrono::seconds{10};  ///< between two pairs of the same mark
+  static constexpr Duration kPairPeriod = std::chrono::seconds{2};  ///< between two pairs of the same mark
   static constexpr Duration kWindow = std::chrono::minutes{1};
   static constexpr std::size_t kPairsInWindow = 20;
 

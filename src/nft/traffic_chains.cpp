@@ -196,7 +196,11 @@ class TrafficRuleset {
   /// A sticky rule's source is noted under its new exit and forgotten under all others: it goes where it went last.
   void pinChain(const TrafficLeaving& leaving, const TrafficPin& pin) {
     Chain& chain = addFor(pin.pin, pinChainName(pin.pin));
-    chain.rules.emplace_back().stampConnectionMark(numbers_.mark(pin.pin));
+    // Not one that has gone elsewhere before: a fixed translation would keep the source of its former exit, and until
+    // it is deleted, which goes by the mark, its packets ask the rules.
+    chain.rules.emplace_back()
+        .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
+        .stampConnectionMark(numbers_.mark(pin.pin));
     for (const TrafficMemory& memory : leaving.memories)
       for (const Family family : kFamilies) {
         if (memory.mark == pin.pin)
