@@ -149,15 +149,12 @@ bool Routing::isLocal(const Packet& packet) const {
          Outcome::local;
 }
 
-bool Routing::isUnicast(const Packet& packet) const {
-  if (isGroup(packet.destination.address)) return false;
-  if (packet.destination.address.family() == Family::v4) {
-    const Route* best = bestIn(kLocalTable, packet);
-    return best == nullptr || best->type == RouteType::unicast;
-  }
-  std::vector<WalkStep> ignored;
-  return lookup({.destination = packet.destination, .mark = {}, .source = packet.source}, ignored).outcome ==
-         Outcome::device;
+bool Routing::isForUsOrMany(const Packet& packet) const {
+  const Address& destination = packet.destination.address;
+  if (isGroup(destination)) return true;
+  if (destination.family() == Family::v6) return isLocal(packet);
+  const Route* best = bestIn(kLocalTable, packet);
+  return best != nullptr && best->type != RouteType::unicast;
 }
 
 }  // namespace wgsteer

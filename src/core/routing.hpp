@@ -28,9 +28,9 @@ class Routing {
   Lookup lookup(const Packet& packet, std::vector<WalkStep>& steps) const;
   /// The route's preferred source, else our table's source for the device, else the device's first usable address.
   std::optional<Address> sourceFor(const Lookup& found, Family family) const;
-  /// What nftables calls `fib daddr type local`, and `unicast`.
+  /// What nftables calls `fib daddr type local`, and one of local, broadcast, anycast and multicast.
   bool isLocal(const Packet& packet) const;
-  bool isUnicast(const Packet& packet) const;
+  bool isForUsOrMany(const Packet& packet) const;
   const DeviceName& names() const { return names_; }
 
  private:
