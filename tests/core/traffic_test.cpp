@@ -202,6 +202,22 @@ TEST(Traffic, OverlappingValuesAreJoined) {
   EXPECT_EQ(ports->ranges, (std::vector<TrafficRange>{{{0, 80}, {0, 80}, {}}, {{3, 232}, {9, 197}, {}}}));
 }
 
+/// Sets of such values have no ranges.
+TEST(Traffic, NeighbouringDevicesProtocolsAndHardwareAddressesStaySingle) {
+  RuleConfig several = rule("several", "fiber_first");
+  several.inputDevice.any = {"lan0", "lan1"};
+  several.protocol.any = {7, 6};
+  several.sourceMac.none = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 1}};
+  const Config config = withRule(several);
+  const TrafficProgram program = trafficProgram(config, steer(config, twoWans()));
+  for (const char* name : {"rule_several_iif", "rule_several_proto", "rule_several_not_mac"}) {
+    const auto set = std::ranges::find(program.sets, name, &TrafficSet::name);
+    ASSERT_NE(set, program.sets.end()) << name;
+    ASSERT_EQ(set->ranges.size(), 2U) << name;
+    for (const TrafficRange& range : set->ranges) EXPECT_EQ(range.first, range.last) << name;
+  }
+}
+
 TEST(Traffic, OneMoreRuleMovesNoMark) {
   const World world = twoWans();
   Config config = withRule();
