@@ -117,6 +117,8 @@ class Explanation {
   void route() {
     found_ = routing_.lookup(first_.packet, result_.walk.steps);
     Walk& walk = result_.walk;
+    // Broadcasts: each device may have some.
+    if (found_.route && found_.route->type == RouteType::other) found_.outcome = Outcome::local;
     walk.outcome = found_.outcome;
     walk.route = found_.route;
     walk.mark = first_.packet.mark;

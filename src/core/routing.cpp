@@ -137,24 +137,26 @@ std::optional<Address> Routing::sourceFor(const Lookup& found, Family family) co
   return std::nullopt;
 }
 
-/// In IPv4, of table local alone (inet_addr_type()). In IPv6, of a whole lookup as if this host sent it, without the
-/// mark (nft_fib6_eval_type()).
-bool Routing::isLocal(const Packet& packet) const {
-  if (packet.destination.address.family() == Family::v4) {
-    const Route* best = bestIn(kLocalTable, packet);
-    return best != nullptr && best->type == RouteType::local;
+/// In IPv4, that of table local alone decides (inet_addr_type()). In IPv6, that of a whole lookup as if this host sent
+/// the packet, without its mark (nft_fib6_eval_type()).
+std::optional<Route> Routing::routeOfType(const Packet& packet) const {
+  if (packet.destination.address.family() == Family::v6) {
+    std::vector<WalkStep> ignored;
+    return lookup({.destination = packet.destination, .mark = {}, .source = packet.source}, ignored).route;
   }
-  std::vector<WalkStep> ignored;
-  return lookup({.destination = packet.destination, .mark = {}, .source = packet.source}, ignored).outcome ==
-         Outcome::local;
+  const Route* best = bestIn(kLocalTable, packet);
+  return best == nullptr ? std::nullopt : std::optional{*best};
+}
+
+bool Routing::isLocal(const Packet& packet) const {
+  const auto route = routeOfType(packet);
+  return route && route->type == RouteType::local;
 }
 
 bool Routing::isForUsOrMany(const Packet& packet) const {
-  const Address& destination = packet.destination.address;
-  if (isGroup(destination)) return true;
-  if (destination.family() == Family::v6) return isLocal(packet);
-  const Route* best = bestIn(kLocalTable, packet);
-  return best != nullptr && best->type != RouteType::unicast;
+  if (isGroup(packet.destination.address)) return true;
+  const auto route = routeOfType(packet);
+  return route && (route->type == RouteType::local || route->type == RouteType::other);
 }
 
 }  // namespace wgsteer

@@ -40,6 +40,7 @@ class Routing {
   std::optional<NextHop> livingHop(const Route& route) const;
   Lookup inTable(const Rule& rule, const Packet& packet) const;
   const Route* bestIn(TableId table, const Packet& packet) const;
+  std::optional<Route> routeOfType(const Packet& packet) const;
   std::string result(const Lookup& found) const;
 
   const State& state_;

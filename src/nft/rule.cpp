@@ -313,6 +313,7 @@ Rule& Rule::loadAddressType() {
 Rule& Rule::destinationIsOfType(std::uint32_t type) {
   return loadAddressType().compare(NFT_CMP_EQ, &type, sizeof type);
 }
+
 Rule& Rule::hasCodePoint(Family family, std::uint8_t dscp) {
   if (family == Family::v4) {
     const auto wanted = static_cast<std::uint8_t>(dscp << 2U);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // For random rules and packets, the simulator does what a straight-line reading of the rules says. The same is asked of
-// the kernel in tests/nft/traffic_test.cpp.
+// the kernel in tests/contract/traffic_test.cpp.
 #include <gtest/gtest.h>
 
 #include "wgsteer/core/desire.hpp"
@@ -102,7 +102,8 @@ class Reference {
     const bool toMany = plain.route && plain.route->type == RouteType::other;
     const bool byWan = first.packet.inputDevice.starts_with("wan");
     const bool refused = first.packet.inputDevice.empty() && plain.outcome != Outcome::device;
-    if (plain.outcome == Outcome::local || toMany || byWan || refused) return {nullptr, fateOf(plain)};
+    if (toMany) return {nullptr, {Outcome::local, ""}};
+    if (plain.outcome == Outcome::local || byWan || refused) return {nullptr, fateOf(plain)};
     const RuleConfig* rule = ruleFor(config_.rules, first);
     if (rule == nullptr || rule->use == RuleUse::main) return {rule, fateOf(plain)};
     if (const Walk inside = explain(bare_, specific_, first.packet); inside.route) return {rule, fateOf(inside)};
