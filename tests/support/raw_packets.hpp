@@ -159,24 +159,38 @@ class OwnDevice {
   os::Fd file_;
 };
 
+struct RawAddress {
+  sockaddr_in6 storage{};  ///< large enough for both families
+  socklen_t length = sizeof(sockaddr_in);
+
+  explicit RawAddress(const Address& address) {
+    const auto bytes = address.bytes();
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    storage.sin6_family = AF_INET6;
+    if (address.family() == Family::v6) {
+      std::memcpy(&storage.sin6_addr, bytes.data(), bytes.size());
+      length = sizeof storage;
+      return;
+    }
+    std::memcpy(&in.sin_addr, bytes.data(), bytes.size());
+    std::memcpy(&storage, &in, sizeof in);
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
 /// Sends it from this host. False: the kernel refused it.
 inline bool sendHere(const FirstPacket& first, std::uint32_t number) {
   const bool v4 = first.packet.destination.address.family() == Family::v4;
   const os::Fd socket(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
   const std::uint32_t mark = first.packet.mark.value;
   EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark), 0);
-  const int on = 1;
-  EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on), 0);
+  // The source in the packet is not that of the lookup of its route.
+  const RawAddress source(*first.packet.source);
+  EXPECT_EQ(::bind(socket.get(), source.get(), source.length), 0) << first.packet.source->toString();
   const PacketBytes bytes = bytesOf(first, number);
-  const auto to = first.packet.destination.address.bytes();
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  sockaddr_in6 in6{};
-  in6.sin6_family = AF_INET6;
-  std::memcpy(v4 ? static_cast<void*>(&in.sin_addr) : static_cast<void*>(&in6.sin6_addr), to.data(), to.size());
-  const auto* address = v4 ? reinterpret_cast<const sockaddr*>(&in) : reinterpret_cast<const sockaddr*>(&in6);
-  return ::sendto(socket.get(), bytes.data(), bytes.size(), 0, address,
-                  static_cast<socklen_t>(v4 ? sizeof in : sizeof in6)) >= 0;
+  const RawAddress to(first.packet.destination.address);
+  return ::sendto(socket.get(), bytes.data(), bytes.size(), 0, to.get(), to.length) >= 0;
 }
 
 }  // namespace wgsteer::test
