@@ -6,6 +6,7 @@
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
+#include "cli/walk_text.hpp"
 
 namespace wgsteer::cli {
 
@@ -15,12 +16,6 @@ struct Question {
   Packet packet;
   std::optional<PeerId> peer;  ///< whose packet it is, if it is WireGuard's own
 };
-
-std::optional<Endpoint> parseDestination(const std::string& text) {
-  if (const auto endpoint = Endpoint::parse(text)) return endpoint;
-  if (const auto address = Address::parse(text)) return Endpoint{*address, 0};
-  return std::nullopt;
-}
 
 /// If the destination is a peer's endpoint, the question is about the packet that the peer's tunnel sends; of several
 /// tunnels with that peer, about each one's.
@@ -37,48 +32,23 @@ std::vector<Question> questionsAbout(const Picture& picture, const Endpoint& des
   return questions;
 }
 
-std::string verdict(const Walk& walk, bool intoTunnel) {
-  switch (walk.outcome) {
-    case Outcome::device:
-      if (intoTunnel) return "goes into tunnel " + walk.device + ": no peer has this endpoint";
-      return "leaves by " + walk.device + (walk.gateway ? " via " + walk.gateway->toString() : "") +
-             (walk.source ? " from " + walk.source->toString() : "");
-    case Outcome::loop:
-      return "LOOP: ends in tunnel " + walk.device;
-    case Outcome::dropped:
-      return "dropped: would end in tunnel " + walk.device;
-    case Outcome::unreachable:
-      return "unreachable";
-    case Outcome::noRoute:
-      return "no route";
-    case Outcome::local:
-      return "delivered to this host";
-  }
-  return {};
-}
-
 void printWalk(const Question& question, const Walk& walk, const std::string& verdict) {
   const Packet& packet = question.packet;
   printText("to " +
             (packet.destination.port == 0 ? packet.destination.address.toString() : packet.destination.toString()) +
             " mark " + hex(packet.mark.value) +
             (question.peer ? ", peer " + question.peer->key.toString() + " of " + question.peer->tunnel : "") + "\n");
-  for (const WalkStep& step : walk.steps) printText((step.matched ? "  * " : "    ") + step.text + "\n");
-  const bool loop = walk.outcome == Outcome::loop;
-  std::fputs(!colourWanted() ? "" : loop ? "\033[31m" : "\033[32m", stdout);
-  printText(verdict);
-  std::fputs(colourWanted() ? "\033[0m\n" : "\n", stdout);
+  printSteps(walk);
+  printVerdict(verdict, walk.outcome != Outcome::loop);
 }
 
 nlohmann::json document(const Question& question, const Walk& walk, const std::string& verdict) {
   using Json = nlohmann::json;
-  Json steps = Json::array();
-  for (const WalkStep& step : walk.steps) steps.push_back({{"text", step.text}, {"matched", step.matched}});
   return {{"destination", question.packet.destination.toString()},
           {"mark", hex(walk.mark.value)},
           {"tunnel", question.peer ? Json(question.peer->tunnel) : Json(nullptr)},
           {"public_key", question.peer ? Json(question.peer->key.toString()) : Json(nullptr)},
-          {"steps", std::move(steps)},
+          {"steps", stepsOf(walk)},
           {"loop", walk.outcome == Outcome::loop},
           {"device", walk.device},
           {"gateway", walk.gateway ? Json(walk.gateway->toString()) : Json(nullptr)},
@@ -109,7 +79,9 @@ int answer(const std::vector<Question>& questions, const Host& host, bool json) 
     const Question& question = questions[i];
     const Walk& walk = walks[i];
     const Link* link = world.linkNamed(walk.device);
-    const std::string said = verdict(walk, link != nullptr && isTunnel(world, *link));
+    const bool intoTunnel = walk.outcome == Outcome::device && link != nullptr && isTunnel(world, *link);
+    const std::string said =
+        intoTunnel ? "goes into tunnel " + walk.device + ": no peer has this endpoint" : verdictOf(walk);
     good &= walk.outcome == Outcome::device || walk.outcome == Outcome::local;
     if (json)
       all.push_back(document(question, walk, said));
@@ -128,13 +100,10 @@ int answer(const std::vector<Question>& questions, const Host& host, bool json) 
 }  // namespace
 
 int explain(const Options& options) {
-  const auto destination = parseDestination(options.arguments.front());
-  if (!destination) {
-    std::fprintf(stderr,
-                 "wgsteer explain: not an address: %s; write 203.0.113.55, 203.0.113.55:51820 or [2001:db8::1]:51820\n",
-                 options.arguments.front().c_str());
-    return kUsage;
-  }
+  if (!options.proto.empty() || !options.in.empty() || !options.mac.empty() || !options.dscp.empty())
+    return explainTraffic(options);
+  const auto destination = destinationOf(options);
+  if (!destination) return kUsage;
   const auto source = Address::parse(options.from);
   if (!options.from.empty() && (!source || source->family() != destination->address.family())) {
     std::fprintf(stderr, "wgsteer explain: --from %s: not an address of the destination's family\n",

@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
             {Group::look, "check", "", "report conflicts on this host and how to fix each", "wgsteer check", "cj",
              check},
             {Group::look, "explain", "ADDR[:PORT]", "trace a packet through rules, routes and nftables",
-             "wgsteer explain 203.0.113.55:51820", "cjmf", explain},
+             "wgsteer explain --proto tcp --in br-lan --from 192.168.5.40 203.0.113.9:443", "cjmfpiad", explain},
             {Group::look, "plan", "", "show pending changes, one per line (dry run)", "wgsteer plan --config new.toml",
              "cj", plan},
             {Group::look, "monitor", "", "show events as they happen, and their changes", "wgsteer monitor", "j",

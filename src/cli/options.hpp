@@ -31,6 +31,11 @@ struct Options {
   bool verbose = false;
   std::optional<std::uint32_t> mark;
   std::string from;
+  // Of a packet that is any traffic's.
+  std::string proto;
+  std::string in;
+  std::string mac;
+  std::string dscp;
   std::string networkFile;  ///< empty: netifd's own if it exists
   std::string reason;
   std::string textFile;  ///< empty: standard output

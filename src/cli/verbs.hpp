@@ -10,6 +10,8 @@ int plan(const Options& options);
 int status(const Options& options);
 int metrics(const Options& options);
 int explain(const Options& options);
+/// The same for a packet of any traffic.
+int explainTraffic(const Options& options);
 int check(const Options& options);
 int flush(const Options& options);
 int monitor(const Options& options);

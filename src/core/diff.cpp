@@ -193,9 +193,7 @@ void diffTunnelMarks(const std::map<IfName, Mark>& desired, const std::map<IfNam
 /// Rules that repeat foreign rules may exist only while all other packets jump past them, which requires the rules at
 /// which these continue. Those that look up table local name a mark, and come before the ones that lead away.
 void diffRules(const std::set<Rule>& desired, const std::set<Rule>& observed, Plan& plan, Plan& removals) {
-  const auto isStamped = [](const Rule& rule) {
-    return isStamp(rule.suppressGroup) && rule.table != kLocalTable;
-  };
+  const auto isStamped = [](const Rule& rule) { return isStamp(rule.suppressGroup) && rule.table != kLocalTable; };
   std::vector<Rule> added;
   std::vector<Rule> removed;
   compare(

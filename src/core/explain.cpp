@@ -1,146 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What fib_rules_lookup(), fib_table_lookup() and the output hook do with a locally generated packet, as far as it
-// matters for a WireGuard socket: no input interface, UDP, no flow hashing (the first next hop that is alive is used).
+// What the output hook does with a locally generated packet, as far as it matters for a WireGuard socket.
 #include "wgsteer/core/explain.hpp"
 
-#include <algorithm>
-
 #include "wgsteer/core/numbers.hpp"
+
+#include "core/routing.hpp"
 
 namespace wgsteer {
 
 namespace {
-
-constexpr std::uint8_t kUdp = 17;
-
-struct Lookup {
-  Outcome outcome = Outcome::noRoute;
-  std::optional<Route> route;
-  std::optional<NextHop> hop;
-};
-
-class Simulator {
- public:
-  Simulator(const State& state, const World& world) : state_(state), world_(world), names_(deviceNames(world)) {
-    for (const auto* set : {&world.rules, &state.rules})
-      for (const Rule& rule : *set) rules_.push_back(&rule);
-    // The sets are sorted, unlike the kernel's lists: among equal priorities, foreign rules were there first.
-    std::ranges::stable_sort(rules_, {}, [](const Rule* rule) { return rule->priority; });
-    for (const auto* set : {&world.routes, &state.routes})
-      for (const Route& route : *set) routes_.push_back(&route);
-  }
-
-  Lookup lookup(const Packet& packet, std::vector<WalkStep>& steps) const {
-    std::uint32_t from = 0;
-    for (const Rule* rule : rules_) {
-      if (rule->family != packet.destination.address.family() || rule->priority < from) continue;
-      WalkStep step{describe(*rule), matches(*rule, packet)};
-      if (!step.matched) {
-        steps.push_back(std::move(step));
-        continue;
-      }
-      if (rule->action == RuleAction::goto_ && leadsSomewhere(*rule)) from = rule->gotoPriority;
-      const Lookup found = act(*rule, packet);
-      if (rule->action == RuleAction::lookup) step.text += result(found);
-      steps.push_back(std::move(step));
-      if (found.outcome != Outcome::noRoute) return found;
-    }
-    return {};
-  }
-
-  const DeviceName& names() const { return names_; }
-
- private:
-  bool matches(const Rule& rule, const Packet& packet) const {
-    // To rules, packets from this host come in by "lo" (flowi_iif).
-    const bool fromHere = rule.inputInterface.empty() || rule.inputInterface == "lo";
-    const bool understood = !rule.otherSelector || isStamp(rule.suppressGroup);
-    bool match = rule.mark.matches(packet.mark) && fromHere && rule.outputInterface.empty() && understood;
-    // A lookup without a source matches no "from" except "from all".
-    if (rule.source && !rule.source->isDefault()) match &= packet.source && rule.source->contains(*packet.source);
-    if (rule.destination) match &= rule.destination->contains(packet.destination.address);
-    if (rule.ipProtocol != 0) match &= rule.ipProtocol == kUdp;
-    if (rule.sourcePort)
-      match &= packet.sourcePort >= rule.sourcePort->first && packet.sourcePort <= rule.sourcePort->last;
-    if (rule.destinationPort)
-      match &= packet.destination.port >= rule.destinationPort->first &&
-               packet.destination.port <= rule.destinationPort->last;
-    return match != rule.invert;
-  }
-
-  /// A goto to a priority that no rule has is "unresolved": the kernel continues with the next rule.
-  bool leadsSomewhere(const Rule& jump) const {
-    return std::ranges::any_of(
-        rules_, [&](const Rule* rule) { return rule->family == jump.family && rule->priority == jump.gotoPriority; });
-  }
-
-  Lookup act(const Rule& rule, const Packet& packet) const {
-    switch (rule.action) {
-      case RuleAction::lookup:
-        return inTable(rule, packet);
-      case RuleAction::blackhole:
-      case RuleAction::unreachable:
-      case RuleAction::prohibit:
-        return {Outcome::unreachable, {}, {}};
-      default:
-        return {};
-    }
-  }
-
-  /// A next hop that the kernel would use: its link is up, and has a carrier if routes without one are ignored.
-  std::optional<NextHop> livingHop(const Route& route) const {
-    for (const NextHop& hop : route.hops) {
-      const Link* link = world_.link(hop.device);
-      if (link == nullptr || !link->up) continue;
-      const auto ignores = route.family() == Family::v4 ? SysctlKind::ignoreLinkdown4 : SysctlKind::ignoreLinkdown6;
-      if (!link->carrier && (link->sysctls.contains(ignores) || state_.sysctls.contains({ignores, link->name})))
-        continue;
-      return hop;
-    }
-    return std::nullopt;
-  }
-
-  Lookup inTable(const Rule& rule, const Packet& packet) const {
-    const Route* best = nullptr;
-    for (const Route* route : routes_) {
-      if (route->table != rule.table || !route->destination.contains(packet.destination.address)) continue;
-      if (!route->source.isDefault() && !(packet.source && route->source.contains(*packet.source))) continue;
-      if (route->type == RouteType::unicast && !livingHop(*route)) continue;
-      if (best == nullptr || takesPrecedence(*route, *best)) best = route;
-    }
-    if (best == nullptr || best->type == RouteType::throw_) return {};
-    // A refusal is an error, which ends the walk before the kernel checks whether the route is suppressed.
-    if (best->type != RouteType::unicast && best->type != RouteType::local) return {Outcome::unreachable, *best, {}};
-    if (rule.suppressPrefixLength >= 0 && best->destination.length() <= rule.suppressPrefixLength) return {};
-    if (best->type == RouteType::local) return {Outcome::local, *best, {}};
-    return {Outcome::device, *best, livingHop(*best)};
-  }
-
-  std::string result(const Lookup& found) const {
-    if (found.route) return " -> " + describe(*found.route, names_);
-    return found.outcome == Outcome::noRoute ? " -> no route, next rule" : "";
-  }
-
-  const State& state_;
-  const World& world_;
-  DeviceName names_;
-  std::vector<const Rule*> rules_;
-  std::vector<const Route*> routes_;
-};
-
-/// The route's preferred source, else our table's source for the device, else the device's first usable address.
-std::optional<Address> sourceFor(const State& state, const World& world, const Lookup& found, Family family) {
-  if (found.route->preferredSource) return found.route->preferredSource;
-  const Link* link = world.link(found.hop->device);
-  if (link != nullptr && state.nft) {
-    const auto known = state.nft->table.sources.find({link->name, family});
-    if (known != state.nft->table.sources.end()) return known->second;
-  }
-  for (const InterfaceAddress& own : world.addresses)
-    if (own.device == found.hop->device && own.address.family() == family && !own.tentative && !own.linkScope)
-      return own.address;
-  return std::nullopt;
-}
 
 /// The member of the table that the output chain uses, and its text; none: the packet is left as it is.
 struct Member {
@@ -210,29 +78,29 @@ bool isDropped(const State& state, Mark mark, const IfName& tunnel) {
   return own != table.ownMarks.end() && own->second && table.tunnels.contains(tunnel);
 }
 
-Walk walkOf(const Simulator& simulator, const State& state, const World& world, const Packet& packet) {
+Walk walkOf(const Routing& routing, const State& state, const World& world, const Packet& packet) {
   Walk walk;
-  Lookup found = simulator.lookup(packet, walk.steps);
+  Lookup found = routing.lookup(packet, walk.steps);
   walk.mark = packet.mark;
   walk.source = packet.source;
   // A packet without a route never reaches the output hook.
   if (found.outcome == Outcome::device) {
     Packet sent = packet;
-    if (!sent.source) sent.source = sourceFor(state, world, found, packet.destination.address.family());
+    if (!sent.source) sent.source = routing.sourceFor(found, packet.destination.address.family());
     const Link* link = world.link(found.hop->device);
     const IfName device = link == nullptr ? IfName{} : link->name;
     if (link != nullptr) sent.source = sourceCorrected(state, sent, device, walk.steps);
     const Packet marked = markedByNft(state, sent, device, walk.steps);
     walk.mark = marked.mark;
     walk.source = marked.source;
-    if (walk.mark != packet.mark) found = simulator.lookup(marked, walk.steps);
+    if (walk.mark != packet.mark) found = routing.lookup(marked, walk.steps);
   }
   walk.outcome = found.outcome;
   walk.route = found.route;
   if (found.outcome != Outcome::device) return walk;
 
   const Link* link = world.link(found.hop->device);
-  walk.device = simulator.names()(found.hop->device);
+  walk.device = routing.names()(found.hop->device);
   walk.gateway = found.hop->gateway;
   if (link == nullptr || !isTunnel(world, *link)) return walk;
   if (!isDropped(state, walk.mark, link->name)) {
@@ -247,13 +115,13 @@ Walk walkOf(const Simulator& simulator, const State& state, const World& world, 
 }  // namespace
 
 Walk explain(const State& state, const World& world, const Packet& packet) {
-  return walkOf(Simulator{state, world}, state, world, packet);
+  return walkOf(Routing{state, world}, state, world, packet);
 }
 
 std::vector<Walk> explain(const State& state, const World& world, std::span<const Packet> packets) {
-  const Simulator simulator{state, world};
+  const Routing routing{state, world};
   std::vector<Walk> walks;
-  for (const Packet& packet : packets) walks.push_back(walkOf(simulator, state, world, packet));
+  for (const Packet& packet : packets) walks.push_back(walkOf(routing, state, world, packet));
   return walks;
 }
 

@@ -21,10 +21,16 @@ bool isOnlyForwarded(const RuleConfig& rule) {
 
 std::size_t countOf(std::size_t values) { return std::max<std::size_t>(values, 1); }
 
+/// "Invalid dport range" (fib_nl2rule(), 6.18): the last port is not allowed as an end.
+bool reachesTheLastPort(const Selector<PortRange>& ports) {
+  return std::ranges::any_of(ports.any, [](const PortRange& range) { return range.last == 65535; });
+}
+
 bool isExpressible(const RuleConfig& rule) {
   const bool plain = rule.dscp.empty() && rule.protocol.none.empty() && rule.sourcePort.none.empty() &&
                      rule.destinationPort.none.empty() && rule.inputDevice.none.empty() &&
-                     rule.sourceMac.none.empty() && !rule.sticky;
+                     rule.sourceMac.none.empty() && !rule.sticky && !reachesTheLastPort(rule.sourcePort) &&
+                     !reachesTheLastPort(rule.destinationPort);
   return plain && rule.source.none.size() + rule.destination.none.size() <= kCombinationsAtMost &&
          countOf(rule.source.any.size()) * countOf(rule.destination.any.size()) * countOf(rule.protocol.any.size()) *
                  countOf(rule.sourcePort.any.size()) * countOf(rule.destinationPort.any.size()) <=

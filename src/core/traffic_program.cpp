@@ -51,13 +51,18 @@ Bytes after(Bytes value) {
   return {};
 }
 
-/// Disjoint, ascending, and joined where they touch: what the kernel's interval sets take.
-std::vector<TrafficRange> joined(std::vector<TrafficRange> ranges) {
+/// Of all others a set has single values: 6 and 7, or lan0 and lan1, are no range.
+constexpr bool hasRanges(TrafficField field) {
+  return field >= TrafficField::source4 && field <= TrafficField::destinationPort;
+}
+
+/// Disjoint, ascending, and ranges joined where they touch: what the kernel's interval sets take.
+std::vector<TrafficRange> joined(std::vector<TrafficRange> ranges, TrafficField field) {
   std::ranges::sort(ranges);
   std::vector<TrafficRange> result;
   for (TrafficRange& range : ranges) {
-    const bool touches =
-        !result.empty() && (range.first <= result.back().last || range.first == after(result.back().last));
+    const bool touches = !result.empty() && (range.first <= result.back().last ||
+                                             (hasRanges(field) && range.first == after(result.back().last)));
     if (touches)
       result.back().last = std::max(result.back().last, range.last);
     else
@@ -163,7 +168,7 @@ class RuleCompiler {
       std::vector<TrafficRange> ranges;
       for (const T& value : values) ranges.push_back(rangeOf(value));
       program_.sets.push_back(
-          {.name = name, .field = field, .map = false, .ranges = joined(std::move(ranges)), .remembers = {}});
+          {.name = name, .field = field, .map = false, .ranges = joined(std::move(ranges), field), .remembers = {}});
     }
     match.conditions.push_back({.field = field, .set = std::move(name), .inverted = inverted});
   }

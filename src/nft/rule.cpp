@@ -313,9 +313,6 @@ Rule& Rule::loadAddressType() {
 Rule& Rule::destinationIsOfType(std::uint32_t type) {
   return loadAddressType().compare(NFT_CMP_EQ, &type, sizeof type);
 }
-Rule& Rule::destinationIsNotOfType(std::uint32_t type) {
-  return loadAddressType().compare(NFT_CMP_NEQ, &type, sizeof type);
-}
 
 Rule& Rule::hasCodePoint(Family family, std::uint8_t dscp) {
   if (family == Family::v4) {

@@ -65,7 +65,6 @@ class Rule {
   Rule& destinationPortBetween(std::uint16_t first, std::uint16_t last);  ///< th dport FIRST-LAST
   Rule& icmpTypeBetween(std::uint8_t first, std::uint8_t last);           ///< icmpv6 type FIRST-LAST
   Rule& destinationIsOfType(std::uint32_t type);                          ///< fib daddr type local, an RTN_ value
-  Rule& destinationIsNotOfType(std::uint32_t type);                       ///< fib daddr type != unicast
   Rule& hasCodePoint(Family family, std::uint8_t dscp);                   ///< ip dscp N
   Rule& fieldIn(TrafficField field, const char* set, bool inverted);      ///< ip saddr @set
   Rule& goByField(TrafficField field, const char* map);                   ///< ip saddr vmap @map

@@ -150,12 +150,14 @@ class TrafficRuleset {
   /// Connections from before there were rules are left alone. "Not a reply" rather than "new": a connection whose exit
   /// has died asks again, and packets that are not tracked ask each time.
   void askRules(Chain& chain) {
-    chain.rules.emplace_back().destinationIsNotOfType(RTN_UNICAST).thenReturn();
     chain.rules.emplace_back()
         .isInState(kEstablishedOrRelated)
         .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
         .thenReturn();
     chain.rules.emplace_back().isReply().thenReturn();
+    // Not "unicast": in IPv6 that asks main for a route, which only the table of a WAN may have.
+    for (const std::uint32_t type : {RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST})
+      chain.rules.emplace_back().destinationIsOfType(type).thenReturn();
     chain.rules.emplace_back().thenGoto(kRules);
   }
 

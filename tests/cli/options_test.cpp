@@ -16,7 +16,7 @@ int see(const Options& options) {
 
 /// The exit code of a verb that takes every option and up to two arguments.
 int run(std::vector<std::string> words) {
-  const std::vector<Verb> verbs{{Group::look, "look", "[A] [B]", "", "", "cjowvmfntxr", see}};
+  const std::vector<Verb> verbs{{Group::look, "look", "[A] [B]", "", "", "cjowvmfntxrpiad", see}};
   words.insert(words.begin(), {"wgsteer", "look"});
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -27,8 +27,9 @@ int run(std::vector<std::string> words) {
 }
 
 TEST(CommandLine, EachOptionSetsItsMember) {
-  ASSERT_EQ(run({"--config", "c", "-j", "--once", "-w", "--verbose", "-m", "0x10", "--from=f", "-n", "n", "--to", "t",
-                 "-x", "x", "--reason", "r", "argument"}),
+  ASSERT_EQ(run({"--config", "c",    "-j",   "--once", "-w", "--verbose", "-m",       "0x10",    "--from=f",
+                 "-n",       "n",    "--to", "t",      "-x", "x",         "--reason", "r",       "--proto",
+                 "p",        "--in", "i",    "--mac",  "a",  "-d",        "d",        "argument"}),
             kOk);
   EXPECT_EQ(seen->configFile, "c");
   EXPECT_TRUE(seen->json && seen->once && seen->watch && seen->verbose);
@@ -38,6 +39,10 @@ TEST(CommandLine, EachOptionSetsItsMember) {
   EXPECT_EQ(seen->to, "t");
   EXPECT_EQ(seen->textFile, "x");
   EXPECT_EQ(seen->reason, "r");
+  EXPECT_EQ(seen->proto, "p");
+  EXPECT_EQ(seen->in, "i");
+  EXPECT_EQ(seen->mac, "a");
+  EXPECT_EQ(seen->dscp, "d");
   EXPECT_EQ(seen->arguments, std::vector<std::string>{"argument"});
   ASSERT_EQ(run({}), kOk);
   EXPECT_FALSE(seen->json || seen->once || seen->watch || seen->verbose || seen->mark);

@@ -48,7 +48,9 @@ Config without(Config config) {
 std::vector<Rule> trafficRules(const Config& config, const State& state, Family family) {
   std::vector<Rule> rules;
   for (const Rule& each : state.rules)
-    if (each.family == family && each.priority > config.numbers.foreignMarkPriority()) rules.push_back(each);
+    if (each.family == family && each.priority > config.numbers.foreignMarkPriority() &&
+        each.priority < config.numbers.rulePriority + kLocalTrafficOffset)
+      rules.push_back(each);
   return rules;
 }
 
@@ -71,7 +73,8 @@ TEST(Traffic, LeavesEverythingElseAsItIs) {
   const State with = desire(config, world);
   State rest = with;
   for (const Family family : kFamilies)
-    for (const Rule& added : trafficRules(config, with, family)) rest.rules.erase(added);
+    for (const Rule& added : with.rules)
+      if (added.family == family && added.priority > config.numbers.foreignMarkPriority()) rest.rules.erase(added);
   rest.nft->layout.traffic = {};
   rest.nft->table.pinned.clear();
   rest.nft->table.arrivals.clear();
@@ -207,6 +210,22 @@ TEST(Traffic, OverlappingValuesAreJoined) {
   EXPECT_EQ(ports->ranges, (std::vector<TrafficRange>{{{0, 80}, {0, 80}, {}}, {{3, 232}, {9, 197}, {}}}));
 }
 
+/// Sets of such values have no ranges.
+TEST(Traffic, NeighbouringDevicesProtocolsAndHardwareAddressesStaySingle) {
+  RuleConfig several = rule("several", "fiber_first");
+  several.inputDevice.any = {"lan0", "lan1"};
+  several.protocol.any = {7, 6};
+  several.sourceMac.none = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 1}};
+  const Config config = withRule(several);
+  const TrafficProgram program = programOf(config);
+  for (const char* name : {"rule_several_iif", "rule_several_proto", "rule_several_not_mac"}) {
+    const auto set = std::ranges::find(program.sets, name, &TrafficSet::name);
+    ASSERT_NE(set, program.sets.end()) << name;
+    ASSERT_EQ(set->ranges.size(), 2U) << name;
+    for (const TrafficRange& range : set->ranges) EXPECT_EQ(range.first, range.last) << name;
+  }
+}
+
 TEST(Traffic, OneMoreRuleMovesNoMark) {
   const World world = twoWans();
   Config config = withRule();
@@ -231,6 +250,117 @@ TEST(Traffic, ARuleWithoutAMarkIsAProblemAndNoOtherRulePays) {
   EXPECT_LT(steering.traffic->rules.size(), config.rules.size());
   EXPECT_EQ(steering.problems.size(), config.rules.size() - steering.traffic->rules.size());
   EXPECT_EQ(steering.traffic->rules.front().rule->name, "tv");
+}
+
+/// The rules at a place of the section for this host's own connections.
+std::vector<Rule> ownRules(const Config& config, const World& world, Family family) {
+  std::vector<Rule> rules;
+  for (const Rule& each : desire(config, world).rules)
+    if (each.family == family && each.priority >= config.numbers.rulePriority + kLocalRulesOffset)
+      rules.push_back(each);
+  return rules;
+}
+
+TEST(Traffic, OwnConnectionsAreRoutedBeforeTheirSourceIsChosen) {
+  RuleConfig web = rule("web", "fiber_first");
+  web.protocol.any = {6};
+  web.destinationPort.any = {{443, 443}};
+  web.destination.none = {*Prefix::parse("198.51.100.0/24")};
+  const Config config = withRule(web);
+  const World world = twoWans();
+  EXPECT_FALSE(programOf(config).asksForLocal);
+  const auto rules = ownRules(config, world, Family::v4);
+  ASSERT_EQ(rules.size(), 5U);
+  EXPECT_EQ(rules[0].destination, Prefix::parse("198.51.100.0/24"));
+  EXPECT_EQ(rules[0].gotoPriority, rules[3].priority) << "past this rule alone";
+  EXPECT_EQ(rules[1].table, kMainTable);
+  EXPECT_EQ(rules[2].table, steer(config, world).policies.back().target.table);
+  for (const std::size_t place : {1U, 2U}) {
+    EXPECT_EQ(rules[place].inputInterface, "lo");
+    EXPECT_EQ(rules[place].ipProtocol, 6);
+    EXPECT_EQ(rules[place].destinationPort, (PortRange{443, 443}));
+    EXPECT_EQ(rules[place].mark, (MarkMatch{0, 0xffffffff})) << "what has a mark is routed by it";
+  }
+}
+
+TEST(Traffic, WhatIpRulesCannotSayIsAskedInTheChains) {
+  RuleConfig by = rule("by", "fiber_first");
+  const auto asks = [](const RuleConfig& one) { return programOf(withRule(one)).asksForLocal; };
+  EXPECT_FALSE(asks(by));
+  by.dscp.any = {46};
+  EXPECT_TRUE(asks(by));
+  by.origin = Origin::forwarded;
+  EXPECT_FALSE(asks(by)) << "it is not about this host's own";
+  RuleConfig high = rule("high", "fiber_first");
+  high.destinationPort.any = {{60000, 65535}};
+  EXPECT_TRUE(asks(high)) << "the kernel refuses such a range";
+  RuleConfig sticky = rule("sticky", "fiber_first");
+  sticky.sticky = true;
+  EXPECT_TRUE(asks(sticky));
+}
+
+TEST(Traffic, RulesOfOnePriorityWithOtherPrefixesAreToldApart) {
+  RuleConfig one = rule("one", "fiber_first");
+  one.destination.any = {*Prefix::parse("203.0.113.0/24"), *Prefix::parse("198.18.0.0/15")};
+  const auto rules = ownRules(withRule(one), twoWans(), Family::v4);
+  ASSERT_GE(rules.size(), 4U);
+  EXPECT_EQ(rules[0].priority, rules[1].priority);
+  EXPECT_NE(rules[0].suppressGroup, rules[1].suppressGroup);
+}
+
+TEST(Traffic, ManyHostsAreOneLookup) {
+  Config config = withRule();
+  config.rules.clear();
+  for (int i = 0; i < 50; ++i) {
+    RuleConfig host = rule("h" + std::to_string(i), "fiber_first");
+    host.source.any = {*Prefix::parse("10.0.0." + std::to_string(i))};
+    config.rules.push_back(host);
+  }
+  config.rules.push_back(rule("all", "fiber_first"));
+  config.rules[50].source.any = {*Prefix::parse("10.0.0.0/24")};
+  const TrafficProgram program = programOf(config);
+  ASSERT_EQ(program.matches.size(), 1U);
+  const auto map = std::ranges::find(program.sets, program.matches.front().map, &TrafficSet::name);
+  ASSERT_NE(map, program.sets.end());
+  EXPECT_EQ(map->ranges.size(), 51U);
+  for (std::size_t i = 0; i < 50; ++i) EXPECT_EQ(map->ranges[i].chain, "rule_h" + std::to_string(i));
+  EXPECT_EQ(map->ranges[50].chain, "rule_all");
+  EXPECT_EQ(map->ranges[50].first.back(), 50);
+}
+
+TEST(Traffic, SharesAreByWeightAndFallBackToThePolicy) {
+  Config config = withRule();
+  config.policies.front().members = {{.wan = "fiber", .metric = 10, .weight = 3},
+                                     {.wan = "lte", .metric = 10, .weight = 1}};
+  World world = twoWans();
+  const TrafficProgram program = programOf(config);
+  ASSERT_EQ(program.verdicts.front().choices.size(), 2U);
+  EXPECT_EQ(program.verdicts.front().choices[0].below, 3U);
+  EXPECT_EQ(program.verdicts.front().choices[1].below, 4U);
+  const auto leads = [&](std::size_t wan) {
+    const TableId table = config.numbers.memberTable(steer(config, world).traffic->policies.front().pins.at(wan));
+    return std::ranges::any_of(desire(config, world).routes,
+                               [&](const Route& each) { return each.table == table && each.destination.isDefault(); });
+  };
+  EXPECT_TRUE(leads(0));
+  EXPECT_TRUE(leads(1));
+  world.wansDown["fiber"] = WanDown{"probes"};
+  EXPECT_FALSE(leads(0));
+  EXPECT_TRUE(leads(1));
+}
+
+TEST(Traffic, MarksOutliveAChangeOfTheConfiguration) {
+  World world = twoWans();
+  Config config = withRule();
+  const auto before = steer(config, world).traffic;
+  world.adopted.trafficSlots = before->slots;
+  config.policies.insert(config.policies.begin(), {.name = "earlier", .members = {{.wan = "lte"}}});
+  config.rules.insert(config.rules.begin(), rule("first", "earlier"));
+  config.wans.insert(config.wans.begin(), wan("new", "wan9", 9));
+  const auto after = steer(config, world).traffic;
+  for (const auto& [name, slot] : before->slots) EXPECT_EQ(after->slots.at(name), slot) << name;
+  std::set<Slot> all;
+  for (const auto& [name, slot] : after->slots) EXPECT_TRUE(all.insert(slot).second) << name;
 }
 
 TEST(Traffic, RefusalsAreAnsweredByTheKernel) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A routing simulator: the walk of a locally generated packet through rules, tables and our nft output chain. It is the
-// `explain` verb, and the oracle of the property tests.
+// `explain` verb, and the oracle of the property tests. Packets of any traffic: explain_traffic.hpp.
 #pragma once
 
 #include <optional>
@@ -15,11 +15,13 @@
 namespace wgsteer {
 
 struct Packet {
-  Endpoint destination;  ///< port 0: not UDP to a particular port, so the endpoint maps do not apply
+  Endpoint destination;  ///< port 0: not to a particular port, so the endpoint maps do not apply
   Mark mark;
   std::optional<Address> source;
   std::uint16_t sourcePort = 0;  ///< tells the flows of one tunnel from another's; 0: not known
   bool outer = true;             ///< WireGuard's own, which must not end in a tunnel; any other packet may
+  IfName inputDevice{};          ///< by which it arrived; empty: this host sends it
+  std::uint8_t protocol = 17;    ///< IANA's number: UDP
 };
 
 enum class Outcome : std::uint8_t {

@@ -13,7 +13,9 @@ _wgsteer() {
         return
         ;;
       -t | --to) candidates='toml uci' ;;
-      -m | --mark | -f | --from | -r | --reason) return ;;
+      -m | --mark | -f | --from | -a | --mac | -d | --dscp | -r | --reason) return ;;
+      -p | --proto) candidates='tcp udp icmp icmpv6 esp gre sctp' ;;
+      -i | --in) candidates=$(_wgsteer_devices) ;;
       wan) candidates=$(_wgsteer_wans) ;;
       import) candidates=mwan3 ;;
       *)
@@ -27,6 +29,8 @@ _wgsteer() {
   fi
   mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$word")
 }
+
+_wgsteer_devices() { (cd /sys/class/net 2>/dev/null && printf '%s\n' *); }
 
 _wgsteer_wans() {
   wgsteer metrics 2>/dev/null | sed -n 's/^wgsteer_wan_up{wan="\([^"]*\)".*/\1/p' | sort -u
