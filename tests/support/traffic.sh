@@ -191,7 +191,7 @@ table inet observed {
 RULES
 }
 
-# NAT as of a firewall, for what comes from the LANs only. A case adds to port_forwards before traffic_up, one per line.
+# NAT as of a firewall, for what comes from the LANs only. A case may set port_forwards before traffic_up.
 port_forwards=''
 firewall_ruleset() {
   cat <<RULES
@@ -204,6 +204,11 @@ table inet firewall {
     type nat hook postrouting priority srcnat; policy accept;
     oifname { ${wan_device[0]}, ${wan_device[1]} } ip saddr 192.168.0.0/16 masquerade
     oifname { ${wan_device[0]}, ${wan_device[1]} } ip6 saddr { 2001:db8:1::/64, 2001:db8:2::/64 } masquerade
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    # Nobody translates these: they would leave with the address of a LAN.
+    oifname { ${wan_device[0]}, ${wan_device[1]} } ct state invalid drop
   }
 }
 RULES
