@@ -18,6 +18,9 @@
 # Variables set here are for the scripts that are sourced after this file, and some come from topology.sh.
 # shellcheck disable=SC2034,SC2154
 
+# The daemon that `... | rules_are` starts is this shell's.
+shopt -s lastpipe
+
 # shellcheck source=../support/cases.sh
 source "${BASH_SOURCE[0]%/*}/cases.sh"
 

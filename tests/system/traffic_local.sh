@@ -97,6 +97,22 @@ case_unreachable() {
   soon_by 0 tcp "$internet" 443
 }
 
+# Without a route, IPv6 chooses any source and asks again: rules for that source must not open another way.
+case_a_policy_without_exits() {
+  traffic_up
+  local_rule only_lte "dest_ip = [\"$elsewhere\"]" | rules_are
+  soon_by 1 tcp "$elsewhere" 443
+  wan_link_down 1
+  await 5 'converged' traffic_converged
+  observers_reset
+  goes_where unreachable router tcp "$elsewhere" 443
+  goes_where unreachable router udp "$elsewhere" 443
+  equal 'packets by the first WAN' '0 0' "$(observed 0 all) $(foreign 0)"
+  soon_by 0 tcp "$internet" 443
+  wan_up 1
+  await 5 'by the second WAN again' answered_by 1 router tcp "$elsewhere" 443 --timeout 0.3
+}
+
 case_failover() {
   traffic_up
   local_rule lte_first | rules_are
@@ -144,13 +160,15 @@ case_bound_sockets_stay() {
   traffic_up
   all_by_lte
   pings_by 0 router "$internet" -I "${wan_device[0]}"
-  pings_by 0 router "$internet" -I "${wan_address[0]}"
   pings_by 1 router "$internet" -I "${wan_device[1]}"
   soon_by 0 udp "$internet" 443 --device "${wan_device[0]}"
   soon_by 0 tcp "$internet" 443 --device "${wan_device[0]}"
+  # Sources as well, of a WAN that the policy does not exclude.
+  printf '[[rule]]\nname = "all"\nuse_policy = "lte_first"\n' | rules_are
   soon_by 0 udp "$internet" 443 --source "${wan_address[0]}"
   soon_by 0 tcp "$internet" 443 --source "${wan_address[0]}"
   soon_by 1 tcp "$internet" 443 --source "${wan_address[1]}"
+  pings_by 0 router "$internet" -I "${wan_address[0]}"
   # And the other way round, where the policy would take the first.
   printf '[[rule]]\nname = "all"\nuse_policy = "fiber_first"\n' | rules_are
   pings_by 1 router "$internet" -I "${wan_device[1]}"

