@@ -231,7 +231,7 @@ case_failback_without_a_gap() {
     ((took <= worst)) || worst=$took
     # The last answer by the second WAN, counted from the first one by the first.
     last=$(flow_answers calls "$since" | awk -v old="${wan_address[1]}" '
-      $4 != old && !first { first = $1 } $4 == old { last = $1 } END { print last > first ? last - first : 0 }')
+      $4 != old && !first { first = $1 } $4 == old { last = $1 } END { print (last > first ? last - first : 0) }')
     check "round $round: nothing lingers on the second WAN ($last ms)" test "$last" -le 200
     equal "round $round: connections left on the second WAN" '' "$(tv_left_on_lte)"
   done
@@ -289,11 +289,12 @@ case_another_address() {
   local new old=${wan_address[0]}
   new=192.0.2.77
   [[ $family == 4 ]] || new=2001:db8:10::77
-  failover_up
+  # Without any address it may be left for a moment.
+  failover_up move
   local since
   since=$(now_ms)
-  router_ip addr add "$new/$wan_length" dev "${wan_device[0]}"
   router_ip addr del "$old/$wan_length" dev "${wan_device[0]}"
+  router_ip addr add "$new/$wan_length" dev "${wan_device[0]}"
   router_ip route replace default via "${wan_gateway[0]}" dev "${wan_device[0]}" metric 100
   wan_address[0]=$new
   tv_moved 0 "$since" 'another address' 3000
