@@ -441,6 +441,9 @@ traffic_converged() {
   quietly wgsteer status && quietly wgsteer plan "${daemon_arguments[@]}"
 }
 
+# The same while probes fail, of which plan knows nothing.
+daemon_settled() { has_line 'kernel state is up to date' wgsteer status; }
+
 # Writes the configuration with the rules on standard input, and starts or reloads the daemon.
 rules_are() {
   { traffic_configuration && traffic_policies && cat; } >"$work/wgsteer.toml"

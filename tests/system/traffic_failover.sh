@@ -254,11 +254,11 @@ case_nowhere_to_go() {
   since=$(now_ms)
   isp_is_mute 0
   await 10 'probes find the only WAN dead' grep -q 'WAN fiber is down' "$daemon_log"
-  await 5 'converged' traffic_converged
+  await 5 'settled' daemon_settled
   tv_is_untouched 0 "$since" 'probes fail'
   check 'status says so' has_line 'fiber .*down' wgsteer status
   wgsteer reload
-  await 5 'converged' traffic_converged
+  await 5 'settled' daemon_settled
   tv_is_untouched 0 "$since" 'reloaded while probes fail'
   since=$(now_ms)
   wan_up 1
@@ -380,20 +380,84 @@ case_reloaded() {
   wgsteer reload
   await 5 'converged' traffic_converged
   nothing_is_lost "$since" 'the same file'
-  { printf '[[rule]]\nname = "names"\ndest_port = ["53"]\nuse_policy = "only_lte"\n' && tv_by_fiber_others_by_lte; } | rules_are
-  nothing_is_lost "$since" 'one more rule, before the others'
-  goes_by 1 tv udp "$internet" 53
-  tv_by_fiber_others_by_lte 'dest_port = ["443"]' | rules_are
-  nothing_is_lost "$since" 'a rule takes less'
-  # The other policy now decides; connections that are there stay.
-  goes_by 1 tv tcp "$internet" 80
   global_options=$'[globals]\nlog_level = "debug"'
   lte_options='weight = 3'
   tv_by_fiber_others_by_lte | rules_are
   nothing_is_lost "$since" 'other options'
-  # Policies in another order, and one more.
-  { printf '[[policy]]\nname = "another"\nuse_wan = ["lte"]\n' && tv_by_fiber_others_by_lte; } | rules_are
+}
+
+case_reloaded_with_one_more_rule() {
+  established_up
+  local since
+  since=$(now_ms)
+  { tv_by_fiber_others_by_lte && printf '[[rule]]\nname = "never"\nuse_policy = "only_lte"\n'; } | rules_are
+  nothing_is_lost "$since" 'one more rule, after the others'
+  { printf '[[rule]]\nname = "names"\ndest_port = ["53"]\nuse_policy = "only_lte"\n' && tv_by_fiber_others_by_lte; } | rules_are
+  nothing_is_lost "$since" 'one more rule, before the others'
+  goes_by 1 tv udp "$internet" 53
+  tv_by_fiber_others_by_lte | rules_are
+  nothing_is_lost "$since" 'without it'
+}
+
+# What a rule has taken stays, although it would not take it again.
+case_reloaded_with_a_rule_that_takes_less() {
+  established_up
+  local since
+  since=$(now_ms)
+  tv_by_fiber_others_by_lte 'dest_port = ["443"]' | rules_are
+  nothing_is_lost "$since" 'a rule takes less'
+  goes_by 0 tv tcp "$internet" 443
+  goes_by 1 tv tcp "$internet" 80
+}
+
+case_reloaded_with_one_more_policy() {
+  established_up
+  local since
+  since=$(now_ms)
+  # The new one comes before the others, and a rule uses it.
+  { traffic_configuration && printf '[[policy]]\nname = "another"\nuse_wan = ["lte"]\n' && traffic_policies &&
+    printf '[[rule]]\nname = "names"\ndest_port = ["53"]\nuse_policy = "another"\n' && tv_by_fiber_others_by_lte; } >"$work/wgsteer.toml"
+  configuration_is_used
   nothing_is_lost "$since" 'one more policy'
+  goes_by 1 tv udp "$internet" 53
+  daemon_stop TERM
+  starts_again
+  nothing_is_lost "$since" 'one more policy, restarted'
+}
+
+# The new one comes first; without a device it is down.
+case_reloaded_with_one_more_wan() {
+  established_up
+  local since
+  since=$(now_ms)
+  { printf '[[wan]]\nname = "cable"\ndevice = "cable0"\nmetric = 9\n' && traffic_configuration && traffic_policies &&
+    tv_by_fiber_others_by_lte; } >"$work/wgsteer.toml"
+  configuration_is_used
+  nothing_is_lost "$since" 'one more WAN'
+  goes_by 0 tv tcp "$internet" 443
+  goes_by 1 pc tcp "$internet" 443
+}
+
+# Without rules everything follows main again, at once, and nothing is left behind.
+case_rules_are_removed() {
+  traffic_up
+  printf '[[rule]]\nname = "all"\nuse_policy = "lte_first"\n' | rules_are
+  flow_start udp tv udp "$internet" 7000 --flows 5
+  flow_start tcp tv tcp "$internet" 7000 --flows 5
+  flow_is_on udp "${wan_address[1]}" 3 'at first'
+  local since
+  since=$(now_ms)
+  : | rules_are
+  goes_by 0 tv tcp "$internet" 443
+  flow_is_on udp "${wan_address[0]}" 5 'without rules'
+  flow_is_on tcp "${wan_address[0]}" 5 'without rules'
+  note "moved after $(flow_moved_after udp "${wan_address[0]}" "$since") and $(flow_moved_after tcp "${wan_address[0]}" "$since") ms"
+  flow_stop udp tcp
+  observers_reset
+  goes_by 0 pc udp "$internet" 443
+  equal 'packets with a mark' '0 0' "$(marked meta_marked) $(marked ct_marked)"
+  # The kernel keeps them for a while, but no packet takes their marks.
+  no_foreign_sources 'afterwards'
 }
 
 # The kernel moves connections of a dead link by itself.

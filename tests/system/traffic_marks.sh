@@ -125,7 +125,7 @@ RULES
 }
 
 # The same traffic whatever others do: matched, left alone, inbound; a failover; no connection is lost by the way.
-all_is_well() { # WHAT
+all_is_well() { # WHAT [COMMAND-THAT-ENDS-LTE COMMAND-THAT-BRINGS-IT-BACK]
   local protocol since
   for protocol in tcp udp; do
     goes_by 1 tv "$protocol" "$internet" 443
@@ -141,17 +141,21 @@ all_is_well() { # WHAT
   await 3 "$1: some packets each" at_least 60 answers_to matched-udp
   flow_is_untouched matched-udp "${wan_address[1]}" "$since" "$1"
   flow_is_untouched matched-tcp "${wan_address[1]}" "$since" "$1"
-  wgsteer wan lte down
+  ${2:-lte_by_hand_down}
   flow_is_on matched-udp "${wan_address[0]}" 3 "$1: the exit is dead"
   flow_is_on matched-tcp "${wan_address[0]}" 3 "$1: the exit is dead"
   goes_by 0 tv tcp "$internet" 443
-  wgsteer wan lte auto
+  ${3:-lte_by_hand_auto}
   await 5 "$1: the exit is back" answered_by 1 tv udp "$internet" 443 --timeout 0.3
   await 5 "$1: converged" traffic_converged
   flow_is_on matched-udp "${wan_address[0]}" 3 "$1: they stay"
   flow_is_untouched alone-udp "${wan_address[0]}" "$since" "$1"
   no_foreign_sources "$1"
 }
+lte_by_hand_down() { wgsteer wan lte down; }
+lte_by_hand_auto() { wgsteer wan lte auto; }
+lte_link_down() { wan_link_down 1; }
+lte_link_up() { wan_up 1; }
 answers_to() { flow_answers "$1" 0 | wc -l; } # FLOW
 
 case_wg_quick() {
@@ -181,7 +185,8 @@ case_wg_quick_with_strict_filter() {
   all_is_well 'strict, beside wg-quick'
 }
 
-# Programs that save the mark of each packet as its connection's, and restore it, whole.
+# Programs that save the mark of each packet as its connection's, and restore it, whole: connections are then as if they
+# had arrived by their exit, and leave it only with its link.
 case_whole_words_saved_and_restored() {
   forward_to_tv
   traffic_up
@@ -193,7 +198,7 @@ table inet savers {
 }
 RULES
   all_but_one_port lte_first | rules_are
-  all_is_well 'whole words'
+  all_is_well 'whole words' lte_link_down lte_link_up
 }
 
 # Bits of others alone, without a rule that matches: a packet with a foreign mark is nobody's, and follows main.

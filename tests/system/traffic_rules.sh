@@ -417,18 +417,23 @@ case_a_route_that_appears_later_wins() {
   goes_by 1 tv tcp "$elsewhere" 443
 }
 
-# Default routes of main by pieces (0/1, 128/1) are defaults, too, not inside.
+# Halves of a default, as of a tunnel for everything, are a default, too, and nothing inside.
 case_halves_of_a_default_are_no_inside_routes() {
   traffic_up
-  site_up
   local half halves=(0.0.0.0/1 128.0.0.0/1)
   [[ $family == 4 ]] || halves=(::/1 8000::/1)
+  router ip tuntap add dev vpn0 mode tun
+  router ip link set vpn0 up
   for half in "${halves[@]}"; do
-    router_ip route add "$half" via "$site_next"
+    router_ip route add "$half" dev vpn0
   done
   printf '[[rule]]\nsrc_ip = ["%s"]\nuse_policy = "lte_first"\n' "$tv" | rules_are
   goes_by 1 tv tcp "$elsewhere" 443
-  goes_where "$pc" pc tcp "$elsewhere" 443
+  goes_by 1 tv udp "$elsewhere" 443
+  # Everybody else follows main, where nobody answers.
+  observers_reset
+  goes_where silence pc udp "$elsewhere" 443 --timeout 0.3
+  equal 'packets that left' '0 0' "$(observed 0 all) $(observed 1 all)"
 }
 
 # Frames between hosts of one bridge pass through our chains where Docker has loaded br_netfilter.
