@@ -134,6 +134,33 @@ case_failover() {
   no_foreign_sources 'throughout'
 }
 
+# Connections that are there: they move when their WAN dies, although their sockets have a source.
+case_connections_move() {
+  traffic_up
+  local_rule lte_first | rules_are
+  flow_start udp router udp "$internet" 7000 --flows 3
+  flow_start tcp router tcp "$internet" 7000 --flows 3
+  flow_is_on udp "${wan_address[1]}" 3 'at first'
+  flow_is_on tcp "${wan_address[1]}" 3 'at first'
+  local since
+  since=$(now_ms)
+  wgsteer wan lte down
+  flow_is_on udp "${wan_address[0]}" 5 'lte is down'
+  flow_is_on tcp "${wan_address[0]}" 5 'lte is down'
+  note "moved after $(flow_moved_after udp "${wan_address[0]}" "$since") and $(flow_moved_after tcp "${wan_address[0]}" "$since") ms"
+  since=$(now_ms)
+  wgsteer wan lte auto
+  await 5 'new ones by the second WAN' answered_by 1 router udp "$internet" 443 --timeout 0.3
+  flow_is_untouched udp "${wan_address[0]}" "$since" 'lte is back'
+  flow_is_untouched tcp "${wan_address[0]}" "$since" 'lte is back'
+  daemon_stop KILL
+  daemon_start
+  await 15 'the daemon has converged' traffic_converged
+  flow_is_untouched udp "${wan_address[0]}" "$since" 'killed and restarted'
+  flow_is_untouched tcp "${wan_address[0]}" "$since" 'killed and restarted'
+  no_foreign_sources 'throughout'
+}
+
 case_what_no_rule_matched_is_untouched() {
   traffic_up
   { local_rule lte_first "dest_ip = [\"$elsewhere\"]" && printf '[[rule]]\nsrc_ip = ["%s"]\nuse_policy = "lte_first"\n' "$tv"; } | rules_are

@@ -156,6 +156,10 @@ case_ports_and_protocols() {
   takes tv tcp "$internet" 443 --sport 5003
   takes tv udp "$internet" 443 --sport 5009
   leaves tv udp "$internet" 443 --sport 5010
+  # Fragments have no ports of their own.
+  only 'dest_port = ["443"]' 'proto = ["udp"]'
+  takes tv udp "$internet" 443 --size 4000
+  leaves tv udp "$internet" 80 --size 4000
   only 'src_port = ["5000-5009"]' 'dest_port = ["80"]' 'proto = ["udp"]'
   takes tv udp "$internet" 80 --sport 5000
   leaves tv udp "$internet" 443 --sport 5000
@@ -478,6 +482,82 @@ case_without_rules_nothing_differs() {
 }
 
 same_as() { ruling_state | diff "$work/$1" - >"$work/own_state.diff"; } # LISTING
+
+# Others delete what is ours.
+case_deleted_by_others() {
+  traffic_up
+  catch_all lte_first | rules_are
+  ruling_state | sed '/inet marks/,$d' >"$work/with"
+  local version
+  for version in 4 6; do
+    router ip -"$version" rule flush proto 87
+  done
+  await 5 'rules are back' our_part_is_as with
+  goes_by 1 tv tcp "$internet" 443
+  router nft delete table inet wgsteer
+  await 5 'by the second WAN again' answered_by 1 tv tcp "$internet" 443
+  await 5 'converged' traffic_converged
+  for version in 4 6; do
+    router ip -"$version" rule show | awk '/proto 87/ && !deleted++ { print "rule del pref " $1 + 0 }' | router ip -"$version" -batch -
+  done
+  await 5 'converged' traffic_converged
+  goes_by 1 tv udp "$internet" 443
+}
+
+# The rest of the ruleset is in another order once a table has been made anew.
+our_part_is_as() { ruling_state | sed '/inet marks/,$d' | cmp -s "$work/$1" -; } # LISTING
+
+# ---- Two gateways on one device -------------------------------------------------------------------------------------
+
+# Both ISPs' routers are on one network and do NAT; the server sees their outer addresses.
+one_network() {
+  local wan
+  wan_gateway4=(192.0.2.1 192.0.2.254) wan_gateway6=(2001:db8:10::1 2001:db8:10::fe)
+  use_family "$family"
+  router ip link add uplink0 type bridge
+  for wan in 0 1; do
+    router ip addr flush dev "${wan_device[$wan]}"
+    router ip link set "${wan_device[$wan]}" master uplink0
+    in_host "isp$wan" nft delete table inet isp
+    isp_ruleset 192.0.2.0/24 2001:db8:10::/64 | in_host "isp$wan" nft -f -
+    in_host "isp$wan" nft 'add table inet translation;
+      add chain inet translation postrouting { type nat hook postrouting priority srcnat; };
+      add rule inet translation postrouting oifname "core" masquerade'
+  done
+  in_host isp1 ip addr flush dev customer scope global
+  in_host isp1 ip addr add "${wan_gateway4[1]}/24" dev customer
+  in_host isp1 ip addr add "${wan_gateway6[1]}/64" dev customer nodad
+  wan_device=(uplink0 uplink0) wan_address4=(192.0.2.10 192.0.2.10) wan_address6=(2001:db8:10::10 2001:db8:10::10)
+  use_family "$family"
+  wan_up 0
+  wan_up 1
+  router nft 'add rule inet firewall srcnat oifname "uplink0" ip saddr 192.168.0.0/16 masquerade;
+    add rule inet firewall srcnat oifname "uplink0" ip6 saddr 2001:db8:1::/64 masquerade'
+  if [[ $family == 4 ]]; then wan_address=(100.64.0.1 100.64.1.1); else wan_address=(2001:db8:f0::1 2001:db8:f1::1); fi
+}
+
+case_two_gateways_on_one_device() {
+  traffic_up
+  one_network
+  goes_by 0 tv tcp "$internet" 443
+  fiber_options="gateway = [\"${wan_gateway4[0]}\", \"${wan_gateway6[0]}\"]"
+  lte_options="gateway = [\"${wan_gateway4[1]}\", \"${wan_gateway6[1]}\"]"
+  tv_by_lte | rules_are
+  goes_by 1 tv tcp "$internet" 443
+  goes_by 1 tv udp "$internet" 443
+  goes_by 0 pc tcp "$internet" 443
+  flow_start tv-udp tv udp "$internet" 7000 --flows 3
+  flow_start pc-udp pc udp "$internet" 7000 --flows 3
+  flow_is_on tv-udp "${wan_address[1]}" 3 'at first'
+  local since
+  since=$(now_ms)
+  wgsteer wan lte down
+  flow_is_on tv-udp "${wan_address[0]}" 3 'lte is down'
+  goes_by 0 tv tcp "$internet" 443
+  wgsteer wan lte auto
+  await 5 'lte is back' answered_by 1 tv tcp "$internet" 443
+  flow_is_untouched pc-udp "${wan_address[0]}" "$since" 'the other gateway'
+}
 
 # ---- Configuration --------------------------------------------------------------------------------------------------
 
