@@ -97,7 +97,9 @@ def client_socket(options):
     is_v6 = family(options.address) == socket.AF_INET6
     level = socket.IPPROTO_IPV6 if is_v6 else socket.IPPROTO_IP
     client = socket.socket(family(options.address), socket.SOCK_STREAM if options.protocol == "tcp" else socket.SOCK_DGRAM)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if options.sport:
+        # Of UDP sockets that choose their ports, two could choose the same.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if options.device:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options.device.encode())
     if options.dscp is not None:
@@ -158,6 +160,8 @@ class Connection:
         self.client.setblocking(False)
         self.unfinished = b""
         self.waiting.register(self.client, selectors.EVENT_READ, self)
+        if self.options.unconnected:
+            return
         try:
             self.client.connect((self.options.address, self.options.port))
         except BlockingIOError:
@@ -175,7 +179,10 @@ class Connection:
         try:
             if not self.client:
                 self.open()
-            self.client.send(question(self.number, self.options))
+            if self.options.unconnected:
+                self.client.sendto(question(self.number, self.options), (self.options.address, self.options.port))
+            else:
+                self.client.send(question(self.number, self.options))
         except BlockingIOError:
             pass  # TCP that is not connected yet, or waits for acknowledgements.
         except OSError as error:
@@ -241,6 +248,7 @@ def parse(arguments):
     parser.add_argument("--tries", type=int, default=1)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--reply", type=int, default=0)
+    parser.add_argument("--unconnected", action="store_true")  # UDP: its source is chosen for each datagram
     parser.add_argument("--df", action="store_true")
     parser.add_argument("--flows", type=int, default=1)
     parser.add_argument("--interval", type=float, default=0.02)

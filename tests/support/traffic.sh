@@ -475,6 +475,7 @@ ruling_state() {
 more_diagnostics() {
   echo '    --- configuration, connections, flows'
   cat "$work/wgsteer.toml" || true
+  [[ -z $daemon_pid ]] || wgsteer plan "${daemon_arguments[@]}" || true
   connections .
   local name
   tail -n 5 "$work"/serve.*

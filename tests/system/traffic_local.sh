@@ -134,31 +134,42 @@ case_failover() {
   no_foreign_sources 'throughout'
 }
 
-# Connections that are there: they move when their WAN dies, although their sockets have a source.
+# A socket keeps the source that was chosen for it, and is not sent by another WAN with that; one that is not connected
+# chooses anew each time.
 case_connections_move() {
   traffic_up
   local_rule lte_first | rules_are
-  flow_start udp router udp "$internet" 7000 --flows 3
+  flow_start udp router udp "$internet" 7000 --flows 3 --unconnected
   flow_start tcp router tcp "$internet" 7000 --flows 3
+  flow_start connected router udp "$internet" 7000 --flows 3
   flow_is_on udp "${wan_address[1]}" 3 'at first'
   flow_is_on tcp "${wan_address[1]}" 3 'at first'
   local since
   since=$(now_ms)
   wgsteer wan lte down
   flow_is_on udp "${wan_address[0]}" 5 'lte is down'
-  flow_is_on tcp "${wan_address[0]}" 5 'lte is down'
-  note "moved after $(flow_moved_after udp "${wan_address[0]}" "$since") and $(flow_moved_after tcp "${wan_address[0]}" "$since") ms"
+  note "moved after $(flow_moved_after udp "${wan_address[0]}" "$since") ms"
+  goes_by 0 router tcp "$internet" 443
   since=$(now_ms)
   wgsteer wan lte auto
-  await 5 'new ones by the second WAN' answered_by 1 router udp "$internet" 443 --timeout 0.3
-  flow_is_untouched udp "${wan_address[0]}" "$since" 'lte is back'
-  flow_is_untouched tcp "${wan_address[0]}" "$since" 'lte is back'
+  flow_is_on udp "${wan_address[1]}" 5 'lte is back'
+  goes_by 1 router tcp "$internet" 443
   daemon_stop KILL
   daemon_start
   await 15 'the daemon has converged' traffic_converged
-  flow_is_untouched udp "${wan_address[0]}" "$since" 'killed and restarted'
-  flow_is_untouched tcp "${wan_address[0]}" "$since" 'killed and restarted'
+  since=$(now_ms)
+  flow_is_on udp "${wan_address[1]}" 3 'killed and restarted'
+  flow_is_on tcp "${wan_address[1]}" 3 'killed and restarted'
+  flow_is_untouched udp "${wan_address[1]}" "$since" 'killed and restarted'
+  flow_is_untouched tcp "${wan_address[1]}" "$since" 'killed and restarted'
   no_foreign_sources 'throughout'
+  # The address is gone with the link's.
+  since=$(now_ms)
+  router_ip addr flush dev "${wan_device[1]}"
+  wan_link_down 1
+  flow_is_on udp "${wan_address[0]}" 5 'the link is down'
+  wan_up 1
+  await 5 'the link is back' answered_by 1 router tcp "$internet" 443 --timeout 0.3
 }
 
 case_what_no_rule_matched_is_untouched() {
