@@ -352,6 +352,14 @@ flow_stop() { # NAME...
   done
 }
 
+# No packet has been forwarded for a moment: ends of connections and late answers are through.
+traffic_is_quiet() {
+  local before
+  before=$(marked seen)
+  read -rt 0.2 -u "$never" || true
+  [[ $(marked seen) == "$before" ]]
+}
+
 # Answers, one per line: time, connection, number, address.
 flow_answers() { # NAME SINCE
   awk -v since="$2" '$3 ~ /^[0-9]+$/ && $1 >= since' "$(flow_log "$1")"

@@ -520,6 +520,7 @@ case_rules_are_removed() {
   flow_is_on tcp "${wan_address[0]}" 5 'without rules'
   note "moved after $(flow_moved_after udp "${wan_address[0]}" "$since") and $(flow_moved_after tcp "${wan_address[0]}" "$since") ms"
   flow_stop udp tcp
+  await 5 'nothing is under way' traffic_is_quiet
   observers_reset
   goes_by 0 pc udp "$internet" 443
   equal 'packets with a mark' '0 0' "$(marked meta_marked) $(marked ct_marked)"

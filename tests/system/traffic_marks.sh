@@ -152,7 +152,6 @@ all_is_well() { # WHAT [COMMAND-THAT-ENDS-LTE COMMAND-THAT-BRINGS-IT-BACK]
   flow_is_untouched alone-udp "${wan_address[0]}" "$since" "$1"
   no_foreign_sources "$1"
 }
-half_closed() { connections ' tcp .* dport=7000 ' | grep -vE 'TIME_WAIT|CLOSE ' || true; }
 lte_by_hand_down() { wgsteer wan lte down; }
 lte_by_hand_auto() { wgsteer wan lte auto; }
 lte_link_down() { wan_link_down 1; }
@@ -167,7 +166,7 @@ case_wg_quick() {
   all_but_one_port lte_first | rules_are
   all_is_well 'beside wg-quick'
   flow_stop matched-udp matched-tcp alone-udp
-  await 5 'no connection is left half closed' prints '' half_closed
+  await 5 'nothing is under way' traffic_is_quiet
   observers_reset
   goes_by 0 tv udp "$internet" 8000
   goes_by 0 tv tcp "$internet" 8000
