@@ -286,7 +286,7 @@ isp_up() { # WAN
   # carrier up to a second late.
   ip link add "w$$" index "$((10 + $1))" netns "${holder[router]}" type veth peer name customer netns "${holder[$isp]}"
   router ip link set "w$$" name "${wan_device[$1]}"
-  ip link add "$isp" netns "${holder[server]}" type veth peer name core netns "${holder[$isp]}"
+  ip link add "$isp" index "$((20 + $1))" netns "${holder[server]}" type veth peer name core netns "${holder[$isp]}"
   in_host "$isp" ip -batch - <<ISP
 addr add ${wan_gateway4[$1]}/24 dev customer
 addr add ${wan_gateway6[$1]}/64 dev customer nodad
