@@ -75,7 +75,7 @@ function isMarkMask(text) {
 
 // The kernel's own tables have no inside routes, or count anyway; ours are those of WANs and policies.
 function isInsideTable(text) {
-	return isInteger(text, 1, 0xffffffff) && !(+text >= 253 && +text <= 255) && !(+text >= 0x57470000 && +text < 0x57470200);
+	return isInteger(text, 1, 0xffffffff) && !(+text >= 253 && +text <= 255) && !(+text >= 0x57470000 && +text < 0x57470400);
 }
 
 // Without the final "=", 43 letters of six bits each, of which the last two are unused.
