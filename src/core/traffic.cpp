@@ -80,6 +80,9 @@ class TrafficMarks {
       if (!pin) return std::nullopt;
       view.pins.emplace(member.wan, *pin);
     }
+    if (named->failback == Failback::drain)
+      steering_.notes.push_back("policy " + named->name +
+                                ": failback drain is not carried out yet, connections stay where they are");
     traffic.policies.push_back(std::move(view));
     return traffic.policies.size() - 1;
   }
