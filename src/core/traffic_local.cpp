@@ -127,18 +127,22 @@ class LocalRules {
     }
   }
 
-  /// A program that has chosen the address of a WAN means that WAN; also the answers of services. In IPv6 after the
-  /// rules: where these refuse, the kernel chooses any source and asks again (ip6_dst_lookup_tail(), 6.18), and that
-  /// must not open another way.
+  /// A program that has chosen the address of a WAN means that WAN; also the answers of services. In IPv6 only where
+  /// the rules let it out: where these refuse, the kernel chooses any source and asks again
+  /// (ip6_dst_lookup_tail(), 6.18), and that must not open another way.
   void bySource(const Wan& wan) {
-    if (wan.link == nullptr) return;
     const std::uint32_t priority = family_ == Family::v4 ? base_ + kLocalSourceOffset : end() - 2;
-    for (const InterfaceAddress& own : of_.world.addressesOf(wan.link->index)) {
-      const bool usable =
-          own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal();
-      if (!usable || wan.secondary) continue;
-      lookups(this->own(priority), Prefix::host(own.address), of_.config.numbers.wanTable(wan.slot));
-    }
+    for (const Prefix& address : addressesOf(wan))
+      lookups(own(priority), address, of_.config.numbers.wanTable(wan.slot));
+  }
+
+  std::vector<Prefix> addressesOf(const Wan& wan) const {
+    std::vector<Prefix> found;
+    if (wan.link == nullptr || wan.secondary) return found;
+    for (const InterfaceAddress& own : of_.world.addressesOf(wan.link->index))
+      if (own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal())
+        found.push_back(Prefix::host(own.address));
+    return found;
   }
 
   void lookups(Rule rule, const Prefix& source, TableId table) {
@@ -179,8 +183,26 @@ class LocalRules {
       insert(std::move(inside));
       Rule rule = selection;
       rule.priority = priority + 2;
+      if (family_ == Family::v6 && !rule.source && letsOut(view)) letSources(rule);
+      ++rule.priority;
       use(view, std::move(rule));
     }
+  }
+
+  /// Whether a connection that matches may leave now.
+  bool letsOut(const TrafficRule& view) const {
+    if (!view.policy) return false;
+    const PolicyView& policy = of_.steering.policies[of_.steering.traffic->policies[*view.policy].policy];
+    return !candidates(of_.steering, policy, family_).empty();
+  }
+
+  void letSources(const Rule& selection) {
+    for (const Wan& wan : of_.steering.wans)
+      for (const Prefix& address : addressesOf(wan)) {
+        Rule rule = selection;
+        rule.source = address;
+        insert(in(std::move(rule), of_.config.numbers.wanTable(wan.slot)));
+      }
   }
 
   void use(const TrafficRule& view, Rule rule) {

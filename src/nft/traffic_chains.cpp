@@ -199,10 +199,12 @@ class TrafficRuleset {
   void pinChain(const TrafficLeaving& leaving, const TrafficPin& pin) {
     Chain& chain = addFor(pin.pin, pinChainName(pin.pin));
     // Not one that has gone elsewhere before: a fixed translation would keep the source of its former exit, and until
-    // it is deleted, which goes by the mark, its packets ask the rules.
-    chain.rules.emplace_back()
-        .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
-        .stampConnectionMark(numbers_.mark(pin.pin));
+    // it is deleted, which goes by the mark, its packets ask the rules. But one whose mark is that of its packet:
+    // others save the whole mark (CONNMARK --save-mark) before this chain.
+    for (const std::uint32_t without : {std::uint32_t{0}, numbers_.mark(leaving.chosen).value})
+      chain.rules.emplace_back()
+          .hasConnectionMark({.value = without, .mask = numbers_.markMask})
+          .stampConnectionMark(numbers_.mark(pin.pin));
     for (const TrafficMemory& memory : leaving.memories)
       for (const Family family : kFamilies) {
         if (memory.mark == pin.pin)

@@ -64,7 +64,7 @@ name = "second"
 device = "wan1"
 [[rule]]
 name = "web"
-dest_port = ["80"]
+dest_port = ["80", "60000-65535"]  # more than ip rules can say: these do not count
 proto = ["udp"]
 use_wan = ["second"]
 EOF

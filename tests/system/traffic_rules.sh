@@ -626,7 +626,7 @@ case_explain_agrees() {
 }
 
 explained() { # PROTOCOL SOURCE DESTINATION PORT RULE WAN
-  wgsteer explain --proto "$1" --in br-lan --from "$2" "$(socket_address "$3" "$4")" >"$work/explain" 2>&1 ||
+  wgsteer explain "${daemon_arguments[@]}" --proto "$1" --in br-lan --from "$2" "$(socket_address "$3" "$4")" >"$work/explain" 2>&1 ||
     fail "explain: $(<"$work/explain")"
   check "explain names rule $5" grep -qw "$5" "$work/explain"
   check "explain names WAN $6" grep -qwE "$6" "$work/explain"

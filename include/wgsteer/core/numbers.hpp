@@ -94,8 +94,9 @@ inline constexpr std::uint32_t kTrafficEndOffset = 30;
 inline constexpr std::uint32_t kLocalTrafficOffset = 140;
 inline constexpr std::uint32_t kLocalSourceOffset = 141;
 inline constexpr std::uint32_t kLocalRulesOffset = 145;
-/// Of each rule, in this order: what it excludes, main's specific routes, its policy, what follows, the end.
-inline constexpr std::uint32_t kLocalRuleSize = 5;
+/// Of each rule, in this order: what it excludes, main's specific routes, a WAN whose address was chosen, its policy,
+/// what follows, the end.
+inline constexpr std::uint32_t kLocalRuleSize = 6;
 inline constexpr std::uint32_t kLocalRulesAtMost = 100;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
 /// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave
