@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -73,10 +74,10 @@ class Kernel {
   /// that their next packet is translated again. For packets of hosts behind this one; our own do not need it.
   virtual Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) = 0;
 
-  /// Deletes conntrack entries with this mark, of both families, so that the next packet of each connection starts
-  /// anew. Success if there are none, or no conntrack. ErrorKind::refused for a mask of 0, which would match every
+  /// Deletes conntrack entries with this mark, of one family or of both, so that the next packet of each connection
+  /// starts anew. Success if there are none, or no conntrack. ErrorKind::refused for a mask of 0, which would match every
   /// entry.
-  virtual Status forgetConnections(MarkMatch mark) = 0;
+  virtual Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) = 0;
   /// The number of conntrack entries by the bits of their mark under the mask. Not counted are those that have none of
   /// these bits. Dumps all entries, so it is for people and tests.
   virtual Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) = 0;

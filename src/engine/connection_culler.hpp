@@ -25,8 +25,8 @@ class ConnectionCuller {
   explicit ConnectionCuller(Kernel& kernel) : kernel_(kernel) {}
 
   /// See CullSchedule. To be followed by cull() once packets have another way.
-  void dead(const std::vector<MarkMatch>& marks, const std::string& why);
-  void alive(const std::vector<MarkMatch>& marks);
+  void dead(MarkMatch mark, std::optional<Family> family, const std::string& why);
+  void alive(MarkMatch mark, std::optional<Family> family);
   /// Marks mean something else from now on.
   void clear() { schedule_.clear(); }
 

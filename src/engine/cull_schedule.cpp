@@ -6,17 +6,18 @@
 
 namespace wgsteer {
 
-void CullSchedule::dead(MarkMatch mark, const std::string& why) {
-  const auto known = std::ranges::find(waiting_, mark, &Cull::mark);
+void CullSchedule::dead(MarkMatch mark, const std::string& why, std::optional<Family> family) {
+  const auto known = std::ranges::find(waiting_, Key{mark, family}, keyOf);
   if (known != waiting_.end())
     known->why = why;
   else
-    waiting_.push_back({.mark = mark, .why = why});
+    waiting_.push_back({.mark = mark, .family = family, .why = why});
 }
 
-void CullSchedule::alive(MarkMatch mark) {
-  std::erase_if(waiting_, [&](const Cull& cull) { return cull.mark == mark; });
-  if (const auto pair = pairs_.find(mark); pair != pairs_.end()) pair->second.again.reset();
+void CullSchedule::alive(MarkMatch mark, std::optional<Family> family) {
+  const Key key{mark, family};
+  std::erase_if(waiting_, [&](const Cull& cull) { return keyOf(cull) == key; });
+  if (const auto pair = pairs_.find(key); pair != pairs_.end()) pair->second.again.reset();
 }
 
 void CullSchedule::clear() {
@@ -25,9 +26,9 @@ void CullSchedule::clear() {
 }
 
 /// Instant{}: at once.
-Instant CullSchedule::allowedAt(MarkMatch mark) const {
+Instant CullSchedule::allowedAt(const Key& key) const {
   Instant allowed{};
-  if (const auto pair = pairs_.find(mark); pair != pairs_.end()) allowed = pair->second.began + kPairPeriod;
+  if (const auto pair = pairs_.find(key); pair != pairs_.end()) allowed = pair->second.began + kPairPeriod;
   if (began_.size() == kPairsInWindow) allowed = std::max(allowed, began_.front() + kWindow);
   return allowed;
 }
@@ -38,11 +39,13 @@ std::vector<CullSchedule::Cull> CullSchedule::take(Instant now) {
     if (pair.again && pair.began + kAgainAfter <= now) due.push_back(*std::exchange(pair.again, std::nullopt));
   std::vector<Cull> later;
   for (Cull& cull : waiting_) {
-    if (allowedAt(cull.mark) > now) {
+    if (allowedAt(keyOf(cull)) > now) {
       later.push_back(std::move(cull));
       continue;
     }
-    pairs_.insert_or_assign(cull.mark, Pair{.began = now, .again = Cull{cull.mark, cull.why, true}});
+    Cull again = cull;
+    again.again = true;
+    pairs_.insert_or_assign(keyOf(cull), Pair{.began = now, .again = std::move(again)});
     if (began_.size() == kPairsInWindow) began_.pop_front();
     began_.push_back(now);
     due.push_back(std::move(cull));
@@ -58,7 +61,7 @@ std::optional<Instant> CullSchedule::nextDue() const {
   const auto consider = [&](Instant when) { next = std::min(next.value_or(when), when); };
   for (const auto& [mark, pair] : pairs_)
     if (pair.again) consider(pair.began + kAgainAfter);
-  for (const Cull& cull : waiting_) consider(allowedAt(cull.mark));
+  for (const Cull& cull : waiting_) consider(allowedAt(keyOf(cull)));
   return next;
 }
 

@@ -8,8 +8,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
 #include "wgsteer/core/time.hpp"
 
@@ -19,15 +21,16 @@ class CullSchedule {
  public:
   struct Cull {
     MarkMatch mark;
-    std::string why;     ///< as told last
-    bool again = false;  ///< the second deletion of a pair
+    std::optional<Family> family;  ///< none: both
+    std::string why;               ///< as told last
+    bool again = false;            ///< the second deletion of a pair
     auto operator<=>(const Cull&) const = default;
   };
 
   /// The exit that this mark stands for is dead. A mark that waits already keeps its place.
-  void dead(MarkMatch mark, const std::string& why);
+  void dead(MarkMatch mark, const std::string& why, std::optional<Family> family = {});
   /// It can be used again: nothing of it is due any more, since connections that it has now are good.
-  void alive(MarkMatch mark);
+  void alive(MarkMatch mark, std::optional<Family> family = {});
   /// Nothing is due any more; the limits stay.
   void clear();
 
@@ -42,16 +45,18 @@ class CullSchedule {
     Instant began;
     std::optional<Cull> again;  ///< until the second deletion is done
   };
-  Instant allowedAt(MarkMatch mark) const;
+  using Key = std::pair<MarkMatch, std::optional<Family>>;
+  static Key keyOf(const Cull& cull) { return {cull.mark, cull.family}; }
+  Instant allowedAt(const Key& key) const;
 
   static constexpr Duration kAgainAfter = std::chrono::milliseconds{300};
   static constexpr Duration kPairPeriod = std::chrono::seconds{2};  ///< between two pairs of the same mark
   static constexpr Duration kWindow = std::chrono::minutes{1};
   static constexpr std::size_t kPairsInWindow = 20;
 
-  std::vector<Cull> waiting_;        ///< for their first deletion
-  std::map<MarkMatch, Pair> pairs_;  ///< the last one of each mark
-  std::deque<Instant> began_;        ///< the last kPairsInWindow pairs
+  std::vector<Cull> waiting_;  ///< for their first deletion
+  std::map<Key, Pair> pairs_;  ///< the last one of each mark
+  std::deque<Instant> began_;  ///< the last kPairsInWindow pairs
 };
 
 }  // namespace wgsteer

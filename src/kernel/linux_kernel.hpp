@@ -28,7 +28,9 @@ class LinuxKernel : public Kernel {
     return wireguard_.setEndpoint(tunnel, peer, endpoint);
   }
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
-  Status forgetConnections(MarkMatch mark) override { return conntrack_.forgetMarked(mark); }
+  Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) override {
+    return conntrack_.forgetMarked(mark, family);
+  }
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override {
     return conntrack_.countMarked(mask);
   }

@@ -16,10 +16,10 @@ constexpr std::uint16_t messageType(std::uint16_t type) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8U | type);
 }
 
-void putHeader(Message& message, std::uint8_t family) {
+void putHeader(Message& message, std::uint8_t family, std::uint8_t version = NFNETLINK_V0) {
   auto& header = message.extra<nfgenmsg>();
   header.nfgen_family = family;
-  header.version = NFNETLINK_V0;
+  header.version = version;
 }
 
 // As in ct_nla_policy, tuple_nla_policy, proto_nla_policy and cta_ip_nla_policy of net/netfilter.
@@ -191,12 +191,16 @@ Result<std::size_t> Conntrack::deleteAll(const std::vector<Flow>& flows) {
   return deleted;
 }
 
-Status Conntrack::forgetMarked(MarkMatch mark) {
+Status Conntrack::forgetMarked(MarkMatch mark, std::optional<Family> family) {
   if (auto ours = refuseOthers(mark); !ours) return ours;
   if (auto opened = open(); !opened) return opened;
   Message message(messageType(IPCTNL_MSG_CT_DELETE), 0);
-  // With version 0 the family does not count (ctnetlink_del_conntrack): both are meant.
-  putHeader(message, AF_UNSPEC);
+  // With version 0 the family does not count (ctnetlink_del_conntrack, 5.15 to 6.18): both are meant.
+  constexpr std::uint8_t kFamilyCounts = 1;
+  if (family)
+    putHeader(message, static_cast<std::uint8_t>(addressFamily(*family)), kFamilyCounts);
+  else
+    putHeader(message, AF_UNSPEC);
   putMark(message, mark);
   const Status done = socket_->request(message, [&] { return commandOf("-D", mark); });
   if (done || done.error().kind == ErrorKind::notThere || hasNoConntrack(done.error())) return {};

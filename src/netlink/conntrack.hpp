@@ -58,10 +58,10 @@ class Conntrack {
   /// number.
   Result<std::size_t> forget(const std::map<Endpoint, std::set<Address>>& rightSources);
 
-  /// Deletes all flows with this mark, of both families, by one request. The kernel walks through the flows of all
-  /// network namespaces meanwhile: 0.5 to 18 ms were seen (6.18). Kernels before 6.4 may keep flows that are in a
+  /// Deletes all flows with this mark, of one family or of both, by one request. The kernel walks through the flows of
+  /// all network namespaces meanwhile: 0.5 to 18 ms were seen (6.18). Kernels before 6.4 may keep flows that are in a
   /// flowtable, without an error. Refused for a mask or value of 0, which flows without a mark would match.
-  Status forgetMarked(MarkMatch mark);
+  Status forgetMarked(MarkMatch mark, std::optional<Family> family = {});
   /// Deletes those of them that have never been answered, and returns how many. Refused as above.
   Result<std::size_t> forgetUnreplied(MarkMatch mark);
   /// Deletes those of them that the watch finds idle, and returns how many. Each call is a look of the watch, which

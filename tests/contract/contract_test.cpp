@@ -313,6 +313,17 @@ TYPED_TEST(Contract, ConnectionsAreForgottenByTheirMarkInBothFamilies) {
   EXPECT_TRUE(kernel->forgetConnections({0x11, 0xff}));
 }
 
+TYPED_TEST(Contract, ConnectionsAreForgottenInOneFamilyAlone) {
+  TypeParam kernel;
+  for (const Family family : kFamilies) kernel.connect(family, Mark{0x11000000}, 1);
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}, Family::v6));
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), (Counts{{0x11000000, 1}}));
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}, Family::v6)) << "there are others only";
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), (Counts{{0x11000000, 1}}));
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}, Family::v4));
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), Counts{});
+}
+
 TYPED_TEST(Contract, ConnectionsWithoutAMarkAreNeverForgotten) {
   TypeParam kernel;
   kernel.connect(Family::v4, Mark{0x11000000}, 1);

@@ -170,7 +170,7 @@ using Counts = std::map<std::uint32_t, std::size_t>;
 TEST_F(ConnectionCullerTest, WhatAPacketUnderWayHasMadeIsDeletedToo) {
   kernel_.connections = {
       {Family::v4, Mark{0x01000007}}, {Family::v6, Mark{0x01000000}}, {Family::v4, Mark{0x02000000}}};
-  culler_.dead({markOf(1)}, "fiber is down");
+  culler_.dead(markOf(1), std::nullopt, "fiber is down");
   cull();
   EXPECT_EQ(*kernel_.connectionsByMark(kMask), (Counts{{0x02000000, 1}}));
   EXPECT_EQ(told_, std::vector<std::string>{"0x1000000/0xff000000 fiber is down"});
@@ -184,7 +184,7 @@ TEST_F(ConnectionCullerTest, WhatAPacketUnderWayHasMadeIsDeletedToo) {
 TEST_F(ConnectionCullerTest, AFailureIsReportedOnceAndTriedAgain) {
   kernel_.connections = {{Family::v4, Mark{0x01000000}}};
   kernel_.keepsConnections = ErrorKind::busy;
-  culler_.dead({markOf(1)}, "fiber is down");
+  culler_.dead(markOf(1), std::nullopt, "fiber is down");
   for (cull(); now_ < std::chrono::hours{1} + minutes{1};) cullLater();
   EXPECT_EQ(troubles_, std::vector<std::string>{"injected"});
   EXPECT_EQ(told_, std::vector<std::string>{});
@@ -196,7 +196,7 @@ TEST_F(ConnectionCullerTest, AFailureIsReportedOnceAndTriedAgain) {
 
 TEST_F(ConnectionCullerTest, WhatIsRefusedIsNotTriedForever) {
   kernel_.keepsConnections = ErrorKind::refused;
-  culler_.dead({markOf(1)}, "fiber is down");
+  culler_.dead(markOf(1), std::nullopt, "fiber is down");
   cull();
   cullLater();
   EXPECT_EQ(culler_.nextDue(), std::nullopt);

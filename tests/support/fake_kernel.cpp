@@ -142,11 +142,13 @@ Status FakeKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>
   return {};
 }
 
-Status FakeKernel::forgetConnections(MarkMatch mark) {
+Status FakeKernel::forgetConnections(MarkMatch mark, std::optional<Family> family) {
   if (mark.value == 0 || mark.mask == 0) return fail(ErrorKind::refused, "conntrack -D: connections without a mark");
   forgottenMarks.push_back(mark);
   if (keepsConnections) return fail(*keepsConnections, "injected");
-  std::erase_if(connections, [&](const Connection& connection) { return mark.matches(connection.mark); });
+  std::erase_if(connections, [&](const Connection& connection) {
+    return mark.matches(connection.mark) && (!family || connection.family == *family);
+  });
   return {};
 }
 

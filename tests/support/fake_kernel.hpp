@@ -24,7 +24,7 @@ class FakeKernel : public Kernel {
   Status clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) override;
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
-  Status forgetConnections(MarkMatch mark) override;
+  Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) override;
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
