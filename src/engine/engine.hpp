@@ -184,6 +184,7 @@ class Engine {
   using Pinned = std::map<std::pair<Family, Mark>, Slot>;
   Pinned pinned() const;
   void cullConnections(const Pinned& before, const Steering& steering);
+  std::set<std::pair<std::string, Family>> noteExitSources(const Steering& steering);
   void keepGateways(const Steering& steering);
   void report(const Error& error) const;
   void failedToRead(const Error& error);
@@ -215,6 +216,8 @@ class Engine {
   RepairLimiter repairs_;
   CarrierWatch carrierWatch_;
   SourceClearer sources_{kernel_};
+  /// The last address of each exit, by the WAN's name: of connections there, it is the translated source.
+  std::map<std::pair<std::string, Family>, Address> exitSources_;
   GatewayKeeper gateways_;
   ConnectionCuller culler_{kernel_};
   StallWatch stalls_;

@@ -12,23 +12,41 @@ Engine::Pinned Engine::pinned() const {
 }
 
 /// Connections whose exit can no longer be used begin anew by another one. Masquerading does that by itself; other NAT,
-/// IPv6 and offloaded flows do not. After the commit that takes their packets away from the exit.
+/// IPv6 and offloaded flows do not. After the commit that takes their packets away from the exit. Those of an exit that
+/// has another address begin anew as well: their translation is wrong.
 void Engine::cullConnections(const Pinned& before, const Steering& steering) {
   if (!steering.traffic) return;
+  const auto moved = noteExitSources(steering);
   const Pinned after = pinned();
   for (const TrafficPolicy& policy : steering.traffic->policies)
     for (const auto& [wan, pin] : policy.pins)
       for (const Family family : steering.families) {
         const MarkMatch mark = config_.numbers.mark(pin);
         const std::pair key{family, Mark{mark.value}};
-        if (after.contains(key))
-          culler_.alive(mark, family);
-        else if (before.contains(key))
+        const std::string& name = steering.wans[wan].name;
+        // Only when it comes back: a plan that is about something else calls nothing off.
+        if (after.contains(key) && !before.contains(key)) culler_.alive(mark, family);
+        if (!after.contains(key) && before.contains(key))
           culler_.dead(mark, family,
-                       "policy " + steering.policies[policy.policy].name + " has a better exit than " +
-                           steering.wans[wan].name + " in " + nameOf(family));
+                       "policy " + steering.policies[policy.policy].name + " has a better exit than " + name + " in " +
+                           nameOf(family));
+        if (moved.contains({name, family}))
+          culler_.dead(mark, family, name + " has another " + nameOf(family) + " address");
       }
   onCull();
+}
+
+/// The exits whose address is not the one they had when they had one.
+std::set<std::pair<std::string, Family>> Engine::noteExitSources(const Steering& steering) {
+  std::set<std::pair<std::string, Family>> moved;
+  for (const Wan& wan : steering.wans)
+    for (const auto& [family, source] : wan.source) {
+      const auto [known, fresh] = exitSources_.try_emplace({wan.name, family}, source);
+      if (fresh || known->second == source) continue;
+      known->second = source;
+      moved.emplace(wan.name, family);
+    }
+  return moved;
 }
 
 void Engine::onCull() {

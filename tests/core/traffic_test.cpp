@@ -131,7 +131,7 @@ TEST(Traffic, LocalAddressesComeFirstWhereTheirTableHasMoved) {
 TEST(Traffic, ConnectionsStayOnEachExitThatCanBeUsed) {
   const World world = twoWans();
   const Config config = withRule();
-  const auto& pinned = desire(config, world).nft->table.pinned;
+  const auto pinned = desire(config, world).nft->table.pinned;
   for (const Family family : kFamilies)
     for (const std::size_t wan : {0U, 1U})
       EXPECT_EQ(pinned.at({family, pinOf(config, world, wan)}), exitOf(config, world, wan));
@@ -141,7 +141,7 @@ TEST(Traffic, ConnectionsOfADeadExitAskAgain) {
   World world = twoWans();
   const Config config = withRule();
   world.wansDown["fiber"] = WanDown{"probes"};
-  const auto& pinned = desire(config, world).nft->table.pinned;
+  const auto pinned = desire(config, world).nft->table.pinned;
   EXPECT_FALSE(pinned.contains({Family::v4, pinOf(config, world, 0)}));
   EXPECT_TRUE(pinned.contains({Family::v4, pinOf(config, world, 1)}));
 }
@@ -151,7 +151,7 @@ TEST(Traffic, ConnectionsStayWhereThereIsNoOtherExit) {
   const Config config = withRule();
   world.wansDown["fiber"] = WanDown{"probes"};
   world.wansDown["lte"] = WanDown{"probes"};
-  const auto& pinned = desire(config, world).nft->table.pinned;
+  const auto pinned = desire(config, world).nft->table.pinned;
   EXPECT_TRUE(pinned.contains({Family::v4, pinOf(config, world, 0)}));
   EXPECT_TRUE(pinned.contains({Family::v6, pinOf(config, world, 1)}));
 }
