@@ -18,6 +18,7 @@
 #include "wgsteer/core/commit_guard.hpp"
 #include "wgsteer/core/counters.hpp"
 #include "wgsteer/core/event.hpp"
+#include "wgsteer/core/idle_watch.hpp"
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/route_interest.hpp"
@@ -75,9 +76,20 @@ class Kernel {
   virtual Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) = 0;
 
   /// Deletes conntrack entries with this mark, of one family or of both, so that the next packet of each connection
-  /// starts anew. Success if there are none, or no conntrack. ErrorKind::refused for a mask of 0, which would match every
-  /// entry.
+  /// starts anew. Success if there are none, or no conntrack. ErrorKind::refused for a mask of 0, which would match
+  /// every entry.
   virtual Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) = 0;
+  /// Deletes those of them that were never answered, and returns how many. What the other side answers meanwhile may be
+  /// among them.
+  virtual Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) = 0;
+  struct Drained {
+    std::size_t forgotten = 0;
+    std::size_t left = 0;
+    bool operator==(const Drained&) const = default;
+  };
+  /// Deletes those of them that the watch finds idle. Each call is one of its looks, so it must be for this mark and
+  /// family alone, and nothing is idle at the first. Flows in a flowtable are never idle.
+  virtual Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) = 0;
   /// The number of conntrack entries by the bits of their mark under the mask. Not counted are those that have none of
   /// these bits. Dumps all entries, so it is for people and tests.
   virtual Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) = 0;

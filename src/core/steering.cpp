@@ -79,6 +79,7 @@ class PolicyBook {
                     .members = members(policy, steering_.wans),
                     .lastResort = policy.lastResort,
                     .failback = policy.failback,
+                    .drainAfter = policy.drainAfter,
                     .balance = policy.balance,
                     .server = server,
                     .target = {}};

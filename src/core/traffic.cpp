@@ -80,9 +80,6 @@ class TrafficMarks {
       if (!pin) return std::nullopt;
       view.pins.emplace(member.wan, *pin);
     }
-    if (named->failback == Failback::drain)
-      steering_.notes.push_back("policy " + named->name +
-                                ": failback drain is not carried out yet, connections stay where they are");
     traffic.policies.push_back(std::move(view));
     return traffic.policies.size() - 1;
   }
@@ -247,6 +244,11 @@ bool isPreferred(const Steering& steering, const PolicyView& policy, std::size_t
                              [&](const MemberView* member) { return member->wan == wan; });
 }
 
+/// Whether connections leave the WAN for a better one at once.
+bool moves(const Steering& steering, const PolicyView& policy, std::size_t wan) {
+  return policy.failback == Failback::move || steering.wans[wan].metered;
+}
+
 bool namesOurBits(const Rule& rule, std::uint32_t mask) {
   return rule.mark.mask == 0xffffffff && (rule.mark.value & ~mask) != 0;
 }
@@ -297,14 +299,30 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
       for (const auto& [wan, pin] : used.pins) {
         const PolicyView& policy = steering.policies[used.policy];
         const auto exit = traffic.exits.find(wan);
-        const bool moves = policy.failback == Failback::move || steering.wans[wan].metered;
-        if (exit != traffic.exits.end() && stays(steering, policy, wan, family, moves))
+        if (exit != traffic.exits.end() && stays(steering, policy, wan, family, moves(steering, policy, wan)))
           table.pinned.emplace(std::pair{family, numbers.markOf(pin)}, exit->second);
       }
   }
   for (const Rule& rule : of.world.rules)
     if (namesOurBits(rule, numbers.markMask)) table.namedMarks.insert(Mark{rule.mark.value});
   table.namedMarks.insert(table.foreignMarks.begin(), table.foreignMarks.end());
+}
+
+std::vector<SpareExit> spareExits(const Config& config, const Steering& steering) {
+  std::vector<SpareExit> spares;
+  if (!steering.traffic) return spares;
+  for (const Family family : steering.families)
+    for (const TrafficPolicy& used : steering.traffic->policies)
+      for (const auto& [wan, pin] : used.pins) {
+        const PolicyView& policy = steering.policies[used.policy];
+        const bool better =
+            !candidates(steering, policy, family).empty() && !isPreferred(steering, policy, wan, family);
+        if (!better || !stays(steering, policy, wan, family, moves(steering, policy, wan))) continue;
+        SpareExit spare{.family = family, .mark = config.numbers.mark(pin), .drainAfter = {}};
+        if (policy.failback == Failback::drain) spare.drainAfter = policy.drainAfter;
+        spares.push_back(spare);
+      }
+  return spares;
 }
 
 }  // namespace wgsteer

@@ -62,6 +62,11 @@ Engine::Observer Journal::observer() {
           [](MarkMatch mark, const std::string& why) {
             log::info("connections with the mark " + mark.toString() + " begin anew: " + why);
           },
+      .drained =
+          [](MarkMatch mark, std::size_t count) {
+            log::info(std::to_string(count) + " idle connections with the mark " + mark.toString() +
+                      " begin anew by a better exit");
+          },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
       .looked = [](const std::string& untold, Duration took) { looked(untold, took); },

@@ -39,6 +39,7 @@
 #include "engine/look_schedule.hpp"
 #include "engine/repair_limiter.hpp"
 #include "engine/source_clearer.hpp"
+#include "engine/spare_connections.hpp"
 
 namespace wgsteer {
 
@@ -81,6 +82,8 @@ class Engine {
     std::function<void(bool ofNft)> overrun;
     /// The connections that carry this mark begin anew, because their exit has died.
     ConnectionCuller::Tell culled;
+    /// Idle connections that carry this mark begin anew, because there is a better exit again.
+    SpareConnections::Tell drained;
     /// Another program keeps deleting our state. Called once; from here on repairs are rate-limited.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
@@ -113,7 +116,7 @@ class Engine {
   /// is nothing else to do, while imaginationIsDue().
   void imagine();
   bool imaginationIsDue() const { return !imagined_; }
-  /// When cullAfter() has passed: deletes connections of exits that have died.
+  /// When cullAfter() has passed: deletes connections of exits that have died or are not the best.
   void onCull();
   /// Sets the WANs that are up but must not be used, and why.
   void setWansDown(WansDown down);
@@ -220,6 +223,7 @@ class Engine {
   std::map<std::pair<std::string, Family>, Address> exitSources_;
   GatewayKeeper gateways_;
   ConnectionCuller culler_{kernel_};
+  SpareConnections spare_{kernel_};
   StallWatch stalls_;
 };
 

@@ -15,6 +15,7 @@ Engine::Pinned Engine::pinned() const {
 /// IPv6 and offloaded flows do not. After the commit that takes their packets away from the exit. Those of an exit that
 /// has another address begin anew as well: their translation is wrong.
 void Engine::cullConnections(const Pinned& before, const Steering& steering) {
+  spare_.follow(spareExits(config_, steering), now_());
   if (!steering.traffic) return;
   const auto moved = noteExitSources(steering);
   const Pinned after = pinned();
@@ -50,12 +51,17 @@ std::set<std::pair<std::string, Family>> Engine::noteExitSources(const Steering&
 }
 
 void Engine::onCull() {
-  culler_.cull(now_(), observer_.culled, [this](const Error& error) { report(error); });
+  const auto report = [this](const Error& error) { this->report(error); };
+  culler_.cull(now_(), observer_.culled, report);
+  spare_.look(now_(), observer_.drained, report);
 }
 
 std::optional<Duration> Engine::cullAfter() const {
+  const auto dead = culler_.nextDue();
+  const auto spare = spare_.nextDue();
+  const auto next = dead && spare ? std::min(dead, spare) : std::max(dead, spare);
   // At least 1: a delay of 0 would disarm the timer.
-  return culler_.nextDue().transform([this](Instant due) { return std::max(due - now_(), Duration{1}); });
+  return next.transform([this](Instant due) { return std::max(due - now_(), Duration{1}); });
 }
 
 }  // namespace wgsteer

@@ -31,6 +31,10 @@ class LinuxKernel : public Kernel {
   Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) override {
     return conntrack_.forgetMarked(mark, family);
   }
+  Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override {
+    return conntrack_.forgetUnanswered(mark, family);
+  }
+  Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override;
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override {
     return conntrack_.countMarked(mask);
   }

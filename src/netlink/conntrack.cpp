@@ -211,14 +211,16 @@ Status Conntrack::forgetMarked(MarkMatch mark, std::optional<Family> family) {
 Status Conntrack::dumpMarked(const Selection& selection, const std::function<void(MarkedFlow)>& onFlow) {
   if (auto opened = open(); !opened) return opened;
   Message message(messageType(IPCTNL_MSG_CT_GET), 0);
-  putHeader(message, AF_UNSPEC);
+  putHeader(message, selection.family ? static_cast<std::uint8_t>(addressFamily(*selection.family)) : AF_UNSPEC);
   if (selection.mark) putMark(message, *selection.mark);
   if (selection.onlySilent) {
     message.u32(CTA_STATUS, 0);
     message.u32(CTA_STATUS_MASK, htonl(IPS_SEEN_REPLY));
   }
   const auto isSelected = [&](const MarkedFlow& marked) {
-    return (!selection.mark || selection.mark->matches(marked.mark)) && !(selection.onlySilent && marked.answered);
+    return (!selection.mark || selection.mark->matches(marked.mark)) &&
+           (!selection.family || addressFamily(*selection.family) == marked.flow.family) &&
+           !(selection.onlySilent && marked.answered);
   };
   return outcomeOf(socket_->dump(
       message,
@@ -232,20 +234,22 @@ Status Conntrack::dumpMarked(const Selection& selection, const std::function<voi
 // The same two conditions in a deletion would make it one request (5.15 and 6.1 were read). But a kernel that ignores
 // the second one (5.10 was read) would delete the answered flows as well, so what the dump has shown is deleted one by
 // one: 2000 took 10 ms (6.18). What is answered in between begins anew, as it would have without an answer.
-Result<std::size_t> Conntrack::forgetUnreplied(MarkMatch mark) {
+Result<std::size_t> Conntrack::forgetUnanswered(MarkMatch mark, Family family) {
   if (auto ours = refuseOthers(mark); !ours) return std::unexpected(ours.error());
   std::vector<Flow> silent;
-  const Status dumped = dumpMarked({.mask = mark.mask, .mark = mark, .onlySilent = true},
+  const Status dumped = dumpMarked({.mask = mark.mask, .mark = mark, .family = family, .onlySilent = true},
                                    [&](MarkedFlow marked) { silent.push_back(std::move(marked.flow)); });
   if (!dumped) return std::unexpected(dumped.error());
   return deleteAll(silent);
 }
 
-Result<std::size_t> Conntrack::forgetIdle(MarkMatch mark, IdleWatch& watch, Instant now) {
+Result<Conntrack::Drained> Conntrack::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
   if (auto ours = refuseOthers(mark); !ours) return std::unexpected(ours.error());
   std::vector<Flow> flows;
   std::vector<IdleWatch::Seen> seen;
-  const Status dumped = dumpMarked({.mask = mark.mask, .mark = mark}, [&](MarkedFlow marked) {
+  std::size_t all = 0;
+  const Status dumped = dumpMarked({.mask = mark.mask, .mark = mark, .family = family}, [&](MarkedFlow marked) {
+    ++all;
     if (!marked.expiresIn || !marked.flow.id) return;
     seen.push_back({.id = *marked.flow.id, .expiresIn = *marked.expiresIn});
     flows.push_back(std::move(marked.flow));
@@ -253,15 +257,17 @@ Result<std::size_t> Conntrack::forgetIdle(MarkMatch mark, IdleWatch& watch, Inst
   if (!dumped) return std::unexpected(dumped.error());
   const auto idle = watch.look(now, seen);
   std::erase_if(flows, [&](const Flow& flow) { return !idle.contains(*flow.id); });
-  return deleteAll(flows);
+  const auto forgotten = deleteAll(flows);
+  if (!forgotten) return std::unexpected(forgotten.error());
+  return Drained{.forgotten = *forgotten, .left = all - *forgotten};
 }
 
 Result<std::map<std::uint32_t, std::size_t>> Conntrack::countMarked(std::uint32_t mask) {
   std::map<std::uint32_t, std::size_t> counts;
   if (mask == 0) return counts;
   // The kernel cannot be asked for "not 0".
-  const Status dumped =
-      dumpMarked({.mask = mask, .mark = {}}, [&](const MarkedFlow& marked) { ++counts[marked.mark.value & mask]; });
+  const Status dumped = dumpMarked({.mask = mask, .mark = {}, .family = {}},
+                                   [&](const MarkedFlow& marked) { ++counts[marked.mark.value & mask]; });
   if (!dumped) return std::unexpected(dumped.error());
   return counts;
 }

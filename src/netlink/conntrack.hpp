@@ -62,11 +62,15 @@ class Conntrack {
   /// all network namespaces meanwhile: 0.5 to 18 ms were seen (6.18). Kernels before 6.4 may keep flows that are in a
   /// flowtable, without an error. Refused for a mask or value of 0, which flows without a mark would match.
   Status forgetMarked(MarkMatch mark, std::optional<Family> family = {});
-  /// Deletes those of them that have never been answered, and returns how many. Refused as above.
-  Result<std::size_t> forgetUnreplied(MarkMatch mark);
-  /// Deletes those of them that the watch finds idle, and returns how many. Each call is a look of the watch, which
-  /// must be for this mark alone; none is idle at the first. Refused as above.
-  Result<std::size_t> forgetIdle(MarkMatch mark, IdleWatch& watch, Instant now);
+  /// Deletes those of them, of one family, that have never been answered, and returns how many. Refused as above.
+  Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family);
+  struct Drained {
+    std::size_t forgotten = 0;
+    std::size_t left = 0;
+  };
+  /// Deletes those of them that the watch finds idle. Each call is a look of the watch, which must be for this mark and
+  /// family alone; none is idle at the first. Refused as above.
+  Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now);
   /// The number of flows by the bits of their mark under the mask, without those that have none of these bits. It dumps
   /// all flows.
   Result<std::map<std::uint32_t, std::size_t>> countMarked(std::uint32_t mask);
@@ -76,6 +80,7 @@ class Conntrack {
   struct Selection {
     std::uint32_t mask = 0;         ///< flows that have one of these bits
     std::optional<MarkMatch> mark;  ///< and this mark
+    std::optional<Family> family;   ///< and are of this one
     bool onlySilent = false;        ///< and were never answered
   };
   Status dumpMarked(const Selection& selection, const std::function<void(MarkedFlow)>& onFlow);

@@ -153,12 +153,16 @@ TEST(Load, MemberMetricsDefaultToTheirPosition) {
 
 TEST(Load, PoliciesSayHowRulesUseThem) {
   const Config config = load(
-      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\nbalance = \"pair\"\n"
+      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\ndrain_after = 90\nbalance = \"pair\"\n"
       "[[policy]]\nname = \"c\"\nfailback = \"move\"\nbalance = \"source\"\n"
       "[[policy]]\nname = \"d\"\nfailback = \"keep\"\nbalance = \"connection\"\n");
   const std::vector<PolicyConfig> expected{
       {.name = "a", .members = {}},
-      {.name = "b", .members = {}, .failback = Failback::drain, .balance = Balance::pair},
+      {.name = "b",
+       .members = {},
+       .failback = Failback::drain,
+       .drainAfter = std::chrono::seconds{90},
+       .balance = Balance::pair},
       {.name = "c", .members = {}, .failback = Failback::move, .balance = Balance::source},
       {.name = "d", .members = {}, .failback = Failback::keep, .balance = Balance::connection}};
   EXPECT_EQ(config.policies, expected);

@@ -55,9 +55,10 @@ std::string foreignState() {
 
 struct RealKernel {
   RealKernel() : kernel(std::move(*kernel::LinuxKernel::open())) {}
-  /// A conntrack entry; `number` tells those of a family apart.
-  static void connect(Family family, Mark mark, std::uint16_t number) {
-    makeConnection({.family = family, .mark = mark, .port = number});
+  /// A conntrack entry, or one that is there after another packet; `number` tells those of a family apart.
+  static void connect(Family family, Mark mark, std::uint16_t number, bool answered = false,
+                      std::uint32_t seconds = 600) {
+    makeConnection({.family = family, .mark = mark, .port = number, .answered = answered, .seconds = seconds});
   }
   std::unique_ptr<kernel::LinuxKernel> kernel;
   Kernel& operator*() { return *kernel; }
@@ -69,7 +70,17 @@ struct ModelKernel {
     // The same world as that of the real kernel.
     kernel->real.world = std::move(*kernel::LinuxKernel::open().value()->observe({}, {.allRoutes = true})).world;
   }
-  void connect(Family family, Mark mark, std::uint16_t) { kernel->connections.push_back({family, mark}); }
+  void connect(Family family, Mark mark, std::uint16_t number, bool answered = false, std::uint32_t seconds = 600) {
+    const FakeKernel::Connection made{
+        .family = family, .mark = mark, .id = number, .answered = answered, .expiresIn = std::chrono::seconds{seconds}};
+    auto& all = kernel->connections;
+    const auto known = std::ranges::find_if(
+        all, [&](const FakeKernel::Connection& each) { return each.family == family && each.id == number; });
+    if (known == all.end())
+      all.push_back(made);
+    else
+      *known = made;
+  }
   std::unique_ptr<FakeKernel> kernel;
   Kernel& operator*() { return *kernel; }
   Kernel* operator->() { return kernel.get(); }
@@ -324,6 +335,46 @@ TYPED_TEST(Contract, ConnectionsAreForgottenInOneFamilyAlone) {
   EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), Counts{});
 }
 
+TYPED_TEST(Contract, ConnectionsThatWereNeverAnsweredAreForgotten) {
+  TypeParam kernel;
+  const MarkMatch mark{0x11000000, 0xff000000};
+  EXPECT_EQ(kernel->forgetUnanswered(mark, Family::v4), 0U) << "there are none";
+  for (const Family family : kFamilies) {
+    kernel.connect(family, Mark{0x11000001}, 1);
+    kernel.connect(family, Mark{0x11000002}, 2, true);
+    kernel.connect(family, Mark{0x12000003}, 3);
+  }
+  EXPECT_EQ(kernel->forgetUnanswered(mark, Family::v6), 1U);
+  EXPECT_EQ(kernel->connectionsByMark(0xff).value(), (Counts{{1, 1}, {2, 2}, {3, 2}}));
+  EXPECT_EQ(kernel->forgetUnanswered(mark, Family::v4), 1U);
+  EXPECT_EQ(kernel->connectionsByMark(0xff).value(), (Counts{{2, 2}, {3, 2}}));
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}));
+  EXPECT_TRUE(kernel->forgetConnections({0x12000000, 0xff000000}));
+}
+
+/// The kernel's time goes on by itself, so the looks are moved apart by the times that the entries are given.
+TYPED_TEST(Contract, ConnectionsThatAreIdleAreForgotten) {
+  TypeParam kernel;
+  const MarkMatch mark{0x11000000, 0xff000000};
+  IdleWatch watch{std::chrono::seconds{30}};
+  const auto look = [&](int seconds) {
+    return kernel->forgetIdle(mark, Family::v4, watch, std::chrono::seconds{seconds}).value();
+  };
+  EXPECT_EQ(look(0), Kernel::Drained{}) << "there are none";
+  for (const Family family : kFamilies) {
+    kernel.connect(family, Mark{0x11000001}, 1);
+    kernel.connect(family, Mark{0x11000002}, 2);
+    kernel.connect(family, Mark{0x12000003}, 3);
+  }
+  EXPECT_EQ(look(1000), (Kernel::Drained{.forgotten = 0, .left = 2}));
+  kernel.connect(Family::v4, Mark{0x11000001}, 1, false, 560);
+  kernel.connect(Family::v4, Mark{0x11000002}, 2, false, 600);
+  EXPECT_EQ(look(1040), (Kernel::Drained{.forgotten = 1, .left = 1})) << "a packet sets the time anew";
+  EXPECT_EQ(kernel->connectionsByMark(0xff).value(), (Counts{{1, 1}, {2, 2}, {3, 2}}));
+  EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}));
+  EXPECT_TRUE(kernel->forgetConnections({0x12000000, 0xff000000}));
+}
+
 TYPED_TEST(Contract, ConnectionsWithoutAMarkAreNeverForgotten) {
   TypeParam kernel;
   kernel.connect(Family::v4, Mark{0x11000000}, 1);
@@ -332,6 +383,9 @@ TYPED_TEST(Contract, ConnectionsWithoutAMarkAreNeverForgotten) {
     const Status done = kernel->forgetConnections(refused);
     ASSERT_FALSE(done) << refused.toString();
     EXPECT_EQ(done.error().kind, ErrorKind::refused);
+    EXPECT_FALSE(kernel->forgetUnanswered(refused, Family::v4));
+    IdleWatch watch{std::chrono::seconds{0}};
+    EXPECT_FALSE(kernel->forgetIdle(refused, Family::v4, watch, {}));
   }
   EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(), (Counts{{0x11000000, 1}, {0x11, 1}}));
   EXPECT_EQ(kernel->connectionsByMark(0).value(), Counts{});

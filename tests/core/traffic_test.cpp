@@ -167,6 +167,40 @@ TEST(Traffic, ConnectionsMoveBackIfThatIsAsked) {
   EXPECT_TRUE(desire(config, world).nft->table.pinned.contains({Family::v4, pinOf(config, world, 0)}));
 }
 
+std::vector<Mark> sparesOf(const Config& config, const World& world) {
+  std::vector<Mark> marks;
+  for (const SpareExit& spare : spareExits(config, steer(config, world)))
+    if (spare.family == Family::v4) marks.push_back(Mark{spare.mark.value});
+  return marks;
+}
+
+TEST(Traffic, AnExitIsSpareWhileABetterOneCanBeUsed) {
+  World world = twoWans();
+  const Config config = withRule();
+  EXPECT_EQ(sparesOf(config, world), std::vector{pinOf(config, world, 1)});
+  world.wansDown["fiber"] = WanDown{"probes"};
+  EXPECT_EQ(sparesOf(config, world), std::vector<Mark>{});
+  world.wansDown["lte"] = WanDown{"probes"};
+  EXPECT_EQ(sparesOf(config, world), std::vector<Mark>{}) << "there is nothing better";
+  EXPECT_EQ(sparesOf(Config{}, world), std::vector<Mark>{});
+}
+
+TEST(Traffic, NothingStaysOnASpareExitIfItMovesAtOnce) {
+  const World world = twoWans();
+  Config config = withRule();
+  config.policies.front().failback = Failback::move;
+  EXPECT_EQ(sparesOf(config, world), std::vector<Mark>{});
+}
+
+TEST(Traffic, ASpareExitIsDrainedIfThatIsAsked) {
+  const World world = twoWans();
+  Config config = withRule();
+  EXPECT_EQ(spareExits(config, steer(config, world)).at(0).drainAfter, std::nullopt);
+  config.policies.front().failback = Failback::drain;
+  config.policies.front().drainAfter = std::chrono::seconds{90};
+  EXPECT_EQ(spareExits(config, steer(config, world)).at(0).drainAfter, std::chrono::seconds{90});
+}
+
 TEST(Traffic, WhatComesInByAWanIsAnsweredByIt) {
   World world = twoWans();
   const Config config = withRule();

@@ -172,15 +172,15 @@ TEST_F(MarkedTest, OthersAreNeverForgotten) {
   };
   for (const MarkMatch mark : {MarkMatch{0, 0}, MarkMatch{0, kMask}, MarkMatch{0x11000000, 0}}) {
     expectRefused(conntrack_.forgetMarked(mark));
-    expectRefused(conntrack_.forgetUnreplied(mark));
-    expectRefused(conntrack_.forgetIdle(mark, watch, {}));
+    expectRefused(conntrack_.forgetUnanswered(mark, Family::v4));
+    expectRefused(conntrack_.forgetIdle(mark, Family::v4, watch, {}));
   }
   EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000000, 1}, {0x11, 1}}));
 }
 
 TEST_F(MarkedTest, NothingThereIsSuccess) {
   expectDone(conntrack_.forgetMarked({0x11000000, kMask}));
-  expectForgotten(conntrack_.forgetUnreplied({0x11000000, kMask}), 0);
+  expectForgotten(conntrack_.forgetUnanswered({0x11000000, kMask}, Family::v4), 0);
 }
 
 TEST_F(MarkedTest, OnlyTheUnansweredAreForgotten) {
@@ -189,7 +189,9 @@ TEST_F(MarkedTest, OnlyTheUnansweredAreForgotten) {
     makeConnection({.family = family, .mark = Mark{0x11000002}, .port = 2, .answered = true});
     makeConnection({.family = family, .mark = Mark{0x12000003}, .port = 3});
   }
-  expectForgotten(conntrack_.forgetUnreplied({0x11000000, kMask}), 2);
+  expectForgotten(conntrack_.forgetUnanswered({0x11000000, kMask}, Family::v6), 1);
+  EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000001, 1}, {0x11000002, 2}, {0x12000003, 2}}));
+  expectForgotten(conntrack_.forgetUnanswered({0x11000000, kMask}, Family::v4), 1);
   EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000002, 2}, {0x12000003, 2}}));
 }
 
@@ -198,23 +200,27 @@ TEST_F(MarkedTest, OnlyTheIdleAreForgotten) {
   IdleWatch watch{std::chrono::seconds{30}};
   const MarkMatch mark{0x11000000, kMask};
   const auto lookAfter = [&](int seconds) {
-    return conntrack_.forgetIdle(mark, watch, std::chrono::seconds{1000 + seconds});
+    const auto drained = conntrack_.forgetIdle(mark, Family::v4, watch, std::chrono::seconds{1000 + seconds});
+    EXPECT_TRUE(drained) << drained.error().toString();
+    return drained ? std::pair{drained->forgotten, drained->left} : std::pair{std::size_t{99}, std::size_t{99}};
   };
+  const auto drained = [](std::size_t forgotten, std::size_t left) { return std::pair{forgotten, left}; };
   makeConnection({.mark = Mark{0x11000001}, .port = 1, .seconds = 600});
-  makeConnection({.family = Family::v6, .mark = Mark{0x11000002}, .port = 2, .seconds = 600});
-  makeConnection({.mark = Mark{0x12000003}, .port = 3, .seconds = 600});
-  expectForgotten(lookAfter(0), 0);
+  makeConnection({.mark = Mark{0x11000002}, .port = 2, .seconds = 600});
+  makeConnection({.family = Family::v6, .mark = Mark{0x11000003}, .port = 2, .seconds = 600});
+  makeConnection({.mark = Mark{0x12000004}, .port = 3, .seconds = 600});
+  EXPECT_EQ(lookAfter(0), drained(0, 2));
   makeConnection({.mark = Mark{0x11000001}, .port = 1, .seconds = 560});
-  makeConnection({.mark = Mark{0x12000003}, .port = 3, .seconds = 560});
-  expectForgotten(lookAfter(40), 1);
-  EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000002, 1}, {0x12000003, 1}}));
+  makeConnection({.mark = Mark{0x12000004}, .port = 3, .seconds = 560});
+  EXPECT_EQ(lookAfter(40), drained(1, 1));
+  EXPECT_EQ(counts(0xffffffff), (Counts{{0x11000002, 1}, {0x11000003, 1}, {0x12000004, 1}}));
 }
 
 TEST_F(MarkedTest, ManyAreForgottenAndCountedWhole) {
   constexpr std::uint16_t kMany = 2000;  // more than one datagram of a dump
   for (std::uint16_t port = 1; port <= kMany; ++port) makeConnection({.mark = Mark{0x11000000}, .port = port});
   EXPECT_EQ(counts(), (Counts{{0x11000000, kMany}}));
-  expectForgotten(conntrack_.forgetUnreplied({0x11000000, kMask}), kMany);
+  expectForgotten(conntrack_.forgetUnanswered({0x11000000, kMask}, Family::v4), kMany);
   EXPECT_EQ(counts(), Counts{});
 }
 

@@ -142,14 +142,40 @@ Status FakeKernel::forgetTranslations(const std::map<Endpoint, std::set<Address>
   return {};
 }
 
-Status FakeKernel::forgetConnections(MarkMatch mark, std::optional<Family> family) {
+Status FakeKernel::mayForget(MarkMatch mark) {
   if (mark.value == 0 || mark.mask == 0) return fail(ErrorKind::refused, "conntrack -D: connections without a mark");
   forgottenMarks.push_back(mark);
   if (keepsConnections) return fail(*keepsConnections, "injected");
+  return {};
+}
+
+Status FakeKernel::forgetConnections(MarkMatch mark, std::optional<Family> family) {
+  if (const Status may = mayForget(mark); !may) return may;
   std::erase_if(connections, [&](const Connection& connection) {
     return mark.matches(connection.mark) && (!family || connection.family == *family);
   });
   return {};
+}
+
+Result<std::size_t> FakeKernel::forgetUnanswered(MarkMatch mark, Family family) {
+  if (const Status may = mayForget(mark); !may) return std::unexpected(may.error());
+  return std::erase_if(connections, [&](const Connection& connection) {
+    return mark.matches(connection.mark) && connection.family == family && !connection.answered;
+  });
+}
+
+Result<Kernel::Drained> FakeKernel::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
+  if (const Status may = mayForget(mark); !may) return std::unexpected(may.error());
+  const auto concerned = [&](const Connection& connection) {
+    return mark.matches(connection.mark) && connection.family == family;
+  };
+  std::vector<IdleWatch::Seen> seen;
+  for (const Connection& connection : connections)
+    if (concerned(connection)) seen.push_back({.id = connection.id, .expiresIn = connection.expiresIn});
+  const auto idle = watch.look(now, seen);
+  const std::size_t gone = std::erase_if(
+      connections, [&](const Connection& connection) { return concerned(connection) && idle.contains(connection.id); });
+  return Drained{.forgotten = gone, .left = seen.size() - gone};
 }
 
 Result<std::map<std::uint32_t, std::size_t>> FakeKernel::connectionsByMark(std::uint32_t mask) {

@@ -25,6 +25,8 @@ class FakeKernel : public Kernel {
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) override;
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) override;
+  Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override;
+  Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override;
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override;
   Status warm(const Neighbour& neighbour) override;
   Status askLinks(const std::vector<IfIndex>& devices, const Sink& sink) override;
@@ -71,6 +73,9 @@ class FakeKernel : public Kernel {
   struct Connection {
     Family family = Family::v4;
     Mark mark;
+    std::uint32_t id = 0;  ///< tells them apart for a watch
+    bool answered = false;
+    std::chrono::seconds expiresIn{600};
   };
   std::vector<Connection> connections;        ///< conntrack's entries
   std::vector<MarkMatch> forgottenMarks;      ///< the arguments of each call
@@ -83,6 +88,7 @@ class FakeKernel : public Kernel {
     std::size_t after = 0;
     std::optional<ErrorKind> kind;  ///< none: dead from here on
   };
+  Status mayForget(MarkMatch mark);
   Status attempt(const Change& change, const Numbers& numbers);
   Status make(const Change& change, const Numbers& numbers);
   Status conflict(const Change& change) const;

@@ -334,6 +334,11 @@ declare -A flow=() flow_count=()
 flow_log() { echo "$work/flow.$1"; } # NAME
 
 flow_start() { # NAME HOST PROTOCOL ADDRESS PORT [OPTION]...
+  flow_begin "$@"
+  await 10 "$1: every connection is answered" flow_is_alive "$1" 0
+}
+
+flow_begin() { # NAME HOST PROTOCOL ADDRESS PORT [OPTION]...
   local name=$1 count=1 i words=("$@")
   for ((i = 5; i < $#; i++)); do
     [[ ${words[i]} != --flows ]] || count=${words[i + 1]}
@@ -342,7 +347,6 @@ flow_start() { # NAME HOST PROTOCOL ADDRESS PORT [OPTION]...
   : >"$(flow_log "$name")"
   start_in_host "$2" "$(flow_log "$name")" "$python" -S -E "$kAgent" flow "${@:3}"
   flow[$name]=$started
-  await 10 "$name: every connection is answered" flow_is_alive "$name" 0
 }
 
 flow_stop() { # NAME...

@@ -267,20 +267,6 @@ dies_and_returns_late() {
   pc_is_untouched "$began" 'the exit is back'
 }
 
-# Spare connections leave when they have been idle.
-case_drain_leaves_busy_connections() {
-  failover_up drain
-  fiber_by_hand_down
-  flow_is_on tv-udp "${wan_address[1]}" 5 'the exit is dead'
-  flow_is_on tv-tcp "${wan_address[1]}" 5 'the exit is dead'
-  local since
-  since=$(now_ms)
-  fiber_by_hand_auto
-  new_ones 0 'the exit is back'
-  await 5 'converged' traffic_converged
-  tv_is_untouched 1 "$since" 'the exit is back'
-}
-
 # A client that opens the same UDP ports again and again must not keep its connections on the worse WAN.
 case_failback_without_a_gap() {
   traffic_up
@@ -305,6 +291,59 @@ case_failback_without_a_gap() {
   note "back after at most $worst ms, $(flow_lost calls) of $(flow_answers calls 0 | wc -l) packets lost in 10 moves of 4 flows"
   check 'packets lost' at_most $((10 * 4 * 10)) flow_lost calls
   no_foreign_sources 'throughout'
+}
+
+# A connection that nobody has answered on the worse WAN has nothing to lose there, whatever `failback` says.
+case_unanswered_connections_come_back() {
+  traffic_up
+  tv_by_fiber_others_by_lte | rules_are
+  fiber_by_hand_down
+  await 5 'down' answered_by 1 tv udp "$internet" 7000
+  flow_start talk tv udp "$internet" 7000 --sport 6000
+  flow_is_on talk "${wan_address[1]}" 3 'answered on the second WAN'
+  isp_forwards_nothing 1
+  flow_begin silent tv udp "$internet" 7000 --sport 6001
+  await 3 'a connection without an answer' unanswered_on_lte 6001
+  fiber_by_hand_auto
+  flow_is_on silent "${wan_address[0]}" 3 'what was not answered is on the first WAN'
+  local since
+  isp_works 1
+  since=$(now_ms)
+  flow_is_on talk "${wan_address[1]}" 3 'what was answered stays'
+  flow_is_untouched talk "${wan_address[1]}" "$since" 'what was answered'
+}
+unanswered_on_lte() { # SOURCE-PORT
+  [[ -n $(connections "udp .*src=$(as_conntrack "$tv") .*sport=$1 dport=7000 .*UNREPLIED") ]]
+}
+left_on_lte() { # SOURCE-PORT
+  [[ -n $(connections "src=$(as_conntrack "$tv") .*sport=$1 dport=7000 .* dst=$(as_conntrack "${wan_address[1]}") ") ]]
+}
+gone_from_lte() { ! left_on_lte "$1"; } # SOURCE-PORT
+
+# What is idle on the worse WAN leaves it, what is busy stays.
+case_drain() {
+  traffic_up
+  policy_options=$'failback = "drain"\ndrain_after = 5'
+  tv_by_fiber_others_by_lte | rules_are
+  fiber_by_hand_down
+  await 5 'down' answered_by 1 tv udp "$internet" 7000
+  flow_start busy-udp tv udp "$internet" 7000 --flows 3
+  flow_start busy-tcp tv tcp "$internet" 7000 --flows 3
+  flow_is_on busy-udp "${wan_address[1]}" 3 'busy'
+  flow_is_on busy-tcp "${wan_address[1]}" 3 'busy'
+  goes_by 1 tv udp "$internet" 7000 --sport 6001
+  check 'the idle one is there' left_on_lte 6001
+  local since
+  since=$(now_ms)
+  fiber_by_hand_auto
+  await 5 'new ones by the first WAN' answered_by 0 tv udp "$internet" 7000
+  check 'it is left alone at first' left_on_lte 6001
+  await 20 'the idle one is gone' gone_from_lte 6001
+  check 'not before it was idle for a while' test $(($(now_ms) - since)) -ge 5000
+  goes_by 0 tv udp "$internet" 7000 --sport 6001
+  flow_is_untouched busy-udp "${wan_address[1]}" "$since" 'what is busy'
+  flow_is_untouched busy-tcp "${wan_address[1]}" "$since" 'what is busy'
+  check 'the log says so' grep -q 'idle connections with the mark' "$daemon_log"
 }
 
 # ---- Nowhere to go --------------------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ struct PolicyConfig {
   std::vector<PolicyMember> members;  ///< empty: all WANs by their own metrics
   LastResort lastResort = LastResort::unreachable;
   Failback failback = Failback::keep;
+  std::chrono::seconds drainAfter{60};  ///< how long a connection must be idle to move, with Failback::drain
   Balance balance = Balance::connection;
   bool operator==(const PolicyConfig&) const = default;
 };

@@ -77,6 +77,7 @@ struct PolicyView {
   std::vector<MemberView> members;
   LastResort lastResort = LastResort::unreachable;
   Failback failback = Failback::keep;
+  std::chrono::seconds drainAfter{0};
   Balance balance = Balance::connection;
   bool server = false;  ///< for server tunnels: replies leave by the WAN whose address they carry
   Target target;
@@ -150,6 +151,9 @@ std::vector<const MemberView*> candidates(const Steering& steering, const Policy
 /// The first of these, with all that share its metric.
 std::vector<const MemberView*> preferredCandidates(const Steering& steering, const PolicyView& policy, Family family,
                                                    Need need = Need::route);
+
+/// The exits of rules' policies on which connections stay although there are better ones.
+std::vector<SpareExit> spareExits(const Config& config, const Steering& steering);
 
 /// Specific routes, of main or of a table that every packet is looked up in before it, that lead into tunnels, and
 /// those that lead elsewhere and overlap with one of them: where a packet that matches both goes depends on both.

@@ -49,6 +49,14 @@ struct TrafficSteering {
   std::map<std::string, Slot> slots;
 };
 
+/// An exit of a policy that its connections stay on, although the policy has better ones that can be used.
+struct SpareExit {
+  Family family = Family::v4;
+  MarkMatch mark;                                  ///< of these connections
+  std::optional<std::chrono::seconds> drainAfter;  ///< those that are idle for so long are to move
+  bool operator==(const SpareExit&) const = default;
+};
+
 /// Whether the rule can match packets of the family: not if values that it selects are all of the other one.
 bool concerns(const RuleConfig& rule, Family family);
 

@@ -117,7 +117,7 @@ RICH = [
      "track_method": "tcp", "interval": "0.5", "timeout": "0.25", "check_quality": "true", "keep_failure_interval": "no"},
     {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600", "metered": "on"},
     {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main", "failback": "drain",
-     "balance": "pair"},
+     "drain_after": "90", "balance": "pair"},
     {".type": "tunnel", ".name": "wg0", "use_policy": "video", "stall": "30", "enabled": "disabled", "update_endpoint": "enabled"},
     {".type": "tunnel", ".name": "cfg06", ".anonymous": True, "interface": "wg-b", "use_wan": ["lte.one"], "balance": "on"},
     {".type": "peer", ".name": "cfg07", ".anonymous": True, "tunnel": "wg0", "public_key": KEY, "endpoint": "vpn.example.com:1",

@@ -195,6 +195,7 @@ function policySection(map) {
 	choose(add(s, null, form.ListValue, 'failback', _('Failback'),
 		_('For rules: what becomes of the connections on another WAN when a better one is usable again. Drain: each moves once it has been idle for a while.')),
 		[ [ 'keep', _('keep') ], [ 'drain', _('drain') ], [ 'move', _('move') ] ], 'keep');
+	number(s, null, 'drain_after', _('Drain after'), _('Seconds without a packet after which a connection moves, with failback drain.'), 5, 86400, '60');
 	choose(add(s, null, form.ListValue, 'balance', _('Balance'),
 		_('For rules: what is kept together when connections are shared among WANs of equal metric.')),
 		[ [ 'connection', _('each connection by itself') ], [ 'pair', _('the same two addresses') ], [ 'source', _('the same source address') ] ],
