@@ -61,7 +61,7 @@ class Desire {
     for (const Family family : families_) {
       addTrafficRules(traffic, family, isLocalBehindOurs(family), state_.rules);
       addMemberTables(traffic, family, tables_);
-      if (canRouteLocal(config_, world_)) addLocalRules(traffic, family, state_.rules);
+      if (canRouteLocal(config_, world_, steering_, family)) addLocalRules(traffic, family, state_.rules);
     }
     addTrafficMembers(traffic, nft());
     state_.nft->layout.traffic = layoutOf(trafficProgram(config_, world_, steering_));

@@ -64,7 +64,8 @@ class Explanation {
 
   /// Whether this packet meets rules for any traffic in the shape of ip rules (core/traffic_local.cpp).
   bool byIpRules() const {
-    return machine_ && first_.packet.inputDevice.empty() && !state_.nft->layout.traffic.program->asksForLocal;
+    return machine_ && first_.packet.inputDevice.empty() &&
+           !state_.nft->layout.traffic.program->asksForLocal.contains(first_.packet.destination.address.family());
   }
 
   /// Whether its sender has decided already: by a mark, or by the address of a WAN.

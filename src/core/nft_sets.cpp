@@ -59,6 +59,7 @@ std::string wanChainName(Slot slot) { return numbered(kWanPrefix, slot); }
 std::string exitChainName(Slot slot) { return numbered(kExitPrefix, slot); }
 std::string arriveChainName(Slot slot) { return numbered(kArrivePrefix, slot); }
 std::string leaveChainName(Slot slot) { return numbered(kLeavePrefix, slot); }
+std::string formerChainName(Slot slot) { return numbered(kFormerPrefix, slot); }
 std::string pinChainName(Slot slot) { return numbered(kPinPrefix, slot); }
 std::string chooseChainName(Slot slot) { return numbered(kChoosePrefix, slot); }
 std::string initiationsCounter(Slot slot) { return numbered(kInitiationsPrefix, slot); }

@@ -151,6 +151,7 @@ inline constexpr std::string_view kExitPrefix = "exit_";
 inline constexpr std::string_view kArrivePrefix = "arrive_";
 inline constexpr std::string_view kLeavePrefix = "leave_";
 inline constexpr std::string_view kPinPrefix = "pin_";
+inline constexpr std::string_view kFormerPrefix = "former_";
 inline constexpr std::string_view kChoosePrefix = "choose_";
 /// Of the chain, counter and sets of a rule for any traffic, before its name.
 inline constexpr std::string_view kRulePrefix = "rule_";
@@ -165,6 +166,7 @@ std::string wanChainName(Slot slot);
 std::string exitChainName(Slot slot);
 std::string arriveChainName(Slot slot);
 std::string leaveChainName(Slot slot);
+std::string formerChainName(Slot slot);
 std::string pinChainName(Slot slot);
 std::string chooseChainName(Slot slot);
 std::string initiationsCounter(Slot slot);

@@ -4,9 +4,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "wgsteer/core/describe.hpp"
+
 namespace wgsteer {
 
 namespace {
+
+// Of the names of marks.
+const std::string kPolicyWord = "policy ";
+const std::string kByWord = " by ";
 
 /// Assigns marks from the quarter of the slots that is for traffic. Whatever had a mark before keeps it, and a mark
 /// that had another meaning is given out only when there is no other: connections may still carry it.
@@ -39,6 +45,7 @@ class TrafficMarks {
         steering_.problems.push_back("no mark left for rule " + rule.name +
                                      ": its traffic is left alone; widen mark_mask");
     }
+    for (const auto& [name, slot] : former_) keep(name, slot, traffic);
     traffic.slots = std::move(given_);
   }
 
@@ -68,7 +75,7 @@ class TrafficMarks {
     const auto policy = static_cast<std::size_t>(named - steering_.policies.begin());
     for (std::size_t i = 0; !rule.sticky && i < traffic.policies.size(); ++i)
       if (traffic.policies[i].policy == policy && !traffic.policies[i].sticky) return i;
-    const std::string name = "policy " + rule.policy + (rule.sticky ? " of rule " + rule.name : "");
+    const std::string name = kPolicyWord + rule.policy + (rule.sticky ? " of rule " + rule.name : "");
     TrafficPolicy view{.policy = policy, .chosen = {}, .pins = {}, .sticky = {}, .chooses = rule.sticky};
     if (rule.sticky) view.sticky = rule.timeout;
     view.chooses |= named->balance != Balance::pair && firstGroup(*named).size() > 1;
@@ -76,7 +83,7 @@ class TrafficMarks {
     if (!chosen) return std::nullopt;
     view.chosen = *chosen;
     for (const MemberView& member : named->members) {
-      const auto pin = slotOf(name + " by " + steering_.wans[member.wan].name);
+      const auto pin = slotOf(name + kByWord + steering_.wans[member.wan].name);
       if (!pin) return std::nullopt;
       view.pins.emplace(member.wan, *pin);
     }
@@ -101,6 +108,19 @@ class TrafficMarks {
     free_.erase(slot);
     given_.emplace(name, given);
     return given;
+  }
+
+  /// What is not configured any more keeps its mark as long as there are others to give out: connections carry it, and
+  /// those that left by a WAN that still exists go on by it.
+  void keep(const std::string& name, Slot slot, TrafficSteering& traffic) {
+    const auto place = std::ranges::find(free_, slot);
+    if (given_.contains(name) || place == free_.end()) return;
+    free_.erase(place);
+    given_.emplace(name, slot);
+    std::optional<std::size_t> wan;
+    for (std::size_t i = 0; i < steering_.wans.size(); ++i)
+      if (name.starts_with(kPolicyWord) && name.ends_with(kByWord + steering_.wans[i].name)) wan = i;
+    traffic.former.emplace(slot, wan);
   }
 
   static constexpr unsigned kRefusals = 2;
@@ -136,6 +156,7 @@ class TrafficRules {
   void add(bool localBehind) {
     gate();
     if (localBehind) lookup(kTrafficLocalOffset, kLocalTable, -1);
+    foreign();
     lookup(kTrafficMainOffset, kMainTable, 1);
     for (const TableId table : config_.insideTables) lookup(kTrafficInsideOffset, table, 1);
     past();
@@ -163,6 +184,15 @@ class TrafficRules {
     rule.table = table;
     rule.suppressPrefixLength = suppressed;
     rules_.insert(std::move(rule));
+  }
+
+  void foreign() {
+    for (Rule rule : steering_.traffic->foreign) {
+      if (rule.family != family_ || !rule.outputInterface.empty()) continue;
+      rule.priority = base_ + kTrafficLocalOffset;
+      stampBySelectors(rule);
+      rules_.insert(std::move(rule));
+    }
   }
 
   /// A packet that came in by a WAN and goes neither to this host nor inside is in transit, and one of a socket that is
@@ -249,6 +279,14 @@ bool moves(const Steering& steering, const PolicyView& policy, std::size_t wan) 
   return policy.failback == Failback::move || steering.wans[wan].metered;
 }
 
+void noteForeignRules(const Config& config, const World& world, Steering& steering) {
+  std::vector<Rule>& foreign = steering.traffic->foreign;
+  foreign = foreignRulesForTraffic(world, config.numbers, steering.wans);
+  for (const Rule& copy : foreign)
+    steering.notes.push_back(std::string{ipCommand(copy.family)} + " rule " + describe(copy) +
+                             " comes before rules for any traffic: it does not lead to a WAN");
+}
+
 bool namesOurBits(const Rule& rule, std::uint32_t mask) {
   return rule.mark.mask == 0xffffffff && (rule.mark.value & ~mask) != 0;
 }
@@ -258,6 +296,7 @@ bool namesOurBits(const Rule& rule, std::uint32_t mask) {
 void steerTraffic(const Config& config, const World& world, Steering& steering) {
   if (config.rules.empty() || steering.policies.empty()) return;
   TrafficMarks{config, world, steering}.run();
+  noteForeignRules(config, world, steering);
 }
 
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules) {
@@ -302,10 +341,26 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
         if (exit != traffic.exits.end() && stays(steering, policy, wan, family, moves(steering, policy, wan)))
           table.pinned.emplace(std::pair{family, numbers.markOf(pin)}, exit->second);
       }
+    for (const auto& [slot, wan] : traffic.former) {
+      const auto exit = wan ? traffic.exits.find(*wan) : traffic.exits.end();
+      if (exit != traffic.exits.end() && steering.wans[*wan].eligible(family))
+        table.pinned.emplace(std::pair{family, numbers.markOf(slot)}, exit->second);
+    }
   }
   for (const Rule& rule : of.world.rules)
     if (namesOurBits(rule, numbers.markMask)) table.namedMarks.insert(Mark{rule.mark.value});
   table.namedMarks.insert(table.foreignMarks.begin(), table.foreignMarks.end());
+}
+
+std::vector<PinnedExit> pinnedExits(const Steering& steering) {
+  std::vector<PinnedExit> all;
+  if (!steering.traffic) return all;
+  for (const TrafficPolicy& used : steering.traffic->policies)
+    for (const auto& [wan, pin] : used.pins)
+      all.push_back({.pin = pin, .wan = wan, .policy = "policy " + steering.policies[used.policy].name});
+  for (const auto& [slot, wan] : steering.traffic->former)
+    if (wan) all.push_back({.pin = slot, .wan = *wan, .policy = "what is configured now"});
+  return all;
 }
 
 std::vector<SpareExit> spareExits(const Config& config, const Steering& steering) {

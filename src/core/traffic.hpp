@@ -23,10 +23,16 @@ struct TrafficState {
   const World& world;
   const Steering& steering;
 };
+/// Copies of foreign rules behind ours and before main that lead somewhere other than to a WAN, without our bits of the
+/// mark, in their order.
+std::vector<Rule> foreignRulesForTraffic(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
+/// Makes the rule one of ours. Several at one priority that differ in their prefixes alone are told apart: a request to
+/// delete one without a prefix matches those with one as well (fib_nl_delrule(), 6.18).
+void stampBySelectors(Rule& rule);
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules);
 /// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
 /// the source address is chosen, so that no translation is needed; chains choose after.
-bool canRouteLocal(const Config& config, const World& world);
+bool canRouteLocal(const Config& config, const World& world, const Steering& steering, Family family);
 /// The ip rules for that.
 void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules);
 /// Tables for the marks that name a WAN of a policy.

@@ -70,6 +70,7 @@ class LocalRules {
 
   void add() {
     passBy();
+    foreign();
     for (const Wan& wan : of_.steering.wans) bySource(wan);
     std::uint32_t priority = base_ + kLocalRulesOffset;
     for (const TrafficRule& view : of_.steering.traffic->rules) {
@@ -109,31 +110,73 @@ class LocalRules {
     return rule;
   }
 
-  /// Sockets that are bound to a WAN, and WireGuard's own packets without a mark, whose source port is a tunnel's.
+  Rule past() const { return jump(own(base_ + kLocalTrafficOffset), end()); }
+
+  /// Sockets that are bound to an uplink, WireGuard's own packets without a mark, whose source port is a tunnel's, and
+  /// what talks to a network rather than to an address in it.
   void passBy() {
-    const std::uint32_t first = base_ + kLocalTrafficOffset;
-    for (const Wan& wan : of_.steering.wans) {
-      if (wan.device.empty() || wan.secondary) continue;
-      Rule rule = jump(own(first), end());
-      rule.outputInterface = wan.device;
+    for (const IfName& device : uplinks()) {
+      Rule rule = past();
+      rule.outputInterface = device;
       insert(std::move(rule));
     }
-    for (const auto& [name, tunnel] : of_.world.tunnels) {
-      if (tunnel.listenPort == 0) continue;
-      Rule rule = jump(own(first), end());
-      rule.ipProtocol = kUdp;
-      rule.sourcePort = PortRange{tunnel.listenPort, tunnel.listenPort};
+    for (const auto& [name, tunnel] : of_.world.tunnels)
+      if (tunnel.listenPort != 0) passPorts(tunnel.listenPort, std::nullopt);
+    for (const std::string_view network : networks()) {
+      Rule rule = past();
+      rule.destination = Prefix::parse(network);
+      insert(std::move(rule));
+    }
+    // A lease is renewed by unicast, and whoever refuses that loses the WAN.
+    if (family_ == Family::v4)
+      passPorts(kDhcpClient, kDhcpServer);
+    else
+      passPorts(kDhcp6Client, kDhcp6Server);
+  }
+
+  void passPorts(std::uint16_t source, std::optional<std::uint16_t> destination) {
+    Rule rule = past();
+    rule.ipProtocol = kUdp;
+    rule.sourcePort = PortRange{source, source};
+    if (destination) rule.destinationPort = PortRange{*destination, *destination};
+    insert(std::move(rule));
+  }
+
+  /// WANs, and whatever else a default route leads to: `oif` matches only packets of sockets that are bound to it.
+  std::set<IfName> uplinks() const {
+    std::set<IfName> found;
+    for (const Wan& wan : of_.steering.wans)
+      if (!wan.device.empty()) found.insert(wan.device);
+    forEachDefault(of_.world.routes, family_, [&](const Route& route) {
+      for (const NextHop& hop : route.hops)
+        if (const Link* link = of_.world.link(hop.device); link != nullptr && !link->loopback) found.insert(link->name);
+    });
+    return found;
+  }
+
+  std::vector<std::string_view> networks() const {
+    if (family_ == Family::v4) return {"224.0.0.0/4", "255.255.255.255/32", "169.254.0.0/16"};
+    return {"ff00::/8", "fe80::/10"};
+  }
+
+  void foreign() {
+    for (Rule rule : of_.steering.traffic->foreign) {
+      const bool ours = rule.inputInterface.empty() || rule.inputInterface == "lo";
+      // One with a mark is not for packets without any, and one before ours has its effect by itself.
+      if (rule.family != family_ || !ours || rule.mark.mask != 0 || rule.priority < base_ + kLocalTrafficOffset)
+        continue;
+      const Rule own = this->own(base_ + kLocalTrafficOffset);
+      rule.priority = own.priority;
+      rule.inputInterface = own.inputInterface;
+      rule.mark = own.mark;
       insert(std::move(rule));
     }
   }
 
-  /// A program that has chosen the address of a WAN means that WAN; also the answers of services. In IPv6 only where
-  /// the rules let it out: where these refuse, the kernel chooses any source and asks again
-  /// (ip6_dst_lookup_tail(), 6.18), and that must not open another way.
+  /// A program that has chosen the address of a WAN means that WAN; also the answers of services.
   void bySource(const Wan& wan) {
-    const std::uint32_t priority = family_ == Family::v4 ? base_ + kLocalSourceOffset : end() - 2;
     for (const Prefix& address : addressesOf(wan))
-      lookups(own(priority), address, of_.config.numbers.wanTable(wan.slot));
+      lookups(own(base_ + kLocalSourceOffset), address, of_.config.numbers.wanTable(wan.slot));
   }
 
   std::vector<Prefix> addressesOf(const Wan& wan) const {
@@ -162,11 +205,7 @@ class LocalRules {
 
   /// Rules of a former configuration may be at the same priority with other prefixes, or without any.
   void insert(Rule rule) {
-    constexpr std::uint64_t kLowerHalf = 0xffff;
-    std::string prefixes;
-    if (rule.source) prefixes += "from " + rule.source->toString();
-    if (rule.destination) prefixes += "to " + rule.destination->toString();
-    if (!prefixes.empty()) rule.suppressGroup += static_cast<std::int64_t>(fingerprintOf(prefixes) & kLowerHalf);
+    stampBySelectors(rule);
     rules_.insert(std::move(rule));
   }
 
@@ -183,26 +222,8 @@ class LocalRules {
       insert(std::move(inside));
       Rule rule = selection;
       rule.priority = priority + 2;
-      if (family_ == Family::v6 && !rule.source && letsOut(view)) letSources(rule);
-      ++rule.priority;
       use(view, std::move(rule));
     }
-  }
-
-  /// Whether a connection that matches may leave now.
-  bool letsOut(const TrafficRule& view) const {
-    if (!view.policy) return false;
-    const PolicyView& policy = of_.steering.policies[of_.steering.traffic->policies[*view.policy].policy];
-    return !candidates(of_.steering, policy, family_).empty();
-  }
-
-  void letSources(const Rule& selection) {
-    for (const Wan& wan : of_.steering.wans)
-      for (const Prefix& address : addressesOf(wan)) {
-        Rule rule = selection;
-        rule.source = address;
-        insert(in(std::move(rule), of_.config.numbers.wanTable(wan.slot)));
-      }
   }
 
   void use(const TrafficRule& view, Rule rule) {
@@ -272,6 +293,10 @@ class LocalRules {
   }
 
   static constexpr std::uint8_t kUdp = 17;
+  static constexpr std::uint16_t kDhcpServer = 67;
+  static constexpr std::uint16_t kDhcpClient = 68;
+  static constexpr std::uint16_t kDhcp6Client = 546;
+  static constexpr std::uint16_t kDhcp6Server = 547;
 
   const TrafficState& of_;
   Family family_;
@@ -279,17 +304,28 @@ class LocalRules {
   std::set<Rule>& rules_;
 };
 
+/// Whether a rule refuses new IPv6 connections of this host. There ip rules cannot tell them from answers and from
+/// what exists already: where they refuse, the kernel chooses any source and asks again (ip6_dst_lookup_tail(), 6.18),
+/// so what is allowed to a source is allowed to new connections as well. Conntrack can.
+bool refusesNow(const Steering& steering) {
+  return std::ranges::any_of(steering.traffic->rules, [&](const TrafficRule& view) {
+    if (isOnlyForwarded(*view.rule) || !concerns(*view.rule, Family::v6)) return false;
+    if (view.rule->use != RuleUse::policy) return view.rule->use != RuleUse::main;
+    const PolicyView& policy = steering.policies[steering.traffic->policies[*view.policy].policy];
+    return policy.lastResort != LastResort::main && candidates(steering, policy, Family::v6).empty();
+  });
+}
+
 }  // namespace
 
-bool canRouteLocal(const Config& config, const World& world) {
+bool canRouteLocal(const Config& config, const World& world, const Steering& steering, Family family) {
   // A socket in a VRF finds its table by the rule `l3mdev` at 1000, before which nothing may catch its packets.
   const auto isOfVrf = [](const auto& entry) { return entry.second.inVrf || entry.second.kind == "vrf"; };
   if (std::ranges::any_of(world.links, isOfVrf)) return false;
-  for (const Family family : kFamilies) {
-    const auto local = std::ranges::find_if(
-        world.rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
-    if (local != world.rules.end() && local->priority > config.numbers.rulePriority) return false;
-  }
+  const auto local = std::ranges::find_if(
+      world.rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
+  if (local != world.rules.end() && local->priority > config.numbers.rulePriority) return false;
+  if (family == Family::v6 && refusesNow(steering)) return false;
   std::size_t count = 0;
   for (const RuleConfig& rule : config.rules) {
     if (isOnlyForwarded(rule)) continue;

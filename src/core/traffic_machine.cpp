@@ -135,7 +135,7 @@ TrafficDecision TrafficMachine::output(const FirstPacket& first) const {
   for (const PortRange& ports : kDhcp)
     if (isUdpTo(packet, ports)) return ended(TrafficReason::housekeeping);
   if (routing_.isForUsOrMany(packet)) return ended(TrafficReason::forUsOrMany);
-  if (!program_.asksForLocal) return ended(TrafficReason::noRule);
+  if (!program_.asksForLocal.contains(packet.destination.address.family())) return ended(TrafficReason::noRule);
   return askRules(first);
 }
 

@@ -188,6 +188,7 @@ class Compiler {
     program_.marks = config_.numbers.trafficMarks();
     program_.slots = traffic_.slots;
     for (const auto& [wan, exit] : traffic_.exits) program_.exits.push_back(exit);
+    for (const auto& [slot, wan] : traffic_.former) program_.former.push_back(slot);
     for (const TrafficRule& rule : traffic_.rules) {
       RuleCompiler{*rule.rule, program_}.compile();
       program_.verdicts.push_back(verdictOf(rule));
@@ -195,7 +196,8 @@ class Compiler {
     for (const TrafficPolicy& policy : traffic_.policies) leaving(policy);
     addLeavingMap();
     joinMatches(program_);
-    program_.asksForLocal = !canRouteLocal(config_, world_);
+    for (const Family family : kFamilies)
+      if (!canRouteLocal(config_, world_, steering_, family)) program_.asksForLocal.insert(family);
     return std::move(program_);
   }
 
@@ -362,6 +364,7 @@ std::string TrafficProgram::toString() const {
   std::string text = "marks " + marks.toString() + "\n";
   for (const auto& [name, slot] : slots) text += std::to_string(slot.value) + " " + name + "\n";
   for (const Slot exit : exits) text += "exit " + std::to_string(exit.value) + "\n";
+  for (const Slot slot : former) text += "former " + std::to_string(slot.value) + "\n";
   for (const TrafficSet& set : sets) write(text, set);
   for (const TrafficMatch& match : matches) write(text, match);
   for (const TrafficVerdict& verdict : verdicts) write(text, verdict);
@@ -374,7 +377,7 @@ std::string TrafficProgram::toString() const {
     write(text, leaving.memories);
     text += "\n";
   }
-  text += asksForLocal ? "asks for local\n" : "";
+  for (const Family family : asksForLocal) text += std::string{"asks for local "} + keyOf(family) + "\n";
   return text;
 }
 

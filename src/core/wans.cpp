@@ -153,11 +153,30 @@ bool isSecondary(const Config& config, const WanConfig& wan) {
                              [&](const WanConfig& other) { return !isBefore(other) || canShareDevice(other, wan); });
 }
 
+/// The slots that our state in the kernel has for devices of these WANs. Packets are on their way by the tables and
+/// marks of these slots: if a WAN that is added before another took over its slot, connections would change sides while
+/// the tables are rewritten. Only the lower half: policies take theirs from above.
+std::map<IfName, Slot> keptSlots(const Config& config, const World& world) {
+  std::map<IfName, Slot> kept;
+  const std::set<Slot> others = slotsOfOthers(world, config.numbers);
+  for (const WanConfig& wan : config.wans) {
+    const auto known = world.adopted.wanSlots.find(wan.device);
+    if (known == world.adopted.wanSlots.end() || others.contains(known->second)) continue;
+    if (known->second.value == 0 || known->second.value > config.numbers.slotCount() / 2) continue;
+    if (std::ranges::count(config.wans, wan.device, &WanConfig::device) == 1) kept.insert(*known);
+  }
+  return kept;
+}
+
 std::vector<Wan> configuredWans(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans;
-  FreeSlots slots{slotsOfOthers(world, config.numbers), config.numbers.slotCount() + 1};
+  const std::map<IfName, Slot> kept = keptSlots(config, world);
+  std::set<Slot> taken = slotsOfOthers(world, config.numbers);
+  for (const auto& [device, slot] : kept) taken.insert(slot);
+  FreeSlots slots{std::move(taken), config.numbers.slotCount() + 1};
   for (const WanConfig& wanConfig : config.wans) {
-    const auto slot = slots.next();
+    const auto known = kept.find(wanConfig.device);
+    const auto slot = known == kept.end() ? slots.next() : std::optional{known->second};
     if (!slot) {
       problems.push_back("no mark left for WAN " + wanConfig.name + ": it is not used; widen mark_mask");
       continue;

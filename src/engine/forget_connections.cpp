@@ -19,21 +19,18 @@ void Engine::cullConnections(const Pinned& before, const Steering& steering) {
   if (!steering.traffic) return;
   const auto moved = noteExitSources(steering);
   const Pinned after = pinned();
-  for (const TrafficPolicy& policy : steering.traffic->policies)
-    for (const auto& [wan, pin] : policy.pins)
-      for (const Family family : steering.families) {
-        const MarkMatch mark = config_.numbers.mark(pin);
-        const std::pair key{family, Mark{mark.value}};
-        const std::string& name = steering.wans[wan].name;
-        // Only when it comes back: a plan that is about something else calls nothing off.
-        if (after.contains(key) && !before.contains(key)) culler_.alive(mark, family);
-        if (!after.contains(key) && before.contains(key))
-          culler_.dead(mark, family,
-                       "policy " + steering.policies[policy.policy].name + " has a better exit than " + name + " in " +
-                           nameOf(family));
-        if (moved.contains({name, family}))
-          culler_.dead(mark, family, name + " has another " + nameOf(family) + " address");
-      }
+  for (const PinnedExit& exit : pinnedExits(steering))
+    for (const Family family : steering.families) {
+      const MarkMatch mark = config_.numbers.mark(exit.pin);
+      const std::pair key{family, Mark{mark.value}};
+      const std::string& name = steering.wans[exit.wan].name;
+      // Only when it comes back: a plan that is about something else calls nothing off.
+      if (after.contains(key) && !before.contains(key)) culler_.alive(mark, family);
+      if (!after.contains(key) && before.contains(key))
+        culler_.dead(mark, family, exit.policy + " has a better exit than " + name + " in " + nameOf(family));
+      if (moved.contains({name, family}))
+        culler_.dead(mark, family, name + " has another " + nameOf(family) + " address");
+    }
   onCull();
 }
 

@@ -274,7 +274,7 @@ void takeCounter(const nlmsghdr* message, ObservedTable& observed) {
 std::map<std::string, Slot> slotsOf(const ObservedTable& observed) {
   std::map<std::string, Slot> slots;
   for (const auto& [name, chain] : observed.chains)
-    for (const std::string_view prefix : {kExitPrefix, kLeavePrefix, kPinPrefix})
+    for (const std::string_view prefix : {kExitPrefix, kLeavePrefix, kPinPrefix, kFormerPrefix})
       if (const auto slot = slotFromName(name, prefix); slot && !chain.comment.empty())
         slots.emplace(chain.comment, *slot);
   return slots;

@@ -38,6 +38,7 @@ class TrafficRuleset {
   std::vector<Chain> build() {
     for (const auto& [name, slot] : program_.slots) names_.emplace(slot, name);
     for (const Slot exit : program_.exits) markChain(exitChainName(exit), exit);
+    for (const Slot slot : program_.former) addFor(slot, formerChainName(slot));
     for (const Slot choice : program_.choices) markChain(chooseChainName(choice), choice);
     for (const TrafficVerdict& verdict : program_.verdicts) verdictChain(verdict);
     rulesChain();
@@ -170,10 +171,18 @@ class TrafficRuleset {
     askRules(chain);
   }
 
+  /// False: nothing of this host asks the rules in the chains.
+  bool onlyWhatAsks(Chain& chain) const {
+    if (program_.asksForLocal.empty()) return false;
+    for (const Family family : kFamilies)
+      if (!program_.asksForLocal.contains(family)) chain.rules.emplace_back().isFamily(family).thenReturn();
+    return true;
+  }
+
   void localChain() {
     Chain& chain = add(kLocal);
     followConnection(chain);
-    if (!program_.asksForLocal) return;
+    if (!onlyWhatAsks(chain)) return;
     chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcpFirst, kDhcpLast).thenReturn();
     chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcp6First, kDhcp6Last).thenReturn();
     chain.rules.emplace_back().isProtocol(IPPROTO_ICMPV6).icmpTypeBetween(kLinkIcmpFirst, kLinkIcmpLast).thenReturn();
@@ -244,7 +253,7 @@ class TrafficRuleset {
     sent.rules.emplace_back().isUnmarked().thenReturn();
     sent.rules.emplace_back().goByMark(numbers_.markMask, kLeavingMap);
 
-    if (!program_.asksForLocal) return;
+    if (program_.asksForLocal.empty()) return;
     Chain& nat = add("traffic_nat", Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority});
     nat.rules.emplace_back().cameIn().thenReturn();
     nat.rules.emplace_back().hasNotMark(program_.marks).thenReturn();

@@ -253,7 +253,10 @@ TEST_P(TrafficKernel, DoesWhatTheSimulatorSaysAndCountsWhatTheRulesSay) {
   const Config config = configuration(random);
   ASSERT_NO_FATAL_FAILURE(apply(config, random));
   const Steering steering = steer(config, picture_.world);
-  const bool byIpRules = !picture_.observed.nft->layout.traffic.program->asksForLocal;
+  const auto byIpRules = [&](const Packet& packet) {
+    const auto& asks = picture_.observed.nft->layout.traffic.program->asksForLocal;
+    return packet.inputDevice.empty() && !asks.contains(packet.destination.address.family());
+  };
   const std::uint32_t base = static_cast<std::uint32_t>(GetParam()) * kPackets;
   std::vector<FirstPacket> packets;
   std::vector<TrafficWalk> walks;
@@ -263,7 +266,7 @@ TEST_P(TrafficKernel, DoesWhatTheSimulatorSaysAndCountsWhatTheRulesSay) {
     packets.push_back(newPacket(random));
     // What ip rules route needs sockets of its protocol: raw ones have no ports when their route is chosen. The system
     // test traffic_local has such.
-    while (byIpRules && packets.back().packet.inputDevice.empty()) packets.back() = newPacket(random);
+    while (byIpRules(packets.back().packet)) packets.back() = newPacket(random);
     Packet& packet = packets.back().packet;
     if (packet.inputDevice.empty() && random.chance(30)) packet.mark = Mark{random.number(0x1000000)};
     walks.push_back(explain({config, picture_.world, steering, picture_.observed}, packets.back()));

@@ -86,7 +86,7 @@ Fate fateOf(const Walk& walk) { return {walk.outcome, walk.device}; }
 class Reference {
  public:
   Reference(const Config& config, const World& world, const State& state)
-      : config_(config), world_(world), byIpRules_(!state.nft->layout.traffic.program->asksForLocal) {
+      : config_(config), world_(world), asks_(state.nft->layout.traffic.program->asksForLocal) {
     bare_.sysctls = state.sysctls;
     specific_ = world;
     std::erase_if(specific_.routes,
@@ -103,10 +103,11 @@ class Reference {
     const bool toMany = plain.route && plain.route->type == RouteType::other;
     const bool byWan = first.packet.inputDevice.starts_with("wan");
     const bool local = first.packet.inputDevice.empty();
-    const bool refused = local && !byIpRules_ && plain.outcome != Outcome::device;
+    const bool byIpRules = !asks_.contains(first.packet.destination.address.family());
+    const bool refused = local && !byIpRules && plain.outcome != Outcome::device;
     if (toMany) return {nullptr, {Outcome::local, ""}};
     if (plain.outcome == Outcome::local || byWan || refused) return {nullptr, fateOf(plain)};
-    if (local && byIpRules_ && first.packet.mark.value != 0) return {nullptr, fateOf(plain)};
+    if (local && byIpRules && first.packet.mark.value != 0) return {nullptr, fateOf(plain)};
     const RuleConfig* rule = ruleFor(config_.rules, first);
     if (rule == nullptr || rule->use == RuleUse::main) return {rule, fateOf(plain)};
     if (const Walk inside = explain(bare_, specific_, first.packet); inside.route) return {rule, fateOf(inside)};
@@ -129,7 +130,7 @@ class Reference {
 
   const Config& config_;
   const World& world_;
-  bool byIpRules_;
+  std::set<Family> asks_;
   State bare_;
   World specific_;
 };
@@ -163,7 +164,8 @@ TEST(TrafficProperties, TheSimulatorDoesWhatTheListOfRulesSays) {
     for (int i = 0; i < 100; ++i) {
       FirstPacket first = randomPacket(random, kPools);
       // A program that chose the address of a WAN means that WAN, whatever the rules say.
-      if (!state.nft->layout.traffic.program->asksForLocal && sendsFromAWan(first, world)) continue;
+      const auto& asks = state.nft->layout.traffic.program->asksForLocal;
+      if (!asks.contains(first.packet.destination.address.family()) && sendsFromAWan(first, world)) continue;
       if (random.chance(30)) first.packet.mark = Mark{random.number(0x1000000)};
       const auto expected = reference(first);
       const TrafficWalk walk = explain({config, world, steering, state}, first);

@@ -302,7 +302,7 @@ TEST(Traffic, OwnConnectionsAreRoutedBeforeTheirSourceIsChosen) {
   web.destination.none = {*Prefix::parse("198.51.100.0/24")};
   const Config config = withRule(web);
   const World world = twoWans();
-  EXPECT_FALSE(programOf(config).asksForLocal);
+  EXPECT_TRUE(programOf(config).asksForLocal.empty());
   const auto rules = ownRules(config, world, Family::v4);
   ASSERT_EQ(rules.size(), 5U);
   EXPECT_EQ(rules[0].destination, Prefix::parse("198.51.100.0/24"));
@@ -319,7 +319,7 @@ TEST(Traffic, OwnConnectionsAreRoutedBeforeTheirSourceIsChosen) {
 
 TEST(Traffic, WhatIpRulesCannotSayIsAskedInTheChains) {
   RuleConfig by = rule("by", "fiber_first");
-  const auto asks = [](const RuleConfig& one) { return programOf(withRule(one)).asksForLocal; };
+  const auto asks = [](const RuleConfig& one) { return !programOf(withRule(one)).asksForLocal.empty(); };
   EXPECT_FALSE(asks(by));
   by.dscp.any = {46};
   EXPECT_TRUE(asks(by));

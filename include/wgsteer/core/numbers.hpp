@@ -22,6 +22,7 @@
 //     81  not fwmark <of traffic>                         goto 90                  with rules for any traffic: nobody
 //                                                                                  else's packet sees the rest
 //     82                                                  lookup local             only where it stands behind
+//     82  copies of foreign rules                         lookup <foreign table>   what leads elsewhere than to a WAN
 //     83                                                  lookup main, without default routes (/0 and /1)
 //     84                                                  lookup <each of inside_tables>, likewise
 //     85  iif or oif <WAN>                                goto 90                  came in by it, or is bound to it
@@ -94,9 +95,8 @@ inline constexpr std::uint32_t kTrafficEndOffset = 30;
 inline constexpr std::uint32_t kLocalTrafficOffset = 140;
 inline constexpr std::uint32_t kLocalSourceOffset = 141;
 inline constexpr std::uint32_t kLocalRulesOffset = 145;
-/// Of each rule, in this order: what it excludes, main's specific routes, a WAN whose address was chosen, its policy,
-/// what follows, the end.
-inline constexpr std::uint32_t kLocalRuleSize = 6;
+/// Of each rule, in this order: what it excludes, main's specific routes, its policy, what follows, the end.
+inline constexpr std::uint32_t kLocalRuleSize = 5;
 inline constexpr std::uint32_t kLocalRulesAtMost = 100;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
 /// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave

@@ -152,6 +152,8 @@ std::vector<const MemberView*> candidates(const Steering& steering, const Policy
 std::vector<const MemberView*> preferredCandidates(const Steering& steering, const PolicyView& policy, Family family,
                                                    Need need = Need::route);
 
+/// Of all policies that rules use, and of earlier configurations.
+std::vector<PinnedExit> pinnedExits(const Steering& steering);
 /// The exits of rules' policies on which connections stay although there are better ones.
 std::vector<SpareExit> spareExits(const Config& config, const Steering& steering);
 

@@ -12,11 +12,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/route.hpp"
 
 namespace wgsteer {
 
@@ -42,11 +44,22 @@ struct TrafficSteering {
   std::map<std::size_t, Slot> exits;  ///< by WAN: on packets that leave by it, and on connections that came in by it
   std::vector<TrafficPolicy> policies;
   std::vector<TrafficRule> rules;
+  /// What rules of other programs decide, to be repeated before ours: their copies at their own priorities.
+  std::vector<Rule> foreign;
+  /// Marks of an earlier configuration, and the WAN by which connections that carry it leave, if it still exists.
+  std::map<Slot, std::optional<std::size_t>> former;
   std::optional<Slot> unreachable;  ///< marks of rules that refuse
   std::optional<Slot> blackhole;
   /// All of them, by names that do not change when rules, policies or WANs are added: connections keep their marks over
   /// a change of the configuration, so no mark may mean something else then.
   std::map<std::string, Slot> slots;
+};
+
+/// A mark of connections that left by a WAN (index into Steering::wans).
+struct PinnedExit {
+  Slot pin;
+  std::size_t wan = 0;
+  std::string policy;  ///< in a user's words
 };
 
 /// An exit of a policy that its connections stay on, although the policy has better ones that can be used.
@@ -159,13 +172,14 @@ struct TrafficProgram {
   MarkMatch marks;                    ///< all that are for traffic
   std::map<std::string, Slot> slots;  ///< as in TrafficLayout
   std::vector<Slot> exits;
+  std::vector<Slot> former;   ///< of an earlier configuration, recorded so that nothing else gets them
   std::vector<Slot> choices;  ///< marks that chains give by choosing a WAN
   std::vector<TrafficSet> sets;
   std::vector<TrafficMatch> matches;
   std::vector<TrafficVerdict> verdicts;
   std::vector<TrafficLeaving> leavings;
-  /// This host's own new connections ask the rules in the chains: ip rules could not say all of them.
-  bool asksForLocal = true;
+  /// This host's own new connections of these families ask the rules in the chains: ip rules could not say all of them.
+  std::set<Family> asksForLocal;
   bool operator==(const TrafficProgram&) const = default;
 
   /// As text, for comparison and for its fingerprint.
