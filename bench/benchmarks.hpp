@@ -17,6 +17,8 @@ std::vector<Row> repair(const Options& options);
 
 std::vector<Row> flood(const Options& options);
 std::vector<Row> packets(const Options& options);
+/// Connections through a gateway, with rules for any traffic.
+std::vector<Row> connections(const Options& options);
 std::vector<Row> failover(const Options& options);
 /// Failover with 100 000 endpoints in the set.
 std::vector<Row> crowd(const Options& options);

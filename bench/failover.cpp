@@ -2,6 +2,7 @@
 // How long packets are lost when a WAN goes down: with the daemon, against a kernel with two metrics set by hand, and
 // against a shell script that replaces one route.
 #include <algorithm>
+#include <iterator>
 #include <linux/rtnetlink.h>
 #include <memory>
 #include <net/if.h>
@@ -31,7 +32,52 @@ Prebuilt linkMessage(int device, bool up) {
 
 enum class Loss { link, carrier };
 
+/// As the daemon has it.
+void followLinks(const Netns& router) {
+  std::string script;
+  for (int i = 0; i < 2; ++i)
+    script += "echo 1 >/proc/sys/net/ipv4/conf/" + wanName(i) + "/ignore_routes_with_linkdown\n";
+  router.shell(script);
+}
+
 enum class Keeper { daemon, kernel, shell };
+
+/// Connections of a LAN, by a rule of the daemon, or by the two default routes of main.
+class LanArm {
+ public:
+  LanArm(bool steered, const Options& options) : road_(Road::Traffic::lan) {
+    const std::string rule =
+        "[[policy]]\nname = \"lan\"\nuse_wan = [\"wan0\", \"wan1\"]\nfailback = \"move\"\n"
+        "[[rule]]\nname = \"lan\"\nsrc_ip = [\"" +
+        std::string{Road::kLan} + "\"]\nuse_policy = \"lan\"\n";
+    if (steered)
+      daemon_ = startDaemon(road_.router(), options, writeConfiguration(2, rule, "lan"));
+    else
+      followLinks(road_.router());
+    road_.router().inside([&] { here_ = std::make_unique<RawSocket>(); });
+    road_.internet().inside([&] { there_ = std::make_unique<RawSocket>(); });
+    link_ = deviceIndex(road_.router(), "wan0");
+    peer_ = deviceIndex(road_.internet(), "wan0p");
+    road_.awaitFirstWan();
+  }
+
+  Road::Outage measure(Loss loss) {
+    RawSocket& cause = loss == Loss::link ? *here_ : *there_;
+    const int device = loss == Loss::link ? link_ : peer_;
+    const Road::Outage outage = road_.outage(cause, linkMessage(device, false));
+    cause.transact(linkMessage(device, true));
+    if (loss == Loss::link) road_.restoreMain();
+    road_.awaitFirstWan();
+    if (daemon_.id() > 0) daemon_.awaitIdle();
+    return outage;
+  }
+
+ private:
+  Road road_;
+  Process daemon_;
+  std::unique_ptr<RawSocket> here_, there_;
+  int link_ = 0, peer_ = 0;
+};
 
 class Arm {
  public:
@@ -75,10 +121,7 @@ class Arm {
  private:
   void policyByHand() {
     addPolicyByHand(road_.router(), keeper_ == Keeper::kernel ? 2 : 1);
-    std::string script;
-    for (int i = 0; i < 2; ++i)
-      script += "echo 1 >/proc/sys/net/ipv4/conf/" + wanName(i) + "/ignore_routes_with_linkdown\n";
-    road_.router().shell(script);
+    followLinks(road_.router());
   }
   void defaultByHand() {
     road_.router().shell("ip route replace default via " + wanGateway(0) + " dev wan0 onlink proto 87 metric 1 table " +
@@ -99,6 +142,7 @@ struct Outcome {
   std::vector<int> lasting;  ///< outages of each arm that did not end while traffic was sent
 };
 
+template <class Arm>
 Outcome interleaved(std::vector<Arm>& arms, Loss loss, int turns, const Options& options) {
   Outcome outcome;
   outcome.gaps.assign(arms.size(), Series(static_cast<std::size_t>(options.repetitions())));
@@ -142,6 +186,20 @@ Row againstShell(const Options& options) {
   return row;
 }
 
+std::vector<Row> ofLan(const Options& options) {
+  std::vector<LanArm> arms;
+  arms.reserve(3);
+  for (const bool steered : {true, false, false}) arms.emplace_back(steered, options);
+  std::vector<Row> rows;
+  for (const auto& [name, loss] : kLosses) {
+    const Outcome outcome = interleaved(arms, loss, options.count(40, 5), options);
+    rows.push_back(compare(std::string{"failover gap of a LAN's connection, "} + name, "us", outcome.gaps[0],
+                           outcome.gaps[1], outcome.gaps[2], 1.05));
+    rows.back().note = noteOn(outcome.lasting);
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::vector<Row> failover(const Options& options) {
@@ -155,6 +213,7 @@ std::vector<Row> failover(const Options& options) {
   }
   rows.push_back(atMost("failover, packets leaked to the tunnel", "packets", static_cast<double>(arms[0].leaked()), 0));
   rows.push_back(againstShell(options));
+  std::ranges::move(ofLan(options), std::back_inserter(rows));
   return rows;
 }
 

@@ -59,9 +59,21 @@ struct Benchmark {
 };
 
 constexpr Benchmark kBenchmarks[] = {
-    {"reaction", reaction}, {"many", many},         {"repair", repair}, {"elements", elements}, {"flood", flood},
-    {"packets", packets},   {"failover", failover}, {"crowd", crowd},   {"start", start},       {"dns", dns},
-    {"peers", peers},       {"idle", idle},         {"probes", probes}, {"verdict", verdict},
+    {"reaction", reaction},
+    {"many", many},
+    {"repair", repair},
+    {"elements", elements},
+    {"flood", flood},
+    {"packets", packets},
+    {"connections", connections},
+    {"failover", failover},
+    {"crowd", crowd},
+    {"start", start},
+    {"dns", dns},
+    {"peers", peers},
+    {"idle", idle},
+    {"probes", probes},
+    {"verdict", verdict},
 };
 
 /// The sockets of the tunnels and of the service manager are in /run, so use a private one.

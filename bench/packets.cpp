@@ -4,25 +4,18 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
-#include <cstring>
-#include <fstream>
 #include <iterator>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <memory>
 #include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/udp.h>
-#include <sstream>
 #include <string>
 #include <sys/socket.h>
 #include <tuple>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
 #include "benchmarks.hpp"
+#include "gateway.hpp"
 #include "raw_nft.hpp"
 
 namespace wgsteer::bench {
@@ -97,148 +90,34 @@ class Sender {
   std::array<os::Fd, 4> sockets_;
 };
 
-/// Sum of the 16-bit words of an IPv4 header, RFC 1071.
-std::uint16_t checksum(const iphdr& header) {
-  std::array<std::uint16_t, sizeof header / 2> words{};
-  std::memcpy(words.data(), &header, sizeof header);
-  std::uint32_t sum = 0;
-  for (const std::uint16_t word : words) sum += word;
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
-
-/// A gateway with two WANs and a tunnel of ten peers, a host in its LAN, and the Internet behind its first WAN. The
-/// host's frames are written directly to its device, so that little more than the forwarding is measured. The
-/// Internet's device counts arriving frames, and its kernel drops them at once because they carry another MAC address.
-class Gateway {
+/// A gateway with a tunnel of ten peers. What it forwards is from the LAN to a port that no tunnel has.
+class Forwarder {
  public:
-  Gateway(const Options& options, const std::string& tunnel, Steering steering)
-      : hostHolder_(host_, [] { ::pause(); }), internetHolder_(internet_, [] { ::pause(); }) {
-    wire();
-    tunnels_ = startTunnels(gateway_, {.prefix = tunnel, .count = 1, .peers = 10});
-    steer(gateway_, options, steering);
-    // Only after the daemon has refreshed its gateways: that makes a permanent entry lose its address, and nobody would
-    // answer the kernel's ARP requests.
-    std::string neighbours;
-    for (int i = 0; i < 2; ++i)
-      neighbours +=
-          "ip neigh replace " + wanGateway(i) + " lladdr " + kNobody + " dev " + wanName(i) + " nud permanent\n";
-    gateway_.shell(neighbours);
-    host_.inside([&] {
-      socket_ = os::Fd{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
-      need(static_cast<bool>(socket_), "a packet socket");
-    });
-    sockaddr_ll device{};
-    device.sll_family = AF_PACKET;
-    device.sll_ifindex = deviceIndex(host_, "lan0");
-    need(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&device), sizeof device) == 0, "bind to lan0");
-    makeFrame();
-    arrivedBefore_ = received();
-  }
-
-  /// Thread CPU time of one frame, averaged over a burst, ns. Softirqs run in the sender's context.
-  double cost() {
-    constexpr int kBurst = 64;
-    const std::int64_t begin = threadTime();
-    for (int i = 0; i < kBurst; ++i)
-      if (::send(socket_.get(), frame_.data(), frame_.size(), 0) < 0) need(false, "send");
-    const std::int64_t end = threadTime();
-    sent_ += kBurst;
-    return static_cast<double>(end - begin) / kBurst;
-  }
-
-  /// Dies unless all frames have arrived: a dropped packet would be cheap.
-  void checkArrivals() const {
-    // Frames that another context handles may be a little late.
-    for (int i = 0; i < 100 && arrived() < sent_; ++i) ::usleep(10'000);
-    if (arrived() < sent_)
-      die("of " + std::to_string(sent_) + " packets " + std::to_string(arrived()) + " were forwarded");
-  }
+  Forwarder(const Options& options, const std::string& tunnel, Steering steering)
+      : gateway_([&](const Netns& netns) {
+          tunnels_ = startTunnels(netns, {.prefix = tunnel, .count = 1, .peers = 10});
+          steer(netns, options, steering);
+        }) {}
+  double cost() { return gateway_.cost(Gateway::Side::lan, frames_); }
+  void checkArrivals() const { gateway_.checkArrivals(); }
 
  private:
-  static constexpr const char* kHostSide = "02:00:00:00:00:01";
-  static constexpr const char* kGatewaySide = "02:00:00:00:00:02";
-  static constexpr const char* kNobody = "02:00:00:00:00:03";
-
-  void wire() {
-    const std::string holders[] = {std::to_string(hostHolder_.id()), std::to_string(internetHolder_.id())};
-    std::string script =
-        "echo 1 >/proc/sys/net/ipv4/ip_forward\n"
-        "echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode\n"
-        "ip link add lan type veth peer name lan0 netns " +
-        holders[0] + "\nip link set lan address " + kGatewaySide + " up\nip address add 10.9.0.1/24 dev lan\n";
-    for (int i = 0; i < 2; ++i) {
-      const std::string name = wanName(i);
-      script += "ip link add " + name + " type veth peer name " + name + "p netns " + holders[1] + "\nip link set " +
-                name + " up\nip address add " + wanAddress(i) + "/24 dev " + name + "\nip route add default via " +
-                wanGateway(i) + " dev " + name + " metric " + std::to_string(wanMetric(i)) + "\n";
-    }
-    gateway_.shell(script);
-    const std::string quiet = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6\n";
-    host_.shell(quiet + "ip link set lan0 address " + kHostSide + " up");
-    internet_.shell(quiet + "ip link set wan0p up; ip link set wan1p up");
-    gateway_.shell("echo 1 >/proc/sys/net/ipv6/conf/lan/disable_ipv6\n");
-  }
-
-  void makeFrame() {
-    // 100 bytes including the headers of IP and UDP, from the LAN to a port that no tunnel has.
-    constexpr std::uint16_t kPacket = 100;
-    struct {
-      ethhdr link;
-      iphdr internet;
-      udphdr datagram;
-    } __attribute__((packed)) headers{};
-    constexpr std::array<std::uint8_t, ETH_ALEN> kTo{2, 0, 0, 0, 0, 2}, kFrom{2, 0, 0, 0, 0, 1};
-    std::ranges::copy(kTo, headers.link.h_dest);
-    std::ranges::copy(kFrom, headers.link.h_source);
-    headers.link.h_proto = ::htons(ETH_P_IP);
-    iphdr header{};
-    header.version = 4;
-    header.ihl = 5;
-    header.tot_len = ::htons(kPacket);
-    header.ttl = 64;
-    header.protocol = IPPROTO_UDP;
-    ::inet_pton(AF_INET, "10.9.0.2", &header.saddr);
-    ::inet_pton(AF_INET, "198.18.0.1", &header.daddr);
-    header.check = checksum(header);
-    headers.internet = header;
-    headers.datagram.source = ::htons(40'000);
-    headers.datagram.dest = ::htons(443);
-    headers.datagram.len = ::htons(kPacket - sizeof(iphdr));  // no checksum, which IPv4 allows
-    frame_.assign(sizeof(ethhdr) + kPacket, '\0');
-    std::memcpy(frame_.data(), &headers, sizeof headers);
-  }
-
-  std::int64_t arrived() const { return received() - arrivedBefore_; }
-
-  std::int64_t received() const {
-    std::int64_t packets = -1;
-    internet_.inside([&] {
-      std::ifstream file("/proc/thread-self/net/dev");
-      for (std::string line; std::getline(file, line);) {
-        std::istringstream fields(line);
-        std::string name;
-        std::int64_t bytes = 0;
-        if (fields >> name >> bytes && name == "wan0p:") fields >> packets;
-      }
-    });
-    need(packets >= 0, "packets of wan0p");
-    return packets;
-  }
-
-  Netns host_, gateway_, internet_;
-  Process hostHolder_, internetHolder_, tunnels_;
-  os::Fd socket_;
-  std::vector<char> frame_;
-  std::int64_t sent_ = 0, arrivedBefore_ = 0;
+  Process tunnels_;
+  Gateway gateway_;
+  std::vector<Frame> frames_{64, frameOf({.from = Gateway::kHostSide,
+                                          .to = Gateway::kLanSide,
+                                          .source = Gateway::host(Family::v4, 0),
+                                          .destination = *Address::parse("198.18.0.1"),
+                                          .sourcePort = 40'000,
+                                          .destinationPort = 443})};
 };
 
 std::vector<Row> forwarded(const Options& options) {
-  std::vector<std::unique_ptr<Gateway>> gateways;
+  std::vector<std::unique_ptr<Forwarder>> gateways;
   for (const auto& [tunnel, steering] :
        {std::pair{"steered", Steering::whole}, std::pair{"plain", Steering::none}, std::pair{"other", Steering::none},
         std::pair{"empty", Steering::emptyChains}, std::pair{"again", Steering::emptyChains}})
-    gateways.push_back(std::make_unique<Gateway>(options, tunnel, steering));
+    gateways.push_back(std::make_unique<Forwarder>(options, tunnel, steering));
   std::vector<Series> all(gateways.size(), Series(static_cast<std::size_t>(options.repetitions())));
   for (auto& gateway : gateways) gateway->cost();
   for (std::size_t repetition = 0; repetition < all.front().size(); ++repetition)

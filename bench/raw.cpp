@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 #include <linux/fib_rules.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -88,6 +90,12 @@ Prebuilt ruleMessage(std::uint16_t type, std::uint32_t priority, std::uint32_t m
   builder.u32(FRA_FWMASK, mask);
   builder.u32(FRA_TABLE, table);
   builder.u8(FRA_PROTOCOL, protocol);
+  return builder.finish();
+}
+
+Prebuilt forgetConnectionsMessage() {
+  Builder builder(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 0);
+  builder.extra<nfgenmsg>();
   return builder.finish();
 }
 

@@ -32,6 +32,8 @@ Prebuilt addressMessage(std::uint16_t type, const char* address, std::uint8_t le
 /// fwmark MARK/MASK lookup TABLE.
 Prebuilt ruleMessage(std::uint16_t type, std::uint32_t priority, std::uint32_t mark, std::uint32_t mask,
                      std::uint32_t table, std::uint8_t protocol);
+/// For NETLINK_NETFILTER: all connections that the namespace tracks are forgotten.
+Prebuilt forgetConnectionsMessage();
 
 /// A netlink socket of the namespace in which it is opened.
 class RawSocket {

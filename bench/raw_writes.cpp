@@ -38,7 +38,8 @@ constexpr std::uint16_t kAnew = NLM_F_CREATE | NLM_F_EXCL;
 
 RawWrites::RawWrites() : netfilter_(NETLINK_NETFILTER) {}
 
-RawWrites::RawWrites(const Plan& plan) : RawWrites() {
+RawWrites::RawWrites(const Plan& plan, const Numbers& numbers) : RawWrites() {
+  numbers_ = numbers;
   for (const Change& change : plan.changes) take(change);
 }
 
@@ -68,7 +69,7 @@ void RawWrites::take(const Change& change) {
                [&](const SetSysctl& each) { writes_.emplace_back(each.sysctl); },
                [&](const NftTransaction& each) {
                  nft::Batch batch(1);
-                 if (!nft::fill(batch, each, Numbers{})) die("the nft transaction cannot be made");
+                 if (!nft::fill(batch, each, numbers_)) die("the nft transaction cannot be made");
                  writes_.emplace_back(ToNetfilter{copied(batch.finish())});
                },
                [](const DeleteRule&) { die("no benchmark deletes rules"); }},

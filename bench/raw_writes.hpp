@@ -17,7 +17,7 @@ namespace wgsteer::bench {
 class RawWrites {
  public:
   RawWrites();
-  explicit RawWrites(const Plan& plan);
+  explicit RawWrites(const Plan& plan, const Numbers& numbers = {});
 
   /// Appends a write: bytes for rtnetlink, text for a tunnel's UAPI socket.
   void add(Prebuilt message) { writes_.emplace_back(ToRtnetlink{std::move(message)}); }
@@ -39,6 +39,7 @@ class RawWrites {
   void take(const Change& change);
   static void tell(const ToTunnel& what);
 
+  Numbers numbers_;
   RawSocket rtnetlink_, netfilter_;
   std::vector<Write> writes_;
 };

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fstream>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sstream>
 #include <sys/socket.h>
@@ -41,6 +42,14 @@ class Urgent {
   }
 };
 
+sockaddr_in destination() {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = ::htons(kEndpointPort);
+  ::inet_pton(AF_INET, endpointAddress(0).c_str(), &to.sin_addr);
+  return to;
+}
+
 std::string wanScript(int number) {
   const std::string name = wanName(number);
   const std::string peer = name + "p";
@@ -50,7 +59,8 @@ std::string wanScript(int number) {
 
 }  // namespace
 
-Road::Road() : holder_(internet_, [] { ::pause(); }) {
+Road::Road(Traffic traffic)
+    : traffic_(traffic), holder_(internet_, [] { ::pause(); }), hostHolder_(host_, [] { ::pause(); }) {
   std::string here, there;
   for (int i = 0; i < 2; ++i) {
     const std::string name = wanName(i);
@@ -67,18 +77,37 @@ Road::Road() : holder_(internet_, [] { ::pause(); }) {
   router_.shell("ip route replace default via " + wanGateway(1) + " dev wan1 metric 101");
   first_ = deviceIndex(internet_, "wan0p");
   second_ = deviceIndex(internet_, "wan1p");
-  router_.inside([&] { sender_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
+  if (traffic == Traffic::lan) addLan();
+  openSockets();
+}
+
+/// Permanent neighbours here as well.
+void Road::addLan() {
+  constexpr const char* kRouterSide = "02:00:00:00:00:02";
+  constexpr const char* kHostSide = "02:00:00:00:00:01";
+  router_.shell(
+      std::string{"echo 1 >/proc/sys/net/ipv4/ip_forward\nip link add lan address "} + kRouterSide +
+      " type veth peer name lan0 address " + kHostSide + " netns " + std::to_string(hostHolder_.id()) +
+      "\nip link set lan addrgenmode none up\nip address add 10.9.0.1/24 dev lan\nip neigh replace 10.9.0.2 lladdr " +
+      kHostSide + " dev lan nud permanent");
+  host_.shell(std::string{"ip link set lan0 addrgenmode none up\nip address add 10.9.0.2/24 dev lan0\n"} +
+              "ip route add default via 10.9.0.1\nip neigh replace 10.9.0.1 lladdr " + kRouterSide +
+              " dev lan0 nud permanent");
+  addFirewall(router_);
+}
+
+void Road::openSockets() {
+  const Netns& from = traffic_ == Traffic::lan ? host_ : router_;
+  from.inside([&] { sender_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
   internet_.inside([&] { receiver_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
-  const std::uint32_t mark = kPolicyMark;
+  const std::uint32_t mark = traffic_ == Traffic::lan ? 0 : kPolicyMark;
   need(::setsockopt(sender_.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0, "SO_MARK");
   const int on = 1, size = 8 << 20;
   ::setsockopt(receiver_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
   ::setsockopt(receiver_.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
   ::setsockopt(receiver_.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_port = ::htons(kEndpointPort);
-  need(::bind(receiver_.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0, "bind");
+  const sockaddr_in to = destination();
+  need(::bind(receiver_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0, "bind");
 }
 
 void Road::learnNeighbours() {
@@ -105,10 +134,7 @@ void Road::tunnelTakesAll(const std::string& tunnel) {
 }
 
 void Road::send() {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = ::htons(kEndpointPort);
-  ::inet_pton(AF_INET, endpointAddress(0).c_str(), &to.sin_addr);
+  const sockaddr_in to = destination();
   ++sequence_;
   // A momentary lack of a route is a loss like any other.
   [[maybe_unused]] const auto sent =
@@ -122,6 +148,8 @@ std::vector<Road::Arrival> Road::arrivals() {
     iovec part{.iov_base = &arrival.sequence, .iov_len = sizeof arrival.sequence};
     alignas(cmsghdr) char control[256];
     msghdr message{};
+    message.msg_name = &arrival.from;
+    message.msg_namelen = sizeof arrival.from;
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     message.msg_control = control;
@@ -183,9 +211,20 @@ void Road::awaitFirstWan() {
     send();
     ::usleep(1000);
     const auto all = arrivals();
-    if (!all.empty() && all.back().device == first_) return;
+    if (all.empty() || all.back().device != first_) continue;
+    if (traffic_ == Traffic::lan) answer(all.back());
+    return;
   }
   die("the first WAN did not come back");
+}
+
+/// So that the router knows the connection as established.
+void Road::answer(const Arrival& arrival) {
+  const auto& to = arrival.from;
+  if (::sendto(receiver_.get(), "", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) need(false, "sendto");
+  pollfd wait{.fd = sender_.get(), .events = POLLIN, .revents = 0};
+  char byte = 0;
+  need(::poll(&wait, 1, 2000) == 1 && ::recv(sender_.get(), &byte, 1, 0) == 1, "an answer through the router");
 }
 
 std::int64_t Road::sentBy(const std::string& prefix) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <netinet/in.h>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,13 @@
 namespace wgsteer::bench {
 
 /// A router with two WANs (veth), a tunnel that takes all of the main table, and the Internet behind the WANs: a second
-/// namespace, which has endpointAddress(0).
+/// namespace, which has endpointAddress(0). The traffic is that of the tunnel's socket, or of a host in a LAN, whose
+/// address the router translates.
 class Road {
  public:
-  Road();
+  enum class Traffic { tunnel, lan };
+  explicit Road(Traffic traffic = Traffic::tunnel);
+  static constexpr const char* kLan = "10.9.0.0/24";
   const Netns& router() const { return router_; }
   const Netns& internet() const { return internet_; }
 
@@ -33,7 +37,7 @@ class Road {
   };
   /// Sends traffic for some milliseconds; in the middle, sends `event` through `cause` to the kernel of its namespace.
   Outage outage(RawSocket& cause, const Prebuilt& event);
-  /// Sends until a packet arrives by wan0, at most two seconds.
+  /// Sends until a packet arrives by wan0, at most two seconds. Of a LAN's connection, it is answered.
   void awaitFirstWan();
   /// Packets that have left, or should have left, by the router's devices with this prefix so far.
   std::int64_t sentBy(const std::string& prefix) const;
@@ -43,13 +47,18 @@ class Road {
     std::uint32_t sequence = 0;
     std::int64_t time = 0;
     int device = 0;
+    sockaddr_in from{};
   };
+  void addLan();
+  void openSockets();
+  void answer(const Arrival& arrival);
   void learnNeighbours();
   void send();
   std::vector<Arrival> arrivals();
 
-  Netns router_, internet_;
-  Process holder_;
+  Traffic traffic_;
+  Netns router_, internet_, host_;
+  Process holder_, hostHolder_;
   std::string neighbours_;  ///< commands that add the entries
   os::Fd sender_, receiver_;
   int first_ = 0, second_ = 0;  ///< devices of the Internet

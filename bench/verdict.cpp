@@ -47,7 +47,7 @@ Prebuilt warming(int device, const std::string& gateway) {
 /// An engine that has converged, and next to it the writes of the same two changes, made beforehand.
 class Arm {
  public:
-  Arm(const std::string& prefix, bool raw) : raw_(raw), tunnel_(prefix + "0") {
+  Arm(const Config& config, const std::string& prefix, bool raw) : raw_(raw), tunnel_(prefix + "0") {
     addWans(netns_, 2);
     tunnels_ = startTunnels(netns_, {.prefix = prefix, .count = 1, .peers = 1});
     netns_.inside([&] {
@@ -60,7 +60,7 @@ class Arm {
         written_ = now();
         tell(occasion, names);
       };
-      engine_.emplace(*kernel_, configuration(2), std::move(observer), os::monotonicNow);
+      engine_.emplace(*kernel_, config, std::move(observer), os::monotonicNow);
       if (const auto started = engine_->start(); !started) die(started.error().toString());
       engine_->imagine();
     });
@@ -89,11 +89,12 @@ class Arm {
     const State wanted[] = {desire(engine_->config(), well.world), desire(engine_->config(), dead.world)};
     const int devices[] = {deviceIndex(netns_, wanName(0)), deviceIndex(netns_, wanName(1))};
     // As WireGuardUapi::clearSources() has it: another mark of the same meaning, and back.
+    const std::uint32_t mark = wanted[0].tunnelMarks.at(tunnel_).value;
     const std::string clearing =
-        "set=1\nfwmark=" + std::to_string(kPolicyMark | 1) + "\nfwmark=" + std::to_string(kPolicyMark) + "\n\n";
+        "set=1\nfwmark=" + std::to_string(mark | 1) + "\nfwmark=" + std::to_string(mark) + "\n\n";
     netns_.inside([&] {
-      down_.emplace(diff(wanted[1], wanted[0]));
-      up_.emplace(diff(wanted[0], wanted[1]));
+      down_.emplace(diff(wanted[1], wanted[0]), engine_->config().numbers);
+      up_.emplace(diff(wanted[0], wanted[1]), engine_->config().numbers);
     });
     for (auto* writes : {&*down_, &*up_}) {
       writes->add(tunnel_, clearing);
@@ -113,15 +114,23 @@ class Arm {
   std::optional<RawWrites> down_, up_;
 };
 
-}  // namespace
+/// With a rule that sends a LAN by both WANs.
+Config withRule() {
+  Config config = configuration(2);
+  config.numbers.markMask = kTrafficMarkMask;
+  RuleConfig rule;
+  rule.name = "lan";
+  rule.source.any = {*Prefix::parse("10.9.0.0/16")};
+  rule.policy = kDefaultPolicy;
+  config.rules.push_back(rule);
+  return config;
+}
 
-std::vector<Row> verdict(const Options& options) {
-  logToFile();
-  // Everything on one CPU, like the daemon; changing CPUs each time would be part of the result.
-  pinTo(reactorCpu());
+Row fromVerdict(const Options& options, const Config& config, const std::string& name, double target) {
+  const std::string prefix = config.rules.empty() ? "" : "rule";
   std::vector<std::unique_ptr<Arm>> arms;
-  arms.push_back(std::make_unique<Arm>("verdict", false));
-  for (const char* prefix : {"raw", "other"}) arms.push_back(std::make_unique<Arm>(prefix, true));
+  arms.push_back(std::make_unique<Arm>(config, prefix + "verdict", false));
+  for (const char* which : {"raw", "other"}) arms.push_back(std::make_unique<Arm>(config, prefix + which, true));
   std::vector<Series> all(arms.size(), Series(static_cast<std::size_t>(options.repetitions())));
   for (std::size_t repetition = 0; repetition < all.front().size(); ++repetition)
     for (int i = 0; i < options.count(500, 20); ++i)
@@ -129,7 +138,17 @@ std::vector<Row> verdict(const Options& options) {
         pause(800, 1500);
         all[who][repetition].push_back(arms[who]->measure());
       }
-  return {compare("probe verdict to the last write, p50", "us", all[0], all[1], all[2], 1.15)};
+  return compare(name, "us", all[0], all[1], all[2], target);
+}
+
+}  // namespace
+
+std::vector<Row> verdict(const Options& options) {
+  logToFile();
+  // Everything on one CPU, like the daemon; changing CPUs each time would be part of the result.
+  pinTo(reactorCpu());
+  return {fromVerdict(options, configuration(2), "probe verdict to the last write, p50", 1.15),
+          fromVerdict(options, withRule(), "probe verdict to the last write, with a rule, p50", 1.3)};
 }
 
 }  // namespace wgsteer::bench

@@ -49,8 +49,14 @@ void addPolicyByHand(const Netns& netns, int wans) {
   netns.shell(script);
 }
 
-std::string writeConfiguration(int wans, const std::string& more) {
-  const std::string path = "/run/bench" + std::to_string(wans) + ".toml";
+void addFirewall(const Netns& netns) {
+  netns.shell(
+      "nft 'table inet firewall { chain srcnat { type nat hook postrouting priority srcnat; oifname { wan0, wan1 } "
+      "masquerade; }; }'");
+}
+
+std::string writeConfiguration(int wans, const std::string& more, const std::string& name) {
+  const std::string path = "/run/" + name + std::to_string(wans) + ".toml";
   std::ofstream file(path);
   for (int i = 0; i < wans; ++i)
     file << "[[wan]]\nname = \"" << wanName(i) << "\"\ndevice = \"" << wanName(i) << "\"\n\n";

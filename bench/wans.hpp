@@ -43,8 +43,10 @@ Process startDaemon(const Netns& netns, const Options& options, int wans, bool o
                     const std::string& more = {});
 /// The same with the given configuration.
 Process startDaemon(const Netns& netns, const Options& options, const std::string& configuration, bool once = false);
-/// Only writes the configuration and returns its path. `more` is appended after the WANs.
-std::string writeConfiguration(int wans, const std::string& more = {});
+/// Only writes the configuration and returns its path, which begins with the name. `more` is appended after the WANs.
+std::string writeConfiguration(int wans, const std::string& more = {}, const std::string& name = "bench");
+/// A firewall that is not ours: it masquerades what leaves by the first two WANs, so connections are tracked.
+void addFirewall(const Netns& netns);
 
 /// TUN devices whose UAPI sockets are served by one process, with the given number of peers each. All peers of all
 /// tunnels have different endpoints: endpoint(i) for i from 0.

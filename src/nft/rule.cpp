@@ -391,22 +391,29 @@ Rule& Rule::nextHopIs(const Address& router) {
   return add(std::move(route)).compare(NFT_CMP_EQ, bytes.data(), static_cast<std::uint32_t>(bytes.size()));
 }
 
-namespace {
-
 /// Numbers are compared as bytes, so they are put into network order first, as nft(8) does.
-std::uint32_t comparable(std::uint32_t number) { return htonl(number); }
-
-}  // namespace
-
-Rule& Rule::below(std::uint32_t limit) {
+Rule& Rule::inNetworkOrder() {
   auto order = newExpression("byteorder");
   nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
   nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
   nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
-  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_LEN, sizeof limit);
-  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_SIZE, sizeof limit);
-  const std::uint32_t bytes = comparable(limit);
-  return add(std::move(order)).compare(NFT_CMP_LT, &bytes, sizeof bytes);
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_LEN, sizeof(std::uint32_t));
+  nftnl_expr_set_u32(order.get(), NFTNL_EXPR_BYTEORDER_SIZE, sizeof(std::uint32_t));
+  return add(std::move(order));
+}
+
+Rule& Rule::destinationTypeBetween(std::uint32_t first, std::uint32_t last) {
+  const std::uint32_t low = htonl(first);
+  const std::uint32_t high = htonl(last);
+  return loadAddressType()
+      .inNetworkOrder()
+      .compare(NFT_CMP_GTE, &low, sizeof low)
+      .compare(NFT_CMP_LTE, &high, sizeof high);
+}
+
+Rule& Rule::below(std::uint32_t limit) {
+  const std::uint32_t bytes = htonl(limit);
+  return inNetworkOrder().compare(NFT_CMP_LT, &bytes, sizeof bytes);
 }
 
 Rule& Rule::randomBelow(std::uint32_t sum, std::uint32_t limit) {

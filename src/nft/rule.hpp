@@ -65,6 +65,7 @@ class Rule {
   Rule& destinationPortBetween(std::uint16_t first, std::uint16_t last);  ///< th dport FIRST-LAST
   Rule& icmpTypeBetween(std::uint8_t first, std::uint8_t last);           ///< icmpv6 type FIRST-LAST
   Rule& destinationIsOfType(std::uint32_t type);                          ///< fib daddr type local, an RTN_ value
+  Rule& destinationTypeBetween(std::uint32_t first, std::uint32_t last);  ///< fib daddr type 2-5, RTN_ values
   Rule& hasCodePoint(Family family, std::uint8_t dscp);                   ///< ip dscp N
   Rule& fieldIn(TrafficField field, const char* set, bool inverted);      ///< ip saddr @set
   Rule& goByField(TrafficField field, const char* map);                   ///< ip saddr vmap @map
@@ -98,6 +99,7 @@ class Rule {
   Rule& loadField(TrafficField field);
   Rule& loadOriginalSource(Family family);
   Rule& maskHost(Family family);
+  Rule& inNetworkOrder();
   Rule& below(std::uint32_t limit);
   Rule& changeSet(std::uint32_t operation, const char* set, std::chrono::milliseconds timeout);
   Rule& loadMeta(std::uint32_t key, std::uint32_t reg);

@@ -14,6 +14,8 @@ namespace {
 
 constexpr const char* kRules = "rules";
 constexpr const char* kConnections = "connections";
+constexpr const char* kArrivals = "arrivals";
+constexpr const char* kUnpinned = "unpinned";
 constexpr const char* kLocal = "local";
 
 // Of linux/netfilter/nf_conntrack_common.h, as bits.
@@ -42,7 +44,9 @@ class TrafficRuleset {
     for (const Slot choice : program_.choices) markChain(chooseChainName(choice), choice);
     for (const TrafficVerdict& verdict : program_.verdicts) verdictChain(verdict);
     rulesChain();
+    unpinnedChain();
     connectionsChain();
+    arrivalsChain();
     localChain();
     for (const Slot exit : program_.exits) arriveChain(exit);
     for (const TrafficLeaving& leaving : program_.leavings) leaveChain(leaving);
@@ -143,6 +147,10 @@ class TrafficRuleset {
   /// Both directions of a connection: strict reverse path filters and flow tables need the replies' marks.
   void followConnection(Chain& chain) {
     chain.rules.emplace_back().markIn(named(NftSetId::namedMark)).thenReturn();
+    followPin(chain);
+  }
+
+  void followPin(Chain& chain) {
     for (const Family family : kFamilies)
       chain.rules.emplace_back().isFamily(family).goByConnectionMark(numbers_.markMask,
                                                                      named(NftSetId::pinned4, family));
@@ -156,19 +164,35 @@ class TrafficRuleset {
         .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
         .thenReturn();
     chain.rules.emplace_back().isReply().thenReturn();
-    // Not "unicast": in IPv6 that asks main for a route, which only the table of a WAN may have.
-    for (const std::uint32_t type : {RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST})
-      chain.rules.emplace_back().destinationIsOfType(type).thenReturn();
+    // Not "unicast": in IPv6 that asks main for a route, which only the table of a WAN may have. In one statement: it
+    // looks up a route each time, in IPv6 the most expensive part of a new connection.
+    static_assert(RTN_LOCAL < RTN_BROADCAST && RTN_BROADCAST < RTN_ANYCAST && RTN_ANYCAST < RTN_MULTICAST &&
+                  RTN_MULTICAST - RTN_LOCAL == 3);
+    chain.rules.emplace_back().destinationTypeBetween(RTN_LOCAL, RTN_MULTICAST).thenReturn();
     chain.rules.emplace_back().thenGoto(kRules);
   }
 
-  void connectionsChain() {
-    Chain& chain = add(kConnections);
-    followConnection(chain);
+  void unpinnedChain() {
+    Chain& chain = add(kUnpinned);
+    chain.rules.emplace_back().markIn(named(NftSetId::namedMark)).thenReturn();
     chain.rules.emplace_back().inputIn(named(NftSetId::wan)).thenReturn();
     // WireGuard of hosts behind this one.
     chain.rules.emplace_back().anyOf(numbers_.markMask).hasNotMark(program_.marks).thenReturn();
     askRules(chain);
+  }
+
+  /// Of a connection that a WAN's chain may just have noted.
+  void connectionsChain() {
+    Chain& chain = add(kConnections);
+    followConnection(chain);
+    chain.rules.emplace_back().thenGoto(kUnpinned);
+  }
+
+  void arrivalsChain() {
+    Chain& chain = add(kArrivals);
+    for (const Family family : kFamilies)
+      chain.rules.emplace_back().isFamily(family).goByInput(named(NftSetId::arrive4, family));
+    chain.rules.emplace_back().thenGoto(kUnpinned);
   }
 
   /// False: nothing of this host asks the rules in the chains.
@@ -239,10 +263,12 @@ class TrafficRuleset {
   }
 
   void hooks() {
+    // Nearly all packets are of pinned connections, so these come first; by which WAN others came in concerns only
+    // them.
     Chain& incoming = add("traffic", Hook{"filter", NF_INET_PRE_ROUTING, kTrafficChainPriority});
-    for (const Family family : kFamilies)
-      incoming.rules.emplace_back().isFamily(family).goByInput(named(NftSetId::arrive4, family));
-    incoming.rules.emplace_back().thenGoto(kConnections);
+    incoming.rules.emplace_back().markIn(named(NftSetId::namedMark)).thenGoto(kArrivals);
+    followPin(incoming);
+    incoming.rules.emplace_back().thenGoto(kArrivals);
 
     Chain& output = add("traffic_output", Hook{"route", NF_INET_LOCAL_OUT, kTrafficChainPriority});
     output.rules.emplace_back().anyOf(numbers_.markMask).thenReturn();

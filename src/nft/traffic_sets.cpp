@@ -16,7 +16,7 @@ struct FieldShape {
   std::uint32_t type;
   std::uint32_t length;
   ByteOrder order;
-  bool intervals;
+  bool ranges;  ///< whether its values may be ranges
 };
 
 constexpr FieldShape shapeOf(TrafficField field) {
@@ -42,6 +42,12 @@ constexpr FieldShape shapeOf(TrafficField field) {
   return {19, 4, ByteOrder::host, false};
 }
 
+/// Single values lie in a hash table, which the kernel searches faster than a tree of intervals.
+bool hasIntervals(const TrafficSet& set) {
+  return shapeOf(set.field).ranges &&
+         std::ranges::any_of(set.ranges, [](const TrafficRange& range) { return range.first != range.last; });
+}
+
 /// The next value; empty: there is none.
 std::vector<std::uint8_t> after(std::vector<std::uint8_t> value) {
   for (std::size_t i = value.size(); i-- > 0;)
@@ -61,7 +67,7 @@ std::span<const std::uint8_t> dataOf(nftnl_set_elem* element, std::uint16_t attr
 SetShape shapeOf(const TrafficSet& set) {
   const FieldShape field = shapeOf(set.field);
   SetShape shape{.flags = 0, .keyType = field.type, .keyLength = field.length, .keyOrder = field.order};
-  if (field.intervals && !set.remembers) shape.flags |= NFT_SET_INTERVAL;
+  if (hasIntervals(set)) shape.flags |= NFT_SET_INTERVAL;
   if (set.remembers) shape.flags |= std::uint32_t{NFT_SET_TIMEOUT} | std::uint32_t{NFT_SET_EVAL};
   if (set.map) {
     shape.flags |= NFT_SET_MAP;
@@ -72,12 +78,13 @@ SetShape shapeOf(const TrafficSet& set) {
 
 std::vector<TrafficElement> elementsOf(const TrafficSet& set) {
   const FieldShape field = shapeOf(set.field);
+  const bool intervals = hasIntervals(set);
   std::vector<TrafficElement> elements;
   for (const TrafficRange& range : set.ranges) {
     std::vector<std::uint8_t> key = range.first;
     key.resize(field.length);  // device names end with zeros
     elements.push_back({.key = std::move(key), .endsInterval = false, .chain = range.chain});
-    if (!field.intervals) continue;
+    if (!intervals) continue;
     // Also where the next interval begins there: the kernel (6.18) takes that one for an overlap otherwise.
     auto end = after(range.last);
     if (!end.empty()) elements.push_back({.key = std::move(end), .endsInterval = true, .chain = {}});
