@@ -71,7 +71,7 @@ class TrafficMarks {
     const std::string name = "policy " + rule.policy + (rule.sticky ? " of rule " + rule.name : "");
     TrafficPolicy view{.policy = policy, .chosen = {}, .pins = {}, .sticky = {}, .chooses = rule.sticky};
     if (rule.sticky) view.sticky = rule.timeout;
-    view.chooses |= named->balance != Balance::pair && firstGroup(*named).size() > 1;
+    view.chooses |= firstGroup(*named).size() > 1;
     const auto chosen = slotOf(name);
     if (!chosen) return std::nullopt;
     view.chosen = *chosen;

@@ -81,8 +81,7 @@ class TrafficRuleset {
             .isFamily(family)
             .sourceRemembered(family, setOf(memory, family))
             .thenGoto(chooseChainName(memory.mark).c_str());
-    if (verdict.balance == Balance::connection) shareConnections(chain, verdict.choices);
-    if (verdict.balance == Balance::source) shareSources(chain, verdict.choices);
+    if (!verdict.choices.empty()) share(chain, verdict);
     if (verdict.mark)
       chain.rules.emplace_back().stampMark(numbers_.mark(*verdict.mark));
     else
@@ -91,6 +90,17 @@ class TrafficRuleset {
 
   static const char* setOf(const TrafficMemory& memory, Family family) {
     return (family == Family::v4 ? memory.set4 : memory.set6).c_str();
+  }
+
+  static void share(Chain& chain, const TrafficVerdict& verdict) {
+    switch (verdict.balance) {
+      case Balance::connection:
+        return shareConnections(chain, verdict.choices);
+      case Balance::pair:
+        return shareHashes(chain, verdict.choices, &Rule::pairHashBelow);
+      case Balance::source:
+        return shareHashes(chain, verdict.choices, &Rule::sourceHashBelow);
+    }
   }
 
   /// Each statement draws anew: a choice gets its part of what those before it have left.
@@ -105,15 +115,15 @@ class TrafficRuleset {
     }
   }
 
-  /// The same number for the same source in each statement.
-  static void shareSources(Chain& chain, const std::vector<TrafficChoice>& choices) {
+  /// The same number for the same addresses in each statement. The kernel's own hash of forwarded packets, for its
+  /// multipath routes, has IPv6's flow label in it, which is another one for each connection.
+  static void shareHashes(Chain& chain, const std::vector<TrafficChoice>& choices,
+                          Rule& (Rule::*hashBelow)(Family, std::uint32_t sum, std::uint32_t limit)) {
     const TrafficChoice& last = choices.back();
     for (const TrafficChoice& choice : choices)
       for (const Family family : kFamilies)
         if (choice.below < last.below)
-          chain.rules.emplace_back()
-              .isFamily(family)
-              .sourceHashBelow(family, last.below, choice.below)
+          (chain.rules.emplace_back().isFamily(family).*hashBelow)(family, last.below, choice.below)
               .thenGoto(chooseChainName(choice.mark).c_str());
     chain.rules.emplace_back().thenGoto(chooseChainName(last.mark).c_str());
   }

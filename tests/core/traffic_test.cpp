@@ -349,6 +349,19 @@ TEST(Traffic, SharesAreByWeightAndFallBackToThePolicy) {
   EXPECT_TRUE(leads(1));
 }
 
+TEST(Traffic, PairsAreSharedByTheChainsAndThisHostsOwnByTheKernel) {
+  Config config = withRule();
+  config.policies.front().members = {{.wan = "fiber", .metric = 10, .weight = 3},
+                                     {.wan = "lte", .metric = 10, .weight = 1}};
+  config.policies.front().balance = Balance::pair;
+  const TrafficProgram program = programOf(config);
+  EXPECT_EQ(program.verdicts.front().balance, Balance::pair);
+  ASSERT_EQ(program.verdicts.front().choices.size(), 2U);
+  EXPECT_EQ(program.verdicts.front().choices[1].below, 4U);
+  EXPECT_FALSE(program.asksForLocal);
+  EXPECT_NE(program.toString().find(" pair<3:"), std::string::npos);
+}
+
 TEST(Traffic, MarksOutliveAChangeOfTheConfiguration) {
   World world = twoWans();
   Config config = withRule();

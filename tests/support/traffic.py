@@ -3,6 +3,7 @@
 
 serve ADDRESS... -- PORT...            answers on each address and port, TCP and UDP
 ask PROTOCOL ADDRESS PORT [OPTION]...  one question; prints the answer and how many milliseconds it took
+many PROTOCOL ADDRESS PORT [OPTION]... one question on each of many connections; prints each answer and how often it came
 flow PROTOCOL ADDRESS PORT [OPTION]... asks on the same connections for ever; prints each answer
 
 A question is a line or a datagram: a word, the size of the answer, padding. The answer: the word, the client's address,
@@ -10,6 +11,7 @@ padding. Lines of flow: milliseconds, connection, number of the question or "-",
 connection that has ended is opened anew; UDP keeps its socket, like a client that knows of no failure.
 """
 import argparse
+import collections
 import errno
 import selectors
 import socket
@@ -147,6 +149,37 @@ def ask(options):
     print(said, round((time.monotonic() - since) * 1000))
 
 
+def place(address, index):
+    import ipaddress  # not needed by the other verbs, which are started often
+
+    return str(ipaddress.ip_address(address) + index)
+
+
+def many(options):
+    """Connection i is from source i and to server i, as far as there are so many, and from port i."""
+    said = collections.Counter()
+    for index in range(options.flows):
+        own = argparse.Namespace(**vars(options))
+        own.address = place(options.address, index % options.servers)
+        own.source = options.source and place(options.source, index % options.sources * options.stride)
+        own.sport = options.sport and options.sport + index
+        answer = "silence"
+        try:
+            with client_socket(own) as client:
+                client.settimeout(options.timeout)
+                client.connect((own.address, own.port))
+                client.sendall(question(0, options))
+                answer = client.recv(65536).split()[1].decode()
+        except (OSError, IndexError) as error:
+            answer = word(error) if isinstance(error, OSError) else "reset"
+        if options.each:
+            print(index, answer)
+        said[answer] += 1
+    if not options.each:
+        for answer, count in sorted(said.items()):
+            print(answer, count)
+
+
 class Connection:
     def __init__(self, index, options, waiting):
         self.index, self.options, self.waiting = index, options, waiting
@@ -235,7 +268,7 @@ def flow(options):
 
 def parse(arguments):
     parser = argparse.ArgumentParser()
-    parser.add_argument("verb", choices=["ask", "flow"])
+    parser.add_argument("verb", choices=["ask", "many", "flow"])
     parser.add_argument("protocol", choices=["tcp", "udp"])
     parser.add_argument("address")
     parser.add_argument("port", type=int)
@@ -251,6 +284,10 @@ def parse(arguments):
     parser.add_argument("--unconnected", action="store_true")  # UDP: its source is chosen for each datagram
     parser.add_argument("--df", action="store_true")
     parser.add_argument("--flows", type=int, default=1)
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--sources", type=int, default=1)
+    parser.add_argument("--stride", type=int, default=1)  # between two sources
+    parser.add_argument("--each", action="store_true")  # print the answer of each connection, not how many there were
     parser.add_argument("--interval", type=float, default=0.02)
     return parser.parse_args(arguments)
 
@@ -259,7 +296,7 @@ def main(arguments):
     if arguments[0] == "serve":
         serve(arguments[1:])
     options = parse(arguments)
-    ask(options) if options.verb == "ask" else flow(options)
+    {"ask": ask, "many": many, "flow": flow}[options.verb](options)
 
 
 main(sys.argv[1:])
