@@ -5,6 +5,7 @@ serve ADDRESS... -- PORT...            answers on each address and port, TCP and
 ask PROTOCOL ADDRESS PORT [OPTION]...  one question; prints the answer and how many milliseconds it took
 many PROTOCOL ADDRESS PORT [OPTION]... one question on each of many connections; prints each answer and how often it came
 flow PROTOCOL ADDRESS PORT [OPTION]... asks on the same connections for ever; prints each answer
+advertise DEVICE PREFIX SECONDS        a router advertisement of the prefix of 64 bits, again and again; prints one line for each
 
 A question is a line or a datagram: a word, the size of the answer, padding. The answer: the word, the client's address,
 padding. Lines of flow: milliseconds, connection, number of the question or "-", address or what went wrong. A TCP
@@ -15,6 +16,7 @@ import collections
 import errno
 import selectors
 import socket
+import struct
 import sys
 import time
 
@@ -266,6 +268,20 @@ def flow(options):
                     key.data.receive()
 
 
+def advertise(device, prefix, seconds):
+    announcer = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    index = socket.if_nametoindex(device)
+    announcer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    announcer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    # RFC 4861: a lifetime of 180 s; the prefix is on the link and for addresses, for an hour, preferred for half of it.
+    router = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 180, 0, 0)
+    network = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 3600, 1800, 0) + socket.inet_pton(socket.AF_INET6, prefix)
+    while True:
+        announcer.sendto(router + network, ("ff02::1", 0, 0, index))
+        print("advertised", flush=True)
+        time.sleep(seconds)
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument("verb", choices=["ask", "many", "flow"])
@@ -295,6 +311,8 @@ def parse(arguments):
 def main(arguments):
     if arguments[0] == "serve":
         serve(arguments[1:])
+    if arguments[0] == "advertise":
+        advertise(arguments[1], arguments[2], float(arguments[3]))
     options = parse(arguments)
     {"ask": ask, "many": many, "flow": flow}[options.verb](options)
 
