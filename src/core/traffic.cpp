@@ -141,6 +141,7 @@ class TrafficRules {
     if (localBehind) lookup(kTrafficLocalOffset, kLocalTable, -1);
     lookup(kTrafficMainOffset, kMainTable, 1);
     for (const TableId table : config_.insideTables) lookup(kTrafficInsideOffset, table, 1);
+    offloaded();
     past();
     marks();
     rules_.insert(blank(family_, base_ + kTrafficClosingOffset, RuleAction::unreachable));
@@ -168,6 +169,18 @@ class TrafficRules {
     rules_.insert(std::move(rule));
   }
 
+  /// To put a connection into a flowtable, the kernel (6.1 and later) looks up its way out with the WAN's device and
+  /// the mark of an answer that came in by it. By main, IPv6 would take the best WAN of all instead.
+  void offloaded() {
+    for (const auto& [wan, exit] : steering_.traffic->exits) {
+      const Wan& view = steering_.wans[wan];
+      if (view.device.empty()) continue;
+      Rule rule = marked(exit, config_.numbers.wanTable(view.slot), kTrafficInsideOffset);
+      rule.outputInterface = view.device;
+      rules_.insert(std::move(rule));
+    }
+  }
+
   /// A packet that came in by a WAN and goes neither to this host nor inside is in transit, and one of a socket that is
   /// bound to a WAN is to leave by it: neither is our concern. `oif` matches only what is bound.
   void past() {
@@ -189,13 +202,17 @@ class TrafficRules {
     rules_.insert(std::move(rule));
   }
 
-  void mark(Slot slot, TableId table, std::uint32_t offset = kTrafficMarkOffset) {
+  Rule marked(Slot slot, TableId table, std::uint32_t offset) const {
     Rule rule = blank(family_, base_ + offset);
     rule.suppressGroup = -1;
     rule.otherSelector = false;
     rule.mark = config_.numbers.mark(slot);
     rule.table = table;
-    rules_.insert(std::move(rule));
+    return rule;
+  }
+
+  void mark(Slot slot, TableId table, std::uint32_t offset = kTrafficMarkOffset) {
+    rules_.insert(marked(slot, table, offset));
   }
 
   void refuse(std::optional<Slot> slot, RuleAction action) {

@@ -362,6 +362,24 @@ TEST(Traffic, PairsAreSharedByTheChainsAndThisHostsOwnByTheKernel) {
   EXPECT_NE(program.toString().find(" pair<3:"), std::string::npos);
 }
 
+TEST(Traffic, FlowtablesFindTheWanOfAnExitBeforeItsDeviceIsTakenForThatOfABoundSocket) {
+  const Config config = withRule();
+  const World world = twoWans();
+  const Steering steering = steer(config, world);
+  for (const Family family : kFamilies) {
+    const auto rules = trafficRules(config, desire(config, world), family);
+    for (const auto& [index, exit] : steering.traffic->exits) {
+      const Wan& wan = steering.wans[index];
+      const auto found = std::ranges::find_if(rules, [&](const Rule& each) {
+        return each.mark == config.numbers.mark(exit) && each.outputInterface == wan.device;
+      });
+      ASSERT_NE(found, rules.end()) << wan.name;
+      EXPECT_EQ(found->table, config.numbers.wanTable(wan.slot));
+      EXPECT_LT(found->priority, config.numbers.rulePriority + kTrafficPastOffset);
+    }
+  }
+}
+
 TEST(Traffic, MarksOutliveAChangeOfTheConfiguration) {
   World world = twoWans();
   Config config = withRule();
