@@ -63,7 +63,8 @@ class TrafficRuleset {
   }
 
   void markChain(std::string name, Slot slot) {
-    addFor(slot, std::move(name)).rules.emplace_back().stampMark(numbers_.mark(slot));
+    Chain& chain = addFor(slot, std::move(name));
+    chain.rules.emplace_back().stampMark(numbers_.mark(slot));
   }
 
   /// Takes away a mark that a program put there that restores the whole mark of a connection (wg-quick), when what it
