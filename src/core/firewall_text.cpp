@@ -245,10 +245,11 @@ class Writer {
 
 }  // namespace
 
-std::string nameOf(const Chain& chain) {
+std::string nameOf(TableFamily family, const std::string& table) {
   static constexpr std::array<std::string_view, 3> kFamilies{"ip ", "ip6 ", "inet "};
-  return std::string{kFamilies[static_cast<std::size_t>(chain.family)]} + chain.table;
+  return std::string{kFamilies[static_cast<std::size_t>(family)]} + table;
 }
+std::string nameOf(const Chain& chain) { return nameOf(chain.family, chain.table); }
 
 std::string gist(const Rule& rule) { return Writer{}.write(rule); }
 

@@ -268,6 +268,20 @@ void inspectLegacy(const Firewall& firewall, std::vector<Finding>& findings) {
        "look in the output of " + commands + " for rules that set, restore or test marks, and for -m rpfilter"});
 }
 
+/// A connection that has been deleted because its exit died is taken out of a flowtable by its next packet, and out of
+/// a network card by the kernel's collector (nf_flow_offload_gc_step), which runs once a second.
+void inspectHardware(const Firewall& firewall, const Config& config, std::vector<Finding>& findings) {
+  if (config.rules.empty()) return;
+  for (const std::string& flowtable : firewall.hardwareFlowtables)
+    findings.push_back(
+        {Severity::advice,
+         "table " + flowtable +
+             ": network cards forward its connections, which may use a WAN that is up but dead for about "
+             "two seconds longer than others",
+         "nothing, or turn off offloading to hardware, not to software (OpenWrt: flow_offloading_hw in "
+         "/etc/config/firewall)"});
+}
+
 }  // namespace
 
 std::vector<Finding> inspectFirewall(const Firewall& firewall, const Config& config, const World& world,
@@ -298,6 +312,7 @@ std::vector<Finding> inspectFirewall(const Firewall& firewall, const Config& con
   std::vector<Finding> findings;
   for (Told& one : told) findings.push_back(std::move(one.finding));
   inspectLegacy(firewall, findings);
+  inspectHardware(firewall, config, findings);
   return findings;
 }
 

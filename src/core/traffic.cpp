@@ -78,7 +78,7 @@ class TrafficMarks {
     const std::string name = kPolicyWord + rule.policy + (rule.sticky ? " of rule " + rule.name : "");
     TrafficPolicy view{.policy = policy, .chosen = {}, .pins = {}, .sticky = {}, .chooses = rule.sticky};
     if (rule.sticky) view.sticky = rule.timeout;
-    view.chooses |= named->balance != Balance::pair && firstGroup(*named).size() > 1;
+    view.chooses |= firstGroup(*named).size() > 1;
     const auto chosen = slotOf(name);
     if (!chosen) return std::nullopt;
     view.chosen = *chosen;
@@ -159,6 +159,7 @@ class TrafficRules {
     foreign();
     lookup(kTrafficMainOffset, kMainTable, 1);
     for (const TableId table : config_.insideTables) lookup(kTrafficInsideOffset, table, 1);
+    offloaded();
     past();
     marks();
     rules_.insert(blank(family_, base_ + kTrafficClosingOffset, RuleAction::unreachable));
@@ -195,6 +196,18 @@ class TrafficRules {
     }
   }
 
+  /// To put a connection into a flowtable, the kernel (6.1 and later) looks up its way out with the WAN's device and
+  /// the mark of an answer that came in by it. By main, IPv6 would take the best WAN of all instead.
+  void offloaded() {
+    for (const auto& [wan, exit] : steering_.traffic->exits) {
+      const Wan& view = steering_.wans[wan];
+      if (view.device.empty()) continue;
+      Rule rule = marked(exit, config_.numbers.wanTable(view.slot), kTrafficInsideOffset);
+      rule.outputInterface = view.device;
+      rules_.insert(std::move(rule));
+    }
+  }
+
   /// A packet that came in by a WAN and goes neither to this host nor inside is in transit, and one of a socket that is
   /// bound to a WAN is to leave by it: neither is our concern. `oif` matches only what is bound.
   void past() {
@@ -216,13 +229,17 @@ class TrafficRules {
     rules_.insert(std::move(rule));
   }
 
-  void mark(Slot slot, TableId table, std::uint32_t offset = kTrafficMarkOffset) {
+  Rule marked(Slot slot, TableId table, std::uint32_t offset) const {
     Rule rule = blank(family_, base_ + offset);
     rule.suppressGroup = -1;
     rule.otherSelector = false;
     rule.mark = config_.numbers.mark(slot);
     rule.table = table;
-    rules_.insert(std::move(rule));
+    return rule;
+  }
+
+  void mark(Slot slot, TableId table, std::uint32_t offset = kTrafficMarkOffset) {
+    rules_.insert(marked(slot, table, offset));
   }
 
   void refuse(std::optional<Slot> slot, RuleAction action) {

@@ -104,6 +104,18 @@ std::string_view nameOf(TrafficField field) {
   return "mark";
 }
 
+constexpr const char* nameOf(Balance balance) {
+  switch (balance) {
+    case Balance::connection:
+      return "any";
+    case Balance::pair:
+      return "pair";
+    case Balance::source:
+      break;
+  }
+  return "source";
+}
+
 std::string ruleChainName(const RuleConfig& rule) { return std::string{kRulePrefix} + rule.name; }
 
 /// The statements of one rule: one for all families, or one for each that its addresses are of.
@@ -247,7 +259,7 @@ class Compiler {
   void choose(const TrafficPolicy& policy, TrafficVerdict& verdict) const {
     const PolicyView& view = steering_.policies[policy.policy];
     const auto group = firstGroup(view);
-    if (view.balance == Balance::pair || group.size() < 2) return;
+    if (group.size() < 2) return;
     verdict.balance = view.balance;
     std::uint32_t sum = 0;
     for (const MemberView* member : group)
@@ -341,7 +353,7 @@ void write(std::string& text, const TrafficVerdict& verdict) {
   text += verdict.chain + " " + (verdict.mark ? std::to_string(verdict.mark->value) : "main");
   write(text, verdict.memories);
   for (const TrafficChoice& choice : verdict.choices)
-    text += (verdict.balance == Balance::source ? " source<" : " any<") + std::to_string(choice.below) + ":" +
+    text += std::string{" "} + nameOf(verdict.balance) + "<" + std::to_string(choice.below) + ":" +
             std::to_string(choice.mark.value);
   text += "\n";
 }

@@ -127,6 +127,16 @@ void takeSetFacts(const nlmsghdr* message, Ruleset& ruleset) {
       .flags = number(set, NFTA_SET_FLAGS), .size = number(description, NFTA_SET_DESC_SIZE)};
 }
 
+void takeFlowtable(const nlmsghdr* message, Ruleset& ruleset) {
+  const auto parts = netlink::partsOf<nfgenmsg>(message);
+  if (!parts) return;
+  const Attributes<NFTA_FLOWTABLE_MAX> flowtable(parts->attributes);
+  const auto family = tableFamily(parts->header.nfgen_family);
+  if (!family || (number(flowtable, NFTA_FLOWTABLE_FLAGS) & NFT_FLOWTABLE_HW_OFFLOAD) == 0) return;
+  ruleset.firewall.hardwareFlowtables.push_back(nameOf(*family, flowtable.text(NFTA_FLOWTABLE_TABLE)) + ", flowtable " +
+                                                flowtable.text(NFTA_FLOWTABLE_NAME));
+}
+
 void takeElement(Raw bytes, Set& set) {
   const Attributes<NFTA_SET_ELEM_MAX> attributes(bytes);
   const std::uint32_t flags = number(attributes, NFTA_SET_ELEM_FLAGS);
@@ -156,7 +166,8 @@ class Reader {
     for (const Part& part : {Part{NFT_MSG_GETTABLE, takeTable, "nft list tables"},
                              Part{NFT_MSG_GETCHAIN, takeForeignChain, "nft list chains"},
                              Part{NFT_MSG_GETRULE, takeForeignRule, "nft list ruleset"},
-                             Part{NFT_MSG_GETSET, takeSetFacts, "nft list sets"}}) {
+                             Part{NFT_MSG_GETSET, takeSetFacts, "nft list sets"},
+                             Part{NFT_MSG_GETFLOWTABLE, takeFlowtable, "nft list flowtables"}}) {
       const Status status = channel_.dump(
           part.type, [](netlink::Message& message) { setFamily(message, NFPROTO_UNSPEC); },
           [&](const nlmsghdr* message) { part.take(message, ruleset); }, part.what);

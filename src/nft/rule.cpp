@@ -426,12 +426,23 @@ Rule& Rule::randomBelow(std::uint32_t sum, std::uint32_t limit) {
 
 Rule& Rule::sourceHashBelow(Family family, std::uint32_t sum, std::uint32_t limit) {
   const auto [offset, length] = sourceField(family);
-  loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1).hashBelow(length, sum, limit);
+}
+
+Rule& Rule::pairHashBelow(Family family, std::uint32_t sum, std::uint32_t limit) {
+  const auto [source, length] = sourceField(family);
+  const auto [destination, same] = destinationField(family);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, source, length, NFT_REG_1)
+      .loadPayload(NFT_PAYLOAD_NETWORK_HEADER, destination, same, registerAfter(family))
+      .hashBelow(length + same, sum, limit);
+}
+
+Rule& Rule::hashBelow(std::uint32_t length, std::uint32_t sum, std::uint32_t limit) {
   // A seed of our own: without one the kernel draws another for each rule, and their answers would not fit together.
   constexpr std::uint32_t kSeed = 0x5747;
   auto hash = newExpression("hash");
   nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
-  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_SREG, NFT_REG_2);
+  nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_SREG, NFT_REG_1);
   nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_DREG, NFT_REG_1);
   nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_LEN, length);
   nftnl_expr_set_u32(hash.get(), NFTNL_EXPR_HASH_MODULUS, sum);

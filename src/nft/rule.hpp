@@ -72,6 +72,7 @@ class Rule {
   Rule& nextHopIs(const Address& router);                                 ///< rt ip nexthop ADDRESS
   Rule& randomBelow(std::uint32_t sum, std::uint32_t limit);              ///< numgen random mod SUM < LIMIT
   Rule& sourceHashBelow(Family family, std::uint32_t sum, std::uint32_t limit);  ///< jhash ip saddr mod SUM < LIMIT
+  Rule& pairHashBelow(Family family, std::uint32_t sum, std::uint32_t limit);    ///< jhash ip saddr . ip daddr mod ...
   /// ip saddr @set; ip6 saddr & ffff:ffff:ffff:ffff:: @set
   Rule& sourceRemembered(Family family, const char* set);
   /// update @set { ct original ip saddr timeout T }: of the connection, before NAT. Nothing may follow: a full set ends
@@ -100,6 +101,7 @@ class Rule {
   Rule& loadOriginalSource(Family family);
   Rule& maskHost(Family family);
   Rule& inNetworkOrder();
+  Rule& hashBelow(std::uint32_t length, std::uint32_t sum, std::uint32_t limit);
   Rule& below(std::uint32_t limit);
   Rule& changeSet(std::uint32_t operation, const char* set, std::chrono::milliseconds timeout);
   Rule& loadMeta(std::uint32_t key, std::uint32_t reg);

@@ -68,7 +68,8 @@ class TrafficRuleset {
   }
 
   void markChain(std::string name, Slot slot) {
-    addFor(slot, std::move(name)).rules.emplace_back().stampMark(numbers_.mark(slot));
+    Chain& chain = addFor(slot, std::move(name));
+    chain.rules.emplace_back().stampMark(numbers_.mark(slot));
   }
 
   /// Takes away a mark that a program put there that restores the whole mark of a connection (wg-quick), when what it
@@ -86,8 +87,7 @@ class TrafficRuleset {
             .isFamily(family)
             .sourceRemembered(family, setOf(memory, family))
             .thenGoto(chooseChainName(memory.mark).c_str());
-    if (verdict.balance == Balance::connection) shareConnections(chain, verdict.choices);
-    if (verdict.balance == Balance::source) shareSources(chain, verdict.choices);
+    if (!verdict.choices.empty()) share(chain, verdict);
     if (verdict.mark)
       chain.rules.emplace_back().stampMark(numbers_.mark(*verdict.mark));
     else
@@ -96,6 +96,17 @@ class TrafficRuleset {
 
   static const char* setOf(const TrafficMemory& memory, Family family) {
     return (family == Family::v4 ? memory.set4 : memory.set6).c_str();
+  }
+
+  static void share(Chain& chain, const TrafficVerdict& verdict) {
+    switch (verdict.balance) {
+      case Balance::connection:
+        return shareConnections(chain, verdict.choices);
+      case Balance::pair:
+        return shareHashes(chain, verdict.choices, &Rule::pairHashBelow);
+      case Balance::source:
+        return shareHashes(chain, verdict.choices, &Rule::sourceHashBelow);
+    }
   }
 
   /// Each statement draws anew: a choice gets its part of what those before it have left.
@@ -110,15 +121,15 @@ class TrafficRuleset {
     }
   }
 
-  /// The same number for the same source in each statement.
-  static void shareSources(Chain& chain, const std::vector<TrafficChoice>& choices) {
+  /// The same number for the same addresses in each statement. The kernel's own hash of forwarded packets, for its
+  /// multipath routes, has IPv6's flow label in it, which is another one for each connection.
+  static void shareHashes(Chain& chain, const std::vector<TrafficChoice>& choices,
+                          Rule& (Rule::*hashBelow)(Family, std::uint32_t sum, std::uint32_t limit)) {
     const TrafficChoice& last = choices.back();
     for (const TrafficChoice& choice : choices)
       for (const Family family : kFamilies)
         if (choice.below < last.below)
-          chain.rules.emplace_back()
-              .isFamily(family)
-              .sourceHashBelow(family, last.below, choice.below)
+          (chain.rules.emplace_back().isFamily(family).*hashBelow)(family, last.below, choice.below)
               .thenGoto(chooseChainName(choice.mark).c_str());
     chain.rules.emplace_back().thenGoto(chooseChainName(last.mark).c_str());
   }
@@ -157,13 +168,16 @@ class TrafficRuleset {
   }
 
   /// Connections from before there were rules are left alone. "Not a reply" rather than "new": a connection whose exit
-  /// has died asks again, and packets that are not tracked ask each time.
+  /// has died asks again.
   void askRules(Chain& chain) {
     chain.rules.emplace_back()
         .isInState(kEstablishedOrRelated)
         .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
         .thenReturn();
     chain.rules.emplace_back().isReply().thenReturn();
+    // Of packets that somebody excepts from tracking, nobody knows which are answers.
+    for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP})
+      chain.rules.emplace_back().isInState(NF_CT_STATE_UNTRACKED_BIT).isProtocol(protocol).thenReturn();
     // Not "unicast": in IPv6 that asks main for a route, which only the table of a WAN may have. In one statement: it
     // looks up a route each time, in IPv6 the most expensive part of a new connection.
     static_assert(RTN_LOCAL < RTN_BROADCAST && RTN_BROADCAST < RTN_ANYCAST && RTN_ANYCAST < RTN_MULTICAST &&

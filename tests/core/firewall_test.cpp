@@ -226,6 +226,17 @@ TEST(FirewallLegacy, IsNamedWithTheCommandThatShowsIt) {
   EXPECT_EQ(told(legacy), Lines{"advice: cannot read tables of legacy iptables: ip filter, ip6 raw"});
 }
 
+TEST(FirewallHardware, IsNamedWhereThereAreRules) {
+  const Firewall firewall{.chains = {}, .legacyTables = {}, .hardwareFlowtables = {"inet fw4, flowtable ft"}};
+  EXPECT_EQ(told(firewall), kNothing);
+  Config config;
+  config.rules.push_back({.name = "rest", .use = RuleUse::unreachable});
+  EXPECT_EQ(
+      told(firewall, twoWans(), config),
+      Lines{"advice: table inet fw4, flowtable ft: network cards forward its connections, which may use a WAN that "
+            "is up but dead for about two seconds longer than others"});
+}
+
 TEST(UnknownTunnels, AreTunDevicesWithADefaultRoute) {
   const auto told = [](const World& of) { return inspectUnknownTunnels(of, steer({}, of)); };
   World world = twoWans();

@@ -383,6 +383,37 @@ TEST(Traffic, SharesAreByWeightAndFallBackToThePolicy) {
   EXPECT_TRUE(leads(1));
 }
 
+TEST(Traffic, PairsAreSharedByTheChainsAndThisHostsOwnByTheKernel) {
+  Config config = withRule();
+  config.policies.front().members = {{.wan = "fiber", .metric = 10, .weight = 3},
+                                     {.wan = "lte", .metric = 10, .weight = 1}};
+  config.policies.front().balance = Balance::pair;
+  const TrafficProgram program = programOf(config);
+  EXPECT_EQ(program.verdicts.front().balance, Balance::pair);
+  ASSERT_EQ(program.verdicts.front().choices.size(), 2U);
+  EXPECT_EQ(program.verdicts.front().choices[1].below, 4U);
+  EXPECT_FALSE(program.asksForLocal);
+  EXPECT_NE(program.toString().find(" pair<3:"), std::string::npos);
+}
+
+TEST(Traffic, FlowtablesFindTheWanOfAnExitBeforeItsDeviceIsTakenForThatOfABoundSocket) {
+  const Config config = withRule();
+  const World world = twoWans();
+  const Steering steering = steer(config, world);
+  for (const Family family : kFamilies) {
+    const auto rules = trafficRules(config, desire(config, world), family);
+    for (const auto& [index, exit] : steering.traffic->exits) {
+      const Wan& wan = steering.wans[index];
+      const auto found = std::ranges::find_if(rules, [&](const Rule& each) {
+        return each.mark == config.numbers.mark(exit) && each.outputInterface == wan.device;
+      });
+      ASSERT_NE(found, rules.end()) << wan.name;
+      EXPECT_EQ(found->table, config.numbers.wanTable(wan.slot));
+      EXPECT_LT(found->priority, config.numbers.rulePriority + kTrafficPastOffset);
+    }
+  }
+}
+
 TEST(Traffic, MarksOutliveAChangeOfTheConfiguration) {
   World world = twoWans();
   Config config = withRule();

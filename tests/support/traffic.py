@@ -3,16 +3,20 @@
 
 serve ADDRESS... -- PORT...            answers on each address and port, TCP and UDP
 ask PROTOCOL ADDRESS PORT [OPTION]...  one question; prints the answer and how many milliseconds it took
+many PROTOCOL ADDRESS PORT [OPTION]... one question on each of many connections; prints each answer and how often it came
 flow PROTOCOL ADDRESS PORT [OPTION]... asks on the same connections for ever; prints each answer
+advertise DEVICE PREFIX SECONDS        a router advertisement of the prefix of 64 bits, again and again; prints one line for each
 
 A question is a line or a datagram: a word, the size of the answer, padding. The answer: the word, the client's address,
 padding. Lines of flow: milliseconds, connection, number of the question or "-", address or what went wrong. A TCP
 connection that has ended is opened anew; UDP keeps its socket, like a client that knows of no failure.
 """
 import argparse
+import collections
 import errno
 import selectors
 import socket
+import struct
 import sys
 import time
 
@@ -147,6 +151,37 @@ def ask(options):
     print(said, round((time.monotonic() - since) * 1000))
 
 
+def place(address, index):
+    import ipaddress  # not needed by the other verbs, which are started often
+
+    return str(ipaddress.ip_address(address) + index)
+
+
+def many(options):
+    """Connection i is from source i and to server i, as far as there are so many, and from port i."""
+    said = collections.Counter()
+    for index in range(options.flows):
+        own = argparse.Namespace(**vars(options))
+        own.address = place(options.address, index % options.servers)
+        own.source = options.source and place(options.source, index % options.sources * options.stride)
+        own.sport = options.sport and options.sport + index
+        answer = "silence"
+        try:
+            with client_socket(own) as client:
+                client.settimeout(options.timeout)
+                client.connect((own.address, own.port))
+                client.sendall(question(0, options))
+                answer = client.recv(65536).split()[1].decode()
+        except (OSError, IndexError) as error:
+            answer = word(error) if isinstance(error, OSError) else "reset"
+        if options.each:
+            print(index, answer)
+        said[answer] += 1
+    if not options.each:
+        for answer, count in sorted(said.items()):
+            print(answer, count)
+
+
 class Connection:
     def __init__(self, index, options, waiting):
         self.index, self.options, self.waiting = index, options, waiting
@@ -233,9 +268,23 @@ def flow(options):
                     key.data.receive()
 
 
+def advertise(device, prefix, seconds):
+    announcer = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    index = socket.if_nametoindex(device)
+    announcer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    announcer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    # RFC 4861: a lifetime of 180 s; the prefix is on the link and for addresses, for an hour, preferred for half of it.
+    router = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 180, 0, 0)
+    network = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 3600, 1800, 0) + socket.inet_pton(socket.AF_INET6, prefix)
+    while True:
+        announcer.sendto(router + network, ("ff02::1", 0, 0, index))
+        print("advertised", flush=True)
+        time.sleep(seconds)
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser()
-    parser.add_argument("verb", choices=["ask", "flow"])
+    parser.add_argument("verb", choices=["ask", "many", "flow"])
     parser.add_argument("protocol", choices=["tcp", "udp"])
     parser.add_argument("address")
     parser.add_argument("port", type=int)
@@ -251,6 +300,10 @@ def parse(arguments):
     parser.add_argument("--unconnected", action="store_true")  # UDP: its source is chosen for each datagram
     parser.add_argument("--df", action="store_true")
     parser.add_argument("--flows", type=int, default=1)
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--sources", type=int, default=1)
+    parser.add_argument("--stride", type=int, default=1)  # between two sources
+    parser.add_argument("--each", action="store_true")  # print the answer of each connection, not how many there were
     parser.add_argument("--interval", type=float, default=0.02)
     return parser.parse_args(arguments)
 
@@ -258,8 +311,10 @@ def parse(arguments):
 def main(arguments):
     if arguments[0] == "serve":
         serve(arguments[1:])
+    if arguments[0] == "advertise":
+        advertise(arguments[1], arguments[2], float(arguments[3]))
     options = parse(arguments)
-    ask(options) if options.verb == "ask" else flow(options)
+    {"ask": ask, "many": many, "flow": flow}[options.verb](options)
 
 
 main(sys.argv[1:])

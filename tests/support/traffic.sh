@@ -488,7 +488,7 @@ more_diagnostics() {
   echo '    --- configuration, connections, flows'
   cat "$work/wgsteer.toml" || true
   [[ -z $daemon_pid ]] || wgsteer plan "${daemon_arguments[@]}" || true
-  connections .
+  connections . | head -n 60
   local name
   tail -n 5 "$work"/serve.*
   for name in "${!flow[@]}"; do

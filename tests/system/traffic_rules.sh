@@ -370,6 +370,42 @@ case_connections_from_before_stay() {
   flow_is_untouched tcp "${wan_address[0]}" "$since" 'a rule is there'
 }
 
+# The same beside rules that were there already: such connections stay bit for bit, and new ones go by the new rule.
+case_unmatched_connections_stay_when_a_rule_is_added() {
+  traffic_up
+  pc_by_lte | rules_are
+  flow_start udp tv udp "$internet" 7000 --flows 5
+  flow_start tcp tv tcp "$internet" 7000 --flows 5
+  local since step
+  since=$(now_ms)
+  for step in 'pc_by_lte tv_by_lte' 'tv_by_lte pc_by_lte' 'pc_by_lte catch_all_by_lte'; do
+    for each in $step; do $each; done | rules_are
+    await 5 "$step: nothing else is under way" only_theirs_are_forwarded
+    observers_reset
+    await 3 "$step: packets" at_least 500 marked seen
+    equal "$step: their packets with a mark" '0 0' "$(marked meta_marked) $(marked ct_marked)"
+    goes_by 1 tv udp "$internet" 443
+    goes_by 1 tv tcp "$internet" 443
+  done
+  daemon_stop KILL
+  daemon_start
+  await 15 'the daemon has converged' traffic_converged
+  flow_is_untouched udp "${wan_address[0]}" "$since" 'rules were added'
+  flow_is_untouched tcp "${wan_address[0]}" "$since" 'rules were added'
+  equal 'their connections without a mark' 10 "$(connections 'dport=7000 .* mark=0 ' | grep -cE 'udp|ESTABLISHED')"
+}
+
+pc_by_lte() { printf '[[rule]]\nname = "pc"\nsrc_ip = ["%s"]\nuse_policy = "lte_first"\n' "$pc"; }
+catch_all_by_lte() { catch_all lte_first; }
+
+# Ends of connections by the new rule have been forwarded.
+only_theirs_are_forwarded() {
+  local before
+  before=$(marked ct_marked)
+  read -rt 0.2 -u "$never" || true
+  [[ $(marked ct_marked) == "$before" ]]
+}
+
 # ---- Inside ---------------------------------------------------------------------------------------------------------
 
 case_inside_destinations_stay_inside() {
@@ -557,6 +593,34 @@ case_two_gateways_on_one_device() {
   wgsteer wan lte auto
   await 5 'lte is back' answered_by 1 tv tcp "$internet" 443
   flow_is_untouched pc-udp "${wan_address[0]}" "$since" 'the other gateway'
+}
+
+# The second router does not even answer ARP any more, while the device is as before.
+case_one_of_two_gateways_is_silent() {
+  traffic_up
+  one_network
+  fiber_options="gateway = [\"${wan_gateway4[0]}\", \"${wan_gateway6[0]}\"]"
+  lte_options="gateway = [\"${wan_gateway4[1]}\", \"${wan_gateway6[1]}\"]"$'\n'"track_ip = [\"$elsewhere\"]"
+  lte_options+=$'\ninterval = 0.3\ntimeout = 0.25\ndown = 2\nup = 2'
+  tv_by_lte | rules_are
+  flow_start tv-udp tv udp "$internet" 7000 --flows 3
+  flow_start tv-tcp tv tcp "$internet" 7000 --flows 3
+  flow_start pc-udp pc udp "$internet" 7000 --flows 3
+  flow_start pc-tcp pc tcp "$internet" 7000 --flows 3
+  flow_is_on tv-udp "${wan_address[1]}" 3 'at first'
+  local since
+  since=$(now_ms)
+  wan_carrier_down 1
+  await 10 'probes find the gateway dead' grep -q 'WAN lte is down' "$daemon_log"
+  note "found dead after $(($(now_ms) - since)) ms"
+  flow_is_on tv-udp "${wan_address[0]}" 5 'the second router is silent'
+  flow_is_on tv-tcp "${wan_address[0]}" 10 'the second router is silent'
+  goes_by 0 tv tcp "$internet" 443
+  wan_carrier_up 1
+  await 10 'the second router is back' answered_by 1 tv udp "$internet" 443 --timeout 0.3
+  goes_by 1 tv tcp "$internet" 443
+  flow_is_untouched pc-udp "${wan_address[0]}" "$since" 'the other router'
+  flow_is_untouched pc-tcp "${wan_address[0]}" "$since" 'the other router'
 }
 
 # ---- Configuration --------------------------------------------------------------------------------------------------

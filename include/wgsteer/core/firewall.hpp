@@ -216,9 +216,12 @@ struct Firewall {
   std::vector<Chain> chains;
   /// Tables of iptables-legacy, which only iptables-legacy itself can read: "ip filter".
   std::vector<std::string> legacyTables;
+  /// Flowtables whose connections network cards forward: "inet fw4, flowtable ft".
+  std::vector<std::string> hardwareFlowtables;
 };
 
 /// "ip mangle", as nft has it.
+std::string nameOf(TableFamily family, const std::string& table);
 std::string nameOf(const Chain& chain);
 /// The rule, roughly as nft would print it: "oifname != "wg0" meta mark != 0x0000ca6c reject".
 std::string gist(const Rule& rule);
