@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Rules of other programs that stand behind ours and before main: a VPN's networks (strongSwan's table 220, Tailscale's
-// 52), an uplink that answers for one address of this host, a transparent proxy. What they decide is repeated for packets
-// of rules, which would otherwise never reach them.
+// 52), an uplink that answers for one address of this host, a transparent proxy. What they decide is repeated for
+// packets of rules, which would otherwise never reach them.
 #include <algorithm>
 #include <ranges>
 

@@ -164,8 +164,8 @@ TEST(TrafficProperties, TheSimulatorDoesWhatTheListOfRulesSays) {
     for (int i = 0; i < 100; ++i) {
       FirstPacket first = randomPacket(random, kPools);
       // A program that chose the address of a WAN means that WAN, whatever the rules say.
-      const auto& asks = state.nft->layout.traffic.program->asksForLocal;
-      if (!asks.contains(first.packet.destination.address.family()) && sendsFromAWan(first, world)) continue;
+      const auto& inChains = state.nft->layout.traffic.program->asksForLocal;
+      if (!inChains.contains(first.packet.destination.address.family()) && sendsFromAWan(first, world)) continue;
       if (random.chance(30)) first.packet.mark = Mark{random.number(0x1000000)};
       const auto expected = reference(first);
       const TrafficWalk walk = explain({config, world, steering, state}, first);

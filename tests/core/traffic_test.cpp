@@ -62,8 +62,7 @@ Mark pinOf(const Config& config, const World& world, std::size_t wan) {
   return config.numbers.markOf(steer(config, world).traffic->policies.front().pins.at(wan));
 }
 
-TrafficProgram programOf(const Config& config) {
-  const World world = twoWans();
+TrafficProgram programOf(const Config& config, const World& world = twoWans()) {
   return trafficProgram(config, world, steer(config, world));
 }
 
@@ -333,6 +332,107 @@ TEST(Traffic, WhatIpRulesCannotSayIsAskedInTheChains) {
   EXPECT_TRUE(asks(sticky));
 }
 
+TEST(Traffic, WhatIsRefusedInIpv6IsAskedInTheChains) {
+  World world = twoWans();
+  const auto asks = [&](const RuleConfig& one) { return programOf(withRule(one), world).asksForLocal; };
+  EXPECT_EQ(asks(rule("by", "fiber_first")), std::set<Family>{});
+  RuleConfig refuse = rule("refuse", "fiber_first");
+  refuse.use = RuleUse::unreachable;
+  EXPECT_EQ(asks(refuse), std::set{Family::v6}) << "answers of services are not refused";
+  refuse.origin = Origin::forwarded;
+  EXPECT_EQ(asks(refuse), std::set<Family>{});
+  for (const char* wan : {"fiber", "lte"}) world.wansDown[wan] = WanDown{"probes"};
+  EXPECT_EQ(asks(rule("by", "fiber_first")), std::set{Family::v6});
+}
+
+TEST(Traffic, WhatTalksToANetworkIsLeftAlone) {
+  for (const Family family : kFamilies) {
+    const State state = desire(withRule(), twoWans());
+    const auto passes = [&](const char* to) {
+      return std::ranges::any_of(state.rules, [&](const Rule& each) {
+        return each.family == family && each.action == RuleAction::goto_ && each.inputInterface == "lo" &&
+               each.destination == Prefix::parse(to);
+      });
+    };
+    EXPECT_TRUE(passes(family == Family::v4 ? "224.0.0.0/4" : "ff00::/8"));
+    EXPECT_TRUE(std::ranges::any_of(state.rules, [&](const Rule& each) {
+      const std::uint16_t client = family == Family::v4 ? 68 : 546;
+      return each.family == family && each.action == RuleAction::goto_ && each.sourcePort == PortRange{client, client};
+    })) << "leases are renewed";
+  }
+}
+
+/// In table 220.
+Route routeTo(const char* destination, IfIndex device) {
+  Route route;
+  route.table = TableId{220};
+  route.destination = *Prefix::parse(destination);
+  route.source = Prefix::any(Family::v4);
+  route.hops = {NextHop{.device = device, .gateway = {}, .onlink = false, .weight = 1}};
+  return route;
+}
+
+std::vector<Rule> foreignCopies(const World& world) {
+  std::vector<Rule> copies;
+  for (const Rule& each : desire(withRule(), world).rules)
+    if (each.table == TableId{220} && each.inputInterface != "lo") copies.push_back(each);
+  return copies;
+}
+
+TEST(Traffic, RulesOfOthersThatLeadElsewhereComeFirst) {
+  World world = twoWans();
+  Rule vpn = test::kernelRule(Family::v4, 220, TableId{220});
+  world.rules.insert(vpn);
+  EXPECT_TRUE(foreignCopies(world).empty()) << "the table is empty";
+  world.routes.insert(routeTo("10.99.0.0/16", test::kWan0));
+  ASSERT_EQ(foreignCopies(world).size(), 1U);
+  EXPECT_EQ(foreignCopies(world)[0].suppressPrefixLength, 1) << "a default route for all is what rules are about";
+  EXPECT_EQ(foreignCopies(world)[0].priority, Numbers{}.rulePriority + kTrafficLocalOffset);
+}
+
+TEST(Traffic, RulesOfOthersForCertainPacketsCountWithTheirDefaultRoutes) {
+  World world = twoWans();
+  Rule proxy = test::kernelRule(Family::v4, 220, TableId{220});
+  proxy.mark = {1, 1};
+  world.rules.insert(proxy);
+  world.routes.insert(routeTo("0.0.0.0/0", test::kWan0));
+  EXPECT_TRUE(foreignCopies(world).empty()) << "about WANs our rules decide";
+  world.routes.clear();
+  Route local = routeTo("0.0.0.0/0", test::kWan0);
+  local.type = RouteType::local;
+  world.routes.insert(local);
+  ASSERT_EQ(foreignCopies(world).size(), 1U);
+  EXPECT_EQ(foreignCopies(world)[0].mark, (MarkMatch{1, 1}));
+  EXPECT_EQ(foreignCopies(world)[0].suppressPrefixLength, -1);
+}
+
+TEST(Traffic, ConnectionsOfAFormerConfigurationStay) {
+  World world = twoWans();
+  const Config before = withRule();
+  const Mark pin = pinOf(before, world, 0);
+  world.adopted.trafficSlots = desire(before, world).nft->layout.traffic.slots;
+  Config config = withRule(rule("other", "another"));
+  config.policies.front().name = "another";
+  const NftState now = *desire(config, world).nft;
+  EXPECT_EQ(now.table.pinned.at({Family::v4, pin}), exitOf(config, world, 0));
+  EXPECT_NE(pinOf(config, world, 0), pin) << "the mark does not get another meaning";
+  EXPECT_TRUE(now.layout.traffic.slots.contains("policy fiber_first by fiber"));
+  world.wansDown["fiber"] = WanDown{"probes"};
+  EXPECT_FALSE(desire(config, world).nft->table.pinned.contains({Family::v4, pin}));
+}
+
+TEST(Traffic, AWanKeepsItsTableWhenAnotherIsAddedBeforeIt) {
+  World world = twoWans();
+  Config config = withRule();
+  world.adopted.wanSlots = {{"wan0", Slot{1}}, {"wan1", Slot{2}}};
+  config.wans.insert(config.wans.begin(), wan("cable", "cable0", 9));
+  const Steering steering = steer(config, world);
+  ASSERT_EQ(steering.wans.size(), 3U);
+  EXPECT_EQ(steering.wans[0].slot, Slot{3});
+  EXPECT_EQ(steering.wans[1].slot, Slot{1});
+  EXPECT_EQ(steering.wans[2].slot, Slot{2});
+}
+
 TEST(Traffic, RulesOfOnePriorityWithOtherPrefixesAreToldApart) {
   RuleConfig one = rule("one", "fiber_first");
   one.destination.any = {*Prefix::parse("203.0.113.0/24"), *Prefix::parse("198.18.0.0/15")};
@@ -392,7 +492,7 @@ TEST(Traffic, PairsAreSharedByTheChainsAndThisHostsOwnByTheKernel) {
   EXPECT_EQ(program.verdicts.front().balance, Balance::pair);
   ASSERT_EQ(program.verdicts.front().choices.size(), 2U);
   EXPECT_EQ(program.verdicts.front().choices[1].below, 4U);
-  EXPECT_FALSE(program.asksForLocal);
+  EXPECT_TRUE(program.asksForLocal.empty());
   EXPECT_NE(program.toString().find(" pair<3:"), std::string::npos);
 }
 

@@ -65,7 +65,9 @@ std::size_t countOf(std::string_view text, std::string_view part) {
 
 /// In IPv6, each look at an address's type is a lookup of a route.
 TEST(TrafficChains, ANewConnectionAsksOnceForTheTypeOfItsDestination) {
-  const auto chains = trafficChains(Numbers{}, TrafficProgram{});
+  TrafficProgram program;
+  program.asksForLocal = {Family::v4, Family::v6};
+  const auto chains = trafficChains(Numbers{}, program);
   EXPECT_EQ(countOf(textOf(chains, "unpinned"), "[ fib "), 1U);
   EXPECT_EQ(countOf(textOf(chains, "local"), "[ fib "), 1U);
 }
