@@ -82,11 +82,6 @@ class Kernel {
   /// Deletes those of them that were never answered, and returns how many. What the other side answers meanwhile may be
   /// among them.
   virtual Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) = 0;
-  struct Drained {
-    std::size_t forgotten = 0;
-    std::size_t left = 0;
-    bool operator==(const Drained&) const = default;
-  };
   /// Deletes those of them that the watch finds idle. Each call is one of its looks, so it must be for this mark and
   /// family alone, and nothing is idle at the first. Flows in a flowtable are never idle.
   virtual Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) = 0;

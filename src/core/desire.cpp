@@ -58,13 +58,14 @@ class Desire {
   void addTraffic() {
     if (!steering_.traffic || world_.foreignTable) return;
     const TrafficState traffic{config_, world_, steering_};
+    state_.nft->layout.traffic = layoutOf(trafficProgram(config_, world_, steering_));
+    const std::set<Family>& inChains = state_.nft->layout.traffic.program->asksForLocal;
     for (const Family family : families_) {
       addTrafficRules(traffic, family, isLocalBehindOurs(family), state_.rules);
       addMemberTables(traffic, family, tables_);
-      if (canRouteLocal(config_, world_, steering_, family)) addLocalRules(traffic, family, state_.rules);
+      if (!inChains.contains(family)) addLocalRules(traffic, family, state_.rules);
     }
     addTrafficMembers(traffic, nft());
-    state_.nft->layout.traffic = layoutOf(trafficProgram(config_, world_, steering_));
   }
 
   /// Sysctls are turned on only if the table can record that we did it.

@@ -3,11 +3,44 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <ranges>
+#include <set>
 
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/route.hpp"
 
 namespace wgsteer {
+
+/// More copies of them would cost every packet of ours too much.
+inline constexpr std::size_t kMaxHonouredRules = 128;
+
+inline bool looksUpMain(const Rule& rule) { return rule.action == RuleAction::lookup && rule.table == kMainTable; }
+
+/// Whether it looks up main for every packet: the rules after it are consulted only if main has no route.
+inline bool looksUpMainForAll(const Rule& rule) {
+  return looksUpMain(rule) && !rule.source && !rule.destination && rule.mark.mask == 0 && !rule.sourcePort &&
+         !rule.destinationPort && rule.ipProtocol == 0 && !rule.invert && rule.inputInterface.empty() &&
+         rule.outputInterface.empty() && !rule.otherSelector && rule.suppressPrefixLength < 0;
+}
+
+/// From this destination on: routes are ordered by table, then by destination. Others follow.
+inline auto routesFrom(const std::set<Route>& routes, TableId table, const Prefix& destination) {
+  Route lowest;
+  lowest.table = table;
+  lowest.destination = destination;
+  lowest.source = Prefix::any(destination.family());
+  return std::ranges::subrange(routes.lower_bound(lowest), routes.end());
+}
+
+/// Whether main leads to the route's destination by the same hops.
+inline bool isInMainAsWell(const std::set<Route>& routes, const Route& route) {
+  for (const Route& other : routesFrom(routes, kMainTable, route.destination)) {
+    if (other.table != kMainTable || other.destination != route.destination) return false;
+    if (other.hops == route.hops) return true;
+  }
+  return false;
+}
 
 /// Whether the rule catches every locally generated packet with this mark, whatever its addresses and ports. A rule
 /// that names any of those concerns something specific and keeps its effect.

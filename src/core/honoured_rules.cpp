@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <tuple>
 
 #include "core/foreign_rules.hpp"
@@ -31,7 +30,7 @@ class Finder {
       const std::size_t first = found_.rules.size();
       for (const Rule& rule : world_.rules) {
         if (rule.family != family) continue;
-        if (isMainForAll(rule)) break;
+        if (looksUpMainForAll(rule)) break;
         take(rule);
       }
       dropTrailingMain(first);
@@ -43,26 +42,13 @@ class Finder {
     for (const Family family : kFamilies)
       for (const Rule& rule : world_.rules) {
         if (rule.family != family) continue;
-        if (isMainForAll(rule)) break;
+        if (looksUpMainForAll(rule)) break;
         // One before ours keeps its effect by itself.
-        if (rule.priority < numbers_.rulePriority || rule.l3mdev || rule.notForRoot || isMain(rule)) continue;
+        if (rule.priority < numbers_.rulePriority || rule.l3mdev || rule.notForRoot || looksUpMain(rule)) continue;
         if (!rule.otherSelector && !rule.invert) continue;
         if (mayBeForOurs(asFarAsUnderstood(rule)) && whatItLeadsTo(rule) != Leads::nowhere) found.push_back(rule);
       }
     return found;
-  }
-
-  static bool isMain(const Rule& rule) { return rule.action == RuleAction::lookup && rule.table == kMainTable; }
-
-  static bool hasSelector(const Rule& rule) {
-    return rule.source || rule.destination || rule.mark.mask != 0 || rule.sourcePort || rule.destinationPort ||
-           rule.ipProtocol != 0;
-  }
-
-  /// The rules after it are consulted only if main has no route.
-  static bool isMainForAll(const Rule& rule) {
-    return isMain(rule) && !hasSelector(rule) && !rule.invert && rule.inputInterface.empty() &&
-           rule.outputInterface.empty() && !rule.otherSelector && rule.suppressPrefixLength < 0;
   }
 
   /// What is inverted may be for anything else.
@@ -103,7 +89,7 @@ class Finder {
     Rule own = rule;
     own.mark.mask &= ~numbers_.markMask;
     own.inputInterface = "lo";
-    if (isMain(rule)) {
+    if (looksUpMain(rule)) {
       // Halves of a default route count as a default route.
       if (rule.suppressPrefixLength < 0 || mainIsNoHelp(rule.family)) return;
       own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
@@ -129,22 +115,13 @@ class Finder {
 
   /// Main's specific routes matter only before another table's default; after it, our own tables contain them.
   void dropTrailingMain(std::size_t first) {
-    while (found_.rules.size() > first && isMain(found_.rules.back())) {
+    while (found_.rules.size() > first && looksUpMain(found_.rules.back())) {
       found_.rules.pop_back();
       found_.originals.pop_back();
     }
   }
 
   enum class Leads : std::uint8_t { nowhere, toSome, toAll };
-
-  /// Routes are ordered by table, then by destination.
-  auto routesFrom(TableId table, const Prefix& destination) const {
-    Route lowest;
-    lowest.table = table;
-    lowest.destination = destination;
-    lowest.source = Prefix::any(destination.family());
-    return std::ranges::subrange(world_.routes.lower_bound(lowest), world_.routes.end());
-  }
 
   /// A table may be looked up by hundreds of rules, one per address.
   Leads whatItLeadsTo(const Rule& rule) {
@@ -155,7 +132,7 @@ class Finder {
 
   Leads look(const Rule& rule) const {
     Leads leads = Leads::nowhere;
-    for (const Route& route : routesFrom(rule.table, Prefix::any(rule.family))) {
+    for (const Route& route : routesFrom(world_.routes, rule.table, Prefix::any(rule.family))) {
       if (route.table != rule.table) break;
       if (route.family() != rule.family || route.type != RouteType::unicast) continue;
       if (static_cast<std::int32_t>(route.destination.length()) <= rule.suppressPrefixLength) continue;
@@ -187,11 +164,7 @@ class Finder {
                  [&](const Link& link) { return link.up && !link.loopback && !isTunnel(world_, link); }) ||
         maybeTheInternet(world_, route))
       return false;
-    for (const Route& other : routesFrom(kMainTable, route.destination)) {
-      if (other.table != kMainTable || other.destination != route.destination) break;
-      if (other.hops == route.hops) return false;
-    }
-    return true;
+    return !isInMainAsWell(world_.routes, route);
   }
 
   const World& world_;

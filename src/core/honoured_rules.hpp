@@ -12,9 +12,6 @@
 
 namespace wgsteer {
 
-/// More of them would cost every packet of ours too much.
-inline constexpr std::size_t kMaxHonouredRules = 128;
-
 struct ForeignRules {
   HonouredRules honoured;
   /// Those that lead to such destinations as well, but depend on something that is not understood (uid range, TOS, an

@@ -274,26 +274,26 @@ class TrafficRules {
   std::set<Rule>& rules_;
 };
 
-/// Whether connections of the policy that left by this WAN still go there. Where no exit can be used they stay: probes
-/// may be wrong, and there is nothing better.
-bool stays(const Steering& steering, const PolicyView& policy, std::size_t wan, Family family, bool moves) {
-  const auto has = [&](const std::vector<const MemberView*>& members) {
-    return std::ranges::find(members, wan, [](const MemberView* member) { return member->wan; }) != members.end();
-  };
-  const auto able = candidates(steering, policy, family);
-  if (able.empty()) return true;
-  return moves ? has(preferredCandidates(steering, policy, family)) : has(able);
+bool has(const std::vector<const MemberView*>& members, std::size_t wan) {
+  return std::ranges::find(members, wan, [](const MemberView* member) { return member->wan; }) != members.end();
 }
 
 /// Whether a mark that names the WAN leads there now: only if it is one of the policy's best.
 bool isPreferred(const Steering& steering, const PolicyView& policy, std::size_t wan, Family family) {
-  return std::ranges::any_of(preferredCandidates(steering, policy, family),
-                             [&](const MemberView* member) { return member->wan == wan; });
+  return has(preferredCandidates(steering, policy, family), wan);
 }
 
 /// Whether connections leave the WAN for a better one at once.
 bool moves(const Steering& steering, const PolicyView& policy, std::size_t wan) {
   return policy.failback == Failback::move || steering.wans[wan].metered;
+}
+
+/// Whether connections of the policy that left by this WAN still go there. Where no exit can be used they stay: probes
+/// may be wrong, and there is nothing better.
+bool stays(const Steering& steering, const PolicyView& policy, std::size_t wan, Family family) {
+  const auto able = candidates(steering, policy, family);
+  if (able.empty()) return true;
+  return moves(steering, policy, wan) ? isPreferred(steering, policy, wan, family) : has(able, wan);
 }
 
 void noteForeignRules(const Config& config, const World& world, Steering& steering) {
@@ -314,6 +314,17 @@ void steerTraffic(const Config& config, const World& world, Steering& steering) 
   if (config.rules.empty() || steering.policies.empty()) return;
   TrafficMarks{config, world, steering}.run();
   noteForeignRules(config, world, steering);
+}
+
+void stampBySelectors(Rule& rule) {
+  constexpr std::uint64_t kLowerHalf = 0xffff;
+  std::string text;
+  if (rule.source) text += "from " + rule.source->toString();
+  if (rule.destination) text += "to " + rule.destination->toString();
+  rule.suppressGroup = kStampGroup;
+  if (!text.empty()) rule.suppressGroup += static_cast<std::int64_t>(fingerprintOf(text) & kLowerHalf);
+  rule.otherSelector = true;
+  rule.protocol = kProtocol;
 }
 
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules) {
@@ -355,7 +366,7 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
       for (const auto& [wan, pin] : used.pins) {
         const PolicyView& policy = steering.policies[used.policy];
         const auto exit = traffic.exits.find(wan);
-        if (exit != traffic.exits.end() && stays(steering, policy, wan, family, moves(steering, policy, wan)))
+        if (exit != traffic.exits.end() && stays(steering, policy, wan, family))
           table.pinned.emplace(std::pair{family, numbers.markOf(pin)}, exit->second);
       }
     for (const auto& [slot, wan] : traffic.former) {
@@ -373,10 +384,9 @@ std::vector<PinnedExit> pinnedExits(const Steering& steering) {
   std::vector<PinnedExit> all;
   if (!steering.traffic) return all;
   for (const TrafficPolicy& used : steering.traffic->policies)
-    for (const auto& [wan, pin] : used.pins)
-      all.push_back({.pin = pin, .wan = wan, .policy = "policy " + steering.policies[used.policy].name});
+    for (const auto& [wan, pin] : used.pins) all.push_back({.pin = pin, .wan = wan, .policy = used.policy});
   for (const auto& [slot, wan] : steering.traffic->former)
-    if (wan) all.push_back({.pin = slot, .wan = *wan, .policy = "what is configured now"});
+    if (wan) all.push_back({.pin = slot, .wan = *wan, .policy = {}});
   return all;
 }
 
@@ -387,9 +397,8 @@ std::vector<SpareExit> spareExits(const Config& config, const Steering& steering
     for (const TrafficPolicy& used : steering.traffic->policies)
       for (const auto& [wan, pin] : used.pins) {
         const PolicyView& policy = steering.policies[used.policy];
-        const bool better =
-            !candidates(steering, policy, family).empty() && !isPreferred(steering, policy, wan, family);
-        if (!better || !stays(steering, policy, wan, family, moves(steering, policy, wan))) continue;
+        if (moves(steering, policy, wan) || isPreferred(steering, policy, wan, family)) continue;
+        if (!has(candidates(steering, policy, family), wan)) continue;
         SpareExit spare{.family = family, .mark = config.numbers.mark(pin), .drainAfter = {}};
         if (policy.failback == Failback::drain) spare.drainAfter = policy.drainAfter;
         spares.push_back(spare);

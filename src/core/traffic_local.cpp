@@ -84,14 +84,12 @@ class LocalRules {
  private:
   std::uint32_t end() const { return base_ + kLocalRulesOffset + (kLocalRulesAtMost + 1) * kLocalRuleSize; }
 
+  /// insert() makes it one of ours.
   Rule blank(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
     Rule rule;
     rule.family = family_;
     rule.priority = priority;
     rule.action = action;
-    rule.suppressGroup = kStampGroup;
-    rule.otherSelector = true;
-    rule.protocol = kProtocol;
     return rule;
   }
 
@@ -129,9 +127,9 @@ class LocalRules {
     }
     // A lease is renewed by unicast, and whoever refuses that loses the WAN.
     if (family_ == Family::v4)
-      passPorts(kDhcpClient, kDhcpServer);
+      passPorts(kDhcpPorts.last, kDhcpPorts.first);
     else
-      passPorts(kDhcp6Client, kDhcp6Server);
+      passPorts(kDhcp6Ports.first, kDhcp6Ports.last);
   }
 
   void passPorts(std::uint16_t source, std::optional<std::uint16_t> destination) {
@@ -293,10 +291,6 @@ class LocalRules {
   }
 
   static constexpr std::uint8_t kUdp = 17;
-  static constexpr std::uint16_t kDhcpServer = 67;
-  static constexpr std::uint16_t kDhcpClient = 68;
-  static constexpr std::uint16_t kDhcp6Client = 546;
-  static constexpr std::uint16_t kDhcp6Server = 547;
 
   const TrafficState& of_;
   Family family_;

@@ -18,7 +18,7 @@ constexpr std::uint8_t kUdp = 17;
 constexpr std::array<std::uint8_t, 5> kWithPorts{kTcp, kUdp, 33, 132, 136};
 
 // As in the chain `local`. ICMPv6 is taken for an echo request.
-constexpr std::array<PortRange, 2> kDhcp{{{67, 68}, {546, 547}}};
+constexpr std::array kDhcp{kDhcpPorts, kDhcp6Ports};
 
 bool isUdpTo(const Packet& packet, const PortRange& ports) {
   return packet.protocol == kUdp && packet.destination.port >= ports.first && packet.destination.port <= ports.last;

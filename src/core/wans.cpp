@@ -156,9 +156,8 @@ bool isSecondary(const Config& config, const WanConfig& wan) {
 /// The slots that our state in the kernel has for devices of these WANs. Packets are on their way by the tables and
 /// marks of these slots: if a WAN that is added before another took over its slot, connections would change sides while
 /// the tables are rewritten. Only the lower half: policies take theirs from above.
-std::map<IfName, Slot> keptSlots(const Config& config, const World& world) {
+std::map<IfName, Slot> keptSlots(const Config& config, const World& world, const std::set<Slot>& others) {
   std::map<IfName, Slot> kept;
-  const std::set<Slot> others = slotsOfOthers(world, config.numbers);
   for (const WanConfig& wan : config.wans) {
     const auto known = world.adopted.wanSlots.find(wan.device);
     if (known == world.adopted.wanSlots.end() || others.contains(known->second)) continue;
@@ -170,8 +169,8 @@ std::map<IfName, Slot> keptSlots(const Config& config, const World& world) {
 
 std::vector<Wan> configuredWans(const Config& config, const World& world, std::vector<std::string>& problems) {
   std::vector<Wan> wans;
-  const std::map<IfName, Slot> kept = keptSlots(config, world);
   std::set<Slot> taken = slotsOfOthers(world, config.numbers);
+  const std::map<IfName, Slot> kept = keptSlots(config, world, taken);
   for (const auto& [device, slot] : kept) taken.insert(slot);
   FreeSlots slots{std::move(taken), config.numbers.slotCount() + 1};
   for (const WanConfig& wanConfig : config.wans) {

@@ -27,7 +27,9 @@ void Engine::cullConnections(const Pinned& before, const Steering& steering) {
       // Only when it comes back: a plan that is about something else calls nothing off.
       if (after.contains(key) && !before.contains(key)) culler_.alive(mark, family);
       if (!after.contains(key) && before.contains(key))
-        culler_.dead(mark, family, exit.policy + " has a better exit than " + name + " in " + nameOf(family));
+        culler_.dead(mark, family,
+                     (exit.policy ? "policy " + steering.policies[*exit.policy].name : "what is configured now") +
+                         " has a better exit than " + name + " in " + nameOf(family));
       if (moved.contains({name, family}))
         culler_.dead(mark, family, name + " has another " + nameOf(family) + " address");
     }

@@ -261,12 +261,6 @@ Status LinuxKernel::forgetTranslations(const std::map<Endpoint, std::set<Address
   return {};
 }
 
-Result<Kernel::Drained> LinuxKernel::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
-  const auto drained = conntrack_.forgetIdle(mark, family, watch, now);
-  if (!drained) return std::unexpected(drained.error());
-  return Drained{.forgotten = drained->forgotten, .left = drained->left};
-}
-
 Status LinuxKernel::askLinks(const std::vector<IfIndex>& devices, const Sink& sink) {
   for (const IfIndex device : devices) {
     auto link = rtnetlink_.link(device);

@@ -34,7 +34,9 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override {
     return conntrack_.forgetUnanswered(mark, family);
   }
-  Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override;
+  Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override {
+    return conntrack_.forgetIdle(mark, family, watch, now);
+  }
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override {
     return conntrack_.countMarked(mask);
   }

@@ -243,7 +243,7 @@ Result<std::size_t> Conntrack::forgetUnanswered(MarkMatch mark, Family family) {
   return deleteAll(silent);
 }
 
-Result<Conntrack::Drained> Conntrack::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
+Result<Drained> Conntrack::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
   if (auto ours = refuseOthers(mark); !ours) return std::unexpected(ours.error());
   std::vector<Flow> flows;
   std::vector<IdleWatch::Seen> seen;

@@ -64,10 +64,6 @@ class Conntrack {
   Status forgetMarked(MarkMatch mark, std::optional<Family> family = {});
   /// Deletes those of them, of one family, that have never been answered, and returns how many. Refused as above.
   Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family);
-  struct Drained {
-    std::size_t forgotten = 0;
-    std::size_t left = 0;
-  };
   /// Deletes those of them that the watch finds idle. Each call is a look of the watch, which must be for this mark and
   /// family alone; none is idle at the first. Refused as above.
   Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now);

@@ -22,11 +22,7 @@ constexpr const char* kLocal = "local";
 constexpr std::uint32_t kEstablishedOrRelated = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED);
 constexpr std::uint32_t kNew = NF_CT_STATE_BIT(IP_CT_NEW);
 
-// DHCP and DHCPv6 talk to a network, not to an address; neighbour and router discovery and multicast listeners as well.
-constexpr std::uint16_t kDhcpFirst = 67;
-constexpr std::uint16_t kDhcpLast = 68;
-constexpr std::uint16_t kDhcp6First = 546;
-constexpr std::uint16_t kDhcp6Last = 547;
+// Neighbour and router discovery and multicast listeners talk to a network, not to an address; DHCP does as well.
 constexpr std::uint8_t kLinkIcmpFirst = 130;
 constexpr std::uint8_t kLinkIcmpLast = 143;
 
@@ -221,8 +217,8 @@ class TrafficRuleset {
     Chain& chain = add(kLocal);
     followConnection(chain);
     if (!onlyWhatAsks(chain)) return;
-    chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcpFirst, kDhcpLast).thenReturn();
-    chain.rules.emplace_back().isUdp().destinationPortBetween(kDhcp6First, kDhcp6Last).thenReturn();
+    for (const PortRange& ports : {kDhcpPorts, kDhcp6Ports})
+      chain.rules.emplace_back().isUdp().destinationPortBetween(ports.first, ports.last).thenReturn();
     chain.rules.emplace_back().isProtocol(IPPROTO_ICMPV6).icmpTypeBetween(kLinkIcmpFirst, kLinkIcmpLast).thenReturn();
     askRules(chain);
   }

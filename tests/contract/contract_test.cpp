@@ -360,16 +360,16 @@ TYPED_TEST(Contract, ConnectionsThatAreIdleAreForgotten) {
   const auto look = [&](int seconds) {
     return kernel->forgetIdle(mark, Family::v4, watch, std::chrono::seconds{seconds}).value();
   };
-  EXPECT_EQ(look(0), Kernel::Drained{}) << "there are none";
+  EXPECT_EQ(look(0), Drained{}) << "there are none";
   for (const Family family : kFamilies) {
     kernel.connect(family, Mark{0x11000001}, 1);
     kernel.connect(family, Mark{0x11000002}, 2);
     kernel.connect(family, Mark{0x12000003}, 3);
   }
-  EXPECT_EQ(look(1000), (Kernel::Drained{.forgotten = 0, .left = 2}));
+  EXPECT_EQ(look(1000), (Drained{.forgotten = 0, .left = 2}));
   kernel.connect(Family::v4, Mark{0x11000001}, 1, false, 560);
   kernel.connect(Family::v4, Mark{0x11000002}, 2, false, 600);
-  EXPECT_EQ(look(1040), (Kernel::Drained{.forgotten = 1, .left = 1})) << "a packet sets the time anew";
+  EXPECT_EQ(look(1040), (Drained{.forgotten = 1, .left = 1})) << "a packet sets the time anew";
   EXPECT_EQ(kernel->connectionsByMark(0xff).value(), (Counts{{1, 1}, {2, 2}, {3, 2}}));
   EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}));
   EXPECT_TRUE(kernel->forgetConnections({0x12000000, 0xff000000}));

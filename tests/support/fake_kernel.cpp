@@ -164,7 +164,7 @@ Result<std::size_t> FakeKernel::forgetUnanswered(MarkMatch mark, Family family) 
   });
 }
 
-Result<Kernel::Drained> FakeKernel::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
+Result<Drained> FakeKernel::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
   if (const Status may = mayForget(mark); !may) return std::unexpected(may.error());
   const auto concerned = [&](const Connection& connection) {
     return mark.matches(connection.mark) && connection.family == family;

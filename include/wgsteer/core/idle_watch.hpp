@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -17,6 +18,13 @@
 #include "wgsteer/core/time.hpp"
 
 namespace wgsteer {
+
+/// Of connections that left because they were idle.
+struct Drained {
+  std::size_t forgotten = 0;
+  std::size_t left = 0;  ///< others, that are still there
+  bool operator==(const Drained&) const = default;
+};
 
 class IdleWatch {
  public:

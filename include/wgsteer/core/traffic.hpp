@@ -59,7 +59,7 @@ struct TrafficSteering {
 struct PinnedExit {
   Slot pin;
   std::size_t wan = 0;
-  std::string policy;  ///< in a user's words
+  std::optional<std::size_t> policy;  ///< index into Steering::policies; none: of an earlier configuration
 };
 
 /// An exit of a policy that its connections stay on, although the policy has better ones that can be used.
@@ -69,6 +69,10 @@ struct SpareExit {
   std::optional<std::chrono::seconds> drainAfter;  ///< those that are idle for so long are to move
   bool operator==(const SpareExit&) const = default;
 };
+
+/// A server's and a client's; in IPv6 a client's and a server's.
+inline constexpr PortRange kDhcpPorts{67, 68};
+inline constexpr PortRange kDhcp6Ports{546, 547};
 
 /// Whether the rule can match packets of the family: not if values that it selects are all of the other one.
 bool concerns(const RuleConfig& rule, Family family);
