@@ -165,6 +165,7 @@ std::string TrafficMachine::chainFor(const TrafficMatch& match, const FirstPacke
   if (match.family && *match.family != first.packet.destination.address.family()) return {};
   if (match.fromHere && *match.fromHere != first.packet.inputDevice.empty()) return {};
   if (match.dscp && *match.dscp != first.dscp) return {};
+  if (std::ranges::find(match.notDscp, first.dscp) != match.notDscp.end()) return {};
   for (const TrafficCondition& condition : match.conditions) {
     if (!fieldOf(first, condition.field)) return {};
     const bool found = rangeIn(condition.set, condition.field, first) != nullptr;
