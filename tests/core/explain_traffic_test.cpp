@@ -105,6 +105,19 @@ TEST(ExplainTraffic, SaysThatAPortIsNotKnownAlsoIfSomeAreExcluded) {
   EXPECT_EQ(gateway.walk(first).rule, "tv");
 }
 
+/// Rules of other programs, wherever they are, that catch every packet without being about any in particular.
+TEST(ExplainTraffic, RulesWorkBehindThoseOfOthersThatCatchEverything) {
+  for (const std::uint32_t priority : {5U, 65U, 80U, 86U, 90U, 105U, 150U}) {
+    Gateway gateway;
+    gateway.world.rules.insert(kernelRule(Family::v4, priority, TableId{300}));
+    Route into = route("0.0.0.0/0", kTunnel);
+    into.table = TableId{300};
+    gateway.world.routes.insert(into);
+    EXPECT_EQ(gateway.walk("203.0.113.9:443").walk.device, "wan1") << priority;
+    EXPECT_EQ(gateway.walk("203.0.113.9:81").walk.outcome, Outcome::unreachable) << priority;
+  }
+}
+
 TEST(ExplainTraffic, SaysThatAMoreSpecificRouteComesFirst) {
   const TrafficWalk walk = Gateway{}.walk("10.9.0.7:443");
   EXPECT_EQ(walk.why, "rule tv matches, but 10.9.0.0/24 in main is more specific: inside");
