@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "wgsteer/core/traffic.hpp"
+
 #include "config/text.hpp"
 
 namespace wgsteer::config {
@@ -40,6 +42,7 @@ void Rules::define(const Section& section, RuleSection rule, bool valuesAreRight
 }
 
 void Rules::checkTogether(const Section& section, RuleSection& rule) {
+  const std::size_t before = problems_.size();
   rule.source = selectorOf(section, "src_ip", rule.srcIp);
   rule.destination = selectorOf(section, "dest_ip", rule.destIp);
   rule.sourcePort = selectorOf(section, "src_port", rule.srcPort);
@@ -52,6 +55,8 @@ void Rules::checkTogether(const Section& section, RuleSection& rule) {
   checkFamilies(section, rule);
   checkOrigin(section, rule);
   checkSticky(section, rule);
+  // What is left of selectors that contradict each other in another way would be a second error for one mistake.
+  if (problems_.size() == before) checkPossible(section, rule);
 }
 
 Rules::Marks Rules::marks() const {
@@ -171,6 +176,60 @@ void Rules::checkOrigin(const Section& section, const RuleSection& rule) {
     if (section.find(option) != nullptr)
       problems_.add(section.lineOf(option), option,
                     "cannot be combined with origin local: only what arrives has one; remove one of them");
+}
+
+/// Whether there are packets that the rule may match.
+void Rules::checkPossible(const Section& section, const RuleSection& rule) {
+  constexpr std::uint8_t kLastProtocol = 255;
+  constexpr std::uint8_t kLastDscp = 63;
+  checkLeft(section, "src_port", leavesOf(rule.sourcePort));
+  checkLeft(section, "dest_port", leavesOf(rule.destinationPort));
+  checkLeft(section, "src_mac", leavesOf(rule.sourceMac));
+  checkLeft(section, "proto", leavesOf(rule.protocol, kLastProtocol));
+  checkLeft(section, "dscp", leavesOf(rule.dscp, kLastDscp));
+  checkAddresses(section, rule);
+}
+
+/// A rule that is possible in one family alone is right.
+void Rules::checkAddresses(const Section& section, const RuleSection& rule) {
+  Leaves from = Leaves::nothing;
+  Leaves to = Leaves::nothing;
+  for (const Family family : kFamilies) {
+    if (!concerns(rule, family)) continue;
+    const Leaves sources = leavesOf(rule.source, family);
+    const Leaves destinations = leavesOf(rule.destination, family);
+    if (sources == Leaves::something && destinations == Leaves::something) return;
+    from = std::min(from, sources);
+    to = std::min(to, destinations);
+  }
+  checkLeft(section, "src_ip", from);
+  checkLeft(section, "dest_ip", to);
+  if (from != Leaves::something || to != Leaves::something) return;
+  problems_.add(section.lineOf("dest_ip"), "dest_ip",
+                "leaves one family alone, and src_ip the other: no packet has both; remove an exclusion");
+}
+
+void Rules::checkLeft(const Section& section, const std::string& option, Leaves left) {
+  const Option* found = section.find(option);
+  if (left == Leaves::something || found == nullptr) return;
+  const auto isExclusion = [](const Value& value) { return value.text.starts_with('!'); };
+  const std::vector<Value>& values = found->values;
+  const auto selected = std::ranges::find_if_not(values, isExclusion);
+  const auto excluded = std::ranges::find_if(values, isExclusion);
+  const Value& first = selected == values.end() ? values.front() : *selected;
+  const std::string what = values.size() == 1 ? quoted(first.text) : std::string{"all that it selects"};
+  if (left == Leaves::groups)
+    return problems_.add(first.line, option,
+                         what + (option == "dest_ip" ? " is multicast or broadcast, which is left alone whatever rules "
+                                                       "say: name other addresses"
+                                                     : " is an address of a group, which no sender has: name others"));
+  if (selected == values.end())
+    return problems_.add(first.line, option, "excludes everything, so that nothing matches: remove an exclusion");
+  problems_.add(first.line, option,
+                values.size() == 2
+                    ? quoted(first.text) + " is excluded as well, by " + quoted(excluded->text) + ": remove one of them"
+                    : "all that it selects is excluded as well, so that nothing matches: remove an "
+                      "exclusion");
 }
 
 void Rules::checkSticky(const Section& section, const RuleSection& rule) {

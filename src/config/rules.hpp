@@ -14,6 +14,7 @@
 #include "config/policies.hpp"
 #include "config/schema.hpp"
 #include "config/sections.hpp"
+#include "core/rule_cover.hpp"
 
 namespace wgsteer::config {
 
@@ -44,6 +45,9 @@ class Rules {
   void checkFamilies(const Section& section, const RuleSection& rule);
   void checkOrigin(const Section& section, const RuleSection& rule);
   void checkSticky(const Section& section, const RuleSection& rule);
+  void checkPossible(const Section& section, const RuleSection& rule);
+  void checkAddresses(const Section& section, const RuleSection& rule);
+  void checkLeft(const Section& section, const std::string& option, Leaves left);
   /// The entries by what they do, none of which may do both.
   template <class T>
   Selector<T> selectorOf(const Section& section, std::string_view option, const std::vector<Entry<T>>& entries);

@@ -183,19 +183,40 @@ class Desire {
     return first;
   }
 
+  /// Of those that test marks of ours and so must be contiguous.
+  std::uint32_t lastPriority() const {
+    if (state_.nft->layout.traffic) return numbers_.rulePriority + kTrafficEndOffset;
+    return config_.forward ? numbers_.forwardedPriority() : numbers_.markPriority();
+  }
+
+  /// By how much our rules move so that in this family none that would catch our packets is among them.
+  std::uint32_t shiftIn(Family family, std::uint32_t by) {
+    const auto first = firstPriority(family);
+    for (const Rule& rule : world_.rules) {
+      if (!first || rule.family != family) continue;
+      const bool among = rule.priority >= *first + by && rule.priority <= lastPriority() + by;
+      if (among && takesOurs(rule)) by = rule.priority + 1 - *first;
+    }
+    return by;
+  }
+
   /// Our rules must be contiguous, or a foreign rule that catches packets with our marks could not be jumped over: they
-  /// start after the last such rule among them. One of equal priority may have been there first.
+  /// start after the last such rule among them. One of equal priority may have been there first. Rules for this host's
+  /// own connections stay where they are, if there is room: their packets have no mark.
   void moveBehindForeignRules() {
     std::uint32_t by = 0;
-    for (const Rule& rule : world_.rules) {
-      const auto first = firstPriority(rule.family);
-      if (!first || rule.priority < *first + by || rule.priority > numbers_.markPriority() + by) continue;
-      if (takesOurs(rule)) by = rule.priority + 1 - *first;
+    for (std::uint32_t before = by;; before = by) {
+      for (const Family family : kFamilies) by = shiftIn(family, by);
+      if (by == before) break;
     }
     if (by == 0) return;
+    const std::uint32_t own = numbers_.rulePriority + kLocalTrafficOffset;
+    const bool ownMove = lastPriority() + by >= own;
     for (Rule rule : std::exchange(state_.rules, {})) {
-      rule.priority += by;
-      if (rule.action == RuleAction::goto_) lead(rule, rule.gotoPriority + by);
+      if (rule.priority < own || ownMove) {
+        rule.priority += by;
+        if (rule.action == RuleAction::goto_) lead(rule, rule.gotoPriority + by);
+      }
       state_.rules.insert(std::move(rule));
     }
   }

@@ -8,6 +8,7 @@
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
 
+#include "core/foreign_rules.hpp"
 #include "core/inspect_rules.hpp"
 
 namespace wgsteer {
@@ -82,7 +83,9 @@ class Inspector {
     for (const Rule& rule : world_.rules)
       if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
         add(Severity::advice, "another program's rule is inside our block of priorities: " + ruleText(rule),
-            "set rule_priority in [globals] if it interferes");
+            takesEverythingWith(rule, numbers_.markOf(Slot{1}))
+                ? "ours stand behind it, because it would catch our packets; or set rule_priority in [globals]"
+                : "set rule_priority in [globals] if it interferes");
   }
 
   void inspectTables() {

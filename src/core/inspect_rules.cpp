@@ -10,6 +10,7 @@
 #include "wgsteer/core/rule_effect.hpp"
 
 #include "core/rule_cover.hpp"
+#include "core/taken_before.hpp"
 
 namespace wgsteer {
 
@@ -48,6 +49,7 @@ class RuleInspector {
       inspectDestinations(rule);
     }
     inspectPolicies();
+    inspectOwn();
     return std::move(findings_);
   }
 
@@ -175,6 +177,24 @@ class RuleInspector {
           "add a WAN that has it to the policy, or set family in the rule");
     }
   }
+  /// This host's own connections that another program's rule takes before they ask any of these.
+  void inspectOwn() {
+    std::map<std::pair<Family, Rule>, Names> taken;
+    std::map<std::pair<Family, Rule>, bool> whole;
+    for (const RuleConfig& rule : config_.rules)
+      for (const auto& [family, by] : takenBefore({config_, world_, steering_}, rule)) {
+        taken[{family, *by}].push_back(rule.name);
+        whole[{family, *by}] |= rule.origin == Origin::local;
+      }
+    const std::uint32_t last = config_.numbers.rulePriority + kLocalEndOffset;
+    for (const auto& [which, names] : taken)
+      add(whole[which] ? Severity::problem : Severity::advice,
+          std::string{"this host's own "} + nameOf(which.first) + " connections never ask " + rules(names) + ": " +
+              std::string{ipCommand(which.first)} + " rule " + describe(which.second) +
+              ", of another program, takes them all before",
+          "give it a priority above " + std::to_string(last) + ", or name in it what it is for");
+  }
+
   bool hasFamily(const PolicyView& policy, Family family) const {
     return std::ranges::any_of(
         policy.members, [&](const MemberView& member) { return steering_.wans[member.wan].defaults.contains(family); });

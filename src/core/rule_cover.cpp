@@ -23,7 +23,7 @@ Value valueOf(const Bytes& bytes) {
   return value;
 }
 
-Value step(Value value, bool up) {
+constexpr Value step(Value value, bool up) {
   for (std::uint8_t& byte : value | std::views::reverse)
     if (up ? ++byte != 0 : byte-- != 0) break;
   return value;
@@ -69,12 +69,15 @@ std::vector<Range> without(const std::vector<Range>& ranges, const Range& hole) 
   return rest;
 }
 
-/// All that a selector lets through. Values above the largest of its kind do no harm: they are the same in all of them.
+/// For comparisons of selectors. Values above the largest of their kind do no harm: they are the same in all of them.
+constexpr Range kAnything{.first = {}, .last = step({}, false)};
+
+/// All that a selector lets through of `all`.
 template <class T>
-std::vector<Range> allowed(const Selector<T>& selector) {
+std::vector<Range> allowed(const Selector<T>& selector, const Range& all = kAnything) {
   std::vector<Range> ranges;
   for (const T& value : selector.any) ranges.push_back(rangeOf(value));
-  if (ranges.empty()) ranges.push_back(Range{.first = {}, .last = step({}, false)});
+  if (ranges.empty()) ranges.push_back(all);
   for (const T& value : selector.none) ranges = without(ranges, rangeOf(value));
   return ranges;
 }
@@ -87,6 +90,19 @@ bool covers(const Selector<T>& earlier, const Selector<T>& later) {
   return rest.empty();
 }
 
+template <class T>
+Leaves leavesOf(const Selector<T>& selector, const Range& all, const std::vector<Range>& groups) {
+  std::vector<Range> rest = allowed(selector, all);
+  if (rest.empty()) return Leaves::nothing;
+  for (const Range& group : groups) rest = without(rest, group);
+  return rest.empty() ? Leaves::groups : Leaves::something;
+}
+
+std::vector<Range> groupsOf(Family family) {
+  if (family == Family::v6) return {rangeOf(*Prefix::parse("ff00::/8"))};
+  return {rangeOf(*Prefix::parse("224.0.0.0/4")), rangeOf(*Prefix::parse("255.255.255.255/32"))};
+}
+
 /// `concerns` has seen to it that not all values are of the other family.
 Selector<Prefix> ofFamily(Selector<Prefix> selector, Family family) {
   const auto isOther = [&](const Prefix& prefix) { return prefix.family() != family; };
@@ -95,13 +111,30 @@ Selector<Prefix> ofFamily(Selector<Prefix> selector, Family family) {
   return selector;
 }
 
-/// Only forwarded packets come from a device or a neighbour.
+}  // namespace
+
+Leaves leavesOf(const Selector<Prefix>& selector, Family family) {
+  const Selector<Prefix> part = ofFamily(selector, family);
+  if (part.any.empty() && !selector.any.empty()) return Leaves::nothing;
+  return leavesOf(part, rangeOf(Prefix::any(family)), groupsOf(family));
+}
+
+Leaves leavesOf(const Selector<MacAddress>& selector) {
+  const auto isGroup = [](const MacAddress& mac) { return (mac[0] & 1U) != 0; };
+  if (!selector.any.empty() && std::ranges::all_of(selector.any, isGroup)) return Leaves::groups;
+  return leavesOf(selector, kAnything, {});
+}
+
+Leaves leavesOf(const Selector<PortRange>& selector) { return leavesOf(selector, rangeOf(1, 65535), {}); }
+
+Leaves leavesOf(const Selector<std::uint8_t>& selector, std::uint8_t last) {
+  return leavesOf(selector, rangeOf(0, last), {});
+}
+
 Origin originOf(const RuleConfig& rule) {
   const bool fromNeighbour = !rule.inputDevice.any.empty() || !rule.sourceMac.any.empty();
   return fromNeighbour ? Origin::forwarded : rule.origin;
 }
-
-}  // namespace
 
 bool isCatchAll(const RuleConfig& rule) {
   return rule.source.empty() && rule.destination.empty() && rule.sourcePort.empty() && rule.destinationPort.empty() &&

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/taken_before.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -36,12 +38,13 @@ std::string whyNoExit(const PolicyView& policy) {
          (policy.lastResort == LastResort::main ? "the main table decides" : "connections are refused");
 }
 
-RuleEffect effectOf(const Steering& steering, const RuleConfig& rule, bool foreignTable) {
+RuleEffect effectOf(const TrafficState& of, const RuleConfig& rule) {
+  const Steering& steering = of.steering;
   RuleEffect effect{.rule = &rule, .exits = {}, .whyNone = {}};
   const bool inUse = steering.traffic && std::ranges::find(steering.traffic->rules, &rule, &TrafficRule::rule) !=
                                              steering.traffic->rules.end();
   const bool inFamily = std::ranges::any_of(steering.families, [&](Family family) { return concerns(rule, family); });
-  if (foreignTable)
+  if (of.world.foreignTable)
     effect.whyNone = "another program has nft table inet wgsteer";
   else if (!steering.traffic)
     effect.whyNone = "nothing is steered";
@@ -50,7 +53,9 @@ RuleEffect effectOf(const Steering& steering, const RuleConfig& rule, bool forei
   else if (!inFamily)
     effect.whyNone = "its family is left alone: no WAN has a default route for it";
   const PolicyView* policy = rule.use == RuleUse::policy ? policyOf(steering, rule) : nullptr;
-  if (!effect.whyNone.empty() || policy == nullptr) return effect;
+  if (!effect.whyNone.empty()) return effect;
+  effect.whyNone = whyNotForOwn(of, rule);
+  if (policy == nullptr) return effect;
   effect.exits = exitsOf(steering, rule, *policy);
   if (std::ranges::all_of(effect.exits, [](const auto& entry) { return entry.second.empty(); }))
     effect.whyNone = whyNoExit(*policy);
@@ -69,7 +74,7 @@ std::string ownerOf(const TrafficSteering& traffic, std::size_t policy) {
 std::vector<RuleEffect> ruleEffects(const Config& config, const World& world, const Steering& steering) {
   std::vector<RuleEffect> effects;
   effects.reserve(config.rules.size());
-  for (const RuleConfig& rule : config.rules) effects.push_back(effectOf(steering, rule, world.foreignTable));
+  for (const RuleConfig& rule : config.rules) effects.push_back(effectOf({config, world, steering}, rule));
   return effects;
 }
 

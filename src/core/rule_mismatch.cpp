@@ -22,7 +22,9 @@ bool allowsAddress(const Selector<Prefix>& selector, const std::optional<Address
   return allows(selector, [&](const Prefix& prefix) { return address && prefix.contains(*address); });
 }
 
+/// Port 0: it is not known.
 bool allowsPort(const Selector<PortRange>& selector, std::uint16_t port) {
+  if (port == 0) return selector.empty();
   return allows(selector, [&](const PortRange& range) { return port >= range.first && port <= range.last; });
 }
 
@@ -32,7 +34,9 @@ std::string mismatch(const RuleConfig& rule, const FirstPacket& first) {
   const Packet& packet = first.packet;
   const bool local = packet.inputDevice.empty();
   const auto unknownIf = [](bool unknown) { return unknown ? std::string{", which is not known"} : std::string{}; };
-  if (!allowsAddress(rule.source, packet.source)) return "src_ip" + unknownIf(!packet.source);
+  // What is not known is not excluded either; but of what this host sends, there is no source before there is a route.
+  const bool unknownSource = !packet.source && !local && !rule.source.empty();
+  if (unknownSource || !allowsAddress(rule.source, packet.source)) return "src_ip" + unknownIf(!packet.source);
   if (!allowsAddress(rule.destination, packet.destination.address)) return "dest_ip";
   if (!allowsValue(rule.protocol, packet.protocol)) return "proto";
   if (!allowsPort(rule.sourcePort, packet.sourcePort)) return "src_port" + unknownIf(packet.sourcePort == 0);

@@ -82,7 +82,7 @@ class LocalRules {
   }
 
  private:
-  std::uint32_t end() const { return base_ + kLocalRulesOffset + (kLocalRulesAtMost + 1) * kLocalRuleSize; }
+  std::uint32_t end() const { return base_ + kLocalEndOffset; }
 
   /// insert() makes it one of ours.
   Rule blank(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {

@@ -40,10 +40,16 @@ std::optional<Bytes> addressOf(const std::optional<Address>& address, Family fam
   return address && address->family() == family ? std::optional{bytesOf(*address)} : std::nullopt;
 }
 
-/// nullopt: the packet has no such field, and a statement that looks at it does not match, inverted or not.
+/// Port 0: it is not known, and no packet has it.
+std::optional<Bytes> portOf(const Packet& packet, std::uint16_t port) {
+  const bool hasPorts = std::ranges::find(kWithPorts, packet.protocol) != kWithPorts.end();
+  return hasPorts && port != 0 ? std::optional{bytesOf(port)} : std::nullopt;
+}
+
+/// nullopt: the packet has no such field, or it is not known, and a statement that looks at it does not match, inverted
+/// or not.
 std::optional<Bytes> fieldOf(const FirstPacket& first, TrafficField field) {
   const Packet& packet = first.packet;
-  const bool hasPorts = std::ranges::find(kWithPorts, packet.protocol) != kWithPorts.end();
   switch (field) {
     case TrafficField::inputDevice:  // of what this host sends, an empty name
       return Bytes{packet.inputDevice.begin(), packet.inputDevice.end()};
@@ -54,9 +60,9 @@ std::optional<Bytes> fieldOf(const FirstPacket& first, TrafficField field) {
     case TrafficField::destination6:
       return addressOf(packet.destination.address, field == TrafficField::destination4 ? Family::v4 : Family::v6);
     case TrafficField::sourcePort:
-      return hasPorts ? std::optional{bytesOf(packet.sourcePort)} : std::nullopt;
+      return portOf(packet, packet.sourcePort);
     case TrafficField::destinationPort:
-      return hasPorts ? std::optional{bytesOf(packet.destination.port)} : std::nullopt;
+      return portOf(packet, packet.destination.port);
     case TrafficField::protocol:
       return Bytes{packet.protocol};
     case TrafficField::sourceMac:
@@ -165,6 +171,7 @@ std::string TrafficMachine::chainFor(const TrafficMatch& match, const FirstPacke
   if (match.family && *match.family != first.packet.destination.address.family()) return {};
   if (match.fromHere && *match.fromHere != first.packet.inputDevice.empty()) return {};
   if (match.dscp && *match.dscp != first.dscp) return {};
+  if (std::ranges::find(match.notDscp, first.dscp) != match.notDscp.end()) return {};
   for (const TrafficCondition& condition : match.conditions) {
     if (!fieldOf(first, condition.field)) return {};
     const bool found = rangeIn(condition.set, condition.field, first) != nullptr;

@@ -97,7 +97,7 @@ class Joiner {
   /// The place of the only condition in which the two differ; nullopt if they differ in anything else.
   std::optional<std::size_t> difference(const TrafficMatch& left, const TrafficMatch& right) const {
     if (left.family != right.family || left.fromHere != right.fromHere || left.dscp != right.dscp ||
-        left.conditions.size() != right.conditions.size())
+        left.notDscp != right.notDscp || left.conditions.size() != right.conditions.size())
       return std::nullopt;
     std::optional<std::size_t> place;
     for (std::size_t i = 0; i < left.conditions.size(); ++i) {

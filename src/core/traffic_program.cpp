@@ -144,17 +144,23 @@ class RuleCompiler {
     match.family = family;
     add(match, source(family), of(rule_.source, family));
     add(match, destination(family), of(rule_.destination, family));
-    // nftables has no sets of code points that every version of nft(8) can print: one statement for each.
-    std::vector<std::uint8_t> points = rule_.dscp.any;
-    if (!rule_.dscp.none.empty() && points.empty())
-      for (std::uint8_t point = 0; point < kCodePoints; ++point) points.push_back(point);
-    std::erase_if(
-        points, [&](std::uint8_t point) { return std::ranges::find(rule_.dscp.none, point) != rule_.dscp.none.end(); });
-    if (rule_.dscp.empty()) return program_.matches.push_back(std::move(match));
-    for (const std::uint8_t point : points) {
+    if (rule_.dscp.any.empty() && rule_.dscp.none.size() <= kExclusionsAtMost) {
+      match.notDscp = rule_.dscp.none;
+      return program_.matches.push_back(std::move(match));
+    }
+    // nftables has no sets of code points that every version of nft(8) can print: one statement for each of them.
+    for (const std::uint8_t point : codePoints()) {
       match.dscp = point;
       program_.matches.push_back(match);
     }
+  }
+
+  std::vector<std::uint8_t> codePoints() const {
+    std::vector<std::uint8_t> points = rule_.dscp.any;
+    for (std::uint8_t point = 0; rule_.dscp.any.empty() && point < kCodePoints; ++point) points.push_back(point);
+    std::erase_if(
+        points, [&](std::uint8_t point) { return std::ranges::find(rule_.dscp.none, point) != rule_.dscp.none.end(); });
+    return points;
   }
 
   static Selector<Prefix> of(const Selector<Prefix>& all, Family family) {
@@ -186,6 +192,9 @@ class RuleCompiler {
   }
 
   static constexpr std::uint8_t kCodePoints = 64;
+  /// A statement of the kernel has at most 128 expressions (NFT_RULE_MAXEXPRS): three for each exclusion, and about
+  /// forty for all other conditions together.
+  static constexpr std::size_t kExclusionsAtMost = 24;
 
   const RuleConfig& rule_;
   TrafficProgram& program_;
@@ -339,6 +348,7 @@ void write(std::string& text, const TrafficMatch& match) {
   if (match.family) text += std::string{" "} + keyOf(*match.family);
   if (match.fromHere) text += *match.fromHere ? " local" : " forwarded";
   if (match.dscp) text += " dscp " + std::to_string(*match.dscp);
+  for (const std::uint8_t point : match.notDscp) text += " dscp !" + std::to_string(point);
   for (const TrafficCondition& condition : match.conditions) text += (condition.inverted ? " !" : " ") + condition.set;
   text += match.chain.empty() ? " map " + match.map : " goto " + match.chain;
   text += "\n";

@@ -18,8 +18,10 @@ namespace wgsteer::nft {
 
 namespace {
 
-/// More than any message needs except a list of elements: a rule of ours takes less than 1 KB.
+/// More than any message needs except a rule and a list of elements.
 constexpr std::size_t kMessageRoom = 4096;
+/// Of a rule: the kernel takes 128 expressions (NFT_RULE_MAXEXPRS), each with at most the name of one object.
+constexpr std::size_t kRuleRoom = 32768;
 /// More than any element needs: key, verdict and chain name take less than 150 bytes.
 constexpr std::size_t kElementRoom = 512;
 /// The length of a netlink attribute has 16 bits.
@@ -93,7 +95,7 @@ nlmsghdr* Batch::messageAt(std::size_t offset) { return reinterpret_cast<nlmsghd
 
 nlmsghdr* Batch::begin(std::uint16_t type, std::uint16_t flags) {
   closeElements();
-  reserve(kMessageRoom);
+  reserve(type == NFT_MSG_NEWRULE ? kRuleRoom : kMessageRoom);
   last_ = used_;
   nlmsghdr* message =
       nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.data() + used_), type, NFPROTO_INET, flags, nextSequence());

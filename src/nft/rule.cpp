@@ -315,18 +315,28 @@ Rule& Rule::destinationIsOfType(std::uint32_t type) {
 }
 
 Rule& Rule::hasCodePoint(Family family, std::uint8_t dscp) {
+  return loadCodePoint(family).compareCodePoint(family, NFT_CMP_EQ, dscp);
+}
+
+Rule& Rule::hasNoneOf(Family family, const std::vector<std::uint8_t>& dscps) {
+  for (const std::uint8_t dscp : dscps) loadCodePoint(family).compareCodePoint(family, NFT_CMP_NEQ, dscp);
+  return *this;
+}
+
+/// In IPv6: version (4 bits), traffic class (8, of which the code point is the upper 6), flow label.
+Rule& Rule::loadCodePoint(Family family) {
+  if (family == Family::v4) return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, 1, 1, NFT_REG_1).maskBytes({0xfc});
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, 0, 2, NFT_REG_1).maskBytes({0x0f, 0xc0});
+}
+
+Rule& Rule::compareCodePoint(Family family, std::uint32_t operation, std::uint8_t dscp) {
   if (family == Family::v4) {
     const auto wanted = static_cast<std::uint8_t>(dscp << 2U);
-    return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, 1, 1, NFT_REG_1)
-        .maskBytes({0xfc})
-        .compare(NFT_CMP_EQ, &wanted, sizeof wanted);
+    return compare(operation, &wanted, sizeof wanted);
   }
-  // Version (4 bits), traffic class (8, of which the code point is the upper 6), flow label.
   const std::array<std::uint8_t, 2> wanted{static_cast<std::uint8_t>(dscp >> 2U),
                                            static_cast<std::uint8_t>((dscp & 0x3U) << 6U)};
-  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, 0, 2, NFT_REG_1)
-      .maskBytes({0x0f, 0xc0})
-      .compare(NFT_CMP_EQ, wanted.data(), wanted.size());
+  return compare(operation, wanted.data(), wanted.size());
 }
 
 Rule& Rule::maskBytes(std::initializer_list<std::uint8_t> mask) {

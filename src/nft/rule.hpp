@@ -67,10 +67,12 @@ class Rule {
   Rule& destinationIsOfType(std::uint32_t type);                          ///< fib daddr type local, an RTN_ value
   Rule& destinationTypeBetween(std::uint32_t first, std::uint32_t last);  ///< fib daddr type 2-5, RTN_ values
   Rule& hasCodePoint(Family family, std::uint8_t dscp);                   ///< ip dscp N
-  Rule& fieldIn(TrafficField field, const char* set, bool inverted);      ///< ip saddr @set
-  Rule& goByField(TrafficField field, const char* map);                   ///< ip saddr vmap @map
-  Rule& nextHopIs(const Address& router);                                 ///< rt ip nexthop ADDRESS
-  Rule& randomBelow(std::uint32_t sum, std::uint32_t limit);              ///< numgen random mod SUM < LIMIT
+  /// ip dscp != N ip dscp != M ...
+  Rule& hasNoneOf(Family family, const std::vector<std::uint8_t>& dscps);
+  Rule& fieldIn(TrafficField field, const char* set, bool inverted);             ///< ip saddr @set
+  Rule& goByField(TrafficField field, const char* map);                          ///< ip saddr vmap @map
+  Rule& nextHopIs(const Address& router);                                        ///< rt ip nexthop ADDRESS
+  Rule& randomBelow(std::uint32_t sum, std::uint32_t limit);                     ///< numgen random mod SUM < LIMIT
   Rule& sourceHashBelow(Family family, std::uint32_t sum, std::uint32_t limit);  ///< jhash ip saddr mod SUM < LIMIT
   Rule& pairHashBelow(Family family, std::uint32_t sum, std::uint32_t limit);    ///< jhash ip saddr . ip daddr mod ...
   /// ip saddr @set; ip6 saddr & ffff:ffff:ffff:ffff:: @set
@@ -96,6 +98,8 @@ class Rule {
   Rule& add(ExpressionPtr expression);
   Rule& loadConnection(std::uint32_t key);
   Rule& loadAddressType();
+  Rule& loadCodePoint(Family family);
+  Rule& compareCodePoint(Family family, std::uint32_t operation, std::uint8_t dscp);
   Rule& maskBytes(std::initializer_list<std::uint8_t> mask);
   Rule& loadField(TrafficField field);
   Rule& loadOriginalSource(Family family);

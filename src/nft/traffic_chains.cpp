@@ -134,6 +134,7 @@ class TrafficRuleset {
     if (match.family) rule.isFamily(*match.family);
     if (match.fromHere) *match.fromHere ? rule.fromHere() : rule.cameIn();
     if (match.dscp) rule.hasCodePoint(*match.family, *match.dscp);
+    if (match.family) rule.hasNoneOf(*match.family, match.notDscp);
     for (const TrafficCondition& condition : match.conditions)
       rule.fieldIn(condition.field, condition.set.c_str(), condition.inverted);
   }

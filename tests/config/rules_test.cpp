@@ -281,6 +281,32 @@ const std::vector<Case> kContradictions{
      "f:9: dest_port: '443' is excluded as well, by '!443': remove one of them"},
     {"DscpExcluded", rule("dscp = [\"be\", \"!cs0\"]"),
      "f:9: dscp: 'be' is excluded as well, by '!cs0': remove one of them"},
+    {"PrefixInsideAnExcludedOne", rule("src_ip = [\"192.168.5.40\",\n\"!192.168.0.0/16\"]"),
+     "f:9: src_ip: '192.168.5.40' is excluded as well, by '!192.168.0.0/16': remove one of them"},
+    {"PrefixesInsideExcludedOnes", rule("src_ip = [\"!10.0.0.0/9\", \"10.0.0.0/8\", \"!10.128.0.0/9\"]"),
+     "f:9: src_ip: all that it selects is excluded as well, so that nothing matches: remove an exclusion"},
+    {"BothFamiliesExcluded", rule("src_ip = [\"!0.0.0.0/0\", \"!::/0\"]"),
+     "f:9: src_ip: excludes everything, so that nothing matches: remove an exclusion"},
+    {"TheOnlyFamilyExcluded", rule("family = \"ipv6\"\ndest_ip = \"!::/0\""),
+     "f:10: dest_ip: excludes everything, so that nothing matches: remove an exclusion"},
+    {"EachExcludesTheOthersFamily", rule("src_ip = \"!0.0.0.0/0\"\ndest_ip = \"!::/0\""),
+     "f:10: dest_ip: leaves one family alone, and src_ip the other: no packet has both; remove an exclusion"},
+    {"PortInsideExcludedOnes", rule("dest_port = [\"80\", \"!1-1000\"]"),
+     "f:9: dest_port: '80' is excluded as well, by '!1-1000': remove one of them"},
+    {"EveryPortExcluded", rule("src_port = \"!1-65535\""),
+     "f:9: src_port: excludes everything, so that nothing matches: remove an exclusion"},
+    {"GroupAsSender", rule("src_mac = \"ff:ff:ff:ff:ff:ff\""),
+     "f:9: src_mac: 'ff:ff:ff:ff:ff:ff' is an address of a group, which no sender has: name others"},
+    {"GroupsAsSenders", rule("src_mac = [\"01:00:5e:00:00:fb\", \"33:33:00:00:00:01\"]"),
+     "f:9: src_mac: all that it selects is an address of a group, which no sender has: name others"},
+    {"Multicast", rule("dest_ip = \"224.0.0.0/4\""),
+     "f:9: dest_ip: '224.0.0.0/4' is multicast or broadcast, which is left alone whatever rules say: name other "
+     "addresses"},
+    {"MulticastOfBothFamilies", rule("dest_ip = [\"ff02::fb\", \"255.255.255.255\"]"),
+     "f:9: dest_ip: all that it selects is multicast or broadcast, which is left alone whatever rules say: name other "
+     "addresses"},
+    {"MulticastAsSender", rule("src_ip = \"239.1.2.3\""),
+     "f:9: src_ip: '239.1.2.3' is an address of a group, which no sender has: name others"},
     {"StickyMain", kWans + "[[rule]]\nuse_policy = \"main\"\nsticky = true\n",
      "f:9: sticky: cannot be combined with use_policy 'main': only WANs can be remembered; remove it, or name a "
      "policy"},
@@ -293,6 +319,23 @@ const std::vector<Case> kContradictions{
     {"OneErrorForEachMistake", rule("src_ip = [\"x\", \"!0.0.0.0/0\"]\nfamily = \"ipv6\""),
      "f:9: src_ip: 'x'" + kPrefixRule},
 };
+
+/// What looks like a contradiction, but leaves packets that match.
+TEST(RuleSelectors, MayLeaveOneFamilyAlone) {
+  for (const std::string options :
+       {"src_ip = [\"192.0.2.0/24\", \"2001:db8::/32\", \"!2001:db8::/16\"]", "src_ip = \"!0.0.0.0/0\"",
+        "dest_ip = [\"224.0.0.0/4\", \"2001:db8::/32\"]", "dest_ip = \"!224.0.0.0/4\"",
+        "src_ip = [\"10.0.0.0/8\", \"!10.0.0.0/9\"]", "dest_port = [\"80\", \"443\", \"!1-100\"]",
+        "dest_port = [\"!1-79\", \"!81-65535\"]", "src_mac = [\"02:00:5e:00:53:01\", \"ff:ff:ff:ff:ff:ff\"]"})
+    EXPECT_EQ(errorOf(rule(options)), "loads") << options;
+}
+
+TEST(RuleSelectors, ThatExcludeEveryNumberLeaveNothing) {
+  std::string all;
+  for (int number = 0; number < 64; ++number) all += "\"!" + std::to_string(number) + "\",\n";
+  EXPECT_EQ(errorOf(rule("dscp = [" + all + "]")),
+            "f:9: dscp: excludes everything, so that nothing matches: remove an exclusion");
+}
 
 class RuleErrors : public ::testing::TestWithParam<Case> {};
 

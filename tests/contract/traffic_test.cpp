@@ -284,6 +284,42 @@ TEST_P(TrafficKernel, DoesWhatTheSimulatorSaysAndCountsWhatTheRulesSay) {
   EXPECT_EQ(counted(), expected) << toString(config.rules);
 }
 
+/// With every condition that there is, in its longest form.
+RuleConfig longest() {
+  RuleConfig rule;
+  rule.name = std::string(32, 'r');
+  rule.policy = "fiber_first";
+  rule.origin = Origin::forwarded;
+  rule.source = {.any = {*Prefix::parse("192.0.2.0/24"), *Prefix::parse("2001:db8::/32")},
+                 .none = {*Prefix::parse("192.0.2.9/32"), *Prefix::parse("2001:db8::9/128")}};
+  rule.destination = {.any = {*Prefix::parse("203.0.113.0/24"), *Prefix::parse("2001:db8:1::/48")},
+                      .none = {*Prefix::parse("203.0.113.9/32"), *Prefix::parse("2001:db8:1::9/128")}};
+  rule.sourcePort = {.any = {{1000, 65535}}, .none = {{2000, 2000}}};
+  rule.destinationPort = {.any = {{1, 1000}}, .none = {{22, 22}}};
+  rule.protocol = {.any = {6, 17}, .none = {132}};
+  rule.inputDevice = {.any = {"lan0"}, .none = {"lan1"}};
+  rule.sourceMac = {.any = {{2, 0, 0x5e, 0, 0x53, 1}}, .none = {{2, 0, 0x5e, 0, 0x53, 2}}};
+  for (std::uint8_t point = 0; point < 24; ++point) rule.dscp.none.push_back(point);
+  return rule;
+}
+
+class TrafficListing : public TrafficKernel {};
+
+/// As an `nft list ruleset > file` does that nftables.service loads at the next boot.
+TEST_P(TrafficListing, OfTheLongestStatementLoadsBack) {
+  Random random{1};
+  Config config = configuration(random);
+  config.rules = {longest()};
+  ASSERT_NO_FATAL_FAILURE(apply(config, random));
+  const std::string listing = shell("nft list table inet wgsteer");
+  const std::string chain = shell("nft list chain inet wgsteer rules");
+  EXPECT_NE(chain.find("ip6 dscp != cs1 "), std::string::npos) << chain;
+  shell("nft delete table inet wgsteer; nft -f - <<'END'\n" + listing + "END");
+  EXPECT_EQ(shell("nft list chain inet wgsteer rules"), chain);
+}
+
+INSTANTIATE_TEST_SUITE_P(Longest, TrafficListing, ::testing::Values(1));
+
 INSTANTIATE_TEST_SUITE_P(Lists, TrafficKernel, ::testing::Range(1, 61));
 
 }  // namespace

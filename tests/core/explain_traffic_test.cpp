@@ -87,6 +87,37 @@ TEST(ExplainTraffic, SaysThatNoRuleMatchesAndWhatIsNotKnown) {
   EXPECT_TRUE(tells(walk, "rule tv -> no match (src_ip, which is not known), next rule", false));
 }
 
+/// What is not known is not excluded either.
+TEST(ExplainTraffic, SaysThatAPortIsNotKnownAlsoIfSomeAreExcluded) {
+  Gateway gateway;
+  gateway.config.rules[1].sourcePort.none = {{1, 1023}};
+  gateway.config.rules[1].protocol.any = {6, 17};
+  const TrafficWalk unknown = gateway.walk("203.0.113.9:443");
+  EXPECT_EQ(unknown.why, "no rule matches: left alone");
+  EXPECT_TRUE(tells(unknown, "rule tv -> no match (src_port, which is not known), next rule", false));
+  FirstPacket first;
+  first.packet = {.destination = *Endpoint::parse("203.0.113.9:443"),
+                  .mark = {},
+                  .source = Address::v4(192, 168, 5, 40),
+                  .sourcePort = 40000};
+  first.packet.protocol = 6;
+  first.packet.inputDevice = "br-lan";
+  EXPECT_EQ(gateway.walk(first).rule, "tv");
+}
+
+/// Rules of other programs, wherever they are, that catch every packet without being about any in particular.
+TEST(ExplainTraffic, RulesWorkBehindThoseOfOthersThatCatchEverything) {
+  for (const std::uint32_t priority : {5U, 65U, 80U, 86U, 90U, 105U, 150U}) {
+    Gateway gateway;
+    gateway.world.rules.insert(kernelRule(Family::v4, priority, TableId{300}));
+    Route into = route("0.0.0.0/0", kTunnel);
+    into.table = TableId{300};
+    gateway.world.routes.insert(into);
+    EXPECT_EQ(gateway.walk("203.0.113.9:443").walk.device, "wan1") << priority;
+    EXPECT_EQ(gateway.walk("203.0.113.9:81").walk.outcome, Outcome::unreachable) << priority;
+  }
+}
+
 TEST(ExplainTraffic, SaysThatAMoreSpecificRouteComesFirst) {
   const TrafficWalk walk = Gateway{}.walk("10.9.0.7:443");
   EXPECT_EQ(walk.why, "rule tv matches, but 10.9.0.0/24 in main is more specific: inside");

@@ -190,6 +190,67 @@ TEST(RuleEffects, ARuleWithoutAMarkHasNone) {
   EXPECT_EQ(effects.back().whyNone, "no mark left: widen mark_mask");
 }
 
+World withDefaultOf(std::uint32_t priority) {
+  World world = twoWans();
+  Rule all;
+  all.priority = priority;
+  all.table = TableId{300};
+  world.rules.insert(all);
+  Route by = route("0.0.0.0/0", kWan1, "198.51.100.1");
+  by.table = TableId{300};
+  world.routes.insert(by);
+  return world;
+}
+
+RuleConfig local(RuleConfig made) {
+  made.origin = Origin::local;
+  return made;
+}
+
+/// What this host sends has no mark yet, by which it could be led past the other program's rule.
+TEST(RuleEffects, AForeignRuleMayTakeThisHostsOwnConnections) {
+  RuleConfig both = rule("both");
+  RuleConfig forwarded = rule("forwarded");
+  forwarded.origin = Origin::forwarded;
+  RuleConfig own4 = local(rule("own4"));
+  own4.family = Family::v4;
+  Config config = with({forwarded, own4, both});
+  const auto why = [&](const World& world) {
+    Lines lines;
+    for (const RuleEffect& effect : ruleEffects(config, world, steer(config, world))) lines.push_back(effect.whyNone);
+    return lines;
+  };
+  config.rules.push_back(rule("hosts", {"192.168.5.40"}));
+  const std::string by = "ip rule priority 150 lookup 300 comes first";
+  EXPECT_EQ(why(withDefaultOf(150)), (Lines{"", by, "not for this host's own IPv4 connections: " + by, ""}));
+  EXPECT_EQ(why(withDefaultOf(1000)), (Lines{"", "", "", ""})) << "behind ours";
+  World empty = withDefaultOf(150);
+  std::erase_if(empty.routes, [](const Route& each) { return each.table == TableId{300}; });
+  EXPECT_EQ(why(empty), (Lines{"", "", "", ""})) << "its table has no answer";
+}
+
+TEST(RuleEffects, ChainsThatAskForThisHostComeBehindForeignRules) {
+  RuleConfig marked = local(rule("marked"));
+  marked.dscp.any = {46};
+  const Config config = with({marked});
+  const World world = withDefaultOf(150);
+  EXPECT_EQ(ruleEffects(config, world, steer(config, world))[0].whyNone, "");
+}
+
+TEST(InspectTrafficRules, AForeignRuleMayTakeThisHostsOwnConnections) {
+  RuleConfig own = local(rule("own"));
+  own.family = Family::v4;
+  const std::string what =
+      "this host's own IPv4 connections never ask rules own, both: ip rule priority 150 lookup 300, of another "
+      "program, takes them all before";
+  RuleConfig both = rule("both");
+  EXPECT_EQ(std::ranges::count(found(with({own, both}), withDefaultOf(150)), "problem: " + what), 1);
+  const Lines lines = found(with({both}), withDefaultOf(150));
+  EXPECT_TRUE(std::ranges::any_of(lines, [](const std::string& line) {
+    return line.starts_with("advice: this host's own IPv4 connections never ask rule both: ");
+  }));
+}
+
 TEST(ExitMarks, SayByWhomConnectionsWereGivenThem) {
   RuleConfig sticky = rule("bank", {}, {"203.0.113.7"});
   sticky.sticky = true;

@@ -433,6 +433,42 @@ TEST(Traffic, AWanKeepsItsTableWhenAnotherIsAddedBeforeIt) {
   EXPECT_EQ(steering.wans[2].slot, Slot{2});
 }
 
+TEST(Traffic, ExcludedCodePointsAreConditionsOfOneStatement) {
+  RuleConfig by = rule("by", "fiber_first");
+  by.dscp.none = {46, 8};
+  const TrafficProgram excluding = programOf(withRule(by));
+  ASSERT_EQ(excluding.matches.size(), 2U) << "one for each family";
+  for (const TrafficMatch& match : excluding.matches) {
+    EXPECT_EQ(match.notDscp, (std::vector<std::uint8_t>{46, 8}));
+    EXPECT_FALSE(match.dscp);
+  }
+  by.dscp.any = {46, 0};
+  const TrafficProgram both = programOf(withRule(by));
+  ASSERT_EQ(both.matches.size(), 2U);
+  EXPECT_EQ(both.matches.front().dscp, 0);
+  EXPECT_TRUE(both.matches.front().notDscp.empty());
+  EXPECT_NE(excluding.toString(), both.toString());
+  by.dscp = {};
+  for (std::uint8_t point = 0; point < 60; ++point) by.dscp.none.push_back(point);
+  EXPECT_EQ(programOf(withRule(by)).matches.size(), 8U) << "so many that a statement for each other one is shorter";
+}
+
+/// Statements that exclude other code points are not one lookup.
+TEST(Traffic, OnlyStatementsWithTheSameExclusionsAreJoined) {
+  Config config = withRule();
+  config.rules.clear();
+  for (int i = 0; i < 4; ++i) {
+    RuleConfig host = rule("h" + std::to_string(i), "fiber_first");
+    host.source.any = {*Prefix::parse("10.0.0." + std::to_string(i))};
+    host.dscp.none = {static_cast<std::uint8_t>(i == 3 ? 8 : 46)};
+    config.rules.push_back(host);
+  }
+  const TrafficProgram program = programOf(config);
+  ASSERT_EQ(program.matches.size(), 2U);
+  EXPECT_FALSE(program.matches[0].map.empty());
+  EXPECT_EQ(program.matches[1].notDscp, std::vector<std::uint8_t>{8});
+}
+
 TEST(Traffic, RulesOfOnePriorityWithOtherPrefixesAreToldApart) {
   RuleConfig one = rule("one", "fiber_first");
   one.destination.any = {*Prefix::parse("203.0.113.0/24"), *Prefix::parse("198.18.0.0/15")};

@@ -98,6 +98,7 @@ inline constexpr std::uint32_t kLocalRulesOffset = 145;
 /// Of each rule, in this order: what it excludes, main's specific routes, its policy, what follows, the end.
 inline constexpr std::uint32_t kLocalRuleSize = 5;
 inline constexpr std::uint32_t kLocalRulesAtMost = 100;
+inline constexpr std::uint32_t kLocalEndOffset = kLocalRulesOffset + (kLocalRulesAtMost + 1) * kLocalRuleSize;
 /// A foreign rule before ours that catches our packets is jumped over by a goto just before it, but not below this
 /// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave
 /// out the rules at 9 and 10 that networkd's users write.

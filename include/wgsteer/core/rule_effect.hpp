@@ -16,7 +16,8 @@ struct RuleEffect {
   /// By family, where the rule names a policy and may match, and any WAN has the family: the WANs by which new
   /// connections leave now, several of equal metric. Empty: none can be used, so the policy's last resort applies.
   FamilyMap<std::vector<std::string>> exits;
-  std::string whyNone;  ///< why no connection goes where the rule says; empty: they do
+  /// Why no connection goes where the rule says, or none of this host's own; empty: they do.
+  std::string whyNone;
 };
 
 /// One for each rule of the configuration, in their order.

@@ -121,7 +121,8 @@ struct TrafficCondition {
 struct TrafficMatch {
   std::optional<Family> family;
   std::optional<bool> fromHere;
-  std::optional<std::uint8_t> dscp;  ///< only with a family
+  std::optional<std::uint8_t> dscp;   ///< only with a family, as the next
+  std::vector<std::uint8_t> notDscp;  ///< none of these; only without `dscp`
   std::vector<TrafficCondition> conditions;
   std::string chain;  ///< where it leads; empty: `map` decides
   std::string map;
