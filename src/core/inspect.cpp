@@ -9,6 +9,7 @@
 #include "wgsteer/core/explain.hpp"
 
 #include "core/inspect_rules.hpp"
+#include "core/inspect_sources.hpp"
 
 namespace wgsteer {
 
@@ -52,6 +53,7 @@ class Inspector {
         add(Severity::advice, "tunnel " + tunnel.interface + " is configured but does not exist",
             "it is steered as soon as it appears");
     std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));
+    std::ranges::move(inspectSources(world_, steering_), std::back_inserter(findings_));
     std::ranges::move(inspectRules(config_, world_, steering_), std::back_inserter(findings_));
     for (const auto& [name, tunnel] : world_.tunnels)
       for (const Peer& peer : tunnel.peers)

@@ -80,6 +80,7 @@ class PolicyBook {
                     .lastResort = policy.lastResort,
                     .failback = policy.failback,
                     .balance = policy.balance,
+                    .foreignSource = policy.foreignSource,
                     .server = server,
                     .target = {}};
     // Found WANs come and go: a policy over them never counts as one of a single WAN, or its mark would change with

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/source_routing.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -40,6 +42,7 @@ class TrafficMarks {
                                      ": its traffic is left alone; widen mark_mask");
     }
     traffic.slots = std::move(given_);
+    treatForeignSources(config_, steering_);
   }
 
  private:
@@ -115,18 +118,6 @@ class TrafficMarks {
   std::map<std::string, Slot> given_;
 };
 
-/// One of ours that no table identifies, or that looks up a table of others: stamped.
-Rule blank(Family family, std::uint32_t priority, RuleAction action = RuleAction::lookup) {
-  Rule rule;
-  rule.family = family;
-  rule.priority = priority;
-  rule.action = action;
-  rule.suppressGroup = kStampGroup;
-  rule.otherSelector = true;
-  rule.protocol = kProtocol;
-  return rule;
-}
-
 class TrafficRules {
  public:
   TrafficRules(const TrafficState& of, Family family, std::set<Rule>& rules)
@@ -142,9 +133,10 @@ class TrafficRules {
     lookup(kTrafficMainOffset, kMainTable, 1);
     for (const TableId table : config_.insideTables) lookup(kTrafficInsideOffset, table, 1);
     past();
+    sources();
     marks();
-    rules_.insert(blank(family_, base_ + kTrafficClosingOffset, RuleAction::unreachable));
-    rules_.insert(blank(family_, base_ + kTrafficEndOffset, RuleAction::nop));
+    rules_.insert(stampedRule(family_, base_ + kTrafficClosingOffset, RuleAction::unreachable));
+    rules_.insert(stampedRule(family_, base_ + kTrafficEndOffset, RuleAction::nop));
   }
 
  private:
@@ -156,13 +148,13 @@ class TrafficRules {
   }
 
   Rule toEnd(std::uint32_t offset) const {
-    Rule rule = blank(family_, base_ + offset, RuleAction::goto_);
+    Rule rule = stampedRule(family_, base_ + offset, RuleAction::goto_);
     rule.gotoPriority = base_ + kTrafficEndOffset;
     return rule;
   }
 
   void lookup(std::uint32_t offset, TableId table, std::int32_t suppressed) {
-    Rule rule = blank(family_, base_ + offset);
+    Rule rule = stampedRule(family_, base_ + offset);
     rule.table = table;
     rule.suppressPrefixLength = suppressed;
     rules_.insert(std::move(rule));
@@ -182,6 +174,27 @@ class TrafficRules {
     }
   }
 
+  /// A source that only one WAN lets out chooses that WAN, of those that its policy has. Where the policy refuses or
+  /// has not got it, that comes first.
+  void sources() {
+    for (const SourcePrefix& each : routedSources(steering_))
+      for (const TrafficPolicy& used : steering_.traffic->policies) {
+        if (family_ != Family::v6 || !used.pins.contains(each.wan)) continue;
+        source(each, used.chosen);
+        for (const auto& [wan, pin] : used.pins)
+          if (used.chooses) source(each, pin);
+      }
+  }
+
+  void source(const SourcePrefix& from, Slot mark) {
+    Rule rule = stampedRule(family_, base_ + kTrafficSourceOffset);
+    rule.mark = config_.numbers.mark(mark);
+    rule.source = from.prefix;
+    rule.table = config_.numbers.wanTable(steering_.wans[from.wan].slot);
+    stampPrefixes(rule);
+    rules_.insert(std::move(rule));
+  }
+
   void lastResort(Slot slot, const PolicyView& policy) {
     if (policy.lastResort != LastResort::main) return;
     Rule rule = toEnd(kTrafficLastResortOffset);
@@ -190,7 +203,7 @@ class TrafficRules {
   }
 
   void mark(Slot slot, TableId table, std::uint32_t offset = kTrafficMarkOffset) {
-    Rule rule = blank(family_, base_ + offset);
+    Rule rule = stampedRule(family_, base_ + offset);
     rule.suppressGroup = -1;
     rule.otherSelector = false;
     rule.mark = config_.numbers.mark(slot);
@@ -200,7 +213,7 @@ class TrafficRules {
 
   void refuse(std::optional<Slot> slot, RuleAction action) {
     if (!slot) return;
-    Rule rule = blank(family_, base_ + kTrafficMarkOffset, action);
+    Rule rule = stampedRule(family_, base_ + kTrafficMarkOffset, action);
     rule.mark = config_.numbers.mark(*slot);
     rules_.insert(std::move(rule));
   }
@@ -258,6 +271,25 @@ void steerTraffic(const Config& config, const World& world, Steering& steering) 
   TrafficMarks{config, world, steering}.run();
 }
 
+Rule stampedRule(Family family, std::uint32_t priority, RuleAction action) {
+  Rule rule;
+  rule.family = family;
+  rule.priority = priority;
+  rule.action = action;
+  rule.suppressGroup = kStampGroup;
+  rule.otherSelector = true;
+  rule.protocol = kProtocol;
+  return rule;
+}
+
+void stampPrefixes(Rule& rule) {
+  constexpr std::uint64_t kLowerHalf = 0xffff;
+  std::string prefixes;
+  if (rule.source) prefixes += "from " + rule.source->toString();
+  if (rule.destination) prefixes += "to " + rule.destination->toString();
+  if (!prefixes.empty()) rule.suppressGroup += static_cast<std::int64_t>(fingerprintOf(prefixes) & kLowerHalf);
+}
+
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules) {
   TrafficRules{of, family, rules}.add(localBehind);
 }
@@ -302,6 +334,7 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
           table.pinned.emplace(std::pair{family, numbers.markOf(pin)}, exit->second);
       }
   }
+  addExitPrefixes(of.world, steering, table);
   for (const Rule& rule : of.world.rules)
     if (namesOurBits(rule, numbers.markMask)) table.namedMarks.insert(Mark{rule.mark.value});
   table.namedMarks.insert(table.foreignMarks.begin(), table.foreignMarks.end());

@@ -16,6 +16,11 @@ namespace wgsteer {
 /// there is no mark left is a problem, and its traffic is left alone.
 void steerTraffic(const Config& config, const World& world, Steering& steering);
 
+/// For policies that do not leave IPv6 sources as they are; prefixes that cannot be translated are problems.
+void treatForeignSources(const Config& config, Steering& steering);
+/// The sources of each exit, if there is such a policy.
+void addExitPrefixes(const World& world, const Steering& steering, NftTable& table);
+
 /// What the functions below add to a state that has everything else. `localBehind`: table local is looked up after our
 /// rules in this family.
 struct TrafficState {
@@ -23,6 +28,12 @@ struct TrafficState {
   const World& world;
   const Steering& steering;
 };
+/// A rule of ours that no table identifies, or that looks up a table of others: stamped.
+Rule stampedRule(Family family, std::uint32_t priority, RuleAction action = RuleAction::lookup);
+/// The kernel ignores a prefix that only one of two rules has, when it looks whether a rule is there and when it
+/// deletes one (fib4_rule_compare(), 6.18): the stamp tells them apart.
+void stampPrefixes(Rule& rule);
+
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules);
 /// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
 /// the source address is chosen, so that no translation is needed; chains choose after.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/foreign_rules.hpp"
+#include "core/source_routing.hpp"
 #include "core/traffic.hpp"
 
 namespace wgsteer {
@@ -77,27 +78,16 @@ class LocalRules {
       if (!view.rule->family || *view.rule->family == family_) addRule(view, priority);
       priority += kLocalRuleSize;
     }
-    insert(blank(end(), RuleAction::nop));
+    insert(stampedRule(family_, end(), RuleAction::nop));
   }
 
  private:
   std::uint32_t end() const { return base_ + kLocalRulesOffset + (kLocalRulesAtMost + 1) * kLocalRuleSize; }
 
-  Rule blank(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
-    Rule rule;
-    rule.family = family_;
-    rule.priority = priority;
-    rule.action = action;
-    rule.suppressGroup = kStampGroup;
-    rule.otherSelector = true;
-    rule.protocol = kProtocol;
-    return rule;
-  }
-
   /// Only what this host sends without any mark: WireGuard's packets, those of others and those that a chain has marked
   /// are routed by their marks.
   Rule own(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
-    Rule rule = blank(priority, action);
+    Rule rule = stampedRule(family_, priority, action);
     rule.inputInterface = "lo";
     rule.mark = {.value = 0, .mask = 0xffffffff};
     return rule;
@@ -162,11 +152,7 @@ class LocalRules {
 
   /// Rules of a former configuration may be at the same priority with other prefixes, or without any.
   void insert(Rule rule) {
-    constexpr std::uint64_t kLowerHalf = 0xffff;
-    std::string prefixes;
-    if (rule.source) prefixes += "from " + rule.source->toString();
-    if (rule.destination) prefixes += "to " + rule.destination->toString();
-    if (!prefixes.empty()) rule.suppressGroup += static_cast<std::int64_t>(fingerprintOf(prefixes) & kLowerHalf);
+    stampPrefixes(rule);
     rules_.insert(std::move(rule));
   }
 
@@ -174,7 +160,7 @@ class LocalRules {
     const std::uint32_t last = priority + kLocalRuleSize - 1;
     const auto selections = selectionsOf(*view.rule);
     if (selections.empty()) return;
-    if (exclude(*view.rule, priority, last)) insert(blank(last, RuleAction::nop));
+    if (exclude(*view.rule, priority, last)) insert(stampedRule(family_, last, RuleAction::nop));
     for (const Rule& selection : selections) {
       Rule inside = selection;
       inside.priority = priority + 1;
@@ -183,7 +169,7 @@ class LocalRules {
       insert(std::move(inside));
       Rule rule = selection;
       rule.priority = priority + 2;
-      if (family_ == Family::v6 && !rule.source && letsOut(view)) letSources(rule);
+      if (family_ == Family::v6 && letsOut(view)) letSources(view, rule);
       ++rule.priority;
       use(view, std::move(rule));
     }
@@ -196,13 +182,26 @@ class LocalRules {
     return !candidates(of_.steering, policy, family_).empty();
   }
 
-  void letSources(const Rule& selection) {
+  /// In the same order: the WAN whose prefix it is (`source_routing`), if the policy has that, and a WAN's own address.
+  void letSources(const TrafficRule& view, const Rule& selection) {
+    const auto& members = of_.steering.traffic->policies[*view.policy].pins;
+    for (const SourcePrefix& each : routedSources(of_.steering)) {
+      const auto both = narrower(selection.source.value_or(each.prefix), each.prefix);
+      if (both && members.contains(each.wan)) letSource(selection, *both, of_.steering.wans[each.wan]);
+    }
+    if (selection.source) return;
     for (const Wan& wan : of_.steering.wans)
-      for (const Prefix& address : addressesOf(wan)) {
-        Rule rule = selection;
-        rule.source = address;
-        insert(in(std::move(rule), of_.config.numbers.wanTable(wan.slot)));
-      }
+      for (const Prefix& address : addressesOf(wan)) letSource(selection, address, wan);
+  }
+
+  static std::optional<Prefix> narrower(const Prefix& left, const Prefix& right) {
+    if (!left.overlaps(right)) return std::nullopt;
+    return left.length() > right.length() ? left : right;
+  }
+
+  void letSource(Rule selection, const Prefix& source, const Wan& wan) {
+    selection.source = source;
+    insert(in(std::move(selection), of_.config.numbers.wanTable(wan.slot)));
   }
 
   void use(const TrafficRule& view, Rule rule) {
