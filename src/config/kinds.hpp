@@ -33,6 +33,7 @@ using ProbeAddress = Plain<parseTrackIp>;
 using MemberWan = Plain<parseMember>;
 using Key = Plain<parsePublicKey>;
 using PeerAddress = Plain<parseEndpoint>;
+using Prefix6 = Plain<parsePrefix6>;
 using InsideTable = Plain<parseInsideTable, ValueType::integer>;
 
 /// An entry of a rule's list, with or without "!".

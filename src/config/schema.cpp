@@ -32,6 +32,7 @@ constexpr std::tuple kGlobals{
     Row{"force", Flag{}, &Config::force},
     Row{"forward", Flag{}, &Config::forward},
     Row{"inside_tables", InsideTable{}, &Config::insideTables},
+    Row{"inside_prefixes", Prefix6{}, &Config::insidePrefixes},
     Row{"log_level", Choice{"error|warn|info|debug", LogLevel::error, LogLevel::warn, LogLevel::info, LogLevel::debug},
         &Config::logLevel},
 };
@@ -46,6 +47,8 @@ constexpr std::tuple kWan{
     Row{"weight", Integer{1, kMaxWeight}, &WanConfig::weight},
     Row{"dns", ServerAddress{}, &WanConfig::dns},
     Row{"metered", Flag{}, &WanConfig::metered},
+    Row{"prefixes", Prefix6{}, &WanConfig::prefixes},
+    Row{"source_routing", Flag{}, &WanConfig::sourceRouting},
     Row{"track_ip", ProbeAddress{}, &WanConfig::trackIp},
     Row{"track_method",
         Choice{"none|icmp|dns|tcp|mwan3", TrackMethod::none, TrackMethod::icmp, TrackMethod::dns, TrackMethod::tcp,
@@ -80,6 +83,10 @@ constexpr std::tuple kPolicy{
     Row{"drain_after", Integer{5, 86400}, &PolicySection::drainAfter},
     Row{"balance", Choice{"connection|pair|source", Balance::connection, Balance::pair, Balance::source},
         &PolicySection::balance},
+    Row{"ipv6",
+        Choice{"none|reject|masquerade|translate", ForeignSource::none, ForeignSource::reject,
+               ForeignSource::masquerade, ForeignSource::translate},
+        &PolicySection::foreignSource},
 };
 
 constexpr std::tuple kTunnel{

@@ -306,6 +306,16 @@ Parsed<Prefix> parsePrefix(const Value& value) {
   return *prefix;
 }
 
+Parsed<Prefix> parsePrefix6(const Value& value) {
+  const auto prefix = parsePrefix(value);
+  if (!prefix) return wrong(prefix.error());
+  const Address& first = prefix->address();
+  const bool ofHosts = prefix->family() == Family::v6 && !prefix->isDefault() && !first.isLinkLocal() &&
+                       !first.isLoopback() && !first.isMulticast() && !first.isUnspecified();
+  if (!ofHosts) return wrong(quoted(value.text) + " is not a prefix of IPv6 addresses like 2001:db8:1::/56");
+  return *prefix;
+}
+
 Parsed<PortRange> parsePorts(const Value& value) {
   if (value.type != ValueType::integer && !isText(value)) return wrongType(value, "a port or a range of ports");
   const auto bounds = split(value.text, '-');

@@ -57,6 +57,8 @@ struct Member {
 };
 Parsed<Member> parseMember(const Value& value);
 
+/// Of IPv6, as one that a provider delegates or that a LAN has.
+Parsed<Prefix> parsePrefix6(const Value& value);
 /// A routing table that may have inside routes: not one of the kernel's own, and not one of ours.
 Parsed<TableId> parseInsideTable(const Value& value);
 

@@ -188,6 +188,16 @@ bool Prefix::contains(const Address& address) const {
   return address.family() == family() && address.truncated(length_) == address_;
 }
 
+bool Prefix::overlaps(const Prefix& other) const { return contains(other.address_) || other.contains(address_); }
+
+Address Prefix::last() const {
+  std::array<std::uint8_t, 16> bytes{};
+  std::ranges::copy(address_.bytes(), bytes.begin());
+  for (std::size_t bit = length_; bit < bitsOf(family()); ++bit)
+    bytes.at(bit / 8) = static_cast<std::uint8_t>(bytes.at(bit / 8) | 0x80U >> bit % 8);
+  return *Address::fromBytes(std::span{bytes}.first(bitsOf(family()) / 8U));
+}
+
 std::string Prefix::toString() const {
   if (isDefault()) return "default";
   if (length_ == bitsOf(family())) return address_.toString();

@@ -11,6 +11,7 @@
 #include "core/foreign_rules.hpp"
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
+#include "core/source_routing.hpp"
 #include "core/tables.hpp"
 #include "core/traffic.hpp"
 #include "core/wans.hpp"
@@ -47,6 +48,7 @@ class Desire {
     addHonouredRules();
     moveBehindForeignRules();
     addJump();
+    addSourceRouting(config_, steering_, state_.rules);
     state_.nft->table.changedSysctls = state_.sysctls;
     if (world_.foreignTable) withoutTable();
     return std::move(state_);

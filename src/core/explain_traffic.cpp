@@ -7,6 +7,7 @@
 
 #include "core/routing.hpp"
 #include "core/rule_mismatch.hpp"
+#include "core/source_routing.hpp"
 #include "core/traffic_machine.hpp"
 
 namespace wgsteer {
@@ -179,16 +180,34 @@ class Explanation {
     Walk& walk = result_.walk;
     if (const Wan* wan = wanOf(walk.device, walk.gateway)) result_.wan = wan->name;
     if (!machine_) return;
+    const auto onSource = machine_->verdictOnSource(first_.packet, walk.device);
+    if (onSource.refused) return refuseSource();
     if (const auto pin = machine_->pinFor(walk.mark, walk.device)) {
       result_.connection = stamp(result_.connection, config_.numbers.mark(*pin));
       step("nft traffic_sent: its connection stays on " + (result_.wan.empty() ? walk.device : "WAN " + result_.wan) +
            ", connection mark " + hex(result_.connection.value));
     }
+    if (onSource.source != walk.source)
+      step("nft traffic_source: " + walk.source->toString() + " is not of " + walk.device + ", leaves as " +
+           onSource.source->toString());
+    walk.source = onSource.source;
     const auto right = rightSource();
     if (!right) return;
     step("nft traffic_nat: " + walk.source->toString() + " is not an address of " + walk.device + ", masqueraded as " +
          right->toString());
     walk.source = right;
+  }
+
+  void refuseSource() {
+    Walk& walk = result_.walk;
+    refused_ = walk.source->toString() + " is not a source of " +
+               (result_.wan.empty() ? walk.device : "WAN " + result_.wan) + ": refused";
+    step("nft traffic_forward: " + refused_);
+    walk.outcome = Outcome::unreachable;
+    walk.route.reset();
+    walk.device.clear();
+    walk.gateway.reset();
+    result_.wan.clear();
   }
 
   /// Of several WANs on one device, the one behind this router.
@@ -216,6 +235,7 @@ class Explanation {
     const Packet& packet = first_.packet;
     switch (result_.reason) {
       case TrafficReason::noRules:
+        if (isBySource()) return "by WAN " + result_.wan + ", which its source belongs to";
         return "there are no rules for any traffic: left alone";
       case TrafficReason::noRoute:
         return "this host has no other route for it, so its rules are not asked";
@@ -234,6 +254,7 @@ class Explanation {
       case TrafficReason::ownChoice:
         return "its own mark or source address decides: no rule is asked";
       case TrafficReason::noRule:
+        if (isBySource()) return "no rule matches: by WAN " + result_.wan + ", which its source belongs to";
         return "no rule matches: left alone";
       case TrafficReason::rule:
         break;
@@ -262,10 +283,20 @@ class Explanation {
     return rule.table == kMainTable ? "main" : "table " + std::to_string(rule.table.value);
   }
 
+  /// By a rule that the source alone has chosen (`source_routing`).
+  bool isBySource() const {
+    return found_.rule != nullptr && found_.rule->protocol == kProtocol && found_.rule->source &&
+           found_.outcome == Outcome::device && found_.rule->suppressPrefixLength < 0 &&
+           std::ranges::any_of(
+               routedSources(steering_), [&](const SourcePrefix& each) { return each.prefix == found_.rule->source; });
+  }
+
   std::string byPolicy() const {
     const bool ours = found_.rule != nullptr && found_.rule->protocol == kProtocol;
     if (ours && found_.outcome == Outcome::unreachable) return " can use no WAN now: unreachable";
     const std::string named = ", policy " + result_.policy;
+    if (!refused_.empty()) return named + ": " + refused_;
+    if (isBySource()) return named + ": by WAN " + result_.wan + ", which its source belongs to";
     if (ours) return named + (result_.wan.empty() ? "" : ": by WAN " + result_.wan);
     const auto policy = std::ranges::find(steering_.policies, result_.policy, &PolicyView::name);
     const bool main = policy != steering_.policies.end() && policy->lastResort == LastResort::main;
@@ -283,6 +314,7 @@ class Explanation {
   FirstPacket first_;
   std::optional<TrafficMachine> machine_;
   Lookup found_;
+  std::string refused_;  ///< why, if its source was
   TrafficWalk result_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "core/foreign_rules.hpp"
 #include "core/inspect_rules.hpp"
+#include "core/inspect_sources.hpp"
 
 namespace wgsteer {
 
@@ -53,6 +54,7 @@ class Inspector {
         add(Severity::advice, "tunnel " + tunnel.interface + " is configured but does not exist",
             "it is steered as soon as it appears");
     std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));
+    std::ranges::move(inspectSources(world_, steering_), std::back_inserter(findings_));
     std::ranges::move(inspectRules(config_, world_, steering_), std::back_inserter(findings_));
     for (const auto& [name, tunnel] : world_.tunnels)
       for (const Peer& peer : tunnel.peers)

@@ -228,6 +228,17 @@ bool NftMemberTraits<NftNamedMark>::take(const NftElement& element, NftTable& ta
   return true;
 }
 
+void NftMemberTraits<NftPrefix>::elements(const NftPrefix& own, NftElements& out) {
+  out.push_back(ofDevice(NftSetId::prefix6, own.device));
+  out.back().key.address = own.prefix.address();
+  out.back().key.length = own.prefix.length();
+}
+
+bool NftMemberTraits<NftPrefix>::take(const NftElement& element, NftTable& table) {
+  table.prefixes.emplace(element.key.device, Prefix{element.key.address, element.key.length});
+  return true;
+}
+
 void appendElements(const NftMember& member, NftElements& elements) {
   std::visit([&](const auto& one) { NftMemberTraits<std::remove_cvref_t<decltype(one)>>::elements(one, elements); },
              member);

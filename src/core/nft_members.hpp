@@ -240,6 +240,16 @@ struct NftMemberTraits<NftNamedMark> {
   static bool take(const NftElement& element, NftTable& table);
 };
 
+template <>
+struct NftMemberTraits<NftPrefix> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::prefix6};
+  static auto& field(auto& table) { return table.prefixes; }
+  static NftPrefix member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftPrefix& own) { return std::pair{own.device, own.prefix}; }
+  static void elements(const NftPrefix& own, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
 template <class Member>
 inline constexpr bool kIsNftChain = requires { NftMemberTraits<Member>::kIsChain; };
 template <class Member>

@@ -19,6 +19,8 @@ std::string textOf(const NftKey& key, NftKeyPart part) {
     case NftKeyPart::ipv4:
     case NftKeyPart::ipv6:
       return key.address.toString();
+    case NftKeyPart::prefix6:
+      return Prefix{key.address, key.length}.toString();
     case NftKeyPart::port:
       return std::to_string(key.port);
     case NftKeyPart::sourcePort:
@@ -62,6 +64,8 @@ std::string leaveChainName(Slot slot) { return numbered(kLeavePrefix, slot); }
 std::string formerChainName(Slot slot) { return numbered(kFormerPrefix, slot); }
 std::string pinChainName(Slot slot) { return numbered(kPinPrefix, slot); }
 std::string chooseChainName(Slot slot) { return numbered(kChoosePrefix, slot); }
+std::string refuseChainName(Slot slot) { return numbered(kRefusePrefix, slot); }
+std::string translateChainName(Slot slot) { return numbered(kTranslatePrefix, slot); }
 std::string initiationsCounter(Slot slot) { return numbered(kInitiationsPrefix, slot); }
 std::string responsesCounter(Slot slot) { return numbered(kResponsesPrefix, slot); }
 

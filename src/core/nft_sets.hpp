@@ -48,10 +48,11 @@ enum class NftSetId : std::uint8_t {
   arrive4,
   arrive6,
   namedMark,
+  prefix6,
 };
 
 /// A component of a key. `sourcePort` comes after `port`.
-enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, port, sourcePort, mark };
+enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, prefix6, port, sourcePort, mark };
 enum class NftValueKind : std::uint8_t { none, ipv4, ipv6, verdict, counter };
 
 struct NftSet {
@@ -95,6 +96,7 @@ inline constexpr auto kNftSets = std::to_array<NftSet>({
     {NftSetId::arrive4, "arrive4", {NftKeyPart::device}, NftValueKind::verdict, false, true},
     {NftSetId::arrive6, "arrive6", {NftKeyPart::device}, NftValueKind::verdict, false, true},
     {NftSetId::namedMark, "named_mark", {NftKeyPart::mark}, NftValueKind::none, false, true},
+    {NftSetId::prefix6, "prefix6", {NftKeyPart::device, NftKeyPart::prefix6}, NftValueKind::none, false, true},
 });
 
 constexpr bool nftSetsAreInOrder() {
@@ -117,6 +119,7 @@ constexpr NftSetId byFamily(Family family, NftSetId v4) {
 struct NftKey {
   IfName device{};
   Address address{};
+  std::uint8_t length = 0;  ///< of a prefix
   std::uint16_t port = 0;
   std::uint16_t sourcePort = 0;
   Mark mark{};
@@ -158,6 +161,14 @@ inline constexpr std::string_view kRulePrefix = "rule_";
 /// Of maps that stand for several rules.
 inline constexpr std::string_view kMapPrefix = "map_";
 inline constexpr const char* kLeavingMap = "leaving";
+/// By the mark of a packet, what is done about a source that is not of its exit: before it is forwarded, and by NAT.
+inline constexpr const char* kRefusingMap = "refusing";
+inline constexpr const char* kTranslatingMap = "translating";
+inline constexpr std::string_view kRefusePrefix = "refuse_";
+inline constexpr std::string_view kTranslatePrefix = "translate_";
+/// Where sources of an exit, and others that are translated for it, do not come through.
+inline constexpr const char* kRefuseChain = "refuse";
+inline constexpr const char* kMasqueradeChain = "masquerade_source";
 /// Where the elements of `kept_out` lead.
 inline constexpr const char* kTunnelsChain = "tunnels";
 
@@ -169,6 +180,8 @@ std::string leaveChainName(Slot slot);
 std::string formerChainName(Slot slot);
 std::string pinChainName(Slot slot);
 std::string chooseChainName(Slot slot);
+std::string refuseChainName(Slot slot);
+std::string translateChainName(Slot slot);
 std::string initiationsCounter(Slot slot);
 std::string responsesCounter(Slot slot);
 /// 5 from "policy_5" and "policy_"; nullopt for any name that the functions above would not make.

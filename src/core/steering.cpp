@@ -81,6 +81,7 @@ class PolicyBook {
                     .failback = policy.failback,
                     .drainAfter = policy.drainAfter,
                     .balance = policy.balance,
+                    .foreignSource = policy.foreignSource,
                     .server = server,
                     .target = {}};
     // Found WANs come and go: a policy over them never counts as one of a single WAN, or its mark would change with

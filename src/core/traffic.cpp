@@ -6,6 +6,8 @@
 
 #include "wgsteer/core/describe.hpp"
 
+#include "core/source_routing.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -47,6 +49,7 @@ class TrafficMarks {
     }
     for (const auto& [name, slot] : former_) keep(name, slot, traffic);
     traffic.slots = std::move(given_);
+    treatForeignSources(config_, steering_);
   }
 
  private:
@@ -132,18 +135,6 @@ class TrafficMarks {
   std::map<std::string, Slot> given_;
 };
 
-/// One of ours that no table identifies, or that looks up a table of others: stamped.
-Rule blank(Family family, std::uint32_t priority, RuleAction action = RuleAction::lookup) {
-  Rule rule;
-  rule.family = family;
-  rule.priority = priority;
-  rule.action = action;
-  rule.suppressGroup = kStampGroup;
-  rule.otherSelector = true;
-  rule.protocol = kProtocol;
-  return rule;
-}
-
 class TrafficRules {
  public:
   TrafficRules(const TrafficState& of, Family family, std::set<Rule>& rules)
@@ -161,9 +152,10 @@ class TrafficRules {
     for (const TableId table : config_.insideTables) lookup(kTrafficInsideOffset, table, 1);
     offloaded();
     past();
+    sources();
     marks();
-    rules_.insert(blank(family_, base_ + kTrafficClosingOffset, RuleAction::unreachable));
-    rules_.insert(blank(family_, base_ + kTrafficEndOffset, RuleAction::nop));
+    rules_.insert(stampedRule(family_, base_ + kTrafficClosingOffset, RuleAction::unreachable));
+    rules_.insert(stampedRule(family_, base_ + kTrafficEndOffset, RuleAction::nop));
   }
 
  private:
@@ -175,13 +167,13 @@ class TrafficRules {
   }
 
   Rule toEnd(std::uint32_t offset) const {
-    Rule rule = blank(family_, base_ + offset, RuleAction::goto_);
+    Rule rule = stampedRule(family_, base_ + offset, RuleAction::goto_);
     rule.gotoPriority = base_ + kTrafficEndOffset;
     return rule;
   }
 
   void lookup(std::uint32_t offset, TableId table, std::int32_t suppressed) {
-    Rule rule = blank(family_, base_ + offset);
+    Rule rule = stampedRule(family_, base_ + offset);
     rule.table = table;
     rule.suppressPrefixLength = suppressed;
     rules_.insert(std::move(rule));
@@ -222,6 +214,27 @@ class TrafficRules {
     }
   }
 
+  /// A source that only one WAN lets out chooses that WAN, of those that its policy has. Where the policy refuses or
+  /// has not got it, that comes first.
+  void sources() {
+    for (const SourcePrefix& each : routedSources(steering_))
+      for (const TrafficPolicy& used : steering_.traffic->policies) {
+        if (family_ != Family::v6 || !used.pins.contains(each.wan)) continue;
+        source(each, used.chosen);
+        for (const auto& [wan, pin] : used.pins)
+          if (used.chooses) source(each, pin);
+      }
+  }
+
+  void source(const SourcePrefix& from, Slot mark) {
+    Rule rule = stampedRule(family_, base_ + kTrafficSourceOffset);
+    rule.mark = config_.numbers.mark(mark);
+    rule.source = from.prefix;
+    rule.table = config_.numbers.wanTable(steering_.wans[from.wan].slot);
+    stampBySelectors(rule);
+    rules_.insert(std::move(rule));
+  }
+
   void lastResort(Slot slot, const PolicyView& policy) {
     if (policy.lastResort != LastResort::main) return;
     Rule rule = toEnd(kTrafficLastResortOffset);
@@ -230,7 +243,7 @@ class TrafficRules {
   }
 
   Rule marked(Slot slot, TableId table, std::uint32_t offset) const {
-    Rule rule = blank(family_, base_ + offset);
+    Rule rule = stampedRule(family_, base_ + offset);
     rule.suppressGroup = -1;
     rule.otherSelector = false;
     rule.mark = config_.numbers.mark(slot);
@@ -244,7 +257,7 @@ class TrafficRules {
 
   void refuse(std::optional<Slot> slot, RuleAction action) {
     if (!slot) return;
-    Rule rule = blank(family_, base_ + kTrafficMarkOffset, action);
+    Rule rule = stampedRule(family_, base_ + kTrafficMarkOffset, action);
     rule.mark = config_.numbers.mark(*slot);
     rules_.insert(std::move(rule));
   }
@@ -327,6 +340,15 @@ void stampBySelectors(Rule& rule) {
   rule.protocol = kProtocol;
 }
 
+Rule stampedRule(Family family, std::uint32_t priority, RuleAction action) {
+  Rule rule;
+  rule.family = family;
+  rule.priority = priority;
+  rule.action = action;
+  stampBySelectors(rule);
+  return rule;
+}
+
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules) {
   TrafficRules{of, family, rules}.add(localBehind);
 }
@@ -375,6 +397,7 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
         table.pinned.emplace(std::pair{family, numbers.markOf(slot)}, exit->second);
     }
   }
+  addExitPrefixes(of.world, steering, table);
   for (const Rule& rule : of.world.rules)
     if (namesOurBits(rule, numbers.markMask)) table.namedMarks.insert(Mark{rule.mark.value});
   table.namedMarks.insert(table.foreignMarks.begin(), table.foreignMarks.end());

@@ -16,6 +16,11 @@ namespace wgsteer {
 /// there is no mark left is a problem, and its traffic is left alone.
 void steerTraffic(const Config& config, const World& world, Steering& steering);
 
+/// For policies that do not leave IPv6 sources as they are; prefixes that cannot be translated are problems.
+void treatForeignSources(const Config& config, Steering& steering);
+/// The sources of each exit, if there is such a policy.
+void addExitPrefixes(const World& world, const Steering& steering, NftTable& table);
+
 /// What the functions below add to a state that has everything else. `localBehind`: table local is looked up after our
 /// rules in this family.
 struct TrafficState {
@@ -29,6 +34,8 @@ std::vector<Rule> foreignRulesForTraffic(const World& world, const Numbers& numb
 /// Makes the rule one of ours. Several at one priority that differ in their prefixes alone are told apart: a request to
 /// delete one without a prefix matches those with one as well (fib_nl_delrule(), 6.18).
 void stampBySelectors(Rule& rule);
+/// A rule of ours that no table identifies, or that looks up a table of others. Once it has prefixes, stampBySelectors().
+Rule stampedRule(Family family, std::uint32_t priority, RuleAction action = RuleAction::lookup);
 void addTrafficRules(const TrafficState& of, Family family, bool localBehind, std::set<Rule>& rules);
 /// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
 /// the source address is chosen, so that no translation is needed; chains choose after.

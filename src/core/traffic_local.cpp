@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/foreign_rules.hpp"
+#include "core/source_routing.hpp"
 #include "core/traffic.hpp"
 
 namespace wgsteer {
@@ -78,25 +79,16 @@ class LocalRules {
       if (!view.rule->family || *view.rule->family == family_) addRule(view, priority);
       priority += kLocalRuleSize;
     }
-    insert(blank(end(), RuleAction::nop));
+    insert(stampedRule(family_, end(), RuleAction::nop));
   }
 
  private:
   std::uint32_t end() const { return base_ + kLocalEndOffset; }
 
-  /// insert() makes it one of ours.
-  Rule blank(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
-    Rule rule;
-    rule.family = family_;
-    rule.priority = priority;
-    rule.action = action;
-    return rule;
-  }
-
   /// Only what this host sends without any mark: WireGuard's packets, those of others and those that a chain has marked
   /// are routed by their marks.
   Rule own(std::uint32_t priority, RuleAction action = RuleAction::lookup) const {
-    Rule rule = blank(priority, action);
+    Rule rule = stampedRule(family_, priority, action);
     rule.inputInterface = "lo";
     rule.mark = {.value = 0, .mask = 0xffffffff};
     return rule;
@@ -211,7 +203,7 @@ class LocalRules {
     const std::uint32_t last = priority + kLocalRuleSize - 1;
     const auto selections = selectionsOf(*view.rule);
     if (selections.empty()) return;
-    if (exclude(*view.rule, priority, last)) insert(blank(last, RuleAction::nop));
+    if (exclude(*view.rule, priority, last)) insert(stampedRule(family_, last, RuleAction::nop));
     for (const Rule& selection : selections) {
       Rule inside = selection;
       inside.priority = priority + 1;
@@ -220,8 +212,28 @@ class LocalRules {
       insert(std::move(inside));
       Rule rule = selection;
       rule.priority = priority + 2;
+      if (family_ == Family::v6) letSources(view, rule);
+      ++rule.priority;
       use(view, std::move(rule));
     }
+  }
+
+  /// A source that only one WAN lets out chooses that WAN (`source_routing`), if the policy has it.
+  void letSources(const TrafficRule& view, const Rule& selection) {
+    if (!view.policy) return;
+    const auto& members = of_.steering.traffic->policies[*view.policy].pins;
+    for (const SourcePrefix& each : routedSources(of_.steering)) {
+      const auto both = narrower(selection.source.value_or(each.prefix), each.prefix);
+      if (!both || !members.contains(each.wan)) continue;
+      Rule rule = selection;
+      rule.source = both;
+      insert(in(std::move(rule), of_.config.numbers.wanTable(of_.steering.wans[each.wan].slot)));
+    }
+  }
+
+  static std::optional<Prefix> narrower(const Prefix& left, const Prefix& right) {
+    if (!left.overlaps(right)) return std::nullopt;
+    return left.length() > right.length() ? left : right;
   }
 
   void use(const TrafficRule& view, Rule rule) {

@@ -73,6 +73,14 @@ std::optional<Bytes> fieldOf(const FirstPacket& first, TrafficField field) {
   return bytesOf(packet.mark);
 }
 
+/// The prefix, and what it leaves of the address.
+Address movedTo(const Prefix& prefix, const Address& address) {
+  Bytes bytes = bytesOf(prefix.address());
+  for (std::size_t bit = prefix.length(); bit < bytes.size() * 8; ++bit)
+    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | (address.bytes()[bit / 8] & (0x80U >> bit % 8)));
+  return *Address::fromBytes(bytes);
+}
+
 }  // namespace
 
 MarkMatch TrafficMachine::markOf(Slot slot) const { return Numbers{.markMask = nft_.layout.markMask}.mark(slot); }
@@ -190,6 +198,33 @@ const TrafficRange* TrafficMachine::rangeIn(const std::string& set, TrafficField
   const auto holds = [&](const TrafficRange& range) { return range.first <= *value && *value <= range.last; };
   const auto range = std::ranges::find_if(found->ranges, holds);
   return range == found->ranges.end() ? nullptr : &*range;
+}
+
+SourceVerdict TrafficMachine::verdictOnSource(const Packet& packet, const IfName& device) const {
+  const SourceVerdict fine{.refused = false, .source = packet.source};
+  const auto slot = Numbers{.markMask = nft_.layout.markMask}.slotIn(packet.mark.value);
+  const auto treated = std::ranges::find_if(program_.foreignSources, [&](const TrafficForeignSource& of) {
+    return slot && std::ranges::find(of.marks, *slot) != of.marks.end();
+  });
+  const bool concerned = treated != program_.foreignSources.end() && packet.source &&
+                         packet.source->family() == Family::v6 && nft_.table.wans.contains(device);
+  if (!concerned || isOfExit(*packet.source, device)) return fine;
+  const SourceVerdict refused{.refused = !packet.inputDevice.empty(), .source = packet.source};
+  if (treated->treatment == ForeignSource::reject) return refused;
+  if (treated->treatment == ForeignSource::masquerade) {
+    const auto own = nft_.table.sources.find({device, Family::v6});
+    return own == nft_.table.sources.end() ? fine : SourceVerdict{.refused = false, .source = own->second};
+  }
+  const auto by = std::ranges::find_if(treated->translations, [&](const TrafficTranslation& each) {
+    return each.device == device && each.inside.contains(*packet.source);
+  });
+  if (by == treated->translations.end()) return refused;
+  return {.refused = false, .source = movedTo(by->outside, *packet.source)};
+}
+
+bool TrafficMachine::isOfExit(const Address& source, const IfName& device) const {
+  return std::ranges::any_of(nft_.table.prefixes,
+                             [&](const auto& own) { return own.first == device && own.second.contains(source); });
 }
 
 std::optional<Slot> TrafficMachine::pinFor(Mark mark, const IfName& device) const {

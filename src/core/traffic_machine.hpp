@@ -19,6 +19,12 @@ struct TrafficDecision {
   std::string rule;  ///< name of the rule that matched
 };
 
+/// What becomes of a packet whose source may not be one of its exit.
+struct SourceVerdict {
+  bool refused = false;
+  std::optional<Address> source;  ///< with which it leaves
+};
+
 /// Borrows the table and the routing.
 class TrafficMachine {
  public:
@@ -29,9 +35,13 @@ class TrafficMachine {
   TrafficDecision decide(const FirstPacket& first) const;
   /// What postrouting notes when a packet with this mark leaves by the device.
   std::optional<Slot> pinFor(Mark mark, const IfName& device) const;
+  /// What the hooks forward (not for what this host sends) and postrouting do with the source of a packet that is about
+  /// to leave by the device.
+  SourceVerdict verdictOnSource(const Packet& packet, const IfName& device) const;
 
  private:
   bool hasOurBits(Mark mark) const { return (mark.value & nft_.layout.markMask) != 0; }
+  bool isOfExit(const Address& source, const IfName& device) const;
   MarkMatch markOf(Slot slot) const;
   std::optional<Slot> stampOfWireGuard(const FirstPacket& first) const;
   std::optional<Slot> exitOnArrival(const FirstPacket& first) const;

@@ -26,10 +26,7 @@ Bytes bytesOf(std::uint16_t port) {
 }
 
 TrafficRange rangeOf(const Prefix& prefix) {
-  Bytes last = bytesOf(prefix.address());
-  for (std::size_t bit = prefix.length(); bit < last.size() * 8; ++bit)
-    last[bit / 8] = static_cast<std::uint8_t>(last[bit / 8] | 0x80U >> bit % 8);
-  return {.first = bytesOf(prefix.address()), .last = std::move(last), .chain = {}};
+  return {.first = bytesOf(prefix.address()), .last = bytesOf(prefix.last()), .chain = {}};
 }
 TrafficRange rangeOf(const PortRange& ports) {
   return {.first = bytesOf(ports.first), .last = bytesOf(ports.last), .chain = {}};
@@ -216,6 +213,7 @@ class Compiler {
     }
     for (const TrafficPolicy& policy : traffic_.policies) leaving(policy);
     addLeavingMap();
+    addForeignSources();
     joinMatches(program_);
     for (const Family family : kFamilies)
       if (!canRouteLocal(config_, world_, steering_, family)) program_.asksForLocal.insert(family);
@@ -304,17 +302,42 @@ class Compiler {
     return sharing < 2 || configured == config_.wans.end() ? std::vector<Address>{} : configured->gateway;
   }
 
-  void noteOnLeaving(Slot mark, Slot policy) {
+  void noteOnLeaving(Slot mark, Slot policy) { lead(leavingMap_, mark, leaveChainName(policy)); }
+
+  void lead(TrafficSet& map, Slot mark, std::string chain) const {
     const std::uint32_t value = config_.numbers.mark(mark).value;
     Bytes bytes(sizeof value);
     std::memcpy(bytes.data(), &value, sizeof value);
-    leavingMap_.ranges.push_back({.first = bytes, .last = bytes, .chain = leaveChainName(policy)});
+    map.ranges.push_back({.first = bytes, .last = bytes, .chain = std::move(chain)});
   }
 
   /// By the mark that a rule gave, a connection is noted on its way out.
-  void addLeavingMap() {
-    std::ranges::sort(leavingMap_.ranges);
-    program_.sets.push_back(std::move(leavingMap_));
+  void addLeavingMap() { addMap(std::move(leavingMap_)); }
+
+  void addMap(TrafficSet map) {
+    std::ranges::sort(map.ranges);
+    program_.sets.push_back(std::move(map));
+  }
+
+  static TrafficSet mapOfMarks(const char* name) {
+    return {.name = name, .field = TrafficField::mark, .map = true, .ranges = {}, .remembers = {}};
+  }
+
+  void addForeignSources() {
+    TrafficSet refusing = mapOfMarks(kRefusingMap);
+    TrafficSet translating = mapOfMarks(kTranslatingMap);
+    for (const TrafficForeignSource& of : traffic_.foreignSources) {
+      const bool translates = of.treatment == ForeignSource::translate;
+      for (const Slot mark : of.marks) {
+        if (of.treatment != ForeignSource::masquerade)
+          lead(refusing, mark, translates ? refuseChainName(of.marks.front()) : kRefuseChain);
+        if (of.treatment != ForeignSource::reject)
+          lead(translating, mark, translates ? translateChainName(of.marks.front()) : kMasqueradeChain);
+      }
+      program_.foreignSources.push_back(of);
+    }
+    for (TrafficSet* map : {&refusing, &translating})
+      if (!map->ranges.empty()) addMap(std::move(*map));
   }
 
   const Config& config_;
@@ -322,7 +345,7 @@ class Compiler {
   const Steering& steering_;
   const TrafficSteering& traffic_;
   TrafficProgram program_;
-  TrafficSet leavingMap_{.name = kLeavingMap, .field = TrafficField::mark, .map = true, .ranges = {}, .remembers = {}};
+  TrafficSet leavingMap_ = mapOfMarks(kLeavingMap);
 };
 
 void write(std::string& text, const Bytes& bytes) {
@@ -368,6 +391,17 @@ void write(std::string& text, const TrafficVerdict& verdict) {
   text += "\n";
 }
 
+void write(std::string& text, const TrafficForeignSource& of) {
+  text += "foreign sources";
+  for (const Slot mark : of.marks) text += " " + std::to_string(mark.value);
+  text += of.treatment == ForeignSource::reject       ? " reject"
+          : of.treatment == ForeignSource::masquerade ? " masquerade"
+                                                      : " translate";
+  for (const TrafficTranslation& each : of.translations)
+    text += " " + each.device + ":" + each.inside.toString() + ">" + each.outside.toString();
+  text += "\n";
+}
+
 }  // namespace
 
 bool concerns(const RuleConfig& rule, Family family) {
@@ -399,6 +433,7 @@ std::string TrafficProgram::toString() const {
     write(text, leaving.memories);
     text += "\n";
   }
+  for (const TrafficForeignSource& of : foreignSources) write(text, of);
   for (const Family family : asksForLocal) text += std::string{"asks for local "} + keyOf(family) + "\n";
   return text;
 }

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
 #include <utility>
 
 #include "core/foreign_rules.hpp"
+#include "core/source_routing.hpp"
 #include "core/wan_sources.hpp"
 
 namespace wgsteer {
@@ -112,8 +114,21 @@ std::vector<Route> defaultsOf(const World& world, const Hops& hops, IfIndex devi
   return defaults;
 }
 
+/// Of source-specific default routes, as netifd and dhcpcd make them from what a provider delegates. Those that went
+/// with the link count: the hosts behind still have addresses of that prefix.
+std::vector<Prefix> delegatedBy(const World& world, const Hops& hops) {
+  std::vector<Prefix> found;
+  for (const auto* routes : {&world.routes, &world.parked}) {
+    for (const Route& route : defaultsBy(hops, *routes, Family::v6))
+      if (route.table == kMainTable && !route.source.isDefault()) found.push_back(route.source);
+    if (!found.empty()) break;
+  }
+  return found;
+}
+
 /// Fills in what the world says about the WAN's device.
 void look(const Config& config, const World& world, Wan& wan, const WanConfig* wanConfig = nullptr) {
+  if (wanConfig != nullptr) wan.prefixes = wanConfig->prefixes;
   wan.link = world.linkNamed(wan.device);
   if (const auto down = world.wansDown.find(wan.name); down != world.wansDown.end()) wan.down = down->second.why;
   // Even if it is named as a WAN: nothing is ever sent into a tunnel.
@@ -121,6 +136,8 @@ void look(const Config& config, const World& world, Wan& wan, const WanConfig* w
   if (wan.link == nullptr) return;
   wan.deaf = wan.link->inVrf && !world.udpHearsVrfs;
   const Hops hops = wanConfig == nullptr ? Hops{wan.link->index} : Hops{wan.link->index, config, *wanConfig};
+  std::ranges::copy(delegatedBy(world, hops), std::back_inserter(wan.prefixes));
+  wan.prefixes = disjoint(std::move(wan.prefixes));
   for (const Family family : kFamilies) {
     auto defaults = defaultsOf(world, hops, wan.link->index, wanConfig, family);
     if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
@@ -186,6 +203,7 @@ std::vector<Wan> configuredWans(const Config& config, const World& world, std::v
     wan.slot = *slot;
     wan.weight = wanConfig.weight;
     wan.metered = wanConfig.metered;
+    wan.sourceRouting = wanConfig.sourceRouting;
     for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
     wan.secondary = isSecondary(config, wanConfig);
     look(config, world, wan, &wanConfig);

@@ -68,8 +68,9 @@ std::string spelled(const nlmsghdr* message) {
   const auto* known = std::ranges::find(kSpellings, NFNL_MSG_TYPE(message->nlmsg_type), &Spelling::type);
   if (known == kSpellings.end()) return "nft transaction";
   std::string verb = known->verb;
+  constexpr std::uint32_t kMap = std::uint32_t{NFT_SET_MAP} | std::uint32_t{NFT_SET_OBJECT};
   const bool isMap =
-      known->type == NFT_MSG_NEWSET && ntohl(mnl_attr_get_u32(attributeOf(message, NFTA_SET_FLAGS))) != 0;
+      known->type == NFT_MSG_NEWSET && (ntohl(mnl_attr_get_u32(attributeOf(message, NFTA_SET_FLAGS))) & kMap) != 0;
   if (isMap) verb = "add map";
   std::string text = "nft " + verb + " inet " + kTable;
   if (const nlattr* name = known->name == 0 ? nullptr : attributeOf(message, known->name))
@@ -140,6 +141,9 @@ void Batch::createSet(const char* name, const SetShape& shape, std::optional<std
   nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, shape.flags);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.keyType);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.keyLength);
+  if (!shape.componentLengths.empty())
+    nftnl_set_set_data(set.get(), NFTNL_SET_DESC_CONCAT, shape.componentLengths.data(),
+                       static_cast<std::uint32_t>(shape.componentLengths.size()));
   const UserDataPtr userData = newUserData();
   nftnl_udata_put_u32(userData.get(), NFTNL_UDATA_SET_KEYBYTEORDER, std::to_underlying(shape.keyOrder));
   if (shape.dataType != 0) {

@@ -144,6 +144,7 @@ Rule& Rule::goByMark(std::uint32_t mask, const char* map) {
 }
 
 Rule& Rule::inputNotIn(const char* set) { return loadMeta(NFT_META_IIFNAME, NFT_REG_1).lookup(set, true); }
+Rule& Rule::outputNotIn(const char* set) { return loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookup(set, true); }
 Rule& Rule::outputIn(const char* set) { return loadMeta(NFT_META_OIFNAME, NFT_REG_1).lookup(set, false); }
 
 Rule& Rule::sourceIn(const char* set, Family family) {
@@ -156,6 +157,13 @@ Rule& Rule::sourceNotOf(const char* set, Family family) {
   return loadMeta(NFT_META_OIFNAME, NFT_REG_1)
       .loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2)
       .lookup(set, true);
+}
+
+Rule& Rule::sourceOf(const char* set, Family family) {
+  const auto [offset, length] = sourceField(family);
+  return loadMeta(NFT_META_OIFNAME, NFT_REG_1)
+      .loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_2)
+      .lookup(set, false);
 }
 
 Rule& Rule::destinationOf(const char* set, Family family) {
@@ -462,10 +470,15 @@ Rule& Rule::hashBelow(std::uint32_t length, std::uint32_t sum, std::uint32_t lim
 
 /// In IPv6, a host has many addresses of one prefix of 64 bits.
 Rule& Rule::maskHost(Family family) {
-  if (family == Family::v4) return *this;
+  constexpr std::uint8_t kOfAHost = 64;
+  return family == Family::v4 ? *this : maskAddress6(kOfAHost);
+}
+
+Rule& Rule::maskAddress6(std::uint8_t length) {
   std::array<std::uint8_t, 16> mask{};
   const std::array<std::uint8_t, 16> none{};
-  std::fill_n(mask.begin(), 8, std::uint8_t{0xff});
+  for (std::size_t bit = 0; bit < length; ++bit)
+    mask.at(bit / 8) = static_cast<std::uint8_t>(mask.at(bit / 8) | 0x80U >> bit % 8);
   auto bitwise = newExpression("bitwise");
   nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
   nftnl_expr_set_u32(bitwise.get(), NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
@@ -474,6 +487,18 @@ Rule& Rule::maskHost(Family family) {
   nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_MASK, mask.data(), mask.size());
   nftnl_expr_set(bitwise.get(), NFTNL_EXPR_BITWISE_XOR, none.data(), none.size());
   return add(std::move(bitwise));
+}
+
+/// Of a prefix that ends with a byte, nft(8) loads these bytes alone.
+Rule& Rule::sourceWithin(const Prefix& prefix) {
+  const auto [offset, length] = sourceField(prefix.family());
+  const auto bytes = prefix.address().bytes();
+  const std::uint32_t whole = prefix.length() / 8U;
+  if (prefix.length() % 8 == 0)
+    return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, whole, NFT_REG_1).compare(NFT_CMP_EQ, bytes.data(), whole);
+  return loadPayload(NFT_PAYLOAD_NETWORK_HEADER, offset, length, NFT_REG_1)
+      .maskAddress6(prefix.length())
+      .compare(NFT_CMP_EQ, bytes.data(), length);
 }
 
 Rule& Rule::sourceRemembered(Family family, const char* set) {
@@ -512,6 +537,40 @@ Rule& Rule::thenJump(const char* chain) { return verdict(NFT_JUMP, chain); }
 Rule& Rule::thenGoto(const char* chain) { return verdict(NFT_GOTO, chain); }
 Rule& Rule::thenDrop() { return verdict(NF_DROP); }
 Rule& Rule::thenMasquerade() { return add(newExpression("masq")); }
+
+Rule& Rule::loadImmediate(const Address& address, std::uint32_t reg) {
+  const auto bytes = address.bytes();
+  auto immediate = newExpression("immediate");
+  nftnl_expr_set_u32(immediate.get(), NFTNL_EXPR_IMM_DREG, reg);
+  nftnl_expr_set(immediate.get(), NFTNL_EXPR_IMM_DATA, bytes.data(), static_cast<std::uint32_t>(bytes.size()));
+  return add(std::move(immediate));
+}
+
+Rule& Rule::thenTranslateTo(const Prefix& prefix) {
+  loadImmediate(prefix.address(), NFT_REG_1).loadImmediate(prefix.last(), NFT_REG_2);
+  auto nat = newExpression("nat");
+  nftnl_expr_set_u32(nat.get(), NFTNL_EXPR_NAT_TYPE, NFT_NAT_SNAT);
+  nftnl_expr_set_u32(nat.get(), NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV6);
+  nftnl_expr_set_u32(nat.get(), NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
+  nftnl_expr_set_u32(nat.get(), NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_2);
+  // NF_NAT_RANGE_MAP_IPS as the kernel reports it.
+  nftnl_expr_set_u32(nat.get(), NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_NETMAP);
+  return add(std::move(nat));
+}
+
+Rule& Rule::thenReset() {
+  auto reject = newExpression("reject");
+  nftnl_expr_set_u32(reject.get(), NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+  return add(std::move(reject));
+}
+
+Rule& Rule::thenRefuse6(std::uint8_t code) {
+  auto reject = newExpression("reject");
+  nftnl_expr_set_u32(reject.get(), NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMP_UNREACH);
+  nftnl_expr_set_u8(reject.get(), NFTNL_EXPR_REJECT_CODE, code);
+  return add(std::move(reject));
+}
+
 Rule& Rule::count() { return add(newExpression("counter")); }
 
 Rule& Rule::countNamed(const std::string& counter) {

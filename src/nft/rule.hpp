@@ -80,13 +80,19 @@ class Rule {
   /// update @set { ct original ip saddr timeout T }: of the connection, before NAT. Nothing may follow: a full set ends
   /// the rule.
   Rule& remember(Family family, const char* set, std::chrono::milliseconds timeout);
-  Rule& forget(Family family, const char* set);  ///< delete @set { ct original ip saddr }
+  Rule& forget(Family family, const char* set);    ///< delete @set { ct original ip saddr }
+  Rule& outputNotIn(const char* set);              ///< oifname != @set
+  Rule& sourceOf(const char* set, Family family);  ///< oifname . ip saddr @set
+  Rule& sourceWithin(const Prefix& prefix);        ///< ip6 saddr PREFIX
 
   Rule& thenReturn();
   Rule& thenJump(const char* chain);
   Rule& thenGoto(const char* chain);
   Rule& thenDrop();
   Rule& thenMasquerade();
+  Rule& thenTranslateTo(const Prefix& prefix);   ///< snat ip6 prefix to PREFIX
+  Rule& thenReset();                             ///< reject with tcp reset
+  Rule& thenRefuse6(std::uint8_t code);          ///< reject with icmpv6 CODE
   Rule& count();                                 ///< counter
   Rule& countNamed(const std::string& counter);  ///< counter name "responses_1"
   Rule& countByOutput(const char* map);          ///< counter name oifname map @map
@@ -106,6 +112,8 @@ class Rule {
   Rule& maskHost(Family family);
   Rule& inNetworkOrder();
   Rule& hashBelow(std::uint32_t length, std::uint32_t sum, std::uint32_t limit);
+  Rule& maskAddress6(std::uint8_t length);
+  Rule& loadImmediate(const Address& address, std::uint32_t reg);
   Rule& below(std::uint32_t limit);
   Rule& changeSet(std::uint32_t operation, const char* set, std::chrono::milliseconds timeout);
   Rule& loadMeta(std::uint32_t key, std::uint32_t reg);

@@ -39,6 +39,7 @@ constexpr PartShape shapeOf(NftKeyPart part) {
     case NftKeyPart::ipv4:
       return {7, kIpv4Size, ByteOrder::network};
     case NftKeyPart::ipv6:
+    case NftKeyPart::prefix6:
       return {8, kIpv6Size, ByteOrder::network};
     case NftKeyPart::port:
     case NftKeyPart::sourcePort:
@@ -53,6 +54,10 @@ constexpr PartShape shapeOf(NftKeyPart part) {
 
 constexpr bool isConcatenation(const NftSet& set) { return set.key[1] != NftKeyPart::none; }
 
+constexpr bool hasIntervals(const NftSet& set) {
+  return std::ranges::find(set.key, NftKeyPart::prefix6) != set.key.end();
+}
+
 constexpr std::uint32_t aligned(std::uint32_t length) { return (length + kAlignment - 1) / kAlignment * kAlignment; }
 
 void describeKey(const NftSet& set, SetShape& shape) {
@@ -64,7 +69,9 @@ void describeKey(const NftSet& set, SetShape& shape) {
     shape.keyType = shape.keyType << 6U | type;
     shape.keyLength += several ? aligned(length) : length;
     shape.keyOrder = several ? ByteOrder::none : order;
+    if (hasIntervals(set)) shape.componentLengths.push_back(static_cast<std::uint8_t>(length));
   }
+  if (hasIntervals(set)) shape.flags = std::uint32_t{NFT_SET_INTERVAL} | std::uint32_t{NFT_SET_CONCAT};
 }
 
 void describeAddresses(NftKeyPart family, SetShape& shape) {
@@ -123,6 +130,7 @@ void putPart(const NftKey& key, NftKeyPart part, std::uint8_t* out) {
       break;
     case NftKeyPart::ipv4:
     case NftKeyPart::ipv6:
+    case NftKeyPart::prefix6:
       put(key.address.bytes(), out);
       break;
     case NftKeyPart::port:
@@ -155,6 +163,7 @@ bool takePart(const std::uint8_t* in, NftKeyPart part, NftKey& key) {
       return takeDevice(in, key.device);
     case NftKeyPart::ipv4:
     case NftKeyPart::ipv6:
+    case NftKeyPart::prefix6:
       key.address = *Address::fromBytes({in, shapeOf(part).length});
       break;
     case NftKeyPart::port:
@@ -183,6 +192,10 @@ std::uint32_t forEachPart(const NftSet& set, Fn fn) {
     offset += isConcatenation(set) ? aligned(length) : length;
   }
   return offset;
+}
+
+std::uint32_t putKey(const NftSet& set, const NftKey& key, KeyBytes& out) {
+  return forEachPart(set, [&](NftKeyPart part, std::uint32_t offset) { putPart(key, part, out.data() + offset); });
 }
 
 /// `attribute` has nft's data: { NFTA_DATA_VALUE bytes }.
@@ -224,11 +237,15 @@ bool hasValidKey(const NftElement& element) {
 // By hand: libnftnl allocates for each element, which cost half of a transaction that adds one.
 void encode(nlmsghdr* message, const NftElement& element, bool withValue) {
   KeyBytes key{};
-  const std::uint32_t length = forEachPart(nftSet(element.set), [&](NftKeyPart part, std::uint32_t offset) {
-    putPart(element.key, part, key.data() + offset);
-  });
+  const std::uint32_t length = putKey(nftSet(element.set), element.key, key);
   nlattr* out = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
   putData(message, NFTA_SET_ELEM_KEY, std::span{key}.first(length));
+  if (hasIntervals(nftSet(element.set))) {
+    NftKey last = element.key;
+    last.address = Prefix{element.key.address, element.key.length}.last();
+    putKey(nftSet(element.set), last, key);
+    putData(message, NFTA_SET_ELEM_KEY_END, std::span{key}.first(length));
+  }
   if (withValue) putValue(message, element);
   mnl_attr_nest_end(message, out);
 }
@@ -280,6 +297,29 @@ bool decodeValue(nftnl_set_elem* element, NftElement& decoded) {
 
 }  // namespace
 
+namespace {
+
+/// Of an interval that is a prefix; false if it is none.
+bool takeLength(nftnl_set_elem* element, NftElement& decoded) {
+  const NftSet& set = nftSet(decoded.set);
+  const auto end = bytesOf(element, NFTNL_SET_ELEM_KEY_END, nft::shapeOf(decoded.set).keyLength);
+  if (end.empty()) return false;
+  NftKey last;
+  bool valid = true;
+  forEachPart(
+      set, [&](NftKeyPart part, std::uint32_t offset) { valid = valid && takePart(end.data() + offset, part, last); });
+  if (!valid || last.device != decoded.key.device) return false;
+  for (std::uint8_t length = 0; length <= bitsOf(Family::v6); ++length) {
+    const Prefix prefix{decoded.key.address, length};
+    if (prefix.address() != decoded.key.address || prefix.last() != last.address) continue;
+    decoded.key.length = length;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::optional<NftElement> decode(NftSetId set, nftnl_set_elem* element) {
   const auto key = bytesOf(element, NFTNL_SET_ELEM_KEY, shapeOf(set).keyLength);
   if (key.empty()) return std::nullopt;
@@ -288,6 +328,7 @@ std::optional<NftElement> decode(NftSetId set, nftnl_set_elem* element) {
   forEachPart(nftSet(set), [&](NftKeyPart part, std::uint32_t offset) {
     valid = valid && takePart(key.data() + offset, part, decoded.key);
   });
+  if (hasIntervals(nftSet(set))) valid = valid && takeLength(element, decoded);
   if (!valid || !decodeValue(element, decoded)) return std::nullopt;
   return decoded;
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "core/nft_sets.hpp"
 #include "nft/handles.hpp"
@@ -29,6 +30,8 @@ struct SetShape {
   std::uint32_t dataLength = 0;
   ByteOrder dataOrder = ByteOrder::none;
   std::uint32_t objectType = 0;  ///< NFT_OBJECT_COUNTER; 0: its values are not objects
+  /// With intervals in a concatenation: the length of each component (pipapo, Linux 5.6 and later).
+  std::vector<std::uint8_t> componentLengths{};
 };
 SetShape shapeOf(NftSetId id);
 

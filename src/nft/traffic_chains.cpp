@@ -7,6 +7,7 @@
 #include <map>
 
 #include "netlink/kernel_headers.hpp"
+#include "nft/foreign_source_chains.hpp"
 
 namespace wgsteer::nft {
 
@@ -47,6 +48,7 @@ class TrafficRuleset {
     for (const Slot exit : program_.exits) arriveChain(exit);
     for (const TrafficLeaving& leaving : program_.leavings) leaveChain(leaving);
     hooks();
+    addForeignSourceChains(numbers_, program_, chains_);
     return std::move(chains_);
   }
 

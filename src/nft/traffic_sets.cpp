@@ -148,7 +148,8 @@ std::optional<TrafficElement> trafficElementOf(nftnl_set_elem* element) {
 }
 
 bool isTrafficSetName(std::string_view name) {
-  return name.starts_with(kRulePrefix) || name.starts_with(kMapPrefix) || name == kLeavingMap;
+  return name.starts_with(kRulePrefix) || name.starts_with(kMapPrefix) || name == kLeavingMap || name == kRefusingMap ||
+         name == kTranslatingMap;
 }
 
 }  // namespace wgsteer::nft

@@ -37,7 +37,7 @@ std::string peer(const std::string& option) {
 
 const std::string kGlobalsKnown =
     "known: mark_mask, rule_priority, on_exit, sysctl, force, forward, inside_tables, "
-    "log_level";
+    "inside_prefixes, log_level";
 const std::string kMaskAllowed = "allowed: 2 to 16 contiguous bits, like \"0xf0000000\"";
 const std::string kGatewayRule = "; two WANs on one device need a gateway that only one of them has";
 const std::string kNameRule =
@@ -114,6 +114,17 @@ const std::vector<Case> kGlobalsCases{
     {"InsideHigh", globals("inside_tables = 4294967296"),
      "f:2: inside_tables: '4294967296' is not a table, allowed: a number of 1 to 4294967295"},
     {"InsideName", globals("inside_tables = \"lan\""), "f:2: inside_tables: is a string, must be an integer"},
+    {"InsidePrefix4", globals("inside_prefixes = \"10.0.0.0/8\""),
+     "f:2: inside_prefixes: '10.0.0.0/8' is not a prefix of IPv6 addresses like 2001:db8:1::/56"},
+    {"InsidePrefixAll", globals("inside_prefixes = \"::/0\""),
+     "f:2: inside_prefixes: '::/0' is not a prefix of IPv6 addresses like 2001:db8:1::/56"},
+    {"PrefixesOfALink", wan("prefixes = [\"2001:db8:1::/56\",\n\"fe80::/64\"]"),
+     "f:5: prefixes: 'fe80::/64' is not a prefix of IPv6 addresses like 2001:db8:1::/56"},
+    {"PrefixesWord", wan("prefixes = \"lan\""),
+     "f:4: prefixes: 'lan' is neither an address nor a prefix like 192.0.2.0/24 or 2001:db8::/32"},
+    {"SourceRouting", wan("source_routing = 1"), "f:4: source_routing: is an integer, must be true or false"},
+    {"Ipv6OfAPolicy", "[[policy]]\nname = \"p\"\nipv6 = \"nat\"\n",
+     "f:3: ipv6: 'nat' is unknown, allowed: none | reject | masquerade | translate"},
     {"InsideTwice", globals("inside_tables = [7, 8,\n7]"), "f:3: inside_tables: table '7' is listed twice"},
 };
 

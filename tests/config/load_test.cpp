@@ -88,6 +88,8 @@ recovery_latency = 150
 failure_loss = 100
 recovery_loss = 0
 metered = true
+prefixes = ["2001:db8:1::/56", "2001:db8:2:3::1"]
+source_routing = true
 )");
   ASSERT_EQ(config.wans.size(), 1U);
   const WanConfig expected{.name = "fiber",
@@ -114,7 +116,9 @@ metered = true
                            .recoveryLatency = 150ms,
                            .failureLoss = 100,
                            .recoveryLoss = 0,
-                           .metered = true};
+                           .metered = true,
+                           .prefixes = {*Prefix::parse("2001:db8:1::/56"), *Prefix::parse("2001:db8:2:3::1/128")},
+                           .sourceRouting = true};
   EXPECT_EQ(config.wans[0], expected);
 }
 
@@ -155,7 +159,9 @@ TEST(Load, PoliciesSayHowRulesUseThem) {
   const Config config = load(
       "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\ndrain_after = 90\nbalance = \"pair\"\n"
       "[[policy]]\nname = \"c\"\nfailback = \"move\"\nbalance = \"source\"\n"
-      "[[policy]]\nname = \"d\"\nfailback = \"keep\"\nbalance = \"connection\"\n");
+      "[[policy]]\nname = \"d\"\nfailback = \"keep\"\nbalance = \"connection\"\nipv6 = \"none\"\n"
+      "[[policy]]\nname = \"e\"\nipv6 = \"reject\"\n[[policy]]\nname = \"f\"\nipv6 = \"masquerade\"\n"
+      "[[policy]]\nname = \"g\"\nipv6 = \"translate\"\n");
   const std::vector<PolicyConfig> expected{
       {.name = "a", .members = {}},
       {.name = "b",
@@ -164,7 +170,10 @@ TEST(Load, PoliciesSayHowRulesUseThem) {
        .drainAfter = std::chrono::seconds{90},
        .balance = Balance::pair},
       {.name = "c", .members = {}, .failback = Failback::move, .balance = Balance::source},
-      {.name = "d", .members = {}, .failback = Failback::keep, .balance = Balance::connection}};
+      {.name = "d", .members = {}, .failback = Failback::keep, .balance = Balance::connection},
+      {.name = "e", .members = {}, .foreignSource = ForeignSource::reject},
+      {.name = "f", .members = {}, .foreignSource = ForeignSource::masquerade},
+      {.name = "g", .members = {}, .foreignSource = ForeignSource::translate}};
   EXPECT_EQ(config.policies, expected);
 }
 

@@ -23,6 +23,7 @@ config globals 'globals'
 	option sysctl 'off'
 	list inside_tables '100'
 	list inside_tables '0200'
+	list inside_prefixes 'fd12::/48'
 
 config wan 'fiber'
 	option device 'eth0'
@@ -35,6 +36,8 @@ config wan
 	option device 'wwan0'
 	option metric '20'
 	option metered 'on'
+	list prefixes '2001:db8:1::/56'
+	option source_routing 'on'
 
 config policy 'video'
 	list use_wan 'fiber'
@@ -42,6 +45,7 @@ config policy 'video'
 	option last_resort 'main'
 	option failback 'drain'
 	option balance 'source'
+	option ipv6 'translate'
 
 config tunnel
 	option interface 'wg-home'
@@ -93,6 +97,7 @@ mark_mask = "0x0f000000"
 on_exit = "flush"
 sysctl = false
 inside_tables = [100, 200]
+inside_prefixes = ["fd12::/48"]
 [[wan]]
 name = "fiber"
 device = "eth0"
@@ -103,12 +108,15 @@ name = "lte"
 device = "wwan0"
 metric = 20
 metered = true
+prefixes = ["2001:db8:1::/56"]
+source_routing = true
 [[policy]]
 name = "video"
 use_wan = ["fiber", "lte:20:1"]
 last_resort = "main"
 failback = "drain"
 balance = "source"
+ipv6 = "translate"
 [[tunnel]]
 interface = "wg-home"
 use_policy = "video"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // For random rules and packets, the simulator does what a straight-line reading of the rules says. The same is asked of
 // the kernel in tests/contract/traffic_test.cpp.
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "wgsteer/core/desire.hpp"
@@ -64,7 +65,7 @@ const TrafficPools kPools{.inputs = {"br-lan", "guest", "wg0"},
                                       *Address::parse("198.51.100.10"), *Address::parse("2001:db8:10::10"),
                                       *Address::parse("2001:db8:20::10"), *Address::parse("2001:db8:5::1")}};
 
-Config configWith(std::vector<RuleConfig> rules) {
+Config configWith(Random& random, std::vector<RuleConfig> rules) {
   Config config = fiberAndLte();
   config.numbers.markMask = kTrafficMarkMask;
   config.policies = {policy("fiber_first", {{.wan = "fiber", .metric = 1}, {.wan = "lte", .metric = 2}}),
@@ -72,6 +73,7 @@ Config configWith(std::vector<RuleConfig> rules) {
                      policy("lte_only", {{.wan = "lte", .metric = 1}}),
                      policy("open", {{.wan = "lte", .metric = 1}}, LastResort::main)};
   config.rules = std::move(rules);
+  if (random.chance(50)) treatSources(random, config);
   return config;
 }
 
@@ -100,32 +102,84 @@ class Reference {
   };
   Answer operator()(const FirstPacket& first) const {
     const Walk plain = explain(bare_, world_, first.packet);
+    const Fate left = leftAlone(first, plain);
     const bool toMany = plain.route && plain.route->type == RouteType::other;
     const bool byWan = first.packet.inputDevice.starts_with("wan");
+    // With the mark of the exit that answers.
+    const bool arrived =
+        byWan && isUsable(first.packet.inputDevice == "wan0" ? "fiber" : "lte", first.packet.source->family());
     const bool local = first.packet.inputDevice.empty();
     const bool byIpRules = !asks_.contains(first.packet.destination.address.family());
-    const bool refused = local && !byIpRules && plain.outcome != Outcome::device;
+    const bool refused = local && !byIpRules && left.outcome != Outcome::device;
     if (toMany) return {nullptr, {Outcome::local, ""}};
-    if (plain.outcome == Outcome::local || byWan || refused) return {nullptr, fateOf(plain)};
-    if (local && byIpRules && first.packet.mark.value != 0) return {nullptr, fateOf(plain)};
+    if (plain.outcome == Outcome::local || arrived) return {nullptr, fateOf(plain)};
+    if (byWan || refused) return {nullptr, left};
+    if (local && byIpRules && first.packet.mark.value != 0) return {nullptr, left};
     const RuleConfig* rule = ruleFor(config_.rules, first);
-    if (rule == nullptr || rule->use == RuleUse::main) return {rule, fateOf(plain)};
+    if (rule == nullptr || rule->use == RuleUse::main) return {rule, left};
     if (const Walk inside = explain(bare_, specific_, first.packet); inside.route) return {rule, fateOf(inside)};
     if (rule->use != RuleUse::policy) return {rule, {Outcome::unreachable, ""}};
-    return {rule, byPolicy(rule->policy, first.packet.destination.address.family(), fateOf(plain))};
+    return {rule, byPolicy(rule->policy, first, left)};
   }
 
  private:
-  Fate byPolicy(const std::string& name, Family family, const Fate& plain) const {
+  IfName deviceOf(const std::string& wan) const { return wan == "fiber" ? "wan0" : "wan1"; }
+
+  bool isUsable(const std::string& wan, Family family) const {
+    const Link& link = world_.links.at(wan == "fiber" ? kWan0 : kWan1);
+    const auto down = world_.wansDown.find(wan);
+    const bool silent = down != world_.wansDown.end() && down->second.why.contains(family);
+    return link.up && link.carrier && !silent;
+  }
+
+  /// The WAN that the packet's source chooses now.
+  const WanConfig* bySource(const Packet& packet) const {
+    const auto found = std::ranges::find_if(config_.wans, [&](const WanConfig& wan) {
+      return wan.sourceRouting && isUsable(wan.name, Family::v6) && isIn(wan.prefixes, *packet.source);
+    });
+    return found == config_.wans.end() ? nullptr : &*found;
+  }
+
+  static bool isIn(const std::vector<Prefix>& prefixes, const Address& address) {
+    return std::ranges::any_of(prefixes, [&](const Prefix& prefix) { return prefix.contains(address); });
+  }
+
+  Fate leftAlone(const FirstPacket& first, const Walk& plain) const {
+    const WanConfig* wan = bySource(first.packet);
+    if (wan == nullptr || plain.outcome == Outcome::local) return fateOf(plain);
+    const Walk inside = explain(bare_, specific_, first.packet);
+    return inside.route ? fateOf(inside) : Fate{Outcome::device, deviceOf(wan->name)};
+  }
+
+  Fate byPolicy(const std::string& name, const FirstPacket& first, const Fate& left) const {
     const auto policy = std::ranges::find(config_.policies, name, &PolicyConfig::name);
+    const auto has = [&](const std::string& wan) {
+      return std::ranges::find(policy->members, wan, &PolicyMember::wan) != policy->members.end();
+    };
+    const Packet& packet = first.packet;
+    if (const WanConfig* wan = bySource(packet); wan != nullptr && has(wan->name))
+      return {Outcome::device, deviceOf(wan->name)};
     for (const PolicyMember& member : policy->members) {  // in the order of their metrics
-      const bool fiber = member.wan == "fiber";
-      const Link& link = world_.links.at(fiber ? kWan0 : kWan1);
-      const auto down = world_.wansDown.find(member.wan);
-      const bool silent = down != world_.wansDown.end() && down->second.why.contains(family);
-      if (link.up && link.carrier && !silent) return {Outcome::device, link.name};
+      if (!isUsable(member.wan, packet.destination.address.family())) continue;
+      if (isRefused(*policy, member.wan, packet)) return {Outcome::unreachable, ""};
+      return {Outcome::device, deviceOf(member.wan)};
     }
-    return policy->lastResort == LastResort::main ? plain : Fate{Outcome::unreachable, ""};
+    if (policy->lastResort != LastResort::main) return {Outcome::unreachable, ""};
+    const bool byWan = left.device.starts_with("wan");
+    if (byWan && isRefused(*policy, left.device == "wan0" ? "fiber" : "lte", packet)) return {Outcome::unreachable, ""};
+    return left;
+  }
+
+  bool isRefused(const PolicyConfig& policy, const std::string& exit, const Packet& packet) const {
+    const ForeignSource treatment = policy.foreignSource;
+    const bool asked = treatment == ForeignSource::reject || treatment == ForeignSource::translate;
+    if (!asked || packet.inputDevice.empty() || packet.source->family() == Family::v4) return false;
+    const auto& wan = *std::ranges::find(config_.wans, exit, &WanConfig::name);
+    const auto& other = *std::ranges::find_if(config_.wans, [&](const WanConfig& each) { return &each != &wan; });
+    const auto onLink = *Prefix::parse(exit == "fiber" ? "2001:db8:10::/64" : "2001:db8:20::/64");
+    if (onLink.contains(*packet.source) || isIn(wan.prefixes, *packet.source)) return false;
+    const bool member = std::ranges::find(policy.members, exit, &PolicyMember::wan) != policy.members.end();
+    return treatment == ForeignSource::reject || !member || !isIn(other.prefixes, *packet.source);
   }
 
   const Config& config_;
@@ -157,7 +211,7 @@ TEST(TrafficProperties, TheSimulatorDoesWhatTheListOfRulesSays) {
     Random random{seed};
     World world = gateway(random);
     breakSomething(random, world);
-    const Config config = configWith(randomRules(random, kPools));
+    const Config config = configWith(random, randomRules(random, kPools));
     const Steering steering = steer(config, world);
     const State state = desire(config, world, steering);
     const Reference reference{config, world, state};

@@ -99,14 +99,16 @@ TEST_P(Golden, ThePlanIsAsWritten) {
   EXPECT_EQ(plan, fileOf(file));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cases, Golden,
-    testing::Values(GoldenCase{"no_configuration", nothing}, GoldenCase{"own_fwmark", ownFwmark},
-                    GoldenCase{"pinned_peer", nothing}, GoldenCase{"balanced", nothing},
-                    GoldenCase{"server", serverWithPhones}, GoldenCase{"source_specific", sourceSpecific},
-                    GoldenCase{"point_to_point", pointToPoint}, GoldenCase{"no_carrier", firstWanWithoutCarrier},
-                    GoldenCase{"lan_and_rp_filter", lanAndStrictFilter}, GoldenCase{"rules", withMarkOfTproxy}),
-    [](const auto& golden) { return std::string{golden.param.name}; });
+INSTANTIATE_TEST_SUITE_P(Cases, Golden,
+                         testing::Values(GoldenCase{"no_configuration", nothing}, GoldenCase{"own_fwmark", ownFwmark},
+                                         GoldenCase{"pinned_peer", nothing}, GoldenCase{"balanced", nothing},
+                                         GoldenCase{"server", serverWithPhones},
+                                         GoldenCase{"source_specific", sourceSpecific},
+                                         GoldenCase{"point_to_point", pointToPoint},
+                                         GoldenCase{"no_carrier", firstWanWithoutCarrier},
+                                         GoldenCase{"lan_and_rp_filter", lanAndStrictFilter},
+                                         GoldenCase{"rules", withMarkOfTproxy}, GoldenCase{"sources", sourceSpecific}),
+                         [](const auto& golden) { return std::string{golden.param.name}; });
 
 }  // namespace
 }  // namespace wgsteer

@@ -2,6 +2,7 @@
 #include "support/random_traffic.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 namespace wgsteer::test {
@@ -171,6 +172,16 @@ std::vector<RuleConfig> randomRules(Random& random, const TrafficPools& pools) {
     rules.back().name = "r" + std::to_string(rules.size());
   }
   return rules;
+}
+
+void treatSources(Random& random, Config& config) {
+  config.wans.at(0).prefixes = {*Prefix::parse("2001:db8:5::/64")};
+  config.wans.at(1).prefixes = {*Prefix::parse("2001:db8:6::/64")};
+  for (WanConfig& wan : config.wans) wan.sourceRouting = random.chance(40);
+  constexpr std::array kTreatments{ForeignSource::none, ForeignSource::none, ForeignSource::reject,
+                                   ForeignSource::masquerade, ForeignSource::translate};
+  for (PolicyConfig& policy : config.policies)
+    policy.foreignSource = kTreatments.at(random.number(static_cast<unsigned>(kTreatments.size())));
 }
 
 FirstPacket randomPacket(Random& random, const TrafficPools& pools) {

@@ -85,6 +85,8 @@ class Prefix {
   Family family() const { return address_.family(); }
   bool isDefault() const { return length_ == 0; }
   bool contains(const Address& address) const;
+  bool overlaps(const Prefix& other) const;
+  Address last() const;  ///< its last address: all bits beyond the length are set
   /// As `ip` prints it: "default" for length 0, no length for a host.
   std::string toString() const;
 

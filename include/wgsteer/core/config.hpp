@@ -38,6 +38,14 @@ enum class Balance : std::uint8_t {
   pair,        ///< all between the same two addresses together (the kernel's multipath)
   source,      ///< all of one source address together
 };
+/// What becomes of packets of rules that leave by an exit with an IPv6 source that is not of that exit: its provider
+/// drops them.
+enum class ForeignSource : std::uint8_t {
+  none,        ///< they leave as they are
+  reject,      ///< their sender is told at once, and tries another address or IPv4
+  masquerade,  ///< they get the exit's address
+  translate,   ///< they get the exit's prefix, and the rest of the address stays; what cannot is rejected
+};
 /// Whose packets a rule is for.
 enum class Origin : std::uint8_t { any, forwarded, local };
 enum class RuleUse : std::uint8_t { policy, main, unreachable, blackhole };
@@ -77,6 +85,8 @@ struct WanConfig {
   std::uint32_t failureLoss = 40;   ///< percent
   std::uint32_t recoveryLoss = 10;  ///< percent
   bool metered = false;             ///< connections on it move as soon as they can, whatever their policy's failback
+  std::vector<Prefix> prefixes;     ///< of IPv6, delegated by its provider: besides those of source-specific routes
+  bool sourceRouting = false;       ///< packets from these prefixes leave by it
   bool operator==(const WanConfig&) const = default;
 };
 
@@ -101,6 +111,7 @@ struct PolicyConfig {
   Failback failback = Failback::keep;
   std::chrono::seconds drainAfter{60};  ///< how long a connection must be idle to move, with Failback::drain
   Balance balance = Balance::connection;
+  ForeignSource foreignSource = ForeignSource::none;
   bool operator==(const PolicyConfig&) const = default;
 };
 
@@ -174,6 +185,8 @@ struct Config {
   std::vector<PeerConfig> peers;
   std::vector<RuleConfig> rules;      ///< those that are enabled, in the order in which they are asked
   std::vector<TableId> insideTables;  ///< whose specific routes precede rules, as those of main do
+  /// Of IPv6, what `translate` translates besides the prefixes of other WANs: a LAN's own, which no WAN delegated.
+  std::vector<Prefix> insidePrefixes;
   bool operator==(const Config&) const = default;
 
   /// The settings of a tunnel: those of its section, or the defaults.

@@ -19,26 +19,30 @@
 //     75  the same as 70 without `iif lo`, with `forward`                          WireGuard of hosts behind this one
 //     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//     81  not fwmark <of traffic>                         goto 90                  with rules for any traffic: nobody
+//     81  not fwmark <of traffic>                         goto 91                  with rules for any traffic: nobody
 //                                                                                  else's packet sees the rest
 //     82                                                  lookup local             only where it stands behind
 //     82  copies of foreign rules                         lookup <foreign table>   what leads elsewhere than to a WAN
 //     83                                                  lookup main, without default routes (/0 and /1)
 //     84                                                  lookup <each of inside_tables>, likewise
-//     85  iif or oif <WAN>                                goto 90                  came in by it, or is bound to it
-//     86  fwmark <policy or exit>/mask                    lookup <its table>
-//     87  fwmark <chosen exit>/mask                       lookup <policy table>    if that exit is not among the best
-//     88  fwmark <policy with last_resort main>/mask      goto 90
-//     89                                                  unreachable              a mark whose rule is missing
-//     90                                                  nop
+//     85  iif or oif <WAN>                                goto 91                  came in by it, or is bound to it
+//     86  from <IPv6 prefix of WAN> fwmark <policy>/mask  lookup <WAN table>       with `source_routing`, if the policy
+//                                                                                  has that WAN
+//     87  fwmark <policy or exit>/mask                    lookup <its table>
+//     88  fwmark <chosen exit>/mask                       lookup <policy table>    if that exit is not among the best
+//     89  fwmark <policy with last_resort main>/mask      goto 91
+//     90                                                  unreachable              a mark whose rule is missing
+//     91                                                  nop
 //    200  oif <WAN>, or of a tunnel's port                goto <end>               this host's own connections, by
 //    rules 201  from <address of WAN>                           lookup main, then <WAN table> 205  five for each rule:
 //    exclusions, main's specific routes, its policy, its last resort, nop
-//         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75, 81 to 90 and the gotos have `iif lo`:
+//         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75, from 81 on and the gotos have `iif lo`:
 //         they match only what this host sends. Forwarded packets, and packets that arrive for this host with a mark
 //         (except in rp_filter's lookup), are not affected, wherever `lookup local` stands. If a foreign rule among
 //         them would catch our packets, the whole block stands behind it.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
+//  32761  from <IPv6 prefix of WAN> fwmark 0/mask         lookup main and `inside_tables`, without default routes
+//  32763                                                  lookup <WAN table>       with `source_routing`
 #pragma once
 
 #include <bit>
@@ -85,11 +89,16 @@ inline constexpr std::uint32_t kTrafficLocalOffset = 22;
 inline constexpr std::uint32_t kTrafficMainOffset = 23;
 inline constexpr std::uint32_t kTrafficInsideOffset = 24;
 inline constexpr std::uint32_t kTrafficPastOffset = 25;
-inline constexpr std::uint32_t kTrafficMarkOffset = 26;
-inline constexpr std::uint32_t kTrafficOtherwiseOffset = 27;
-inline constexpr std::uint32_t kTrafficLastResortOffset = 28;
-inline constexpr std::uint32_t kTrafficClosingOffset = 29;
-inline constexpr std::uint32_t kTrafficEndOffset = 30;
+inline constexpr std::uint32_t kTrafficSourceOffset = 26;
+inline constexpr std::uint32_t kTrafficMarkOffset = 27;
+inline constexpr std::uint32_t kTrafficOtherwiseOffset = 28;
+inline constexpr std::uint32_t kTrafficLastResortOffset = 29;
+inline constexpr std::uint32_t kTrafficClosingOffset = 30;
+inline constexpr std::uint32_t kTrafficEndOffset = 31;
+/// Packets that nobody has steered, by their IPv6 source: right before main (32766), so that every other program's
+/// rules come first (mwan3's, Tailscale's 5200 and pbr's 29745, networkd's and wg-quick's wherever they are).
+inline constexpr std::uint32_t kSourceInsidePriority = 32761;
+inline constexpr std::uint32_t kSourcePriority = 32763;
 /// Rules for this host's own connections: behind programs that are about particular destinations (NetBird's 105),
 /// before mwan3's (from 1000 on).
 inline constexpr std::uint32_t kLocalTrafficOffset = 140;
@@ -160,6 +169,8 @@ inline constexpr std::int32_t kTrafficChainPriority = -147;
 /// Behind NAT, and behind everybody who saves the packet's whole mark to the connection (-150); before conntrack
 /// confirms it.
 inline constexpr std::int32_t kLeavingChainPriority = 300;
+/// filter + 1: a firewall that drops a packet does so without our answer.
+inline constexpr std::int32_t kRefusalChainPriority = 1;
 /// srcnat - 1: the first to translate wins, and only we know which source is wrong.
 inline constexpr std::int32_t kNatChainPriority = 99;
 

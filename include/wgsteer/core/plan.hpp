@@ -125,11 +125,16 @@ struct NftNamedMark {
   Mark mark;
   bool operator==(const NftNamedMark&) const = default;
 };
+struct NftPrefix {
+  IfName device;
+  Prefix prefix;
+  bool operator==(const NftPrefix&) const = default;
+};
 
 /// In the order in which the changes of a transaction are listed. core/nft_members.hpp describes the kinds.
-using NftMember =
-    std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint, NftFlow, NftFlowPort,
-                 NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl, NftPinned, NftArrival, NftNamedMark>;
+using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
+                               NftFlow, NftFlowPort, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl,
+                               NftPinned, NftArrival, NftNamedMark, NftPrefix>;
 
 struct NftOp {
   bool add = true;

@@ -47,6 +47,7 @@ struct Flow {
 /// and, with rules for any traffic,
 ///   map      pinned4/6       { type mark : verdict }                             connections' marks : goto exit_N
 ///   map      arrive4/6       { type ifname : verdict }                           "wan0" : goto arrive_N
+///   set      prefix6         { type ifname . ipv6_addr; flags interval }         sources that are right on an exit
 ///   set      named_mark      { type mark }                                       whole marks that others' rules name
 struct NftTable {
   /// Marks of WANs: chain wan_N, counters initiations_N and responses_N, elements in `wan`, `arrival`, `initiations`.
@@ -78,6 +79,8 @@ struct NftTable {
   std::map<std::pair<Family, IfName>, Slot> arrivals;
   /// Whole marks that rules of other programs name: a packet with one of them is not marked.
   std::set<Mark> namedMarks;
+  /// Of IPv6 and disjoint: where the sources of an exit are, for policies that treat others in some way.
+  std::set<std::pair<IfName, Prefix>> prefixes;
 
   bool operator==(const NftTable&) const = default;
 };

@@ -40,6 +40,9 @@ struct Wan {
   /// Another gateway on the device of an earlier WAN: their incoming packets cannot be told apart.
   bool secondary = false;
   bool metered = false;
+  /// Of IPv6: those that were delegated by this WAN as far as is known, disjoint. Also while it is down.
+  std::vector<Prefix> prefixes;
+  bool sourceRouting = false;   ///< packets from these leave by it
   FamilyMap<std::string> down;  ///< why it must not be used, in families in which it could be
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   FamilyMap<std::vector<Route>> defaults;
@@ -79,6 +82,7 @@ struct PolicyView {
   Failback failback = Failback::keep;
   std::chrono::seconds drainAfter{0};
   Balance balance = Balance::connection;
+  ForeignSource foreignSource = ForeignSource::none;
   bool server = false;  ///< for server tunnels: replies leave by the WAN whose address they carry
   Target target;
 };

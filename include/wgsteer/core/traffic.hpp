@@ -39,11 +39,28 @@ struct TrafficRule {
   std::optional<std::size_t> policy;  ///< index into TrafficSteering::policies; none: main, unreachable or blackhole
 };
 
+/// From a prefix of hosts to that of an exit; what both leave of the address stays.
+struct TrafficTranslation {
+  IfName device;
+  Prefix inside;
+  Prefix outside;
+  bool operator==(const TrafficTranslation&) const = default;
+};
+
+/// What becomes of IPv6 sources that are not of the exit (`prefix6`), for packets with one of these marks.
+struct TrafficForeignSource {
+  std::vector<Slot> marks;  ///< the first is the policy's
+  ForeignSource treatment = ForeignSource::none;
+  std::vector<TrafficTranslation> translations;
+  bool operator==(const TrafficForeignSource&) const = default;
+};
+
 /// Part of Steering.
 struct TrafficSteering {
   std::map<std::size_t, Slot> exits;  ///< by WAN: on packets that leave by it, and on connections that came in by it
   std::vector<TrafficPolicy> policies;
   std::vector<TrafficRule> rules;
+  std::vector<TrafficForeignSource> foreignSources;  ///< of policies that leave none as it is
   /// What rules of other programs decide, to be repeated before ours: their copies at their own priorities.
   std::vector<Rule> foreign;
   /// Marks of an earlier configuration, and the WAN by which connections that carry it leave, if it still exists.
@@ -172,7 +189,7 @@ struct TrafficLeaving {
   bool operator==(const TrafficLeaving&) const = default;
 };
 
-/// The chains for any traffic, but for what changes while they stand (pinned4/6, arrive4/6).
+/// The chains for any traffic, but for what changes while they stand (pinned4/6, arrive4/6, prefix6).
 struct TrafficProgram {
   MarkMatch marks;                    ///< all that are for traffic
   std::map<std::string, Slot> slots;  ///< as in TrafficLayout
@@ -183,6 +200,7 @@ struct TrafficProgram {
   std::vector<TrafficMatch> matches;
   std::vector<TrafficVerdict> verdicts;
   std::vector<TrafficLeaving> leavings;
+  std::vector<TrafficForeignSource> foreignSources;
   /// This host's own new connections of these families ask the rules in the chains: ip rules could not say all of them.
   std::set<Family> asksForLocal;
   bool operator==(const TrafficProgram&) const = default;

@@ -39,12 +39,18 @@ TABLES = [
     ["1"], ["0"], ["252"], ["253"], ["254"], ["255"], ["256"], ["4294967295"], ["4294967296"], ["1464270847"], ["1464270848"], ["1464271359"],
     ["1464271360"], ["100", "200"], ["100", "0100"], ["lan"], ["-1"], ["0x64"], ["1.5"],
 ]
+PREFIXES = [[each] for each in (
+    "2001:db8:1::/56", "2001:db8::1", "2001:db8:1::/129", "2001:db8:1::/0", "::/0", "::", "::/8", "::1", "::2", "fd00::/8", "fe80::/10", "fe80::1/64",
+    "febf::/16", "fec0::/10", "ff02::/16", "192.0.2.0/24", "2001:db8::/56/1", "2001:db8:1/56", "2001:db8::/x", "2001:db8::/", "2001:db8::/056", "lan")
+] + [["2001:db8:1::/56", "fd12::/48"], ["2001:db8:1::/56", "10.0.0.0/8"]]
 KEYS = [KEY, KEY[:-1], KEY[:-2] + "h=", KEY[:-1] + "A", "a" + KEY, "x"]
 SWITCHES = ["1", "0", "yes", "no", "on", "off", "true", "false", "enabled", "disabled"]
 
 TEXTS = {
     ("globals", "mark_mask"): MASKS,
     ("globals", "inside_tables"): TABLES,
+    ("globals", "inside_prefixes"): PREFIXES,
+    ("wan", "prefixes"): PREFIXES,
     ("wan", "name"): NAMES,
     ("wan", "device"): DEVICES,
     ("wan", "track_ip"): [[each] for each in ADDRESSES] + [["9.9.9.9", "2620:fe::fe"]],
@@ -112,12 +118,13 @@ TOGETHER = [
 # Every kind of option once, in spellings that the widgets do not use.
 RICH = [
     {".type": "globals", ".name": "globals", "mark_mask": "0xff000000", "rule_priority": "70", "on_exit": "flush", "sysctl": "off",
-     "force": "yes", "log_level": "debug", "inside_tables": ["100", "200"]},
+     "force": "yes", "log_level": "debug", "inside_tables": ["100", "200"], "inside_prefixes": ["fd12::/48"]},
     {".type": "wan", ".name": "fiber", "interface": "wan", "gateway": ["192.0.2.1", "fe80::1"], "metric": "10", "weight": "2", "track_ip": ["9.9.9.9:443"],
      "track_method": "tcp", "interval": "0.5", "timeout": "0.25", "check_quality": "true", "keep_failure_interval": "no"},
-    {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600", "metered": "on"},
+    {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600", "metered": "on",
+     "prefixes": ["2001:db8:1::/56"], "source_routing": "yes"},
     {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main", "failback": "drain",
-     "drain_after": "90", "balance": "pair"},
+     "drain_after": "90", "balance": "pair", "ipv6": "translate"},
     {".type": "tunnel", ".name": "wg0", "use_policy": "video", "stall": "30", "enabled": "disabled", "update_endpoint": "enabled"},
     {".type": "tunnel", ".name": "cfg06", ".anonymous": True, "interface": "wg-b", "use_wan": ["lte.one"], "balance": "on"},
     {".type": "peer", ".name": "cfg07", ".anonymous": True, "tunnel": "wg0", "public_key": KEY, "endpoint": "vpn.example.com:1",

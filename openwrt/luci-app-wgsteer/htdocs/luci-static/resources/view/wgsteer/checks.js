@@ -78,6 +78,21 @@ function isInsideTable(text) {
 	return isInteger(text, 1, 0xffffffff) && !(+text >= 253 && +text <= 255) && !(+text >= 0x57470000 && +text < 0x57470400);
 }
 
+// One that hosts can have: not all, loopback, link-local or multicast.
+function isPrefix6(text) {
+	const [ address, length, rest ] = text.split('/');
+	const numbers = address.includes(':') ? validation.parseIPv6(address) : null;
+	if (!numbers || rest != null || !(length == null || isInteger(length, 1, 128)))
+		return false;
+	const bits = length == null ? 128 : +length;
+	const first = numbers.map((number, i) => {
+		const kept = Math.min(Math.max(bits - 16 * i, 0), 16);
+		return number & (0xffff << (16 - kept)) & 0xffff;
+	});
+	return first[0] >> 8 !== 0xff && first[0] >> 6 !== 0xfe80 >> 6 && !first.slice(0, 7).every(number => number === 0) ||
+		(first[7] > 1 && first.slice(0, 7).every(number => number === 0));
+}
+
 // Without the final "=", 43 letters of six bits each, of which the last two are unused.
 function isPublicKey(text) {
 	return (/^[A-Za-z0-9+\/]{42}[AEIMQUYcgkosw048]=$/).test(text);
@@ -203,6 +218,10 @@ return baseclass.extend({
 	each: test => function(section_id, value) {
 		const asked = value === '' ? listOf(this, section_id, this.option) : [ value ];
 		return asked.map(one => test.call(this, section_id, one)).find(verdict => verdict !== true) ?? true;
+	},
+
+	prefix6: function(section_id, value) {
+		return value === '' || isPrefix6(value) || expecting(_('an IPv6 prefix like 2001:db8:1::/56'));
 	},
 
 	address: function(section_id, value) {

@@ -120,6 +120,9 @@ function globalsSection(map) {
 	add(s, null, form.DynamicList, 'inside_tables', _('Inside tables'),
 		_('Numbers of routing tables whose destinations are inside, as those of main are: rules never send out what is for them.'),
 		{ 'validate': checks.each(checks.insideTable) });
+	add(s, null, form.DynamicList, 'inside_prefixes', _('Inside prefixes'),
+		_('IPv6 prefixes of hosts behind this router that no WAN has delegated: translated by policies that translate.'),
+		{ 'validate': checks.each(checks.prefix6) });
 	number(s, null, 'rule_priority', _('Rule priority'), _('First of the 40 ip rule priorities that belong to wgsteer.'),
 		1, 32725, '60');
 	flag(s, null, 'force', _('Ignore conflicts'), _('Start even though another program\'s rule uses bits of the mark.'), false);
@@ -147,6 +150,10 @@ function wanSection(map, interfaces, status) {
 	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Queried through this WAN when the router\'s own resolver does not answer. Default: those that netifd has for it.'),
 		{ 'validate': checks.each(checks.address) });
 	flag(s, 'general', 'metered', _('Metered'), _('Connections of rules leave this WAN as soon as a better one is usable again.'), false);
+	add(s, 'general', form.DynamicList, 'prefixes', _('IPv6 prefixes'), _('What its provider has delegated, besides what netifd knows.'),
+		{ 'validate': checks.each(checks.prefix6) });
+	flag(s, 'general', 'source_routing', _('Source routing'),
+		_('Packets from its IPv6 prefixes leave by this WAN while it is usable, unless a rule refuses them or its policy lacks this WAN.'), false);
 
 	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: ping if there are addresses, else link and routes only.'),
 		{ 'validate': checks.trackMethod }),
@@ -200,6 +207,10 @@ function policySection(map) {
 		_('For rules: what is kept together when connections are shared among WANs of equal metric.')),
 		[ [ 'connection', _('each connection by itself') ], [ 'pair', _('the same two addresses') ], [ 'source', _('the same source address') ] ],
 		_('each connection by itself'));
+	choose(add(s, null, form.ListValue, 'ipv6', _('IPv6 sources'),
+		_('For rules: what becomes of IPv6 packets with a source that is not of the WAN by which they leave.')),
+		[ [ 'none', _('left as they are') ], [ 'reject', _('reject') ], [ 'masquerade', _('masquerade') ], [ 'translate', _('translate the prefix') ] ],
+		_('left as they are'));
 }
 
 function tunnelSection(map, tunnels) {
