@@ -172,6 +172,8 @@ observed_ruleset() {
 table inet observed {
   counter all4 { }
   counter all6 { }
+  counter flows4 { }
+  counter flows6 { }
   counter echo4 { }
   counter echo6 { }
   counter errors4 { }
@@ -183,6 +185,8 @@ table inet observed {
     iifname != "customer" return
     ip protocol { tcp, udp, icmp } counter name all4
     meta l4proto { tcp, udp } ip6 version 6 counter name all6
+    meta l4proto { tcp, udp } ip version 4 counter name flows4
+    meta l4proto { tcp, udp } ip6 version 6 counter name flows6
     icmp type echo-request counter name echo4
     icmpv6 type echo-request counter name echo6
     icmp type { destination-unreachable, time-exceeded } counter name errors4
