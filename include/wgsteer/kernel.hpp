@@ -85,6 +85,9 @@ class Kernel {
   /// Deletes those of them that the watch finds idle. Each call is one of its looks, so it must be for this mark and
   /// family alone, and nothing is idle at the first. Flows in a flowtable are never idle.
   virtual Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) = 0;
+  /// Clears the bits under the other mask in the marks of conntrack entries with this mark, one by one. Returns how
+  /// many there were. The connections themselves go on.
+  virtual Result<std::size_t> unmarkConnections(MarkMatch mark, std::uint32_t bits) = 0;
   /// The number of conntrack entries by the bits of their mark under the mask. Not counted are those that have none of
   /// these bits. Dumps all entries, so it is for people and tests.
   virtual Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) = 0;

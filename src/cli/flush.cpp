@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "wgsteer/core/connection_marks.hpp"
 #include "wgsteer/core/describe.hpp"
 
 #include "cli/common.hpp"
@@ -29,9 +30,14 @@ Status flushKernel(const Options& options) {
   const DeviceName names = deviceNames(picture->world);
   for (const std::string& line : describe(plan, names)) log::debug(line);
   const CommitReport result = (*kernel)->commit(plan, config.numbers);
-  if (result.ok()) return {};
-  const ChangeResult& first = result.failed.front();
-  return fail(ErrorKind::io, describe(first.change, first.status.error(), names));
+  if (!result.ok()) {
+    const ChangeResult& first = result.failed.front();
+    return fail(ErrorKind::io, describe(first.change, first.status.error(), names));
+  }
+  const auto marks = connectionMarks(picture->observed.nft);
+  if (!marks) return {};
+  const auto unmarked = (*kernel)->unmarkConnections(marks->marks, marks->bits);
+  return unmarked ? Status{} : std::unexpected(unmarked.error());
 }
 
 /// The daemon has stopped; whether it is started again depends on its service manager.

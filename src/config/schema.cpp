@@ -81,6 +81,7 @@ constexpr std::tuple kPolicy{
     Row{"failback", Choice{"keep|drain|move", Failback::keep, Failback::drain, Failback::move},
         &PolicySection::failback},
     Row{"drain_after", Integer{5, 86400}, &PolicySection::drainAfter},
+    Row{"reset", Flag{}, &PolicySection::reset},
     Row{"balance", Choice{"connection|pair|source", Balance::connection, Balance::pair, Balance::source},
         &PolicySection::balance},
     Row{"ipv6",

@@ -64,6 +64,9 @@ std::string trafficComment(const NftOp& op, const NftLayout& layout) {
   if (const auto* arrival = std::get_if<NftArrival>(&op.member)) return meaning(op.add, *arrival);
   if (std::holds_alternative<NftNamedMark>(op.member))
     return op.add ? "a mark of another program: such packets ask no rule" : "no other program uses this mark any more";
+  if (const auto* reset = std::get_if<NftReset>(&op.member))
+    return nameOf(reset->family) + std::string{op.add ? " TCP that an exit's death has ended is reset"
+                                                      : " TCP of connections that nobody knows goes on by the rules"};
   if (const auto* own = std::get_if<NftPrefix>(&op.member))
     return "sources of that prefix are " + std::string{op.add ? "right" : "no longer right"} + " on " + own->device;
   return {};

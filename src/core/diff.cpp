@@ -143,6 +143,7 @@ NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
   // Connections ask the rules again once the tables no longer lead to the exit that they had.
   if (!op.add && std::holds_alternative<NftPinned>(op.member)) return NftStep::afterRoutes;
+  if (std::holds_alternative<NftReset>(op.member)) return NftStep::afterRoutes;
   // As long as a tunnel may have such a mark, packets with it are kept out of tunnels.
   if (const auto* own = std::get_if<NftOwnMark>(&op.member); own != nullptr && !desired.ownMarks.contains(own->mark))
     return NftStep::afterRoutes;

@@ -46,12 +46,9 @@ void treatForeignSources(const Config& config, Steering& steering) {
   for (const TrafficPolicy& used : steering.traffic->policies) {
     const PolicyView& policy = steering.policies[used.policy];
     if (policy.foreignSource == ForeignSource::none) continue;
-    TrafficForeignSource treated{.marks = {used.chosen}, .treatment = policy.foreignSource, .translations = {}};
-    for (const auto& [wan, pin] : used.pins) {
-      if (used.chooses) treated.marks.push_back(pin);
-      if (policy.foreignSource == ForeignSource::translate)
-        translate(config, policy, steering.wans[wan], steering, treated);
-    }
+    TrafficForeignSource treated{.marks = routedMarks(used), .treatment = policy.foreignSource, .translations = {}};
+    if (policy.foreignSource == ForeignSource::translate)
+      for (const auto& [wan, pin] : used.pins) translate(config, policy, steering.wans[wan], steering, treated);
     steering.traffic->foreignSources.push_back(std::move(treated));
   }
 }

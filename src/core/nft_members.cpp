@@ -228,6 +228,18 @@ bool NftMemberTraits<NftNamedMark>::take(const NftElement& element, NftTable& ta
   return true;
 }
 
+void NftMemberTraits<NftReset>::elements(const NftReset& reset, NftElements& out) {
+  out.push_back(ofMark(byFamily(reset.family, NftSetId::reset4), reset.mark));
+  out.back().value = NftGoto{kResetChain};
+}
+
+bool NftMemberTraits<NftReset>::take(const NftElement& element, NftTable& table) {
+  const auto* to = std::get_if<NftGoto>(&element.value);
+  if (to == nullptr || to->chain != kResetChain) return false;
+  table.resetting.emplace(familyOf(element.set, NftSetId::reset4), element.key.mark);
+  return true;
+}
+
 void NftMemberTraits<NftPrefix>::elements(const NftPrefix& own, NftElements& out) {
   out.push_back(ofDevice(NftSetId::prefix6, own.device));
   out.back().key.address = own.prefix.address();

@@ -241,6 +241,16 @@ struct NftMemberTraits<NftNamedMark> {
 };
 
 template <>
+struct NftMemberTraits<NftReset> {
+  static constexpr std::array<NftSetId, 2> kSets{NftSetId::reset4, NftSetId::reset6};
+  static auto& field(auto& table) { return table.resetting; }
+  static NftReset member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftReset& reset) { return std::pair{reset.family, reset.mark}; }
+  static void elements(const NftReset& reset, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
 struct NftMemberTraits<NftPrefix> {
   static constexpr std::array<NftSetId, 1> kSets{NftSetId::prefix6};
   static auto& field(auto& table) { return table.prefixes; }

@@ -49,6 +49,8 @@ enum class NftSetId : std::uint8_t {
   arrive6,
   namedMark,
   prefix6,
+  reset4,
+  reset6,
 };
 
 /// A component of a key. `sourcePort` comes after `port`.
@@ -97,6 +99,8 @@ inline constexpr auto kNftSets = std::to_array<NftSet>({
     {NftSetId::arrive6, "arrive6", {NftKeyPart::device}, NftValueKind::verdict, false, true},
     {NftSetId::namedMark, "named_mark", {NftKeyPart::mark}, NftValueKind::none, false, true},
     {NftSetId::prefix6, "prefix6", {NftKeyPart::device, NftKeyPart::prefix6}, NftValueKind::none, false, true},
+    {NftSetId::reset4, "reset4", {NftKeyPart::mark}, NftValueKind::verdict, false, true},
+    {NftSetId::reset6, "reset6", {NftKeyPart::mark}, NftValueKind::verdict, false, true},
 });
 
 constexpr bool nftSetsAreInOrder() {
@@ -168,6 +172,8 @@ inline constexpr std::string_view kRefusePrefix = "refuse_";
 inline constexpr std::string_view kTranslatePrefix = "translate_";
 /// Where sources of an exit, and others that are translated for it, do not come through.
 inline constexpr const char* kRefuseChain = "refuse";
+/// Where the elements of `reset4` and `reset6` lead.
+inline constexpr const char* kResetChain = "reset";
 inline constexpr const char* kMasqueradeChain = "masquerade_source";
 /// Where the elements of `kept_out` lead.
 inline constexpr const char* kTunnelsChain = "tunnels";

@@ -80,6 +80,7 @@ class PolicyBook {
                     .lastResort = policy.lastResort,
                     .failback = policy.failback,
                     .drainAfter = policy.drainAfter,
+                    .reset = policy.reset,
                     .balance = policy.balance,
                     .foreignSource = policy.foreignSource,
                     .server = server,

@@ -220,9 +220,7 @@ class TrafficRules {
     for (const SourcePrefix& each : routedSources(steering_))
       for (const TrafficPolicy& used : steering_.traffic->policies) {
         if (family_ != Family::v6 || !used.pins.contains(each.wan)) continue;
-        source(each, used.chosen);
-        for (const auto& [wan, pin] : used.pins)
-          if (used.chooses) source(each, pin);
+        for (const Slot mark : routedMarks(used)) source(each, mark);
       }
   }
 
@@ -310,9 +308,14 @@ bool stays(const Steering& steering, const PolicyView& policy, std::size_t wan, 
 }
 
 void noteForeignRules(const Config& config, const World& world, Steering& steering) {
-  std::vector<Rule>& foreign = steering.traffic->foreign;
-  foreign = foreignRulesForTraffic(world, config.numbers, steering.wans);
-  for (const Rule& copy : foreign)
+  ForeignCopies copies = foreignRulesForTraffic(world, config.numbers, steering.wans);
+  if (copies.leftOut)
+    steering.problems.push_back(
+        "too many rules of other programs lead elsewhere than to a WAN: for packets of rules, " +
+        std::string{ipCommand(copies.leftOut->family)} + " rule " + describe(*copies.leftOut) +
+        " and those after it have no effect");
+  steering.traffic->foreign = std::move(copies.rules);
+  for (const Rule& copy : steering.traffic->foreign)
     steering.notes.push_back(std::string{ipCommand(copy.family)} + " rule " + describe(copy) +
                              " comes before rules for any traffic: it does not lead to a WAN");
 }
@@ -370,6 +373,32 @@ std::vector<const MemberView*> firstGroup(const PolicyView& policy) {
   return group;
 }
 
+std::vector<Slot> routedMarks(const TrafficPolicy& used) {
+  std::vector<Slot> marks{used.chosen};
+  if (used.chooses)
+    for (const auto& [wan, pin] : used.pins) marks.push_back(pin);
+  return marks;
+}
+
+namespace {
+
+/// Not one that never has this family, as far as can be seen.
+bool isDead(const Wan& wan, Family family) { return !wan.eligible(family) && wan.lack(family) != Lack::route; }
+
+void addResets(const TrafficState& of, Family family, NftTable& table) {
+  const Steering& steering = of.steering;
+  for (const TrafficPolicy& used : steering.traffic->policies) {
+    const PolicyView& policy = steering.policies[used.policy];
+    const auto dead = [&](const MemberView& member) { return isDead(steering.wans[member.wan], family); };
+    // Without another exit connections are kept: the probes may be wrong.
+    if (!policy.reset || candidates(steering, policy, family).empty() || std::ranges::none_of(policy.members, dead))
+      continue;
+    for (const Slot mark : routedMarks(used)) table.resetting.emplace(family, of.config.numbers.markOf(mark));
+  }
+}
+
+}  // namespace
+
 void addTrafficMembers(const TrafficState& of, NftTable& table) {
   const Steering& steering = of.steering;
   const Numbers& numbers = of.config.numbers;
@@ -396,6 +425,7 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
       if (exit != traffic.exits.end() && steering.wans[*wan].eligible(family))
         table.pinned.emplace(std::pair{family, numbers.markOf(slot)}, exit->second);
     }
+    addResets(of, family, table);
   }
   addExitPrefixes(of.world, steering, table);
   for (const Rule& rule : of.world.rules)

@@ -24,13 +24,19 @@ class Finder {
   Finder(const World& world, const Numbers& numbers, const std::vector<Wan>& wans)
       : world_(world), numbers_(numbers), wans_(wans) {}
 
-  std::vector<Rule> find() {
-    std::vector<Rule> found;
+  ForeignCopies find() {
+    ForeignCopies found;
     for (const Family family : kFamilies)
       for (const Rule& rule : world_.rules) {
         if (rule.family != family) continue;
-        if (looksUpMainForAll(rule) || found.size() == kMaxHonouredRules) break;
-        if (auto copy = copyOf(rule)) found.push_back(std::move(*copy));
+        if (looksUpMainForAll(rule)) break;
+        auto copy = copyOf(rule);
+        if (!copy) continue;
+        if (found.rules.size() == kMaxHonouredRules) {
+          found.leftOut = rule;
+          return found;
+        }
+        found.rules.push_back(std::move(*copy));
       }
     return found;
   }
@@ -104,7 +110,7 @@ class Finder {
 
 }  // namespace
 
-std::vector<Rule> foreignRulesForTraffic(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
+ForeignCopies foreignRulesForTraffic(const World& world, const Numbers& numbers, const std::vector<Wan>& wans) {
   return Finder{world, numbers, wans}.find();
 }
 

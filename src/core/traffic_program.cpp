@@ -214,6 +214,9 @@ class Compiler {
     for (const TrafficPolicy& policy : traffic_.policies) leaving(policy);
     addLeavingMap();
     addForeignSources();
+    program_.resets = std::ranges::any_of(traffic_.policies, [&](const TrafficPolicy& used) {
+      return steering_.policies[used.policy].reset;
+    });
     joinMatches(program_);
     for (const Family family : kFamilies)
       if (!canRouteLocal(config_, world_, steering_, family)) program_.asksForLocal.insert(family);
@@ -434,6 +437,7 @@ std::string TrafficProgram::toString() const {
     text += "\n";
   }
   for (const TrafficForeignSource& of : foreignSources) write(text, of);
+  text += resets ? "resets\n" : "";
   for (const Family family : asksForLocal) text += std::string{"asks for local "} + keyOf(family) + "\n";
   return text;
 }

@@ -322,7 +322,9 @@ Status Engine::reconfigure(Config config) {
 Status Engine::flush() {
   wake(Trigger::reload);
   const Plan plan = diff(State{}, picture_.observed);
+  const auto marks = connectionMarks(picture_.observed.nft);
   const Committed committed = commit(plan, State{});
+  unmark(marks);
   tell(plan, committed);
   if (!committed.report.ok()) return fail(ErrorKind::io, "flush: some state could not be removed, see the log");
   return {};
@@ -345,10 +347,12 @@ bool Engine::convergeOnce() {
   Plan plan = refusals_.withhold(diff(desired, picture_.observed), wokenAt_);
   strayed_ |= std::ranges::any_of(plan.changes, opensAWay) || std::ranges::any_of(ahead_, opensAWay);
   const Pinned before = pinned();
+  const auto marks = connectionMarks(picture_.observed.nft);
   const Committed committed = commit(plan, std::move(desired));
   const std::vector<Move> moves = noteMoves(steering);
   keepGateways(steering);
   cullConnections(before, steering);
+  unmark(marks);
   // Packets wait for what is above, only users for what follows.
   plan.changes.insert(plan.changes.begin(), ahead_.begin(), ahead_.end());
   ahead_.clear();
@@ -358,6 +362,12 @@ bool Engine::convergeOnce() {
   if (observer_.steered) observer_.steered(steering);
   const bool otherRoutes = attend(steering);
   return lookInto(committed.report) || otherRoutes;
+}
+
+/// Connections outlive the rules that marked them.
+void Engine::unmark(const std::optional<ConnectionMarks>& before) {
+  if (!before || connectionMarks(picture_.observed.nft) == before) return;
+  if (auto done = kernel_.unmarkConnections(before->marks, before->bits); !done) report(done.error());
 }
 
 /// Makes the kernel announce only the foreign routes that a plan may depend on, which change with the WANs. True if the

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "wgsteer/core/config.hpp"
+#include "wgsteer/core/connection_marks.hpp"
 #include "wgsteer/core/contingency.hpp"
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/endpoint_moves.hpp"
@@ -187,6 +188,7 @@ class Engine {
   using Pinned = std::map<std::pair<Family, Mark>, Slot>;
   Pinned pinned() const;
   void cullConnections(const Pinned& before, const Steering& steering);
+  void unmark(const std::optional<ConnectionMarks>& before);
   std::set<std::pair<std::string, Family>> noteExitSources(const Steering& steering);
   void keepGateways(const Steering& steering);
   void report(const Error& error) const;

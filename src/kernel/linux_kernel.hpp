@@ -34,6 +34,9 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override {
     return conntrack_.forgetUnanswered(mark, family);
   }
+  Result<std::size_t> unmarkConnections(MarkMatch mark, std::uint32_t bits) override {
+    return conntrack_.unmark(mark, bits);
+  }
   Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override {
     return conntrack_.forgetIdle(mark, family, watch, now);
   }

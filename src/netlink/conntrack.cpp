@@ -111,13 +111,26 @@ Status refuseOthers(MarkMatch mark) {
   return fail(ErrorKind::refused, commandOf("-D", mark) + ": would delete connections without a mark");
 }
 
-Status deleteFlow(RequestSocket& socket, const Flow& flow) {
-  Message message(messageType(IPCTNL_MSG_CT_DELETE), 0);
+void putFlow(Message& message, const Flow& flow) {
   putHeader(message, flow.family);
   message.bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.tuple);
-  if (flow.id) message.u32(CTA_ID, *flow.id);
   if (flow.zone) message.u16(CTA_ZONE, *flow.zone);
+}
+
+Status deleteFlow(RequestSocket& socket, const Flow& flow) {
+  Message message(messageType(IPCTNL_MSG_CT_DELETE), 0);
+  putFlow(message, flow);
+  if (flow.id) message.u32(CTA_ID, *flow.id);
   return socket.request(message, [] { return std::string("conntrack -D"); });
+}
+
+/// Without NLM_F_CREATE, so that a flow that is gone stays gone. Bits that the mask lacks stay
+/// (ctnetlink_change_mark(), 5.15 to 6.18).
+Status unmarkFlow(RequestSocket& socket, const Flow& flow, std::uint32_t bits) {
+  Message message(messageType(IPCTNL_MSG_CT_NEW), 0);
+  putFlow(message, flow);
+  putMark(message, {.value = 0, .mask = bits});
+  return socket.request(message, [&] { return commandOf("-U", {.value = 0, .mask = bits}); });
 }
 
 /// Whether there is no ctnetlink, nor a module for it (nfnetlink_rcv_msg).
@@ -181,14 +194,19 @@ Result<std::size_t> Conntrack::forget(const std::map<Endpoint, std::set<Address>
   return deleteAll(stale);
 }
 
-Result<std::size_t> Conntrack::deleteAll(const std::vector<Flow>& flows) {
-  std::size_t deleted = 0;
+Result<std::size_t> Conntrack::forEach(const std::vector<Flow>& flows,
+                                       const std::function<Status(const Flow&)>& request) {
+  std::size_t count = 0;
   for (const Flow& flow : flows) {
-    const Status done = deleteFlow(*socket_, flow);
+    const Status done = request(flow);
     if (!done && done.error().kind != ErrorKind::notThere) return std::unexpected(done.error());
-    if (done) ++deleted;
+    if (done) ++count;
   }
-  return deleted;
+  return count;
+}
+
+Result<std::size_t> Conntrack::deleteAll(const std::vector<Flow>& flows) {
+  return forEach(flows, [&](const Flow& flow) { return deleteFlow(*socket_, flow); });
 }
 
 Status Conntrack::forgetMarked(MarkMatch mark, std::optional<Family> family) {
@@ -260,6 +278,15 @@ Result<Drained> Conntrack::forgetIdle(MarkMatch mark, Family family, IdleWatch& 
   const auto forgotten = deleteAll(flows);
   if (!forgotten) return std::unexpected(forgotten.error());
   return Drained{.forgotten = *forgotten, .left = all - *forgotten};
+}
+
+Result<std::size_t> Conntrack::unmark(MarkMatch mark, std::uint32_t bits) {
+  if (auto ours = refuseOthers(mark); !ours) return std::unexpected(ours.error());
+  std::vector<Flow> flows;
+  const Status dumped = dumpMarked({.mask = mark.mask, .mark = mark, .family = {}},
+                                   [&](MarkedFlow marked) { flows.push_back(std::move(marked.flow)); });
+  if (!dumped) return std::unexpected(dumped.error());
+  return forEach(flows, [&](const Flow& flow) { return unmarkFlow(*socket_, flow, bits); });
 }
 
 Result<std::map<std::uint32_t, std::size_t>> Conntrack::countMarked(std::uint32_t mask) {

@@ -67,6 +67,9 @@ class Conntrack {
   /// Deletes those of them that the watch finds idle. Each call is a look of the watch, which must be for this mark and
   /// family alone; none is idle at the first. Refused as above.
   Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now);
+  /// Clears these bits in the marks of all flows with this mark, and returns how many. Each is a request of its own.
+  /// Refused as above.
+  Result<std::size_t> unmark(MarkMatch mark, std::uint32_t bits);
   /// The number of flows by the bits of their mark under the mask, without those that have none of these bits. It dumps
   /// all flows.
   Result<std::map<std::uint32_t, std::size_t>> countMarked(std::uint32_t mask);
@@ -80,6 +83,8 @@ class Conntrack {
     bool onlySilent = false;        ///< and were never answered
   };
   Status dumpMarked(const Selection& selection, const std::function<void(MarkedFlow)>& onFlow);
+  /// Those that are gone by then are not counted.
+  Result<std::size_t> forEach(const std::vector<Flow>& flows, const std::function<Status(const Flow&)>& request);
   Result<std::size_t> deleteAll(const std::vector<Flow>& flows);
 
   std::optional<RequestSocket> socket_;

@@ -271,6 +271,16 @@ Rule& Rule::isInState(std::uint32_t states) {
   return loadConnection(NFT_CT_STATE).maskAndXor(states, 0).compare(NFT_CMP_NEQ, &kNone, sizeof kNone);
 }
 
+Rule& Rule::isMidStream() {
+  constexpr std::uint32_t kFlagsOffset = 13;
+  constexpr std::uint8_t kSynOrReset = 0x02 | 0x04;
+  constexpr std::uint8_t kNeither = 0;
+  return isProtocol(IPPROTO_TCP)
+      .loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kFlagsOffset, sizeof kSynOrReset, NFT_REG_1)
+      .maskBytes({kSynOrReset})
+      .compare(NFT_CMP_EQ, &kNeither, sizeof kNeither);
+}
+
 Rule& Rule::isReply() {
   const std::uint8_t reply = 1;  // IP_CT_DIR_REPLY
   return loadConnection(NFT_CT_DIRECTION).compare(NFT_CMP_EQ, &reply, sizeof reply);

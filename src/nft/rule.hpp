@@ -56,6 +56,7 @@ class Rule {
   Rule& goByConnectionMark(std::uint32_t mask, const char* map);          ///< ct mark & MASK vmap @map
   Rule& stampConnectionMark(MarkMatch mark);                              ///< ct mark set ct mark & ~MASK | VALUE
   Rule& isInState(std::uint32_t states);                                  ///< ct state new, a mask of NF_CT_STATE_BIT()
+  Rule& isMidStream();                                                    ///< tcp flags & (syn | rst) == 0x0
   Rule& isReply();                                                        ///< ct direction reply
   Rule& hasNotMark(MarkMatch mark);                                       ///< meta mark & MASK != VALUE
   Rule& inputIn(const char* set);                                         ///< iifname @set

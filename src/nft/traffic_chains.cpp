@@ -292,6 +292,7 @@ class TrafficRuleset {
     sent.rules.emplace_back().isUnmarked().thenReturn();
     sent.rules.emplace_back().goByMark(numbers_.markMask, kLeavingMap);
 
+    if (program_.resets) reset();
     if (program_.asksForLocal.empty()) return;
     Chain& nat = add("traffic_nat", Hook{"nat", NF_INET_POST_ROUTING, kNatChainPriority});
     nat.rules.emplace_back().cameIn().thenReturn();
@@ -303,6 +304,18 @@ class TrafficRuleset {
           .sourceNotOf(named(NftSetId::address4, family), family)
           .sourceIn(named(NftSetId::bound4, family), family)
           .thenMasquerade();
+  }
+
+  /// For its sender only: the other end, if the packet reached it at all, might say nothing.
+  void reset() {
+    add(kResetChain).rules.emplace_back().isProtocol(IPPROTO_TCP).thenReset();
+    Chain& chain = add("traffic_reset", Hook{"filter", NF_INET_FORWARD, kRefusalChainPriority});
+    for (const Family family : kFamilies)
+      chain.rules.emplace_back()
+          .isFamily(family)
+          .isMidStream()
+          .isInState(kNew)
+          .goByMark(numbers_.markMask, named(NftSetId::reset4, family));
   }
 
   const Numbers& numbers_;

@@ -8,6 +8,8 @@
 //   traffic_nat     nat    postrouting 99    of this host's own: a source that is wrong on the exit
 //   traffic_forward filter forward 1         IPv6 with a source that is not of the exit is refused, if its policy says so
 //   traffic_source  nat    postrouting 99    or translated: refuse, refuse_N, masquerade_source, translate_N
+//   traffic_reset   filter forward 1         TCP in the midst of a connection that conntrack does not know, if its policy
+//                                            has a dead exit and says so: reset
 //   connections     noted ones go where they went; new ones ask the rules;  local: the same on output
 //   rules           one statement for each rule and family;  rule_NAME: its count, and the mark of its policy
 //   exit_N          the mark of an exit;  arrive_N: notes that a connection came in by it

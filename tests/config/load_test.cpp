@@ -157,7 +157,7 @@ TEST(Load, MemberMetricsDefaultToTheirPosition) {
 
 TEST(Load, PoliciesSayHowRulesUseThem) {
   const Config config = load(
-      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\ndrain_after = 90\nbalance = \"pair\"\n"
+      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\ndrain_after = 90\nreset = true\nbalance = \"pair\"\n"
       "[[policy]]\nname = \"c\"\nfailback = \"move\"\nbalance = \"source\"\n"
       "[[policy]]\nname = \"d\"\nfailback = \"keep\"\nbalance = \"connection\"\nipv6 = \"none\"\n"
       "[[policy]]\nname = \"e\"\nipv6 = \"reject\"\n[[policy]]\nname = \"f\"\nipv6 = \"masquerade\"\n"
@@ -168,6 +168,7 @@ TEST(Load, PoliciesSayHowRulesUseThem) {
        .members = {},
        .failback = Failback::drain,
        .drainAfter = std::chrono::seconds{90},
+       .reset = true,
        .balance = Balance::pair},
       {.name = "c", .members = {}, .failback = Failback::move, .balance = Balance::source},
       {.name = "d", .members = {}, .failback = Failback::keep, .balance = Balance::connection},

@@ -375,6 +375,24 @@ TYPED_TEST(Contract, ConnectionsThatAreIdleAreForgotten) {
   EXPECT_TRUE(kernel->forgetConnections({0x12000000, 0xff000000}));
 }
 
+TYPED_TEST(Contract, ConnectionsLoseTheirMarksButNotThoseOfOthers) {
+  TypeParam kernel;
+  const MarkMatch marks{0x40000000, 0xc0000000};
+  EXPECT_EQ(kernel->unmarkConnections(marks, 0xff000000), 0U) << "there are none";
+  for (const Family family : kFamilies) {
+    kernel.connect(family, Mark{0x41003f01}, 1);
+    kernel.connect(family, Mark{0x45000002}, 2, true);
+    kernel.connect(family, Mark{0x82000003}, 3);
+    kernel.connect(family, Mark{0x00003f04}, 4);
+  }
+  EXPECT_EQ(kernel->unmarkConnections(marks, 0xff000000), 4U);
+  EXPECT_EQ(kernel->connectionsByMark(0xffffffff).value(),
+            (Counts{{0x3f01, 2}, {0x2, 2}, {0x82000003, 2}, {0x3f04, 2}}));
+  EXPECT_EQ(kernel->unmarkConnections(marks, 0xff000000), 0U);
+  EXPECT_FALSE(kernel->unmarkConnections({0, 0xc0000000}, 0xff000000));
+  for (const std::uint32_t left : {1, 2, 3, 4}) EXPECT_TRUE(kernel->forgetConnections({left, 0xff}));
+}
+
 TYPED_TEST(Contract, ConnectionsWithoutAMarkAreNeverForgotten) {
   TypeParam kernel;
   kernel.connect(Family::v4, Mark{0x11000000}, 1);

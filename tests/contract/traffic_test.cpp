@@ -117,7 +117,7 @@ class TrafficKernel : public ::testing::TestWithParam<int> {
                        policy("lte_only", {{.wan = "lte", .metric = 1}}),
                        policy("open", {{.wan = "lte", .metric = 1}}, LastResort::main)};
     config.rules = randomRules(random, kPools);
-    if (random.chance(50)) treatSources(random, config);
+    if (random.chance(50)) randomTreatments(random, config);
     if (!routersAreNamed()) return config;
     config.wans[0].gateway = {*Address::parse("192.0.2.1"), *Address::parse("fe80::1")};
     config.wans[1].gateway = {*Address::parse("198.51.100.1"), *Address::parse("fe80::2")};

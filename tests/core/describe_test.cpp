@@ -207,6 +207,9 @@ TEST(DescribeRules, SayWhatTheirElementsMean) {
   EXPECT_EQ(told({false, NftArrival{Family::v4, "wan0", Slot{64}}}),
             "nft delete element inet wgsteer arrive4 { \"wan0\" }  # IPv4 connections that come in by wan0 are no "
             "longer answered by it");
+  EXPECT_EQ(told({true, NftReset{Family::v4, Mark{0x42000000}}}),
+            "nft add element inet wgsteer reset4 { 0x42000000 : goto reset }  # IPv4 TCP that an exit's death has ended "
+            "is reset");
   EXPECT_EQ(told({true, NftNamedMark{Mark{1}}}),
             "nft add element inet wgsteer named_mark { 0x1 }  # a mark of another program: such packets ask no rule");
   EXPECT_EQ(lines(NftTransaction{.createTable = true, .layout = layout, .ops = {}}),

@@ -73,7 +73,7 @@ Config configWith(Random& random, std::vector<RuleConfig> rules) {
                      policy("lte_only", {{.wan = "lte", .metric = 1}}),
                      policy("open", {{.wan = "lte", .metric = 1}}, LastResort::main)};
   config.rules = std::move(rules);
-  if (random.chance(50)) treatSources(random, config);
+  if (random.chance(50)) randomTreatments(random, config);
   return config;
 }
 

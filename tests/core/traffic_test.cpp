@@ -200,6 +200,32 @@ TEST(Traffic, ASpareExitIsDrainedIfThatIsAsked) {
   EXPECT_EQ(spareExits(config, steer(config, world)).at(0).drainAfter, std::chrono::seconds{90});
 }
 
+std::set<std::pair<Family, Mark>> resettingIn(const Config& config, const World& world) {
+  return desire(config, world).nft->table.resetting;
+}
+
+TEST(Traffic, TcpOfADeadExitIsResetIfThatIsAskedAndThereIsAnother) {
+  World world = twoWans();
+  Config config = withRule();
+  world.wansDown["fiber"] = WanDown{"probes"};
+  EXPECT_TRUE(resettingIn(config, world).empty());
+  EXPECT_FALSE(programOf(config, world).resets);
+  config.policies.front().reset = true;
+  EXPECT_TRUE(programOf(config, world).resets);
+  const Mark chosen = config.numbers.markOf(steer(config, world).traffic->policies.front().chosen);
+  EXPECT_EQ(resettingIn(config, world), (std::set{std::pair{Family::v4, chosen}, std::pair{Family::v6, chosen}}));
+  world.wansDown["lte"] = WanDown{"probes"};
+  EXPECT_TRUE(resettingIn(config, world).empty()) << "they are kept: probes may be wrong";
+  world.wansDown.clear();
+  EXPECT_TRUE(resettingIn(config, world).empty());
+  std::erase_if(world.routes, [](const Route& each) {
+    return each.family() == Family::v6 && each.destination.length() == 0 && each.hops.front().device == test::kWan1;
+  });
+  EXPECT_TRUE(resettingIn(config, world).empty()) << "it never had IPv6";
+  world.links.at(test::kWan1).carrier = false;
+  EXPECT_EQ(resettingIn(config, world), (std::set{std::pair{Family::v4, chosen}, std::pair{Family::v6, chosen}}));
+}
+
 TEST(Traffic, WhatComesInByAWanIsAnsweredByIt) {
   World world = twoWans();
   const Config config = withRule();
@@ -388,6 +414,29 @@ TEST(Traffic, RulesOfOthersThatLeadElsewhereComeFirst) {
   ASSERT_EQ(foreignCopies(world).size(), 1U);
   EXPECT_EQ(foreignCopies(world)[0].suppressPrefixLength, 1) << "a default route for all is what rules are about";
   EXPECT_EQ(foreignCopies(world)[0].priority, Numbers{}.rulePriority + kTrafficLocalOffset);
+}
+
+TEST(Traffic, RulesOfOthersThatAreTooManyAreTold) {
+  World world = twoWans();
+  Route local = routeTo("0.0.0.0/0", test::kWan0);
+  local.type = RouteType::local;
+  world.routes.insert(local);
+  const auto addRules = [&](std::uint32_t first, std::uint32_t count) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+      Rule rule = test::kernelRule(Family::v4, 1000 + i, TableId{220});
+      rule.source =
+          Prefix::host(Address::v4(192, 168, static_cast<std::uint8_t>(i / 250), static_cast<std::uint8_t>(i % 250)));
+      world.rules.insert(rule);
+    }
+  };
+  const auto problems = [&] { return steer(withRule(), world).problems; };
+  addRules(0, 128);
+  EXPECT_EQ(foreignCopies(world).size(), 128U);
+  EXPECT_TRUE(problems().empty());
+  addRules(128, 1);
+  EXPECT_EQ(foreignCopies(world).size(), 128U);
+  ASSERT_EQ(problems().size(), 1U);
+  EXPECT_NE(problems().front().find("priority 1128"), std::string::npos) << problems().front();
 }
 
 TEST(Traffic, RulesOfOthersForCertainPacketsCountWithTheirDefaultRoutes) {

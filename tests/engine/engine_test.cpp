@@ -375,6 +375,37 @@ TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
   EXPECT_EQ(present().nft->table.wans, before.nft->table.wans);
 }
 
+TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
+  Config config = engine->config();
+  config.numbers.markMask = kTrafficMarkMask;
+  config.rules.resize(1);
+  config.rules.front().name = "all";
+  ASSERT_TRUE(engine->reconfigure(config));
+  kernel.connections = {{Family::v4, Mark{0x41003f00}, 1}, {Family::v6, Mark{0x01000000}, 2}};
+  config.rules.push_back(config.rules.front());
+  config.rules.back().name = "more";
+  ASSERT_TRUE(engine->reconfigure(config));
+  EXPECT_EQ(kernel.connections.front().mark, Mark{0x41003f00}) << "they keep their meaning";
+  config.rules.clear();
+  ASSERT_TRUE(engine->reconfigure(config));
+  EXPECT_EQ(kernel.connections.front().mark, Mark{0x3f00});
+  EXPECT_EQ(kernel.connections.back().mark, Mark{0x01000000}) << "no mark of a rule";
+}
+
+TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheTable) {
+  Config config = engine->config();
+  config.numbers.markMask = kTrafficMarkMask;
+  config.rules.resize(1);
+  config.rules.front().name = "all";
+  ASSERT_TRUE(engine->reconfigure(config));
+  kernel.connections = {{Family::v4, Mark{0x41003f00}, 1}};
+  kernel.someoneFlushesNft();
+  engine->onEvents();
+  EXPECT_EQ(kernel.connections.front().mark, Mark{0x41003f00}) << "the table comes back";
+  ASSERT_TRUE(engine->flush());
+  EXPECT_EQ(kernel.connections.front().mark, Mark{0x3f00});
+}
+
 TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
   ASSERT_TRUE(engine->start());
   kernel.someoneSetsFwmark("wg0", Mark{0});

@@ -164,6 +164,18 @@ Result<std::size_t> FakeKernel::forgetUnanswered(MarkMatch mark, Family family) 
   });
 }
 
+Result<std::size_t> FakeKernel::unmarkConnections(MarkMatch mark, std::uint32_t bits) {
+  if (mark.value == 0 || mark.mask == 0) return fail(ErrorKind::refused, "conntrack -U: connections without a mark");
+  if (keepsConnections) return fail(*keepsConnections, "injected");
+  std::size_t count = 0;
+  for (Connection& connection : connections) {
+    if (!mark.matches(connection.mark)) continue;
+    connection.mark.value &= ~bits;
+    ++count;
+  }
+  return count;
+}
+
 Result<Drained> FakeKernel::forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) {
   if (const Status may = mayForget(mark); !may) return std::unexpected(may.error());
   const auto concerned = [&](const Connection& connection) {

@@ -26,6 +26,7 @@ class FakeKernel : public Kernel {
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) override;
   Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override;
+  Result<std::size_t> unmarkConnections(MarkMatch mark, std::uint32_t bits) override;
   Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override;
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override;
   Status warm(const Neighbour& neighbour) override;

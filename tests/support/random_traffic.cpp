@@ -174,7 +174,7 @@ std::vector<RuleConfig> randomRules(Random& random, const TrafficPools& pools) {
   return rules;
 }
 
-void treatSources(Random& random, Config& config) {
+void randomTreatments(Random& random, Config& config) {
   config.wans.at(0).prefixes = {*Prefix::parse("2001:db8:5::/64")};
   config.wans.at(1).prefixes = {*Prefix::parse("2001:db8:6::/64")};
   for (WanConfig& wan : config.wans) wan.sourceRouting = random.chance(40);
@@ -182,6 +182,7 @@ void treatSources(Random& random, Config& config) {
                                    ForeignSource::masquerade, ForeignSource::translate};
   for (PolicyConfig& policy : config.policies)
     policy.foreignSource = kTreatments.at(random.number(static_cast<unsigned>(kTreatments.size())));
+  for (PolicyConfig& policy : config.policies) policy.reset = random.chance(30);
 }
 
 FirstPacket randomPacket(Random& random, const TrafficPools& pools) {

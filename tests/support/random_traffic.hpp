@@ -23,7 +23,7 @@ struct TrafficPools {
 
 std::vector<RuleConfig> randomRules(Random& random, const TrafficPools& pools);
 /// Gives each of two WANs a prefix of hosts that packets come from, and says in some way what follows from that.
-void treatSources(Random& random, Config& config);
+void randomTreatments(Random& random, Config& config);
 FirstPacket randomPacket(Random& random, const TrafficPools& pools);
 
 /// The first rule that is for the packet; null: none is.

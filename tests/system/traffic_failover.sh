@@ -320,6 +320,60 @@ left_on_lte() { # SOURCE-PORT
 }
 gone_from_lte() { ! left_on_lte "$1"; } # SOURCE-PORT
 
+# As many firewalls of providers do it.
+isp_forwards_only_what_it_knows() { # WAN
+  in_host "isp$1" nft -f - <<'RULES'
+table inet stateful {
+  counter unknown { }
+  chain forward {
+    type filter hook forward priority -1; policy accept;
+    ct state invalid drop
+    ct state new tcp flags & (syn | rst) == 0 counter name unknown drop
+  }
+}
+RULES
+}
+
+# TCP of the tv by the first WAN, which dies: died_at.
+tcp_of_a_dead_exit() { # [OPTION-OF-THE-POLICY]
+  traffic_up
+  isp_forwards_only_what_it_knows 1
+  policy_options=${1:-}
+  tv_by_fiber_others_by_lte | rules_are
+  flow_start tv-tcp tv tcp "$internet" 7000 --flows 5
+  flow_is_on tv-tcp "${wan_address[0]}" 3 'at first'
+  died_at=$(now_ms)
+  fiber_by_hand_down
+}
+
+case_reset() {
+  local died_at since
+  tcp_of_a_dead_exit 'reset = true'
+  flow_is_on tv-tcp "${wan_address[1]}" 3 'opened anew'
+  note "moved after $(flow_moved_after tv-tcp "${wan_address[1]}" "$died_at") ms"
+  equal 'connections that were reset' 5 "$(flow_errors tv-tcp "$died_at")"
+  since=$(now_ms)
+  fiber_by_hand_auto
+  await 5 'new ones by the first WAN' answered_by 0 tv udp "$internet" 7000
+  flow_is_untouched tv-tcp "${wan_address[1]}" "$since" 'it is back'
+}
+
+unknown_packets() { (($(named_counter isp1 stateful unknown) >= $1)); } # COUNT
+case_without_reset_they_hang() {
+  local died_at
+  tcp_of_a_dead_exit
+  await 10 'they go on by another exit, in vain' unknown_packets 15
+  equal 'connections that have ended' 0 "$(flow_errors tv-tcp "$died_at")"
+}
+
+connection_marks() { connections "dport=7000 .*mark=[1-9]" | wc -l; }
+case_flush_clears_the_marks_of_connections() {
+  failover_up
+  check 'connections have marks' test "$(connection_marks)" -ge 20
+  wgsteer flush
+  equal 'marks of connections' 0 "$(connection_marks)"
+}
+
 # What is idle on the worse WAN leaves it, what is busy stays.
 case_drain() {
   traffic_up

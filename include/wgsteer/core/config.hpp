@@ -110,6 +110,7 @@ struct PolicyConfig {
   LastResort lastResort = LastResort::unreachable;
   Failback failback = Failback::keep;
   std::chrono::seconds drainAfter{60};  ///< how long a connection must be idle to move, with Failback::drain
+  bool reset = false;  ///< TCP that an exit's death has ended is reset, for as long as that exit is dead
   Balance balance = Balance::connection;
   ForeignSource foreignSource = ForeignSource::none;
   bool operator==(const PolicyConfig&) const = default;

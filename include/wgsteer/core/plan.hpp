@@ -125,6 +125,11 @@ struct NftNamedMark {
   Mark mark;
   bool operator==(const NftNamedMark&) const = default;
 };
+struct NftReset {
+  Family family = Family::v4;
+  Mark mark;
+  bool operator==(const NftReset&) const = default;
+};
 struct NftPrefix {
   IfName device;
   Prefix prefix;
@@ -134,7 +139,7 @@ struct NftPrefix {
 /// In the order in which the changes of a transaction are listed. core/nft_members.hpp describes the kinds.
 using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
                                NftFlow, NftFlowPort, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl,
-                               NftPinned, NftArrival, NftNamedMark, NftPrefix>;
+                               NftPinned, NftArrival, NftNamedMark, NftReset, NftPrefix>;
 
 struct NftOp {
   bool add = true;

@@ -49,6 +49,7 @@ struct Flow {
 ///   map      arrive4/6       { type ifname : verdict }                           "wan0" : goto arrive_N
 ///   set      prefix6         { type ifname . ipv6_addr; flags interval }         sources that are right on an exit
 ///   set      named_mark      { type mark }                                       whole marks that others' rules name
+///   map      reset4/6        { type mark : verdict }                             TCP that nobody knows : goto reset
 struct NftTable {
   /// Marks of WANs: chain wan_N, counters initiations_N and responses_N, elements in `wan`, `arrival`, `initiations`.
   std::map<IfName, Slot> wans;
@@ -81,6 +82,9 @@ struct NftTable {
   std::set<Mark> namedMarks;
   /// Of IPv6 and disjoint: where the sources of an exit are, for policies that treat others in some way.
   std::set<std::pair<IfName, Prefix>> prefixes;
+  /// Marks of policies with a dead exit: TCP packets in the midst of a connection that conntrack does not know are
+  /// answered with a reset.
+  std::set<std::pair<Family, Mark>> resetting;
 
   bool operator==(const NftTable&) const = default;
 };

@@ -81,6 +81,7 @@ struct PolicyView {
   LastResort lastResort = LastResort::unreachable;
   Failback failback = Failback::keep;
   std::chrono::seconds drainAfter{0};
+  bool reset = false;
   Balance balance = Balance::connection;
   ForeignSource foreignSource = ForeignSource::none;
   bool server = false;  ///< for server tunnels: replies leave by the WAN whose address they carry

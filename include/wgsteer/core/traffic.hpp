@@ -189,7 +189,7 @@ struct TrafficLeaving {
   bool operator==(const TrafficLeaving&) const = default;
 };
 
-/// The chains for any traffic, but for what changes while they stand (pinned4/6, arrive4/6, prefix6).
+/// The chains for any traffic, but for what changes while they stand (pinned4/6, arrive4/6, prefix6, reset4/6).
 struct TrafficProgram {
   MarkMatch marks;                    ///< all that are for traffic
   std::map<std::string, Slot> slots;  ///< as in TrafficLayout
@@ -201,6 +201,7 @@ struct TrafficProgram {
   std::vector<TrafficVerdict> verdicts;
   std::vector<TrafficLeaving> leavings;
   std::vector<TrafficForeignSource> foreignSources;
+  bool resets = false;  ///< TCP that conntrack does not know, with marks in reset4/6
   /// This host's own new connections of these families ask the rules in the chains: ip rules could not say all of them.
   std::set<Family> asksForLocal;
   bool operator==(const TrafficProgram&) const = default;

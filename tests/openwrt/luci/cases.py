@@ -124,7 +124,7 @@ RICH = [
     {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600", "metered": "on",
      "prefixes": ["2001:db8:1::/56"], "source_routing": "yes"},
     {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main", "failback": "drain",
-     "drain_after": "90", "balance": "pair", "ipv6": "translate"},
+     "drain_after": "90", "reset": "on", "balance": "pair", "ipv6": "translate"},
     {".type": "tunnel", ".name": "wg0", "use_policy": "video", "stall": "30", "enabled": "disabled", "update_endpoint": "enabled"},
     {".type": "tunnel", ".name": "cfg06", ".anonymous": True, "interface": "wg-b", "use_wan": ["lte.one"], "balance": "on"},
     {".type": "peer", ".name": "cfg07", ".anonymous": True, "tunnel": "wg0", "public_key": KEY, "endpoint": "vpn.example.com:1",

@@ -203,6 +203,8 @@ function policySection(map) {
 		_('For rules: what becomes of the connections on another WAN when a better one is usable again. Drain: each moves once it has been idle for a while.')),
 		[ [ 'keep', _('keep') ], [ 'drain', _('drain') ], [ 'move', _('move') ] ], 'keep');
 	number(s, null, 'drain_after', _('Drain after'), _('Seconds without a packet after which a connection moves, with failback drain.'), 5, 86400, '60');
+	flag(s, null, 'reset', _('Reset'),
+		_('For rules: while one of its WANs is dead, TCP connections from hosts behind this router that nobody knows are answered with a reset.'), false);
 	choose(add(s, null, form.ListValue, 'balance', _('Balance'),
 		_('For rules: what is kept together when connections are shared among WANs of equal metric.')),
 		[ [ 'connection', _('each connection by itself') ], [ 'pair', _('the same two addresses') ], [ 'source', _('the same source address') ] ],
