@@ -94,7 +94,7 @@ std::string describeElement(bool add, NftElement element) {
   return nftCommand(add, "element") + " " + nftSet(element.set).name + " { " + toString(element) + " }";
 }
 
-std::string describeOp(const NftOp& op, const NftLayout& layout) {
+std::string describeOp(const NftOp& op, const NftTransaction& of) {
   if (const auto* policy = std::get_if<NftPolicy>(&op.member))
     return nftCommand(op.add, "chain") + " " + policyChainName(policy->slot);
   NftElements elements;
@@ -102,7 +102,7 @@ std::string describeOp(const NftOp& op, const NftLayout& layout) {
   std::string text;
   for (const NftElement& element : elements)
     if (!nftSet(element.set).repeats) text += (text.empty() ? "" : "; ") + describeElement(op.add, element);
-  return withComment(std::move(text), trafficComment(op, layout));
+  return withComment(std::move(text), trafficComment(op, of));
 }
 
 std::vector<std::string> describeTransaction(const NftTransaction& transaction) {
@@ -110,7 +110,7 @@ std::vector<std::string> describeTransaction(const NftTransaction& transaction) 
   if (transaction.deleteTable) lines.push_back("nft delete table inet " + std::string{kNftTable});
   if (transaction.createTable)
     lines.push_back(withComment("nft add table inet " + std::string{kNftTable}, trafficComment(transaction.layout)));
-  for (const NftOp& op : transaction.ops) lines.push_back(describeOp(op, transaction.layout));
+  for (const NftOp& op : transaction.ops) lines.push_back(describeOp(op, transaction));
   return lines;
 }
 

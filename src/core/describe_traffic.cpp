@@ -32,7 +32,8 @@ std::string rulesWith(const TrafficProgram& program, Slot chosen) {
 std::string connectionsWith(const NftPinned& pinned, const NftLayout& layout) {
   const std::string family = nameOf(pinned.family);
   const auto slot = Numbers{.markMask = layout.markMask}.slotIn(pinned.pin.value);
-  if (slot == pinned.exit) return family + " connections that came in by exit " + std::to_string(pinned.exit.value);
+  if (slot == pinned.way.mark && pinned.way.exit)
+    return family + " connections that came in by exit " + std::to_string(pinned.way.mark.value);
   if (layout.traffic.program)
     for (const TrafficLeaving& leaving : layout.traffic.program->leavings)
       for (const TrafficPin& pin : leaving.pins)
@@ -41,8 +42,19 @@ std::string connectionsWith(const NftPinned& pinned, const NftLayout& layout) {
   return family + " connections with this mark";
 }
 
-std::string meaning(bool add, const NftPinned& pinned, const NftLayout& layout) {
-  return connectionsWith(pinned, layout) + (add ? " stay there" : " ask the rules again");
+bool isAddedAgain(const NftPinned& pinned, const NftTransaction& transaction) {
+  return std::ranges::any_of(transaction.ops, [&](const NftOp& op) {
+    const auto* other = std::get_if<NftPinned>(&op.member);
+    return op.add && other != nullptr && other->family == pinned.family && other->pin == pinned.pin;
+  });
+}
+
+std::string meaning(bool add, const NftPinned& pinned, const NftTransaction& transaction) {
+  if (!add && isAddedAgain(pinned, transaction)) return {};
+  const char* what = !add              ? " ask the rules again"
+                     : pinned.way.exit ? " stay there"
+                                       : " follow their policy, which leads there";
+  return connectionsWith(pinned, transaction.layout) + what;
 }
 
 std::string meaning(bool add, const NftArrival& arrival) {
@@ -59,8 +71,8 @@ std::string trafficComment(const NftLayout& layout) {
          counted(program.sets.size(), "set");
 }
 
-std::string trafficComment(const NftOp& op, const NftLayout& layout) {
-  if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return meaning(op.add, *pinned, layout);
+std::string trafficComment(const NftOp& op, const NftTransaction& of) {
+  if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return meaning(op.add, *pinned, of);
   if (const auto* arrival = std::get_if<NftArrival>(&op.member)) return meaning(op.add, *arrival);
   if (std::holds_alternative<NftNamedMark>(op.member))
     return op.add ? "a mark of another program: such packets ask no rule" : "no other program uses this mark any more";

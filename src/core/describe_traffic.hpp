@@ -12,6 +12,6 @@ namespace wgsteer {
 /// What a new table has for rules; empty without rules.
 std::string trafficComment(const NftLayout& layout);
 /// What follows from the change; empty if it is not about rules.
-std::string trafficComment(const NftOp& op, const NftLayout& layout);
+std::string trafficComment(const NftOp& op, const NftTransaction& of);
 
 }  // namespace wgsteer

@@ -138,11 +138,17 @@ struct NftSteps {
   }
 };
 
+/// Connections ask the rules again, or follow their policy, once the tables no longer lead to another exit than theirs;
+/// they are held on their exit before tables lead to another one. What is changed is deleted and added in one step.
+NftStep stepOf(const NftPinned& pinned, const NftTable& desired) {
+  const auto wanted = desired.pinned.find({pinned.family, pinned.pin});
+  return wanted == desired.pinned.end() || !wanted->second.exit ? NftStep::afterRoutes : NftStep::beforeRoutes;
+}
+
 NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
-  // Connections ask the rules again once the tables no longer lead to the exit that they had.
-  if (!op.add && std::holds_alternative<NftPinned>(op.member)) return NftStep::afterRoutes;
+  if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return stepOf(*pinned, desired);
   if (std::holds_alternative<NftReset>(op.member)) return NftStep::afterRoutes;
   // As long as a tunnel may have such a mark, packets with it are kept out of tunnels.
   if (const auto* own = std::get_if<NftOwnMark>(&op.member); own != nullptr && !desired.ownMarks.contains(own->mark))
@@ -157,6 +163,18 @@ NftStep stepOf(const NftOp& op, const NftTable& desired) {
   return NftStep::main;
 }
 
+/// In the table that is about to be replaced, where new routes would lead its connections away.
+std::vector<NftOp> heldOnTheirExit(const NftTable& desired, const NftTable& observed) {
+  std::vector<NftOp> ops;
+  for (const auto& [key, way] : observed.pinned) {
+    const auto wanted = desired.pinned.find(key);
+    if (way.exit || wanted == desired.pinned.end() || !wanted->second.exit) continue;
+    ops.push_back({false, NftPinned{key.first, key.second, way}});
+    ops.push_back({true, NftPinned{key.first, key.second, wanted->second}});
+  }
+  return ops;
+}
+
 NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<NftState>& observed) {
   NftSteps steps;
   if (!desired) {
@@ -169,6 +187,8 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
     if (observed) first.ownMarks.insert(observed->table.ownMarks.begin(), observed->table.ownMarks.end());
     steps.main = NftTransaction{
         .deleteTable = observed.has_value(), .createTable = true, .layout = desired->layout, .ops = nftOps(first, {})};
+    auto held = observed ? heldOnTheirExit(desired->table, observed->table) : std::vector<NftOp>{};
+    if (!held.empty()) steps.beforeRoutes = NftTransaction{.layout = observed->layout, .ops = std::move(held)};
     auto rest = nftOps(desired->table, first);
     if (!rest.empty()) steps.afterRoutes = NftTransaction{.layout = desired->layout, .ops = std::move(rest)};
     return steps;

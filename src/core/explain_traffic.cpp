@@ -283,6 +283,19 @@ class Explanation {
     return rule.table == kMainTable ? "main" : "table " + std::to_string(rule.table.value);
   }
 
+  /// ", with a source of WAN b, which its provider may drop": if its source is another WAN's, and nothing treats it.
+  std::string strangeSource() const {
+    const auto& source = result_.walk.source;
+    if (!source || source->family() == Family::v4) return {};
+    const auto has = [&](const Wan& wan) {
+      return std::ranges::any_of(wan.prefixes, [&](const Prefix& prefix) { return prefix.contains(*source); });
+    };
+    const auto exit = std::ranges::find(steering_.wans, result_.wan, &Wan::name);
+    const auto owner = std::ranges::find_if(steering_.wans, has);
+    if (exit == steering_.wans.end() || owner == steering_.wans.end() || has(*exit)) return {};
+    return ", with a source of WAN " + owner->name + ", which its provider may drop";
+  }
+
   /// By a rule that the source alone has chosen (`source_routing`).
   bool isBySource() const {
     return found_.rule != nullptr && found_.rule->protocol == kProtocol && found_.rule->source &&
@@ -297,7 +310,7 @@ class Explanation {
     const std::string named = ", policy " + result_.policy;
     if (!refused_.empty()) return named + ": " + refused_;
     if (isBySource()) return named + ": by WAN " + result_.wan + ", which its source belongs to";
-    if (ours) return named + (result_.wan.empty() ? "" : ": by WAN " + result_.wan);
+    if (ours) return named + (result_.wan.empty() ? "" : ": by WAN " + result_.wan + strangeSource());
     const auto policy = std::ranges::find(steering_.policies, result_.policy, &PolicyView::name);
     const bool main = policy != steering_.policies.end() && policy->lastResort == LastResort::main;
     if (main && (found_.rule == nullptr || found_.rule->priority > config_.numbers.rulePriority))

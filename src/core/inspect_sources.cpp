@@ -40,12 +40,51 @@ class SourceInspector {
   void inspectPolicies() {
     for (const TrafficPolicy& used : steering_.traffic->policies) {
       const PolicyView& policy = steering_.policies[used.policy];
-      if (policy.foreignSource == ForeignSource::none) continue;
+      if (policy.foreignSource == ForeignSource::none) {
+        inspectForeign(used, policy);
+        continue;
+      }
       for (const auto& [wan, pin] : used.pins)
         if (isUnknown(steering_.wans[wan]))
           add("policy " + policy.name + ": of WAN " + steering_.wans[wan].name +
               " only the sources on its own link count as right (ipv6): no prefix of it is known");
     }
+  }
+
+  /// Sources of another WAN that leave as they are, although their own WAN is known.
+  void inspectForeign(const TrafficPolicy& used, const PolicyView& policy) {
+    const auto exits = preferredCandidates(steering_, policy, Family::v6);
+    for (const Wan& wan : steering_.wans) {
+      const auto isHere = [&](const MemberView* member) { return &steering_.wans[member->wan] == &wan; };
+      const bool usable = wan.eligible(Family::v6) && hasPin(used, wan);
+      if (exits.empty() || (wan.sourceRouting && usable) || std::ranges::any_of(exits, isHere)) continue;
+      for (const Prefix& prefix : wan.prefixes)
+        if (!(usable && hasRouteFrom(wan, prefix)) &&
+            std::ranges::any_of(steering_.traffic->rules,
+                                [&](const TrafficRule& rule) { return isAbout(rule, used, prefix); }))
+          findings_.push_back({Severity::advice,
+                               "policy " + policy.name + ": sources in " + prefix.toString() + ", which is of WAN " +
+                                   wan.name + ", leave by WAN " + steering_.wans[exits.front()->wan].name +
+                                   " as they are, and most providers drop them",
+                               "set ipv6 of the policy, or source_routing of WAN " + wan.name +
+                                   " if the policy has it; ignore this if your firewall translates them"});
+    }
+  }
+
+  /// Then the policy's table has it as well.
+  static bool hasRouteFrom(const Wan& wan, const Prefix& prefix) {
+    return std::ranges::find(wan.defaults.at(Family::v6), prefix, &Route::source) != wan.defaults.at(Family::v6).end();
+  }
+
+  bool hasPin(const TrafficPolicy& used, const Wan& wan) const {
+    return std::ranges::any_of(used.pins, [&](const auto& entry) { return &steering_.wans[entry.first] == &wan; });
+  }
+
+  bool isAbout(const TrafficRule& rule, const TrafficPolicy& used, const Prefix& prefix) const {
+    if (!rule.policy || &steering_.traffic->policies[*rule.policy] != &used || !concerns(*rule.rule, Family::v6))
+      return false;
+    const auto overlaps = [&](const Prefix& source) { return source.overlaps(prefix); };
+    return rule.rule->source.any.empty() || std::ranges::any_of(rule.rule->source.any, overlaps);
   }
 
   void inspectOverlaps(const Wan& wan) {

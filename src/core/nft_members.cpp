@@ -199,13 +199,16 @@ constexpr Family familyOf(NftSetId set, NftSetId v4) { return set == v4 ? Family
 
 void NftMemberTraits<NftPinned>::elements(const NftPinned& pinned, NftElements& out) {
   out.push_back(ofMark(byFamily(pinned.family, NftSetId::pinned4), pinned.pin));
-  out.back().value = NftGoto{exitChainName(pinned.exit)};
+  out.back().value = NftGoto{pinned.way.exit ? exitChainName(pinned.way.mark) : chooseChainName(pinned.way.mark)};
 }
 
 bool NftMemberTraits<NftPinned>::take(const NftElement& element, NftTable& table) {
   const auto exit = slotIn(element, kExitPrefix);
-  if (exit) table.pinned.emplace(std::pair{familyOf(element.set, NftSetId::pinned4), element.key.mark}, *exit);
-  return exit.has_value();
+  const auto mark = exit ? exit : slotIn(element, kChoosePrefix);
+  if (mark)
+    table.pinned.emplace(std::pair{familyOf(element.set, NftSetId::pinned4), element.key.mark},
+                         PinnedWay{.mark = *mark, .exit = exit.has_value()});
+  return mark.has_value();
 }
 
 void NftMemberTraits<NftArrival>::elements(const NftArrival& arrival, NftElements& out) {

@@ -215,7 +215,7 @@ struct NftMemberTraits<NftPinned> {
   static constexpr std::array<NftSetId, 2> kSets{NftSetId::pinned4, NftSetId::pinned6};
   static auto& field(auto& table) { return table.pinned; }
   static NftPinned member(const auto& entry) { return {entry.first.first, entry.first.second, entry.second}; }
-  static auto entry(const NftPinned& pinned) { return std::pair{std::pair{pinned.family, pinned.pin}, pinned.exit}; }
+  static auto entry(const NftPinned& pinned) { return std::pair{std::pair{pinned.family, pinned.pin}, pinned.way}; }
   static void elements(const NftPinned& pinned, NftElements& out);
   static bool take(const NftElement& element, NftTable& table);
 };

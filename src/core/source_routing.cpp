@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "wgsteer/core/describe.hpp"
+
+#include "core/foreign_rules.hpp"
 #include "core/traffic.hpp"
 
 namespace wgsteer {
@@ -29,29 +32,51 @@ std::vector<SourcePrefix> routedSources(const Steering& steering) {
   return found;
 }
 
-void addSourceRouting(const Config& config, const Steering& steering, std::set<Rule>& rules) {
+namespace {
+
+/// A rule of another program that our rules would come before, or that leaves them nothing to decide: the kernel gives
+/// rules without a priority those right before main (fib_default_rule_pref()), and they are about certain packets.
+const Rule* obstacle(const World& world) {
+  for (const Rule& rule : world.rules) {
+    if (rule.family != Family::v6 || rule.priority == 0 || rule.action == RuleAction::nop) continue;
+    if (looksUpMainForAll(rule)) return rule.priority < kSourceLocalPriority ? &rule : nullptr;
+    if (rule.priority >= kSourceLocalPriority && !looksUpLocalForAll(rule)) return &rule;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void addSourceRouting(const Config& config, const World& world, const Steering& steering, bool localBehind,
+                      std::set<Rule>& rules) {
+  if (obstacle(world) != nullptr) return;
   // Marks of others do not matter here: whoever gave them has rules of his own, which come before.
-  const auto insert = [&](Rule rule) {
+  const auto insert = [&](const Prefix& from, std::uint32_t priority, TableId table, std::int32_t suppressed) {
+    Rule rule = stampedRule(Family::v6, priority);
     rule.mark = {.value = 0, .mask = config.numbers.markMask};
+    rule.source = from;
+    rule.table = table;
+    rule.suppressPrefixLength = suppressed;
     stampBySelectors(rule);
     rules.insert(std::move(rule));
   };
   for (const SourcePrefix& each : routedSources(steering)) {
-    Rule inside = stampedRule(Family::v6, kSourceInsidePriority);
-    inside.source = each.prefix;
-    inside.suppressPrefixLength = 1;
-    inside.table = kMainTable;
-    insert(inside);
-    ++inside.priority;
-    for (const TableId table : config.insideTables) {
-      inside.table = table;
-      insert(inside);
-    }
-    Rule out = stampedRule(Family::v6, kSourcePriority);
-    out.source = each.prefix;
-    out.table = config.numbers.wanTable(steering.wans[each.wan].slot);
-    insert(std::move(out));
+    if (localBehind) insert(each.prefix, kSourceLocalPriority, kLocalTable, -1);
+    insert(each.prefix, kSourceInsidePriority, kMainTable, 1);
+    for (const TableId table : config.insideTables) insert(each.prefix, kSourceInsidePriority + 1, table, 1);
+    insert(each.prefix, kSourcePriority, config.numbers.wanTable(steering.wans[each.wan].slot), -1);
   }
+}
+
+void noteSourceRouting(const World& world, Steering& steering) {
+  const Rule* rule = obstacle(world);
+  if (rule == nullptr) return;
+  const std::string which = std::string{ipCommand(Family::v6)} + " rule " + describe(*rule);
+  const char* why = looksUpMainForAll(*rule) ? " comes before its rules" : " stands right before main";
+  for (const Wan& wan : steering.wans)
+    if (wan.sourceRouting && !wan.prefixes.empty())
+      steering.problems.push_back("WAN " + wan.name +
+                                  ": source_routing has no effect on packets that no rule steers: " + which + why);
 }
 
 }  // namespace wgsteer

@@ -9,6 +9,7 @@
 
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/steering.hpp"
+#include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
 
@@ -23,7 +24,11 @@ struct SourcePrefix {
 /// prefixes, the first has them.
 std::vector<SourcePrefix> routedSources(const Steering& steering);
 
-/// For packets that nobody has steered, neither rules for any traffic nor other programs.
-void addSourceRouting(const Config& config, const Steering& steering, std::set<Rule>& rules);
+/// For packets that nobody has steered, neither rules for any traffic nor other programs. `localBehind`: table local
+/// would be looked up after these rules. None if a foreign rule stands in the way (see noteSourceRouting()).
+void addSourceRouting(const Config& config, const World& world, const Steering& steering, bool localBehind,
+                      std::set<Rule>& rules);
+/// Tells if source routing has no effect on packets that nobody has steered.
+void noteSourceRouting(const World& world, Steering& steering);
 
 }  // namespace wgsteer

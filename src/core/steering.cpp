@@ -18,6 +18,7 @@
 #include "core/foreign_rules.hpp"
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
+#include "core/source_routing.hpp"
 #include "core/traffic.hpp"
 #include "core/wans.hpp"
 
@@ -358,6 +359,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
     noteLeftAlone(steering.tunnels.back(), steering);
   }
   steerTraffic(config, world, steering);
+  noteSourceRouting(world, steering);
   return steering;
 }
 

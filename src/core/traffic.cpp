@@ -6,7 +6,9 @@
 
 #include "wgsteer/core/describe.hpp"
 
+#include "core/foreign_rules.hpp"
 #include "core/source_routing.hpp"
+#include "core/traffic_foreign.hpp"
 
 namespace wgsteer {
 
@@ -135,6 +137,11 @@ class TrafficMarks {
   std::map<std::string, Slot> given_;
 };
 
+/// Nothing tells by which router of two on one device a packet came in.
+bool isAloneOnItsDevice(const Steering& steering, const Wan& wan) {
+  return std::ranges::count(steering.wans, wan.device, &Wan::device) == 1;
+}
+
 class TrafficRules {
  public:
   TrafficRules(const TrafficState& of, Family family, std::set<Rule>& rules)
@@ -180,12 +187,12 @@ class TrafficRules {
   }
 
   void foreign() {
-    for (Rule rule : steering_.traffic->foreign) {
-      if (rule.family != family_ || !rule.outputInterface.empty()) continue;
-      rule.priority = base_ + kTrafficLocalOffset;
-      stampBySelectors(rule);
-      rules_.insert(std::move(rule));
-    }
+    std::vector<Rule> copies;
+    for (const Rule& copy : steering_.traffic->foreign)
+      if (copy.family == family_ && copy.outputInterface.empty()) copies.push_back(copy);
+    const ForeignPlace place{
+        .first = base_ + kTrafficForeignOffset, .steps = kTrafficForeignSteps, .end = base_ + kTrafficMainOffset};
+    for (Rule& rule : placed(copies, place)) rules_.insert(std::move(rule));
   }
 
   /// To put a connection into a flowtable, the kernel (6.1 and later) looks up its way out with the WAN's device and
@@ -196,6 +203,7 @@ class TrafficRules {
       if (view.device.empty()) continue;
       Rule rule = marked(exit, config_.numbers.wanTable(view.slot), kTrafficInsideOffset);
       rule.outputInterface = view.device;
+      if (isAloneOnItsDevice(steering_, view)) rule.mark = config_.numbers.trafficMarks();
       rules_.insert(std::move(rule));
     }
   }
@@ -211,6 +219,13 @@ class TrafficRules {
       Rule out = toEnd(kTrafficPastOffset);
       out.outputInterface = wan.device;
       rules_.insert(std::move(out));
+    }
+    for (const Prefix& network : steering_.traffic->thrown) {
+      if (network.family() != family_) continue;
+      Rule rule = toEnd(kTrafficPastOffset);
+      rule.destination = network;
+      stampBySelectors(rule);
+      rules_.insert(std::move(rule));
     }
   }
 
@@ -307,17 +322,40 @@ bool stays(const Steering& steering, const PolicyView& policy, std::size_t wan, 
   return moves(steering, policy, wan) ? isPreferred(steering, policy, wan, family) : has(able, wan);
 }
 
+std::string textOf(const Rule& rule) { return std::string{ipCommand(rule.family)} + " rule " + describe(rule); }
+
 void noteForeignRules(const Config& config, const World& world, Steering& steering) {
   ForeignCopies copies = foreignRulesForTraffic(world, config.numbers, steering.wans);
   if (copies.leftOut)
     steering.problems.push_back(
         "too many rules of other programs lead elsewhere than to a WAN: for packets of rules, " +
-        std::string{ipCommand(copies.leftOut->family)} + " rule " + describe(*copies.leftOut) +
-        " and those after it have no effect");
+        textOf(*copies.leftOut) + " and those after it have no effect");
+  for (const Rule& rule : copies.unrepeated)
+    steering.notes.push_back(
+        textOf(rule) +
+        " has no effect on packets of rules for any traffic: it depends on more than can be repeated "
+        "for them (an inversion, a user, TOS or the like)");
+  for (const Rule& copy : copies.rules)
+    if (copy.action != RuleAction::goto_ && copy.table != kMainTable)
+      steering.notes.push_back(textOf(copy) + " comes before rules for any traffic: it does not lead to a WAN");
   steering.traffic->foreign = std::move(copies.rules);
-  for (const Rule& copy : steering.traffic->foreign)
-    steering.notes.push_back(std::string{ipCommand(copy.family)} + " rule " + describe(copy) +
-                             " comes before rules for any traffic: it does not lead to a WAN");
+}
+
+/// What main leaves to the rules behind it is inside as well.
+void noteThrown(const World& world, Steering& steering) {
+  constexpr std::size_t kAtMost = 64;
+  for (const Family family : kFamilies)
+    for (const Route& route : routesFrom(world.routes, kMainTable, Prefix::any(family))) {
+      if (route.table != kMainTable) break;
+      if (route.family() != family || route.type != RouteType::throw_ || route.destination.length() <= 1) continue;
+      if (steering.traffic->thrown.size() == kAtMost) {
+        steering.problems.push_back("main has more than " + std::to_string(kAtMost) +
+                                    " routes of type throw: rules decide about " + route.destination.toString() +
+                                    " and those after it");
+        return;
+      }
+      steering.traffic->thrown.push_back(route.destination);
+    }
 }
 
 bool namesOurBits(const Rule& rule, std::uint32_t mask) {
@@ -327,9 +365,14 @@ bool namesOurBits(const Rule& rule, std::uint32_t mask) {
 }  // namespace
 
 void steerTraffic(const Config& config, const World& world, Steering& steering) {
-  if (config.rules.empty() || steering.policies.empty()) return;
+  if (config.rules.empty() || steering.policies.empty()) {
+    if (config.rules.empty() && !world.adopted.trafficSlots.empty())
+      steering.notes.push_back("there are no rules for any traffic any more: their connections follow the main table");
+    return;
+  }
   TrafficMarks{config, world, steering}.run();
   noteForeignRules(config, world, steering);
+  noteThrown(world, steering);
 }
 
 void stampBySelectors(Rule& rule) {
@@ -382,6 +425,26 @@ std::vector<Slot> routedMarks(const TrafficPolicy& used) {
 
 namespace {
 
+/// Whether every packet of a connection may be judged by the policy's mark, as only its first one was until now. What
+/// is decided by the source might have been decided otherwise when the connection began.
+bool judgesAlike(const Steering& steering, const TrafficPolicy& used, Family family) {
+  if (family == Family::v4) return true;
+  return steering.policies[used.policy].foreignSource == ForeignSource::none &&
+         std::ranges::none_of(routedSources(steering),
+                              [&](const SourcePrefix& source) { return used.pins.contains(source.wan); });
+}
+
+/// By the policy's mark where that leads to this exit alone, and could lead to another.
+PinnedWay wayOf(const Steering& steering, const TrafficPolicy& used, std::size_t wan, Family family) {
+  const PolicyView& policy = steering.policies[used.policy];
+  const auto best = preferredCandidates(steering, policy, family);
+  const bool leadsThere = has(best, wan) && (used.chooses || best.size() == 1);
+  if (leadsThere && used.pins.size() > 1 && isAloneOnItsDevice(steering, steering.wans[wan]) &&
+      judgesAlike(steering, used, family))
+    return {.mark = used.chooses ? used.pins.at(wan) : used.chosen, .exit = false};
+  return {.mark = steering.traffic->exits.at(wan)};
+}
+
 /// Not one that never has this family, as far as can be seen.
 bool isDead(const Wan& wan, Family family) { return !wan.eligible(family) && wan.lack(family) != Lack::route; }
 
@@ -407,10 +470,8 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
     for (const auto& [wan, exit] : traffic.exits) {
       const Wan& view = steering.wans[wan];
       // What came in is answered the same way as long as it exists: there is no other.
-      table.pinned.emplace(std::pair{family, numbers.markOf(exit)}, exit);
-      // Nothing tells by which router of two on one device a packet came in.
-      const bool alone = std::ranges::count(steering.wans, view.device, &Wan::device) == 1;
-      if (!view.device.empty() && alone && view.eligible(family))
+      table.pinned.emplace(std::pair{family, numbers.markOf(exit)}, PinnedWay{exit});
+      if (!view.device.empty() && isAloneOnItsDevice(steering, view) && view.eligible(family))
         table.arrivals.emplace(std::pair{family, view.device}, exit);
     }
     for (const TrafficPolicy& used : traffic.policies)
@@ -418,12 +479,12 @@ void addTrafficMembers(const TrafficState& of, NftTable& table) {
         const PolicyView& policy = steering.policies[used.policy];
         const auto exit = traffic.exits.find(wan);
         if (exit != traffic.exits.end() && stays(steering, policy, wan, family))
-          table.pinned.emplace(std::pair{family, numbers.markOf(pin)}, exit->second);
+          table.pinned.emplace(std::pair{family, numbers.markOf(pin)}, wayOf(steering, used, wan, family));
       }
     for (const auto& [slot, wan] : traffic.former) {
       const auto exit = wan ? traffic.exits.find(*wan) : traffic.exits.end();
       if (exit != traffic.exits.end() && steering.wans[*wan].eligible(family))
-        table.pinned.emplace(std::pair{family, numbers.markOf(slot)}, exit->second);
+        table.pinned.emplace(std::pair{family, numbers.markOf(slot)}, PinnedWay{exit->second});
     }
     addResets(of, family, table);
   }

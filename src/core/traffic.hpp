@@ -28,17 +28,11 @@ struct TrafficState {
   const World& world;
   const Steering& steering;
 };
-/// Copies of foreign rules behind ours and before main that lead somewhere other than to a WAN, without our bits of the
-/// mark, in their order.
-struct ForeignCopies {
-  std::vector<Rule> rules;
-  std::optional<Rule> leftOut;  ///< the first one that is too many
-};
-ForeignCopies foreignRulesForTraffic(const World& world, const Numbers& numbers, const std::vector<Wan>& wans);
 /// Makes the rule one of ours. Several at one priority that differ in their prefixes alone are told apart: a request to
 /// delete one without a prefix matches those with one as well (fib_nl_delrule(), 6.18).
 void stampBySelectors(Rule& rule);
-/// A rule of ours that no table identifies, or that looks up a table of others. Once it has prefixes, stampBySelectors().
+/// A rule of ours that no table identifies, or that looks up a table of others. Once it has prefixes,
+/// stampBySelectors().
 Rule stampedRule(Family family, std::uint32_t priority, RuleAction action = RuleAction::lookup);
 /// The marks by which new connections of the policy are routed, its own first.
 std::vector<Slot> routedMarks(const TrafficPolicy& used);

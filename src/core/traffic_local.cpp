@@ -8,6 +8,7 @@
 #include "core/foreign_rules.hpp"
 #include "core/source_routing.hpp"
 #include "core/traffic.hpp"
+#include "core/traffic_foreign.hpp"
 
 namespace wgsteer {
 
@@ -117,6 +118,12 @@ class LocalRules {
       rule.destination = Prefix::parse(network);
       insert(std::move(rule));
     }
+    for (const Prefix& network : of_.steering.traffic->thrown) {
+      if (network.family() != family_) continue;
+      Rule rule = past();
+      rule.destination = network;
+      insert(std::move(rule));
+    }
     // A lease is renewed by unicast, and whoever refuses that loses the WAN.
     if (family_ == Family::v4)
       passPorts(kDhcpPorts.last, kDhcpPorts.first);
@@ -149,18 +156,24 @@ class LocalRules {
     return {"ff00::/8", "fe80::/10"};
   }
 
+  /// One with a mark is not for packets without any, and one before ours has its effect by itself.
   void foreign() {
-    for (Rule rule : of_.steering.traffic->foreign) {
-      const bool ours = rule.inputInterface.empty() || rule.inputInterface == "lo";
-      // One with a mark is not for packets without any, and one before ours has its effect by itself.
-      if (rule.family != family_ || !ours || rule.mark.mask != 0 || rule.priority < base_ + kLocalTrafficOffset)
+    std::vector<Rule> copies;
+    for (const Rule& copy : of_.steering.traffic->foreign) {
+      const bool ours = copy.inputInterface.empty() || copy.inputInterface == "lo";
+      if (copy.family != family_ || !ours || copy.mark.mask != 0 || copy.priority < base_ + kLocalTrafficOffset)
         continue;
-      const Rule own = this->own(base_ + kLocalTrafficOffset);
-      rule.priority = own.priority;
-      rule.inputInterface = own.inputInterface;
-      rule.mark = own.mark;
-      insert(std::move(rule));
+      const Rule own = this->own(0);
+      copies.push_back(copy);
+      copies.back().inputInterface = own.inputInterface;
+      copies.back().mark = own.mark;
     }
+    const ForeignPlace place{
+        .first = base_ + kLocalForeignOffset, .steps = kLocalForeignSteps, .end = base_ + kLocalForeignEndOffset};
+    const std::vector<Rule> rules = placed(copies, place);
+    rules_.insert(rules.begin(), rules.end());
+    if (std::ranges::find(rules, RuleAction::goto_, &Rule::action) != rules.end())
+      insert(stampedRule(family_, place.end, RuleAction::nop));
   }
 
   /// A program that has chosen the address of a WAN means that WAN; also the answers of services.

@@ -214,9 +214,8 @@ class Compiler {
     for (const TrafficPolicy& policy : traffic_.policies) leaving(policy);
     addLeavingMap();
     addForeignSources();
-    program_.resets = std::ranges::any_of(traffic_.policies, [&](const TrafficPolicy& used) {
-      return steering_.policies[used.policy].reset;
-    });
+    program_.resets = std::ranges::any_of(
+        traffic_.policies, [&](const TrafficPolicy& used) { return steering_.policies[used.policy].reset; });
     joinMatches(program_);
     for (const Family family : kFamilies)
       if (!canRouteLocal(config_, world_, steering_, family)) program_.asksForLocal.insert(family);
@@ -290,11 +289,10 @@ class Compiler {
     for (const TrafficVerdict& verdict : program_.verdicts)
       if (verdict.mark == policy.chosen) leaving.memories = verdict.memories;
     if (policy.sticky) addMemories(leaving.memories, *policy.sticky);
-    for (const auto& [wan, pin] : policy.pins)
-      if (policy.chooses) program_.choices.push_back(pin);
-    noteOnLeaving(policy.chosen, policy.chosen);
-    for (const auto& [wan, pin] : policy.pins)
-      if (policy.chooses) noteOnLeaving(pin, policy.chosen);
+    for (const Slot mark : routedMarks(policy)) {
+      program_.choices.push_back(mark);
+      noteOnLeaving(mark, policy.chosen);
+    }
     program_.leavings.push_back(std::move(leaving));
   }
 

@@ -126,6 +126,36 @@ std::vector<Prefix> delegatedBy(const World& world, const Hops& hops) {
   return found;
 }
 
+/// The default route of the table; nullptr: it has none.
+const Route* defaultIn(const World& world, TableId table, Family family) {
+  const Route* best = nullptr;
+  for (const Route& route : routesFrom(world.routes, table, Prefix::any(family))) {
+    if (route.table != table || route.destination.length() > 0) break;
+    if (route.family() == family && (best == nullptr || takesPrecedence(route, *best))) best = &route;
+  }
+  return best;
+}
+
+/// As administrators and dhcpcd's hooks say it: `from PREFIX lookup TABLE`, whose default route is by the WAN alone. As
+/// the source-specific route that it amounts to.
+std::vector<Route> routedBy(const World& world, IfIndex device) {
+  std::vector<Route> found;
+  for (const Rule& rule : world.rules) {
+    if (rule.family != Family::v6 || rule.action != RuleAction::lookup || !rule.source || rule.invert) continue;
+    Rule bySource = rule;
+    bySource.source.reset();
+    if (rule.mark.mask != 0 || rule.destination || !selectsByMarkAndDestinationAlone(bySource)) continue;
+    if (rule.source->length() == 0 || rule.source->length() > 64 || rule.source->address().isLinkLocal()) continue;
+    const Route* route = defaultIn(world, rule.table, Family::v6);
+    if (route == nullptr || route->hops.empty() ||
+        !std::ranges::all_of(route->hops, [&](const NextHop& hop) { return hop.device == device; }))
+      continue;
+    found.push_back(*route);
+    found.back().source = *rule.source;
+  }
+  return found;
+}
+
 /// Fills in what the world says about the WAN's device.
 void look(const Config& config, const World& world, Wan& wan, const WanConfig* wanConfig = nullptr) {
   if (wanConfig != nullptr) wan.prefixes = wanConfig->prefixes;
@@ -137,9 +167,14 @@ void look(const Config& config, const World& world, Wan& wan, const WanConfig* w
   wan.deaf = wan.link->inVrf && !world.udpHearsVrfs;
   const Hops hops = wanConfig == nullptr ? Hops{wan.link->index} : Hops{wan.link->index, config, *wanConfig};
   std::ranges::copy(delegatedBy(world, hops), std::back_inserter(wan.prefixes));
+  // Without rules for any traffic, those rules have their effect by themselves.
+  const bool needed = wan.prefixes.empty() && !config.rules.empty();
+  const auto bySource = needed ? routedBy(world, wan.link->index) : std::vector<Route>{};
+  for (const Route& route : bySource) wan.prefixes.push_back(route.source);
   wan.prefixes = disjoint(std::move(wan.prefixes));
   for (const Family family : kFamilies) {
     auto defaults = defaultsOf(world, hops, wan.link->index, wanConfig, family);
+    if (!defaults.empty() && family == Family::v6) std::ranges::copy(bySource, std::back_inserter(defaults));
     if (!defaults.empty()) wan.defaults[family] = std::move(defaults);
     if (const auto source = preferredSource(world, wan, family)) wan.source[family] = *source;
     if (const auto refused = world.refusedRoutes.find({wan.slot, family}); refused != world.refusedRoutes.end())

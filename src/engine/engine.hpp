@@ -185,7 +185,7 @@ class Engine {
   bool isInTable(const EndpointMove& move) const;
   bool moveEndpoint(const IfName& tunnel, std::size_t peer, const Endpoint& to);
   void forgetTranslations(const Steering& steering, const TunnelView& view);
-  using Pinned = std::map<std::pair<Family, Mark>, Slot>;
+  using Pinned = std::map<std::pair<Family, Mark>, PinnedWay>;
   Pinned pinned() const;
   void cullConnections(const Pinned& before, const Steering& steering);
   void unmark(const std::optional<ConnectionMarks>& before);

@@ -290,6 +290,8 @@ class TrafficRuleset {
 
     Chain& sent = add("traffic_sent", Hook{"filter", NF_INET_POST_ROUTING, kLeavingChainPriority});
     sent.rules.emplace_back().isUnmarked().thenReturn();
+    // Others are noted, or were there before any rule.
+    sent.rules.emplace_back().isInState(kEstablishedOrRelated).thenReturn();
     sent.rules.emplace_back().goByMark(numbers_.markMask, kLeavingMap);
 
     if (program_.resets) reset();
@@ -311,11 +313,8 @@ class TrafficRuleset {
     add(kResetChain).rules.emplace_back().isProtocol(IPPROTO_TCP).thenReset();
     Chain& chain = add("traffic_reset", Hook{"filter", NF_INET_FORWARD, kRefusalChainPriority});
     for (const Family family : kFamilies)
-      chain.rules.emplace_back()
-          .isFamily(family)
-          .isMidStream()
-          .isInState(kNew)
-          .goByMark(numbers_.markMask, named(NftSetId::reset4, family));
+      chain.rules.emplace_back().isFamily(family).isMidStream().isInState(kNew).goByMark(
+          numbers_.markMask, named(NftSetId::reset4, family));
   }
 
   const Numbers& numbers_;

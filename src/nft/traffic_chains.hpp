@@ -14,7 +14,7 @@
 //   rules           one statement for each rule and family;  rule_NAME: its count, and the mark of its policy
 //   exit_N          the mark of an exit;  arrive_N: notes that a connection came in by it
 //   leave_N         by which exit;  pin_N: the mark of the connection
-//   choose_N        the mark of one exit of a policy: a sticky source's, or one's share
+//   choose_N        the mark of a policy, or of one exit of it: a sticky source's, or one's share
 // clang-format on
 #pragma once
 

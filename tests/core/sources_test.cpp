@@ -115,6 +115,75 @@ TEST(Sources, AreRoutedWithoutRulesAsWell) {
   EXPECT_EQ(rest, desire(config, world)) << "nothing else depends on it";
 }
 
+bool hasSourceRouting(const Config& config, const World& world) {
+  return !rulesAt(desire(config, world), kSourcePriority).empty();
+}
+
+TEST(Sources, AskTableLocalFirstWhereItStandsBehind) {
+  World world = twoWans();
+  const Config config = withPrefixes();
+  EXPECT_TRUE(rulesAt(desire(config, world), kSourceLocalPriority).empty());
+  std::erase_if(world.rules, [](const Rule& each) { return each.family == Family::v6 && each.table == kLocalTable; });
+  world.rules.insert(test::kernelRule(Family::v6, 32765, kLocalTable));
+  const auto local = rulesAt(desire(config, world), kSourceLocalPriority);
+  ASSERT_EQ(local.size(), 2U);
+  EXPECT_EQ(local[0].table, kLocalTable);
+  EXPECT_TRUE(hasSourceRouting(config, world)) << "table local alone is no obstacle";
+}
+
+TEST(Sources, AreNotRoutedBeforeRulesOfOthers) {
+  World world = twoWans();
+  const Config config = withPrefixes();
+  ASSERT_TRUE(hasSourceRouting(config, world));
+  Rule late = test::kernelRule(Family::v6, 32765, TableId{220});
+  late.inputInterface = "br-lan";
+  world.rules.insert(late);
+  EXPECT_FALSE(hasSourceRouting(config, world));
+  EXPECT_EQ(steer(config, world).problems.size(), 2U) << "of each WAN";
+  EXPECT_FALSE(rulesAt(desire(config, world), kInBlock).empty()) << "what rules steer is not concerned";
+}
+
+TEST(Sources, AreNotRoutedWhereMainIsAskedBefore) {
+  World world = twoWans();
+  const Config config = withPrefixes();
+  world.rules.insert(test::kernelRule(Family::v6, 1000, kMainTable));
+  EXPECT_FALSE(hasSourceRouting(config, world));
+  ASSERT_EQ(steer(config, world).problems.size(), 2U);
+  EXPECT_NE(steer(config, world).problems[0].find("comes before its rules"), std::string::npos);
+}
+
+TEST(Sources, AreThoseOfAdministratorsRulesToo) {
+  World world = twoWans();
+  Config config = withPrefixes();
+  config.wans[1].prefixes.clear();
+  Rule rule = test::kernelRule(Family::v6, 1000, TableId{220});
+  rule.source = kOfLte;
+  world.rules.insert(rule);
+  EXPECT_TRUE(steer(config, world).wans[1].prefixes.empty()) << "the table leads nowhere";
+  Route route;
+  route.table = TableId{220};
+  route.destination = route.source = Prefix::any(Family::v6);
+  route.hops = {NextHop{.device = kWan1, .gateway = Address::parse("fe80::1"), .onlink = false, .weight = 1}};
+  world.routes.insert(route);
+  EXPECT_EQ(steer(config, world).wans[1].prefixes, std::vector{kOfLte});
+}
+
+TEST(ForeignSources, CheckSaysWhichLeaveAsTheyAre) {
+  const World world = twoWans();
+  Config config = withPrefixes();
+  const auto saysSo = [&] {
+    const auto findings = inspectSources(world, steer(config, world));
+    return std::ranges::count_if(findings, [](const Finding& finding) {
+      return finding.what.find("leave by WAN lte as they are") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(saysSo(), 1) << "of the policy that has lte alone";
+  config.wans[0].sourceRouting = false;
+  EXPECT_EQ(saysSo(), 2);
+  config.policies[0].foreignSource = config.policies[1].foreignSource = ForeignSource::masquerade;
+  EXPECT_EQ(saysSo(), 0);
+}
+
 TEST(Sources, OfADeadWanAreLikeAnyOther) {
   World world = twoWans();
   world.wansDown["fiber"] = WanDown{"probes"};

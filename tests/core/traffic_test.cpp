@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 
+#include "wgsteer/core/contingency.hpp"
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/plan.hpp"
 
@@ -131,9 +132,89 @@ TEST(Traffic, ConnectionsStayOnEachExitThatCanBeUsed) {
   const World world = twoWans();
   const Config config = withRule();
   const auto pinned = desire(config, world).nft->table.pinned;
-  for (const Family family : kFamilies)
-    for (const std::size_t wan : {0U, 1U})
-      EXPECT_EQ(pinned.at({family, pinOf(config, world, wan)}), exitOf(config, world, wan));
+  const Slot policy = steer(config, world).traffic->policies.front().chosen;
+  for (const Family family : kFamilies) {
+    EXPECT_EQ(pinned.at({family, pinOf(config, world, 0)}), (PinnedWay{policy, false}))
+        << "the kernel finds another exit by itself";
+    EXPECT_EQ(pinned.at({family, pinOf(config, world, 1)}), PinnedWay{exitOf(config, world, 1)})
+        << "though there is a better one";
+  }
+}
+
+TEST(Traffic, ConnectionsFollowTheirPolicyOnlyWhereItLeadsToTheirExit) {
+  World world = twoWans();
+  Config config = withRule();
+  const auto byExit = [&](Family family, std::size_t wan) {
+    return desire(config, world).nft->table.pinned.at({family, pinOf(config, world, wan)}).exit;
+  };
+  world.wansDown["fiber"] = WanDown{"probes"};
+  EXPECT_FALSE(byExit(Family::v4, 1));
+  world.wansDown["lte"] = WanDown{"probes"};
+  EXPECT_TRUE(byExit(Family::v4, 0)) << "the policy leads nowhere";
+  EXPECT_TRUE(byExit(Family::v4, 1));
+  world.wansDown.clear();
+  config.policies.front().foreignSource = ForeignSource::reject;
+  EXPECT_FALSE(byExit(Family::v4, 0));
+  EXPECT_TRUE(byExit(Family::v6, 0)) << "established connections are not judged by their source";
+  config.policies.front().foreignSource = ForeignSource::none;
+  config.wans[1].sourceRouting = true;
+  config.wans[1].prefixes = {*Prefix::parse("2001:db8:20::/56")};
+  EXPECT_TRUE(byExit(Family::v6, 0)) << "the source may have been routed otherwise before";
+  config = withRule();
+  config.policies.front().members.resize(1);
+  EXPECT_TRUE(byExit(Family::v4, 0)) << "there is no other exit";
+}
+
+TEST(Traffic, SharesFollowTheirMemberTables) {
+  const World world = twoWans();
+  Config config = withRule();
+  config.policies.front().members[1].metric = config.policies.front().members[0].metric;
+  const auto pinned = desire(config, world).nft->table.pinned;
+  for (const std::size_t wan : {0U, 1U}) {
+    const Mark pin = pinOf(config, world, wan);
+    EXPECT_EQ(pinned.at({Family::v4, pin}), (PinnedWay{*config.numbers.slotIn(pin.value), false}));
+  }
+}
+
+/// Index of the first change that changes the element of this pin, or adds or deletes a route of this table.
+std::ptrdiff_t placeOf(const Plan& plan, Mark pin) {
+  const auto changes = [&](const Change& change) {
+    const auto* nft = std::get_if<NftTransaction>(&change);
+    return nft != nullptr && std::ranges::any_of(nft->ops, [&](const NftOp& op) {
+             const auto* pinned = std::get_if<NftPinned>(&op.member);
+             return pinned != nullptr && pinned->pin == pin;
+           });
+  };
+  return std::ranges::find_if(plan.changes, changes) - plan.changes.begin();
+}
+std::ptrdiff_t placeOfRoutes(const Plan& plan, TableId table) {
+  const auto changes = [&](const Change& change) {
+    const auto* add = std::get_if<AddRoute>(&change);
+    const auto* remove = std::get_if<DeleteRoute>(&change);
+    return (add != nullptr && add->route.table == table) || (remove != nullptr && remove->route.table == table);
+  };
+  return std::ranges::find_if(plan.changes, changes) - plan.changes.begin();
+}
+
+TEST(Traffic, ConnectionsAreHeldOnTheirExitBeforeThePolicyLeadsElsewhere) {
+  World dead = twoWans();
+  const Config config = withRule();
+  const World alive = dead;
+  dead.wansDown["fiber"] = WanDown{"probes"};
+  const TableId table = steer(config, alive).policies[0].target.table;
+  const Mark lte = pinOf(config, alive, 1);
+  const Plan death = diff(desire(config, dead), desire(config, alive));
+  ASSERT_LT(placeOfRoutes(death, table), std::ssize(death.changes));
+  EXPECT_LT(placeOfRoutes(death, table), placeOf(death, lte));
+  EXPECT_LT(placeOf(death, lte), std::ssize(death.changes));
+  EXPECT_FALSE(firstRoutes(death).empty()) << "packets wait for nothing else";
+  const Plan back = diff(desire(config, alive), desire(config, dead));
+  EXPECT_LT(placeOf(back, lte), placeOfRoutes(back, table));
+  EXPECT_LT(placeOfRoutes(back, table), placeOf(back, pinOf(config, alive, 0)));
+  State old = desire(config, dead);
+  old.nft->layout.intact = false;
+  const Plan upgrade = diff(desire(config, alive), old);
+  EXPECT_LT(placeOf(upgrade, lte), placeOfRoutes(upgrade, table)) << "in the table that is replaced";
 }
 
 TEST(Traffic, ConnectionsOfADeadExitAskAgain) {
@@ -233,7 +314,8 @@ TEST(Traffic, WhatComesInByAWanIsAnsweredByIt) {
   const NftTable table = desire(config, world).nft->table;
   EXPECT_EQ(table.arrivals.at({Family::v4, "wan0"}), exitOf(config, world, 0));
   EXPECT_FALSE(table.arrivals.contains({Family::v4, "wan1"})) << "its answers would not get through";
-  EXPECT_EQ(table.pinned.at({Family::v4, config.numbers.markOf(exitOf(config, world, 1))}), exitOf(config, world, 1))
+  EXPECT_EQ(table.pinned.at({Family::v4, config.numbers.markOf(exitOf(config, world, 1))}),
+            PinnedWay{exitOf(config, world, 1)})
       << "what came in by it before has no other way";
 }
 
@@ -413,7 +495,116 @@ TEST(Traffic, RulesOfOthersThatLeadElsewhereComeFirst) {
   world.routes.insert(routeTo("10.99.0.0/16", test::kWan0));
   ASSERT_EQ(foreignCopies(world).size(), 1U);
   EXPECT_EQ(foreignCopies(world)[0].suppressPrefixLength, 1) << "a default route for all is what rules are about";
-  EXPECT_EQ(foreignCopies(world)[0].priority, Numbers{}.rulePriority + kTrafficLocalOffset);
+  EXPECT_EQ(foreignCopies(world)[0].priority, Numbers{}.rulePriority + kTrafficForeignOffset);
+}
+
+Rule foreignRule(std::uint32_t priority, const char* source, RuleAction action = RuleAction::lookup) {
+  Rule rule = test::kernelRule(Family::v4, priority, action == RuleAction::lookup ? TableId{220} : TableId{});
+  if (source != nullptr) rule.source = Prefix::parse(source);
+  rule.action = action;
+  return rule;
+}
+
+/// Of forwarded packets, in the order in which they are asked.
+std::vector<Rule> copiesIn(const World& world) {
+  const Config config = withRule();
+  const std::uint32_t first = config.numbers.rulePriority + kTrafficForeignOffset;
+  std::vector<Rule> copies;
+  for (const Rule& each : desire(config, world).rules)
+    if (each.family == Family::v4 && each.priority >= first && each.priority < first + kTrafficForeignSteps)
+      copies.push_back(each);
+  return copies;
+}
+
+TEST(Traffic, RefusalsOfOthersStay) {
+  for (const RuleAction action : {RuleAction::prohibit, RuleAction::unreachable, RuleAction::blackhole}) {
+    World world = twoWans();
+    world.rules.insert(foreignRule(1000, "192.168.7.0/24", action));
+    const auto copies = copiesIn(world);
+    ASSERT_EQ(copies.size(), 1U);
+    EXPECT_EQ(copies[0].action, action);
+    EXPECT_EQ(copies[0].source, Prefix::parse("192.168.7.0/24"));
+  }
+}
+
+TEST(Traffic, ATableThatRefusesIsAKillSwitch) {
+  World world = twoWans();
+  world.rules.insert(foreignRule(1000, "192.168.5.40"));
+  Route refusal = routeTo("0.0.0.0/0", test::kWan0);
+  refusal.metric = 1000;
+  refusal.type = RouteType::unreachable;
+  refusal.hops.clear();
+  world.routes.insert(refusal);
+  ASSERT_EQ(copiesIn(world).size(), 1U);
+  EXPECT_EQ(copiesIn(world)[0].suppressPrefixLength, -1);
+  world.routes.insert(routeTo("0.0.0.0/0", test::kWan0));
+  EXPECT_TRUE(copiesIn(world).empty()) << "while it leads to a WAN, our rules decide";
+}
+
+TEST(Traffic, WhatComesBeforeARefusalComesBeforeItsCopy) {
+  World world = twoWans();
+  Rule toLan = test::kernelRule(Family::v4, 1000, kMainTable);
+  toLan.destination = Prefix::parse("192.168.0.0/16");
+  world.rules.insert(toLan);
+  Rule elsewhere = test::kernelRule(Family::v4, 1001, kMainTable);
+  elsewhere.source = Prefix::parse("10.0.0.0/8");
+  world.rules.insert(elsewhere);
+  EXPECT_TRUE(copiesIn(world).empty()) << "our rules do the same";
+  world.rules.insert(foreignRule(2000, "192.168.7.0/24", RuleAction::prohibit));
+  const auto copies = copiesIn(world);
+  ASSERT_EQ(copies.size(), 2U) << "one cannot match the same packets";
+  EXPECT_EQ(copies[0].action, RuleAction::goto_);
+  EXPECT_EQ(copies[0].destination, toLan.destination);
+  EXPECT_EQ(copies[0].gotoPriority, withRule().numbers.rulePriority + kTrafficMainOffset);
+  EXPECT_EQ(copies[1].action, RuleAction::prohibit);
+  EXPECT_LT(copies[0].priority, copies[1].priority);
+}
+
+TEST(Traffic, RulesOfOthersAreFollowedThroughTheirGotos) {
+  World world = twoWans();
+  world.routes.insert(routeTo("10.99.0.0/16", test::kWan0));
+  Rule there = foreignRule(1000, nullptr, RuleAction::goto_);
+  there.destination = Prefix::parse("10.99.0.0/16");
+  there.gotoPriority = 2000;
+  world.rules.insert(there);
+  Rule past = foreignRule(1500, nullptr, RuleAction::goto_);
+  past.gotoPriority = 2001;
+  world.rules.insert(past);
+  world.rules.insert(foreignRule(2000, nullptr));
+  world.rules.insert(foreignRule(2001, nullptr, RuleAction::nop));
+  const auto copies = copiesIn(world);
+  ASSERT_EQ(copies.size(), 1U);
+  EXPECT_EQ(copies[0].destination, there.destination);
+  EXPECT_EQ(copies[0].table, TableId{220});
+}
+
+TEST(Traffic, RulesOfOthersThatCannotBeRepeatedAreTold) {
+  World world = twoWans();
+  Rule byUser = foreignRule(1000, nullptr, RuleAction::prohibit);
+  byUser.otherSelector = true;
+  world.rules.insert(byUser);
+  EXPECT_TRUE(copiesIn(world).empty());
+  const auto notes = steer(withRule(), world).notes;
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("has no effect on packets of rules for any traffic"), std::string::npos) << notes[0];
+}
+
+TEST(Traffic, WhatMainThrowsIsLeftToTheRulesBehindIt) {
+  World world = twoWans();
+  Route thrown = routeTo("10.99.0.0/16", test::kWan0);
+  thrown.table = kMainTable;
+  thrown.type = RouteType::throw_;
+  thrown.hops.clear();
+  world.routes.insert(thrown);
+  const Config config = withRule();
+  std::size_t forwarded = 0, own = 0;
+  for (const Rule& each : desire(config, world).rules) {
+    if (each.destination != thrown.destination) continue;
+    EXPECT_EQ(each.action, RuleAction::goto_);
+    ++(each.inputInterface == "lo" ? own : forwarded);
+  }
+  EXPECT_EQ(forwarded, 1U);
+  EXPECT_EQ(own, 1U);
 }
 
 TEST(Traffic, RulesOfOthersThatAreTooManyAreTold) {
@@ -463,7 +654,7 @@ TEST(Traffic, ConnectionsOfAFormerConfigurationStay) {
   Config config = withRule(rule("other", "another"));
   config.policies.front().name = "another";
   const NftState now = *desire(config, world).nft;
-  EXPECT_EQ(now.table.pinned.at({Family::v4, pin}), exitOf(config, world, 0));
+  EXPECT_EQ(now.table.pinned.at({Family::v4, pin}), PinnedWay{exitOf(config, world, 0)});
   EXPECT_NE(pinOf(config, world, 0), pin) << "the mark does not get another meaning";
   EXPECT_TRUE(now.layout.traffic.slots.contains("policy fiber_first by fiber"));
   world.wansDown["fiber"] = WanDown{"probes"};

@@ -521,6 +521,25 @@ case_killed_and_restarted() {
   nothing_is_lost "$since" 'killed while it starts'
 }
 
+# The kernel alone finds another exit for connections of a dead link, and nobody moves them back.
+case_link_down_and_up_while_the_daemon_is_dead() {
+  failover_up
+  daemon_stop KILL
+  local began since
+  began=$(now_ms)
+  fiber_link_down
+  tv_moved 1 "$began" 'the exit is dead'
+  new_ones 1 'the exit is dead'
+  since=$(now_ms)
+  fiber_link_up
+  tv_is_untouched 1 "$since" 'the exit is back'
+  starts_again
+  new_ones 0 'the daemon is back'
+  tv_is_untouched 1 "$since" 'the daemon is back'
+  pc_is_untouched "$began" 'throughout'
+  no_foreign_sources 'throughout'
+}
+
 case_stopped_and_started() {
   established_up
   local since

@@ -19,29 +19,34 @@
 //     75  the same as 70 without `iif lo`, with `forward`                          WireGuard of hosts behind this one
 //     79  to <network> fwmark <a tunnel's own>            lookup <foreign table>   networks behind other tunnels
 //     80  fwmark <a tunnel's own foreign fwmark>          lookup <policy table>    wg-quick's 0xca6c and the like
-//     81  not fwmark <of traffic>                         goto 91                  with rules for any traffic: nobody
+//     81  not fwmark <of traffic>                         goto 98                  with rules for any traffic: nobody
 //                                                                                  else's packet sees the rest
 //     82                                                  lookup local             only where it stands behind
-//     82  copies of foreign rules                         lookup <foreign table>   what leads elsewhere than to a WAN
-//     83                                                  lookup main, without default routes (/0 and /1)
-//     84                                                  lookup <each of inside_tables>, likewise
-//     85  iif or oif <WAN>                                goto 91                  came in by it, or is bound to it
-//     86  from <IPv6 prefix of WAN> fwmark <policy>/mask  lookup <WAN table>       with `source_routing`, if the policy
+//     83  copies of foreign rules, up to 89               lookup <foreign table>   what leads elsewhere than to a WAN,
+//                                                         or refuse, or goto 90    and what comes before that
+//     90                                                  lookup main, without default routes (/0 and /1)
+//     91                                                  lookup <each of inside_tables>, likewise
+//     91  fwmark <of traffic> oif <WAN>                   lookup <WAN table>       of connections in a flowtable
+//     92  iif or oif <WAN>                                goto 98                  came in by it, or is bound to it
+//     92  to <what main throws>                           goto 98                  the rules behind main know it
+//     93  from <IPv6 prefix of WAN> fwmark <policy>/mask  lookup <WAN table>       with `source_routing`, if the policy
 //                                                                                  has that WAN
-//     87  fwmark <policy or exit>/mask                    lookup <its table>
-//     88  fwmark <chosen exit>/mask                       lookup <policy table>    if that exit is not among the best
-//     89  fwmark <policy with last_resort main>/mask      goto 91
-//     90                                                  unreachable              a mark whose rule is missing
-//     91                                                  nop
-//    200  oif <WAN>, or of a tunnel's port                goto <end>               this host's own connections, by
-//    rules 201  from <address of WAN>                           lookup main, then <WAN table> 205  five for each rule:
-//    exclusions, main's specific routes, its policy, its last resort, nop
+//     94  fwmark <policy or exit>/mask                    lookup <its table>
+//     95  fwmark <chosen exit>/mask                       lookup <policy table>    if that exit is not among the best
+//     96  fwmark <policy with last_resort main>/mask      goto 98
+//     97                                                  unreachable              a mark whose rule is missing
+//     98                                                  nop
+//    200  oif <WAN>, or of a tunnel's port                goto <end>               this host's own connections
+//    201  copies of foreign rules, up to 206; 207 nop
+//    208  from <address of WAN>                           lookup main, then <WAN table>
+//    210  five for each rule: exclusions, main's specific routes, the source's WAN, its policy, its last resort or nop
 //         N, 59, 61 to 69, 74 and 79 are there only if needed. All but 74, 75, from 81 on and the gotos have `iif lo`:
 //         they match only what this host sends. Forwarded packets, and packets that arrive for this host with a mark
 //         (except in rp_filter's lookup), are not affected, wherever `lookup local` stands. If a foreign rule among
 //         them would catch our packets, the whole block stands behind it.
 //    105  NetBird   1001.. mwan3   1300/5200 Tailscale   29745.. pbr   32766 main
-//  32761  from <IPv6 prefix of WAN> fwmark 0/mask         lookup main and `inside_tables`, without default routes
+//  32760  from <IPv6 prefix of WAN> fwmark 0/mask         lookup local             only where it stands behind
+//  32761                                                  lookup main and `inside_tables`, without default routes
 //  32763                                                  lookup <WAN table>       with `source_routing`
 #pragma once
 
@@ -86,24 +91,31 @@ inline constexpr std::uint32_t kForeignMarkOffset = 20;
 /// The first and the last rule for any traffic, and those between them, in their order.
 inline constexpr std::uint32_t kTrafficOffset = 21;
 inline constexpr std::uint32_t kTrafficLocalOffset = 22;
-inline constexpr std::uint32_t kTrafficMainOffset = 23;
-inline constexpr std::uint32_t kTrafficInsideOffset = 24;
-inline constexpr std::uint32_t kTrafficPastOffset = 25;
-inline constexpr std::uint32_t kTrafficSourceOffset = 26;
-inline constexpr std::uint32_t kTrafficMarkOffset = 27;
-inline constexpr std::uint32_t kTrafficOtherwiseOffset = 28;
-inline constexpr std::uint32_t kTrafficLastResortOffset = 29;
-inline constexpr std::uint32_t kTrafficClosingOffset = 30;
-inline constexpr std::uint32_t kTrafficEndOffset = 31;
+/// Copies of foreign rules in their order, as far as there are steps.
+inline constexpr std::uint32_t kTrafficForeignOffset = 23;
+inline constexpr std::uint32_t kTrafficForeignSteps = 7;
+inline constexpr std::uint32_t kTrafficMainOffset = 30;
+inline constexpr std::uint32_t kTrafficInsideOffset = 31;
+inline constexpr std::uint32_t kTrafficPastOffset = 32;
+inline constexpr std::uint32_t kTrafficSourceOffset = 33;
+inline constexpr std::uint32_t kTrafficMarkOffset = 34;
+inline constexpr std::uint32_t kTrafficOtherwiseOffset = 35;
+inline constexpr std::uint32_t kTrafficLastResortOffset = 36;
+inline constexpr std::uint32_t kTrafficClosingOffset = 37;
+inline constexpr std::uint32_t kTrafficEndOffset = 38;
 /// Packets that nobody has steered, by their IPv6 source: right before main (32766), so that every other program's
 /// rules come first (mwan3's, Tailscale's 5200 and pbr's 29745, networkd's and wg-quick's wherever they are).
+inline constexpr std::uint32_t kSourceLocalPriority = 32760;
 inline constexpr std::uint32_t kSourceInsidePriority = 32761;
 inline constexpr std::uint32_t kSourcePriority = 32763;
 /// Rules for this host's own connections: behind programs that are about particular destinations (NetBird's 105),
 /// before mwan3's (from 1000 on).
 inline constexpr std::uint32_t kLocalTrafficOffset = 140;
-inline constexpr std::uint32_t kLocalSourceOffset = 141;
-inline constexpr std::uint32_t kLocalRulesOffset = 145;
+inline constexpr std::uint32_t kLocalForeignOffset = 141;
+inline constexpr std::uint32_t kLocalForeignSteps = 6;
+inline constexpr std::uint32_t kLocalForeignEndOffset = 147;
+inline constexpr std::uint32_t kLocalSourceOffset = 148;
+inline constexpr std::uint32_t kLocalRulesOffset = 150;
 /// Of each rule, in this order: what it excludes, main's specific routes, its policy, what follows, the end.
 inline constexpr std::uint32_t kLocalRuleSize = 5;
 inline constexpr std::uint32_t kLocalRulesAtMost = 100;

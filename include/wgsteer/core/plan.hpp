@@ -111,8 +111,8 @@ struct NftSysctl {
 
 struct NftPinned {
   Family family = Family::v4;
-  Mark pin;   ///< of the connection
-  Slot exit;  ///< the mark that its packets are given
+  Mark pin;  ///< of the connection
+  PinnedWay way;
   bool operator==(const NftPinned&) const = default;
 };
 struct NftArrival {

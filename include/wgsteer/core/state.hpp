@@ -25,6 +25,15 @@ struct Flow {
   auto operator<=>(const Flow&) const = default;
 };
 
+/// The mark by which the packets of a noted connection are routed.
+struct PinnedWay {
+  Slot mark;
+  /// Of the exit alone. Otherwise of its policy, or of a share of it, while that leads to this exit: when the exit goes
+  /// down, the kernel finds another one by itself.
+  bool exit = true;
+  auto operator<=>(const PinnedWay&) const = default;
+};
+
 /// Contents of `table inet wgsteer`. Its chains are fixed, except for the two kinds named here; everything that varies
 /// is in sets and maps, so that a change never rewrites a rule.
 ///
@@ -45,7 +54,8 @@ struct Flow {
 ///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
 ///   map      initiations     { type ifname : counter }                           counter "initiations_1"
 /// and, with rules for any traffic,
-///   map      pinned4/6       { type mark : verdict }                             connections' marks : goto exit_N
+///   map      pinned4/6       { type mark : verdict }                             connections' marks : goto exit_N,
+///                                                                                or choose_N
 ///   map      arrive4/6       { type ifname : verdict }                           "wan0" : goto arrive_N
 ///   set      prefix6         { type ifname . ipv6_addr; flags interval }         sources that are right on an exit
 ///   set      named_mark      { type mark }                                       whole marks that others' rules name
@@ -74,8 +84,8 @@ struct NftTable {
   /// is the main table, which may lead into one.
   std::map<Mark, bool> ownMarks;
   std::set<Sysctl> changedSysctls;
-  /// Marks of connections that go where they went before, and the mark of that exit.
-  std::map<std::pair<Family, Mark>, Slot> pinned;
+  /// Marks of connections that go where they went before.
+  std::map<std::pair<Family, Mark>, PinnedWay> pinned;
   /// Devices on which new connections come in that are answered by the same exit, and its mark.
   std::map<std::pair<Family, IfName>, Slot> arrivals;
   /// Whole marks that rules of other programs name: a packet with one of them is not marked.

@@ -63,6 +63,7 @@ struct TrafficSteering {
   std::vector<TrafficForeignSource> foreignSources;  ///< of policies that leave none as it is
   /// What rules of other programs decide, to be repeated before ours: their copies at their own priorities.
   std::vector<Rule> foreign;
+  std::vector<Prefix> thrown;  ///< by main, to rules behind it
   /// Marks of an earlier configuration, and the WAN by which connections that carry it leave, if it still exists.
   std::map<Slot, std::optional<std::size_t>> former;
   std::optional<Slot> unreachable;  ///< marks of rules that refuse
@@ -195,7 +196,7 @@ struct TrafficProgram {
   std::map<std::string, Slot> slots;  ///< as in TrafficLayout
   std::vector<Slot> exits;
   std::vector<Slot> former;   ///< of an earlier configuration, recorded so that nothing else gets them
-  std::vector<Slot> choices;  ///< marks that chains give by choosing a WAN
+  std::vector<Slot> choices;  ///< marks of policies and of their shares, which chains give to noted connections
   std::vector<TrafficSet> sets;
   std::vector<TrafficMatch> matches;
   std::vector<TrafficVerdict> verdicts;
