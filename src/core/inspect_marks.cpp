@@ -21,6 +21,7 @@ enum class Harm : std::uint8_t { forgotten, arrival, unanswered, misrouted, unno
 struct Right {
   std::vector<std::uint32_t> values;
   bool traffic = false;  ///< or any of the marks of traffic
+  bool none = false;     ///< or none at all, in all of its bits
 };
 
 /// A packet of a connection, as our chains see and mark it. Values are those of our bits.
@@ -35,12 +36,12 @@ struct Passage {
   bool isNotedLate() const { return noted != left; }
 };
 
-/// What the hooks may do with both marks, and what follows otherwise; no `packet`: nothing depends on it any more.
+/// What the hooks may do with both marks, and what follows otherwise. Without one of them, nothing depends on it.
 struct Stage {
   HookPoint point = HookPoint::prerouting;
   std::int32_t first = Walker::kFirst;
   std::int32_t end = Walker::kLast;
-  Right connection;
+  std::optional<Right> connection = {};
   std::optional<Right> packet = {};
   Harm harm = Harm::misrouted;  ///< by the packet's mark
 };
@@ -79,7 +80,7 @@ class Remedy {
   Remedy(const MarkStore& store, std::uint32_t ours) : store_(store), ours_(ours) {}
 
   std::string text() const {
-    if ((store_.fromOther & ours_) != 0) return store_.ofConnection ? saving() : restoring();
+    if (store_.fromOther != 0) return copied();
     const std::uint32_t written = ~store_.kept;
     if (store_.after.isKnown(written)) return constant(written);
     return "make it keep the bits " + hex(ours_) + ": in nft, begin it with " + own() + " and " + hex(ours_) +
@@ -95,16 +96,15 @@ class Remedy {
            (value == 0 ? "" : " or " + hex(value)) + " (iptables: " + (store_.ofConnection ? "CONNMARK" : "MARK") +
            " --set-xmark " + hex(value) + "/" + hex(written & ~ours_) + ")";
   }
-  /// nft(8) combines two marks in one statement only from Linux 6.13 on.
-  std::string saving() const {
-    const std::string saved = hex(store_.fromOther & ~ours_);
-    return keep() + "ct mark and " + hex(ours_) + " == 0 ct mark set meta mark and " + saved +
-           " (iptables: CONNMARK --save-mark --nfmask " + saved + " --ctmask " + hex(~store_.kept & ~ours_) + ")";
-  }
-  std::string restoring() const {
-    const std::string restored = hex(store_.fromOther & ~ours_);
-    return keep() + "meta mark and " + hex(ours_) + " == 0 meta mark set ct mark and " + restored +
-           " (iptables: CONNMARK --restore-mark --nfmask " + hex(~store_.kept & ~ours_) + " --ctmask " + restored + ")";
+  /// nft(8) combines two marks in one statement only from Linux 6.13 on, so a rule that keeps anything is iptables'.
+  std::string copied() const {
+    const std::string from = hex(store_.fromOther & ~ours_);
+    const std::string to = hex(~store_.kept & ~ours_);
+    const std::string xtables = store_.ofConnection ? "CONNMARK --save-mark --nfmask " + from + " --ctmask " + to
+                                                    : "CONNMARK --restore-mark --nfmask " + to + " --ctmask " + from;
+    if (store_.kept != 0) return keep() + xtables;
+    return keep() + own() + " and " + hex(ours_) + " == 0 " + own() + " set " +
+           (store_.ofConnection ? "meta mark" : "ct mark") + " and " + from + " (iptables: " + xtables + ")";
   }
   std::string keep() const { return "make it keep the bits " + hex(ours_) + ": "; }
 
@@ -181,7 +181,7 @@ class MarkInspector {
     if (!examples_.exit) return;
     for (const std::uint32_t state : {kNew, kEstablished}) {
       passThrough(arrival(state));
-      comeIn(arrival(state));
+      if (!answersBySource(arrival(state))) comeIn(arrival(state));
     }
     goOut(arrival(kEstablished));
   }
@@ -192,17 +192,19 @@ class MarkInspector {
     comeIn(laterOfRule());
   }
 
-  void begin(const Passage& passage, std::uint32_t known) {
-    walker_.begin({.family = family_, .device = {}, .connectionState = passage.state, .anyTraffic = true}, known);
+  /// Other bits may come from a socket, a bridge or tc(8).
+  void begin(const Passage& passage) {
+    walker_.begin({.family = family_, .device = {}, .connectionState = passage.state, .anyTraffic = true}, ours_);
     walker_.stampConnection({passage.connection, ours_});
   }
 
   /// Up to where a route is chosen.
   bool arrive(const Passage& passage) {
-    begin(passage, 0xffffffff);
+    begin(passage);
     // Whatever mark a pinned connection's packets bring along, they get that of its exit.
     const bool asks = passage.isFirst() && !passage.arrived;
-    Stage before{.point = HookPoint::prerouting, .end = kTrafficChainPriority, .connection = {{passage.connection}}};
+    Stage before{
+        .point = HookPoint::prerouting, .end = kTrafficChainPriority, .connection = Right{{passage.connection}}};
     if (asks) before.packet = Right{.values = {0}, .traffic = true};
     before.harm = Harm::claimed;
     if (!pass(passage, before)) return false;
@@ -219,9 +221,8 @@ class MarkInspector {
     if (arrive(passage)) (void)pass(passage, {.point = HookPoint::input, .connection = notedRight(passage)});
   }
   void goOut(const Passage& passage) {
-    // Sockets have marks that we do not know.
-    begin(passage, ours_);
-    Stage before{.point = HookPoint::output, .end = kTrafficChainPriority, .connection = {{passage.connection}}};
+    begin(passage);
+    Stage before{.point = HookPoint::output, .end = kTrafficChainPriority, .connection = notedBefore(passage)};
     // Packets that have one of ours already are taken for WireGuard's.
     before.packet = passage.isFirst() ? Right{{0}} : Right{{0, passage.packet}};
     before.harm = passage.isFirst() ? Harm::claimed : Harm::misrouted;
@@ -229,19 +230,31 @@ class MarkInspector {
     mark(passage);
     Stage after = untilNoted(passage, HookPoint::output);
     after.first = kTrafficChainPriority;
-    if (pass(passage, after)) leave(passage);
+    if (answersBySource(passage)) after.connection.reset();
+    if (pass(passage, after) && !answersBySource(passage)) leave(passage);
   }
   void leave(const Passage& passage) {
     Stage before = untilNoted(passage, HookPoint::postrouting);
     before.end = kLeavingChainPriority + 1;
     if (!pass(passage, before)) return;
     if (passage.isNotedLate()) walker_.stampConnection({passage.left, ours_});
-    (void)pass(passage, {.point = HookPoint::postrouting, .first = before.end, .connection = {{passage.left}}});
+    (void)pass(passage, {.point = HookPoint::postrouting, .first = before.end, .connection = Right{{passage.left}}});
   }
 
   void mark(const Passage& passage) {
     walker_.stampMark({passage.packet, ours_});
     if (passage.arrived) walker_.stampConnection({passage.noted, ours_});
+  }
+  /// Without a mark, this host's answers go by the address that they are from, where ip rules say so.
+  bool answersBySource(const Passage& passage) const {
+    const std::uint32_t priority = config_.numbers.rulePriority + kLocalSourceOffset;
+    return passage.arrived && std::ranges::any_of(state_.rules, [&](const wgsteer::Rule& rule) {
+             return rule.family == family_ && rule.priority == priority;
+           });
+  }
+  std::optional<Right> notedBefore(const Passage& passage) const {
+    if (answersBySource(passage)) return std::nullopt;
+    return Right{{passage.connection}};
   }
   /// Our last chain takes the packet's mark for none (pin_N): others save it.
   Right notedRight(const Passage& passage) const {
@@ -265,12 +278,12 @@ class MarkInspector {
   void judge(const Passage& passage, const Stage& stage, const Written& written) {
     const MarkStore& store = written.store;
     if (store.ofConnection) {
-      if (!isRight(store, stage.connection)) tell(harmTo(passage, store), written);
+      if (stage.connection && !isRight(store, *stage.connection)) tell(harmTo(passage, store), written);
       return;
     }
     // By a changed mark, a chain of type route makes the kernel route the packet again.
     const bool routes = stage.point == HookPoint::output && written.place.base->hook->routes;
-    const Right rerouted{{passage.packet}};
+    const Right rerouted{.values = {passage.packet}, .none = answersBySource(passage)};
     const Right* right = stage.packet ? &*stage.packet : routes ? &rerouted : nullptr;
     if (right == nullptr || isRight(store, *right)) return;
     const Harm harm = routes && stage.harm == Harm::unnoted ? Harm::misrouted : stage.harm;
@@ -288,6 +301,7 @@ class MarkInspector {
   bool isRight(const MarkStore& store, const Right& right) const {
     if ((store.kept & ours_) == ours_) return true;
     if (!store.after.isKnown(ours_)) return false;
+    if (right.none && store.after == PartialMark{}) return true;
     const std::uint32_t bits = store.after.value & ours_;
     return std::ranges::find(right.values, bits) != right.values.end() || (right.traffic && traffic_.matches({bits}));
   }
