@@ -115,7 +115,7 @@ class Remedy {
 std::string consequenceOf(Harm harm) {
   switch (harm) {
     case Harm::forgotten:
-      return "connections of rules leave by the main table from then on, and most break off";
+      return "connections of rules leave by the main table from then on, and may break off";
     case Harm::arrival:
       return "connections of rules count as come in by their WAN, and stay on it when it dies";
     case Harm::unanswered:
@@ -124,7 +124,7 @@ std::string consequenceOf(Harm harm) {
       return "packets do not go where rules and their connections say";
     case Harm::unnoted:
       return "it is not noted where connections of rules go, so they leave by the main table from their second packet "
-             "on, and most break off";
+             "on, and may break off";
     case Harm::claimed:
       break;
   }

@@ -136,7 +136,7 @@ TEST(InspectMarks, SaysTheRuleAndHowToWriteIt) {
   ASSERT_EQ(findings.size(), 1U);
   EXPECT_EQ(findings[0].what,
             "table inet t, chain c (forward, priority 0): \"ct mark set 0x1\" overwrites wgsteer's bits 0xff000000 of "
-            "the connection's mark: connections of rules leave by the main table from then on, and most break off");
+            "the connection's mark: connections of rules leave by the main table from then on, and may break off");
   EXPECT_EQ(findings[0].fix,
             "make it keep the bits 0xff000000: ct mark set ct mark and 0xff000000 or 0x1 (iptables: CONNMARK "
             "--set-xmark 0x1/0xffffff)");
