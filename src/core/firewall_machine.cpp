@@ -123,7 +123,9 @@ void Machine::load(const Sample& sample) {
 
 void Machine::enter(HookPoint point, std::int32_t priority) {
   point_ = point;
-  afterConntrack_ = priority > kConntrackPriority;
+  // In the other hooks, conntrack has seen the packet before.
+  const bool first = point == HookPoint::prerouting || point == HookPoint::output;
+  afterConntrack_ = !first || priority > kConntrackPriority;
 }
 
 RuleResult Machine::run(const Rule& rule, bool certain) {

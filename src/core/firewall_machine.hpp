@@ -14,7 +14,7 @@
 
 namespace wgsteer::firewall {
 
-/// A packet of a tunnel, or a probe of ours, as netfilter sees it. Missing fields are unknown.
+/// A packet of a tunnel, a probe of ours, or any other, as netfilter sees it. Missing fields are unknown.
 struct Sample {
   Family family = Family::v4;
   std::uint8_t protocol = 17;

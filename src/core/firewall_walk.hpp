@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Walks one packet through the chains of other programs, with ours in between. Only certain outcomes are reported.
+// Walks one packet through the chains of other programs, with ours in between. Only certain outcomes are reported,
+// but all marks that may be written.
 #pragma once
 
 #include <array>

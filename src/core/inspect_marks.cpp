@@ -34,6 +34,7 @@ struct Passage {
   std::uint32_t left = 0;        ///< and once it has passed the last
   bool isFirst() const { return state == kNew; }
   bool isNotedLate() const { return noted != left; }
+  bool isRefused() const { return left == 0; }
 };
 
 /// What the hooks may do with both marks, and what follows otherwise. Without one of them, nothing depends on it.
@@ -143,7 +144,7 @@ class MarkInspector {
         walker_(firewall, [](const auto&, const Sample&) { return std::optional<bool>{}; }, true) {}
 
   std::vector<Finding> inspect() {
-    const auto forwards = [](const RuleConfig& rule) { return rule.origin != wgsteer::Origin::local; };
+    const auto forwards = [](const RuleConfig& rule) { return rule.origin != Origin::local; };
     for (const Family family : steering_.families) {
       family_ = family;
       if (std::ranges::any_of(config_.rules, forwards)) tryForwarded();
@@ -215,7 +216,8 @@ class MarkInspector {
                           .packet = Right{{passage.packet}}});
   }
   void passThrough(const Passage& passage) {
-    if (arrive(passage) && pass(passage, untilNoted(passage, HookPoint::forward))) leave(passage);
+    if (!arrive(passage) || passage.isRefused()) return;
+    if (pass(passage, untilNoted(passage, HookPoint::forward))) leave(passage);
   }
   void comeIn(const Passage& passage) {
     if (arrive(passage)) (void)pass(passage, {.point = HookPoint::input, .connection = notedRight(passage)});
@@ -230,8 +232,9 @@ class MarkInspector {
     mark(passage);
     Stage after = untilNoted(passage, HookPoint::output);
     after.first = kTrafficChainPriority;
+    if (passage.isRefused()) after.connection.reset();
     if (answersBySource(passage)) after.connection.reset();
-    if (pass(passage, after) && !answersBySource(passage)) leave(passage);
+    if (pass(passage, after) && !answersBySource(passage) && !passage.isRefused()) leave(passage);
   }
   void leave(const Passage& passage) {
     Stage before = untilNoted(passage, HookPoint::postrouting);

@@ -131,6 +131,16 @@ const Lines kMisrouted{"problem: misrouted"};
 const Lines kUnnoted{"problem: unnoted"};
 const Lines kUnanswered{"problem: unanswered"};
 
+/// What is refused goes nowhere, but it has to keep its mark until then.
+TEST(InspectMarks, OfRefusedConnectionsAreNeededInPreroutingAlone) {
+  Config config = catchAll();
+  config.rules.front().use = RuleUse::unreachable;
+  config.rules.front().policy = {};
+  EXPECT_EQ(told(kLateIn, {set(Of::packet, 1)}, config), kMisrouted);
+  EXPECT_EQ(told(kForward, {set(Of::packet, 1)}, config), kNothing);
+  EXPECT_EQ(told(kForward, {set(Of::connection, 1)}, config), kUnanswered) << "but how others came in";
+}
+
 TEST(InspectMarks, SaysTheRuleAndHowToWriteIt) {
   const auto findings = found({chain(kForward, {set(Of::connection, 1)})});
   ASSERT_EQ(findings.size(), 1U);
@@ -156,6 +166,8 @@ TEST(InspectMarks, OfConnectionsAreNeededEverywhere) {
     EXPECT_EQ(told(where, {copy(Of::connection, 0x3f00, 0x3f00)}), kNothing) << "as mwan3";
   }
   EXPECT_EQ(told(hook(HookPoint::prerouting, -300), {set(Of::connection, 1)}), kNothing) << "before there is one";
+  EXPECT_EQ(told(hook(HookPoint::forward, -300), {set(Of::connection, 1)}), kForgotten)
+      << "it is there since prerouting";
   EXPECT_EQ(told(kNat, {set(Of::connection, 1)}), kUnanswered) << "the first packet's is not noted yet";
 }
 
