@@ -303,9 +303,10 @@ class MarkInspector {
 
   bool isRight(const MarkStore& store, const Right& right) const {
     if ((store.kept & ours_) == ours_) return true;
-    if (!store.after.isKnown(ours_)) return false;
+    if (!store.after.isKnown(ours_ & store.fromOther)) return false;
     if (right.none && store.after == PartialMark{}) return true;
-    const std::uint32_t bits = store.after.value & ours_;
+    // An unknown number that is no mark (of a generator, a hash, a field of the packet) is taken for a small one.
+    const std::uint32_t bits = store.after.value & store.after.known & ours_;
     return std::ranges::find(right.values, bits) != right.values.end() || (right.traffic && traffic_.matches({bits}));
   }
   bool isNamed(PartialMark mark) const {

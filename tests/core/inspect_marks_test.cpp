@@ -254,6 +254,8 @@ TEST(InspectMarks, FromMapsAndNumbersOverwriteThem) {
   EXPECT_EQ(told(kLateIn, {number + Steps{lookup, StoreMark{0, false}}}), Lines{"advice: misrouted"}) << "it may miss";
   EXPECT_EQ(told(kMangleIn, {number + Steps{lookup, StoreMark{0, false}}}), kNothing) << "no bit of ours in any value";
   EXPECT_EQ(told(kLateIn, {number + Steps{StoreMark{0, false}}}), kMisrouted);
+  EXPECT_EQ(told(kForward, {number + Steps{StoreMark{0, true}}}), kForgotten);
+  EXPECT_EQ(told(kForward, {is(Of::connection, 0, kTrafficMarkMask) + number + Steps{StoreMark{0, true}}}), kNothing);
   EXPECT_EQ(told(kLateIn, {Steps{LoadUnknown{"bits", 0, true}, StoreMark{0, false}}}), kNothing)
       << "it may be made of the mark";
 }

@@ -114,7 +114,8 @@ TEST_F(NftForeignMarks, OfNftAreNamed) {
                 Severity::advice},
            // DSCP to connection marks, for tc's ctinfo.
            Case{nft(kPostrouting, "ct mark set (@nh,8,8 & 252) >> 2"), "ct mark set bits",
-                "begin it with ct mark and 0xff000000 == 0", "true"},
+                "begin it with ct mark and 0xff000000 == 0",
+                nft(kPostrouting, "ct mark and 0xff000000 == 0 ct mark set (@nh,8,8 & 252) >> 2")},
        })
     expectNamed(row);
 }
