@@ -130,6 +130,10 @@ TEST_F(NftForeignMarks, OfIptablesAreNamed) {
            Case{iptables("-t mangle -A FORWARD -j CONNMARK --restore-mark"), "meta mark set ct mark",
                 "CONNMARK --restore-mark --nfmask 0xffffff --ctmask 0xffffff)",
                 iptables("-t mangle -A FORWARD -j CONNMARK --restore-mark --nfmask 0xffffff --ctmask 0xffffff")},
+           Case{iptables("-t mangle -A POSTROUTING -j CONNMARK --save-mark --left-shift-mark 4"),
+                "ct mark set meta mark << 4 & 0xfffffff0", "in iptables, give it a mask within 0xffffff",
+                iptables("-t mangle -A POSTROUTING -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff00 "
+                         "--left-shift-mark 8")},
            Case{iptables("-t mangle -A POSTROUTING -j MARK --set-mark 0x1"), "meta mark set 0x1",
                 "MARK --set-xmark 0x1/0xffffff)",
                 iptables("-t mangle -A POSTROUTING -j MARK --set-xmark 0x1/0xffffff")},
