@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The netfilter chains of other programs and what they do to WireGuard's packets; read only by `check`.
+// The netfilter chains of other programs and what they do to WireGuard's packets and to marks of any traffic;
+// read only by `check`.
 #pragma once
 
 #include <vector>

@@ -18,6 +18,9 @@ constexpr std::array<std::uint8_t, 2> kEtherIpv4{0x08, 0x00};
 constexpr std::array<std::uint8_t, 2> kEtherIpv6{0x86, 0xdd};
 constexpr std::uint32_t kTypeUnicast = 1;
 constexpr std::uint32_t kTypeLocal = 2;
+constexpr std::uint32_t kAllBits = 0xffffffff;
+/// The kernel gives it to lo in each namespace.
+constexpr std::uint32_t kLoopbackIndex = 1;
 
 using Span = std::span<const std::uint8_t>;
 
@@ -31,6 +34,24 @@ Match inverted(Match match) {
   return match == Match::yes ? Match::no : Match::yes;
 }
 Match of(bool holds) { return holds ? Match::yes : Match::no; }
+
+std::uint32_t wordOf(Span bytes) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes.data(), std::min(bytes.size(), sizeof value));
+  return value;
+}
+
+bool isOfRoute(Field field) {
+  return field == Field::inputIndex || field == Field::outputIndex || field == Field::inputName ||
+         field == Field::outputName;
+}
+
+/// A name is compared with its terminating zero, or it is a prefix of names.
+bool isLoopback(Span value) {
+  static constexpr std::array<std::uint8_t, 3> kName{'l', 'o', 0};
+  if (value.size() == kWordSize && wordOf(value) == kLoopbackIndex) return true;
+  return value.size() >= kName.size() && std::ranges::equal(value.first(kName.size()), kName);
+}
 
 bool holds(Relation relation, std::strong_ordering order) {
   switch (relation) {
@@ -76,7 +97,7 @@ struct Image {
 Image networkHeader(const Sample& sample) {
   Image image;
   const bool v4 = sample.family == Family::v4;
-  image.put(v4 ? 9 : 6, Span{&sample.protocol, 1});
+  if (!sample.anyTraffic) image.put(v4 ? 9 : 6, Span{&sample.protocol, 1});
   image.put(v4 ? 12 : 8, sample.source);
   image.put(v4 ? 16 : 24, sample.destination);
   return image;
@@ -102,7 +123,9 @@ void Machine::load(const Sample& sample) {
 
 void Machine::enter(HookPoint point, std::int32_t priority) {
   point_ = point;
-  afterConntrack_ = priority > kConntrackPriority;
+  // In the other hooks, conntrack has seen the packet before.
+  const bool first = point == HookPoint::prerouting || point == HookPoint::output;
+  afterConntrack_ = !first || priority > kConntrackPriority;
 }
 
 RuleResult Machine::run(const Rule& rule, bool certain) {
@@ -110,8 +133,7 @@ RuleResult Machine::run(const Rule& rule, bool certain) {
   certain_ = certain;
   for (const Step& one : rule.steps) {
     std::visit([&](const auto& known) { step(known, result); }, one);
-    if (result.match == Match::no) return {.match = Match::no, .verdict = {}};
-    if (result.verdict) break;
+    if (result.match == Match::no || result.verdict) break;
   }
   return result;
 }
@@ -122,18 +144,21 @@ void Machine::step(const LoadField& load, RuleResult&) {
     putWord(load.to, there ? static_cast<std::uint32_t>(sample_.deviceIndex.value) : 0);
   };
   const auto byte = [&](std::uint8_t value) { put(load.to, Span{&value, 1}); };
+  if (sample_.anyTraffic && isOfRoute(load.field)) return putDevice(load.to, load.field);
   switch (load.field) {
     case Field::mark:
-      return putWord(load.to, mark_.value, mark_.known);
-    case Field::connectionMark:
-      return putWord(load.to, connectionMark_.value, untracked_ || !afterConntrack_ ? 0 : connectionMark_.known);
+      return putMark(load.to, mark_, {.mark = kAllBits});
+    case Field::connectionMark: {
+      const std::uint32_t known = untracked_ || !afterConntrack_ ? 0 : connectionMark_.known;
+      return putMark(load.to, {.value = connectionMark_.value, .known = known}, {.connection = kAllBits});
+    }
     case Field::connectionState:
       return putWord(load.to, sample_.connectionState, untracked_ || !afterConntrack_ ? 0 : 0xffffffff);
     case Field::connectionStatus:
       return putWord(load.to, 0, untracked_ || !afterConntrack_ || mayBeTranslated_ ? 0 : kTranslated);
     case Field::cgroup:
       // WireGuard in the kernel is in no class; whoever puts wireguard-go into one means its packets.
-      return putWord(load.to, 0);
+      return putWord(load.to, 0, sample_.anyTraffic ? 0 : kAllBits);
     case Field::inputIndex:
       return index(!leaves);
     case Field::outputIndex:
@@ -145,7 +170,7 @@ void Machine::step(const LoadField& load, RuleResult&) {
     case Field::nfProtocol:
       return byte(sample_.family == Family::v4 ? kIpv4 : kIpv6);
     case Field::l4Protocol:
-      return byte(sample_.protocol);
+      return sample_.anyTraffic ? putUnknown(load.to, 1) : byte(sample_.protocol);
     case Field::etherType:
       return put(load.to, Span{sample_.family == Family::v4 ? kEtherIpv4 : kEtherIpv6});
   }
@@ -168,6 +193,7 @@ void Machine::step(const LoadRoute& load, RuleResult&) {
   const auto& target = load.ofSource ? sample_.source : sample_.destination;
   std::optional<bool> found;
   // Our own address is the source of outgoing packets and the destination of incoming ones.
+  if (load.result == LoadRoute::Result::type && sample_.anyTraffic) return putUnknown(load.to, kWordSize);
   if (load.result == LoadRoute::Result::type)
     return putWord(load.to, load.ofSource != sample_.incoming ? kTypeLocal : kTypeUnicast);
   if (target && (!load.withMark || mark_.isKnown(0xffffffff)))
@@ -195,7 +221,12 @@ void Machine::storeRouteResult(const LoadRoute& load, std::optional<bool> found)
 
 void Machine::step(const LoadValue& load, RuleResult&) { put(load.to, load.value); }
 
-void Machine::step(const LoadUnknown& load, RuleResult&) { putUnknown(load.to, kNameSize); }
+void Machine::step(const LoadUnknown& load, RuleResult&) {
+  putUnknown(load.to, kNameSize);
+  if (!load.mayBeMark) return;
+  for (std::size_t i = load.to; i < std::min<std::size_t>(load.to + words(kNameSize), kRegisters); ++i)
+    origins_[i] = {.mark = kAllBits, .connection = kAllBits};
+}
 
 void Machine::step(const MaskXor& change, RuleResult&) {
   const std::size_t size = change.mask.size();
@@ -207,13 +238,27 @@ void Machine::step(const MaskXor& change, RuleResult&) {
     bytes_[to] = static_cast<std::uint8_t>((bytes_[from] & change.mask[i]) ^ change.toggled[i]);
     known_[to] = static_cast<std::uint8_t>(known_[from] | ~change.mask[i]);
   }
+  const Origin origin = originOf(change.from);
+  const std::uint32_t kept = size == kWordSize ? wordOf(change.mask) & ~wordOf(change.toggled) : 0;
+  for (std::size_t i = 0; i < words(size); ++i) origins_[change.to + i] = {};
+  origins_[change.to] = {.mark = origin.mark & kept, .connection = origin.connection & kept};
 }
 
 void Machine::step(const Combine& change, RuleResult&) {
   const PartialMark one = word(change.one);
   const PartialMark other = word(change.other);
-  putWord(change.to, (one.value & change.oneMask) ^ (other.value & change.otherMask),
-          (one.known | ~change.oneMask) & (other.known | ~change.otherMask));
+  const Origin of = originOf(change.one);
+  const Origin with = originOf(change.other);
+  const auto alone = [](std::uint32_t bits, std::uint32_t mask, std::uint32_t without) {
+    return bits & mask & ~without;
+  };
+  const auto from = [&](std::uint32_t Origin::* bits) {
+    return alone(of.*bits, change.oneMask, change.otherMask) | alone(with.*bits, change.otherMask, change.oneMask);
+  };
+  putMark(change.to,
+          {.value = (one.value & change.oneMask) ^ (other.value & change.otherMask),
+           .known = (one.known | ~change.oneMask) & (other.known | ~change.otherMask)},
+          {.mark = from(&Origin::mark), .connection = from(&Origin::connection)});
 }
 
 void Machine::step(const Compare& test, RuleResult& result) {
@@ -260,7 +305,10 @@ void Machine::step(const Lookup& lookup, RuleResult& result) {
     return;
   }
   result.match = both(result.match, Match::maybe);
-  if (lookup.to) putUnknown(*lookup.to, kNameSize);
+  if (lookup.to && lookup.set)
+    putCommon(*lookup.to, *lookup.set);
+  else if (lookup.to)
+    putUnknown(*lookup.to, kNameSize);
   if (lookup.verdicts) result.verdict = Verdict{Verdict::Kind::mayEnd, lookup.name};
 }
 
@@ -272,9 +320,18 @@ void Machine::take(const Lookup& lookup, const Set::Element& element, RuleResult
 }
 
 void Machine::step(const StoreMark& change, RuleResult& result) {
+  // Before conntrack there is no connection to write to.
+  if (change.ofConnection && !afterConntrack_) return;
   PartialMark& mark = change.ofConnection ? connectionMark_ : mark_;
   const PartialMark before = mark;
   const PartialMark after = word(change.from);
+  const Origin origin = originOf(change.from);
+  result.stores.push_back({.ofConnection = change.ofConnection,
+                           .match = result.match,
+                           .before = before,
+                           .after = after,
+                           .kept = change.ofConnection ? origin.connection : origin.mark,
+                           .fromOther = change.ofConnection ? origin.mark : origin.connection});
   if (certain_ && result.match == Match::yes) {
     mark = after;
     const std::uint32_t ours = sample_.expected.mask;
@@ -305,6 +362,7 @@ void Machine::putUnknown(Register to, std::size_t size) {
   for (std::size_t i = to; i < std::min<std::size_t>(to + words(size), kRegisters); ++i) {
     std::fill_n(bytes_.begin() + static_cast<std::ptrdiff_t>(i * kWordSize), kWordSize, std::uint8_t{0});
     std::fill_n(known_.begin() + static_cast<std::ptrdiff_t>(i * kWordSize), kWordSize, std::uint8_t{0});
+    origins_[i] = {};
   }
 }
 
@@ -321,6 +379,39 @@ void Machine::putName(Register to, const IfName& name) {
   put(to, padded);
 }
 
+void Machine::putMark(Register to, PartialMark mark, Origin origin) {
+  putWord(to, mark.value, mark.known);
+  if (fits(to, kWordSize)) origins_[to] = origin;
+}
+
+/// Of a packet that may have come in by any device and may leave by any, except lo.
+void Machine::putDevice(Register to, Field field) {
+  const bool isName = field == Field::inputName || field == Field::outputName;
+  const bool isInput = field == Field::inputIndex || field == Field::inputName;
+  const bool none =
+      point_ == (isInput ? HookPoint::output : HookPoint::prerouting) || (!isInput && point_ == HookPoint::input);
+  if (none) return isName ? putName(to, IfName{}) : putWord(to, 0);
+  putUnknown(to, isName ? kNameSize : kWordSize);
+  if (fits(to, kWordSize)) origins_[to].device = true;
+}
+
+/// What all values of a map have in common, whichever it is.
+void Machine::putCommon(Register to, const Set& set) {
+  PartialMark common{.value = 0, .known = 0};
+  bool isFirst = true;
+  const auto take = [&](const Set::Element& element) {
+    const std::uint32_t value = wordOf(element.data);
+    if (isFirst) common = {.value = value, .known = kAllBits};
+    common.known &= element.data.size() == kWordSize ? ~(value ^ common.value) : 0;
+    isFirst = false;
+  };
+  if (set.forOthers) take(*set.forOthers);
+  for (const Set::Element& element : set.elements)
+    if (!element.endsInterval) take(element);
+  putUnknown(to, kNameSize);
+  putWord(to, common.value & common.known, common.known);
+}
+
 PartialMark Machine::word(Register from) const {
   if (!fits(from, kWordSize)) return {.value = 0, .known = 0};
   PartialMark mark;
@@ -331,6 +422,7 @@ PartialMark Machine::word(Register from) const {
 
 Match Machine::equals(Register from, Span value) const {
   if (!fits(from, value.size())) return Match::maybe;
+  if (originOf(from).device && isLoopback(value)) return Match::no;
   Match match = Match::yes;
   for (std::size_t i = 0; i < value.size(); ++i) {
     const std::uint8_t known = known_[from * kWordSize + i];

@@ -7,13 +7,14 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/firewall.hpp"
 
 namespace wgsteer::firewall {
 
-/// A packet of a tunnel, or a probe of ours, as netfilter sees it. Missing fields are unknown.
+/// A packet of a tunnel, a probe of ours, or any other, as netfilter sees it. Missing fields are unknown.
 struct Sample {
   Family family = Family::v4;
   std::uint8_t protocol = 17;
@@ -29,6 +30,9 @@ struct Sample {
   MarkMatch expected = {};  ///< the bits of the mark that route it correctly, and their required value
   /// The mark that our chains give it if it has none, as correct as the expected one.
   std::optional<MarkMatch> again = std::nullopt;
+  /// Not WireGuard's and no probe: its protocol and its devices (but for lo) are unknown, and which of its addresses
+  /// are ours.
+  bool anyTraffic = false;
 };
 
 /// A mark of which some bits may be unknown.
@@ -51,10 +55,21 @@ using RouteOracle = std::function<std::optional<bool>(const RouteQuestion&, cons
 
 enum class Match : std::uint8_t { no, maybe, yes };
 
+/// A mark that a rule writes.
+struct MarkStore {
+  bool ofConnection = false;
+  Match match = Match::yes;
+  PartialMark before;
+  PartialMark after;
+  std::uint32_t kept = 0;       ///< bits that are, or may be, what they were
+  std::uint32_t fromOther = 0;  ///< bits that are those of the other mark: saved or restored
+};
+
 struct RuleResult {
   Match match = Match::yes;
   std::optional<Verdict> verdict;
   bool setsExpectedBits = false;  ///< of Sample::expected, for certain
+  std::vector<MarkStore> stores = {};
 };
 
 class Machine {
@@ -70,9 +85,17 @@ class Machine {
   PartialMark mark() const { return mark_; }
   void setMark(PartialMark mark) { mark_ = mark; }
   void forgetMark() { mark_.known = 0; }
+  PartialMark connectionMark() const { return connectionMark_; }
+  void setConnectionMark(PartialMark mark) { connectionMark_ = mark; }
 
  private:
   using Span = std::span<const std::uint8_t>;
+  /// What is in a register, whether or not its value is known.
+  struct Origin {
+    std::uint32_t mark = 0;        ///< bits that are those of the packet's mark
+    std::uint32_t connection = 0;  ///< bits that are those of the connection's
+    bool device = false;           ///< the name or index of an unknown device that is not lo
+  };
 
   void step(const LoadField& load, RuleResult& result);
   void step(const LoadPayload& load, RuleResult& result);
@@ -97,7 +120,11 @@ class Machine {
   void putUnknown(Register to, std::size_t size);
   void putWord(Register to, std::uint32_t value, std::uint32_t known = 0xffffffff);
   void putName(Register to, const IfName& name);
+  void putMark(Register to, PartialMark mark, Origin origin);
+  void putDevice(Register to, Field field);
+  void putCommon(Register to, const Set& set);
   PartialMark word(Register from) const;
+  Origin originOf(Register from) const { return from < kRegisters ? origins_[from] : Origin{}; }
   Match equals(Register from, Span value) const;
   bool allKnown(Register from, std::size_t size) const;
   Span at(Register from, std::size_t size) const;
@@ -116,6 +143,7 @@ class Machine {
 
   std::array<std::uint8_t, kBytes> bytes_{};
   std::array<std::uint8_t, kBytes> known_{};  ///< bits
+  std::array<Origin, kRegisters> origins_{};
 };
 
 }  // namespace wgsteer::firewall

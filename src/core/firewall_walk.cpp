@@ -28,6 +28,15 @@ bool sees(const Chain& chain, Family family) {
 
 }  // namespace
 
+std::string describe(const Place& place) {
+  static constexpr std::array<std::string_view, 5> kHooks{"prerouting", "input", "forward", "output", "postrouting"};
+  const Hook& hook = *place.base->hook;
+  std::string text = "table " + nameOf(*place.chain) + ", chain " + place.chain->name + " (";
+  if (place.chain != place.base) text += "from " + place.base->name + ", ";
+  text += std::string{kHooks[std::to_underlying(hook.point)]} + ", priority " + std::to_string(hook.priority) + "): ";
+  return text + (place.rule == nullptr ? "policy drop" : "\"" + gist(*place.rule) + "\"");
+}
+
 Walker::Walker(const Firewall& firewall, RouteOracle oracle, bool oursFirst)
     : machine_(std::move(oracle)), oursFirst_(oursFirst) {
   for (const Chain& chain : firewall.chains) {
@@ -44,6 +53,7 @@ void Walker::begin(const Sample& sample, std::uint32_t known) {
   lastSetter_ = {};
   misrouted_.reset();
   happened_.clear();
+  written_.clear();
 }
 
 bool Walker::pass(HookPoint point, std::span<const OwnStamp> ours, std::int32_t first, std::int32_t end) {
@@ -57,6 +67,7 @@ bool Walker::pass(HookPoint point, std::span<const OwnStamp> ours, std::int32_t 
       ours = ours.subspan(1);
     }
     if (!sees(*chain, machine_.sample().family)) continue;
+    if (chain->hook->translates && machine_.sample().connectionState != kNew) continue;
     machine_.enter(point, priority);
     passBase(*chain);
     if (isGone()) return false;
@@ -109,6 +120,13 @@ void Walker::put(MarkMatch right) {
   machine_.setMark(mark);
 }
 
+void Walker::stampConnection(MarkMatch mark) {
+  PartialMark connection = machine_.connectionMark();
+  connection.value = stamp({connection.value}, mark).value;
+  connection.known |= mark.mask;
+  machine_.setConnectionMark(connection);
+}
+
 void Walker::inspectMark() {
   if (misrouted_)
     happened_.push_back({Happening::Kind::rerouted, *misrouted_});
@@ -127,6 +145,8 @@ Walker::End Walker::walk(const Chain& chain, bool certain, unsigned depth) {
     }
     --rulesLeft_;
     const RuleResult result = machine_.run(rule, progress.certain);
+    for (const MarkStore& store : result.stores)
+      written_.push_back({.place = {base_, &chain, &rule}, .store = store, .reached = progress.certain});
     if (result.setsExpectedBits) lastSetter_ = {base_, &chain, &rule};
     if (result.match == Match::no || !result.verdict) continue;
     const bool sure = progress.certain && result.match == Match::yes;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Walks one packet through the chains of other programs, with ours in between. Only certain outcomes are reported.
+// Walks one packet through the chains of other programs, with ours in between. Only certain outcomes are reported,
+// but all marks that may be written.
 #pragma once
 
 #include <array>
@@ -7,8 +8,10 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/firewall_machine.hpp"
@@ -40,6 +43,16 @@ struct Happening {
   bool operator==(const Happening&) const = default;
 };
 
+/// table inet filter, chain out (output, priority 0): "meta mark set 0x0"
+std::string describe(const Place& place);
+
+/// A rule that writes a mark, or may.
+struct Written {
+  Place place;
+  MarkStore store;
+  bool reached = true;  ///< for certain
+};
+
 class Walker {
  public:
   /// `oursFirst`: at equal priorities, our chain comes first.
@@ -53,6 +66,11 @@ class Walker {
   /// Reports whether the packet was routed by, or has, a mark other than the expected one; then corrects the mark.
   void inspectMark();
   const std::vector<Happening>& happened() const { return happened_; }
+  /// The marks that were written since the last time.
+  std::vector<Written> takeWritten() { return std::exchange(written_, {}); }
+  /// What one of our own chains does, for certain.
+  void stampMark(MarkMatch mark) { put(mark); }
+  void stampConnection(MarkMatch mark);
 
   static constexpr std::int32_t kFirst = std::numeric_limits<std::int32_t>::min();
   static constexpr std::int32_t kLast = std::numeric_limits<std::int32_t>::max();
@@ -89,6 +107,7 @@ class Walker {
   std::optional<Place> misrouted_;  ///< the rule that made the kernel route it again, by a wrong mark
   std::size_t rulesLeft_ = 0;
   std::vector<Happening> happened_;
+  std::vector<Written> written_;
 };
 
 }  // namespace wgsteer::firewall

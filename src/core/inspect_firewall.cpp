@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "wgsteer/core/explain.hpp"
 
 #include "core/firewall_trials.hpp"
 #include "core/firewall_walk.hpp"
+#include "core/inspect_marks.hpp"
 
 namespace wgsteer {
 
@@ -36,15 +38,6 @@ struct Told {
 
 constexpr bool isIncoming(Purpose purpose) { return purpose == Purpose::answer || purpose == Purpose::arrival; }
 constexpr bool isProbe(Purpose purpose) { return purpose == Purpose::probe || purpose == Purpose::mayProbe; }
-
-std::string describe(const Place& place) {
-  static constexpr std::array<std::string_view, 5> kHooks{"prerouting", "input", "forward", "output", "postrouting"};
-  const Hook& hook = *place.base->hook;
-  std::string text = "table " + nameOf(*place.chain) + ", chain " + place.chain->name + " (";
-  if (place.chain != place.base) text += "from " + place.base->name + ", ";
-  text += std::string{kHooks[std::to_underlying(hook.point)]} + ", priority " + std::to_string(hook.priority) + "): ";
-  return text + (place.rule == nullptr ? "policy drop" : "\"" + gist(*place.rule) + "\"");
-}
 
 std::string insertion(const Place& place, const std::string& what) {
   return "nft insert rule " + nameOf(*place.chain) + " " + place.chain->name + " " + what;
@@ -311,6 +304,7 @@ std::vector<Finding> inspectFirewall(const Firewall& firewall, const Config& con
   }
   std::vector<Finding> findings;
   for (Told& one : told) findings.push_back(std::move(one.finding));
+  std::ranges::move(inspectMarks(firewall, config, steering, state), std::back_inserter(findings));
   inspectLegacy(firewall, findings);
   inspectHardware(firewall, config, findings);
   return findings;

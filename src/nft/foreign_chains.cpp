@@ -100,6 +100,7 @@ void takeForeignChain(const nlmsghdr* message, Ruleset& ruleset) {
     chain.hook = firewall::Hook{.point = *point,
                                 .priority = static_cast<std::int32_t>(number(hook, NFTA_HOOK_PRIORITY)),
                                 .routes = attributes.text(NFTA_CHAIN_TYPE) == "route",
+                                .translates = attributes.text(NFTA_CHAIN_TYPE) == "nat",
                                 .accepts = number(attributes, NFTA_CHAIN_POLICY, NF_ACCEPT) != NF_DROP};
   }
   ruleset.indexes.emplace(Id{familyNumber, chain.table, chain.name}, ruleset.firewall.chains.size());

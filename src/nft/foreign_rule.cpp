@@ -33,11 +33,11 @@ std::optional<Register> registerOf(const Fields& fields, std::size_t type) {
 /// An expression that is not modelled: it is unknown what it loaded, where, and whether it ended the rule.
 void notFollowed(const std::string& what, Steps& steps) {
   steps.emplace_back(MayMatch{what});
-  for (Register block = 0; block < kScratch; block += 4) steps.emplace_back(LoadUnknown{what, block});
+  for (Register block = 0; block < kScratch; block += 4) steps.emplace_back(LoadUnknown{what, block, true});
 }
 
-void loadUnknown(const std::string& what, std::optional<Register> to, Steps& steps) {
-  if (to) steps.emplace_back(LoadUnknown{what, *to});
+void loadUnknown(const std::string& what, std::optional<Register> to, Steps& steps, bool mayBeMark = false) {
+  if (to) steps.emplace_back(LoadUnknown{what, *to, mayBeMark});
 }
 
 std::optional<Field> metaField(std::uint32_t key) {
@@ -136,8 +136,11 @@ void bitwise(const Fields& fields, Steps& steps) {
   const auto to = registerOf(fields, NFTA_BITWISE_DREG);
   Bytes mask = valueIn(fields.at(NFTA_BITWISE_MASK));
   Bytes toggled = valueIn(fields.at(NFTA_BITWISE_XOR));
-  if (number(fields, NFTA_BITWISE_OP) != NFT_BITWISE_BOOL || !from || !to || mask.size() != toggled.size())
-    return loadUnknown("bits", to, steps);
+  const std::uint32_t operation = number(fields, NFTA_BITWISE_OP);
+  const bool shifts = operation == NFT_BITWISE_LSHIFT || operation == NFT_BITWISE_RSHIFT;
+  // From Linux 6.13 on others combine two registers: one may be a mark that the other adds to.
+  if (operation != NFT_BITWISE_BOOL || !from || !to || mask.size() != toggled.size())
+    return loadUnknown("bits", to, steps, !shifts);
   steps.emplace_back(MaskXor{*from, *to, std::move(mask), std::move(toggled)});
 }
 
@@ -176,6 +179,12 @@ XtExtension extension(const Fields& fields) {
           .info = fields.at(NFTA_MATCH_INFO).value_or(Raw{})};
 }
 
+// Numbers that are no mark, whatever they are made of.
+void numberGenerator(const Fields& fields, Steps& steps) {
+  loadUnknown("numgen", registerOf(fields, NFTA_NG_DREG), steps);
+}
+void hash(const Fields& fields, Steps& steps) { loadUnknown("hash", registerOf(fields, NFTA_HASH_DREG), steps); }
+
 /// Quotas, limits and connection limits are conditions; other objects are not.
 void object(const Fields& fields, Steps& steps) {
   const std::uint32_t type = number(fields, NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_QUOTA);
@@ -198,6 +207,8 @@ void expression(const std::string& name, const Fields& fields, TableFamily famil
                                                                                          {"cmp", compare},
                                                                                          {"range", range},
                                                                                          {"lookup", lookup},
+                                                                                         {"numgen", numberGenerator},
+                                                                                         {"hash", hash},
                                                                                          {"objref", object}});
   const auto* handler = std::ranges::find(kHandlers, name, &std::pair<std::string_view, Handler>::first);
   if (handler != kHandlers.end()) return handler->second(fields, steps);

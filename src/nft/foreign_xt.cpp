@@ -138,6 +138,24 @@ bool setMark(const XtExtension& target, Steps& steps) {
   return true;
 }
 
+/// A mark of which some bits are shifted into the other: their values are not followed, their places are.
+void shiftedMark(const xt_connmark_tginfo2& info, Steps& steps) {
+  constexpr Register kShifted = kScratch;
+  constexpr Register kTarget = kScratch + 1;
+  const bool saves = info.mode == XT_CONNMARK_SAVE;
+  const bool right = info.shift_dir == D_SHIFT_RIGHT;
+  const auto moved = [&](std::uint32_t bits) {
+    return info.shift_bits > 31 ? 0 : right ? bits >> info.shift_bits : bits << info.shift_bits;
+  };
+  const std::string by = (right ? " >> " : " << ") + std::to_string(info.shift_bits);
+  steps.emplace_back(LoadUnknown{(saves ? "meta mark" : "ct mark") + by, kShifted});
+  if (info.mode == XT_CONNMARK_SET) return void(steps.emplace_back(StoreMark{kShifted, true}));
+  steps.emplace_back(LoadField{saves ? Field::connectionMark : Field::mark, kTarget});
+  steps.emplace_back(Combine{kTarget, kTarget, ~(saves ? info.ctmask : info.nfmask), kShifted,
+                             moved(saves ? info.nfmask : info.ctmask)});
+  steps.emplace_back(StoreMark{kTarget, saves});
+}
+
 bool connectionMark(const XtExtension& target, Steps& steps) {
   constexpr Register kPacket = kScratch;
   constexpr Register kConnection = kScratch + 1;
@@ -145,7 +163,7 @@ bool connectionMark(const XtExtension& target, Steps& steps) {
   if (target.revision == 1 && target.info.size() >= sizeof info) {
     std::memcpy(&info, target.info.data(), sizeof info);
   } else if (const auto newer = netlink::readInteger<xt_connmark_tginfo2>(target.info); newer && target.revision == 2) {
-    if (newer->shift_bits != 0) return false;
+    if (newer->shift_bits != 0) return shiftedMark(*newer, steps), true;
     info = {.ctmark = newer->ctmark, .ctmask = newer->ctmask, .nfmask = newer->nfmask, .mode = newer->mode};
   } else {
     return false;

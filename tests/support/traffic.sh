@@ -221,6 +221,17 @@ table inet firewall {
 RULES
 }
 
+# A firewall that translates to fixed addresses does not notice that a device is gone.
+fixed_translation() {
+  local wan
+  foreign_allowed=100
+  router nft flush chain inet firewall srcnat
+  for wan in 0 1; do
+    router nft "add rule inet firewall srcnat oifname ${wan_device[$wan]} ip saddr 192.168.0.0/16 snat ip to ${wan_address4[$wan]};
+      add rule inet firewall srcnat oifname ${wan_device[$wan]} ip6 saddr 2001:db8:1::/64 snat ip6 to ${wan_address6[$wan]}"
+  done
+}
+
 # Counts packets after everybody else has had them: all, and those with any bit of a mark set.
 marks_ruleset() {
   local chain hook

@@ -163,17 +163,6 @@ case_down_by_hand_with_failback_move() {
   dies_and_returns fiber_by_hand_down fiber_by_hand_auto
 }
 
-# A firewall that translates to fixed addresses does not notice that a device is gone.
-fixed_translation() {
-  local wan
-  foreign_allowed=100
-  router nft flush chain inet firewall srcnat
-  for wan in 0 1; do
-    router nft "add rule inet firewall srcnat oifname ${wan_device[$wan]} ip saddr 192.168.0.0/16 snat ip to ${wan_address4[$wan]};
-      add rule inet firewall srcnat oifname ${wan_device[$wan]} ip6 saddr 2001:db8:1::/64 snat ip6 to ${wan_address6[$wan]}"
-  done
-}
-
 case_down_by_hand_with_fixed_translation() {
   traffic_up
   fixed_translation

@@ -220,4 +220,111 @@ RULES
   no_foreign_sources 'throughout'
 }
 
+overwriters() { wgsteer check -c "$work/wgsteer.toml" | grep -E '^(conflict|problem|advice): .* overwrites ' || true; }
+
+named() { # WHAT CHAIN HOOK RULE
+  check "$1: check names it" has_line "^problem: table .*, chain $2 \\($3, priority -?[0-9]+\\): \"$4\" overwrites" overwriters
+}
+
+not_named() { equal "$1: what check says" '' "$(overwriters)"; } # WHAT
+
+# By nft, in a table of its own, which is deleted again.
+theirs() { # HOOK RULE
+  router nft "table inet theirs { chain c { type filter hook $1; policy accept; $2; }; }"
+}
+
+breaks_tcp() { # WHAT
+  check "$1: TCP breaks off" fails answered_by 1 tv tcp "$internet" 443 --timeout 1
+}
+
+case_who_overwrites_ours_is_named_by_nft() {
+  forward_to_tv
+  traffic_up
+  serves tv "$tv"
+  fixed_translation
+  all_but_one_port lte_first | rules_are
+  not_named 'nobody'
+
+  theirs 'forward priority 0' 'ct mark set 0x1'
+  named 'connections' c forward 'ct mark set 0x1'
+  breaks_tcp 'connections'
+  router nft delete table inet theirs
+  theirs 'forward priority 0' 'ct mark set ct mark and 0xff000000 or 0x1'
+  not_named 'connections, as advised'
+  goes_by 1 tv tcp "$internet" 443
+  router nft delete table inet theirs
+
+  theirs 'forward priority 0' 'ct state new ct mark set 0x1'
+  named 'what comes in' c forward '.*ct mark set 0x1'
+  check 'what comes in is not answered' fails answered_inside --timeout 1
+  router nft delete table inet theirs
+  check 'what comes in is answered without it' answered_inside
+
+  theirs 'prerouting priority dstnat' 'meta mark set 0x1'
+  named 'packets' c prerouting 'meta mark set 0x1'
+  goes_by 0 tv udp "$internet" 443
+  router nft delete table inet theirs
+  theirs 'prerouting priority dstnat' 'meta mark set meta mark and 0xff000000 or 0x1'
+  not_named 'packets, as advised'
+  goes_by 1 tv udp "$internet" 443
+  goes_by 1 tv tcp "$internet" 443
+}
+answered_inside() { [[ $(ask server tcp "${wan_address[1]}" 7000 "$@") == "$internet" ]]; } # [OPTION]...
+
+case_who_overwrites_ours_is_named_by_iptables() {
+  local tables=iptables-nft
+  command -v $tables >/dev/null || skip 'no iptables-nft'
+  traffic_up
+  fixed_translation
+  [[ $family == 4 ]] || tables=ip6tables-nft
+  all_but_one_port lte_first | rules_are
+
+  router $tables -t mangle -A POSTROUTING -j MARK --set-mark 0x1
+  named 'packets' POSTROUTING postrouting 'meta mark set 0x1'
+  breaks_tcp 'packets'
+  router $tables -t mangle -F
+  router $tables -t mangle -A POSTROUTING -j MARK --set-xmark 0x1/0xffffff
+  not_named 'packets, as advised'
+  goes_by 1 tv tcp "$internet" 443
+
+  router $tables -A FORWARD -j CONNMARK --set-mark 0x1
+  named 'connections' FORWARD forward 'ct mark set 0x1'
+  breaks_tcp 'connections'
+  router $tables -F
+  router $tables -A FORWARD -j CONNMARK --set-xmark 0x1/0xffffff
+  not_named 'connections, as advised'
+  goes_by 1 tv tcp "$internet" 443
+
+  # Restored before us and saved after us.
+  router $tables -t mangle -F
+  router $tables -t mangle -A PREROUTING -j CONNMARK --restore-mark
+  not_named 'restored'
+  router $tables -t mangle -A POSTROUTING -j CONNMARK --save-mark
+  named 'saved' POSTROUTING postrouting 'ct mark set meta mark'
+  router $tables -t mangle -R POSTROUTING 1 -j CONNMARK --save-mark --nfmask 0xffffff --ctmask 0xffffff
+  not_named 'saved, as advised'
+  goes_by 1 tv tcp "$internet" 443
+}
+
+# mwan3's chains, reduced: they keep to their own bits.
+case_who_keeps_ours_is_not_named() {
+  local tables=iptables-nft
+  command -v $tables >/dev/null || skip 'no iptables-nft'
+  traffic_up
+  [[ $family == 4 ]] || tables=ip6tables-nft
+  local mangle=(router "$tables" -t mangle)
+  all_but_one_port lte_first | rules_are
+  "${mangle[@]}" -N mwan3_hook
+  "${mangle[@]}" -A PREROUTING -j mwan3_hook
+  "${mangle[@]}" -A OUTPUT -j mwan3_hook
+  "${mangle[@]}" -A mwan3_hook -j CONNMARK --restore-mark --nfmask 0x3f00 --ctmask 0x3f00
+  "${mangle[@]}" -A mwan3_hook -m mark --mark 0/0x3f00 -j MARK --set-xmark 0x100/0x3f00
+  "${mangle[@]}" -A mwan3_hook -j CONNMARK --save-mark --nfmask 0x3f00 --ctmask 0x3f00
+  wg_quick_chains
+  theirs 'forward priority mangle' 'meta mark set meta mark and 0xff00ffff or 0x00010000'
+  not_named 'mwan3, wg-quick and pbr'
+  goes_by 1 tv tcp "$internet" 443
+  goes_by 0 tv tcp "$internet" 8000
+}
+
 run_cases "$@"

@@ -86,6 +86,7 @@ struct LoadValue {
 struct LoadUnknown {
   std::string what;
   Register to = 0;
+  bool mayBeMark = false;  ///< it may be made of the mark of the packet or of its connection
   bool operator==(const LoadUnknown&) const = default;
 };
 
@@ -199,8 +200,9 @@ enum class HookPoint : std::uint8_t { prerouting, input, forward, output, postro
 struct Hook {
   HookPoint point = HookPoint::output;
   std::int32_t priority = 0;
-  bool routes = false;  ///< of type route: a changed mark makes the kernel route the packet again
-  bool accepts = true;  ///< by its policy
+  bool routes = false;      ///< of type route: a changed mark makes the kernel route the packet again
+  bool translates = false;  ///< of type nat: only the first packet of a connection passes
+  bool accepts = true;      ///< by its policy
 };
 
 struct Chain {
