@@ -15,6 +15,7 @@
 
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/lifetime.hpp"
 
 namespace wgsteer {
 
@@ -49,10 +50,11 @@ enum class NftSetId : std::uint8_t {
   arrive6,
   namedMark,
   prefix6,
+  deprecated,
 };
 
 /// A component of a key. `sourcePort` comes after `port`.
-enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, prefix6, port, sourcePort, mark };
+enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, prefix6, port, sourcePort, mark, preferred, written };
 enum class NftValueKind : std::uint8_t { none, ipv4, ipv6, verdict, counter };
 
 struct NftSet {
@@ -97,6 +99,7 @@ inline constexpr auto kNftSets = std::to_array<NftSet>({
     {NftSetId::arrive6, "arrive6", {NftKeyPart::device}, NftValueKind::verdict, false, true},
     {NftSetId::namedMark, "named_mark", {NftKeyPart::mark}, NftValueKind::none, false, true},
     {NftSetId::prefix6, "prefix6", {NftKeyPart::device, NftKeyPart::prefix6}, NftValueKind::none, false, true},
+    {NftSetId::deprecated, "deprecated", {NftKeyPart::ipv6, NftKeyPart::preferred, NftKeyPart::written}},
 });
 
 constexpr bool nftSetsAreInOrder() {
@@ -123,6 +126,7 @@ struct NftKey {
   std::uint16_t port = 0;
   std::uint16_t sourcePort = 0;
   Mark mark{};
+  Deprecation before{};  ///< of `preferred` and `written`
   auto operator<=>(const NftKey&) const = default;
 };
 struct NftGoto {
