@@ -74,10 +74,12 @@ sends_from() { # WAN -> new connections of the host
 }
 
 is_deprecated() { # WAN SINCE WHAT
+  await 3 "$3: the router deprecates ${wan_name[$1]}" router_deprecates "$1"
+  local router
+  router=$(($(now_ms) - $2))
   await 3 "$3: the host deprecates ${wan_name[$1]}" host_deprecates "$1"
-  note "$3: the host knew after $(($(now_ms) - $2)) ms"
+  note "$3: the router knew after $router ms, the host after $(($(now_ms) - $2)) ms"
   sends_from "$((1 - $1))"
-  check "$3: the router's address" router_deprecates "$1"
   check "$3: status" has_line "deprecated: ${kBegin[$1]}:/64 on br-lan" wgsteer status
 }
 
