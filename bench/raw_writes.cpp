@@ -72,6 +72,7 @@ void RawWrites::take(const Change& change) {
                  if (!nft::fill(batch, each, numbers_)) die("the nft transaction cannot be made");
                  writes_.emplace_back(ToNetfilter{copied(batch.finish())});
                },
+               [](const SetDeprecated&) { die("no benchmark deprecates addresses"); },
                [](const DeleteRule&) { die("no benchmark deletes rules"); }},
       change);
 }

@@ -99,6 +99,16 @@ std::string stalled(const Json& document) {
   return lines;
 }
 
+/// Prefixes that hosts are told not to prefer, because their WAN cannot be used.
+std::string deprecated(const Json& document) {
+  std::string lines;
+  for (const Json& each : document.value("deprecated", Json::array()))
+    lines += "deprecated: " + text(each.at("prefix")) + " on " + text(each.at("device")) + " (" +
+             text(each.at("address")) + ")" +
+             (each.at("wan").is_null() ? ", of no WAN now" : ", of " + text(each.at("wan"))) + "\n";
+  return lines;
+}
+
 /// Says so if the saved configuration is not the one in use.
 std::string refused(const Json& document) {
   const Json& daemon = document.at("daemon");
@@ -141,7 +151,8 @@ std::string latencies(const Json& document, std::size_t width) {
 
 std::string statusText(const Json& document, std::size_t width) {
   std::string out = summary(document) + "\n" + wansText(document, width) + "\n" + tunnels(document, width) +
-                    stalled(document) + rules(document, width) + exits(document, width) + latencies(document, width);
+                    stalled(document) + deprecated(document) + rules(document, width) + exits(document, width) +
+                    latencies(document, width);
   out += refused(document);
   const Json troubles = document.value("tunnel_troubles", Json::object());
   for (const auto& [tunnel, why] : troubles.items()) out += "trouble with " + tunnel + ": " + text(why) + "\n";

@@ -49,6 +49,7 @@ constexpr std::tuple kWan{
     Row{"metered", Flag{}, &WanConfig::metered},
     Row{"prefixes", Prefix6{}, &WanConfig::prefixes},
     Row{"source_routing", Flag{}, &WanConfig::sourceRouting},
+    Row{"deprecate", Flag{}, &WanConfig::deprecate},
     Row{"track_ip", ProbeAddress{}, &WanConfig::trackIp},
     Row{"track_method",
         Choice{"none|icmp|dns|tcp|mwan3", TrackMethod::none, TrackMethod::icmp, TrackMethod::dns, TrackMethod::tcp,

@@ -76,9 +76,22 @@ void apply(State& state, const Change& change) {
           [&](const DeleteRule& deleted) { state.rules.erase(deleted.rule); },
           [&](const SetTunnelMark& set) { putMapped(state.tunnelMarks, set.tunnel, set.mark, set.mark.value != 0); },
           [&](const SetSysctl& set) { put(state.sysctls, set.sysctl, set.on); },
+          [&](const SetDeprecated& set) { putMapped(state.deprecated, set.own, set.preferred, set.on); },
           [&](const NftTransaction& transaction) { applyTransaction(state.nft, transaction); },
       },
       change);
+}
+
+std::optional<RecordedChange> recordedChange(const Change& change) {
+  if (const auto* set = std::get_if<SetSysctl>(&change)) return RecordedChange{set->sysctl, set->on};
+  if (const auto* set = std::get_if<SetDeprecated>(&change)) return RecordedChange{set->own.address, set->on};
+  return std::nullopt;
+}
+
+std::optional<Recorded> recordedBy(const NftMember& member) {
+  if (const auto* record = std::get_if<NftSysctl>(&member)) return record->sysctl;
+  if (const auto* record = std::get_if<NftDeprecated>(&member)) return record->address;
+  return std::nullopt;
 }
 
 void apply(State& state, const Plan& plan) {

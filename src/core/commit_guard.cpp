@@ -31,9 +31,12 @@ std::optional<std::pair<Slot, Family>> markedBy(const NftOp& op) {
   return std::nullopt;
 }
 
-const Sysctl* recordedBy(const NftOp& op) {
-  const auto* record = std::get_if<NftSysctl>(&op.member);
-  return record == nullptr ? nullptr : &record->sysctl;
+/// The record that was made before a change; nullopt: none was.
+std::optional<NftMember> recordMadeFor(const Change& change) {
+  if (const auto* set = std::get_if<SetSysctl>(&change); set != nullptr && set->on) return NftSysctl{set->sysctl};
+  if (const auto* set = std::get_if<SetDeprecated>(&change); set != nullptr && set->on)
+    return NftDeprecated{set->own.address, {.preferred = set->preferred, .written = 0}};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -42,7 +45,7 @@ void CommitGuard::missedTransaction(const NftTransaction& transaction) {
   noTable_ |= transaction.createTable;
   for (const NftOp& op : transaction.ops) {
     staleTable_ |= !op.add;
-    if (const Sysctl* sysctl = recordedBy(op); sysctl != nullptr && op.add) unrecorded_.insert(*sysctl);
+    if (const auto recorded = recordedBy(op.member); recorded && op.add) unrecorded_.insert(*recorded);
   }
 }
 
@@ -64,6 +67,9 @@ void CommitGuard::missed(const Change& change) {
                  },
                  [this](const SetSysctl& set) {
                    if (!set.on) stillOn_.insert(set.sysctl);
+                 },
+                 [this](const SetDeprecated& set) {
+                   if (!set.on) stillOn_.insert(set.own.address);
                  },
                  [this](const NftTransaction& transaction) { missedTransaction(transaction); },
              },
@@ -89,6 +95,7 @@ bool CommitGuard::allows(const Change& change) const {
           },
           // Without its record it would be taken for the administrator's setting and stay on forever.
           [this](const SetSysctl& set) { return !set.on || !(noTable_ || unrecorded_.contains(set.sysctl)); },
+          [this](const SetDeprecated& set) { return !set.on || !(noTable_ || unrecorded_.contains(set.own.address)); },
           [this](const NftTransaction& transaction) {
             if (transaction.createTable) return true;
             return transaction.deleteTable ? stillOn_.empty() : !noTable_;
@@ -108,8 +115,8 @@ bool CommitGuard::allows(const Change& change) const {
 
 bool CommitGuard::allowsOp(const NftOp& op) const {
   if (const auto marked = markedBy(op)) return allowsMark(marked->first, marked->second);
-  const Sysctl* sysctl = recordedBy(op);
-  return sysctl == nullptr || op.add || !stillOn_.contains(*sysctl);
+  const auto recorded = recordedBy(op.member);
+  return !recorded || op.add || !stillOn_.contains(*recorded);
 }
 
 NftTransaction CommitGuard::allowedPart(const NftTransaction& transaction, std::vector<NftOp>& withheld) const {
@@ -168,11 +175,11 @@ class Execution {
 
   /// What was not turned on is not to be turned off some day: the record that was made before is taken out again.
   void forget(const Change& change) {
-    const auto* set = std::get_if<SetSysctl>(&change);
-    if (set == nullptr || !set->on) return;
+    const auto before = recordMadeFor(change);
+    if (!before) return;
     NftTransaction record;
     record.layout.markMask = markMask_;
-    record.ops.push_back({.add = false, .member = NftSysctl{set->sysctl}});
+    record.ops.push_back({.add = false, .member = *before});
     if (Status outcome = make_(record); outcome)
       made(record);
     else if (outcome.error().kind != ErrorKind::notThere)

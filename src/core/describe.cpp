@@ -114,6 +114,19 @@ std::vector<std::string> describeTransaction(const NftTransaction& transaction) 
   return lines;
 }
 
+/// What is left of the valid lifetime, and what of the preferred one is to be given back, is read when it is done.
+std::string describeDeprecated(const SetDeprecated& set, const DeviceName& names) {
+  std::string left = "0";
+  if (!set.on && set.preferred.until == kForever)
+    left = "$VALID";
+  else if (!set.on && set.preferred.until < Preferred::kSinceBoot)
+    left = "$((VALID - " + number(set.preferred.until) + "))";
+  else if (!set.on)
+    left = "$((" + number(set.preferred.until - Preferred::kSinceBoot) + " - UPTIME))";
+  return "ip -6 addr change " + set.own.address.toString() + "/" + number(set.own.prefixLength) + " dev " +
+         names(set.own.device) + " valid_lft $VALID preferred_lft " + left;
+}
+
 }  // namespace
 
 DeviceName deviceNames(const World& world) {
@@ -174,6 +187,7 @@ std::vector<std::string> describe(const Change& change, const DeviceName& names)
           [&](const SetSysctl& set) -> Lines {
             return {"sysctl -w " + set.sysctl.name() + "=" + (set.on ? "1" : "0")};
           },
+          [&](const SetDeprecated& set) -> Lines { return {describeDeprecated(set, names)}; },
           [&](const NftTransaction& transaction) -> Lines { return describeTransaction(transaction); },
       },
       change);

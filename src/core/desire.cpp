@@ -8,6 +8,7 @@
 
 #include "wgsteer/core/follow.hpp"
 
+#include "core/deprecation.hpp"
 #include "core/foreign_rules.hpp"
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
@@ -50,6 +51,7 @@ class Desire {
     addJump();
     addSourceRouting(config_, world_, steering_, isLocalBehind(Family::v6, kSourceLocalPriority), state_.rules);
     state_.nft->table.changedSysctls = state_.sysctls;
+    addDeprecated();
     if (world_.foreignTable) withoutTable();
     return std::move(state_);
   }
@@ -70,10 +72,18 @@ class Desire {
     addTrafficMembers(traffic, nft());
   }
 
-  /// Sysctls are turned on only if the table can record that we did it.
+  void addDeprecated() {
+    for (const auto& [own, record] : addressesToDeprecate(world_, steering_)) {
+      state_.deprecated.emplace(own, record.preferred);
+      nft().deprecated.emplace(own.address, record);
+    }
+  }
+
+  /// Sysctls are turned on and addresses deprecated only if the table can record that we did it.
   void withoutTable() {
     state_.nft.reset();
     state_.sysctls.clear();
+    state_.deprecated.clear();
   }
 
   void addRule(Family family, std::uint32_t priority, MarkMatch mark, TableId table, std::optional<Prefix> from = {}) {

@@ -116,7 +116,7 @@ struct NftSteps {
   /// packet leaves with a wrong source (seen when a carrier returned).
   std::optional<NftTransaction> beforeRoutes;
   std::optional<NftTransaction> main;
-  /// Records of sysctls: kept until these are really off.
+  /// Records of sysctls and of deprecated addresses: kept until these are really as they were.
   std::optional<NftTransaction> last;
   /// Sources of policies: they follow the routes. A failover must not wait for nft, which waits for other programs'
   /// transactions. Also lost addresses of WANs: as long as a route leads there, a packet gets the last known source,
@@ -147,6 +147,8 @@ NftStep stepOf(const NftPinned& pinned, const NftTable& desired) {
 
 NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (!op.add && std::holds_alternative<NftSysctl>(op.member)) return NftStep::last;
+  if (const auto* ours = std::get_if<NftDeprecated>(&op.member))
+    return op.add || desired.deprecated.contains(ours->address) ? NftStep::main : NftStep::last;
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
   if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return stepOf(*pinned, desired);
   if (std::holds_alternative<NftReset>(op.member)) return NftStep::afterRoutes;
@@ -185,6 +187,8 @@ NftSteps diffNft(const std::optional<NftState>& desired, const std::optional<Nft
     NftTable first = desired->table;
     // Tunnels may still have marks of the old table until they are given their new ones.
     if (observed) first.ownMarks.insert(observed->table.ownMarks.begin(), observed->table.ownMarks.end());
+    // Nor are addresses preferred again yet.
+    if (observed) first.deprecated.insert(observed->table.deprecated.begin(), observed->table.deprecated.end());
     steps.main = NftTransaction{
         .deleteTable = observed.has_value(), .createTable = true, .layout = desired->layout, .ops = nftOps(first, {})};
     auto held = observed ? heldOnTheirExit(desired->table, observed->table) : std::vector<NftOp>{};
@@ -226,6 +230,15 @@ void diffRules(const std::set<Rule>& desired, const std::set<Rule>& observed, Pl
   for (Rule& rule : removed) removals.changes.emplace_back(DeleteRule{std::move(rule)});
 }
 
+/// By the address alone: until when it was preferred is only repeated here.
+void diffDeprecated(const std::map<OwnAddress, Preferred>& desired, const std::map<OwnAddress, Preferred>& observed,
+                    Plan& plan) {
+  for (const auto& [own, preferred] : desired)
+    if (!observed.contains(own)) plan.changes.emplace_back(SetDeprecated{own, preferred});
+  for (const auto& [own, preferred] : observed)
+    if (!desired.contains(own)) plan.changes.emplace_back(SetDeprecated{own, preferred, false});
+}
+
 void append(Plan& plan, Plan&& more) { std::ranges::move(more.changes, std::back_inserter(plan.changes)); }
 
 }  // namespace
@@ -243,6 +256,7 @@ Plan diff(const State& desired, const State& observed) {
   compare(
       desired.sysctls, observed.sysctls, [&](const Sysctl& sysctl) { plan.changes.emplace_back(SetSysctl{sysctl}); },
       [&](const Sysctl& sysctl) { plan.changes.emplace_back(SetSysctl{sysctl, false}); });
+  diffDeprecated(desired.deprecated, observed.deprecated, plan);
   if (nft.last) plan.changes.emplace_back(std::move(*nft.last));
   append(plan, std::move(removals));
   append(plan, std::move(removedRoutes));

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "core/deprecation.hpp"
 #include "core/host_routes.hpp"
 
 namespace wgsteer {
@@ -21,6 +22,7 @@ class SourceInspector {
       inspectTunnels(wan);
       if (wan.sourceRouting && isUnknown(wan))
         add("WAN " + wan.name + ": source_routing has no effect: no prefix of it is known");
+      if (wan.deprecate) inspectDeprecation(wan);
     }
     if (steering_.traffic) inspectPolicies();
     return std::move(findings_);
@@ -35,6 +37,22 @@ class SourceInspector {
 
   /// It has IPv6, but nothing says what it delegates.
   static bool isUnknown(const Wan& wan) { return wan.defaults.contains(Family::v6) && wan.prefixes.empty(); }
+
+  void inspectDeprecation(const Wan& wan) {
+    const std::string what = "WAN " + wan.name + ": deprecate has no effect: ";
+    if (wan.prefixes.empty()) {
+      // Of a device that is gone, nothing says what it delegates.
+      if (wan.link != nullptr) add(what + "no prefix of it is known");
+    } else if (addressesBehind(world_, steering_, wan).empty()) {
+      findings_.push_back({Severity::advice, what + "no device of the inside has an address in its prefixes",
+                           "give one to the device that advertises them, as netifd, dhcpcd and networkd do"});
+    }
+    const bool alone = std::ranges::none_of(
+        steering_.wans, [&](const Wan& other) { return &other != &wan && other.defaults.contains(Family::v6); });
+    if (alone)
+      findings_.push_back({Severity::advice, what + "no other WAN has IPv6",
+                           "addresses are deprecated only while another WAN can be used in IPv6"});
+  }
 
   /// Where no prefix is known, hosts with addresses that the exit has delegated are treated like all others.
   void inspectPolicies() {

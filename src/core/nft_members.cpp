@@ -191,6 +191,15 @@ bool NftMemberTraits<NftSysctl>::take(const NftElement& element, NftTable& table
   return true;
 }
 
+void NftMemberTraits<NftDeprecated>::elements(const NftDeprecated& ours, NftElements& out) {
+  out.push_back({.set = NftSetId::deprecated, .key = {.address = ours.address, .before = ours.before}});
+}
+
+/// Of an address there is one record.
+bool NftMemberTraits<NftDeprecated>::take(const NftElement& element, NftTable& table) {
+  return table.deprecated.emplace(element.key.address, element.key.before).second;
+}
+
 namespace {
 
 constexpr Family familyOf(NftSetId set, NftSetId v4) { return set == v4 ? Family::v4 : Family::v6; }

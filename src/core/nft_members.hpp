@@ -211,6 +211,16 @@ struct NftMemberTraits<NftSysctl> {
 };
 
 template <>
+struct NftMemberTraits<NftDeprecated> {
+  static constexpr std::array<NftSetId, 1> kSets{NftSetId::deprecated};
+  static auto& field(auto& table) { return table.deprecated; }
+  static NftDeprecated member(const auto& entry) { return {entry.first, entry.second}; }
+  static auto entry(const NftDeprecated& ours) { return std::pair{ours.address, ours.before}; }
+  static void elements(const NftDeprecated& ours, NftElements& out);
+  static bool take(const NftElement& element, NftTable& table);
+};
+
+template <>
 struct NftMemberTraits<NftPinned> {
   static constexpr std::array<NftSetId, 2> kSets{NftSetId::pinned4, NftSetId::pinned6};
   static auto& field(auto& table) { return table.pinned; }

@@ -27,6 +27,10 @@ std::string textOf(const NftKey& key, NftKeyPart part) {
       return std::to_string(key.sourcePort);
     case NftKeyPart::mark:
       return hex(key.mark.value);
+    case NftKeyPart::preferred:
+      return hex(key.before.preferred.until);
+    case NftKeyPart::written:
+      return hex(key.before.written);
     case NftKeyPart::none:
       break;
   }

@@ -15,6 +15,7 @@
 
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/lifetime.hpp"
 
 namespace wgsteer {
 
@@ -51,10 +52,11 @@ enum class NftSetId : std::uint8_t {
   prefix6,
   reset4,
   reset6,
+  deprecated,
 };
 
 /// A component of a key. `sourcePort` comes after `port`.
-enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, prefix6, port, sourcePort, mark };
+enum class NftKeyPart : std::uint8_t { none, device, ipv4, ipv6, prefix6, port, sourcePort, mark, preferred, written };
 enum class NftValueKind : std::uint8_t { none, ipv4, ipv6, verdict, counter };
 
 struct NftSet {
@@ -101,6 +103,7 @@ inline constexpr auto kNftSets = std::to_array<NftSet>({
     {NftSetId::prefix6, "prefix6", {NftKeyPart::device, NftKeyPart::prefix6}, NftValueKind::none, false, true},
     {NftSetId::reset4, "reset4", {NftKeyPart::mark}, NftValueKind::verdict, false, true},
     {NftSetId::reset6, "reset6", {NftKeyPart::mark}, NftValueKind::verdict, false, true},
+    {NftSetId::deprecated, "deprecated", {NftKeyPart::ipv6, NftKeyPart::preferred, NftKeyPart::written}},
 });
 
 constexpr bool nftSetsAreInOrder() {
@@ -127,6 +130,7 @@ struct NftKey {
   std::uint16_t port = 0;
   std::uint16_t sourcePort = 0;
   Mark mark{};
+  Deprecation before{};  ///< of `preferred` and `written`
   auto operator<=>(const NftKey&) const = default;
 };
 struct NftGoto {

@@ -16,27 +16,27 @@ bool same(const Change& left, const Change& right) {
   const NftTransaction* one = asTransaction(left);
   const NftTransaction* other = asTransaction(right);
   if (one != nullptr && other != nullptr && one->createTable && other->createTable) return true;
+  // Until when an address was preferred may have changed since.
+  const auto* address = std::get_if<SetDeprecated>(&left);
+  const auto* again = std::get_if<SetDeprecated>(&right);
+  if (address != nullptr && again != nullptr) return address->own == again->own && address->on == again->on;
   return left == right;
-}
-
-/// The record of a sysctl is written before the sysctl itself.
-std::optional<Change> recordOf(const Change& change) {
-  const auto* set = std::get_if<SetSysctl>(&change);
-  if (set == nullptr || !set->on) return std::nullopt;
-  NftTransaction record;
-  record.ops.push_back({.add = true, .member = NftSysctl{set->sysctl}});
-  return record;
 }
 
 /// Removes what was refused from the plan's changes: whole changes, or members of a transaction.
 void holdBack(Plan& plan, const Change& refused) {
   const NftTransaction* members = asTransaction(refused);
   const bool inParts = members != nullptr && !makesTable(*members);
-  const auto isMember = [&](const NftOp& op) { return std::ranges::find(members->ops, op) != members->ops.end(); };
+  const auto recorded = recordedChange(refused);
+  const auto isMember = [&](const NftOp& op) {
+    // A record is written before that which it is the record of.
+    if (recorded) return recorded->on && op.add && recordedBy(op.member) == recorded->what;
+    return inParts && std::ranges::find(members->ops, op) != members->ops.end();
+  };
   std::erase_if(plan.changes, [&](Change& change) {
     auto* whole = std::get_if<NftTransaction>(&change);
     const bool all = same(change, refused);
-    const bool some = !all && inParts && whole != nullptr && std::erase_if(whole->ops, isMember) > 0;
+    const bool some = !all && whole != nullptr && std::erase_if(whole->ops, isMember) > 0;
     if (all || some) plan.heldBack.push_back(refused);
     return all || (some && whole->ops.empty() && !makesTable(*whole));
   });
@@ -50,11 +50,8 @@ const Refusals::Refusal* Refusals::find(const Change& change) const {
 }
 
 Plan Refusals::withhold(Plan plan, Instant now) const {
-  for (const Refusal& refusal : refused_) {
-    if (refusal.due <= now) continue;
-    holdBack(plan, refusal.change);
-    if (const auto record = recordOf(refusal.change)) holdBack(plan, *record);
-  }
+  for (const Refusal& refusal : refused_)
+    if (refusal.due > now) holdBack(plan, refusal.change);
   return plan;
 }
 

@@ -37,7 +37,8 @@ void adopt(World& world, const NftState& nft) {
   const NftTable& table = nft.table;
   world.adopted = {.wanSlots = {},
                    .sysctls = underPresentNames(world, table.changedSysctls),
-                   .trafficSlots = nft.layout.traffic.slots};
+                   .trafficSlots = nft.layout.traffic.slots,
+                   .deprecated = table.deprecated};
   for (const auto& [device, slot] : table.wans) world.adopted.wanSlots.emplace(presentName(world, device), slot);
 }
 
@@ -66,6 +67,18 @@ void settleSysctl(World& world, const SetSysctl& set) {
   }
 }
 
+/// Our writes are announced as well; until then, nobody knows when they were.
+void settleDeprecated(World& world, const SetDeprecated& set) {
+  const auto known = std::ranges::find_if(world.addressesOf(set.own.device),
+                                          [&](const InterfaceAddress& own) { return ownAddress(own) == set.own; });
+  if (known == world.addresses.end() || ownAddress(*known) != set.own) return;
+  InterfaceAddress own = *known;
+  own.deprecated = set.on;
+  own.lifetimes = {.preferred = set.preferred, .written = 0};
+  world.addresses.erase(known);
+  world.addresses.insert(own);
+}
+
 bool hasName(const NftTable& table, const IfName& device) {
   return table.wans.contains(device) ||
          std::ranges::find(table.changedSysctls, device, &Sysctl::device) != table.changedSysctls.end();
@@ -76,6 +89,7 @@ void settleWorld(Picture& picture, const std::vector<Change>& made) {
   for (const Change& change : made) {
     if (const auto* set = std::get_if<SetTunnelMark>(&change)) settleMark(picture, *set);
     if (const auto* set = std::get_if<SetSysctl>(&change)) settleSysctl(picture.world, *set);
+    if (const auto* set = std::get_if<SetDeprecated>(&change)) settleDeprecated(picture.world, *set);
   }
   // Without our table (somebody flushed the ruleset), our records are kept until it is back.
   if (!picture.observed.nft) return;

@@ -60,6 +60,7 @@ class Tracker {
     loseAll(event.index);
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return own.device == event.index; });
     std::erase_if(observed_.sysctls, [&](const Sysctl& sysctl) { return sysctl.device == name; });
+    observed_.deprecated = deprecatedByUs(world_);
     world_.links.erase(known);
     if (const auto tunnel = world_.tunnels.find(name); tunnel != world_.tunnels.end())
       noteDeparture(picture_, tunnel->second);
@@ -73,9 +74,11 @@ class Tracker {
 
   Tracked operator()(const AddressAdded& event) {
     // An address is announced again whenever its flags or lifetimes change; with router advertisements, endlessly.
-    if (world_.addresses.contains(event.address)) return {};
+    if (const auto known = world_.addresses.find(event.address); known != world_.addresses.end())
+      return takeLifetimes(known, event.address);
     std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, event.address); });
     world_.addresses.insert(event.address);
+    observed_.deprecated = deprecatedByUs(world_);
     // A tunnel in the kernel gets its peers between its device and its addresses, and nothing announces that; its first
     // packet may leave as soon as it is up.
     const Link* link = world_.link(event.address.device);
@@ -89,6 +92,7 @@ class Tracker {
     const auto erased =
         std::erase_if(world_.addresses, [&](const InterfaceAddress& own) { return sameIdentity(own, gone); });
     if (erased == 0) return {};
+    observed_.deprecated = deprecatedByUs(world_);
     const Family family = gone.address.family();
     const bool last = std::ranges::none_of(world_.addresses, [&](const InterfaceAddress& own) {
       return own.device == gone.device && own.address.family() == family;
@@ -168,6 +172,17 @@ class Tracker {
 
   /// Whose a tunnel's fwmark is depends on the rules that name it.
   static bool claimsMark(const Rule& rule) { return rule.mark.mask == 0xffffffff; }
+
+  /// Of an address that we deprecated it matters who has written last: then our record says when we did, or it is not
+  /// our doing any more.
+  Tracked takeLifetimes(std::set<InterfaceAddress>::iterator known, const InterfaceAddress& now) {
+    const bool written = known->lifetimes.written != now.lifetimes.written;
+    if (!written && known->lifetimes.preferred == now.lifetimes.preferred) return {};
+    world_.addresses.insert(world_.addresses.erase(known), now);
+    if (!written || !now.deprecated || !world_.adopted.deprecated.contains(now.address)) return {};
+    observed_.deprecated = deprecatedByUs(world_);
+    return {.relevant = true};
+  }
 
   static bool sameIdentity(const InterfaceAddress& left, const InterfaceAddress& right) {
     return left.device == right.device && left.address == right.address && left.prefixLength == right.prefixLength;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/deprecation.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -38,7 +40,8 @@ std::optional<Address> preferredSource(const World& world, const Wan& wan, Famil
     const bool nearGateway = best != nullptr && best->hops.front().gateway &&
                              Prefix{own.address, own.prefixLength}.contains(*best->hops.front().gateway);
     const bool itsOwn = own.device == wan.link->index;
-    return std::tuple{!asked, !itsOwn, own.deprecated, own.address.isUniqueLocal(), !nearGateway, own.temporary};
+    return std::tuple{!asked,       !itsOwn,      isDeprecatedByOthers(world, own), own.address.isUniqueLocal(),
+                      !nearGateway, own.temporary};
   };
   const InterfaceAddress* chosen = nullptr;
   const auto consider = [&](const InterfaceAddress& own) {
@@ -63,8 +66,8 @@ std::optional<Address> sourceBehind(const World& world, const std::vector<Wan>& 
     return std::ranges::any_of(wans,
                                [&](const Wan& wan) { return wan.link != nullptr && wan.link->index == own.device; });
   };
-  const auto rank = [](const InterfaceAddress& own) {
-    return std::tuple{own.deprecated, own.address.isUniqueLocal(), own.temporary};
+  const auto rank = [&](const InterfaceAddress& own) {
+    return std::tuple{isDeprecatedByOthers(world, own), own.address.isUniqueLocal(), own.temporary};
   };
   for (const InterfaceAddress& own : world.addresses) {
     if (own.address.family() != Family::v6 || !usableSource(own) || isOfTunnel(world, own) || isOfWan(own)) continue;

@@ -239,6 +239,7 @@ std::vector<Wan> configuredWans(const Config& config, const World& world, std::v
     wan.weight = wanConfig.weight;
     wan.metered = wanConfig.metered;
     wan.sourceRouting = wanConfig.sourceRouting;
+    wan.deprecate = wanConfig.deprecate;
     for (const Family family : kFamilies) wan.metric[family] = wanConfig.metric;
     wan.secondary = isSecondary(config, wanConfig);
     look(config, world, wan, &wanConfig);

@@ -501,6 +501,8 @@ Status runOnce(Kernel& kernel, const ConfigSource& source) {
   auto resolved = resolveOnce(engine.config(), engine.picture().world);
   if (!resolved) return std::unexpected(resolved.error());
   engine.setNamed(std::move(*resolved), {}, os::wallClock());
+  // Addresses that we have deprecated are announced, and the table is to record when that was.
+  engine.onEvents();
   if (engine.retryAfter()) return fail(ErrorKind::io, "some changes failed, see above");
   return {};
 }

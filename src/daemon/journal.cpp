@@ -40,9 +40,11 @@ std::string culprit(const Event& event) {
 }  // namespace
 
 std::string describe(const Change& change, const Error& error, const DeviceName& names) {
-  // Errors about routes name devices by index only. Other errors are complete; that of a transaction names the element.
-  const bool ofRoute = std::holds_alternative<AddRoute>(change) || std::holds_alternative<DeleteRoute>(change);
-  if (!ofRoute || error.code == 0) return error.toString();
+  // Errors about routes and addresses name devices by index only. Other errors are complete; that of a transaction
+  // names the element.
+  const bool byIndex = std::holds_alternative<AddRoute>(change) || std::holds_alternative<DeleteRoute>(change) ||
+                       std::holds_alternative<SetDeprecated>(change);
+  if (!byIndex || error.code == 0) return error.toString();
   const Error named{error.kind, error.code, describe(change, names).front() + ": " + std::strerror(error.code),
                     error.kernelSays};
   return named.toString();
@@ -67,6 +69,8 @@ Engine::Observer Journal::observer() {
             log::info(std::to_string(count) + " idle connections with the mark " + mark.toString() +
                       " begin anew by a better exit");
           },
+      .deprecated = [this](const SetDeprecated& set, const std::string& wan,
+                           const DeviceName& names) { deprecated(set, wan, names); },
       .fight = [this](const Event& last, const DeviceName& names) { fight(last, names); },
       .trouble = [this](const Error& error) { fail(error.toString()); },
       .looked = [](const std::string& untold, Duration took) { looked(untold, took); },
@@ -128,6 +132,17 @@ void Journal::stalled(const StallNews& news) {
         {"peer", news.peer.key.toString()},
         {"wan", news.wan},
         {"address", news.address.toString()}});
+}
+
+void Journal::deprecated(const SetDeprecated& set, const std::string& wan, const DeviceName& names) {
+  const std::string address = set.own.address.toString();
+  const std::string of = wan.empty() ? "" : " (WAN " + wan + ")";
+  tell("deprecated", address,
+       names(set.own.device) + ": " + address + of + (set.on ? " is deprecated" : " is as preferred as before again"),
+       {{"address", address},
+        {"device", names(set.own.device)},
+        {"wan", wan.empty() ? Json(nullptr) : Json(wan)},
+        {"deprecated", set.on}});
 }
 
 /// The same line for the log and for `monitor`.

@@ -43,6 +43,7 @@ class Journal {
   void endpointMoved(const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                      const Endpoint& now);
   void stalled(const StallNews& news);
+  void deprecated(const SetDeprecated& set, const std::string& wan, const DeviceName& names);
   void tell(const char* kind, const std::string& subject, const std::string& line, nlohmann::json details,
             LogLevel level = LogLevel::info);
   void overrun(bool ofNft);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/endpoint_moves.hpp"
 #include "wgsteer/core/explain.hpp"
 #include "wgsteer/core/in_use.hpp"
@@ -169,6 +170,19 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
           {"applied_us", appliedDocument(statistics)}};
 }
 
+Json deprecatedDocument(const Picture& picture, const Steering& steering) {
+  const DeviceName names = deviceNames(picture.world);
+  Json document = Json::array();
+  for (const auto& [own, preferred] : picture.observed.deprecated) {
+    const Wan* wan = wanDelegating(steering, own.address);
+    document.push_back({{"prefix", Prefix{own.address, own.prefixLength}.toString()},
+                        {"address", own.address.toString()},
+                        {"device", names(own.device)},
+                        {"wan", wan == nullptr ? Json(nullptr) : Json(wan->name)}});
+  }
+  return document;
+}
+
 }  // namespace
 
 nlohmann::json statusDocument(const Config& config, const Picture& picture, const std::optional<DaemonFacts>& daemon,
@@ -185,6 +199,7 @@ nlohmann::json statusDocument(const Config& config, const Picture& picture, cons
                 {"policies", Json::array()},
                 {"tunnels", Json::array()},
                 {"tunnel_troubles", picture.world.tunnelTroubles},
+                {"deprecated", deprecatedDocument(picture, steering)},
                 {"problems", steering.problems},
                 {"notes", steering.notes}};
   for (const Wan& wan : steering.wans)

@@ -12,6 +12,7 @@ namespace wgsteer {
 namespace {
 
 constexpr std::size_t kHeardAtMost = 16;
+constexpr Duration kDeprecationPause = std::chrono::seconds{1};
 
 std::size_t failuresOf(const CommitReport& report) {
   std::size_t lines = 0;
@@ -210,7 +211,8 @@ void Engine::onRetry() {
 std::optional<Duration> Engine::retryAfter() const {
   // Nothing is tried again before the kernel could be read: while that fails, a change whose turn has come would make
   // the engine try to read without a pause.
-  const auto due = looks_.due() ? looks_.due() : refusals_.nextDue();
+  auto due = looks_.due() ? looks_.due() : refusals_.nextDue();
+  if (!looks_.due() && deprecateAgain_ && (!due || *deprecateAgain_ < *due)) due = deprecateAgain_;
   if (!due) return std::nullopt;
   // At least 1: a delay of 0 would disarm the timer.
   return std::max(*due - now_(), Duration{1});
@@ -326,6 +328,7 @@ Status Engine::flush() {
   const Committed committed = commit(plan, State{});
   unmark(marks);
   tell(plan, committed);
+  tellDeprecated(committed.report.ok() ? plan.changes : committed.report.made, steering());
   if (!committed.report.ok()) return fail(ErrorKind::io, "flush: some state could not be removed, see the log");
   return {};
 }
@@ -340,6 +343,7 @@ void Engine::converge() {
 
 /// True if this has led to more work.
 bool Engine::convergeOnce() {
+  paceDeprecations();
   const Steering steering = planner_.steer(config_, picture_.world);
   // A full feed has begun: its routes must no longer be mirrored or announced.
   if (picture_.world.leftOut > picture_.world.interest.leftOut && attend(steering)) return true;
@@ -360,6 +364,7 @@ bool Engine::convergeOnce() {
   if (observer_.moved)
     for (const Move& move : moves) observer_.moved(move);
   if (observer_.steered) observer_.steered(steering);
+  tellDeprecated(committed.report.ok() ? plan.changes : committed.report.made, steering);
   const bool otherRoutes = attend(steering);
   return lookInto(committed.report) || otherRoutes;
 }
@@ -369,6 +374,37 @@ void Engine::unmark(const std::optional<ConnectionMarks>& before) {
   if (!before || connectionMarks(picture_.observed.nft) == before) return;
   if (auto done = kernel_.unmarkConnections(before->marks, before->bits); !done) report(done.error());
 }
+
+/// Which addresses another program has made preferred again too soon, and when their turn comes.
+void Engine::paceDeprecations() {
+  std::erase_if(deprecatedAt_, [&](const auto& entry) { return entry.second + kDeprecationPause <= wokenAt_; });
+  World& world = picture_.world;
+  world.justDeprecated.clear();
+  deprecateAgain_.reset();
+  if (deprecatedAt_.empty()) return;
+  for (const auto& [address, when] : deprecatedAt_) world.justDeprecated.insert(address);
+  for (const InterfaceAddress& own : world.addresses) {
+    const auto known = own.deprecated ? deprecatedAt_.end() : deprecatedAt_.find(own.address);
+    if (known == deprecatedAt_.end()) continue;
+    const Instant due = known->second + kDeprecationPause;
+    deprecateAgain_ = std::min(deprecateAgain_.value_or(due), due);
+  }
+}
+
+void Engine::tellDeprecated(const std::vector<Change>& made, const Steering& steering) {
+  for (const Change& change : made) {
+    const auto* set = std::get_if<SetDeprecated>(&change);
+    if (set == nullptr) continue;
+    if (set->on)
+      deprecatedAt_.insert_or_assign(set->own.address, wokenAt_);
+    else
+      deprecatedAt_.erase(set->own.address);
+    if (!observer_.deprecated) continue;
+    const Wan* wan = wanDelegating(steering, set->own.address);
+    observer_.deprecated(*set, wan == nullptr ? "" : wan->name, deviceNames(picture_.world));
+  }
+}
+
 
 /// Makes the kernel announce only the foreign routes that a plan may depend on, which change with the WANs. True if the
 /// routes to plan with have changed.
@@ -431,6 +467,7 @@ bool Engine::lookInto(const CommitReport& report) {
                                  [](const DeleteRule&) { return Stale{.rtnetlink = true}; },
                                  [](const SetTunnelMark&) { return Stale{.tunnels = true}; },
                                  [](const SetSysctl&) { return Stale{.links = true}; },
+                                 [](const SetDeprecated&) { return Stale{.links = true}; },
                                  [](const NftTransaction&) { return Stale{.nft = true}; }},
                         result.change);
   }
@@ -495,6 +532,7 @@ Result<Picture> Engine::lookAnew() {
   if (!seen) return seen;
   static_cast<Knowledge&>(seen->world) = picture_.world;
   if (seen->observed.nft) adopt(seen->world, *seen->observed.nft);
+  seen->observed.deprecated = deprecatedByUs(seen->world);
   takeTunnels(*seen, config_.numbers, allTunnels(seen->world));
   noteDepartures(*seen, picture_.world.tunnels);
   return seen;

@@ -85,6 +85,8 @@ class Engine {
     ConnectionCuller::Tell culled;
     /// Idle connections that carry this mark begin anew, because there is a better exit again.
     SpareConnections::Tell drained;
+    /// An address is deprecated, or preferred again; `wan`: whose prefix it is in, empty if no WAN has it now.
+    std::function<void(const SetDeprecated&, const std::string& wan, const DeviceName&)> deprecated;
     /// Another program keeps deleting our state. Called once; from here on repairs are rate-limited.
     std::function<void(const Event& last, const DeviceName&)> fight;
     std::function<void(const Error&)> trouble;
@@ -187,6 +189,8 @@ class Engine {
   void forgetTranslations(const Steering& steering, const TunnelView& view);
   using Pinned = std::map<std::pair<Family, Mark>, PinnedWay>;
   Pinned pinned() const;
+  void paceDeprecations();
+  void tellDeprecated(const std::vector<Change>& made, const Steering& steering);
   void cullConnections(const Pinned& before, const Steering& steering);
   void unmark(const std::optional<ConnectionMarks>& before);
   std::set<std::pair<std::string, Family>> noteExitSources(const Steering& steering);
@@ -224,6 +228,9 @@ class Engine {
   /// The last address of each exit, by the WAN's name: of connections there, it is the translated source.
   std::map<std::pair<std::string, Family>, Address> exitSources_;
   GatewayKeeper gateways_;
+  /// When we last deprecated an address. Whoever makes it preferred again is overruled once a second at most.
+  std::map<Address, Instant> deprecatedAt_;
+  std::optional<Instant> deprecateAgain_;
   ConnectionCuller culler_{kernel_};
   SpareConnections spare_{kernel_};
   StallWatch stalls_;

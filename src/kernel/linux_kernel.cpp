@@ -217,6 +217,7 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   picture.observed.sysctls = sysctlsThatAreOn(picture);
   // Without our table (somebody flushed the ruleset), what it said is remembered until it is back.
   if (picture.observed.nft) adopt(picture.world, *picture.observed.nft);
+  picture.observed.deprecated = deprecatedByUs(picture.world);
   return {};
 }
 
@@ -235,6 +236,7 @@ Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
                           return orGone(takenBack, fail(ErrorKind::notThere, what));
                         },
                         [&](const SetSysctl& set) { return orGone(!set.on, writeSysctl(set.sysctl, set.on)); },
+                        [&](const SetDeprecated& set) { return orGone(!set.on, rtnetlink_.setDeprecated(set)); },
                         [&](const NftTransaction& transaction) { return nft_->commit(transaction, numbers); },
                     },
                     change);

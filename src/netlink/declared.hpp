@@ -27,6 +27,7 @@ enum class Length : std::uint8_t {
   u32 = 4,
   u64 = 8,
   timespec = 16,
+  addressTimes = 16,  ///< struct ifa_cacheinfo: four times 32 bits
   key = 32,
   socketAddress = 253,  ///< struct sockaddr_in, sockaddr_in6, or none (AF_UNSPEC)
   via = 254,            ///< struct rtvia: a family, and an address of it

@@ -247,6 +247,26 @@ Status Rtnetlink::deleteRule(const Rule& rule) {
   return gone(change(message, [&] { return ruleText("del", rule); }));
 }
 
+/// If it is deleted between the two, it comes back: the kernel does not heed a missing NLM_F_CREATE
+/// (net/ipv6/addrconf.c, inet6_rtm_newaddr). These are a few microseconds, and what comes back is deprecated.
+Status Rtnetlink::setDeprecated(const SetDeprecated& set) {
+  const auto what = [&] {
+    return "ip -6 address change " + set.own.address.toString() + " dev " + numbered(set.own.device) +
+           " preferred_lft " + (set.on ? "0" : "(as before)");
+  };
+  Message question{RTM_GETADDR, 0};
+  auto& header = question.extra<ifaddrmsg>();
+  header.ifa_family = AF_INET6;
+  header.ifa_index = static_cast<std::uint32_t>(set.own.device.value);
+  question.bytes(IFA_ADDRESS, set.own.address.bytes());
+  Message message{RTM_NEWADDR, NLM_F_REPLACE};
+  bool write = false;
+  const auto asked =
+      requests_.ask(question, [&](const nlmsghdr* answer) { write = encodeDeprecated(message, answer, set); }, what);
+  if (!asked || !write) return asked;
+  return change(message, what);
+}
+
 namespace {
 
 void encodeNeighbour(Message& message, const Neighbour& neighbour, std::uint8_t flags) {

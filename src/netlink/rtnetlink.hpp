@@ -13,6 +13,7 @@
 
 #include "wgsteer/core/event.hpp"
 #include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/route_interest.hpp"
 #include "wgsteer/core/world.hpp"
@@ -48,6 +49,10 @@ class Rtnetlink {
   /// Succeeds also if exactly this rule exists.
   Status addRule(const Rule& rule);
   Status deleteRule(const Rule& rule);
+
+  /// Reads the address as it is and writes it back with the other preferred lifetime. Of one that is as wanted already,
+  /// or that another program has made preferred meanwhile, nothing is written.
+  Status setDeprecated(const SetDeprecated& set);
 
   /// See Kernel::commitPrepared().
   std::vector<Change> commit(PreparedRoutes& prepared);

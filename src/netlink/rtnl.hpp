@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/world.hpp"
 
@@ -23,6 +24,8 @@ inline constexpr std::uint16_t kNexthopId = 30;
 std::optional<Link> decodeLink(const nlmsghdr* message);
 /// RTM_NEWADDR, RTM_DELADDR.
 std::optional<InterfaceAddress> decodeAddress(const nlmsghdr* message);
+/// The address in `present` (RTM_NEWADDR) with the other preferred lifetime. False: nothing is to be written.
+bool encodeDeprecated(Message& message, const nlmsghdr* present, const SetDeprecated& set);
 /// RTM_NEWROUTE, RTM_DELROUTE. nullopt for cached and cloned ones.
 std::optional<Route> decodeRoute(const nlmsghdr* message);
 void encodeRoute(Message& message, const Route& route);

@@ -18,6 +18,7 @@ ErrorKind classify(int error) {
     case ESRCH:
     case ENODEV:
     case ENXIO:
+    case EADDRNOTAVAIL:  // this host has no such address
       return ErrorKind::notThere;
     case EPERM:
     case EACCES:

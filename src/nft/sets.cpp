@@ -45,6 +45,8 @@ constexpr PartShape shapeOf(NftKeyPart part) {
     case NftKeyPart::sourcePort:
       return {13, kPortSize, ByteOrder::network};
     case NftKeyPart::mark:
+    case NftKeyPart::preferred:
+    case NftKeyPart::written:
       return {19, sizeof(std::uint32_t), ByteOrder::host};
     case NftKeyPart::none:
       break;
@@ -142,6 +144,12 @@ void putPart(const NftKey& key, NftKeyPart part, std::uint8_t* out) {
     case NftKeyPart::mark:
       std::memcpy(out, &key.mark.value, sizeof key.mark.value);
       break;
+    case NftKeyPart::preferred:
+      std::memcpy(out, &key.before.preferred.until, sizeof key.before.preferred.until);
+      break;
+    case NftKeyPart::written:
+      std::memcpy(out, &key.before.written, sizeof key.before.written);
+      break;
     case NftKeyPart::none:
       break;
   }
@@ -174,6 +182,12 @@ bool takePart(const std::uint8_t* in, NftKeyPart part, NftKey& key) {
       break;
     case NftKeyPart::mark:
       std::memcpy(&key.mark.value, in, sizeof key.mark.value);
+      break;
+    case NftKeyPart::preferred:
+      std::memcpy(&key.before.preferred.until, in, sizeof key.before.preferred.until);
+      break;
+    case NftKeyPart::written:
+      std::memcpy(&key.before.written, in, sizeof key.before.written);
       break;
     case NftKeyPart::none:
       break;

@@ -123,6 +123,7 @@ const std::vector<Case> kGlobalsCases{
     {"PrefixesWord", wan("prefixes = \"lan\""),
      "f:4: prefixes: 'lan' is neither an address nor a prefix like 192.0.2.0/24 or 2001:db8::/32"},
     {"SourceRouting", wan("source_routing = 1"), "f:4: source_routing: is an integer, must be true or false"},
+    {"Deprecate", wan("deprecate = \"no\""), "f:4: deprecate: is a string, must be true or false"},
     {"Ipv6OfAPolicy", "[[policy]]\nname = \"p\"\nipv6 = \"nat\"\n",
      "f:3: ipv6: 'nat' is unknown, allowed: none | reject | masquerade | translate"},
     {"InsideTwice", globals("inside_tables = [7, 8,\n7]"), "f:3: inside_tables: table '7' is listed twice"},

@@ -90,6 +90,7 @@ recovery_loss = 0
 metered = true
 prefixes = ["2001:db8:1::/56", "2001:db8:2:3::1"]
 source_routing = true
+deprecate = true
 )");
   ASSERT_EQ(config.wans.size(), 1U);
   const WanConfig expected{.name = "fiber",
@@ -118,7 +119,8 @@ source_routing = true
                            .recoveryLoss = 0,
                            .metered = true,
                            .prefixes = {*Prefix::parse("2001:db8:1::/56"), *Prefix::parse("2001:db8:2:3::1/128")},
-                           .sourceRouting = true};
+                           .sourceRouting = true,
+                           .deprecate = true};
   EXPECT_EQ(config.wans[0], expected);
 }
 

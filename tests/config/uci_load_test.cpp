@@ -38,6 +38,7 @@ config wan
 	option metered 'on'
 	list prefixes '2001:db8:1::/56'
 	option source_routing 'on'
+	option deprecate '1'
 
 config policy 'video'
 	list use_wan 'fiber'
@@ -110,6 +111,7 @@ metric = 20
 metered = true
 prefixes = ["2001:db8:1::/56"]
 source_routing = true
+deprecate = true
 [[policy]]
 name = "video"
 use_wan = ["fiber", "lte:20:1"]

@@ -32,6 +32,11 @@ void buildTopology() {
   }
   addVethPair("lan0", "host0");
   shell("ip address add 10.50.0.1/24 dev lan0");
+  for (const char* own : {"2001:db8:50::1/64", "2001:db8:50:1::1/64 valid_lft 7200 preferred_lft 3600 metric 77",
+                          "2001:db8:50:2::1/64 preferred_lft 3600 noprefixroute home",
+                          "2001:db8:50:3::1/64 valid_lft 7200 preferred_lft 7200 mngtmpaddr",
+                          "2001:db8:50:4::1 peer 2001:db8:50:4::2/128 metric 78"})
+    shell(std::string{"ip -6 address add "} + own + " dev lan0 nodad");
   shell(
       "ip tuntap add wg0 mode tun; ip link set wg0 up; ip address add 10.90.0.2/24 dev wg0;"
       "ip route add 0.0.0.0/1 dev wg0; ip route add 128.0.0.0/1 dev wg0;"
@@ -50,7 +55,7 @@ std::string foreignState() {
   return shell(
       "ip rule | grep -v 'proto 87'; ip -6 rule | grep -v 'proto 87'; ip route show table 100; ip route show table "
       "main;"
-      "ip -6 route show table main; nft list table inet foreign");
+      "ip -6 route show table main | sed 's/expires [0-9]*sec/expires/'; nft list table inet foreign");
 }
 
 struct RealKernel {
@@ -233,6 +238,102 @@ TYPED_TEST(Contract, WhatLiesReadyIsMadeButForWhatIsRefused) {
     EXPECT_EQ(kernel->commitPrepared(2), writes) << "and again, by another of those that lie ready";
     ASSERT_TRUE(kernel->commit({{DeleteRoute{routeBy(2)}}}, {}).ok());
   }
+}
+
+/// The address as the kernel has it.
+InterfaceAddress ownIn(Kernel& kernel, const OwnAddress& own) {
+  const World world = kernel.observe({})->world;
+  const auto found = std::ranges::find(world.addresses, own, ownAddress);
+  EXPECT_NE(found, world.addresses.end()) << own.address.toString();
+  return found == world.addresses.end() ? InterfaceAddress{} : *found;
+}
+
+/// Lifetimes of every kind, and all that is easily lost when an address is written: its flags, its peer, its protocol,
+/// and the metric and the end of its route.
+TYPED_TEST(Contract, AnAddressIsDeprecatedAndAsBeforeAgain) {
+  TypeParam kernel;
+  const Picture picture = *kernel->observe({});
+  std::vector<InterfaceAddress> before;
+  for (const InterfaceAddress& own : picture.world.addressesOf(picture.world.linkNamed("lan0")->index))
+    if (own.address.family() == Family::v6 && !own.address.isLinkLocal()) before.push_back(own);
+  ASSERT_EQ(before.size(), 5U);
+  const std::string routes = foreignState();
+  for (const InterfaceAddress& own : before) {
+    const OwnAddress which = ownAddress(own);
+    const SetDeprecated done{which, own.lifetimes.preferred, true};
+    ASSERT_FALSE(own.deprecated);
+    for (int again = 0; again < 2; ++again) {
+      ASSERT_TRUE(kernel->commit({{done}}, {}).ok());
+      EXPECT_TRUE(ownIn(*kernel, which).deprecated);
+    }
+    const InterfaceAddress then = ownIn(*kernel, which);
+    EXPECT_NE(then.lifetimes.written, own.lifetimes.written);
+    InterfaceAddress expected = own;
+    expected.deprecated = true;
+    EXPECT_EQ(then, expected) << own.address.toString();
+    EXPECT_EQ(foreignState(), routes);
+    SetDeprecated undone = done;
+    undone.on = false;
+    for (int again = 0; again < 2; ++again) {
+      ASSERT_TRUE(kernel->commit({{undone}}, {}).ok());
+      EXPECT_EQ(ownIn(*kernel, which), own);
+    }
+    // A point in time is known to the second.
+    EXPECT_NEAR(ownIn(*kernel, which).lifetimes.preferred.until, own.lifetimes.preferred.until, 1)
+        << own.address.toString();
+    EXPECT_EQ(foreignState(), routes);
+  }
+}
+
+TYPED_TEST(Contract, AnAddressThatIsGoneCannotBeDeprecatedAndNeedNotBePutBack) {
+  TypeParam kernel;
+  const IfIndex lan = kernel->observe({})->world.linkNamed("lan0")->index;
+  const SetDeprecated done{{lan, *Address::parse("2001:db8:50::99"), 64}, {}, true};
+  const CommitReport report = kernel->commit({{done}}, {});
+  ASSERT_EQ(report.failed.size(), 1U);
+  EXPECT_EQ(report.failed.front().status.error().kind, ErrorKind::notThere);
+  SetDeprecated undone = done;
+  undone.on = false;
+  EXPECT_TRUE(kernel->commit({{undone}}, {}).ok());
+  undone.own.device = IfIndex{4242};
+  EXPECT_TRUE(kernel->commit({{undone}}, {}).ok());
+}
+
+/// Through the whole way, with a table that records it: from whatever point, the next look knows what is ours.
+TYPED_TEST(Contract, WhatIsDeprecatedIsRecordedAndFound) {
+  TypeParam kernel;
+  Config config;
+  config.wans = {wan("w0", "wan0", 1), wan("w1", "wan1", 2)};
+  config.wans[0].prefixes = {*Prefix::parse("2001:db8:50::/48")};
+  config.wans[0].deprecate = true;
+  Picture picture = *kernel->observe({});
+  const auto converge = [&](bool dead) {
+    WansDown down;
+    if (dead) down.emplace("w0", WanDown{"silent"});
+    for (int round = 0; round < 3; ++round) {
+      picture.world.wansDown = down;
+      const State wanted = desire(config, picture.world);
+      const Plan plan = diff(wanted, picture.observed);
+      if (plan.empty()) return round;
+      EXPECT_TRUE(kernel->commit(plan, {}).ok());
+      picture = *kernel->observe({});
+    }
+    return 3;
+  };
+  EXPECT_EQ(converge(false), 1);
+  EXPECT_TRUE(picture.observed.deprecated.empty());
+  EXPECT_EQ(converge(true), 2) << "the second time, the record says when it was";
+  EXPECT_EQ(picture.observed.deprecated.size(), 5U);
+  for (const auto& [address, record] : picture.observed.nft->table.deprecated) EXPECT_NE(record.written, 0U);
+  EXPECT_EQ(converge(true), 0);
+  EXPECT_EQ(converge(false), 1);
+  EXPECT_TRUE(picture.observed.deprecated.empty());
+  EXPECT_TRUE(picture.observed.nft->table.deprecated.empty());
+  EXPECT_EQ(converge(true), 2);
+  ASSERT_TRUE(kernel->commit(diff(State{}, picture.observed), {}).ok());
+  picture = *kernel->observe({});
+  EXPECT_EQ(picture.observed, State{});
+  for (const InterfaceAddress& own : picture.world.addresses) EXPECT_FALSE(own.deprecated) << own.address.toString();
 }
 
 TYPED_TEST(Contract, NoMarkIsSetWithoutItsRule) {

@@ -105,6 +105,44 @@ TEST_F(Guard, ARecordThatCannotBeTakenOutIsTold) {
   EXPECT_EQ(state.nft->table.changedSysctls, desired.nft->table.changedSysctls);
 }
 
+/// Of two addresses the kernel refuses one.
+TEST_F(Guard, AnAddressThatIsRefusedCostsItself) {
+  const OwnAddress one{IfIndex{20}, *Address::parse("2001:db8:a::1"), 64};
+  const OwnAddress other{IfIndex{20}, *Address::parse("2001:db8:a::2"), 64};
+  State both = desired;
+  for (const OwnAddress& own : {one, other}) {
+    both.deprecated.emplace(own, Preferred{1800});
+    both.nft->table.deprecated.emplace(own.address, Deprecation{{1800}, 0});
+  }
+  state = desired;
+  const auto refuses = [&](bool on) {
+    return [&, on](const Change& change) {
+      const auto* set = std::get_if<SetDeprecated>(&change);
+      return set != nullptr && set->own == one && set->on == on;
+    };
+  };
+  attempt(diff(both, state), state, refuses(true));
+  EXPECT_EQ(state.deprecated, (std::map<OwnAddress, Preferred>{{other, {1800}}}));
+  EXPECT_EQ(state.nft->table.deprecated, (std::map<Address, Deprecation>{{other.address, {{1800}, 0}}}));
+  // What cannot be put back stays recorded, and with it the table.
+  state = both;
+  attempt(diff(State{}, state), state, refuses(false));
+  EXPECT_EQ(state.deprecated, (std::map<OwnAddress, Preferred>{{one, {1800}}}));
+  ASSERT_TRUE(state.nft);
+  EXPECT_TRUE(state.nft->table.deprecated.contains(one.address));
+}
+
+TEST_F(Guard, AnAddressIsNotDeprecatedWithoutItsRecord) {
+  const OwnAddress own{IfIndex{20}, *Address::parse("2001:db8:a::1"), 64};
+  State wanted = desired;
+  wanted.deprecated.emplace(own, Preferred{1800});
+  wanted.nft->table.deprecated.emplace(own.address, Deprecation{{1800}, 0});
+  state = desired;
+  attempt(diff(wanted, state), state,
+          [](const Change& change) { return std::holds_alternative<NftTransaction>(change); });
+  EXPECT_TRUE(state.deprecated.empty());
+}
+
 TEST_F(Guard, ARefusingTunnelCostsItself) {
   World world = twoWans();
   Tunnel other = world.tunnels.at("wg0");

@@ -166,7 +166,9 @@ TEST(DescribeNft, KnowsEveryKindOfMember) {
                      {true, NftForeignMark{Mark{0xca6c}}},
                      {true, NftSysctl{{SysctlKind::ignoreLinkdown4, "wan0"}}},
                      {true, NftSysctl{{SysctlKind::ignoreLinkdown6, "wan0"}}},
-                     {false, NftSysctl{{SysctlKind::srcValidMark, "wan0"}}}};
+                     {false, NftSysctl{{SysctlKind::srcValidMark, "wan0"}}},
+                     {true, NftDeprecated{*Address::parse("2001:db8::1"), {{1800}, 77}}},
+                     {false, NftDeprecated{*Address::parse("2001:db8::1"), {{}, 0}}}};
   EXPECT_EQ(
       lines(transaction),
       (Lines{"nft add element inet wgsteer address4 { \"wan0\" . 192.0.2.1 }",
@@ -178,7 +180,9 @@ TEST(DescribeNft, KnowsEveryKindOfMember) {
              "nft add element inet wgsteer foreign_mark { 0xca6c }",
              "nft add element inet wgsteer ignore_linkdown4 { \"wan0\" }",
              "nft add element inet wgsteer ignore_linkdown6 { \"wan0\" }",
-             "nft delete element inet wgsteer src_valid_mark { \"wan0\" }"}));
+             "nft delete element inet wgsteer src_valid_mark { \"wan0\" }",
+             "nft add element inet wgsteer deprecated { 2001:db8::1 . 0x708 . 0x4d }",
+             "nft delete element inet wgsteer deprecated { 2001:db8::1 . 0xffffffff . 0x0 }"}));
 }
 
 TEST(DescribeRules, SayWhatTheirElementsMean) {

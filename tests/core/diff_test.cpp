@@ -50,7 +50,8 @@ State withTable(const NftTable& table) {
 
 /// Kinds of changes in the order of the plan, without repetitions.
 std::vector<std::string> kinds(const Plan& plan) {
-  constexpr std::array kNames{"add route", "delete route", "add rule", "delete rule", "mark", "sysctl", "nft"};
+  constexpr std::array kNames{"add route", "delete route", "add rule", "delete rule",
+                              "mark",      "sysctl",       "address",  "nft"};
   std::vector<std::string> order;
   for (const Change& change : plan.changes)
     if (const char* name = kNames.at(change.index()); order.empty() || order.back() != name) order.emplace_back(name);
@@ -222,6 +223,24 @@ TEST(DiffNft, RemembersASwitchFromBeforeItIsOnUntilItIsOff) {
   EXPECT_EQ(kinds(diff(on, withTable({}))), (Kinds{"nft", "sysctl"}));
   EXPECT_EQ(kinds(diff(withTable({}), on)), (Kinds{"sysctl", "nft"}));
   EXPECT_EQ(kinds(diff({}, on)), (Kinds{"sysctl", "nft"})) << "also when the whole table goes";
+}
+
+TEST(DiffNft, RemembersAnAddressFromBeforeItIsDeprecatedUntilItIsNot) {
+  const OwnAddress own{IfIndex{20}, *Address::parse("2001:db8:a::1"), 64};
+  NftTable table;
+  table.deprecated = {{own.address, {{1800}, 0}}};
+  State dead = withTable(table);
+  dead.deprecated = {{own, {1800}}};
+  EXPECT_EQ(kinds(diff(dead, withTable({}))), (Kinds{"nft", "address"}));
+  EXPECT_EQ(kinds(diff(withTable({}), dead)), (Kinds{"address", "nft"}));
+  EXPECT_EQ(kinds(diff({}, dead)), (Kinds{"address", "nft"})) << "also when the whole table goes";
+  NftTable confirmed = table;
+  confirmed.deprecated.at(own.address).written = 77;
+  State after = withTable(confirmed);
+  after.deprecated = dead.deprecated;
+  const Plan plan = diff(after, dead);
+  EXPECT_EQ(kinds(plan), Kinds{"nft"}) << "a changed record is one step";
+  EXPECT_EQ(std::get<NftTransaction>(plan.changes.front()).ops.size(), 2U);
 }
 
 TEST(DiffMarks, SetsWhatIsMissingAndGivesBackWhatIsNotOursAnyMore) {

@@ -35,6 +35,9 @@ TEST(Failures, NameDevicesOfRoutes) {
   EXPECT_EQ(
       told(AddRoute{route}, {ErrorKind::refused, EINVAL, "ip route add ... dev if3: Invalid argument", "Nexthop"}),
       line + ": Invalid argument (kernel: Nexthop)");
+  const SetDeprecated refused{{test::kWan1, *Address::parse("2001:db8::1"), 64}, {}, true};
+  EXPECT_EQ(told(refused, {ErrorKind::refused, EPERM, "ip -6 address change 2001:db8::1 dev if3", {}}),
+            "ip -6 addr change 2001:db8::1/64 dev wan1 valid_lft $VALID preferred_lft 0: Operation not permitted");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/plan.hpp"
+#include "wgsteer/core/track.hpp"
 
 #include "daemon/status_rules.hpp"
 #include "support/worlds.hpp"
@@ -66,6 +67,27 @@ TEST_F(StatusOfPeers, AnotherTunnelsChangesAreNone) {
   picture.world.links.emplace(IfIndex{10}, link(IfIndex{10}, "wg1", "wireguard"));
   EXPECT_GT(document().at("pending"), 0);
   EXPECT_EQ(peer().at("planned"), nullptr);
+}
+
+TEST(StatusOfPrefixes, SaysWhichAreDeprecatedAndOfWhichWan) {
+  Config config = fiberAndLte();
+  config.wans[0].prefixes = {*Prefix::parse("2001:db8:a::/56")};
+  config.wans[0].deprecate = true;
+  Picture picture{.world = twoWans(), .observed = {}};
+  picture.world.links.emplace(IfIndex{20}, link(IfIndex{20}, "br-lan", "bridge"));
+  picture.world.addresses.insert(address(IfIndex{20}, "2001:db8:a::1/64"));
+  const auto deprecated = [&] {
+    const State desired = desire(config, picture.world);
+    settle(picture, diff(desired, picture.observed), desired);
+    return statusDocument(config, picture, std::nullopt, {}, fromEpoch(1000)).at("deprecated");
+  };
+  EXPECT_EQ(deprecated(), Json::array());
+  picture.world.wansDown = {{"fiber", "silent"}};
+  Json expected{{"prefix", "2001:db8:a::/64"}, {"address", "2001:db8:a::1"}, {"device", "br-lan"}, {"wan", "fiber"}};
+  EXPECT_EQ(deprecated(), Json::array({expected}));
+  config.wans[0].prefixes.clear();
+  expected["wan"] = nullptr;
+  EXPECT_EQ(deprecated(), Json::array({expected}));
 }
 
 TEST_F(StatusOfPeers, AReloadIsToldWithItsError) {

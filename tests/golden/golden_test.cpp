@@ -56,6 +56,14 @@ void pointToPoint(World& world) {
 
 void firstWanWithoutCarrier(World& world) { world.links.at(kWan0).carrier = false; }
 
+void deadWithPrefixes(World& world) {
+  firstWanWithoutCarrier(world);
+  const IfIndex lan{5};
+  world.links.emplace(lan, link(lan, "br-lan", "bridge"));
+  for (const char* own : {"2001:db8:a::1/64", "2001:db8:a:1::1/64", "2001:db8:b::1/64"})
+    world.addresses.insert(address(lan, own));
+}
+
 void lanAndStrictFilter(World& world) {
   const IfIndex lan{5};
   world.links.emplace(lan, link(lan, "br-lan", "bridge"));
@@ -99,16 +107,15 @@ TEST_P(Golden, ThePlanIsAsWritten) {
   EXPECT_EQ(plan, fileOf(file));
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Golden,
-                         testing::Values(GoldenCase{"no_configuration", nothing}, GoldenCase{"own_fwmark", ownFwmark},
-                                         GoldenCase{"pinned_peer", nothing}, GoldenCase{"balanced", nothing},
-                                         GoldenCase{"server", serverWithPhones},
-                                         GoldenCase{"source_specific", sourceSpecific},
-                                         GoldenCase{"point_to_point", pointToPoint},
-                                         GoldenCase{"no_carrier", firstWanWithoutCarrier},
-                                         GoldenCase{"lan_and_rp_filter", lanAndStrictFilter},
-                                         GoldenCase{"rules", withMarkOfTproxy}, GoldenCase{"sources", sourceSpecific}),
-                         [](const auto& golden) { return std::string{golden.param.name}; });
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Golden,
+    testing::Values(GoldenCase{"no_configuration", nothing}, GoldenCase{"own_fwmark", ownFwmark},
+                    GoldenCase{"pinned_peer", nothing}, GoldenCase{"balanced", nothing},
+                    GoldenCase{"server", serverWithPhones}, GoldenCase{"source_specific", sourceSpecific},
+                    GoldenCase{"point_to_point", pointToPoint}, GoldenCase{"no_carrier", firstWanWithoutCarrier},
+                    GoldenCase{"lan_and_rp_filter", lanAndStrictFilter}, GoldenCase{"rules", withMarkOfTproxy},
+                    GoldenCase{"sources", sourceSpecific}, GoldenCase{"deprecate", deadWithPrefixes}),
+    [](const auto& golden) { return std::string{golden.param.name}; });
 
 }  // namespace
 }  // namespace wgsteer

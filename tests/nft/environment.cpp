@@ -68,6 +68,8 @@ NftState exampleState() {
   state.table.foreignMarks = {Mark{0xca6c}};
   state.table.ownMarks = {{Mark{0x10000000}, true}, {Mark{0x20000000}, false}, {Mark{0xf0000000}, true}};
   state.table.changedSysctls = {{SysctlKind::ignoreLinkdown4, "wan0"}, {SysctlKind::srcValidMark, "wan1"}};
+  state.table.deprecated = {{*Address::parse("2001:db8:a::1"), {.preferred = {1800}, .written = 0x1234}},
+                            {*Address::parse("2001:db8:a:1::1"), {.preferred = {}, .written = 0}}};
   return state;
 }
 

@@ -31,6 +31,8 @@ class RandomState {
       state.table.listenPorts.insert(static_cast<std::uint16_t>(51820 + upTo(5)));
     for (unsigned count = upTo(4); count > 0; --count)
       state.table.flowPorts.insert(static_cast<std::uint16_t>(40000 + upTo(9)));
+    for (unsigned count = upTo(3); count > 0; --count)
+      state.table.deprecated[address(Family::v6)] = {.preferred = {oneIn(3) ? kForever : upTo(3)}, .written = upTo(3)};
     for (unsigned count = upTo(2); count > 0; --count) state.table.tunnels.insert("wg" + std::to_string(upTo(3)));
     for (unsigned count = upTo(4); count > 0; --count) state.table.foreignMarks.insert(Mark{0xca6c + upTo(5)});
     return state;

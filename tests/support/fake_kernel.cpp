@@ -17,6 +17,7 @@ Result<Picture> FakeKernel::observe(const Numbers& numbers, const ObserveOptions
   seen.world.adopted = {};
   if (seen.observed.nft) adopt(seen.world, *seen.observed.nft);
   seen.observed.sysctls = sysctlsThatAreOn(seen);
+  seen.observed.deprecated = deprecatedByUs(seen.world);
   return seen;
 }
 
@@ -45,6 +46,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
     picture.observed.nft = seen.observed.nft;
     picture.observed.sysctls = seen.observed.sysctls;
     if (picture.observed.nft) adopt(picture.world, *picture.observed.nft);
+    picture.observed.deprecated = deprecatedByUs(picture.world);
   }
   return {};
 }
@@ -77,6 +79,9 @@ Status FakeKernel::conflict(const Change& change) const {
   if (const auto* set = std::get_if<SetTunnelMark>(&change);
       set != nullptr && !real.world.tunnels.contains(set->tunnel))
     return fail(ErrorKind::notThere, "No such device");
+  if (const auto* set = std::get_if<SetDeprecated>(&change); set != nullptr && set->on)
+    if (std::ranges::find(real.world.addresses, set->own, ownAddress) == real.world.addresses.end())
+      return fail(ErrorKind::notThere, "Cannot assign requested address");
   if (const auto* transaction = std::get_if<NftTransaction>(&change))
     if (!real.observed.nft && !transaction->createTable) return fail(ErrorKind::notThere, "No such table");
   return {};
@@ -95,7 +100,27 @@ Status FakeKernel::make(const Change& change, const Numbers&) {
     else
       switches.erase(set->sysctl.kind);
   }
+  if (const auto* set = std::get_if<SetDeprecated>(&change)) setDeprecated(*set);
   return {};
+}
+
+/// As the real kernel, it announces also what we have done ourselves. The lifetimes of an address that is deprecated do
+/// not say any more until when it was preferred.
+void FakeKernel::setDeprecated(const SetDeprecated& set) {
+  const auto known = std::ranges::find(real.world.addresses, set.own, ownAddress);
+  if (known == real.world.addresses.end() || known->deprecated == set.on) return;
+  writeLifetimes(set.own, set.on ? std::nullopt : std::optional{set.preferred});
+}
+
+void FakeKernel::writeLifetimes(const OwnAddress& own, std::optional<Preferred> preferred) {
+  const auto known = std::ranges::find(real.world.addresses, own, ownAddress);
+  if (known == real.world.addresses.end()) return;
+  InterfaceAddress changed = *known;
+  changed.deprecated = !preferred;
+  changed.lifetimes = {.preferred = preferred.value_or(Preferred{0}), .written = ++writtenAt_};
+  real.world.addresses.erase(known);
+  real.world.addresses.insert(changed);
+  announce(AddressAdded{changed});
 }
 
 CommitReport FakeKernel::commit(const Plan& plan, const Numbers& numbers) {

@@ -49,6 +49,8 @@ class FakeKernel : public Kernel {
   void someoneFlushesNft();
   /// Announces nothing, as in the kernel.
   void someoneSetsFwmark(const IfName& tunnel, Mark fwmark);
+  /// The lifetimes of an address are written: it is preferred until then, or deprecated (nullopt).
+  void writeLifetimes(const OwnAddress& own, std::optional<Preferred> preferred);
   void loseEvents();
   void announce(const Event& event);
 
@@ -91,12 +93,14 @@ class FakeKernel : public Kernel {
   };
   Status mayForget(MarkMatch mark);
   Status attempt(const Change& change, const Numbers& numbers);
+  void setDeprecated(const SetDeprecated& set);
   Status make(const Change& change, const Numbers& numbers);
   Status conflict(const Change& change) const;
   Link& linkNamed(const IfName& name);
 
   bool subscribed_ = false;
   bool dead_ = false;
+  std::uint32_t writtenAt_ = 0;
   std::vector<Event> queue_;
   std::optional<Fault> fault_;
 };

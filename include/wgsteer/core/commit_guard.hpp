@@ -56,8 +56,8 @@ class CommitGuard {
   std::set<std::pair<Family, MarkMatch>> ruleless_;  ///< the same, as value and mask
   std::set<std::pair<Family, TableId>> stillLedTo_;  ///< tables whose rule could not be deleted
   std::set<Mark> notGivenBack_;                      ///< marks that a tunnel still carries
-  std::set<Sysctl> stillOn_;
-  std::set<Sysctl> unrecorded_;
+  std::set<Recorded> stillOn_;
+  std::set<Recorded> unrecorded_;
   bool noTable_ = false;     ///< the nft table could not be created
   bool staleTable_ = false;  ///< some of its old contents could not be removed
 };

@@ -87,6 +87,8 @@ struct WanConfig {
   bool metered = false;             ///< connections on it move as soon as they can, whatever their policy's failback
   std::vector<Prefix> prefixes;     ///< of IPv6, delegated by its provider: besides those of source-specific routes
   bool sourceRouting = false;       ///< packets from these prefixes leave by it
+  /// While it cannot be used in IPv6, this host's addresses in these prefixes on other devices are deprecated.
+  bool deprecate = false;
   bool operator==(const WanConfig&) const = default;
 };
 

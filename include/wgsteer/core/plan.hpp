@@ -2,11 +2,13 @@
 // The steps from the observed to the desired state: an ordered list of changes, each of which is atomic.
 //
 // Order: new addresses of WANs in nft, routes that are added or replaced (closing routes first), rules added, the main
-// nft transaction, tunnel marks, sysctls; and only then rules deleted, routes deleted, the sources of policies changed,
-// which no failover waits for, and lost addresses deleted. So a mark never exists before its rule, nor a rule before
-// its table, and a packet that is routed correctly at one step is routed correctly at every later one.
+// nft transaction, tunnel marks, sysctls, deprecated addresses; and only then rules deleted, routes deleted, the
+// sources of policies changed, which no failover waits for, and lost addresses deleted. So a mark never exists before
+// its rule, nor a rule before its table, and a packet that is routed correctly at one step is routed correctly at every
+// later one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,6 +44,13 @@ struct SetSysctl {
   Sysctl sysctl;
   bool on = true;
   bool operator==(const SetSysctl&) const = default;
+};
+/// Ends the preferred lifetime of an address, or gives back what is left of it; nothing else of the address changes.
+struct SetDeprecated {
+  OwnAddress own;
+  Preferred preferred;  ///< until when it was preferred before
+  bool on = true;
+  bool operator==(const SetDeprecated&) const = default;
 };
 
 // Members of the nft table, each added or deleted by an NftOp.
@@ -108,6 +117,11 @@ struct NftSysctl {
   Sysctl sysctl;
   bool operator==(const NftSysctl&) const = default;
 };
+struct NftDeprecated {
+  Address address;
+  Deprecation before;
+  bool operator==(const NftDeprecated&) const = default;
+};
 
 struct NftPinned {
   Family family = Family::v4;
@@ -139,7 +153,7 @@ struct NftPrefix {
 /// In the order in which the changes of a transaction are listed. core/nft_members.hpp describes the kinds.
 using NftMember = std::variant<NftPolicy, NftWan, NftAddress, NftBound, NftSource, NftPolicySource, NftEndpoint,
                                NftFlow, NftFlowPort, NftListenPort, NftTunnel, NftForeignMark, NftOwnMark, NftSysctl,
-                               NftPinned, NftArrival, NftNamedMark, NftReset, NftPrefix>;
+                               NftDeprecated, NftPinned, NftArrival, NftNamedMark, NftReset, NftPrefix>;
 
 struct NftOp {
   bool add = true;
@@ -157,7 +171,19 @@ struct NftTransaction {
   bool operator==(const NftTransaction&) const = default;
 };
 
-using Change = std::variant<AddRoute, DeleteRoute, AddRule, DeleteRule, SetTunnelMark, SetSysctl, NftTransaction>;
+using Change =
+    std::variant<AddRoute, DeleteRoute, AddRule, DeleteRule, SetTunnelMark, SetSysctl, SetDeprecated, NftTransaction>;
+
+/// What our table records before it is changed: a switch, or an address whose preferred lifetime is ended.
+using Recorded = std::variant<Sysctl, Address>;
+struct RecordedChange {
+  Recorded what;
+  bool on = true;  ///< false: it becomes what it was before
+};
+/// nullopt: the change is of another kind.
+std::optional<RecordedChange> recordedChange(const Change& change);
+/// What this member of the table is the record of; nullopt: of nothing.
+std::optional<Recorded> recordedBy(const NftMember& member);
 
 struct Plan {
   std::vector<Change> changes;

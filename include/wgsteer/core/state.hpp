@@ -11,10 +11,12 @@
 
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/lifetime.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/shared_map.hpp"
 #include "wgsteer/core/sysctl.hpp"
 #include "wgsteer/core/traffic.hpp"
+#include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
 
@@ -52,6 +54,7 @@ struct PinnedWay {
 ///   set      own_mark        { type mark }                                       marks that mean one of our tables
 ///   map      kept_out        { type mark : verdict }                             those that may enter no tunnel
 ///   set      ignore_linkdown4/6, src_valid_mark  { type ifname }                 sysctls that we turned on
+///   set      deprecated      { type ipv6_addr . mark . mark }                    addresses that we deprecated
 ///   map      initiations     { type ifname : counter }                           counter "initiations_1"
 /// and, with rules for any traffic,
 ///   map      pinned4/6       { type mark : verdict }                             connections' marks : goto exit_N,
@@ -84,6 +87,7 @@ struct NftTable {
   /// is the main table, which may lead into one.
   std::map<Mark, bool> ownMarks;
   std::set<Sysctl> changedSysctls;
+  std::map<Address, Deprecation> deprecated;  ///< by us, and what they were before
   /// Marks of connections that go where they went before.
   std::map<std::pair<Family, Mark>, PinnedWay> pinned;
   /// Devices on which new connections come in that are answered by the same exit, and its mark.
@@ -122,6 +126,8 @@ struct State {
   std::map<IfName, Mark> tunnelMarks;
   /// Switches of nft.changedSysctls that are really on.
   std::set<Sysctl> sysctls;
+  /// Addresses of nft.deprecated that are really deprecated, and by us, and until when they were preferred before.
+  std::map<OwnAddress, Preferred> deprecated;
   std::optional<NftState> nft;  ///< none: there is no such table
 
   bool operator==(const State&) const = default;

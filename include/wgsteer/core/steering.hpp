@@ -43,6 +43,7 @@ struct Wan {
   /// Of IPv6: those that were delegated by this WAN as far as is known, disjoint. Also while it is down.
   std::vector<Prefix> prefixes;
   bool sourceRouting = false;   ///< packets from these leave by it
+  bool deprecate = false;       ///< this host's addresses in these are deprecated while it cannot be used in IPv6
   FamilyMap<std::string> down;  ///< why it must not be used, in families in which it could be
   /// Default routes by this device alone, as the world has them, best first; parked ones only if there are no others.
   FamilyMap<std::vector<Route>> defaults;
@@ -149,6 +150,8 @@ enum class Need : std::uint8_t {
 bool serves(const Wan& wan, Family family, Need need = Need::route);
 /// Whether `link`, of the world from which the steering was made, is the device of a WAN.
 bool isWan(const Steering& steering, const Link& link);
+/// The first WAN that has the address in one of its prefixes; null: none.
+const Wan* wanDelegating(const Steering& steering, const Address& address);
 /// The WANs that can serve the policy in a family now, best metric first, otherwise in the policy's order: the one
 /// answer to this question, for tables, sources, what is in use, balance and stalled peers.
 std::vector<const MemberView*> candidates(const Steering& steering, const PolicyView& policy, Family family,

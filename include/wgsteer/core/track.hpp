@@ -52,6 +52,8 @@ Tracked track(Picture& picture, const Event& event);
 std::set<Sysctl> underPresentNames(const World& world, const std::set<Sysctl>& sysctls);
 /// Those that our table records and that are really on.
 std::set<Sysctl> sysctlsThatAreOn(const Picture& picture);
+/// Addresses that our table records and that are deprecated, unless another program has written their lifetimes since.
+std::map<OwnAddress, Preferred> deprecatedByUs(const World& world);
 /// The same for everything that our table records about earlier runs.
 void adopt(World& world, const NftState& nft);
 

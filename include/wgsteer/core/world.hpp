@@ -16,6 +16,7 @@
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/family_map.hpp"
 #include "wgsteer/core/ids.hpp"
+#include "wgsteer/core/lifetime.hpp"
 #include "wgsteer/core/route.hpp"
 #include "wgsteer/core/route_interest.hpp"
 #include "wgsteer/core/shared_map.hpp"
@@ -51,8 +52,18 @@ struct InterfaceAddress {
   bool linkScope = false;  ///< scope link or host
   bool noPrefixRoute = false;
   std::uint8_t protocol = 0;
+  Lifetimes lifetimes{};  ///< of IPv6
   auto operator<=>(const InterfaceAddress&) const = default;
 };
+
+/// What makes an address of a device that address.
+struct OwnAddress {
+  IfIndex device;
+  Address address;
+  std::uint8_t prefixLength = 0;
+  auto operator<=>(const OwnAddress&) const = default;
+};
+inline OwnAddress ownAddress(const InterfaceAddress& own) { return {own.device, own.address, own.prefixLength}; }
 
 struct Peer {
   PublicKey publicKey;
@@ -125,11 +136,13 @@ struct Departed {
 };
 
 /// What earlier runs have left in the kernel and a plan must continue from: which WAN has which slot, what the
-/// marks of connections mean, and which sysctls we turned on. Read from the nft table; empty on a fresh machine.
+/// marks of connections mean, which sysctls we turned on, and which addresses we deprecated. Read from the nft table;
+/// empty on a fresh machine.
 struct Adopted {
   std::map<IfName, Slot> wanSlots;
   std::set<Sysctl> sysctls;
   std::map<std::string, Slot> trafficSlots;  ///< TrafficSteering::slots
+  std::map<Address, Deprecation> deprecated;
   bool operator==(const Adopted&) const = default;
 };
 
@@ -155,6 +168,8 @@ struct Knowledge {
   /// down.
   std::map<IfName, Mark> ownersMarks;
   std::map<IfName, Departed> departed;
+  /// Addresses that we deprecated a moment ago: one that another program has made preferred since stays so for now.
+  std::set<Address> justDeprecated;
   bool operator==(const Knowledge&) const = default;
 };
 

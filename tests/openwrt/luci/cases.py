@@ -122,7 +122,7 @@ RICH = [
     {".type": "wan", ".name": "fiber", "interface": "wan", "gateway": ["192.0.2.1", "fe80::1"], "metric": "10", "weight": "2", "track_ip": ["9.9.9.9:443"],
      "track_method": "tcp", "interval": "0.5", "timeout": "0.25", "check_quality": "true", "keep_failure_interval": "no"},
     {".type": "wan", ".name": "cfg03", ".anonymous": True, "name": "lte.one", "device": "wwan0", "failure_latency": "600", "metered": "on",
-     "prefixes": ["2001:db8:1::/56"], "source_routing": "yes"},
+     "prefixes": ["2001:db8:1::/56"], "source_routing": "yes", "deprecate": "1"},
     {".type": "policy", ".name": "video", "use_wan": ["fiber:1:2", "lte.one"], "last_resort": "main", "failback": "drain",
      "drain_after": "90", "reset": "on", "balance": "pair", "ipv6": "translate"},
     {".type": "tunnel", ".name": "wg0", "use_policy": "video", "stall": "30", "enabled": "disabled", "update_endpoint": "enabled"},

@@ -33,7 +33,8 @@ test('configuration: sections and options are those of the daemon', async () => 
 const kEdited = {
   wan: [ 'name', 'interface', 'device', 'gateway', 'metric', 'weight', 'dns', 'track_method', 'track_ip', 'reliability', 'count',
     'interval', 'timeout', 'down', 'up', 'failure_interval', 'keep_failure_interval', 'recovery_interval', 'size', 'max_ttl', 'check_quality',
-    'failure_latency', 'recovery_latency', 'failure_loss', 'recovery_loss', 'metered', 'prefixes', 'source_routing' ],
+    'failure_latency', 'recovery_latency', 'failure_loss', 'recovery_loss', 'metered', 'prefixes', 'source_routing',
+    'deprecate' ],
   policy: [ 'name', 'use_wan', 'last_resort', 'failback', 'drain_after', 'reset', 'balance', 'ipv6' ],
   tunnel: [ 'interface', 'use_policy', 'use_wan', 'role', 'stall', 'hold', 'enabled', 'update_endpoint', 'balance' ],
   peer: [ 'tunnel', 'public_key', 'endpoint', 'use_policy', 'use_wan' ]

@@ -154,6 +154,8 @@ function wanSection(map, interfaces, status) {
 		{ 'validate': checks.each(checks.prefix6) });
 	flag(s, 'general', 'source_routing', _('Source routing'),
 		_('Packets from its IPv6 prefixes leave by this WAN while it is usable, unless a rule refuses them or its policy lacks this WAN.'), false);
+	flag(s, 'general', 'deprecate', _('Deprecate prefixes'),
+		_('While this WAN cannot be used in IPv6 and another one can, router advertisements make hosts send from their other address.'), false);
 
 	choose(add(s, 'health', form.ListValue, 'track_method', _('Method'), _('Default: ping if there are addresses, else link and routes only.'),
 		{ 'validate': checks.trackMethod }),
