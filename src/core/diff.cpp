@@ -152,6 +152,8 @@ NftStep stepOf(const NftOp& op, const NftTable& desired) {
   if (std::holds_alternative<NftPolicySource>(op.member)) return NftStep::afterRoutes;
   if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return stepOf(*pinned, desired);
   if (std::holds_alternative<NftReset>(op.member)) return NftStep::afterRoutes;
+  // A failover does not wait for what comes in by the dead exit.
+  if (!op.add && std::holds_alternative<NftArrival>(op.member)) return NftStep::afterRoutes;
   // As long as a tunnel may have such a mark, packets with it are kept out of tunnels.
   if (const auto* own = std::get_if<NftOwnMark>(&op.member); own != nullptr && !desired.ownMarks.contains(own->mark))
     return NftStep::afterRoutes;

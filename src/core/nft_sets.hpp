@@ -169,6 +169,8 @@ inline constexpr std::string_view kRulePrefix = "rule_";
 /// Of maps that stand for several rules.
 inline constexpr std::string_view kMapPrefix = "map_";
 inline constexpr const char* kLeavingMap = "leaving";
+/// By the mark of a connection, as another program has saved it from a packet.
+inline constexpr const char* kSavedMap = "saved";
 /// By the mark of a packet, what is done about a source that is not of its exit: before it is forwarded, and by NAT.
 inline constexpr const char* kRefusingMap = "refusing";
 inline constexpr const char* kTranslatingMap = "translating";

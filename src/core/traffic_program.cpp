@@ -293,6 +293,7 @@ class Compiler {
       program_.choices.push_back(mark);
       noteOnLeaving(mark, policy.chosen);
     }
+    lead(savedMap_, policy.chosen, leaveChainName(policy.chosen));
     program_.leavings.push_back(std::move(leaving));
   }
 
@@ -313,7 +314,10 @@ class Compiler {
   }
 
   /// By the mark that a rule gave, a connection is noted on its way out.
-  void addLeavingMap() { addMap(std::move(leavingMap_)); }
+  void addLeavingMap() {
+    addMap(std::move(leavingMap_));
+    addMap(std::move(savedMap_));
+  }
 
   void addMap(TrafficSet map) {
     std::ranges::sort(map.ranges);
@@ -347,6 +351,7 @@ class Compiler {
   const TrafficSteering& traffic_;
   TrafficProgram program_;
   TrafficSet leavingMap_ = mapOfMarks(kLeavingMap);
+  TrafficSet savedMap_ = mapOfMarks(kSavedMap);
 };
 
 void write(std::string& text, const Bytes& bytes) {

@@ -290,7 +290,8 @@ class TrafficRuleset {
 
     Chain& sent = add("traffic_sent", Hook{"filter", NF_INET_POST_ROUTING, kLeavingChainPriority});
     sent.rules.emplace_back().isUnmarked().thenReturn();
-    // Others are noted, or were there before any rule.
+    // Established connections are noted, or were there before any rule; but others save the whole mark of each packet.
+    sent.rules.emplace_back().goByConnectionMark(numbers_.markMask, kSavedMap);
     sent.rules.emplace_back().isInState(kEstablishedOrRelated).thenReturn();
     sent.rules.emplace_back().goByMark(numbers_.markMask, kLeavingMap);
 

@@ -491,7 +491,7 @@ TYPED_TEST(Contract, ConnectionsLoseTheirMarksButNotThoseOfOthers) {
             (Counts{{0x3f01, 2}, {0x2, 2}, {0x82000003, 2}, {0x3f04, 2}}));
   EXPECT_EQ(kernel->unmarkConnections(marks, 0xff000000), 0U);
   EXPECT_FALSE(kernel->unmarkConnections({0, 0xc0000000}, 0xff000000));
-  for (const std::uint32_t left : {1, 2, 3, 4}) EXPECT_TRUE(kernel->forgetConnections({left, 0xff}));
+  for (const std::uint32_t left : {1U, 2U, 3U, 4U}) EXPECT_TRUE(kernel->forgetConnections({left, 0xff}));
 }
 
 TYPED_TEST(Contract, ConnectionsWithoutAMarkAreNeverForgotten) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 
+#include "wgsteer/core/connection_marks.hpp"
 #include "wgsteer/core/contingency.hpp"
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/plan.hpp"
@@ -279,6 +280,19 @@ TEST(Traffic, ASpareExitIsDrainedIfThatIsAsked) {
   config.policies.front().failback = Failback::drain;
   config.policies.front().drainAfter = std::chrono::seconds{90};
   EXPECT_EQ(spareExits(config, steer(config, world)).at(0).drainAfter, std::chrono::seconds{90});
+}
+
+TEST(Traffic, MarksOfConnectionsAreToldByTheTable) {
+  const World world = twoWans();
+  EXPECT_EQ(connectionMarks(std::nullopt), std::nullopt);
+  EXPECT_EQ(connectionMarks(desire(without(withRule()), world).nft), std::nullopt);
+  NftState table = *desire(withRule(), world).nft;
+  const ConnectionMarks marks{.marks = {0x40000000, 0xc0000000}, .bits = 0xff000000};
+  EXPECT_EQ(connectionMarks(table), marks);
+  table.layout.markMask = 0;
+  EXPECT_EQ(connectionMarks(table), marks) << "read with other numbers";
+  table.table.pinned.emplace(std::pair{Family::v4, Mark{0x00410000}}, PinnedWay{Slot{65}});
+  EXPECT_EQ(connectionMarks(table), std::nullopt) << "of another mask";
 }
 
 std::set<std::pair<Family, Mark>> resettingIn(const Config& config, const World& world) {
@@ -781,7 +795,8 @@ TEST(Traffic, FlowtablesFindTheWanOfAnExitBeforeItsDeviceIsTakenForThatOfABoundS
     for (const auto& [index, exit] : steering.traffic->exits) {
       const Wan& wan = steering.wans[index];
       const auto found = std::ranges::find_if(rules, [&](const Rule& each) {
-        return each.mark == config.numbers.mark(exit) && each.outputInterface == wan.device;
+        return each.mark.matches(config.numbers.markOf(exit)) && each.mark.mask != 0 &&
+               each.outputInterface == wan.device;
       });
       ASSERT_NE(found, rules.end()) << wan.name;
       EXPECT_EQ(found->table, config.numbers.wanTable(wan.slot));

@@ -111,6 +111,31 @@ prefixes = [\"${kDelegated[1]}\"]"
   equal 'rules after flush' '' "$(router ip -6 rule show | grep 2001:db8:20 || true)"
 }
 
+case_without_rules_beside_a_moved_local_rule() {
+  delegated_up
+  fiber_options='source_routing = true'
+  lte_options='source_routing = true'
+  router ip -6 rule add pref 32765 lookup local
+  router ip -6 rule del pref 0
+  : | rules_are
+  by_its_source 'the local rule stands behind'
+  check 'the gateway answers' quietly in_host tv ping -n -c 1 -W 1 -I "${kOwn[1]}" "$lan_router"
+}
+
+# Where the kernel puts rules without a priority, full tunnels of wg-quick among them.
+case_rules_right_before_main_come_first() {
+  delegated_up
+  fiber_options='source_routing = true'
+  lte_options='source_routing = true'
+  router ip -6 rule add pref 32765 iif br-lan prohibit
+  : | rules_are
+  check 'the refusal stays' has_line '^(unreachable|refused)' ask tv udp "$internet" 443 --source "${kOwn[1]}"
+  check 'check tells it' has_line 'source_routing has no effect.*32765' wgsteer check -c "$work/wgsteer.toml"
+  router ip -6 rule del pref 32765
+  await 5 'by its source' source_decides
+}
+source_decides() { [[ $(ask tv udp "$internet" 443 --source "${kOwn[1]}") == "${kOwn[1]}" ]]; }
+
 case_the_source_decides_within_a_policy() {
   delegated_up
   routed_by_source

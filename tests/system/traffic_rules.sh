@@ -457,6 +457,31 @@ case_a_route_that_appears_later_wins() {
   goes_by 1 tv tcp "$elsewhere" 443
 }
 
+# A host that another program sends into its VPN or nowhere, and a network that an administrator lets out nowhere.
+case_refusals_of_others_stay() {
+  traffic_up
+  site_up
+  guest_up
+  router_ip route add default via "$site_next" dev site0 table 300 metric 10
+  router_ip route add unreachable default table 300 metric 1000
+  router_ip rule add pref 1000 from "$tv" lookup 300
+  router_ip rule add pref 1001 iif guest0 to "$pc" lookup main
+  router_ip rule add pref 1002 iif guest0 prohibit
+  serves pc "$pc"
+  catch_all lte_first | rules_are
+  goes_where "$tv" tv udp "$elsewhere" 443
+  goes_where "$guest" guest tcp "$pc" 80
+  goes_by 1 pc tcp "$internet" 443
+  observers_reset
+  fails_at_once guest tcp "$internet" 443
+  router ip link set site0 down
+  await 5 'converged' traffic_converged
+  fails_at_once tv tcp "$elsewhere" 443
+  fails_at_once tv udp "$elsewhere" 443
+  equal 'packets that left' '0 0' "$(observed 0 all) $(observed 1 all)"
+  goes_by 1 pc tcp "$internet" 443
+}
+
 # Halves of a default, as of a tunnel for everything, are a default, too, and nothing inside.
 case_halves_of_a_default_are_no_inside_routes() {
   traffic_up
