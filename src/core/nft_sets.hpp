@@ -174,6 +174,9 @@ inline constexpr const char* kSavedMap = "saved";
 /// By the mark of a packet, what is done about a source that is not of its exit: before it is forwarded, and by NAT.
 inline constexpr const char* kRefusingMap = "refusing";
 inline constexpr const char* kTranslatingMap = "translating";
+/// All maps of a program besides those that are named after rules.
+inline constexpr auto kProgramMaps =
+    std::to_array<std::string_view>({kLeavingMap, kSavedMap, kRefusingMap, kTranslatingMap});
 inline constexpr std::string_view kRefusePrefix = "refuse_";
 inline constexpr std::string_view kTranslatePrefix = "translate_";
 /// Where sources of an exit, and others that are translated for it, do not come through.

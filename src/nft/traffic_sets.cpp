@@ -148,8 +148,8 @@ std::optional<TrafficElement> trafficElementOf(nftnl_set_elem* element) {
 }
 
 bool isTrafficSetName(std::string_view name) {
-  return name.starts_with(kRulePrefix) || name.starts_with(kMapPrefix) || name == kLeavingMap || name == kRefusingMap ||
-         name == kTranslatingMap;
+  return name.starts_with(kRulePrefix) || name.starts_with(kMapPrefix) ||
+         std::ranges::find(kProgramMaps, name) != kProgramMaps.end();
 }
 
 }  // namespace wgsteer::nft

@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 
+#include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/explain_traffic.hpp"
 #include "wgsteer/core/plan.hpp"
@@ -135,6 +136,7 @@ class TrafficKernel : public ::testing::TestWithParam<int> {
     ASSERT_TRUE(report.ok()) << report.failed.front().status.error().toString();
     picture_ = *kernel_->observe(config.numbers, {.allRoutes = true});
     picture_.world.wansDown = down;
+    ASSERT_EQ(describe(diff(desired, picture_.observed), deviceNames(picture_.world)), std::vector<std::string>{});
     ASSERT_EQ(picture_.observed, desired);
     picture_.observed.nft->layout.traffic = desired.nft->layout.traffic;
   }

@@ -223,7 +223,7 @@ TEST(DescribeRules, SayWhatTheirElementsMean) {
   EXPECT_EQ(told({true, NftNamedMark{Mark{1}}}),
             "nft add element inet wgsteer named_mark { 0x1 }  # a mark of another program: such packets ask no rule");
   EXPECT_EQ(lines(NftTransaction{.createTable = true, .layout = layout, .ops = {}}),
-            Lines{"nft add table inet wgsteer  # rules for any traffic: 3 rules, 1 set"});
+            Lines{"nft add table inet wgsteer  # rules for any traffic: 3 rules, 2 sets"});
 }
 
 }  // namespace

@@ -376,6 +376,7 @@ TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
 }
 
 TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
+  ASSERT_TRUE(engine->start());
   Config config = engine->config();
   config.numbers.markMask = kTrafficMarkMask;
   config.rules.resize(1);
@@ -393,6 +394,7 @@ TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
 }
 
 TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheTable) {
+  ASSERT_TRUE(engine->start());
   Config config = engine->config();
   config.numbers.markMask = kTrafficMarkMask;
   config.rules.resize(1);
