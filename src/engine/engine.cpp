@@ -405,7 +405,6 @@ void Engine::tellDeprecated(const std::vector<Change>& made, const Steering& ste
   }
 }
 
-
 /// Makes the kernel announce only the foreign routes that a plan may depend on, which change with the WANs. True if the
 /// routes to plan with have changed.
 bool Engine::attend(const Steering& steering) {

@@ -159,7 +159,8 @@ TEST(Load, MemberMetricsDefaultToTheirPosition) {
 
 TEST(Load, PoliciesSayHowRulesUseThem) {
   const Config config = load(
-      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\ndrain_after = 90\nreset = true\nbalance = \"pair\"\n"
+      "[[policy]]\nname = \"a\"\n[[policy]]\nname = \"b\"\nfailback = \"drain\"\ndrain_after = 90\nreset = "
+      "true\nbalance = \"pair\"\n"
       "[[policy]]\nname = \"c\"\nfailback = \"move\"\nbalance = \"source\"\n"
       "[[policy]]\nname = \"d\"\nfailback = \"keep\"\nbalance = \"connection\"\nipv6 = \"none\"\n"
       "[[policy]]\nname = \"e\"\nipv6 = \"reject\"\n[[policy]]\nname = \"f\"\nipv6 = \"masquerade\"\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the netfilter chains of other programs do to WireGuard's packets, to our probes, and to the marks of any traffic:
-// for the `check` verb.
+// What the netfilter chains of other programs do to WireGuard's packets, to our probes, and to the marks of any
+// traffic: for the `check` verb.
 #pragma once
 
 #include <vector>
