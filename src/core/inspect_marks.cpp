@@ -15,7 +15,7 @@ namespace {
 using namespace firewall;
 
 /// What follows for packets or connections if a rule has overwritten our bits.
-enum class Harm : std::uint8_t { forgotten, arrival, unanswered, misrouted, unnoted, claimed };
+enum class Harm : std::uint8_t { forgotten, arrival, unheld, unanswered, misrouted, unnoted, claimed };
 
 /// What our bits of a mark may be at some point for all to go right.
 struct Right {
@@ -60,15 +60,24 @@ struct Examples {
   std::optional<std::uint32_t> exit;  ///< of the pin, if there is one
 };
 
-Examples examplesFrom(const TrafficSteering& traffic, const Numbers& numbers) {
+/// Whether connections with this mark are on the best exit of their policy, as most are.
+bool isUsual(const NftTable& table, Mark pin) {
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    const auto way = table.pinned.find({family, pin});
+    return way != table.pinned.end() && !way->second.exit;
+  });
+}
+
+Examples examplesFrom(const TrafficSteering& traffic, const Numbers& numbers, const NftTable& table) {
   Examples examples;
   const auto valueOf = [&](Slot slot) { return numbers.mark(slot).value; };
   if (!traffic.exits.empty()) examples.exit = valueOf(traffic.exits.begin()->second);
   for (const TrafficPolicy& policy : traffic.policies)
     for (const auto& [wan, pin] : policy.pins) {
       const auto exit = traffic.exits.find(wan);
-      if (examples.pin || exit == traffic.exits.end()) continue;
-      examples = {.chosen = valueOf(policy.chosen), .pin = valueOf(pin), .exit = valueOf(exit->second)};
+      const bool better = !examples.pin || (isUsual(table, numbers.markOf(pin)) && !isUsual(table, {*examples.pin}));
+      if (better && exit != traffic.exits.end())
+        examples = {.chosen = valueOf(policy.chosen), .pin = valueOf(pin), .exit = valueOf(exit->second)};
     }
   for (const auto& refusing : {traffic.unreachable, traffic.blackhole})
     if (!examples.chosen && refusing) examples.chosen = valueOf(*refusing);
@@ -119,6 +128,8 @@ std::string consequenceOf(Harm harm) {
       return "connections of rules leave by the main table from then on, and may break off";
     case Harm::arrival:
       return "connections of rules count as come in by their WAN, and stay on it when it dies";
+    case Harm::unheld:
+      return "connections of rules go wherever their policy leads, whatever its failback, and may break off";
     case Harm::unanswered:
       return "connections that came in by a WAN may be answered by another";
     case Harm::misrouted:
@@ -139,7 +150,7 @@ class MarkInspector {
         traffic_(config.numbers.trafficMarks()),
         ours_(config.numbers.markMask),
         steering_(steering),
-        examples_(examplesFrom(*steering.traffic, config.numbers)),
+        examples_(examplesFrom(*steering.traffic, config.numbers, state.nft->table)),
         state_(state),
         walker_(firewall, [](const auto&, const Sample&) { return std::optional<bool>{}; }, true) {}
 
@@ -162,7 +173,13 @@ class MarkInspector {
   }
   Passage laterOfRule() const {
     const std::uint32_t pin = *examples_.pin;
-    return {.state = kEstablished, .connection = pin, .packet = *examples_.exit, .noted = pin, .left = pin};
+    return {.state = kEstablished, .connection = pin, .packet = markOfPinned(pin), .noted = pin, .left = pin};
+  }
+  /// Of its packets.
+  std::uint32_t markOfPinned(std::uint32_t pin) const {
+    const auto& pinned = state_.nft->table.pinned;
+    const auto way = pinned.find({family_, Mark{pin}});
+    return way == pinned.end() ? *examples_.exit : config_.numbers.mark(way->second.mark).value;
   }
   Passage arrival(std::uint32_t state) const {
     const std::uint32_t exit = *examples_.exit;
@@ -297,8 +314,9 @@ class MarkInspector {
 
   Harm harmTo(const Passage& passage, const MarkStore& store) const {
     if (passage.arrived) return Harm::unanswered;
-    const bool saved = store.after.isKnown(ours_) && (store.after.value & ours_) == examples_.exit;
-    return saved ? Harm::arrival : Harm::forgotten;
+    const std::uint32_t bits = store.after.value & ours_;
+    if (!store.after.isKnown(ours_) || bits != passage.packet) return Harm::forgotten;
+    return bits == examples_.exit ? Harm::arrival : Harm::unheld;
   }
 
   bool isRight(const MarkStore& store, const Right& right) const {

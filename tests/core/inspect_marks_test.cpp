@@ -110,9 +110,10 @@ std::vector<Finding> found(const std::vector<Chain>& chains, const Config& confi
 /// "problem: forgotten" for each finding, by what it says that follows.
 Lines told(const Hook& where, const std::vector<Steps>& rules, const Config& config = catchAll()) {
   constexpr std::array kSeverities{"conflict: ", "problem: ", "advice: "};
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kHarms{{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kHarms{{
       {"from then on", "forgotten"},
       {"count as come in", "arrival"},
+      {"go wherever their policy leads", "unheld"},
       {"answered by another", "unanswered"},
       {"where rules and their connections say", "misrouted"},
       {"it is not noted", "unnoted"},
@@ -226,8 +227,12 @@ TEST(InspectMarks, OfNewConnectionsAreNotNotedYet) {
   EXPECT_EQ(told(kLast, {inState(kNew) + set(Of::connection, 1)}), kForgotten);
 }
 
-TEST(InspectMarks, ThatAreSavedAreThoseOfArrivals) {
-  EXPECT_EQ(told(kMangleOut, {copy(Of::connection, kAll, kAll)}), Lines{"problem: arrival"});
+TEST(InspectMarks, ThatAreSavedHoldNothing) {
+  EXPECT_EQ(told(kMangleOut, {copy(Of::connection, kAll, kAll)}), Lines{"problem: unheld"});
+  Config one = catchAll();
+  one.policies.front().members.resize(1);
+  EXPECT_EQ(told(kMangleOut, {copy(Of::connection, kAll, kAll)}, one), Lines{"problem: arrival"})
+      << "there is no other exit that the mark of the policy could lead to";
   EXPECT_EQ(told(kMangleOut, {inState(kNew) + copy(Of::connection, kAll, kAll)}), kNothing) << "of the first packet";
   EXPECT_EQ(told(kMangleOut, {copy(Of::connection, 0xffffff, 0xffffff)}), kNothing);
 }

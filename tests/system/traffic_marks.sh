@@ -124,6 +124,8 @@ RULES
   done
 }
 
+# By which WAN connections leave that were moved, once theirs is back.
+after_return=0
 # The same traffic whatever others do: matched, left alone, inbound; a failover; no connection is lost by the way.
 all_is_well() { # WHAT [COMMAND-THAT-ENDS-LTE COMMAND-THAT-BRINGS-IT-BACK]
   local protocol since
@@ -148,7 +150,7 @@ all_is_well() { # WHAT [COMMAND-THAT-ENDS-LTE COMMAND-THAT-BRINGS-IT-BACK]
   ${3:-lte_by_hand_auto}
   await 5 "$1: the exit is back" answered_by 1 tv udp "$internet" 443 --timeout 0.3
   await 5 "$1: converged" traffic_converged
-  flow_is_on matched-udp "${wan_address[0]}" 3 "$1: they stay"
+  flow_is_on matched-udp "${wan_address[$after_return]}" 3 "$1: on ${wan_name[$after_return]}"
   flow_is_untouched alone-udp "${wan_address[0]}" "$since" "$1"
   no_foreign_sources "$1"
 }
@@ -186,8 +188,8 @@ case_wg_quick_with_strict_filter() {
   all_is_well 'strict, beside wg-quick'
 }
 
-# Programs that save the mark of each packet as its connection's, and restore it, whole: connections are then as if they
-# had arrived by their exit, and leave it only with its link.
+# Programs that save the mark of each packet as its connection's, and restore it, whole: nothing holds connections where
+# they are then, so that they go wherever their policy leads.
 case_whole_words_saved_and_restored() {
   forward_to_tv
   traffic_up
@@ -199,6 +201,7 @@ table inet savers {
 }
 RULES
   all_but_one_port lte_first | rules_are
+  after_return=1
   all_is_well 'whole words' lte_link_down lte_link_up
 }
 
