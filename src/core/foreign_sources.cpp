@@ -65,8 +65,8 @@ void addExitPrefixes(const World& world, const Steering& steering, NftTable& tab
       if (own.address.family() == Family::v6 && !own.address.isLinkLocal())
         prefixes.emplace_back(own.address, own.prefixLength);
   }
-  for (auto& [device, prefixes] : byDevice)
-    for (const Prefix& prefix : disjoint(std::move(prefixes))) table.prefixes.emplace(device, prefix);
+  for (const auto& [device, prefixes] : byDevice)
+    for (const Prefix& prefix : disjoint(prefixes)) table.prefixes.emplace(device, prefix);
 }
 
 }  // namespace wgsteer
