@@ -5,15 +5,12 @@
 
 #include "wgsteer/core/track.hpp"
 
+#include "core/source_routing.hpp"
 #include "core/wans.hpp"
 
 namespace wgsteer {
 
 namespace {
-
-bool has(const Wan& wan, const Address& address) {
-  return std::ranges::any_of(wan.prefixes, [&](const Prefix& prefix) { return prefix.contains(address); });
-}
 
 /// Temporary addresses follow the one that they were made from (manage_tempaddrs in the kernel).
 bool isForHosts(const World& world, const Steering& steering, const InterfaceAddress& own) {
@@ -29,7 +26,7 @@ bool isDead(const Steering& steering, const Address& address, bool already) {
   bool asked = false;
   bool known = false;
   for (const Wan& wan : steering.wans) {
-    if (!has(wan, address)) continue;
+    if (!delegates(wan, address)) continue;
     if (wan.eligible(Family::v6)) return false;
     known = true;
     asked |= wan.deprecate;
@@ -53,7 +50,7 @@ bool isDeprecatedByOthers(const World& world, const InterfaceAddress& own) {
 }
 
 const Wan* wanDelegating(const Steering& steering, const Address& address) {
-  const auto found = std::ranges::find_if(steering.wans, [&](const Wan& wan) { return has(wan, address); });
+  const auto found = std::ranges::find_if(steering.wans, [&](const Wan& wan) { return delegates(wan, address); });
   return found == steering.wans.end() ? nullptr : &*found;
 }
 
@@ -92,7 +89,7 @@ std::map<OwnAddress, Deprecation> addressesToDeprecate(const World& world, const
 std::vector<OwnAddress> addressesBehind(const World& world, const Steering& steering, const Wan& wan) {
   std::vector<OwnAddress> found;
   for (const InterfaceAddress& own : world.addresses)
-    if (isForHosts(world, steering, own) && has(wan, own.address)) found.push_back(ownAddress(own));
+    if (isForHosts(world, steering, own) && delegates(wan, own.address)) found.push_back(ownAddress(own));
   return found;
 }
 

@@ -49,7 +49,7 @@ class Desire {
     addHonouredRules();
     moveBehindForeignRules();
     addJump();
-    addSourceRouting(config_, world_, steering_, isLocalBehind(Family::v6, kSourceLocalPriority), state_.rules);
+    addSourceRouting(config_, world_, steering_, state_.rules);
     state_.nft->table.changedSysctls = state_.sysctls;
     addDeprecated();
     if (world_.foreignTable) withoutTable();
@@ -121,13 +121,7 @@ class Desire {
 
   /// `lookup local` may have been moved (VRF hosts, Cilium). Then it has to be repeated for our packets, or those to
   /// this host itself (a proxy of WireGuard on 127.0.0.1, a server on one of its addresses) would leave by a WAN.
-  bool isLocalBehindOurs(Family family) const { return isLocalBehind(family, numbers_.localPriority()); }
-
-  bool isLocalBehind(Family family, std::uint32_t priority) const {
-    const auto first = std::ranges::find_if(
-        world_.rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
-    return first != world_.rules.end() && first->priority > priority;
-  }
+  bool isLocalBehindOurs(Family family) const { return isLocalBehind(world_.rules, family, numbers_.localPriority()); }
 
   void addOwnMarks() {
     for (const Wan& wan : steering_.wans) nft().ownMarks.emplace(numbers_.markOf(wan.slot), true);

@@ -287,12 +287,9 @@ class Explanation {
   std::string strangeSource() const {
     const auto& source = result_.walk.source;
     if (!source || source->family() == Family::v4) return {};
-    const auto has = [&](const Wan& wan) {
-      return std::ranges::any_of(wan.prefixes, [&](const Prefix& prefix) { return prefix.contains(*source); });
-    };
     const auto exit = std::ranges::find(steering_.wans, result_.wan, &Wan::name);
-    const auto owner = std::ranges::find_if(steering_.wans, has);
-    if (exit == steering_.wans.end() || owner == steering_.wans.end() || has(*exit)) return {};
+    const Wan* owner = wanDelegating(steering_, *source);
+    if (exit == steering_.wans.end() || owner == nullptr || delegates(*exit, *source)) return {};
     return ", with a source of WAN " + owner->name + ", which its provider may drop";
   }
 

@@ -67,4 +67,11 @@ inline bool looksUpLocalForAll(const Rule& rule) {
          !rule.destination && rule.suppressPrefixLength < 0 && selectsByMarkAndDestinationAlone(rule);
 }
 
+/// Whether table local is looked up for every packet only after this priority.
+inline bool isLocalBehind(const std::set<Rule>& rules, Family family, std::uint32_t priority) {
+  const auto first =
+      std::ranges::find_if(rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
+  return first != rules.end() && first->priority > priority;
+}
+
 }  // namespace wgsteer

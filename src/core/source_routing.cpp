@@ -20,6 +20,10 @@ std::vector<Prefix> disjoint(std::vector<Prefix> prefixes) {
   return kept;
 }
 
+bool delegates(const Wan& wan, const Address& address) {
+  return std::ranges::any_of(wan.prefixes, [&](const Prefix& prefix) { return prefix.contains(address); });
+}
+
 std::vector<SourcePrefix> routedSources(const Steering& steering) {
   std::vector<SourcePrefix> found;
   for (std::size_t i = 0; i < steering.wans.size(); ++i) {
@@ -47,9 +51,10 @@ const Rule* obstacle(const World& world) {
 
 }  // namespace
 
-void addSourceRouting(const Config& config, const World& world, const Steering& steering, bool localBehind,
-                      std::set<Rule>& rules) {
-  if (obstacle(world) != nullptr) return;
+void addSourceRouting(const Config& config, const World& world, const Steering& steering, std::set<Rule>& rules) {
+  const auto sources = routedSources(steering);
+  if (sources.empty() || obstacle(world) != nullptr) return;
+  const bool localBehind = isLocalBehind(world.rules, Family::v6, kSourceLocalPriority);
   // Marks of others do not matter here: whoever gave them has rules of his own, which come before.
   const auto insert = [&](const Prefix& from, std::uint32_t priority, TableId table, std::int32_t suppressed) {
     Rule rule = stampedRule(Family::v6, priority);
@@ -60,7 +65,7 @@ void addSourceRouting(const Config& config, const World& world, const Steering& 
     stampBySelectors(rule);
     rules.insert(std::move(rule));
   };
-  for (const SourcePrefix& each : routedSources(steering)) {
+  for (const SourcePrefix& each : sources) {
     if (localBehind) insert(each.prefix, kSourceLocalPriority, kLocalTable, -1);
     insert(each.prefix, kSourceInsidePriority, kMainTable, 1);
     for (const TableId table : config.insideTables) insert(each.prefix, kSourceInsidePriority + 1, table, 1);
@@ -69,6 +74,7 @@ void addSourceRouting(const Config& config, const World& world, const Steering& 
 }
 
 void noteSourceRouting(const World& world, Steering& steering) {
+  if (std::ranges::none_of(steering.wans, &Wan::sourceRouting)) return;
   const Rule* rule = obstacle(world);
   if (rule == nullptr) return;
   const std::string which = std::string{ipCommand(Family::v6)} + " rule " + describe(*rule);

@@ -16,6 +16,9 @@ namespace wgsteer {
 /// Without those that another one of them contains; ascending.
 std::vector<Prefix> disjoint(std::vector<Prefix> prefixes);
 
+/// Whether the address is in a prefix that the WAN has delegated.
+bool delegates(const Wan& wan, const Address& address);
+
 struct SourcePrefix {
   Prefix prefix;
   std::size_t wan = 0;  ///< index into Steering::wans
@@ -24,10 +27,9 @@ struct SourcePrefix {
 /// prefixes, the first has them.
 std::vector<SourcePrefix> routedSources(const Steering& steering);
 
-/// For packets that nobody has steered, neither rules for any traffic nor other programs. `localBehind`: table local
-/// would be looked up after these rules. None if a foreign rule stands in the way (see noteSourceRouting()).
-void addSourceRouting(const Config& config, const World& world, const Steering& steering, bool localBehind,
-                      std::set<Rule>& rules);
+/// For packets that nobody has steered, neither rules for any traffic nor other programs. None if a foreign rule stands
+/// in the way (see noteSourceRouting()).
+void addSourceRouting(const Config& config, const World& world, const Steering& steering, std::set<Rule>& rules);
 /// Tells if source routing has no effect on packets that nobody has steered.
 void noteSourceRouting(const World& world, Steering& steering);
 

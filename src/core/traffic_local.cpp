@@ -341,9 +341,7 @@ bool canRouteLocal(const Config& config, const World& world, const Steering& ste
   // A socket in a VRF finds its table by the rule `l3mdev` at 1000, before which nothing may catch its packets.
   const auto isOfVrf = [](const auto& entry) { return entry.second.inVrf || entry.second.kind == "vrf"; };
   if (std::ranges::any_of(world.links, isOfVrf)) return false;
-  const auto local = std::ranges::find_if(
-      world.rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
-  if (local != world.rules.end() && local->priority > config.numbers.rulePriority) return false;
+  if (isLocalBehind(world.rules, family, config.numbers.rulePriority)) return false;
   if (family == Family::v6 && refusesNow(steering)) return false;
   std::size_t count = 0;
   for (const RuleConfig& rule : config.rules) {

@@ -10,6 +10,7 @@
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
+#include "support/steps.hpp"
 #include "support/worlds.hpp"
 
 namespace wgsteer::firewall {
@@ -18,18 +19,6 @@ namespace {
 using namespace wgsteer::test;
 
 using Lines = std::vector<std::string>;
-using Steps = std::vector<Step>;
-
-Bytes word(std::uint32_t value) {
-  Bytes bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
-}
-
-Steps operator+(Steps one, const Steps& other) {
-  one.insert(one.end(), other.begin(), other.end());
-  return one;
-}
 
 Steps setMark(std::uint32_t value) { return {LoadValue{word(value), 0}, StoreMark{0, false}}; }
 Steps verdict(Verdict::Kind kind, const std::string& to = "") { return {Verdict{kind, to}}; }

@@ -9,6 +9,8 @@
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
+#include "support/catch_all.hpp"
+#include "support/steps.hpp"
 #include "support/worlds.hpp"
 
 namespace wgsteer::firewall {
@@ -17,20 +19,9 @@ namespace {
 using namespace wgsteer::test;
 
 using Lines = std::vector<std::string>;
-using Steps = std::vector<Step>;
 
 constexpr std::uint32_t kAll = 0xffffffff;
 constexpr Register kXt = kScratch;
-
-Bytes word(std::uint32_t value) {
-  Bytes bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
-}
-Steps operator+(Steps one, const Steps& other) {
-  one.insert(one.end(), other.begin(), other.end());
-  return one;
-}
 
 enum class Of : std::uint8_t { packet, connection };
 constexpr Field fieldOf(Of of) { return of == Of::connection ? Field::connectionMark : Field::mark; }
@@ -73,23 +64,10 @@ constexpr Hook kRoute{.point = HookPoint::output, .priority = 0, .routes = true}
 constexpr Hook kNat{.point = HookPoint::postrouting, .priority = 100, .translates = true};
 
 /// A catch-all. With `dscp`, this host's own connections ask the chains as well.
-Config catchAll(std::optional<std::uint8_t> dscp = {}) {
-  Config config;
-  config.numbers.markMask = kTrafficMarkMask;
-  WanConfig fiber;
-  fiber.name = "fiber";
-  fiber.device = "wan0";
-  WanConfig lte;
-  lte.name = "lte";
-  lte.device = "wan1";
-  config.wans = {fiber, lte};
-  config.policies = {
-      PolicyConfig{.name = "lte_first", .members = {{.wan = "lte", .metric = 10}, {.wan = "fiber", .metric = 20}}}};
-  RuleConfig rule;
-  rule.name = "all";
-  rule.policy = "lte_first";
-  if (dscp) rule.dscp.any = {*dscp};
-  config.rules = {rule};
+/// Of packets with a code point: no ip rule can say that, so chains ask it for this host's own connections as well.
+Config catchAllWith(std::uint8_t dscp) {
+  Config config = catchAll();
+  config.rules.front().dscp.any = {dscp};
   return config;
 }
 
@@ -275,7 +253,7 @@ TEST(InspectMarks, OfThisHostsOwnByRules) {
 }
 
 TEST(InspectMarks, OfThisHostsOwnByChains) {
-  const Config config = catchAll(std::uint8_t{0});
+  const Config config = catchAllWith(std::uint8_t{0});
   EXPECT_EQ(told(kInput, {set(Of::connection, 1)}, config), kUnanswered);
   EXPECT_EQ(told(kOutput, {set(Of::packet, 1)}, config), kUnnoted);
   EXPECT_EQ(told(kRoute, {set(Of::packet, 0)}, config), kMisrouted);

@@ -375,12 +375,16 @@ TEST_F(EngineTest, AFlushedRulesetComesBackWithTheSameNumbers) {
   EXPECT_EQ(present().nft->table.wans, before.nft->table.wans);
 }
 
-TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
-  ASSERT_TRUE(engine->start());
-  Config config = engine->config();
+Config withOneRule(Config config) {
   config.numbers.markMask = kTrafficMarkMask;
   config.rules.resize(1);
   config.rules.front().name = "all";
+  return config;
+}
+
+TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
+  ASSERT_TRUE(engine->start());
+  Config config = withOneRule(engine->config());
   ASSERT_TRUE(engine->reconfigure(config));
   kernel.connections = {{Family::v4, Mark{0x41003f00}, 1}, {Family::v6, Mark{0x01000000}, 2}};
   config.rules.push_back(config.rules.front());
@@ -395,11 +399,7 @@ TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
 
 TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheTable) {
   ASSERT_TRUE(engine->start());
-  Config config = engine->config();
-  config.numbers.markMask = kTrafficMarkMask;
-  config.rules.resize(1);
-  config.rules.front().name = "all";
-  ASSERT_TRUE(engine->reconfigure(config));
+  ASSERT_TRUE(engine->reconfigure(withOneRule(engine->config())));
   kernel.connections = {{Family::v4, Mark{0x41003f00}, 1}};
   kernel.someoneFlushesNft();
   engine->onEvents();

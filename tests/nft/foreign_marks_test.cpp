@@ -9,6 +9,7 @@
 
 #include "environment.hpp"
 #include "nft/foreign_chains.hpp"
+#include "support/catch_all.hpp"
 #include "support/worlds.hpp"
 
 namespace wgsteer::nft::test {
@@ -16,25 +17,6 @@ namespace wgsteer::nft::test {
 namespace {
 
 using namespace wgsteer::test;
-
-Config catchAll() {
-  Config config;
-  config.numbers.markMask = kTrafficMarkMask;
-  WanConfig fiber;
-  fiber.name = "fiber";
-  fiber.device = "wan0";
-  WanConfig lte;
-  lte.name = "lte";
-  lte.device = "wan1";
-  config.wans = {fiber, lte};
-  config.policies = {
-      PolicyConfig{.name = "lte_first", .members = {{.wan = "lte", .metric = 10}, {.wan = "fiber", .metric = 20}}}};
-  RuleConfig rule;
-  rule.name = "all";
-  rule.policy = "lte_first";
-  config.rules = {rule};
-  return config;
-}
 
 /// Of a table with one chain.
 std::string nft(const std::string& hook, const std::string& rules) {
