@@ -118,11 +118,12 @@ act_table_flushed() {
   router_ip route flush table "${tables[RANDOM % ${#tables[@]}]}" 2>/dev/null || true
 }
 
-# A table of the tunnel's: the route is not ours and stays, so that a rule's traffic would follow it for good.
+# The table of the tunnel's policy: the route is not ours and stays, so that a rule's traffic would follow it for good.
+# Its mark has all bits of the mask, wherever its rule stands after it was deleted and repaired.
 act_table_filled() {
-  router_ip route add default dev "$tunnel_device" metric 1 table "$(tunnels_tables | tail -n 1)" 2>/dev/null || true
+  router_ip route add default dev "$tunnel_device" metric 1 table "$(tunnels_table)" 2>/dev/null || true
 }
-tunnels_tables() { router_ip rule show | sed -n 's/.*iif lo lookup \([0-9]*\) proto 87.*/\1/p'; }
+tunnels_table() { router_ip rule show | sed -n 's/.*fwmark \(0x[0-9a-f]*\)\/\1 iif lo lookup \([0-9]*\) proto 87.*/\2/p'; }
 
 act_nft_table_deleted() { router nft delete table inet wgsteer 2>/dev/null || true; }
 act_nft_table_emptied() { router nft flush table inet wgsteer 2>/dev/null || true; }
