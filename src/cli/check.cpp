@@ -75,7 +75,7 @@ int check(const Options& options) {
   const World& world = host->picture.world;
   const Steering steering = steer(host->config, world);
   const bool writable = !sysctlsAreReadOnly();
-  auto findings = inspect(host->config, world, steering, desire(host->config, world, steering), writable);
+  auto findings = inspect(host->config, host->picture, steering, desire(host->config, world, steering), writable);
   std::ranges::move(foreign::inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
   if (daemon) std::ranges::move(inspectDaemon(daemon->at("status"), writable), std::back_inserter(findings));

@@ -18,8 +18,13 @@ namespace {
 
 class Inspector {
  public:
-  Inspector(const Config& config, const World& world, const Steering& steering, bool writable = true)
-      : config_(config), numbers_(config.numbers), world_(world), steering_(steering), writable_(writable) {}
+  Inspector(const Config& config, const Picture& picture, const Steering& steering, bool writable = true)
+      : config_(config),
+        numbers_(config.numbers),
+        world_(picture.world),
+        standing_(picture.observed),
+        steering_(steering),
+        writable_(writable) {}
 
   std::vector<Finding> conflicts() {
     for (const Rule& rule : world_.rules) inspectMarks(rule);
@@ -90,10 +95,15 @@ class Inspector {
                 : "set rule_priority in [globals] if it interferes");
   }
 
+  /// A daemon that ran here before filled it: what came later must not keep the next one from starting.
+  bool isInUse(TableId table) const {
+    return std::ranges::any_of(standing_.rules, [&](const Rule& rule) { return rule.table == table; });
+  }
+
   void inspectTables() {
     for (const Route& route : world_.routes)
       if (isOurTable(route.table))
-        add(Severity::conflict,
+        add(isInUse(route.table) ? Severity::problem : Severity::conflict,
             "another program's route is in one of our tables: " + describe(route, deviceNames(world_)),
             "delete it: tables from " + std::to_string(kWanTableBase) + " on belong to wgsteer");
   }
@@ -242,6 +252,7 @@ class Inspector {
   const Config& config_;
   const Numbers& numbers_;
   const World& world_;
+  const State& standing_;  ///< of ours, before any plan
   const Steering& steering_;
   bool writable_;  ///< sysctls
   std::vector<Finding> findings_;
@@ -249,13 +260,13 @@ class Inspector {
 
 }  // namespace
 
-std::vector<Finding> conflicts(const Config& config, const World& world, const Steering& steering) {
-  return Inspector{config, world, steering}.conflicts();
+std::vector<Finding> conflicts(const Config& config, const Picture& picture, const Steering& steering) {
+  return Inspector{config, picture, steering}.conflicts();
 }
 
-std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned,
-                             bool writable) {
-  return Inspector{config, world, steering, writable}.inspect(planned);
+std::vector<Finding> inspect(const Config& config, const Picture& picture, const Steering& steering,
+                             const State& planned, bool writable) {
+  return Inspector{config, picture, steering, writable}.inspect(planned);
 }
 
 }  // namespace wgsteer

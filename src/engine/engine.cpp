@@ -88,7 +88,7 @@ Status Engine::start(WansDown wansDown) {
 Status Engine::refuseConflicts(const Config& config) const {
   if (config.force) return {};
   const Steering steering = steer(config, picture_.world);
-  const auto found = conflicts(config, picture_.world, steering);
+  const auto found = conflicts(config, picture_, steering);
   if (found.empty()) return {};
   return fail(ErrorKind::refused, found.front().what + "; fix: " + found.front().fix);
 }

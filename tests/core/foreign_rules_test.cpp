@@ -26,7 +26,7 @@ TEST(ForeignMarks, AreNotGivenOut) {
   const State state = desire({}, world);
   EXPECT_EQ(state.tunnelMarks.at("wg1"), Mark{0xe0000000});
   EXPECT_TRUE(state.nft->table.foreignMarks.contains(Mark{0xf36f1f6d}));
-  EXPECT_TRUE(conflicts({}, world, steer({}, world)).empty());
+  EXPECT_TRUE(conflicts({}, {world, {}}, steer({}, world)).empty());
 }
 
 /// wg-quick adopts any fwmark that it finds on its device, and names it in its rules.
@@ -96,7 +96,7 @@ TEST(Jump, LeadsPastRulesInOurOwnBlock) {
       return into;
     }());
     EXPECT_EQ(walk(world, "wg0").device, "wan0") << priority;
-    for (const Finding& finding : inspect({}, world, steer({}, world), desire({}, world)))
+    for (const Finding& finding : inspect({}, {world, {}}, steer({}, world), desire({}, world)))
       EXPECT_NE(finding.severity, Severity::problem) << priority << ": " << finding.what;
   }
 }

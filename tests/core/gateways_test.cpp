@@ -103,7 +103,7 @@ TEST(Gateways, OfOneWanAloneCountsForItsFamily) {
   const Steering steering = steer(config, world);
   EXPECT_EQ(gatewaysOf(steering, Family::v4), "192.0.2.254 198.51.100.1");
   EXPECT_EQ(gatewaysOf(steering, Family::v6), "2001:db8:10::1 2001:db8:20::1");
-  const auto findings = inspect(config, world, steering, desire(config, world, steering));
+  const auto findings = inspect(config, {world, {}}, steering, desire(config, world, steering));
   EXPECT_TRUE(std::ranges::any_of(findings, [](const Finding& finding) {
     return finding.what == "WAN fiber (wan0): no default route is by its gateway 192.0.2.254, but one is by 192.0.2.1";
   })) << "it may have another address by now";

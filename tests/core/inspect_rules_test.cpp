@@ -45,7 +45,7 @@ Lines found(const Config& config, const World& world = twoWans()) {
   constexpr std::array kNames{"conflict: ", "problem: ", "advice: "};
   Lines all;
   const Steering steering = steer(config, world);
-  for (const Finding& finding : inspect(config, world, steering, desire(config, world, steering)))
+  for (const Finding& finding : inspect(config, {world, {}}, steering, desire(config, world, steering)))
     all.push_back(kNames.at(std::to_underlying(finding.severity)) + finding.what);
   return all;
 }

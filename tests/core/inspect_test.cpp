@@ -17,7 +17,7 @@ namespace {
 using namespace test;
 
 std::vector<Finding> inspected(const Config& config, const World& world, const State& state) {
-  return inspect(config, world, steer(config, world), state);
+  return inspect(config, {world, state}, steer(config, world), state);
 }
 
 /// With all of our state in place.
@@ -127,9 +127,17 @@ TEST(InspectTables, AreOursAlone) {
   Route intruder = route("10.0.0.0/8", kWan0, "192.0.2.1");
   intruder.table = TableId{kPolicyTableBase + 3};
   world.routes.insert(intruder);
-  EXPECT_EQ(lines(steered(world)), Lines{"conflict: another program's route is in one of our tables: 10.0.0.0/8 via "
-                                         "192.0.2.1 dev wan0 table 1464271107 "
-                                         "metric 0 proto 3"});
+  const std::string told = "another program's route is in one of our tables: 10.0.0.0/8 via 192.0.2.1 dev wan0 table "
+                           "1464271107 metric 0 proto 3";
+  EXPECT_EQ(lines(steered(world)), Lines{"conflict: " + told});
+  EXPECT_EQ(conflicts({}, {world, {}}, steer({}, world)).size(), 1U);
+
+  State ours;
+  Rule toThatTable = foreign(70);
+  toThatTable.table = intruder.table;
+  ours.rules.insert(toThatTable);
+  EXPECT_EQ(lines(inspected({}, world, ours)).front(), "problem: " + told) << "a daemon could not be started again";
+  EXPECT_TRUE(conflicts({}, {world, ours}, steer({}, world)).empty());
 }
 
 TEST(InspectTunnels, ThatCannotBeReadAreAProblemAndNotMissing) {
@@ -223,7 +231,7 @@ TEST(InspectSysctls, AreNotTakenForSetWhereTheyAreReadOnly) {
   World world = twoWans();
   const auto found = [&world] {
     const Steering steering = steer({}, world);
-    return inspect({}, world, steering, desire({}, world, steering), false);
+    return inspect({}, {world, {}}, steering, desire({}, world, steering), false);
   };
   EXPECT_EQ(found().size(), 2U) << "both WANs stay in use without a carrier";
   EXPECT_NE(found().front().fix.find("outside of this container"), std::string::npos) << found().front().fix;
@@ -238,7 +246,7 @@ TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
   const World world = twoWans();  // the steering refers to it
   Steering steering = steer({}, world);
   steering.problems = {"no mark is left"};
-  EXPECT_EQ(lines(inspect({}, world, steering, desire({}, world))), Lines{"problem: no mark is left"});
+  EXPECT_EQ(lines(inspect({}, {world, {}}, steering, desire({}, world))), Lines{"problem: no mark is left"});
 }
 
 TEST(InspectTunnels, OfTheConfigurationThatAreNotThereAreTold) {

@@ -89,4 +89,23 @@ CONF
   steady_on 0 'afterwards'
 }
 
+# Somebody has put a route into a table of ours while the daemon ran, which is no reason not to start it again.
+case_a_foreign_route_in_a_table_of_ours() {
+  steered_tunnel_up
+  local table intruder=203.0.113.99
+  [[ $family == 4 ]] || intruder=2001:db8:cafe::99
+  table=$(router_ip rule show | sed -n '/proto 87/s/.*lookup \([0-9]*\).*/\1/p' | head -n 1)
+  router_ip route add "$intruder" dev "${wan_device[1]}" table "$table"
+  daemon_stop KILL
+  daemon_start_and_converge
+  await_traffic 'traffic afterwards'
+  check 'the daemon runs' daemon_alive
+  equal 'check' 2 "$(code_of wgsteer check)"
+  check 'it is named' grep -q "problem: another program's route is in one of our tables: $intruder" "$work/out"
+  daemon_stop KILL
+  wgsteer flush
+  # Nothing of ours looks it up any more: it may be the table of somebody else.
+  fails wgsteer run --once || fail 'the table of somebody else is used'
+}
+
 run_cases "$@"

@@ -9,7 +9,7 @@
 #include "wgsteer/core/config.hpp"
 #include "wgsteer/core/state.hpp"
 #include "wgsteer/core/steering.hpp"
-#include "wgsteer/core/world.hpp"
+#include "wgsteer/core/track.hpp"
 
 namespace wgsteer {
 
@@ -26,12 +26,12 @@ struct Finding {
 };
 
 /// What keeps a daemon from starting; part of the findings of inspect().
-std::vector<Finding> conflicts(const Config& config, const World& world, const Steering& steering);
+std::vector<Finding> conflicts(const Config& config, const Picture& picture, const Steering& steering);
 
 /// `planned` is the state once the plan has been carried out. `writable`: whether sysctls can be set (not in most
 /// containers).
-std::vector<Finding> inspect(const Config& config, const World& world, const Steering& steering, const State& planned,
-                             bool writable = true);
+std::vector<Finding> inspect(const Config& config, const Picture& picture, const Steering& steering,
+                             const State& planned, bool writable = true);
 
 /// The findings about tunnels that cannot be read or set.
 std::vector<Finding> inspectTunnels(const World& world);
