@@ -504,6 +504,28 @@ std::vector<PinnedExit> pinnedExits(const Steering& steering) {
   return all;
 }
 
+std::map<Mark, std::set<Address>> wrongTranslations(const Steering& steering, const World& world,
+                                                    const Numbers& numbers,
+                                                    const std::set<std::pair<std::string, Family>>& exits) {
+  std::map<Mark, std::set<Address>> wrong;
+  const auto hasAddress = [&](const Wan& wan, const Address& address) {
+    return std::ranges::any_of(world.addressesOf(wan.link->index),
+                               [&](const InterfaceAddress& each) { return each.address == address; });
+  };
+  for (const PinnedExit& exit : pinnedExits(steering)) {
+    const Wan& own = steering.wans[exit.wan];
+    for (const Wan& other : steering.wans) {
+      if (own.link == nullptr || other.link == nullptr || other.link->index == own.link->index) continue;
+      for (const InterfaceAddress& foreign : world.addressesOf(other.link->index)) {
+        const Address& address = foreign.address;
+        if (!exits.contains({own.name, address.family()}) || address.isLinkLocal()) continue;
+        if (!hasAddress(own, address)) wrong[numbers.markOf(exit.pin)].insert(address);
+      }
+    }
+  }
+  return wrong;
+}
+
 std::vector<SpareExit> spareExits(const Config& config, const Steering& steering) {
   std::vector<SpareExit> spares;
   if (!steering.traffic) return spares;

@@ -64,6 +64,11 @@ Engine::Observer Journal::observer() {
           [](MarkMatch mark, const std::string& why) {
             log::info("connections with the mark " + mark.toString() + " begin anew: " + why);
           },
+      .retranslated =
+          [](std::size_t count) {
+            log::info(std::to_string(count) +
+                      " connections begin anew: they were translated to the address of another WAN than theirs");
+          },
       .drained =
           [](MarkMatch mark, std::size_t count) {
             log::info(std::to_string(count) + " idle connections with the mark " + mark.toString() +

@@ -545,6 +545,7 @@ bool Engine::resync() {
     picture_ = std::move(*seen);
     tellTunnelTroubles(troubles);
     strayed_ = true;
+    sourced_.clear();
     return true;
   }
   failedToRead(seen.error());

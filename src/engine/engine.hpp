@@ -83,6 +83,8 @@ class Engine {
     std::function<void(bool ofNft)> overrun;
     /// The connections that carry this mark begin anew, because their exit has died.
     ConnectionCuller::Tell culled;
+    /// So many connections begin anew, because they were translated to an address of another WAN than theirs.
+    std::function<void(std::size_t)> retranslated;
     /// Idle connections that carry this mark begin anew, because there is a better exit again.
     SpareConnections::Tell drained;
     /// An address is deprecated, or preferred again; `wan`: whose prefix it is in, empty if no WAN has it now.
@@ -193,7 +195,13 @@ class Engine {
   void tellDeprecated(const std::vector<Change>& made, const Steering& steering);
   void cullConnections(const Pinned& before, const Steering& steering);
   void unmark(const std::optional<ConnectionMarks>& before);
-  std::set<std::pair<std::string, Family>> noteExitSources(const Steering& steering);
+  using Exits = std::set<std::pair<std::string, Family>>;  ///< by the WAN's name
+  struct ExitSources {
+    Exits moved;     ///< their address is not the one they had when they had one
+    Exits returned;  ///< they have one again, or may have had none
+  };
+  ExitSources noteExitSources(const Steering& steering);
+  void forgetWrongTranslations(const Steering& steering, const Exits& exits);
   void keepGateways(const Steering& steering);
   void report(const Error& error) const;
   void failedToRead(const Error& error);
@@ -227,6 +235,7 @@ class Engine {
   SourceClearer sources_{kernel_};
   /// The last address of each exit, by the WAN's name: of connections there, it is the translated source.
   std::map<std::pair<std::string, Family>, Address> exitSources_;
+  Exits sourced_;  ///< those that have had it ever since
   GatewayKeeper gateways_;
   /// When we last deprecated an address. Whoever makes it preferred again is overruled once a second at most.
   std::map<Address, Instant> deprecatedAt_;

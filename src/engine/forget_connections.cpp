@@ -17,7 +17,7 @@ Engine::Pinned Engine::pinned() const {
 void Engine::cullConnections(const Pinned& before, const Steering& steering) {
   spare_.follow(spareExits(config_, steering), now_());
   if (!steering.traffic) return;
-  const auto moved = noteExitSources(steering);
+  const auto [moved, returned] = noteExitSources(steering);
   const Pinned after = pinned();
   for (const PinnedExit& exit : pinnedExits(steering))
     for (const Family family : steering.families) {
@@ -34,19 +34,34 @@ void Engine::cullConnections(const Pinned& before, const Steering& steering) {
         culler_.dead(mark, family, name + " has another " + nameOf(family) + " address");
     }
   onCull();
+  forgetWrongTranslations(steering, returned);
 }
 
-/// The exits whose address is not the one they had when they had one.
-std::set<std::pair<std::string, Family>> Engine::noteExitSources(const Steering& steering) {
-  std::set<std::pair<std::string, Family>> moved;
+Engine::ExitSources Engine::noteExitSources(const Steering& steering) {
+  ExitSources noted;
+  Exits sourced;
   for (const Wan& wan : steering.wans)
     for (const auto& [family, source] : wan.source) {
-      const auto [known, fresh] = exitSources_.try_emplace({wan.name, family}, source);
+      const std::pair exit{wan.name, family};
+      sourced.insert(exit);
+      if (!sourced_.contains(exit)) noted.returned.insert(exit);
+      const auto [known, fresh] = exitSources_.try_emplace(exit, source);
       if (fresh || known->second == source) continue;
       known->second = source;
-      moved.emplace(wan.name, family);
+      noted.moved.insert(exit);
     }
-  return moved;
+  sourced_ = std::move(sourced);
+  return noted;
+}
+
+void Engine::forgetWrongTranslations(const Steering& steering, const Exits& exits) {
+  if (exits.empty()) return;
+  const auto wrong = wrongTranslations(steering, picture_.world, config_.numbers, exits);
+  const auto forgotten = kernel_.forgetTranslatedTo(config_.numbers.markMask, wrong);
+  if (!forgotten)
+    report(forgotten.error());
+  else if (*forgotten != 0 && observer_.retranslated)
+    observer_.retranslated(*forgotten);
 }
 
 void Engine::onCull() {

@@ -34,6 +34,10 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override {
     return conntrack_.forgetUnanswered(mark, family);
   }
+  Result<std::size_t> forgetTranslatedTo(std::uint32_t mask,
+                                         const std::map<Mark, std::set<Address>>& wrongSources) override {
+    return conntrack_.forgetTranslatedTo(mask, wrongSources);
+  }
   Result<std::size_t> unmarkConnections(MarkMatch mark, std::uint32_t bits) override {
     return conntrack_.unmark(mark, bits);
   }

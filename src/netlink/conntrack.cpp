@@ -60,6 +60,12 @@ std::optional<std::uint16_t> destinationPort(Bytes protocol) {
   });
 }
 
+/// The same of a tuple, of any protocol.
+std::optional<Address> destinationAddressOf(Bytes tuple, Family family) {
+  if (!conforms(tuple, kTupleAttributes)) return std::nullopt;
+  return destinationAddress(*Attributes<CTA_TUPLE_MAX>(tuple).at(CTA_TUPLE_IP), family);
+}
+
 /// The destination of the packets of one direction; nullopt: malformed, or not UDP.
 std::optional<Endpoint> destinationOf(Bytes tuple, Family family) {
   if (!conforms(tuple, kTupleAttributes)) return std::nullopt;
@@ -161,8 +167,13 @@ std::optional<MarkedFlow> markedFlow(const nlmsghdr* message, std::uint32_t mask
   const Mark mark{numberIn(entry->attributes, CTA_MARK).value_or(0)};
   if ((mark.value & mask) == 0) return std::nullopt;
   const std::uint32_t status = numberIn(entry->attributes, CTA_STATUS).value_or(IPS_SEEN_REPLY);
-  MarkedFlow marked{
-      .flow = std::move(entry->flow), .mark = mark, .answered = (status & IPS_SEEN_REPLY) != 0, .expiresIn = {}};
+  MarkedFlow marked{.flow = std::move(entry->flow),
+                    .mark = mark,
+                    .answered = (status & IPS_SEEN_REPLY) != 0,
+                    .expiresIn = {},
+                    .translatedTo = {}};
+  if ((status & IPS_SRC_NAT) != 0)
+    marked.translatedTo = destinationAddressOf(*entry->attributes.at(CTA_TUPLE_REPLY), entry->family);
   if ((status & (IPS_FIXED_TIMEOUT | IPS_OFFLOAD)) == 0)
     marked.expiresIn = numberIn(entry->attributes, CTA_TIMEOUT).transform([](std::uint32_t seconds) {
       return std::chrono::seconds{seconds};
@@ -278,6 +289,19 @@ Result<Drained> Conntrack::forgetIdle(MarkMatch mark, Family family, IdleWatch& 
   const auto forgotten = deleteAll(flows);
   if (!forgotten) return std::unexpected(forgotten.error());
   return Drained{.forgotten = *forgotten, .left = all - *forgotten};
+}
+
+Result<std::size_t> Conntrack::forgetTranslatedTo(std::uint32_t mask,
+                                                  const std::map<Mark, std::set<Address>>& wrongSources) {
+  if (wrongSources.empty()) return 0;
+  std::vector<Flow> wrong;
+  const Status dumped = dumpMarked({.mask = mask, .mark = {}, .family = {}}, [&](MarkedFlow marked) {
+    const auto known = wrongSources.find(Mark{marked.mark.value & mask});
+    if (known != wrongSources.end() && marked.translatedTo && known->second.contains(*marked.translatedTo))
+      wrong.push_back(std::move(marked.flow));
+  });
+  if (!dumped) return std::unexpected(dumped.error());
+  return deleteAll(wrong);
 }
 
 Result<std::size_t> Conntrack::unmark(MarkMatch mark, std::uint32_t bits) {

@@ -44,6 +44,8 @@ struct MarkedFlow {
   /// Time until the entry expires without another packet, to the second below. Nothing for an entry whose packets do
   /// not prolong it: its flow is in a flowtable, or someone has fixed its time.
   std::optional<std::chrono::seconds> expiresIn;
+  /// What its source is translated to, if it is: where its replies go to.
+  std::optional<Address> translatedTo;
 };
 
 /// From IPCTNL_MSG_CT_NEW: nullopt if it is malformed, or has no bit of its mark under the mask.
@@ -67,6 +69,9 @@ class Conntrack {
   /// Deletes those of them that the watch finds idle. Each call is a look of the watch, which must be for this mark and
   /// family alone; none is idle at the first. Refused as above.
   Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now);
+  /// Deletes the flows whose mark, under this mask, is a key of the map, and that are translated to one of the sources
+  /// given for it. Returns how many. It dumps all flows.
+  Result<std::size_t> forgetTranslatedTo(std::uint32_t mask, const std::map<Mark, std::set<Address>>& wrongSources);
   /// Clears these bits in the marks of all flows with this mark, and returns how many. Each is a request of its own.
   /// Refused as above.
   Result<std::size_t> unmark(MarkMatch mark, std::uint32_t bits);

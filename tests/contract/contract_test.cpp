@@ -62,8 +62,13 @@ struct RealKernel {
   RealKernel() : kernel(std::move(*kernel::LinuxKernel::open())) {}
   /// A conntrack entry, or one that is there after another packet; `number` tells those of a family apart.
   static void connect(Family family, Mark mark, std::uint16_t number, bool answered = false,
-                      std::uint32_t seconds = 600) {
-    makeConnection({.family = family, .mark = mark, .port = number, .answered = answered, .seconds = seconds});
+                      std::uint32_t seconds = 600, std::optional<Address> translatedTo = {}) {
+    makeConnection({.family = family,
+                    .mark = mark,
+                    .port = number,
+                    .answered = answered,
+                    .seconds = seconds,
+                    .translatedTo = translatedTo});
   }
   std::unique_ptr<kernel::LinuxKernel> kernel;
   Kernel& operator*() { return *kernel; }
@@ -75,9 +80,14 @@ struct ModelKernel {
     // The same world as that of the real kernel.
     kernel->real.world = std::move(*kernel::LinuxKernel::open().value()->observe({}, {.allRoutes = true})).world;
   }
-  void connect(Family family, Mark mark, std::uint16_t number, bool answered = false, std::uint32_t seconds = 600) {
-    const FakeKernel::Connection made{
-        .family = family, .mark = mark, .id = number, .answered = answered, .expiresIn = std::chrono::seconds{seconds}};
+  void connect(Family family, Mark mark, std::uint16_t number, bool answered = false, std::uint32_t seconds = 600,
+               std::optional<Address> translatedTo = {}) {
+    const FakeKernel::Connection made{.family = family,
+                                      .mark = mark,
+                                      .id = number,
+                                      .answered = answered,
+                                      .expiresIn = std::chrono::seconds{seconds},
+                                      .translatedTo = translatedTo};
     auto& all = kernel->connections;
     const auto known = std::ranges::find_if(
         all, [&](const FakeKernel::Connection& each) { return each.family == family && each.id == number; });
@@ -474,6 +484,28 @@ TYPED_TEST(Contract, ConnectionsThatAreIdleAreForgotten) {
   EXPECT_EQ(kernel->connectionsByMark(0xff).value(), (Counts{{1, 1}, {2, 2}, {3, 2}}));
   EXPECT_TRUE(kernel->forgetConnections({0x11000000, 0xff000000}));
   EXPECT_TRUE(kernel->forgetConnections({0x12000000, 0xff000000}));
+}
+
+TYPED_TEST(Contract, ConnectionsWithAWrongTranslationAreForgotten) {
+  TypeParam kernel;
+  const std::uint32_t mask = 0xff000000;
+  // Not the numbers of others: an entry that exists cannot be given a translation.
+  for (const bool v4 : {true, false}) {
+    const Family family = v4 ? Family::v4 : Family::v6;
+    const Address right = *Address::parse(v4 ? "198.51.100.10" : "2001:db8:20::10");
+    const Address wrong = *Address::parse(v4 ? "192.0.2.99" : "2001:db8:10::99");
+    const std::map<Mark, std::set<Address>> wrongSources{{Mark{0x11000000}, {wrong}}};
+    EXPECT_EQ(kernel->forgetTranslatedTo(mask, wrongSources), 0U) << "there are none";
+    kernel.connect(family, Mark{0x11000001}, 11, true, 600, wrong);
+    kernel.connect(family, Mark{0x11000002}, 12, true, 600, right);
+    kernel.connect(family, Mark{0x11000003}, 13, true);
+    kernel.connect(family, Mark{0x12000004}, 14, true, 600, wrong);
+    kernel.connect(family, Mark{0x00000005}, 15, true, 600, wrong);
+    EXPECT_EQ(kernel->forgetTranslatedTo(mask, {}), 0U);
+    EXPECT_EQ(kernel->forgetTranslatedTo(mask, wrongSources), 1U);
+    EXPECT_EQ(kernel->connectionsByMark(0xff).value(), (Counts{{2, 1}, {3, 1}, {4, 1}, {5, 1}}));
+    for (const std::uint32_t left : {2U, 3U, 4U, 5U}) EXPECT_TRUE(kernel->forgetConnections({left, 0xff}));
+  }
 }
 
 TYPED_TEST(Contract, ConnectionsLoseTheirMarksButNotThoseOfOthers) {

@@ -675,6 +675,18 @@ TEST(Traffic, ConnectionsOfAFormerConfigurationStay) {
   EXPECT_FALSE(desire(config, world).nft->table.pinned.contains({Family::v4, pin}));
 }
 
+TEST(Traffic, TheAddressOfAnotherWanIsAWrongTranslation) {
+  World world = twoWans();
+  world.addresses.insert(test::address(test::kWan1, "192.0.2.10/24"));  // on both
+  const Config config = withRule();
+  const Mark pin = pinOf(config, world, 0);
+  const Steering steering = steer(config, world);
+  const auto wrong = wrongTranslations(steering, world, config.numbers, {{"fiber", Family::v4}});
+  EXPECT_EQ(wrong, (std::map<Mark, std::set<Address>>{{pin, {*Address::parse("198.51.100.10")}}}))
+      << "of one exit in one family, and not its own address, nor one of a LAN";
+  EXPECT_TRUE(wrongTranslations(steering, world, config.numbers, {}).empty());
+}
+
 TEST(Traffic, AWanKeepsItsTableWhenAnotherIsAddedBeforeIt) {
   World world = twoWans();
   Config config = withRule();

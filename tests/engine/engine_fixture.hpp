@@ -27,6 +27,7 @@ class EngineTest : public testing::Test {
     observer.failed = [this](const Change&, const Error& error, const DeviceName&) { failures.push_back(error.what); };
     observer.trouble = [this](const Error& error) { troubles.push_back(error.what); };
     observer.fight = [this](const Event& last, const DeviceName& names) { fights.push_back(describe(last, names)); };
+    observer.retranslated = [this](std::size_t count) { retranslated.push_back(count); };
     observer.overrun = [this](bool ofNft) { overruns.push_back(ofNft); };
     observer.occasion = [this](const Occasion& occasion, const DeviceName&) {
       occasions.emplace_back(occasion.trigger, occasion.plan.changes.size());
@@ -50,6 +51,7 @@ class EngineTest : public testing::Test {
   std::vector<std::string> troubles;
   std::vector<std::string> fights;
   std::vector<bool> overruns;
+  std::vector<std::size_t> retranslated;
   std::vector<std::pair<Trigger, std::size_t>> occasions;
   std::chrono::nanoseconds now = std::chrono::hours{1};
 };

@@ -397,6 +397,41 @@ TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheLastRule) {
   EXPECT_EQ(kernel.connections.back().mark, Mark{0x01000000}) << "no mark of a rule";
 }
 
+/// Masquerading takes another WAN's address while a WAN has none of its own, and keeps it for the whole connection.
+TEST_F(EngineTest, ConnectionsAreTranslatedAnewOnceTheirWanHasItsAddressAgain) {
+  ASSERT_TRUE(engine->start());
+  Config config = withOneRule(engine->config());
+  config.policies = {{.name = "first", .members = {{.wan = "wan0"}}}};
+  config.rules.front().policy = "first";
+  ASSERT_TRUE(engine->reconfigure(config));
+  const auto exits = pinnedExits(engine->steering());
+  ASSERT_EQ(exits.size(), 1U);
+  const Mark mark = config.numbers.markOf(exits.front().pin);
+  InterfaceAddress own = address(kWan0, "2001:db8:10::10/64");
+  const Address others = *Address::parse("2001:db8:20::10");
+  // Under duplicate address detection.
+  ASSERT_EQ(kernel.real.world.addresses.erase(own), 1U);
+  own.tentative = true;
+  kernel.real.world.addresses.insert(own);
+  kernel.announce(AddressAdded{own});
+  engine->onEvents();
+  kernel.connections = {{.family = Family::v6, .mark = mark, .id = 1, .translatedTo = others},
+                        {.family = Family::v6, .mark = mark, .id = 2, .translatedTo = own.address},
+                        {.family = Family::v6, .mark = mark, .id = 3}};
+  kernel.real.world.addresses.erase(own);
+  own.tentative = false;
+  kernel.real.world.addresses.insert(own);
+  kernel.announce(AddressAdded{own});
+  engine->onEvents();
+  ASSERT_EQ(kernel.connections.size(), 2U);
+  EXPECT_EQ(kernel.connections.front().id, 2U);
+  EXPECT_EQ(retranslated, std::vector<std::size_t>{1});
+
+  kernel.connections.front().translatedTo = others;
+  engine->onEvents();
+  EXPECT_EQ(kernel.connections.size(), 2U) << "looked at without need";
+}
+
 TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheTable) {
   ASSERT_TRUE(engine->start());
   ASSERT_TRUE(engine->reconfigure(withOneRule(engine->config())));

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <gtest/gtest.h>
 #include <libmnl/libmnl.h>
+#include <optional>
 
 #include "wgsteer/core/address.hpp"
 #include "wgsteer/core/ids.hpp"
@@ -23,6 +24,7 @@ struct MadeConnection {
   std::uint16_t port = 0;  ///< of its source: tells connections apart
   bool answered = false;
   std::uint32_t seconds = 600;  ///< until it expires
+  std::optional<Address> translatedTo = {};
 };
 
 namespace detail {
@@ -48,6 +50,14 @@ inline void putTuple(nlmsghdr* message, std::uint16_t direction, const MadeConne
   mnl_attr_nest_end(message, tuple);
 }
 
+inline void putTranslation(nlmsghdr* message, const Address& source) {
+  const bool v4 = source.family() == Family::v4;
+  nlattr* const translation = mnl_attr_nest_start(message, CTA_NAT_SRC);
+  for (const std::uint16_t end : {v4 ? CTA_NAT_V4_MINIP : CTA_NAT_V6_MINIP, v4 ? CTA_NAT_V4_MAXIP : CTA_NAT_V6_MAXIP})
+    mnl_attr_put(message, end, source.bytes().size(), source.bytes().data());
+  mnl_attr_nest_end(message, translation);
+}
+
 }  // namespace detail
 
 /// Makes one, or gives a new expiry to the one that is there.
@@ -60,6 +70,7 @@ inline void makeConnection(const MadeConnection& made) {
   header.version = NFNETLINK_V0;
   for (const std::uint16_t direction : {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY})
     detail::putTuple(message.header(), direction, made);
+  if (made.translatedTo) detail::putTranslation(message.header(), *made.translatedTo);
   message.u32(CTA_TIMEOUT, htonl(made.seconds));
   message.u32(CTA_MARK, htonl(made.mark.value));
   const std::uint32_t answered = made.answered ? IPS_SEEN_REPLY : 0;

@@ -189,6 +189,15 @@ Result<std::size_t> FakeKernel::forgetUnanswered(MarkMatch mark, Family family) 
   });
 }
 
+Result<std::size_t> FakeKernel::forgetTranslatedTo(std::uint32_t mask,
+                                                   const std::map<Mark, std::set<Address>>& wrongSources) {
+  if (keepsConnections) return fail(*keepsConnections, "injected");
+  return std::erase_if(connections, [&](const Connection& connection) {
+    const auto known = wrongSources.find(Mark{connection.mark.value & mask});
+    return known != wrongSources.end() && connection.translatedTo && known->second.contains(*connection.translatedTo);
+  });
+}
+
 Result<std::size_t> FakeKernel::unmarkConnections(MarkMatch mark, std::uint32_t bits) {
   if (mark.value == 0 || mark.mask == 0) return fail(ErrorKind::refused, "conntrack -U: connections without a mark");
   if (keepsConnections) return fail(*keepsConnections, "injected");

@@ -26,6 +26,8 @@ class FakeKernel : public Kernel {
   Status forgetTranslations(const std::map<Endpoint, std::set<Address>>& rightSources) override;
   Status forgetConnections(MarkMatch mark, std::optional<Family> family = {}) override;
   Result<std::size_t> forgetUnanswered(MarkMatch mark, Family family) override;
+  Result<std::size_t> forgetTranslatedTo(std::uint32_t mask,
+                                         const std::map<Mark, std::set<Address>>& wrongSources) override;
   Result<std::size_t> unmarkConnections(MarkMatch mark, std::uint32_t bits) override;
   Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) override;
   Result<std::map<std::uint32_t, std::size_t>> connectionsByMark(std::uint32_t mask) override;
@@ -79,6 +81,7 @@ class FakeKernel : public Kernel {
     std::uint32_t id = 0;  ///< tells them apart for a watch
     bool answered = false;
     std::chrono::seconds expiresIn{600};
+    std::optional<Address> translatedTo = {};
   };
   std::vector<Connection> connections;        ///< conntrack's entries
   std::vector<MarkMatch> forgottenMarks;      ///< the arguments of each call

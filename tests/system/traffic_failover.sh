@@ -452,6 +452,27 @@ case_another_address() {
   few_foreign_sources 'throughout'
 }
 
+# In IPv6 its routes stay, and masquerading gives connections that begin meanwhile the address of another device for as
+# long as they live.
+has_foreign_sources() { (($(foreign 1) > 0)); }
+
+case_the_only_exit_loses_its_address_and_has_it_again() {
+  traffic_up
+  printf '[[rule]]\nname = "tv"\nsrc_ip = ["%s"]\nuse_policy = "only_lte"\n' "$tv" | rules_are
+  flow_start tv-udp tv udp "$internet" 7000 --flows 3
+  flow_start tv-tcp tv tcp "$internet" 7000 --flows 3
+  flow_is_on tv-udp "${wan_address[1]}" 3 'at first'
+  flow_is_on tv-tcp "${wan_address[1]}" 3 'at first'
+  router_ip addr del "${wan_address[1]}/$wan_length" dev "${wan_device[1]}"
+  await 5 'settled' daemon_settled
+  [[ $family == 4 ]] || await 5 'packets have a foreign source' has_foreign_sources
+  router_ip addr add "${wan_address[1]}/$wan_length" dev "${wan_device[1]}"
+  router_ip route replace default via "${wan_gateway[1]}" dev "${wan_device[1]}" metric 200
+  flow_is_on tv-udp "${wan_address[1]}" 5 'it has its address again'
+  flow_is_on tv-tcp "${wan_address[1]}" 5 'it has its address again'
+  [[ $family == 4 ]] || check 'the log says so' grep -q 'translated to the address of another WAN' "$daemon_log"
+}
+
 # ---- The daemon is killed, restarted, reloaded ----------------------------------------------------------------------
 
 # Many connections by both WANs; the pc's would go elsewhere if the kernel were asked anew.
