@@ -33,8 +33,11 @@ class Desire {
         tables_(config, world, steering) {}
 
   State build(const PeerMaps& maps) {
-    state_.nft =
-        NftState{.layout = {.markMask = numbers_.markMask, .forward = config_.forward, .intact = true}, .table = {}};
+    state_.nft = NftState{.layout = {.markMask = numbers_.markMask,
+                                     .forward = config_.forward,
+                                     .tunnels = needsTunnelChains(),
+                                     .intact = true},
+                          .table = {}};
     addBound();
     for (const Wan& wan : steering_.wans) addWan(wan);
     for (const PolicyView& policy : steering_.policies) addPolicy(policy);
@@ -58,6 +61,12 @@ class Desire {
 
  private:
   NftTable& nft() { return state_.nft->table; }
+
+  /// From the first tunnel on they stay: to make them, or take them away, is to make the whole table anew.
+  bool needsTunnelChains() const {
+    return world_.adopted.tunnelChains || !world_.tunnels.empty() || !world_.tunnelTroubles.empty() ||
+           !config_.tunnels.empty() || config_.forward;
+  }
 
   void addTraffic() {
     if (!steering_.traffic || world_.foreignTable) return;

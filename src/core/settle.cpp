@@ -38,7 +38,8 @@ void adopt(World& world, const NftState& nft) {
   world.adopted = {.wanSlots = {},
                    .sysctls = underPresentNames(world, table.changedSysctls),
                    .trafficSlots = nft.layout.traffic.slots,
-                   .deprecated = table.deprecated};
+                   .deprecated = table.deprecated,
+                   .tunnelChains = nft.layout.tunnels};
   for (const auto& [device, slot] : table.wans) world.adopted.wanSlots.emplace(presentName(world, device), slot);
 }
 

@@ -284,7 +284,11 @@ NftState interpret(ObservedTable observed, const Numbers& numbers) {
   for (const auto& [name, chain] : observed.chains)
     if (const auto slot = slotFromName(name, kPolicyPrefix)) observed.contents.table.policies.insert(*slot);
   const bool forward = observed.chains.contains(kPostroutingChain);
-  NftLayout layout{.markMask = 0, .forward = forward, .intact = false, .traffic = {}};
+  NftLayout layout{.markMask = 0,
+                   .forward = forward,
+                   .tunnels = observed.chains.contains(kOutputChain),
+                   .intact = false,
+                   .traffic = {}};
   layout.traffic.fingerprint = observed.table.comment.fingerprint;
   layout.traffic.slots = slotsOf(observed);
   const bool chains = chainsAsExpected(observed, numbers, layout);

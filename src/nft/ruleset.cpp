@@ -91,7 +91,7 @@ void goByPeers(Chain& chain) {
 /// After `source`, not before: a packet that is rerouted here still has the name of its first device in later chains of
 /// this traversal, so its new source would look wrong.
 Chain outputChain() {
-  Chain chain{"output", Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, {}};
+  Chain chain{kOutputChain, Hook{"route", NF_INET_LOCAL_OUT, kOutputChainPriority}, {}};
   chain.rules.emplace_back().notUdpReturn();
   goByPeers(chain);
   return chain;
@@ -181,6 +181,7 @@ std::vector<Chain> baseChains(const Numbers& numbers, const NftLayout& layout) {
   chains.push_back(markedChain(numbers));
   chains.push_back(flowsChain());
   chains.push_back(arrivedChain());
+  if (!layout.tunnels) return chains;
   chains.push_back(sourceChain());
   chains.push_back(outputChain());
   chains.push_back(remarkChain(numbers));

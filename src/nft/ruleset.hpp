@@ -44,6 +44,8 @@ struct Chain {
 
 /// The chain that only a table with forwarding has.
 inline constexpr const char* kPostroutingChain = "postrouting";
+/// One that only a table for tunnels has.
+inline constexpr const char* kOutputChain = "output";
 
 /// The chains of every table, without those of traffic_chains.hpp; `numbers` provide the mark mask.
 std::vector<Chain> baseChains(const Numbers& numbers, const NftLayout& layout);

@@ -428,6 +428,21 @@ TEST(Switches, AreLeftAloneWhenTheUserSaysSo) {
   EXPECT_TRUE(desire(config, twoWans()).sysctls.empty());
 }
 
+TEST(NftTable, HasTheChainsForTunnelsFromTheFirstTunnelOn) {
+  World world = twoWans();
+  const auto hasThem = [&](const Config& config = {}) { return desire(config, world).nft->layout.tunnels; };
+  EXPECT_TRUE(hasThem());
+  world.tunnels.edit().clear();
+  EXPECT_FALSE(hasThem());
+  EXPECT_TRUE(hasThem({.tunnels = {{.interface = "wg7"}}})) << "it is expected";
+  EXPECT_TRUE(hasThem({.forward = true})) << "tunnels of other hosts";
+  world.tunnelTroubles = {{"wg0", "wg show wg0: its process does not answer"}};
+  EXPECT_TRUE(hasThem());
+  world.tunnelTroubles.clear();
+  world.adopted.tunnelChains = true;
+  EXPECT_TRUE(hasThem()) << "there was a tunnel";
+}
+
 TEST(NftTable, KnowsWhatIsRightOnEachWan) {
   World world = twoWans();
   world.addresses.insert(address(kWan0, "fe80::1/64"));

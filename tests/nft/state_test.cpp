@@ -18,8 +18,10 @@ class RandomState {
 
   NftState next() {
     NftState state;
-    state.layout = {.markMask = kDefaultMarkMask, .forward = forward_, .intact = true};
+    state.layout = {
+        .markMask = kDefaultMarkMask, .forward = forward_, .tunnels = forward_ || tunnels_, .intact = true};
     if (oneIn(20)) forward_ = !forward_;
+    if (oneIn(20)) tunnels_ = !tunnels_;
     addWans(state.table);
     for (std::uint8_t slot = 1; slot <= 15; ++slot)
       if (oneIn(3)) state.table.policies.insert(Slot{slot});
@@ -79,6 +81,7 @@ class RandomState {
 
   std::mt19937 random_;
   bool forward_ = false;
+  bool tunnels_ = true;
 };
 
 }  // namespace

@@ -629,6 +629,26 @@ case_reloaded_with_one_more_wan() {
 }
 
 # Without rules everything follows main again, at once, and nothing is left behind.
+# The table is made anew for the first tunnel: without any, its packets do not pass through chains for tunnels.
+case_the_first_tunnel_comes_and_goes() {
+  established_up
+  local since
+  fails has_line 'chain (output|sent|prerouting)' router nft list table inet wgsteer || fail 'there are chains for tunnels'
+  since=$(now_ms)
+  wireguard_go router wg0
+  tunnel_configuration "$kRouterKey" 0 "$kServerKey" 10.99.0.1/32 "[2001:db8:cafe::55]:51820" |
+    router wg setconf wg0 /dev/stdin
+  router ip link set wg0 up
+  await 5 'chains for tunnels' has_line 'chain output' router nft list table inet wgsteer
+  await 5 'the tunnel is steered' has_line 'fwmark: 0xf' router wg show wg0
+  nothing_is_lost "$since" 'the first tunnel'
+  since=$(now_ms)
+  router ip link del wg0
+  await 5 'the tunnel has gone' fails has_line wg0 wgsteer status
+  check 'the chains stay' has_line 'chain output' router nft list table inet wgsteer
+  nothing_is_lost "$since" 'the tunnel has gone'
+}
+
 case_rules_are_removed() {
   traffic_up
   printf '[[rule]]\nname = "all"\nuse_policy = "lte_first"\n' | rules_are

@@ -107,6 +107,8 @@ struct NftTable {
 struct NftLayout {
   std::uint32_t markMask = 0;
   bool forward = false;
+  /// Whether there are the chains at hooks that only tunnels need: every packet of the host pays for each of them.
+  bool tunnels = true;
   /// False in an observed table: its fixed chains, sets or hooks are not what this version of the program makes.
   bool intact = true;
   TrafficLayout traffic{};

@@ -143,6 +143,7 @@ struct Adopted {
   std::set<Sysctl> sysctls;
   std::map<std::string, Slot> trafficSlots;  ///< TrafficSteering::slots
   std::map<Address, Deprecation> deprecated;
+  bool tunnelChains = false;  ///< NftLayout::tunnels
   bool operator==(const Adopted&) const = default;
 };
 
