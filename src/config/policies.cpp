@@ -51,13 +51,14 @@ void Policies::define(const Section& section, PolicySection policy) {
   if (!policy.name.empty()) {
     const unsigned line = section.lineOf("name");
     if (policy.name == kDefaultPolicy)
-      problems_.add(line, "name",
-                    quoted(policy.name) + " is reserved for the policy over all WANs that applies where none is named");
+      problems_.add(
+          line, "name",
+          inQuotes(policy.name) + " is reserved for the policy over all WANs that applies where none is named");
     else if (ruleUseOf(policy.name))
-      problems_.add(line, "name", quoted(policy.name) + " is reserved: a rule's use_policy gives it another meaning");
+      problems_.add(line, "name", inQuotes(policy.name) + " is reserved: a rule's use_policy gives it another meaning");
     else if (const auto [known, fresh] = lines_.emplace(policy.name, line); !fresh)
       problems_.add(line, "name",
-                    "policy " + quoted(policy.name) + " is already defined on line " + std::to_string(known->second));
+                    "policy " + inQuotes(policy.name) + " is already defined on line " + std::to_string(known->second));
   }
   policy.members = members(section, policy.useWan);
   policies_.push_back(std::move(policy));
@@ -82,7 +83,7 @@ std::optional<std::string> Policies::of(const Section& section, const PolicyChoi
   if (section.type == "rule")
     for (const Word& each : kWords) known.emplace_back(each.word);
   problems_.add(section.lineOf("use_policy"), "use_policy",
-                "policy " + quoted(name) + " is not defined" + didYouMean(name, known));
+                "policy " + inQuotes(name) + " is not defined" + didYouMean(name, known));
   return std::nullopt;
 }
 
@@ -106,9 +107,9 @@ std::vector<PolicyMember> Policies::members(const Section& section, const std::v
     if (std::ranges::find(wans_, wan, &WanConfig::name) == wans_.end()) {
       std::vector<std::string> known;
       for (const WanConfig& each : wans_) known.push_back(each.name);
-      problems_.add(line, "use_wan", "WAN " + quoted(wan) + " is not defined" + didYouMean(wan, known));
+      problems_.add(line, "use_wan", "WAN " + inQuotes(wan) + " is not defined" + didYouMean(wan, known));
     } else if (std::ranges::find(list, wan, &PolicyMember::wan) != list.end()) {
-      problems_.add(line, "use_wan", "WAN " + quoted(wan) + " is listed twice");
+      problems_.add(line, "use_wan", "WAN " + inQuotes(wan) + " is listed twice");
     }
     const auto position = static_cast<std::uint32_t>(list.size() + 1);
     list.push_back({wan, metric.value_or(position), weight.value_or(1)});

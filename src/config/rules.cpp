@@ -80,7 +80,7 @@ void Rules::giveName(const Section& section, RuleSection& rule) {
   const unsigned line = section.lineOf("name");
   if (const auto [known, fresh] = lines_.emplace(rule.name, line); !fresh)
     problems_.add(line, "name",
-                  "rule " + quoted(rule.name) + " is already defined on line " + std::to_string(known->second));
+                  "rule " + inQuotes(rule.name) + " is already defined on line " + std::to_string(known->second));
 }
 
 void Rules::chooseUse(const Section& section, RuleSection& rule) {
@@ -107,7 +107,7 @@ Selector<T> Rules::selectorOf(const Section& section, std::string_view option, c
     if (entries[i].excluded || found == excluded.end()) continue;
     const std::vector<Value>& values = section.find(option)->values;
     problems_.add(values[i].line, std::string{option},
-                  quoted(values[i].text) + " is excluded as well, by " + quoted(values[found->second].text) +
+                  inQuotes(values[i].text) + " is excluded as well, by " + inQuotes(values[found->second].text) +
                       ": remove one of them");
   }
   return selector;
@@ -122,8 +122,8 @@ void Rules::chooseProtocols(const Section& section, RuleSection& rule) {
     } else if (excluded || rule.proto.size() > 1) {
       const Value& value = section.find("proto")->values[i];
       return problems_.add(value.line, "proto",
-                           quoted(value.text) + (excluded ? " leaves no protocol: remove it"
-                                                          : " means every protocol: remove it, or all others"));
+                           inQuotes(value.text) + (excluded ? " leaves no protocol: remove it"
+                                                            : " means every protocol: remove it, or all others"));
     }
   }
   rule.protocol = selectorOf(section, "proto", numbers);
@@ -138,7 +138,7 @@ void Rules::checkPorts(const Section& section, RuleSection& rule) {
     const auto& [excluded, protocol] = rule.proto[i];
     if (excluded || !protocol || isListed(kWithPorts, *protocol)) continue;
     problems_.add(proto->values[i].line, "proto",
-                  quoted(proto->values[i].text) + " has no ports, but there is a " + ports->name +
+                  inQuotes(proto->values[i].text) + " has no ports, but there is a " + ports->name +
                       ": only tcp, udp, udplite, sctp and dccp have; write a rule of its own without ports");
   }
   if (!rule.protocol.any.empty()) return;
@@ -156,7 +156,7 @@ void Rules::checkFamilies(const Section& section, const RuleSection& rule) {
       const Value& value = section.find(name)->values[i];
       if (family == *rule.family) continue;
       problems_.add(value.line, std::string{name},
-                    quoted(value.text) + " is " + nameOf(family) + ", but family is " + keyOf(*rule.family) +
+                    inQuotes(value.text) + " is " + nameOf(family) + ", but family is " + keyOf(*rule.family) +
                         ": remove one of them");
     }
   };
@@ -217,7 +217,7 @@ void Rules::checkLeft(const Section& section, const std::string& option, Leaves 
   const auto selected = std::ranges::find_if_not(values, isExclusion);
   const auto excluded = std::ranges::find_if(values, isExclusion);
   const Value& first = selected == values.end() ? values.front() : *selected;
-  const std::string what = values.size() == 1 ? quoted(first.text) : std::string{"all that it selects"};
+  const std::string what = values.size() == 1 ? inQuotes(first.text) : std::string{"all that it selects"};
   if (left == Leaves::groups)
     return problems_.add(first.line, option,
                          what + (option == "dest_ip" ? " is multicast or broadcast, which is left alone whatever rules "
@@ -226,16 +226,16 @@ void Rules::checkLeft(const Section& section, const std::string& option, Leaves 
   if (selected == values.end())
     return problems_.add(first.line, option, "excludes everything, so that nothing matches: remove an exclusion");
   problems_.add(first.line, option,
-                values.size() == 2
-                    ? quoted(first.text) + " is excluded as well, by " + quoted(excluded->text) + ": remove one of them"
-                    : "all that it selects is excluded as well, so that nothing matches: remove an "
-                      "exclusion");
+                values.size() == 2 ? inQuotes(first.text) + " is excluded as well, by " + inQuotes(excluded->text) +
+                                         ": remove one of them"
+                                   : "all that it selects is excluded as well, so that nothing matches: remove an "
+                                     "exclusion");
 }
 
 void Rules::checkSticky(const Section& section, const RuleSection& rule) {
   if (rule.sticky && rule.use != RuleUse::policy)
     problems_.add(section.lineOf("sticky"), "sticky",
-                  "cannot be combined with use_policy " + quoted(rule.usePolicy) +
+                  "cannot be combined with use_policy " + inQuotes(rule.usePolicy) +
                       ": only WANs can be remembered; remove it, or name a policy");
   if (section.find("timeout") != nullptr && !rule.sticky)
     problems_.add(section.lineOf("timeout"), "timeout", "means nothing without sticky: turn that on, or remove this");

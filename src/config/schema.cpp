@@ -188,7 +188,7 @@ void checkNames(const Section& section, Problems& problems) {
     const Option* first = section.find(option.name);
     if (schema.find(option.name) == nullptr)
       problems.add(
-          option.line, quoted(option.name),
+          option.line, inQuotes(option.name),
           "unknown option of " + section.type + hintAt(option.name, namesOf(schema.options, &OptionSchema::name)));
     else if (first != &option)
       problems.add(option.line, option.name,

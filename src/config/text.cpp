@@ -70,7 +70,7 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
-std::string quoted(std::string_view text) {
+std::string inQuotes(std::string_view text) {
   const bool cut = text.size() > kMaxQuoted;
   if (cut) {
     std::size_t length = kMaxQuoted;
@@ -92,7 +92,7 @@ std::string didYouMean(std::string_view word, std::span<const std::string> candi
     best = &candidate;
     bestDistance = distance;
   }
-  return best == nullptr ? std::string{} : ", did you mean " + quoted(*best) + "?";
+  return best == nullptr ? std::string{} : ", did you mean " + inQuotes(*best) + "?";
 }
 
 std::optional<BadText> badText(std::string_view text) {

@@ -14,7 +14,7 @@ namespace wgsteer::config {
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 /// In single quotes, cut when long, control characters replaced: safe for a log line and a terminal.
-std::string quoted(std::string_view text);
+std::string inQuotes(std::string_view text);
 
 /// With control characters replaced: messages of libraries may quote a line break.
 std::string printable(std::string_view text);

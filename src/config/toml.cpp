@@ -87,14 +87,14 @@ void complain(const toml::key& key, const toml::node& node, Problems& problems) 
   }
   const auto* list = node.as_array();
   if (node.is_table() || (list != nullptr && list->is_array_of_tables()))
-    return problems.add(lineOf(key), quoted(name), unknownSection(name));
+    return problems.add(lineOf(key), inQuotes(name), unknownSection(name));
   for (const SectionSchema& section : allSections())
     if (section.find(name) != nullptr)
       return problems.add(
           lineOf(key), name,
           "appears before any section; move it under " +
               (section.once ? "[" + std::string{section.type} + "]" : "[[" + std::string{section.type} + "]]"));
-  problems.add(lineOf(key), quoted(name), "unknown option, before any section");
+  problems.add(lineOf(key), inQuotes(name), "unknown option, before any section");
 }
 
 void readEntry(const toml::key& key, const toml::node& node, Sections& sections, Problems& problems) {

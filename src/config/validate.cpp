@@ -42,7 +42,7 @@ void checkTracking(const Section& section, const WanConfig& wan, Problems& probl
   for (std::size_t i = 0; i < addresses->values.size() && !withPort; ++i)
     if (wan.trackIp[i].port != 0)
       problems.add(addresses->values[i].line, "track_ip",
-                   quoted(addresses->values[i].text) + " has a port, which only tcp and dns use");
+                   inQuotes(addresses->values[i].text) + " has a port, which only tcp and dns use");
   const std::size_t count = wan.trackIp.size();
   if (section.find("reliability") != nullptr && count > 0 && wan.reliability > count)
     problems.add(
@@ -57,7 +57,7 @@ void checkGateways(const Section& section, const WanConfig& wan, Problems& probl
     const Family family = wan.gateway[i].family();
     if (problems.has(option->values[i].line, "gateway") || *gatewayOf(wan, family) == wan.gateway[i]) continue;
     problems.add(option->values[i].line, "gateway",
-                 quoted(option->values[i].text) + " is the second " + nameOf(family) +
+                 inQuotes(option->values[i].text) + " is the second " + nameOf(family) +
                      " address: one of each family; another router is another WAN");
   }
 }
@@ -133,7 +133,7 @@ void Validator::once(Seen& seen, const std::string& what, unsigned line, std::st
 void Validator::notAWan(const IfName& device, unsigned line, std::string_view option) {
   if (const auto wan = wanDevices_.find(device); wan != wanDevices_.end())
     problems_.add(line, std::string{option},
-                  quoted(device) + " is the device of the WAN" + onLine(wan->second) + "; a tunnel cannot be a WAN");
+                  inQuotes(device) + " is the device of the WAN" + onLine(wan->second) + "; a tunnel cannot be a WAN");
 }
 
 void Validator::globals(const Section& section) {
@@ -145,7 +145,7 @@ void Validator::globals(const Section& section) {
     const TableId table = config_.insideTables[config_.insideTables.size() - tables->values.size() + i];
     const Value& value = tables->values[i];
     if (!seen.insert(table).second && !problems_.has(value.line, "inside_tables"))
-      problems_.add(value.line, "inside_tables", "table " + quoted(value.text) + " is listed twice");
+      problems_.add(value.line, "inside_tables", "table " + inQuotes(value.text) + " is listed twice");
   }
 }
 
@@ -155,7 +155,7 @@ void Validator::wan(const Section& section) {
   // Addresses to probe without a method mean ICMP.
   if (section.find("track_ip") != nullptr) wan.trackMethod = TrackMethod::icmp;
   wan = read(section, std::move(wan));
-  once(wanNames_, wan.name, section.lineOf("name"), "name", "WAN " + quoted(wan.name));
+  once(wanNames_, wan.name, section.lineOf("name"), "name", "WAN " + inQuotes(wan.name));
   wanDevice(section, wan);
   checkQuality(section, wan, problems_);
   checkTracking(section, wan, problems_);
@@ -168,7 +168,7 @@ void Validator::wanDevice(const Section& section, const WanConfig& wan) {
   const unsigned line = section.lineOf("interface");
   if (section.find("interface") == nullptr) return sharedDevice(section, wan);
   if (byDevice) problems_.add(line, "interface", "cannot be combined with device");
-  once(wanInterfaces_, wan.interface, line, "interface", "a WAN with interface " + quoted(wan.interface));
+  once(wanInterfaces_, wan.interface, line, "interface", "a WAN with interface " + inQuotes(wan.interface));
 }
 
 /// Several WANs may be on one device, behind a router each.
@@ -180,7 +180,7 @@ void Validator::sharedDevice(const Section& section, const WanConfig& wan) {
   for (const auto& [other, at] : others) {
     if (canShareDevice(other, wan)) continue;
     problems_.add(line, "device",
-                  "a WAN with device " + quoted(wan.device) + " is already defined" + onLine(at) +
+                  "a WAN with device " + inQuotes(wan.device) + " is already defined" + onLine(at) +
                       "; two WANs on one device need a gateway that only one of them has");
     break;
   }
@@ -190,7 +190,7 @@ void Validator::sharedDevice(const Section& section, const WanConfig& wan) {
 void Validator::tunnel(const Section& section) {
   auto tunnel = read<TunnelSection>(section);
   const unsigned line = section.lineOf("interface");
-  once(tunnels_, tunnel.interface, line, "interface", "tunnel " + quoted(tunnel.interface));
+  once(tunnels_, tunnel.interface, line, "interface", "tunnel " + inQuotes(tunnel.interface));
   notAWan(tunnel.interface, line, "interface");
   if (auto policy = policies_.of(section, tunnel)) tunnel.policy = std::move(*policy);
   if (tunnel.balance && tunnel.role == Role::server)
@@ -245,7 +245,7 @@ void checkSections(const Sections& sections, Problems& problems) {
   const Section* globals = nullptr;
   for (const Section& section : sections) {
     const SectionSchema* schema = findSection(section.type);
-    if (schema == nullptr) problems.add(section.line, quoted(section.type), unknownSection(section.type));
+    if (schema == nullptr) problems.add(section.line, inQuotes(section.type), unknownSection(section.type));
     if (schema == nullptr || !schema->once) continue;
     if (globals != nullptr)
       problems.add(section.line, section.type, "given twice, first on line " + std::to_string(globals->line));

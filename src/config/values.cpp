@@ -127,7 +127,7 @@ Parsed<std::string> parseName(const Value& value) {
                        return isAsciiLetter(c) || isDigit(c) || c == '_' || c == '-' || c == '.';
                      });
   if (!valid || text->front() == '-')
-    return wrong(quoted(*text) +
+    return wrong(inQuotes(*text) +
                  " is not a valid name: use letters, digits, '_', '-' and '.', at most 32, not starting with '-'");
   return std::string{*text};
 }
@@ -136,7 +136,7 @@ Parsed<IfName> parseIfName(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
   if (text->size() > kMaxIfNameLength)
-    return wrong(quoted(*text) + " has more than " + std::to_string(kMaxIfNameLength) +
+    return wrong(inQuotes(*text) + " has more than " + std::to_string(kMaxIfNameLength) +
                  " characters, too long for an interface name");
   // The kernel's isspace() treats 0xa0 as a blank, even inside UTF-8. It would accept control characters, but a log
   // should not. It also accepts bytes that are not text, which our configuration cannot express (netifd's can).
@@ -144,7 +144,7 @@ Parsed<IfName> parseIfName(const Value& value) {
     const auto byte = static_cast<unsigned char>(c);
     return byte <= 0x20 || byte == 0x7f || byte == 0xa0 || c == '/' || c == ':';
   });
-  if (!valid) return wrong(quoted(*text) + " is not an interface name: spaces, '/' and ':' are not allowed");
+  if (!valid) return wrong(inQuotes(*text) + " is not an interface name: spaces, '/' and ':' are not allowed");
   return IfName{*text};
 }
 
@@ -152,7 +152,7 @@ Parsed<std::int64_t> parseInteger(const Value& value, std::int64_t low, std::int
   if (value.type != ValueType::integer && value.type != ValueType::untyped) return wrongType(value, "an integer");
   const std::string range = std::to_string(low) + ".." + std::to_string(high);
   const auto parsed = number<std::int64_t>(value.text);
-  if (!parsed) return wrong(quoted(value.text) + " is not an integer, allowed: " + range);
+  if (!parsed) return wrong(inQuotes(value.text) + " is not an integer, allowed: " + range);
   if (*parsed < low || *parsed > high) return wrong(value.text + " is out of range, allowed: " + range);
   return *parsed;
 }
@@ -167,7 +167,7 @@ Parsed<Duration> parseSeconds(const Value& value, double low, double high) {
   const bool plain = !value.text.empty() && std::strchr(" \t\n\v\f\r+", value.text.front()) == nullptr &&
                      value.text.find_first_of("xX") == std::string::npos;
   if (!plain || stop != value.text.c_str() + value.text.size())
-    return wrong(quoted(value.text) + " is not a number of seconds");
+    return wrong(inQuotes(value.text) + " is not a number of seconds");
   // Not the other way round: nan is neither.
   if (parsed >= low && parsed <= high) return fromSeconds(parsed);
   const auto textOf = [](double bound) {
@@ -175,7 +175,7 @@ Parsed<Duration> parseSeconds(const Value& value, double low, double high) {
     std::snprintf(digits.data(), digits.size(), "%.10g", bound);
     return std::string{digits.data()};
   };
-  return wrong(quoted(value.text) + " is out of range, allowed: " + textOf(low) + ".." + textOf(high) + " seconds");
+  return wrong(inQuotes(value.text) + " is out of range, allowed: " + textOf(low) + ".." + textOf(high) + " seconds");
 }
 
 Parsed<bool> parseBoolean(const Value& value) {
@@ -184,7 +184,7 @@ Parsed<bool> parseBoolean(const Value& value) {
   if (value.type != ValueType::boolean && value.type != ValueType::untyped) return wrongType(value, "true or false");
   if (std::ranges::find(kTrue, value.text) != kTrue.end()) return true;
   if (std::ranges::find(kFalse, value.text) != kFalse.end()) return false;
-  return wrong(quoted(value.text) + " is neither true nor false");
+  return wrong(inQuotes(value.text) + " is neither true nor false");
 }
 
 Parsed<std::uint32_t> parseMarkMask(const Value& value) {
@@ -195,7 +195,7 @@ Parsed<std::uint32_t> parseMarkMask(const Value& value) {
   const std::string_view text = value.text;
   const bool isHex = text.starts_with("0x") || text.starts_with("0X");
   const auto mask = isHex ? number<std::uint32_t>(text.substr(2), 16) : number<std::uint32_t>(text);
-  if (!mask) return wrong(quoted(text) + " is not a 32-bit number" + std::string{kAllowed});
+  if (!mask) return wrong(inQuotes(text) + " is not a 32-bit number" + std::string{kAllowed});
   if (!validMarkMask(*mask)) return wrong(hex(*mask) + " is not a usable mask" + std::string{kAllowed});
   return *mask;
 }
@@ -207,7 +207,7 @@ Parsed<std::size_t> parseChoice(const Value& value, std::string_view choices) {
   for (const std::string_view name : names) allowed += (allowed.empty() ? "" : " | ") + std::string{name};
   if (!text) return wrong(text.error() + ", allowed: " + allowed);
   const auto found = std::ranges::find(names, *text);
-  if (found == names.end()) return wrong(quoted(*text) + " is unknown, allowed: " + allowed);
+  if (found == names.end()) return wrong(inQuotes(*text) + " is unknown, allowed: " + allowed);
   return static_cast<std::size_t>(found - names.begin());
 }
 
@@ -215,14 +215,14 @@ Parsed<Address> parseAddress(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
   const auto address = Address::parse(*text);
-  if (!address) return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address");
+  if (!address) return wrong(inQuotes(*text) + " is neither an IPv4 nor an IPv6 address");
   return *address;
 }
 
 Parsed<Address> parseGateway(const Value& value) {
   auto address = parseAddress(value);
   if (address && (address->isUnspecified() || address->isLoopback() || address->isMulticast()))
-    return wrong(quoted(value.text) + " cannot be the address of a router");
+    return wrong(inQuotes(value.text) + " cannot be the address of a router");
   return address;
 }
 
@@ -233,7 +233,7 @@ Parsed<Endpoint> parseTrackIp(const Value& value) {
   if (const auto address = Address::parse(*text)) return Endpoint{*address, 0};
   const auto endpoint = Endpoint::parse(*text);
   if (!endpoint || endpoint->port == 0)
-    return wrong(quoted(*text) + " is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)");
+    return wrong(inQuotes(*text) + " is neither an IPv4 nor an IPv6 address (for tcp and dns: or address:port)");
   return *endpoint;
 }
 
@@ -253,7 +253,7 @@ Parsed<HostPort> parseEndpoint(const Value& value) {
   const auto port = number<std::uint16_t>(colon == std::string_view::npos ? "" : text->substr(colon + 1));
   const auto numeric = Endpoint::parse(*text);
   if (!port || *port == 0 || !(isHostName(host) || numeric))
-    return wrong(quoted(*text) + " is not an endpoint, allowed: host:port or [IPv6]:port, port 1..65535");
+    return wrong(inQuotes(*text) + " is not an endpoint, allowed: host:port or [IPv6]:port, port 1..65535");
   return HostPort{numeric ? Host{numeric->address} : Host{std::string{host}}, *port};
 }
 
@@ -262,18 +262,18 @@ Parsed<Member> parseMember(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error() + std::string{kAllowed});
   const auto parts = split(*text, ':');
-  if (parts.size() > 3) return wrong(quoted(*text) + " has too many parts" + std::string{kAllowed});
+  if (parts.size() > 3) return wrong(inQuotes(*text) + " has too many parts" + std::string{kAllowed});
   const auto name = parseName({ValueType::text, std::string{parts[0]}, value.line});
   if (!name) return wrong(name.error() + std::string{kAllowed});
   Member member{.wan = *name, .metric = {}, .weight = {}};
   if (parts.size() > 1) {
     const auto metric = parseInteger({ValueType::untyped, std::string{parts[1]}, value.line}, kMinMetric, kMaxMetric);
-    if (!metric) return wrong("metric of " + quoted(*text) + ": " + metric.error());
+    if (!metric) return wrong("metric of " + inQuotes(*text) + ": " + metric.error());
     member.metric = static_cast<std::uint32_t>(*metric);
   }
   if (parts.size() > 2) {
     const auto weight = parseInteger({ValueType::untyped, std::string{parts[2]}, value.line}, 1, kMaxWeight);
-    if (!weight) return wrong("weight of " + quoted(*text) + ": " + weight.error());
+    if (!weight) return wrong("weight of " + inQuotes(*text) + ": " + weight.error());
     member.weight = static_cast<std::uint32_t>(*weight);
   }
   return member;
@@ -284,7 +284,7 @@ Parsed<TableId> parseInsideTable(const Value& value) {
   if (value.type != ValueType::integer && value.type != ValueType::untyped) return wrongType(value, "an integer");
   const auto parsed = number<std::int64_t>(value.text);
   if (!parsed || *parsed < 1 || *parsed > kHighest)
-    return wrong(quoted(value.text) + " is not a table, allowed: a number of 1 to " + std::to_string(kHighest));
+    return wrong(inQuotes(value.text) + " is not a table, allowed: a number of 1 to " + std::to_string(kHighest));
   const TableId table{static_cast<std::uint32_t>(*parsed)};
   if (table == kMainTable) return wrong("main (254) is one anyway");
   if (table == kLocalTable || table == kDefaultTable)
@@ -302,7 +302,7 @@ Parsed<Prefix> parsePrefix(const Value& value) {
   const auto text = textOf(value);
   if (!text) return wrong(text.error());
   const auto prefix = Prefix::parse(*text);
-  if (!prefix) return wrong(quoted(*text) + " is neither an address nor a prefix like 192.0.2.0/24 or 2001:db8::/32");
+  if (!prefix) return wrong(inQuotes(*text) + " is neither an address nor a prefix like 192.0.2.0/24 or 2001:db8::/32");
   return *prefix;
 }
 
@@ -312,7 +312,7 @@ Parsed<Prefix> parsePrefix6(const Value& value) {
   const Address& first = prefix->address();
   const bool ofHosts = prefix->family() == Family::v6 && !prefix->isDefault() && !first.isLinkLocal() &&
                        !first.isLoopback() && !first.isMulticast() && !first.isUnspecified();
-  if (!ofHosts) return wrong(quoted(value.text) + " is not a prefix of IPv6 addresses like 2001:db8:1::/56");
+  if (!ofHosts) return wrong(inQuotes(value.text) + " is not a prefix of IPv6 addresses like 2001:db8:1::/56");
   return *prefix;
 }
 
@@ -322,7 +322,7 @@ Parsed<PortRange> parsePorts(const Value& value) {
   const auto first = number<std::uint16_t>(bounds.front());
   const auto last = number<std::uint16_t>(bounds.back());
   if (!first || !last || *first == 0 || *last < *first || bounds.size() > 2)
-    return wrong(quoted(value.text) + " is not a port or a range like 1000-2000, allowed: 1..65535");
+    return wrong(inQuotes(value.text) + " is not a port or a range like 1000-2000, allowed: 1..65535");
   return PortRange{*first, *last};
 }
 
@@ -331,7 +331,7 @@ Parsed<std::optional<std::uint8_t>> parseProtocol(const Value& value) {
   if (value.text == "all" || value.text == "any") return std::optional<std::uint8_t>{};
   if (const auto byte = byteIn(value, 255)) return byte;
   if (const auto known = numberOf(kProtocols, value.text)) return known;
-  return wrong(quoted(value.text) + " is not a protocol, allowed: a name like tcp, or 0..255" +
+  return wrong(inQuotes(value.text) + " is not a protocol, allowed: a name like tcp, or 0..255" +
                didYouMeanOne(kProtocols, value.text));
 }
 
@@ -346,7 +346,7 @@ Parsed<MacAddress> parseMac(const Value& value) {
     valid = byte.has_value();
     mac[i] = byte.value_or(0);
   }
-  if (!valid) return wrong(quoted(*text) + " is not a hardware address like 02:00:5e:00:53:01");
+  if (!valid) return wrong(inQuotes(*text) + " is not a hardware address like 02:00:5e:00:53:01");
   return mac;
 }
 
@@ -355,7 +355,7 @@ Parsed<std::uint8_t> parseDscp(const Value& value) {
   if (value.type != ValueType::integer && !isText(value)) return wrongType(value, "a DSCP");
   if (const auto byte = byteIn(value, kHighest)) return *byte;
   if (const auto known = numberOf(kDscps, value.text)) return *known;
-  return wrong(quoted(value.text) + " is not a DSCP, allowed: 0..63, cs0 to cs7, af11 to af43, ef, be, va, le" +
+  return wrong(inQuotes(value.text) + " is not a DSCP, allowed: 0..63, cs0 to cs7, af11 to af43, ef, be, va, le" +
                didYouMeanOne(kDscps, value.text));
 }
 

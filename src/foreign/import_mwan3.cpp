@@ -144,7 +144,7 @@ std::string Importer::definePolicy(const Mwan3Policy& policy) {
   if (members.empty()) {
     import_.notes.add(
         policy.line, "use_member",
-        "policy " + config::quoted(policy.name) + " has no member that is a WAN; all WANs are used instead");
+        "policy " + config::inQuotes(policy.name) + " has no member that is a WAN; all WANs are used instead");
     return {};
   }
   std::string name = policy.name;

@@ -65,7 +65,7 @@ class MemberImporter {
   void collect();
   const char* reasonAgainst(const Mwan3Member& member) const;
   void note(unsigned line, const std::string& what) {
-    notes_.add(line, "use_member", "policy " + config::quoted(policy_.name) + ": " + what);
+    notes_.add(line, "use_member", "policy " + config::inQuotes(policy_.name) + ": " + what);
   }
   /// In the order of metrics, which are kept unless a WAN has to come after others of its metric.
   static std::vector<Entry> entriesOf(const std::vector<Candidate>& candidates);
@@ -90,17 +90,17 @@ void MemberImporter::collect() {
   for (const std::string& name : policy_.members) {
     const Mwan3Member* member = mwan3_.member(name);
     if (member == nullptr) {
-      note(policy_.line, "member " + config::quoted(name) + " is not defined");
+      note(policy_.line, "member " + config::inQuotes(name) + " is not defined");
       continue;
     }
     const auto wan = wans_.find(member->interface);
     const Mwan3Interface* interface = mwan3_.interface(member->interface);
     if (wan == wans_.end())
-      note(member->line, "member " + config::quoted(name) + " has interface " + config::quoted(member->interface) +
+      note(member->line, "member " + config::inQuotes(name) + " has interface " + config::inQuotes(member->interface) +
                              ", which is not " +
                              (interface != nullptr && interface->enabled ? "a WAN here" : "an enabled WAN"));
     else if (const char* reason = reasonAgainst(*member))
-      note(member->line, "member " + config::quoted(name) + " " + reason);
+      note(member->line, "member " + config::inQuotes(name) + " " + reason);
     else
       candidates_.push_back({member, wan->second, interface != nullptr && interface->ipv6});
   }
@@ -138,7 +138,7 @@ std::vector<Entry> MemberImporter::entriesOf(const std::vector<Candidate>& candi
 void MemberImporter::sayStandbys(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries)
     if (entry.standby)
-      note(policy_.line, config::quoted(entry.wan) +
+      note(policy_.line, config::inQuotes(entry.wan) +
                              " has no weight, unlike others of its metric: mwan3 uses it only while they are down");
 }
 
@@ -155,7 +155,7 @@ void MemberImporter::sayOtherOrder(const std::vector<Entry>& entries) {
     for (const Entry& right : others) {
       const auto here = metricIn(entries, left.wan) <=> metricIn(entries, right.wan);
       if (here == (left.metric <=> right.metric)) continue;
-      return note(policy_.line, "IPv6 orders " + config::quoted(left.wan) + " and " + config::quoted(right.wan) +
+      return note(policy_.line, "IPv6 orders " + config::inQuotes(left.wan) + " and " + config::inQuotes(right.wan) +
                                     " differently from IPv4; the order of IPv4 is used for both");
     }
 }

@@ -75,8 +75,8 @@ class WanImporter {
     // Nothing tells two gateways behind one device apart.
     if (!ipv6 || line->hasIPv6)
       return notes_.add(interface.line, {},
-                        "interface " + config::quoted(interface.name) + " cannot be distinguished from " +
-                            config::quoted(line->leader->name) +
+                        "interface " + config::inQuotes(interface.name) + " cannot be distinguished from " +
+                            config::inQuotes(line->leader->name) +
                             ", which is on the same device, by a gateway: not converted, nor is its tracking");
     line->hasIPv6 = true;
     wans_.names.emplace(interface.name, line->leader->name);
@@ -115,9 +115,9 @@ class WanImporter {
     }
     const NetifdInterface* known = network_.find(interface.name);
     if (known != nullptr && known->isTunnel()) {
-      notes_.add(
-          interface.line, {},
-          "interface " + config::quoted(interface.name) + " is WireGuard, and a tunnel cannot be a WAN; not converted");
+      notes_.add(interface.line, {},
+                 "interface " + config::inQuotes(interface.name) +
+                     " is WireGuard, and a tunnel cannot be a WAN; not converted");
       return false;
     }
     return true;
@@ -161,10 +161,11 @@ class WanImporter {
   void leaveOutTracking(const Mwan3Interface& interface, const Mwan3Interface& first) {
     if (std::ranges::find(interface.options, "track_ip", &config::Option::name) == interface.options.end()) return;
     notes_.add(interface.line, {},
-               "interface " + config::quoted(interface.name) + " is on the device of " + config::quoted(first.name) +
+               "interface " + config::inQuotes(interface.name) + " is on the device of " +
+                   config::inQuotes(first.name) +
                    " and told apart by its gateway; its track_ip is not converted, because mwan3 probes it through the "
                    "gateway of " +
-                   config::quoted(first.name) + ": add what answers through its own");
+                   config::inQuotes(first.name) + ": add what answers through its own");
   }
 
   void tracking(const Mwan3Interface& leader, config::Section& wan) {
@@ -194,8 +195,8 @@ class WanImporter {
     const auto leaders = std::ranges::find(leader.options, option.name, &config::Option::name);
     if (leaders != leader.options.end() && text(*leaders) == text(option)) return;
     notes_.add(option.line, option.name,
-               "of interface " + config::quoted(interface.name) + " is not converted: WAN " +
-                   config::quoted(leader.name) + " has that of interface " + config::quoted(leader.name) +
+               "of interface " + config::inQuotes(interface.name) + " is not converted: WAN " +
+                   config::inQuotes(leader.name) + " has that of interface " + config::inQuotes(leader.name) +
                    " for both families");
   }
 
@@ -204,7 +205,7 @@ class WanImporter {
       if (config::parseTrackIp(value))
         to.values.push_back({config::ValueType::untyped, value.text, value.line});
       else
-        notes_.add(value.line, "track_ip", config::quoted(value.text) + " is not an address; not converted");
+        notes_.add(value.line, "track_ip", config::inQuotes(value.text) + " is not an address; not converted");
   }
 
   /// Adds the options of mwan3 that exist here with the same meaning.
@@ -232,7 +233,7 @@ class WanImporter {
     if (method == "nslookup")
       wan.options.push_back(single("track_method", "dns", option.line));
     else
-      notes_.add(option.line, "track_method", config::quoted(method) + " is not supported, icmp is used instead");
+      notes_.add(option.line, "track_method", config::inQuotes(method) + " is not supported, icmp is used instead");
   }
 
   const Mwan3& mwan3_;

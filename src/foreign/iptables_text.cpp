@@ -67,8 +67,8 @@ bool isServiceName(std::string_view text) {
 std::string wrongPort(std::string_view text) {
   const bool range = text.find('-') != std::string_view::npos && text.find_first_not_of("0123456789-") == text.npos;
   if (text.empty()) return "has a comma or colon without a port next to it";
-  if (range) return config::quoted(text) + " is not a range: iptables writes ranges with ':'";
-  return config::quoted(text) + " is not a port: 0..65535";
+  if (range) return config::inQuotes(text) + " is not a range: iptables writes ranges with ':'";
+  return config::inQuotes(text) + " is not a port: 0..65535";
 }
 
 class PortReader {
@@ -83,7 +83,7 @@ class PortReader {
       const auto high = colon == std::string_view::npos ? low : port(part.substr(colon + 1));
       if (low && high) list_.ranges.push_back({*low, *high});
       if (low && high && colon != std::string_view::npos && *low >= *high)
-        refuse(config::quoted(part) + " is a descending range");
+        refuse(config::inQuotes(part) + " is a descending range");
     }
     if (slots > kMaxSlots) refuse("has more than 15 ports (a range counts twice)");
     return std::move(list_);
@@ -143,7 +143,7 @@ std::string readAddress(std::string_view part, Family family, AddressList& list)
   Address mask = maskOf(family, bitsOf(family));
   if (slash != std::string_view::npos) {
     const auto written = parseMask(part.substr(slash + 1), family);
-    if (!written) return config::quoted(part) + " has a mask that iptables does not accept";
+    if (!written) return config::inQuotes(part) + " has a mask that iptables does not accept";
     mask = *written;
   }
   if (part.empty()) return "has a comma without an address next to it";
@@ -161,7 +161,7 @@ std::string readAddress(std::string_view part, Family family, AddressList& list)
   else if (part.starts_with('!'))
     return "begins with '!'";
   else
-    return config::quoted(part) + " is not an address in " + std::string{nameOf(family)};
+    return config::inQuotes(part) + " is not an address in " + std::string{nameOf(family)};
   return {};
 }
 

@@ -90,12 +90,12 @@ class Mwan3Section {
     if (option == nullptr) return 1;
     const std::string text = get(name);
     const auto value = parse(trimmed(text));
-    if (!value) notes_.add(option->line, std::string{name}, config::quoted(text) + " is not a number" + where());
+    if (!value) notes_.add(option->line, std::string{name}, config::inQuotes(text) + " is not a number" + where());
     return value;
   }
 
   std::string where() const {
-    return section_.name ? " (" + section_.type + " " + config::quoted(*section_.name) + ")" : "";
+    return section_.name ? " (" + section_.type + " " + config::inQuotes(*section_.name) + ")" : "";
   }
 
   const config::Section& section_;

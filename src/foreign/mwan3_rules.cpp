@@ -76,20 +76,20 @@ class Judge {
   void policy() {
     const bool keyword = rule_.policy == "default" || rule_.policy == "unreachable" || rule_.policy == "blackhole";
     if (rule_.policy.size() > kMaxMwan3Name)
-      losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " has more than " +
+      losesAll("use_policy", "policy " + config::inQuotes(rule_.policy) + " has more than " +
                                  std::to_string(kMaxMwan3Name) + " characters");
     else if (hasBlank(rule_.policy))
-      losesAll("use_policy", "policy " + config::quoted(rule_.policy) + " contains spaces");
+      losesAll("use_policy", "policy " + config::inQuotes(rule_.policy) + " contains spaces");
     else if (!keyword && mwan3_.policy(rule_.policy) == nullptr)
       note("use_policy",
-           "policy " + config::quoted(rule_.policy) + " is not defined: in mwan3 the rule matches and does nothing");
+           "policy " + config::inQuotes(rule_.policy) + " is not defined: in mwan3 the rule matches and does nothing");
   }
 
   void protocol() {
     if (hasBlank(rule_.proto)) return losesAll("proto", "names two protocols");
-    if (!iptablesProtocol(rule_.proto)) return losesAll("proto", config::quoted(rule_.proto) + " is not a protocol");
+    if (!iptablesProtocol(rule_.proto)) return losesAll("proto", config::inQuotes(rule_.proto) + " is not a protocol");
     if (!hasPorts(rule_) && !(rule_.srcPort.empty() && rule_.destPort.empty()))
-      note("proto", config::quoted(rule_.proto) +
+      note("proto", config::inQuotes(rule_.proto) +
                         " is not udp or tcp in lower case: mwan3 ignores the ports, so the rule applies to all");
   }
 
@@ -98,12 +98,12 @@ class Judge {
 
   void others() {
     if (rule_.family != "any" && rule_.family != "ipv4" && rule_.family != "ipv6")
-      note("family", config::quoted(rule_.family) + " is neither ipv4 nor ipv6: the rule applies to both");
+      note("family", config::inQuotes(rule_.family) + " is neither ipv4 nor ipv6: the rule applies to both");
     if (rule_.disabled) note("enabled", "mwan3 ignores this option; the rule is active");
     if (rule_.sticky != "0" && rule_.sticky != "1")
-      note("sticky", config::quoted(rule_.sticky) + " is not 1: the rule is not sticky");
+      note("sticky", config::inQuotes(rule_.sticky) + " is not 1: the rule is not sticky");
     if (!rule_.ipset.empty())
-      note("ipset", "unless the set " + config::quoted(rule_.ipset) +
+      note("ipset", "unless the set " + config::inQuotes(rule_.ipset) +
                         " exists when mwan3 starts, it installs no rule of that family");
   }
 
@@ -124,7 +124,7 @@ bool Judge::sourceMissing() {
   if (network_.find(name) == nullptr && (name.ends_with("_4") || name.ends_with("_6"))) name.remove_suffix(2);
   const NetifdInterface* interface = network_.find(name);
   if (interface != nullptr && !interface->disabled) return false;
-  note("src_iface", config::quoted(rule_.srcIface) + " is not an interface in the network configuration" + kNever);
+  note("src_iface", config::inQuotes(rule_.srcIface) + " is not an interface in the network configuration" + kNever);
   return true;
 }
 
@@ -136,7 +136,7 @@ bool Judge::familyMissing() {
     const bool v6 = hasIPv6(*text);
     const bool list = text->find(',') != std::string::npos;
     if (v4 && v6 && !list)
-      note(option, config::quoted(*text) + " is IPv4 in IPv6 notation, which mwan3 recognises as neither" + kNever);
+      note(option, config::inQuotes(*text) + " is IPv4 in IPv6 notation, which mwan3 recognises as neither" + kNever);
     else if (v4 && v6)
       note(option, "has addresses of both families: mwan3 installs it for neither");
     else if ((rule_.family == "ipv6" && v4) || (rule_.family == "ipv4" && v6))
@@ -166,7 +166,7 @@ void Judge::addresses(std::string_view option, const std::string& text) {
   }
   if (!lost.empty()) losesAll(option, why, lost);
   for (const std::string& name : names)
-    note(option, config::quoted(name) +
+    note(option, config::inQuotes(name) +
                      " is not an address: a name is resolved once, while the rules are loaded; if it has no address of "
                      "a family, or no server answers, mwan3 installs no rule of that family at all");
 }
@@ -177,7 +177,7 @@ void Judge::ports(std::string_view option, const std::string& text) {
   const PortList list = iptablesPorts(trimmed(text));
   if (!list.wrong.empty()) return losesAll(option, list.wrong);
   for (const std::string& name : list.names)
-    note(option, config::quoted(name) + " is a name, not a port: unless the router's /etc/services has it for " +
+    note(option, config::inQuotes(name) + " is a name, not a port: unless the router's /etc/services has it for " +
                      rule_.proto + ", iptables refuses it, and mwan3 installs no rule of the family at all");
 }
 
@@ -223,7 +223,7 @@ void judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, co
   Judge{rule, mwan3, network, notes}.run();
 }
 
-std::string called(const Mwan3Rule& rule) { return rule.name.empty() ? "rule" : "rule " + config::quoted(rule.name); }
+std::string called(const Mwan3Rule& rule) { return rule.name.empty() ? "rule" : "rule " + config::inQuotes(rule.name); }
 
 bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer) {
   if (peer.endpointHost.empty() || !isUdp(rule) || isOfOtherFamily(rule, peer.endpointHost)) return false;
