@@ -85,8 +85,8 @@ class Kernel {
   /// Deletes those of them that the watch finds idle. Each call is one of its looks, so it must be for this mark and
   /// family alone, and nothing is idle at the first. Flows in a flowtable are never idle.
   virtual Result<Drained> forgetIdle(MarkMatch mark, Family family, IdleWatch& watch, Instant now) = 0;
-  /// Deletes those whose mark, under this mask, is a key of the map, and that are translated to one of the sources given
-  /// for it. Returns how many. Dumps all entries.
+  /// Deletes those whose mark, under this mask, is a key of the map, and that are translated to one of the sources
+  /// given for it. Returns how many. Dumps all entries.
   virtual Result<std::size_t> forgetTranslatedTo(std::uint32_t mask,
                                                  const std::map<Mark, std::set<Address>>& wrongSources) = 0;
   /// Clears the bits under the other mask in the marks of conntrack entries with this mark, one by one. Returns how

@@ -504,26 +504,26 @@ std::vector<PinnedExit> pinnedExits(const Steering& steering) {
   return all;
 }
 
-std::map<Mark, std::set<Address>> wrongTranslations(const Steering& steering, const World& world,
-                                                    const Numbers& numbers,
-                                                    const std::set<std::pair<std::string, Family>>& exits) {
-  std::map<Mark, std::set<Address>> wrong;
-  const auto hasAddress = [&](const Wan& wan, const Address& address) {
-    return std::ranges::any_of(world.addressesOf(wan.link->index),
-                               [&](const InterfaceAddress& each) { return each.address == address; });
-  };
-  for (const PinnedExit& exit : pinnedExits(steering)) {
-    const Wan& own = steering.wans[exit.wan];
-    for (const Wan& other : steering.wans) {
-      if (own.link == nullptr || other.link == nullptr || other.link->index == own.link->index) continue;
-      for (const InterfaceAddress& foreign : world.addressesOf(other.link->index)) {
-        const Address& address = foreign.address;
-        if (!exits.contains({own.name, address.family()}) || address.isLinkLocal()) continue;
-        if (!hasAddress(own, address)) wrong[numbers.markOf(exit.pin)].insert(address);
+std::map<Mark, Translations> translationsOf(const Steering& steering, const World& world, const Numbers& numbers,
+                                            const std::map<ExitName, std::optional<Address>>& exits) {
+  std::map<Mark, Translations> known;
+  for (const PinnedExit& pinned : pinnedExits(steering))
+    for (const Family family : kFamilies) {
+      const Wan& exit = steering.wans[pinned.wan];
+      const auto former = exits.find({exit.name, family});
+      if (former == exits.end() || exit.link == nullptr) continue;
+      Translations& translations = known[numbers.markOf(pinned.pin)];
+      if (former->second) translations.wrong.insert(*former->second);
+      if (const auto source = exit.source.find(family); source != exit.source.end())
+        translations.right.insert(source->second);
+      for (const Wan& wan : steering.wans) {
+        if (wan.link == nullptr) continue;
+        std::set<Address>& addresses = wan.link->index == exit.link->index ? translations.right : translations.wrong;
+        for (const InterfaceAddress& own : world.addressesOf(wan.link->index))
+          if (own.address.family() == family && !own.address.isLinkLocal()) addresses.insert(own.address);
       }
     }
-  }
-  return wrong;
+  return known;
 }
 
 std::vector<SpareExit> spareExits(const Config& config, const Steering& steering) {

@@ -315,6 +315,7 @@ Status Engine::reconfigure(Config config) {
   // The numbers of policies may mean something else now.
   picture_.world.departed.clear();
   culler_.clear();
+  translations_.clear();
   refusals_.clear();
   // Which fwmarks are ours depends on the mask.
   if (!otherNumbers || resync()) converge();

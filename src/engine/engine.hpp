@@ -41,6 +41,7 @@
 #include "engine/repair_limiter.hpp"
 #include "engine/source_clearer.hpp"
 #include "engine/spare_connections.hpp"
+#include "engine/wrong_translations.hpp"
 
 namespace wgsteer {
 
@@ -84,7 +85,7 @@ class Engine {
     /// The connections that carry this mark begin anew, because their exit has died.
     ConnectionCuller::Tell culled;
     /// So many connections begin anew, because they were translated to an address of another WAN than theirs.
-    std::function<void(std::size_t)> retranslated;
+    WrongTranslations::Tell retranslated;
     /// Idle connections that carry this mark begin anew, because there is a better exit again.
     SpareConnections::Tell drained;
     /// An address is deprecated, or preferred again; `wan`: whose prefix it is in, empty if no WAN has it now.
@@ -195,13 +196,7 @@ class Engine {
   void tellDeprecated(const std::vector<Change>& made, const Steering& steering);
   void cullConnections(const Pinned& before, const Steering& steering);
   void unmark(const std::optional<ConnectionMarks>& before);
-  using Exits = std::set<std::pair<std::string, Family>>;  ///< by the WAN's name
-  struct ExitSources {
-    Exits moved;     ///< their address is not the one they had when they had one
-    Exits returned;  ///< they have one again, or may have had none
-  };
-  ExitSources noteExitSources(const Steering& steering);
-  void forgetWrongTranslations(const Steering& steering, const Exits& exits);
+  std::map<ExitName, std::optional<Address>> noteExitSources(const Steering& steering);
   void keepGateways(const Steering& steering);
   void report(const Error& error) const;
   void failedToRead(const Error& error);
@@ -234,13 +229,14 @@ class Engine {
   CarrierWatch carrierWatch_;
   SourceClearer sources_{kernel_};
   /// The last address of each exit, by the WAN's name: of connections there, it is the translated source.
-  std::map<std::pair<std::string, Family>, Address> exitSources_;
-  Exits sourced_;  ///< those that have had it ever since
+  std::map<ExitName, Address> exitSources_;
+  std::set<ExitName> sourced_;  ///< those that have had it ever since
   GatewayKeeper gateways_;
   /// When we last deprecated an address. Whoever makes it preferred again is overruled once a second at most.
   std::map<Address, Instant> deprecatedAt_;
   std::optional<Instant> deprecateAgain_;
   ConnectionCuller culler_{kernel_};
+  WrongTranslations translations_{kernel_};
   SpareConnections spare_{kernel_};
   StallWatch stalls_;
 };

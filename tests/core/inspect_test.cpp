@@ -127,8 +127,9 @@ TEST(InspectTables, AreOursAlone) {
   Route intruder = route("10.0.0.0/8", kWan0, "192.0.2.1");
   intruder.table = TableId{kPolicyTableBase + 3};
   world.routes.insert(intruder);
-  const std::string told = "another program's route is in one of our tables: 10.0.0.0/8 via 192.0.2.1 dev wan0 table "
-                           "1464271107 metric 0 proto 3";
+  const std::string told =
+      "another program's route is in one of our tables: 10.0.0.0/8 via 192.0.2.1 dev wan0 table "
+      "1464271107 metric 0 proto 3";
   EXPECT_EQ(lines(steered(world)), Lines{"conflict: " + told});
   EXPECT_EQ(conflicts({}, {world, {}}, steer({}, world)).size(), 1U);
 

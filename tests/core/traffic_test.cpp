@@ -677,14 +677,15 @@ TEST(Traffic, ConnectionsOfAFormerConfigurationStay) {
 
 TEST(Traffic, TheAddressOfAnotherWanIsAWrongTranslation) {
   World world = twoWans();
-  world.addresses.insert(test::address(test::kWan1, "192.0.2.10/24"));  // on both
   const Config config = withRule();
-  const Mark pin = pinOf(config, world, 0);
-  const Steering steering = steer(config, world);
-  const auto wrong = wrongTranslations(steering, world, config.numbers, {{"fiber", Family::v4}});
-  EXPECT_EQ(wrong, (std::map<Mark, std::set<Address>>{{pin, {*Address::parse("198.51.100.10")}}}))
-      << "of one exit in one family, and not its own address, nor one of a LAN";
-  EXPECT_TRUE(wrongTranslations(steering, world, config.numbers, {}).empty());
+  const Address former = *Address::parse("192.0.2.99");
+  const auto known =
+      translationsOf(steer(config, world), world, config.numbers, {{{"fiber", Family::v4}, std::optional{former}}});
+  ASSERT_EQ(known.size(), 1U) << "of one exit in one family";
+  EXPECT_EQ(known.begin()->first, pinOf(config, world, 0));
+  EXPECT_EQ(known.begin()->second.wrong, (std::set<Address>{former, *Address::parse("198.51.100.10")}));
+  EXPECT_EQ(known.begin()->second.right, std::set<Address>{*Address::parse("192.0.2.10")});
+  EXPECT_TRUE(translationsOf(steer(config, world), world, config.numbers, {}).empty());
 }
 
 TEST(Traffic, AWanKeepsItsTableWhenAnotherIsAddedBeforeIt) {

@@ -418,6 +418,7 @@ TEST_F(EngineTest, ConnectionsAreTranslatedAnewOnceTheirWanHasItsAddressAgain) {
   kernel.connections = {{.family = Family::v6, .mark = mark, .id = 1, .translatedTo = others},
                         {.family = Family::v6, .mark = mark, .id = 2, .translatedTo = own.address},
                         {.family = Family::v6, .mark = mark, .id = 3}};
+  now += std::chrono::seconds{2};
   kernel.real.world.addresses.erase(own);
   own.tentative = false;
   kernel.real.world.addresses.insert(own);
@@ -428,6 +429,7 @@ TEST_F(EngineTest, ConnectionsAreTranslatedAnewOnceTheirWanHasItsAddressAgain) {
   EXPECT_EQ(retranslated, std::vector<std::size_t>{1});
 
   kernel.connections.front().translatedTo = others;
+  now += std::chrono::seconds{2};
   engine->onEvents();
   EXPECT_EQ(kernel.connections.size(), 2U) << "looked at without need";
 }

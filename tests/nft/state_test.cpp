@@ -18,8 +18,7 @@ class RandomState {
 
   NftState next() {
     NftState state;
-    state.layout = {
-        .markMask = kDefaultMarkMask, .forward = forward_, .tunnels = forward_ || tunnels_, .intact = true};
+    state.layout = {.markMask = kDefaultMarkMask, .forward = forward_, .tunnels = forward_ || tunnels_, .intact = true};
     if (oneIn(20)) forward_ = !forward_;
     if (oneIn(20)) tunnels_ = !tunnels_;
     addWans(state.table);

@@ -163,13 +163,21 @@ std::vector<const MemberView*> preferredCandidates(const Steering& steering, con
 /// Of all policies that rules use, and of earlier configurations.
 std::vector<PinnedExit> pinnedExits(const Steering& steering);
 
-/// By the mark that connections on an exit carry: the sources to which none of them can be translated rightly, because
-/// they are addresses of other WANs. Masquerading takes one of these for the whole life of a connection that begins
-/// while the exit has no address that can be used, such as an IPv6 address under duplicate address detection
-/// (nf_nat_masquerade_ipv6(), 6.18). Of the exits given, by the WAN's name and family.
-std::map<Mark, std::set<Address>> wrongTranslations(const Steering& steering, const World& world,
-                                                    const Numbers& numbers,
-                                                    const std::set<std::pair<std::string, Family>>& exits);
+/// An exit by its WAN's name, in one family.
+using ExitName = std::pair<std::string, Family>;
+
+/// Sources to which connections on an exit may be translated, and cannot rightly be.
+struct Translations {
+  std::set<Address> wrong;
+  std::set<Address> right;
+};
+
+/// By the mark that connections on these exits carry; with the address that the exit had before it got another one.
+/// Addresses of other WANs are wrong: masquerading takes one for the whole life of a connection that begins while the
+/// exit has no address that can be used, such as an IPv6 address under duplicate address detection
+/// (nf_nat_masquerade_ipv6(), 6.18).
+std::map<Mark, Translations> translationsOf(const Steering& steering, const World& world, const Numbers& numbers,
+                                            const std::map<ExitName, std::optional<Address>>& exits);
 /// The exits of rules' policies on which connections stay although there are better ones.
 std::vector<SpareExit> spareExits(const Config& config, const Steering& steering);
 
