@@ -32,14 +32,14 @@ build_wgsteer() {
   install_missing "${kBuildPackages[@]}" "${kDemoPackages[@]}"
   log=$(mktemp)
   echo 'building'
-  if ! { cmake -S "$here/.." -B "$here/../build" -G Ninja -DCMAKE_BUILD_TYPE=Release &&
-    cmake --build "$here/../build" --target wgsteer; } >"$log" 2>&1; then
+  if ! { cmake -S "$here/.." -B "$here/../build-demo" -G Ninja -DCMAKE_BUILD_TYPE=Release &&
+    cmake --build "$here/../build-demo" --target wgsteer; } >"$log" 2>&1; then
     cat "$log"
     rm -f "$log"
     exit 1
   fi
   rm -f "$log"
-  WGSTEER=$(find "$here/../build" -name wgsteer -type f -perm -u+x -print -quit)
+  WGSTEER=$(find "$here/../build-demo" -name wgsteer -type f -perm -u+x -print -quit)
   WGSTEER=$(realpath "$WGSTEER")
 }
 

@@ -170,7 +170,9 @@ host_up() { # HOST
     mkdir /run/wireguard
     mount -t sysfs sysfs /sys 2>/dev/null || true
     # Hide the configuration of the machine that runs the test.
-    for folder in /etc/wgsteer /etc/wireguard /etc/systemd/network /etc/NetworkManager; do
+    # The last two have names of numbers, with which ip(8) would print others than the tests look for.
+    for folder in /etc/wgsteer /etc/wireguard /etc/systemd/network /etc/NetworkManager /etc/iproute2/rt_protos.d \
+      /etc/iproute2/rt_tables.d; do
       [[ ! -d $folder ]] || mount -t tmpfs tmpfs "$folder"
     done
     echo up >"$1"
