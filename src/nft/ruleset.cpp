@@ -126,6 +126,9 @@ Chain arrivalChain(const char* name, std::int32_t priority) {
 Chain preroutingChain(bool forward) {
   Chain chain = arrivalChain("prerouting", kMangleChainPriority);
   if (!forward) return chain;
+  // Other programs of the hosts behind this one may send to the same server.
+  chain.rules.emplace_back().typeOfNoWireGuard().thenReturn();
+  chain.rules.emplace_back().reservedOfNoWireGuard().thenReturn();
   for (const Family family : kFamilies) {
     const char* map = named(NftSetId::endpoint4, family);
     chain.rules.emplace_back().inputNotIn(named(NftSetId::wan)).isFamily(family).isUdp().goByEndpoint(map, family);

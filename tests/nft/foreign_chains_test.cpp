@@ -279,9 +279,9 @@ TEST_F(NftForeignChains, ThatFilterReversePathsAreNamedIfTheyLookWithoutTheMark)
   for (const Row& row : {
            Row{filter("filter", "fib saddr . iif oif missing"), "problem"},
            Row{filter("filter", "fib saddr . iif oif 0"), "problem"},
-           Row{filter("raw - 1", "fib saddr . mark . iif oif missing"), "problem"},
-           Row{filter("raw", "fib saddr . mark . iif oif missing"), "advice"},
-           Row{filter("raw + 10", "fib saddr . mark . iif oif missing"), nullptr},
+           Row{filter("raw - 2", "fib saddr . mark . iif oif missing"), "problem"},
+           Row{filter("raw - 1", "fib saddr . mark . iif oif missing"), "advice"},
+           Row{filter("raw", "fib saddr . mark . iif oif missing"), nullptr},
            Row{filter("mangle", "fib saddr . mark . iif oif missing"), nullptr},
            Row{filter("filter + 10", "meta nfproto ipv6 fib saddr . mark . iif oif missing"), nullptr},
            Row{filter("filter + 10", "meta nfproto ipv6 fib saddr . iif oif missing"), nullptr},  // the peer has IPv4

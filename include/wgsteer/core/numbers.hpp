@@ -168,8 +168,9 @@ inline constexpr const char* kNftTableComment = "wgsteer 6";
 inline constexpr std::int32_t kSourceChainPriority = -300;
 /// raw + 1: right after that one, and before conntrack as well.
 inline constexpr std::int32_t kOutputChainPriority = -299;
-/// raw: reverse path filters of NixOS and older firewalld look up routes by the mark at mangle (-150).
-inline constexpr std::int32_t kEarlyChainPriority = -300;
+/// raw - 1: reverse path filters look up routes by the mark at mangle (-150: NixOS, older firewalld) or at raw, and of
+/// two chains at one priority the order depends on which was made first.
+inline constexpr std::int32_t kEarlyChainPriority = -301;
 /// mangle + 2: after fw4, mwan3 and pbr (-150) and mwan3-nft (-149), so that none of them overwrites our bits.
 inline constexpr std::int32_t kMangleChainPriority = -148;
 /// mangle: after the filter chains of other programs, which may change the mark of outgoing packets, and before
