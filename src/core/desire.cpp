@@ -310,7 +310,8 @@ class Desire {
     if (link.hasIpv6) want(SysctlKind::ignoreLinkdown6);
     // The kernel takes the larger of the device's and all's rp_filter, and either's src_valid_mark (inetdevice.h).
     const bool strict = std::max(link.rpFilter, world_.rpFilterAll) == 1;
-    if (strict && !world_.sysctlsAll.contains(SysctlKind::srcValidMark)) want(SysctlKind::srcValidMark);
+    if (strict && !world_.sysctlsAll.contains(SysctlKind::srcValidMark) && delivering(world_, numbers_) == nullptr)
+      want(SysctlKind::srcValidMark);
   }
 
   // Policies.

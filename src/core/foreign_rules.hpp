@@ -9,6 +9,7 @@
 
 #include "wgsteer/core/numbers.hpp"
 #include "wgsteer/core/route.hpp"
+#include "wgsteer/core/world.hpp"
 
 namespace wgsteer {
 
@@ -72,6 +73,24 @@ inline bool isLocalBehind(const std::set<Rule>& rules, Family family, std::uint3
   const auto first =
       std::ranges::find_if(rules, [&](const Rule& rule) { return rule.family == family && looksUpLocalForAll(rule); });
   return first != rules.end() && first->priority > priority;
+}
+
+/// A rule of another program that delivers packets with a mark of its own to this host, as for a transparent proxy
+/// (`fwmark 1 lookup 100`, `local default dev lo table 100`); null if there is none. With src_valid_mark, strict
+/// reverse path filters look up the way back by that mark as well, and drop them (__fib_validate_source(), 6.18).
+inline const Rule* delivering(const World& world, const Numbers& numbers) {
+  const auto isLocalDefault = [](const Route& route) {
+    return route.type == RouteType::local && route.destination.length() <= 1;
+  };
+  for (const Rule& rule : world.rules) {
+    if (rule.family != Family::v4 || rule.action != RuleAction::lookup || rule.invert) continue;
+    if ((rule.mark.value & ~numbers.markMask) == 0 || rule.table == kMainTable) continue;
+    for (const Route& route : routesFrom(world.routes, rule.table, Prefix::any(rule.family))) {
+      if (route.table != rule.table) break;
+      if (route.family() == rule.family && isLocalDefault(route)) return &rule;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace wgsteer

@@ -125,9 +125,16 @@ class Finder {
 
   /// A table may be looked up by hundreds of rules, one per address.
   Leads whatItLeadsTo(const Rule& rule) {
-    const auto [known, fresh] = leads_.try_emplace({rule.table, rule.family, rule.suppressPrefixLength});
+    const auto [known, fresh] =
+        leads_.try_emplace({rule.table, rule.family, rule.suppressPrefixLength, isSpecific(rule)});
     if (fresh) known->second = look(rule);
     return known->second;
+  }
+
+  /// For some destinations, ports or marks of its own: what it leads into is meant for these, not for everything.
+  bool isSpecific(const Rule& rule) const {
+    return (rule.destination && rule.destination->length() > 1) || rule.destinationPort || rule.sourcePort ||
+           (rule.mark.value & ~numbers_.markMask) != 0;
   }
 
   Leads look(const Rule& rule) const {
@@ -137,7 +144,7 @@ class Finder {
       if (route.family() != rule.family || route.type != RouteType::unicast) continue;
       if (static_cast<std::int32_t>(route.destination.length()) <= rule.suppressPrefixLength) continue;
       if (route.destination.length() <= 1) {
-        if (isUplinkOfItsOwn(route)) return Leads::toAll;
+        if (isUplinkOfItsOwn(route, isSpecific(rule))) return Leads::toAll;
       } else if (isSomewhereElse(route)) {
         leads = Leads::toSome;
       }
@@ -149,10 +156,16 @@ class Finder {
     return std::ranges::any_of(wans_, [&](const Wan& wan) { return wan.link == &link; });
   }
 
-  /// A tun device may be a tunnel, and its default route then means a full tunnel.
-  bool isUplinkOfItsOwn(const Route& route) const {
+  /// A tun device may be a tunnel, and its default route then means a full tunnel, unless the rule is about something
+  /// specific. Never a WireGuard device: its own peers may be among that.
+  bool isUplinkOfItsOwn(const Route& route, bool specific) const {
+    const auto isOneOfOurs = [&](const Link& link) {
+      return world_.tunnels.contains(link.name) || world_.tunnelTroubles.contains(link.name) ||
+             world_.tunnelsElsewhere.contains(link.name);
+    };
     return !route.hops.empty() && allHops(world_, route, [&](const Link& link) {
-      return link.up && !link.loopback && link.kind != "tun" && !isTunnel(world_, link) && !isWan(link);
+      const bool isVpn = specific ? isOneOfOurs(link) : link.kind == "tun" || isTunnel(world_, link);
+      return link.up && !link.loopback && !isVpn && !isWan(link);
     });
   }
 
@@ -172,7 +185,7 @@ class Finder {
   const std::vector<Wan>& wans_;
   HonouredRules found_;
   std::map<Family, bool> inPieces_;
-  std::map<std::tuple<TableId, Family, std::int32_t>, Leads> leads_;
+  std::map<std::tuple<TableId, Family, std::int32_t, bool>, Leads> leads_;
 };
 
 }  // namespace

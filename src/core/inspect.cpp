@@ -77,7 +77,10 @@ class Inspector {
   void inspectMarks(const Rule& rule) {
     const std::uint32_t shared = rule.mark.mask & numbers_.markMask;
     if (shared == 0 || rule.mark.mask == 0xffffffff) return;
-    add(Severity::conflict, "mark bits " + hex(shared) + " are used by " + ruleText(rule),
+    // A daemon that ran here before had them first: that it does not start again would help nobody.
+    const bool known = std::ranges::any_of(
+        standing_.rules, [&](const Rule& ours) { return ours.mark.mask == numbers_.markMask && !ours.invert; });
+    add(known ? Severity::problem : Severity::conflict, "mark bits " + hex(shared) + " are used by " + ruleText(rule),
         "set mark_mask in [globals] to unused bits, or force = true");
   }
 
@@ -156,7 +159,14 @@ class Inspector {
     const bool set = config_.sysctl && writable_;
     const bool lenient = world_.sysctlsAll.contains(SysctlKind::srcValidMark) ||
                          wan.link->sysctls.contains(SysctlKind::srcValidMark) || set;
-    if (strict && !lenient)
+    if (const Rule* rule = delivering(world_, numbers_);
+        strict && set && rule != nullptr && !world_.sysctlsAll.contains(SysctlKind::srcValidMark))
+      add(Severity::problem,
+          "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers unless main's best WAN is " +
+              wan.device + ", and src_valid_mark, which would let them in, would drop the packets of " +
+              ruleText(*rule),
+          "sysctl -w net.ipv4.conf." + wan.device + ".rp_filter=2");
+    else if (strict && !lenient)
       add(Severity::problem,
           "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers" +
               (steering_.traffic ? ", and those to what rules send by it" : ""),

@@ -164,6 +164,7 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
     const auto peer = std::ranges::lower_bound(tunnel.peers, entry->first.key, {}, &Peer::publicKey);
     const auto wan = std::ranges::find(steering.wans, entry->second.wan, &Wan::name);
     if (peer == tunnel.peers.end() || peer->publicKey != entry->first.key || !peer->endpoint) continue;
+    if (view.leftAlone.contains(static_cast<std::size_t>(peer - tunnel.peers.begin()))) continue;
     const Family family = peer->endpoint->address.family();
     if (wan == steering.wans.end() || !serves(*wan, family, Need::source)) continue;
     view.peerWan[static_cast<std::size_t>(peer - tunnel.peers.begin())] =
@@ -239,11 +240,30 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   return view;
 }
 
-/// A family without a WAN is left alone if main reaches the Internet by another device that is not a tunnel: a
-/// translator of IPv4 over IPv6 (464XLAT), a router in the LAN. Closing its tables would cut off what was reachable
-/// before.
+/// Whether peers of one tunnel are reached through another one, as their only uplink in this family, and none of a
+/// tunnel through itself, which would loop.
+bool isCarriedByAnotherTunnel(const World& world, Family family) {
+  bool carried = false;
+  for (const auto& [name, tunnel] : world.tunnels)
+    for (const Peer& peer : tunnel.peers) {
+      if (!peer.endpoint || peer.endpoint->address.family() != family) continue;
+      const Walk walk = explain(
+          {}, world, {.destination = *peer.endpoint, .mark = {}, .source = {}, .sourcePort = tunnel.listenPort});
+      // A more specific route into another tunnel is a matter of that peer alone.
+      const bool byDefault = walk.route && walk.route->destination.length() <= 1;
+      if (walk.outcome != Outcome::loop || !byDefault) continue;
+      if (walk.device == name) return false;
+      carried = true;
+    }
+  return carried;
+}
+
+/// A family without a WAN is left alone if main reaches the Internet by another device that is not a tunnel (a
+/// translator of IPv4 over IPv6, 464XLAT; a router in the LAN), or one tunnel's peers through another tunnel. Closing
+/// its tables would cut off what was reachable before.
 bool isSteered(const World& world, const Steering& steering, Family family) {
   if (std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); })) return true;
+  if (isCarriedByAnotherTunnel(world, family)) return false;
   if (tunnelHasTheWorld(world, family)) return true;
   const Route* best = nullptr;
   for (const Route& route : world.routes)

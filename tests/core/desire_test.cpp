@@ -422,6 +422,22 @@ TEST(Switches, ForStrictRpFilterAreNotWantedWhereAllHaveThem) {
   EXPECT_FALSE(desire({}, world).sysctls.contains({SysctlKind::srcValidMark, "wan0"})) << "loose wins over strict";
 }
 
+/// With it, the filter would look up the way back of the proxy's packets by their mark.
+TEST(Switches, ForStrictRpFilterAreNotWantedBesideATransparentProxy) {
+  World world = twoWans();
+  world.rpFilterAll = 1;
+  Rule proxy = kernelRule(Family::v4, 1000, TableId{100});
+  proxy.mark = {1, 0xffffffff};
+  world.rules.insert(proxy);
+  const Sysctl sysctl{SysctlKind::srcValidMark, "wan1"};
+  EXPECT_TRUE(desire({}, world).sysctls.contains(sysctl)) << "the table is empty";
+  Route here = route("0.0.0.0/0", kWan0);
+  here.type = RouteType::local;
+  here.table = proxy.table;
+  world.routes.insert(here);
+  EXPECT_FALSE(desire({}, world).sysctls.contains(sysctl));
+}
+
 TEST(Switches, AreLeftAloneWhenTheUserSaysSo) {
   Config config;
   config.sysctl = false;

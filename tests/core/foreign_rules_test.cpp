@@ -311,6 +311,30 @@ TEST(HonouredRules, WhoIsNotOursPassesBy) {
   EXPECT_EQ(explain(state, world, others).device, explain({}, world, others).device);
 }
 
+TEST(HonouredRules, OfSomethingSpecificMayLeadIntoATunDevice) {
+  World world = twoWans();
+  constexpr IfIndex kTun{77};
+  world.links.emplace(kTun, link(kTun, "tun0", "tun"));
+  world.routes.insert(inTable(route("0.0.0.0/0", kTun), 64));
+  const auto honoured = [&](const std::function<void(Rule&)>& select) {
+    World with = world;
+    Rule rule = foreignRule(1000, 64);
+    select(rule);
+    with.rules.insert(rule);
+    return !steer({}, with).honoured.rules.empty();
+  };
+  EXPECT_TRUE(honoured([](Rule& rule) { rule.destination = Prefix::parse("203.0.113.0/24"); }));
+  EXPECT_TRUE(honoured([](Rule& rule) { rule.destinationPort = PortRange{51820, 51820}; }));
+  EXPECT_TRUE(honoured([](Rule& rule) { rule.mark = {1, 0xffffffff}; }));
+  EXPECT_FALSE(honoured([](Rule&) {})) << "a full tunnel";
+  EXPECT_FALSE(honoured([](Rule& rule) { rule.destination = Prefix::parse("128.0.0.0/1"); })) << "half of one";
+  world.routes.insert(inTable(route("0.0.0.0/0", kTunnel), 65));
+  EXPECT_FALSE(honoured([](Rule& rule) {
+    rule.table = TableId{65};
+    rule.destination = Prefix::parse("203.0.113.0/24");
+  })) << "WireGuard's own packets";
+}
+
 TEST(HonouredRules, WithoutAnyThereIsNoRuleForThem) {
   for (const Rule& rule : desire({}, withUplink()).rules)
     EXPECT_TRUE(rule.action == RuleAction::lookup && rule.suppressGroup < 0) << describe(rule);

@@ -64,7 +64,8 @@ TEST(InspectMarks, OfNeighboursAreAConflictWhereTheyMeetOurs) {
                          Row{"one of our bits", {0x80000000, 0x80000000}, true},
                          Row{"none of our bits may be set", {0, 0x10000000}, true},
                          Row{"a wider mask", {0x12340000, 0xffff0000}, true}}) {
-    const auto found = steered(withRule(foreign(1000, row.mark)));
+    const World world = withRule(foreign(1000, row.mark));
+    const auto found = inspect({}, {world, {}}, steer({}, world), desire({}, world));
     ASSERT_EQ(found.size(), row.conflict ? 1U : 0U) << row.name;
     if (!row.conflict) continue;
     EXPECT_EQ(found.front().severity, Severity::conflict) << row.name;
@@ -99,6 +100,17 @@ TEST(InspectRules, ForEverythingBeforeOursAreJumpedOverWhereThereIsRoom) {
       "4"};
   EXPECT_EQ(lines(steered(withRule(foreign(4)))), told);
   EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
+}
+
+TEST(InspectRules, ThatUseSomeOfOurBitsRefuseOnlyAFirstStart) {
+  const World world = withRule(foreign(1000, {0x10000000, 0x10000000}));
+  EXPECT_EQ(conflicts({}, {world, {}}, steer({}, world)).size(), 1U);
+  const State ours = desire({}, twoWans());
+  EXPECT_TRUE(conflicts({}, {world, ours}, steer({}, world)).empty()) << "a daemon could not be started again";
+  const auto told = lines(inspected({}, world, ours));
+  EXPECT_TRUE(std::ranges::any_of(told, [](const std::string& line) {
+    return line.starts_with("problem: mark bits 0x10000000 are used by ip rule: priority 1000");
+  }));
 }
 
 TEST(InspectRules, WithASelectorBeforeOursAreNone) {

@@ -161,9 +161,13 @@ TEST(Properties, PeersThatStayAsTheyWereAreNotPlannedAgain) {
     test::Random random{seed};
     World world = test::randomWorld(random);
     Planner planner;
-    const State before = planner.desire({}, world, planner.steer({}, world));
+    const Steering steering = planner.steer({}, world);
+    const State before = planner.desire({}, world, steering);
     for (auto& [index, link] : world.links) link.carrier = false;
-    const State after = planner.desire({}, world, planner.steer({}, world));
+    const Steering without = planner.steer({}, world);
+    // Without a WAN, what is steered depends on what carries the peers.
+    if (steering.families != without.families) continue;
+    const State after = planner.desire({}, world, without);
     ASSERT_EQ(before.nft.has_value(), after.nft.has_value());
     if (!before.nft) continue;
     ASSERT_TRUE(before.nft->table.endpoints.same(after.nft->table.endpoints)) << "seed " << seed;
@@ -185,6 +189,8 @@ TEST(Properties, APeersPacketNeverGoesFromTheRightWayIntoATunnel) {
     const Steering steering = steer(made.config, made.world);
     forEachPeer(made.world, [&](const Tunnel& tunnel, const Endpoint& endpoint) {
       if (isLeftAlone(steering, tunnel, endpoint)) return;
+      // Reached through another tunnel, as before, if that is all that there is in the family.
+      if (std::ranges::find(steering.families, endpoint.address.family()) == steering.families.end()) return;
       State state = made.before;
       bool safe = !loops(made, state, tunnel, endpoint);
       for (const Change& change : made.plan.changes) {

@@ -379,6 +379,22 @@ TEST(Candidates, ForARouteNeedNoAddressAndForASourceDo) {
   EXPECT_EQ(candidates(steering, policy, Family::v4, Need::source).size(), 2U);
 }
 
+TEST(Families, InWhichAnotherTunnelIsTheOnlyUplinkAreLeftAlone) {
+  World world = twoWans();
+  std::erase_if(world.routes,
+                [](const Route& each) { return each.family() == Family::v6 && each.destination.isDefault(); });
+  const auto steered = [&] { return steer({}, world).families; };
+  EXPECT_EQ(steered(), (std::vector{Family::v4, Family::v6})) << "nobody is reached in IPv6";
+  Tunnel inner;
+  inner.name = "wg1";
+  inner.peers = {peer(7, "[2001:db8:ff::55]:51820")};
+  world.links.emplace(IfIndex{71}, link(IfIndex{71}, "wg1", "wireguard"));
+  world.tunnels.edit().emplace("wg1", inner);
+  EXPECT_EQ(steered(), std::vector{Family::v4}) << "through wg0, whose own peer is reached in IPv4";
+  world.tunnels.edit().at("wg0").peers.push_back(peer(8, "[2001:db8:ff::56]:51820"));
+  EXPECT_EQ(steered(), (std::vector{Family::v4, Family::v6})) << "wg0 would carry itself";
+}
+
 TEST(Candidates, ComeByMetricAndThePreferredOnesShareTheBest) {
   Config config;
   config.wans = {{.name = "w0", .device = "wan0"}, {.name = "w1", .device = "wan1"}};
