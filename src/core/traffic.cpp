@@ -142,10 +142,30 @@ bool isAloneOnItsDevice(const Steering& steering, const Wan& wan) {
   return std::ranges::count(steering.wans, wan.device, &Wan::device) == 1;
 }
 
+}  // namespace
+
+std::set<IfName> uplinks(const World& world, const Steering& steering, Family family) {
+  std::set<IfName> found;
+  for (const Wan& wan : steering.wans)
+    if (!wan.device.empty()) found.insert(wan.device);
+  for (const Route& route : world.routes) {
+    if (route.family() != family || isOurTable(route.table)) continue;
+    for (const NextHop& hop : route.hops) {
+      const Link* link = world.link(hop.device);
+      if (link != nullptr && !link->loopback && (hop.gateway || route.destination.length() <= 1))
+        found.insert(link->name);
+    }
+  }
+  return found;
+}
+
+namespace {
+
 class TrafficRules {
  public:
   TrafficRules(const TrafficState& of, Family family, std::set<Rule>& rules)
       : config_(of.config),
+        world_(of.world),
         steering_(of.steering),
         base_(config_.numbers.rulePriority),
         family_(family),
@@ -209,15 +229,17 @@ class TrafficRules {
   }
 
   /// A packet that came in by a WAN and goes neither to this host nor inside is in transit, and one of a socket that is
-  /// bound to a WAN is to leave by it: neither is our concern. `oif` matches only what is bound.
+  /// bound to an uplink is to leave by it: neither is our concern. `oif` matches only what is bound.
   void past() {
     for (const Wan& wan : steering_.wans) {
       if (wan.device.empty() || wan.secondary) continue;
       Rule in = toEnd(kTrafficPastOffset);
       in.inputInterface = wan.device;
       rules_.insert(std::move(in));
+    }
+    for (const IfName& device : uplinks(world_, steering_, family_)) {
       Rule out = toEnd(kTrafficPastOffset);
-      out.outputInterface = wan.device;
+      out.outputInterface = device;
       rules_.insert(std::move(out));
     }
     for (const Prefix& network : steering_.traffic->thrown) {
@@ -294,6 +316,7 @@ class TrafficRules {
   }
 
   const Config& config_;
+  const World& world_;
   const Steering& steering_;
   std::uint32_t base_;
   Family family_;

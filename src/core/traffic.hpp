@@ -28,6 +28,9 @@ struct TrafficState {
   const World& world;
   const Steering& steering;
 };
+/// WANs, and whatever else a route leads to that has a gateway or is a default or half of one: a socket that is bound
+/// to one of these is to leave by it. Rules with `oif` match only such.
+std::set<IfName> uplinks(const World& world, const Steering& steering, Family family);
 /// Makes the rule one of ours. Several at one priority that differ in their prefixes alone are told apart: a request to
 /// delete one without a prefix matches those with one as well (fib_nl_delrule(), 6.18).
 void stampBySelectors(Rule& rule);
@@ -40,7 +43,6 @@ void addTrafficRules(const TrafficState& of, Family family, bool localBehind, st
 /// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
 /// the source address is chosen, so that no translation is needed; chains choose after.
 bool canRouteLocal(const Config& config, const World& world, const Steering& steering, Family family);
-/// The ip rules for that.
 void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules);
 /// Tables for the marks that name a WAN of a policy.
 void addMemberTables(const TrafficState& of, Family family, Tables& tables);

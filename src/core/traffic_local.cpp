@@ -16,6 +16,7 @@ namespace {
 
 /// An ip rule has one prefix, protocol and range of ports each: a rule becomes as many as it has combinations.
 constexpr std::size_t kCombinationsAtMost = 16;
+constexpr std::uint8_t kUdp = 17;
 
 bool isOnlyForwarded(const RuleConfig& rule) {
   return rule.origin == Origin::forwarded || !rule.inputDevice.any.empty() || !rule.sourceMac.any.empty();
@@ -74,6 +75,7 @@ class LocalRules {
     passBy();
     foreign();
     for (const Wan& wan : of_.steering.wans) bySource(wan);
+    byOtherSources();
     std::uint32_t priority = base_ + kLocalRulesOffset;
     for (const TrafficRule& view : of_.steering.traffic->rules) {
       if (isOnlyForwarded(*view.rule)) continue;
@@ -106,7 +108,7 @@ class LocalRules {
   /// Sockets that are bound to an uplink, WireGuard's own packets without a mark, whose source port is a tunnel's, and
   /// what talks to a network rather than to an address in it.
   void passBy() {
-    for (const IfName& device : uplinks()) {
+    for (const IfName& device : uplinks(of_.world, of_.steering, family_)) {
       Rule rule = past();
       rule.outputInterface = device;
       insert(std::move(rule));
@@ -137,18 +139,6 @@ class LocalRules {
     rule.sourcePort = PortRange{source, source};
     if (destination) rule.destinationPort = PortRange{*destination, *destination};
     insert(std::move(rule));
-  }
-
-  /// WANs, and whatever else a default route leads to: `oif` matches only packets of sockets that are bound to it.
-  std::set<IfName> uplinks() const {
-    std::set<IfName> found;
-    for (const Wan& wan : of_.steering.wans)
-      if (!wan.device.empty()) found.insert(wan.device);
-    forEachDefault(of_.world.routes, family_, [&](const Route& route) {
-      for (const NextHop& hop : route.hops)
-        if (const Link* link = of_.world.link(hop.device); link != nullptr && !link->loopback) found.insert(link->name);
-    });
-    return found;
   }
 
   std::vector<std::string_view> networks() const {
@@ -182,13 +172,56 @@ class LocalRules {
       lookups(own(base_ + kLocalSourceOffset), address, of_.config.numbers.wanTable(wan.slot));
   }
 
+  /// A program that has chosen another address of this host, as a service does that answers from where it was asked, or
+  /// that began before there were rules: as if these were not there. Unless a rule is about that address, or a WAN
+  /// without one of its own sends from it.
+  void byOtherSources() {
+    for (const InterfaceAddress& own : of_.world.addresses) {
+      if (own.address.family() != family_ || own.tentative || own.linkScope || own.address.isLinkLocal()) continue;
+      const auto isMeant = [&](const RuleConfig& rule) {
+        return std::ranges::any_of(rule.source.any, [&](const Prefix& source) { return source.contains(own.address); });
+      };
+      const auto sendsFromIt = [&](const Wan& wan) {
+        const auto source = wan.source.find(family_);
+        return wan.link != nullptr &&
+               (wan.link->index == own.device || (source != wan.source.end() && source->second == own.address));
+      };
+      if (own.address.isLoopback() || std::ranges::any_of(of_.config.rules, isMeant) ||
+          std::ranges::any_of(of_.steering.wans, sendsFromIt))
+        continue;
+      Rule rule = jump(this->own(base_ + kLocalSourceOffset), end());
+      rule.source = Prefix::host(own.address);
+      insert(std::move(rule));
+    }
+  }
+
   std::vector<Prefix> addressesOf(const Wan& wan) const {
     std::vector<Prefix> found;
-    if (wan.link == nullptr || wan.secondary) return found;
+    if (wan.link == nullptr) return found;
     for (const InterfaceAddress& own : of_.world.addressesOf(wan.link->index))
-      if (own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal())
+      if (own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal() &&
+          wanOf(own) == &wan)
         found.push_back(Prefix::host(own.address));
     return found;
+  }
+
+  /// Of several on its device the first whose router is in the address's network, else the first of all.
+  const Wan* wanOf(const InterfaceAddress& own) const {
+    const Wan* found = nullptr;
+    for (const Wan& wan : of_.steering.wans) {
+      if (wan.link == nullptr || wan.link->index != own.device) continue;
+      if (hasRouterIn(wan, {own.address, own.prefixLength})) return &wan;
+      if (found == nullptr || found->secondary) found = &wan;
+    }
+    return found;
+  }
+
+  bool hasRouterIn(const Wan& wan, const Prefix& network) const {
+    const auto known = wan.defaults.find(family_);
+    return known != wan.defaults.end() && std::ranges::any_of(known->second, [&](const Route& route) {
+             const auto& gateway = route.hops.front().gateway;
+             return gateway && network.contains(*gateway);
+           });
   }
 
   void lookups(Rule rule, const Prefix& source, TableId table) {
@@ -315,23 +348,25 @@ class LocalRules {
     return any;
   }
 
-  static constexpr std::uint8_t kUdp = 17;
-
   const TrafficState& of_;
   Family family_;
   std::uint32_t base_;
   std::set<Rule>& rules_;
 };
 
-/// Whether a rule refuses new IPv6 connections of this host. There ip rules cannot tell them from answers and from
-/// what exists already: where they refuse, the kernel chooses any source and asks again (ip6_dst_lookup_tail(), 6.18),
-/// so what is allowed to a source is allowed to new connections as well. Conntrack can.
-bool refusesNow(const Steering& steering) {
+/// Or its policy has nowhere to go in this family.
+bool refusesNow(const Steering& steering, const TrafficRule& view, Family family) {
+  if (view.rule->use != RuleUse::policy) return view.rule->use != RuleUse::main;
+  const PolicyView& policy = steering.policies[steering.traffic->policies[*view.policy].policy];
+  return policy.lastResort != LastResort::main && candidates(steering, policy, family).empty();
+}
+
+/// Whether a rule refuses new connections of this host. Ip rules cannot tell them from answers, from ICMP errors and
+/// from what exists already; and in IPv6, where they refuse, the kernel chooses any source and asks again
+/// (ip6_dst_lookup_tail(), 6.18), so what is allowed to a source is allowed to new connections as well. Conntrack can.
+bool refusesOwn(const Steering& steering, Family family) {
   return std::ranges::any_of(steering.traffic->rules, [&](const TrafficRule& view) {
-    if (isOnlyForwarded(*view.rule) || !concerns(*view.rule, Family::v6)) return false;
-    if (view.rule->use != RuleUse::policy) return view.rule->use != RuleUse::main;
-    const PolicyView& policy = steering.policies[steering.traffic->policies[*view.policy].policy];
-    return policy.lastResort != LastResort::main && candidates(steering, policy, Family::v6).empty();
+    return !isOnlyForwarded(*view.rule) && concerns(*view.rule, family) && refusesNow(steering, view, family);
   });
 }
 
@@ -342,7 +377,7 @@ bool canRouteLocal(const Config& config, const World& world, const Steering& ste
   const auto isOfVrf = [](const auto& entry) { return entry.second.inVrf || entry.second.kind == "vrf"; };
   if (std::ranges::any_of(world.links, isOfVrf)) return false;
   if (isLocalBehind(world.rules, family, config.numbers.rulePriority)) return false;
-  if (family == Family::v6 && refusesNow(steering)) return false;
+  if (refusesOwn(steering, family)) return false;
   std::size_t count = 0;
   for (const RuleConfig& rule : config.rules) {
     if (isOnlyForwarded(rule)) continue;

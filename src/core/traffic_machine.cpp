@@ -127,7 +127,8 @@ TrafficDecision TrafficMachine::prerouting(const FirstPacket& first) const {
   if (table.namedMarks.contains(decision.mark)) return ended(TrafficReason::namedMark);
   const auto pinned = table.pinned.find({packet.destination.address.family(), decision.connection});
   if (exit && pinned != table.pinned.end()) {
-    decision.mark = stamp(decision.mark, markOf(pinned->second.mark));
+    // What others have marked stays as it is.
+    if (decision.mark.value == 0) decision.mark = Mark{markOf(pinned->second.mark).value};
     return ended(TrafficReason::arrived);
   }
   if (table.wans.contains(packet.inputDevice)) return ended(TrafficReason::byWan);

@@ -121,6 +121,8 @@ Rule& Rule::isFamily(Family family) {
 
 Rule& Rule::isUnmarked() { return loadMeta(NFT_META_MARK, NFT_REG_1).compare(NFT_CMP_EQ, &kNone, sizeof kNone); }
 
+Rule& Rule::isMarked() { return loadMeta(NFT_META_MARK, NFT_REG_1).compare(NFT_CMP_NEQ, &kNone, sizeof kNone); }
+
 Rule& Rule::noneOf(std::uint32_t mask) { return hasMark({.value = 0, .mask = mask}); }
 
 Rule& Rule::anyOf(std::uint32_t mask) {
@@ -279,6 +281,11 @@ Rule& Rule::isMidStream() {
       .loadPayload(NFT_PAYLOAD_TRANSPORT_HEADER, kFlagsOffset, sizeof kSynOrReset, NFT_REG_1)
       .maskBytes({kSynOrReset})
       .compare(NFT_CMP_EQ, &kNeither, sizeof kNeither);
+}
+
+Rule& Rule::isOriginal() {
+  const std::uint8_t original = 0;  // IP_CT_DIR_ORIGINAL
+  return loadConnection(NFT_CT_DIRECTION).compare(NFT_CMP_EQ, &original, sizeof original);
 }
 
 Rule& Rule::isReply() {

@@ -23,6 +23,7 @@ class Rule {
   Rule& isUdp();                                        ///< meta l4proto udp
   Rule& isFamily(Family family);                        ///< meta nfproto ipv4
   Rule& isUnmarked();                                   ///< meta mark 0
+  Rule& isMarked();                                     ///< meta mark != 0
   Rule& noneOf(std::uint32_t mask);                     ///< meta mark & MASK == 0
   Rule& anyOf(std::uint32_t mask);                      ///< meta mark & MASK != 0
   Rule& hasMark(MarkMatch mark);                        ///< meta mark & MASK == VALUE
@@ -57,6 +58,7 @@ class Rule {
   Rule& stampConnectionMark(MarkMatch mark);                              ///< ct mark set ct mark & ~MASK | VALUE
   Rule& isInState(std::uint32_t states);                                  ///< ct state new, a mask of NF_CT_STATE_BIT()
   Rule& isMidStream();                                                    ///< tcp flags & (syn | rst) == 0x0
+  Rule& isOriginal();                                                     ///< ct direction original
   Rule& isReply();                                                        ///< ct direction reply
   Rule& hasNotMark(MarkMatch mark);                                       ///< meta mark & MASK != VALUE
   Rule& inputIn(const char* set);                                         ///< iifname @set

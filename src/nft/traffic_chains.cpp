@@ -175,8 +175,7 @@ class TrafficRuleset {
         .thenReturn();
     chain.rules.emplace_back().isReply().thenReturn();
     // Of packets that somebody excepts from tracking, nobody knows which are answers.
-    for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP})
-      chain.rules.emplace_back().isInState(NF_CT_STATE_UNTRACKED_BIT).isProtocol(protocol).thenReturn();
+    chain.rules.emplace_back().isInState(NF_CT_STATE_UNTRACKED_BIT).thenReturn();
     // Not "unicast": in IPv6 that asks main for a route, which only the table of a WAN may have. In one statement: it
     // looks up a route each time, in IPv6 the most expensive part of a new connection.
     static_assert(RTN_LOCAL < RTN_BROADCAST && RTN_BROADCAST < RTN_ANYCAST && RTN_ANYCAST < RTN_MULTICAST &&
@@ -197,7 +196,7 @@ class TrafficRuleset {
   /// Of a connection that a WAN's chain may just have noted.
   void connectionsChain() {
     Chain& chain = add(kConnections);
-    followConnection(chain);
+    followPin(chain);
     chain.rules.emplace_back().thenGoto(kUnpinned);
   }
 
@@ -226,7 +225,9 @@ class TrafficRuleset {
     askRules(chain);
   }
 
-  /// WireGuard's own connections are told by their tunnel's mark.
+  /// WireGuard's own connections are told by their tunnel's mark. The mark that somebody else has given to a packet
+  /// which begins something here stays as it is: port forwards and services compare the whole of it (firewalld's do),
+  /// and what answers is told by its connection.
   void arriveChain(Slot exit) {
     Chain& chain = add(arriveChainName(exit));
     chain.rules.emplace_back()
@@ -238,7 +239,7 @@ class TrafficRuleset {
         .isInState(kNew)
         .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
         .stampConnectionMark(numbers_.mark(exit));
-    chain.rules.emplace_back().thenGoto(kConnections);
+    chain.rules.emplace_back().isUnmarked().thenGoto(kConnections);
   }
 
   /// A sticky rule's source is noted under its new exit and forgotten under all others: it goes where it went last.
@@ -280,6 +281,7 @@ class TrafficRuleset {
     // them.
     Chain& incoming = add("traffic", Hook{"filter", NF_INET_PRE_ROUTING, kTrafficChainPriority});
     incoming.rules.emplace_back().markIn(named(NftSetId::namedMark)).thenGoto(kArrivals);
+    incoming.rules.emplace_back().isMarked().isOriginal().inputIn(named(NftSetId::wan)).thenGoto(kArrivals);
     followPin(incoming);
     incoming.rules.emplace_back().thenGoto(kArrivals);
 

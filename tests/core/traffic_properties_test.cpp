@@ -105,9 +105,9 @@ class Reference {
     const Fate left = leftAlone(first, plain);
     const bool toMany = plain.route && plain.route->type == RouteType::other;
     const bool byWan = first.packet.inputDevice.starts_with("wan");
-    // With the mark of the exit that answers.
-    const bool arrived =
-        byWan && isUsable(first.packet.inputDevice == "wan0" ? "fiber" : "lte", first.packet.source->family());
+    // With the mark of the exit that answers, unless it has one of others.
+    const bool arrived = byWan && first.packet.mark.value == 0 &&
+                         isUsable(first.packet.inputDevice == "wan0" ? "fiber" : "lte", first.packet.source->family());
     const bool local = first.packet.inputDevice.empty();
     const bool byIpRules = !asks_.contains(first.packet.destination.address.family());
     const bool refused = local && !byIpRules && left.outcome != Outcome::device;
@@ -199,9 +199,9 @@ bool asks(const TrafficWalk& walk) {
   return walk.reason == TrafficReason::rule || walk.reason == TrafficReason::noRule;
 }
 
-bool sendsFromAWan(const FirstPacket& first, const World& world) {
+bool sendsFromAnAddress(const FirstPacket& first, const World& world) {
   return first.packet.inputDevice.empty() && std::ranges::any_of(world.addresses, [&](const InterfaceAddress& own) {
-           return own.address == first.packet.source && (own.device == kWan0 || own.device == kWan1);
+           return own.address == first.packet.source;
          });
 }
 
@@ -217,9 +217,9 @@ TEST(TrafficProperties, TheSimulatorDoesWhatTheListOfRulesSays) {
     const Reference reference{config, world, state};
     for (int i = 0; i < 100; ++i) {
       FirstPacket first = randomPacket(random, kPools);
-      // A program that chose the address of a WAN means that WAN, whatever the rules say.
+      // A program that chose an address means that WAN, or what main does, whatever the rules say.
       const auto& inChains = state.nft->layout.traffic.program->asksForLocal;
-      if (!inChains.contains(first.packet.destination.address.family()) && sendsFromAWan(first, world)) continue;
+      if (!inChains.contains(first.packet.destination.address.family()) && sendsFromAnAddress(first, world)) continue;
       if (random.chance(30)) first.packet.mark = Mark{random.number(0x1000000)};
       const auto expected = reference(first);
       const TrafficWalk walk = explain({config, world, steering, state}, first);

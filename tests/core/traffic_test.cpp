@@ -454,17 +454,52 @@ TEST(Traffic, WhatIpRulesCannotSayIsAskedInTheChains) {
   EXPECT_TRUE(asks(sticky));
 }
 
-TEST(Traffic, WhatIsRefusedInIpv6IsAskedInTheChains) {
+TEST(Traffic, WhatIsRefusedIsAskedInTheChains) {
   World world = twoWans();
   const auto asks = [&](const RuleConfig& one) { return programOf(withRule(one), world).asksForLocal; };
   EXPECT_EQ(asks(rule("by", "fiber_first")), std::set<Family>{});
   RuleConfig refuse = rule("refuse", "fiber_first");
   refuse.use = RuleUse::unreachable;
-  EXPECT_EQ(asks(refuse), std::set{Family::v6}) << "answers of services are not refused";
+  EXPECT_EQ(asks(refuse), (std::set{Family::v4, Family::v6})) << "answers of services are not refused";
   refuse.origin = Origin::forwarded;
   EXPECT_EQ(asks(refuse), std::set<Family>{});
   for (const char* wan : {"fiber", "lte"}) world.wansDown[wan] = WanDown{"probes"};
-  EXPECT_EQ(asks(rule("by", "fiber_first")), std::set{Family::v6});
+  EXPECT_EQ(asks(rule("by", "fiber_first")), (std::set{Family::v4, Family::v6}));
+}
+
+TEST(Traffic, SocketsBoundToAnyUplinkLeaveByIt) {
+  World world = twoWans();
+  const IfIndex lan{50};
+  world.links.emplace(lan, test::link(lan, "lan0"));
+  world.routes.insert(test::route("10.0.0.0/8", lan, "192.168.1.2"));
+  const auto bound = [](const State& state, const IfName& device) {
+    return std::ranges::count_if(state.rules, [&](const Rule& each) {
+      return each.action == RuleAction::goto_ && each.outputInterface == device && each.family == Family::v4;
+    });
+  };
+  EXPECT_EQ(bound(desire(withRule(), world), "wan0"), 2) << "among what is marked, and among what is not";
+  EXPECT_EQ(bound(desire(withRule(), world), "lan0"), 2) << "it has a router";
+  EXPECT_EQ(bound(desire(withRule(), twoWans()), "lan0"), 0);
+}
+
+TEST(Traffic, OfTwoRoutersOnOneDeviceEachHasTheAddressInItsNetwork) {
+  World world = twoWans();
+  world.addresses.insert(test::address(test::kWan0, "10.1.0.10/24"));
+  world.routes.insert(test::route("0.0.0.0/0", test::kWan0, "10.1.0.1", 5));
+  Config config = withRule();
+  config.wans[1].device = "wan0";
+  config.wans[0].gateway = {*Address::parse("192.0.2.1")};
+  config.wans[1].gateway = {*Address::parse("10.1.0.1")};
+  const Steering steering = steer(config, world);
+  ASSERT_EQ(steering.wans.size(), 2U);
+  const State state = desire(config, world);
+  const auto tableOf = [&](const char* source) {
+    for (const Rule& each : state.rules)
+      if (each.source == Prefix::parse(source) && each.table != kMainTable && each.mark.value == 0) return each.table;
+    return TableId{};
+  };
+  EXPECT_EQ(tableOf("192.0.2.10/32"), config.numbers.wanTable(steering.wans[0].slot));
+  EXPECT_EQ(tableOf("10.1.0.10/32"), config.numbers.wanTable(steering.wans[1].slot));
 }
 
 TEST(Traffic, WhatTalksToANetworkIsLeftAlone) {

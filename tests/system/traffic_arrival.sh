@@ -98,6 +98,36 @@ case_port_forward_with_strict_filter() {
 
 reaches_tv() { [[ $(ask server tcp "${wan_address[$1]}" 7000 --timeout 0.5) == "$internet" ]]; } # WAN
 
+# firewalld's forward-port and others mark a packet and compare the whole mark later.
+case_marked_by_the_firewall() {
+  local to
+  arrival_up
+  to="ip to $tv:7000"
+  [[ $family == 4 ]] || to="ip6 to [$tv]:7000"
+  router nft -f - <<RULES
+table inet by_mark {
+  chain marks {
+    type filter hook prerouting priority mangle; policy accept;
+    iifname { ${wan_device[0]}, ${wan_device[1]} } meta l4proto { tcp, udp } th dport { 9000, 443 } meta mark set 0x64
+  }
+  chain forwards {
+    type nat hook prerouting priority dstnat; policy accept;
+    meta mark 0x64 meta nfproto ipv$family meta l4proto { tcp, udp } th dport 9000 dnat $to
+  }
+  chain in {
+    type filter hook input priority filter; policy accept;
+    iifname { ${wan_device[0]}, ${wan_device[1]} } meta l4proto { tcp, udp } th dport 443 meta mark != 0x64 drop
+  }
+}
+RULES
+  a_rule_for_the_pc | rules_are
+  for wan in 0 1; do
+    reached "$wan" 9000 'forwarded by its mark'
+    reached "$wan" 443 'let in by its mark'
+  done
+  no_foreign_sources 'throughout'
+}
+
 case_services_of_the_router() {
   local rules
   arrival_up
