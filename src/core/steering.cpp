@@ -211,8 +211,12 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const Hon
   return alone;
 }
 
+/// Peers by their index in their tunnel, and why.
+using LeftAlone = std::map<IfName, std::map<std::size_t, std::string>>;
+
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const HonouredRules& honoured,
-                  const std::vector<Rule>& notUnderstood, PolicyBook& book, const PeerFacts& peers) {
+                  const std::vector<Rule>& notUnderstood, const LeftAlone& carried, PolicyBook& book,
+                  const PeerFacts& peers) {
   const TunnelConfig& asked = config.tunnel(tunnel.name);
   TunnelView view;
   view.tunnel = &tunnel;
@@ -225,6 +229,8 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   if (asked.policy == kDefaultPolicy) {
     view.leftAlone = leftAloneOf(view, honoured, peers);
     leaveAloneWhatIsNotUnderstood(world, notUnderstood, view);
+    if (const auto known = carried.find(tunnel.name); known != carried.end())
+      view.leftAlone.insert(known->second.begin(), known->second.end());
   }
   if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
     for (const auto& [peer, name] : pinned->second) {
@@ -240,20 +246,21 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   return view;
 }
 
-/// Whether peers of one tunnel are reached through another one, as their only uplink in this family, and none of a
-/// tunnel through itself, which would loop.
-bool isCarriedByAnotherTunnel(const World& world, Family family) {
-  bool carried = false;
+/// The peers that are reached through another tunnel, as their only uplink in this family, and how; none if one is
+/// reached through its own, which would loop.
+LeftAlone carriedByTunnels(const World& world, Family family) {
+  LeftAlone carried;
   for (const auto& [name, tunnel] : world.tunnels)
-    for (const Peer& peer : tunnel.peers) {
-      if (!peer.endpoint || peer.endpoint->address.family() != family) continue;
-      const Walk walk = explain(
-          {}, world, {.destination = *peer.endpoint, .mark = {}, .source = {}, .sourcePort = tunnel.listenPort});
+    for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+      const auto& endpoint = tunnel.peers[i].endpoint;
+      if (!endpoint || endpoint->address.family() != family) continue;
+      const Walk walk =
+          explain({}, world, {.destination = *endpoint, .mark = {}, .source = {}, .sourcePort = tunnel.listenPort});
       // A more specific route into another tunnel is a matter of that peer alone.
       const bool byDefault = walk.route && walk.route->destination.length() <= 1;
       if (walk.outcome != Outcome::loop || !byDefault) continue;
-      if (walk.device == name) return false;
-      carried = true;
+      if (walk.device == name) return {};
+      carried[name].emplace(i, walk.device + " is the only uplink for " + nameOf(family));
     }
   return carried;
 }
@@ -263,7 +270,7 @@ bool isCarriedByAnotherTunnel(const World& world, Family family) {
 /// its tables would cut off what was reachable before.
 bool isSteered(const World& world, const Steering& steering, Family family) {
   if (std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); })) return true;
-  if (isCarriedByAnotherTunnel(world, family)) return false;
+  if (!carriedByTunnels(world, family).empty()) return false;
   if (tunnelHasTheWorld(world, family)) return true;
   const Route* best = nullptr;
   for (const Route& route : world.routes)
@@ -359,6 +366,10 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   Steering steering;
   steering.wans = wansOf(config, world, steering.problems);
   noteFamilies(world, steering);
+  LeftAlone carried;
+  for (const Family family : kFamilies)
+    if (std::ranges::find(steering.families, family) == steering.families.end())
+      for (auto& [tunnel, alone] : carriedByTunnels(world, family)) carried[tunnel].merge(alone);
   ForeignRules foreign = foreignRules(world, config.numbers, steering.wans);
   steering.honoured = std::move(foreign.honoured);
   noteHonouredRules(foreign.notUnderstood, steering);
@@ -373,7 +384,8 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   }
   for (const auto& [name, tunnel] : world.tunnels) {
     if (!config.tunnel(name).enabled) continue;
-    steering.tunnels.push_back(viewOf(config, world, tunnel, steering.honoured, foreign.notUnderstood, book, peers));
+    steering.tunnels.push_back(
+        viewOf(config, world, tunnel, steering.honoured, foreign.notUnderstood, carried, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);

@@ -391,6 +391,10 @@ TEST(Families, InWhichAnotherTunnelIsTheOnlyUplinkAreLeftAlone) {
   world.links.emplace(IfIndex{71}, link(IfIndex{71}, "wg1", "wireguard"));
   world.tunnels.edit().emplace("wg1", inner);
   EXPECT_EQ(steered(), std::vector{Family::v4}) << "through wg0, whose own peer is reached in IPv4";
+  const Steering alone = steer({}, world);
+  EXPECT_EQ(alone.tunnels.back().leftAlone.size(), 1U) << "a mark of ours is kept out of tunnels";
+  EXPECT_EQ(alone.tunnels.back().fwmark, FwmarkUse::none);
+  EXPECT_EQ(alone.tunnels.front().fwmark, FwmarkUse::ours);
   world.tunnels.edit().at("wg0").peers.push_back(peer(8, "[2001:db8:ff::56]:51820"));
   EXPECT_EQ(steered(), (std::vector{Family::v4, Family::v6})) << "wg0 would carry itself";
 }
