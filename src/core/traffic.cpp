@@ -149,12 +149,9 @@ std::set<IfName> uplinks(const World& world, const Steering& steering, Family fa
   for (const Wan& wan : steering.wans)
     if (!wan.device.empty()) found.insert(wan.device);
   for (const Route& route : world.routes) {
-    if (route.family() != family || isOurTable(route.table)) continue;
-    for (const NextHop& hop : route.hops) {
-      const Link* link = world.link(hop.device);
-      if (link != nullptr && !link->loopback && (hop.gateway || route.destination.length() <= 1))
-        found.insert(link->name);
-    }
+    if (route.family() != family || route.destination.length() > 1 || isOurTable(route.table)) continue;
+    for (const NextHop& hop : route.hops)
+      if (const Link* link = world.link(hop.device); link != nullptr && !link->loopback) found.insert(link->name);
   }
   return found;
 }

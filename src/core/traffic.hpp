@@ -28,8 +28,9 @@ struct TrafficState {
   const World& world;
   const Steering& steering;
 };
-/// WANs, and whatever else a route leads to that has a gateway or is a default or half of one: a socket that is bound
-/// to one of these is to leave by it. Rules with `oif` match only such.
+/// WANs, and whatever else a default route or half of one leads to: a socket that is bound to one of these is to leave
+/// by it. Rules with `oif` match only such. Not for each route with a gateway: routing protocols would have these rules
+/// written again and again.
 std::set<IfName> uplinks(const World& world, const Steering& steering, Family family);
 /// Makes the rule one of ours. Several at one priority that differ in their prefixes alone are told apart: a request to
 /// delete one without a prefix matches those with one as well (fib_nl_delrule(), 6.18).
