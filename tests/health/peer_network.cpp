@@ -53,11 +53,11 @@ void PeerNetwork::addWan(const std::string& device, int metric, int subnet) cons
   for (const char* host : {"1", "11", "12", "13"})
     there += "ip address add " + v4 + host + "/24 dev " + peer + "; ip address add " + v6 + host + "/64 dev " + peer +
              " nodad;";
-  shell(there);
+  shell(there + wgsteer::test::carrierOf(peer));
   const std::string by = " dev " + device + " metric " + std::to_string(metric);
   wgsteer::test::shell("ip address add " + v4 + "2/24 dev " + device + "; ip address add " + v6 + "2/64 dev " + device +
                        " nodad; ip route add default via " + v4 + "1" + by + "; ip -6 route add default via " + v6 +
-                       "1" + by);
+                       "1" + by + "; " + wgsteer::test::carrierOf(device));
 }
 
 os::Fd PeerNetwork::socketIn(int domain, int type, int protocol, const std::string& address, std::uint16_t port) const {

@@ -222,8 +222,10 @@ class NftPackets : public KernelTest, public ::testing::WithParamInterface<Famil
             " nodad; ip link set wan" + n + " up");
       peer_.inside([&] {
         return shell("ip link set lo up; ip addr add 198.18." + n + ".2/24 dev isp" + n +
-                     "; ip addr add 2001:db8:" + n + "::2/64 dev isp" + n + " nodad; ip link set isp" + n + " up");
+                     "; ip addr add 2001:db8:" + n + "::2/64 dev isp" + n + " nodad; ip link set isp" + n + " up; " +
+                     wgsteer::test::carrierOf("isp" + n));
       });
+      shell(wgsteer::test::carrierOf("wan" + n));
       checksumsInSoftware(("wan" + n).c_str());
       makeNeighbours(n);
     }

@@ -52,6 +52,12 @@ inline IfIndex indexOf(const IfName& name) {
   return IfIndex{static_cast<std::int32_t>(index)};
 }
 
+/// Until the kernel's linkwatch has seen that both ends of a veth pair are up, which it does in its own time on a busy
+/// machine, a device drops what it is to send (dev_activate(), 6.18).
+inline std::string carrierOf(const IfName& device) {
+  return "timeout 20 sh -c 'until ip link show dev " + device + " | grep -q \"state UP\"; do :; done'";
+}
+
 /// Two connected devices, both up, so both with carrier. Without what the kernel would do by itself a little later:
 /// IPv6 link-local addresses, and a second of duplicate address detection for all others.
 inline void addVethPair(const IfName& name, const IfName& peer) {
