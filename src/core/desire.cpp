@@ -15,6 +15,7 @@
 #include "core/source_routing.hpp"
 #include "core/tables.hpp"
 #include "core/traffic.hpp"
+#include "core/wan_sources.hpp"
 #include "core/wans.hpp"
 
 namespace wgsteer {
@@ -351,28 +352,13 @@ class Desire {
     return able.empty() ? std::nullopt : sourceOfMember(*able.front());
   }
 
-  /// Of several WANs on one device, an address is the one's that sends from it, else the first's.
-  bool isAddressOf(const Wan& wan, const InterfaceAddress& own) const {
-    const auto sends = [&](const Wan& one) {
-      const auto source = one.source.find(own.address.family());
-      return source != one.source.end() && source->second == own.address;
-    };
-    const Wan* owner = nullptr;
-    for (const Wan& one : steering_.wans) {
-      if (one.link != wan.link) continue;
-      const auto rank = [&](const Wan& each) { return std::pair{!sends(each), each.secondary}; };
-      if (owner == nullptr || rank(one) < rank(*owner)) owner = &one;
-    }
-    return owner == &wan;
-  }
-
   /// A packet of a server tunnel with a WAN's address as its source is a reply to a packet that arrived there.
   void addServerReplies(MarkMatch mark) {
     for (const Wan& wan : steering_.wans) {
       if (wan.link == nullptr) continue;
       for (const InterfaceAddress& own : world_.addressesOf(wan.link->index)) {
         if (own.tentative || own.address.isLinkLocal() || own.linkScope || !isSteered(own.address.family())) continue;
-        if (!isAddressOf(wan, own)) continue;
+        if (wanOf(steering_.wans, own) != &wan) continue;
         addRule(own.address.family(), numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan.slot),
                 Prefix::host(own.address));
       }

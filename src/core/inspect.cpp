@@ -159,8 +159,8 @@ class Inspector {
     const bool set = config_.sysctl && writable_;
     const bool lenient = world_.sysctlsAll.contains(SysctlKind::srcValidMark) ||
                          wan.link->sysctls.contains(SysctlKind::srcValidMark) || set;
-    if (const Rule* rule = delivering(world_, numbers_);
-        strict && set && rule != nullptr && !world_.sysctlsAll.contains(SysctlKind::srcValidMark))
+    const bool couldSet = strict && set && !world_.sysctlsAll.contains(SysctlKind::srcValidMark);
+    if (const Rule* rule = couldSet ? delivering(world_, numbers_) : nullptr)
       add(Severity::problem,
           "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers unless main's best WAN is " +
               wan.device + ", and src_valid_mark, which would let them in, would drop the packets of " +

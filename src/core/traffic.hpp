@@ -44,6 +44,7 @@ void addTrafficRules(const TrafficState& of, Family family, bool localBehind, st
 /// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
 /// the source address is chosen, so that no translation is needed; chains choose after.
 bool canRouteLocal(const Config& config, const World& world, const Steering& steering, Family family);
+/// The ip rules for that.
 void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules);
 /// Tables for the marks that name a WAN of a policy.
 void addMemberTables(const TrafficState& of, Family family, Tables& tables);

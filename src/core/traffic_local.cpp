@@ -9,6 +9,7 @@
 #include "core/source_routing.hpp"
 #include "core/traffic.hpp"
 #include "core/traffic_foreign.hpp"
+#include "core/wan_sources.hpp"
 
 namespace wgsteer {
 
@@ -16,7 +17,6 @@ namespace {
 
 /// An ip rule has one prefix, protocol and range of ports each: a rule becomes as many as it has combinations.
 constexpr std::size_t kCombinationsAtMost = 16;
-constexpr std::uint8_t kUdp = 17;
 
 bool isOnlyForwarded(const RuleConfig& rule) {
   return rule.origin == Origin::forwarded || !rule.inputDevice.any.empty() || !rule.sourceMac.any.empty();
@@ -172,12 +172,16 @@ class LocalRules {
       lookups(own(base_ + kLocalSourceOffset), address, of_.config.numbers.wanTable(wan.slot));
   }
 
+  bool isCandidate(const InterfaceAddress& own) const {
+    return own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal();
+  }
+
   /// A program that has chosen another address of this host, as a service does that answers from where it was asked, or
   /// that began before there were rules: as if these were not there. Unless a rule is about that address, or a WAN
   /// without one of its own sends from it.
   void byOtherSources() {
     for (const InterfaceAddress& own : of_.world.addresses) {
-      if (own.address.family() != family_ || own.tentative || own.linkScope || own.address.isLinkLocal()) continue;
+      if (!isCandidate(own)) continue;
       const auto isMeant = [&](const RuleConfig& rule) {
         return std::ranges::any_of(rule.source.any, [&](const Prefix& source) { return source.contains(own.address); });
       };
@@ -199,29 +203,8 @@ class LocalRules {
     std::vector<Prefix> found;
     if (wan.link == nullptr) return found;
     for (const InterfaceAddress& own : of_.world.addressesOf(wan.link->index))
-      if (own.address.family() == family_ && !own.tentative && !own.linkScope && !own.address.isLinkLocal() &&
-          wanOf(own) == &wan)
-        found.push_back(Prefix::host(own.address));
+      if (isCandidate(own) && wanOf(of_.steering.wans, own) == &wan) found.push_back(Prefix::host(own.address));
     return found;
-  }
-
-  /// Of several on its device the first whose router is in the address's network, else the first of all.
-  const Wan* wanOf(const InterfaceAddress& own) const {
-    const Wan* found = nullptr;
-    for (const Wan& wan : of_.steering.wans) {
-      if (wan.link == nullptr || wan.link->index != own.device) continue;
-      if (hasRouterIn(wan, {own.address, own.prefixLength})) return &wan;
-      if (found == nullptr || found->secondary) found = &wan;
-    }
-    return found;
-  }
-
-  bool hasRouterIn(const Wan& wan, const Prefix& network) const {
-    const auto known = wan.defaults.find(family_);
-    return known != wan.defaults.end() && std::ranges::any_of(known->second, [&](const Route& route) {
-             const auto& gateway = route.hops.front().gateway;
-             return gateway && network.contains(*gateway);
-           });
   }
 
   void lookups(Rule rule, const Prefix& source, TableId table) {
@@ -348,25 +331,23 @@ class LocalRules {
     return any;
   }
 
+  static constexpr std::uint8_t kUdp = 17;
+
   const TrafficState& of_;
   Family family_;
   std::uint32_t base_;
   std::set<Rule>& rules_;
 };
 
-/// Or its policy has nowhere to go in this family.
-bool refusesNow(const Steering& steering, const TrafficRule& view, Family family) {
-  if (view.rule->use != RuleUse::policy) return view.rule->use != RuleUse::main;
-  const PolicyView& policy = steering.policies[steering.traffic->policies[*view.policy].policy];
-  return policy.lastResort != LastResort::main && candidates(steering, policy, family).empty();
-}
-
 /// Whether a rule refuses new connections of this host. Ip rules cannot tell them from answers, from ICMP errors and
 /// from what exists already; and in IPv6, where they refuse, the kernel chooses any source and asks again
 /// (ip6_dst_lookup_tail(), 6.18), so what is allowed to a source is allowed to new connections as well. Conntrack can.
-bool refusesOwn(const Steering& steering, Family family) {
+bool refusesNow(const Steering& steering, Family family) {
   return std::ranges::any_of(steering.traffic->rules, [&](const TrafficRule& view) {
-    return !isOnlyForwarded(*view.rule) && concerns(*view.rule, family) && refusesNow(steering, view, family);
+    if (isOnlyForwarded(*view.rule) || !concerns(*view.rule, family)) return false;
+    if (view.rule->use != RuleUse::policy) return view.rule->use != RuleUse::main;
+    const PolicyView& policy = steering.policies[steering.traffic->policies[*view.policy].policy];
+    return policy.lastResort != LastResort::main && candidates(steering, policy, family).empty();
   });
 }
 
@@ -377,7 +358,7 @@ bool canRouteLocal(const Config& config, const World& world, const Steering& ste
   const auto isOfVrf = [](const auto& entry) { return entry.second.inVrf || entry.second.kind == "vrf"; };
   if (std::ranges::any_of(world.links, isOfVrf)) return false;
   if (isLocalBehind(world.rules, family, config.numbers.rulePriority)) return false;
-  if (refusesOwn(steering, family)) return false;
+  if (refusesNow(steering, family)) return false;
   std::size_t count = 0;
   for (const RuleConfig& rule : config.rules) {
     if (isOnlyForwarded(rule)) continue;

@@ -207,8 +207,6 @@ class Compiler {
     program_.slots = traffic_.slots;
     for (const auto& [wan, exit] : traffic_.exits) program_.exits.push_back(exit);
     for (const auto& [slot, wan] : traffic_.former) program_.former.push_back(slot);
-    for (const Family family : kFamilies)
-      if (!canRouteLocal(config_, world_, steering_, family)) program_.asksForLocal.insert(family);
     for (const TrafficRule& rule : traffic_.rules) {
       RuleCompiler{*rule.rule, program_}.compile();
       program_.verdicts.push_back(verdictOf(rule));
@@ -219,6 +217,8 @@ class Compiler {
     program_.resets = std::ranges::any_of(
         traffic_.policies, [&](const TrafficPolicy& used) { return steering_.policies[used.policy].reset; });
     joinMatches(program_);
+    for (const Family family : kFamilies)
+      if (!canRouteLocal(config_, world_, steering_, family)) program_.asksForLocal.insert(family);
     return std::move(program_);
   }
 

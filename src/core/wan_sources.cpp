@@ -30,6 +30,31 @@ bool isOfTunnel(const World& world, const InterfaceAddress& own) {
   return link == nullptr || isTunnel(world, *link);
 }
 
+namespace {
+
+bool hasRouterIn(const Wan& wan, const InterfaceAddress& own) {
+  const auto known = wan.defaults.find(own.address.family());
+  return known != wan.defaults.end() && std::ranges::any_of(known->second, [&](const Route& route) {
+           const auto& gateway = route.hops.front().gateway;
+           return gateway && Prefix{own.address, own.prefixLength}.contains(*gateway);
+         });
+}
+
+}  // namespace
+
+const Wan* wanOf(const std::vector<Wan>& wans, const InterfaceAddress& own) {
+  const auto rank = [&](const Wan& wan) {
+    const auto source = wan.source.find(own.address.family());
+    const bool sends = source != wan.source.end() && source->second == own.address;
+    return std::tuple{!sends, !hasRouterIn(wan, own), wan.secondary};
+  };
+  const Wan* owner = nullptr;
+  for (const Wan& wan : wans)
+    if (wan.link != nullptr && wan.link->index == own.device && (owner == nullptr || rank(wan) < rank(*owner)))
+      owner = &wan;
+  return owner;
+}
+
 /// The address that the kernel would most likely choose itself: the route's own, else one in the gateway's prefix, a
 /// preferred one before a deprecated, a global before a unique local, a stable before a temporary.
 std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family) {

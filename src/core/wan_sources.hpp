@@ -12,6 +12,10 @@ namespace wgsteer {
 /// An address that is right on no WAN.
 bool isOfTunnel(const World& world, const InterfaceAddress& own);
 
+/// Whose of several WANs on one device an address is: of one that sends from it, of one whose router is in its network,
+/// else of the first. Null if no WAN is on the device.
+const Wan* wanOf(const std::vector<Wan>& wans, const InterfaceAddress& own);
+
 /// The address that the kernel would most likely choose itself, of a WAN that has its link and default routes.
 std::optional<Address> preferredSource(const World& world, const Wan& wan, Family family);
 

@@ -60,7 +60,7 @@ std::optional<std::uint16_t> destinationPort(Bytes protocol) {
   });
 }
 
-/// The same of a tuple, of any protocol.
+/// The destination of the packets of one direction, of any protocol; nullopt: malformed.
 std::optional<Address> destinationAddressOf(Bytes tuple, Family family) {
   if (!conforms(tuple, kTupleAttributes)) return std::nullopt;
   return destinationAddress(*Attributes<CTA_TUPLE_MAX>(tuple).at(CTA_TUPLE_IP), family);
