@@ -159,13 +159,8 @@ class Finder {
   /// A tun device may be a tunnel, and its default route then means a full tunnel, unless the rule is about something
   /// specific. Never a WireGuard device: its own peers may be among that.
   bool isUplinkOfItsOwn(const Route& route, bool specific) const {
-    const auto isOneOfOurs = [&](const Link& link) {
-      return world_.tunnels.contains(link.name) || world_.tunnelTroubles.contains(link.name) ||
-             world_.tunnelsElsewhere.contains(link.name);
-    };
     return !route.hops.empty() && allHops(world_, route, [&](const Link& link) {
-      const bool isVpn = specific ? isOneOfOurs(link) : link.kind == "tun" || isTunnel(world_, link);
-      return link.up && !link.loopback && !isVpn && !isWan(link);
+      return link.up && !link.loopback && (specific || link.kind != "tun") && !isTunnel(world_, link) && !isWan(link);
     });
   }
 
