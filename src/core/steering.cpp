@@ -163,12 +163,12 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
        entry != world.stalled.end() && entry->first.tunnel == tunnel.name; ++entry) {
     const auto peer = std::ranges::lower_bound(tunnel.peers, entry->first.key, {}, &Peer::publicKey);
     const auto wan = std::ranges::find(steering.wans, entry->second.wan, &Wan::name);
+    const auto index = static_cast<std::size_t>(peer - tunnel.peers.begin());
     if (peer == tunnel.peers.end() || peer->publicKey != entry->first.key || !peer->endpoint) continue;
-    if (view.leftAlone.contains(static_cast<std::size_t>(peer - tunnel.peers.begin()))) continue;
+    if (view.leftAlone.contains(index)) continue;
     const Family family = peer->endpoint->address.family();
     if (wan == steering.wans.end() || !serves(*wan, family, Need::source)) continue;
-    view.peerWan[static_cast<std::size_t>(peer - tunnel.peers.begin())] =
-        static_cast<std::size_t>(wan - steering.wans.begin());
+    view.peerWan[index] = static_cast<std::size_t>(wan - steering.wans.begin());
   }
 }
 
@@ -249,28 +249,32 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
 /// The peers that are reached through another tunnel, as their only uplink in this family, and how; none if one is
 /// reached through its own, which would loop.
 LeftAlone carriedByTunnels(const World& world, Family family) {
-  LeftAlone carried;
+  std::vector<std::pair<const Tunnel*, std::size_t>> concerned;
+  std::vector<Packet> packets;
   for (const auto& [name, tunnel] : world.tunnels)
     for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
       const auto& endpoint = tunnel.peers[i].endpoint;
       if (!endpoint || endpoint->address.family() != family) continue;
-      const Walk walk =
-          explain({}, world, {.destination = *endpoint, .mark = {}, .source = {}, .sourcePort = tunnel.listenPort});
-      // A more specific route into another tunnel is a matter of that peer alone.
-      const bool byDefault = walk.route && walk.route->destination.length() <= 1;
-      if (walk.outcome != Outcome::loop || !byDefault) continue;
-      if (walk.device == name) return {};
-      carried[name].emplace(i, walk.device + " is the only uplink for " + nameOf(family));
+      concerned.emplace_back(&tunnel, i);
+      packets.push_back({.destination = *endpoint, .mark = {}, .source = {}, .sourcePort = tunnel.listenPort});
     }
+  const auto walks = explain({}, world, packets);
+  LeftAlone carried;
+  for (std::size_t i = 0; i < walks.size(); ++i) {
+    // A more specific route into another tunnel is a matter of that peer alone.
+    const bool byDefault = walks[i].route && walks[i].route->destination.length() <= 1;
+    if (walks[i].outcome != Outcome::loop || !byDefault) continue;
+    const auto& [tunnel, peer] = concerned[i];
+    if (walks[i].device == tunnel->name) return {};
+    carried[tunnel->name].emplace(peer, walks[i].device + " is the only uplink for " + nameOf(family));
+  }
   return carried;
 }
 
 /// A family without a WAN is left alone if main reaches the Internet by another device that is not a tunnel (a
 /// translator of IPv4 over IPv6, 464XLAT; a router in the LAN), or one tunnel's peers through another tunnel. Closing
 /// its tables would cut off what was reachable before.
-bool isSteered(const World& world, const Steering& steering, Family family) {
-  if (std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); })) return true;
-  if (!carriedByTunnels(world, family).empty()) return false;
+bool isSteeredWithoutWan(const World& world, Family family) {
   if (tunnelHasTheWorld(world, family)) return true;
   const Route* best = nullptr;
   for (const Route& route : world.routes)
@@ -281,20 +285,27 @@ bool isSteered(const World& world, const Steering& steering, Family family) {
          !allHops(world, *best, [&](const Link& link) { return link.up && !isTunnel(world, link); });
 }
 
-void noteFamilies(const World& world, Steering& steering) {
+/// Returns the peers that are left alone with their family.
+LeftAlone noteFamilies(const World& world, Steering& steering) {
+  LeftAlone alone;
   for (const Family family : kFamilies) {
     // A kernel booted without IPv6 refuses IPv6 rules.
     const bool exists = family == Family::v4 ||
                         std::ranges::any_of(world.links, [](const auto& entry) { return entry.second.hasIpv6; });
     if (!exists) continue;
-    if (isSteered(world, steering, family))
+    const bool hasWan =
+        std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); });
+    LeftAlone carried = hasWan ? LeftAlone{} : carriedByTunnels(world, family);
+    if (hasWan || (carried.empty() && isSteeredWithoutWan(world, family)))
       steering.families.push_back(family);
     else if (!steering.wans.empty())
       steering.notes.push_back(
           std::string{nameOf(family)} +
           " is left alone: no WAN has a default route for it, but another device does; to use that device, name it "
           "in a [[wan]] section");
+    for (auto& [tunnel, peers] : carried) alone[tunnel].merge(peers);
   }
+  return alone;
 }
 
 void noteRoutes(const World& world, Steering& steering) {
@@ -365,11 +376,7 @@ Steering steer(const Config& config, const World& world) { return steer(config, 
 Steering steer(const Config& config, const World& world, const PeerFacts& peers) {
   Steering steering;
   steering.wans = wansOf(config, world, steering.problems);
-  noteFamilies(world, steering);
-  LeftAlone carried;
-  for (const Family family : kFamilies)
-    if (std::ranges::find(steering.families, family) == steering.families.end())
-      for (auto& [tunnel, alone] : carriedByTunnels(world, family)) carried[tunnel].merge(alone);
+  const LeftAlone carried = noteFamilies(world, steering);
   ForeignRules foreign = foreignRules(world, config.numbers, steering.wans);
   steering.honoured = std::move(foreign.honoured);
   noteHonouredRules(foreign.notUnderstood, steering);
