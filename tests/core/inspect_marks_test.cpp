@@ -63,8 +63,8 @@ constexpr Hook kOutput = hook(HookPoint::output, 0);
 constexpr Hook kRoute{.point = HookPoint::output, .priority = 0, .routes = true};
 constexpr Hook kNat{.point = HookPoint::postrouting, .priority = 100, .translates = true};
 
-/// A catch-all. With `dscp`, this host's own connections ask the chains as well.
-/// Of packets with a code point: no ip rule can say that, so chains ask it for this host's own connections as well.
+/// A catch-all of packets with a code point: no ip rule can say that, so chains ask it for this host's own connections
+/// as well.
 Config catchAllWith(std::uint8_t dscp) {
   Config config = catchAll();
   config.rules.front().dscp.any = {dscp};

@@ -452,10 +452,10 @@ case_another_address() {
   few_foreign_sources 'throughout'
 }
 
-# In IPv6 its routes stay, and masquerading gives connections that begin meanwhile the address of another device for as
-# long as they live.
 has_foreign_sources() { (($(foreign 1) > 0)); }
 
+# In IPv6 its routes stay, and masquerading gives connections that begin meanwhile the address of another device for as
+# long as they live.
 case_the_only_exit_loses_its_address_and_has_it_again() {
   traffic_up
   printf '[[rule]]\nname = "tv"\nsrc_ip = ["%s"]\nuse_policy = "only_lte"\n' "$tv" | rules_are
@@ -628,7 +628,6 @@ case_reloaded_with_one_more_wan() {
   goes_by 1 pc tcp "$internet" 443
 }
 
-# Without rules everything follows main again, at once, and nothing is left behind.
 # The table is made anew for the first tunnel: without any, its packets do not pass through chains for tunnels.
 case_the_first_tunnel_comes_and_goes() {
   established_up
@@ -649,6 +648,7 @@ case_the_first_tunnel_comes_and_goes() {
   nothing_is_lost "$since" 'the tunnel has gone'
 }
 
+# Without rules everything follows main again, at once, and nothing is left behind.
 case_rules_are_removed() {
   traffic_up
   printf '[[rule]]\nname = "all"\nuse_policy = "lte_first"\n' | rules_are
