@@ -11,6 +11,8 @@
 
 #include "wgsteer/core/histogram.hpp"
 
+#include "log/printable.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -19,14 +21,13 @@ using Json = nlohmann::json;
 using Label = std::pair<const char*, std::string>;
 using Labels = std::vector<Label>;
 
+/// The format knows no other escapes, and a terminal would obey control characters in a device's name: `printable`
+/// writes these out first, and its backslashes are then escaped as any others.
 std::string escaped(const std::string& text) {
   std::string out;
-  for (const char each : text) {
+  for (const char each : log::printable(text)) {
     if (each == '\\' || each == '"') out += '\\';
-    if (each == '\n')
-      out += "\\n";
-    else
-      out += each;
+    out += each;
   }
   return out;
 }

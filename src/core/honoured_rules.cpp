@@ -66,8 +66,8 @@ class Finder {
 
   /// Whether it may apply to packets of a WireGuard socket that carry one of our marks.
   bool mayBeForOurs(const Rule& rule) const {
-    if (rule.action != RuleAction::lookup || rule.table == kLocalTable || rule.invert || rule.otherSelector)
-      return false;
+    const bool leads = rule.action == RuleAction::lookup && rule.table != kLocalTable;
+    if (!(leads || refuses(rule)) || rule.invert || rule.otherSelector) return false;
     if (!rule.outputInterface.empty() || !(rule.inputInterface.empty() || rule.inputInterface == "lo")) return false;
     if (rule.ipProtocol != 0 && rule.ipProtocol != kUdp) return false;
     if (rule.source && coversWan(*rule.source)) return false;
@@ -89,7 +89,11 @@ class Finder {
     Rule own = rule;
     own.mark.mask &= ~numbers_.markMask;
     own.inputInterface = "lo";
-    if (looksUpMain(rule)) {
+    if (refuses(rule)) {
+      // What refuses everything, or everything with a mark, is for other traffic: mwan3's marks for a policy without a
+      // usable interface, or what would leave past a tunnel.
+      if (!namesDestinations(rule)) return;
+    } else if (looksUpMain(rule)) {
       // Halves of a default route count as a default route.
       if (rule.suppressPrefixLength < 0 || mainIsNoHelp(rule.family)) return;
       own.suppressPrefixLength = std::max(rule.suppressPrefixLength, 1);
@@ -133,8 +137,10 @@ class Finder {
 
   /// For some destinations, ports or marks of its own: what it leads into is meant for these, not for everything.
   bool isSpecific(const Rule& rule) const {
-    return (rule.destination && rule.destination->length() > 1) || rule.destinationPort || rule.sourcePort ||
-           (rule.mark.value & ~numbers_.markMask) != 0;
+    return namesDestinations(rule) || rule.sourcePort || (rule.mark.value & ~numbers_.markMask) != 0;
+  }
+  static bool namesDestinations(const Rule& rule) {
+    return (rule.destination && rule.destination->length() > 1) || rule.destinationPort;
   }
 
   Leads look(const Rule& rule) const {

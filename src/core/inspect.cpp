@@ -225,6 +225,8 @@ class Inspector {
       return;  // a tunnel in a tunnel, which is reported as a note
     if (after.outcome == Outcome::loop || after.outcome == Outcome::dropped)
       add(Severity::problem, who + " is reached through tunnel " + after.device + ": a loop", look);
+    else if (const std::string by = refusedBy(before); !by.empty() && after.outcome == Outcome::unreachable)
+      add(Severity::problem, who + " cannot be reached: " + by + " refuses it, without wgsteer as well", look);
     else if (after.outcome != Outcome::device && after.outcome != Outcome::local && wasReached)
       add(Severity::problem,
           who + " is reached by " + before.device +
@@ -242,6 +244,12 @@ class Inspector {
           who + " is sent by " + before.device + " without wgsteer, as a rule says, but by " + after.device +
               " with it",
           "set use_wan for its [[tunnel]] or [[peer]] if it is to stay on " + before.device);
+  }
+
+  /// What another program or a person refuses; empty if nothing does.
+  std::string refusedBy(const Walk& walk) const {
+    if (walk.outcome != Outcome::unreachable) return {};
+    return walk.route ? "route " + describe(*walk.route, deviceNames(world_)) : "rule " + walk.steps.back().text;
   }
 
   static bool isSameHop(const Walk& before, const Walk& after) {

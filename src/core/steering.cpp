@@ -329,7 +329,9 @@ void noteRoutes(const World& world, Steering& steering) {
 
 void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steering) {
   for (const Rule& rule : steering.honoured.originals)
-    if (rule.table != kMainTable) steering.notes.push_back(ruleText(rule) + " is honoured: it does not lead to a WAN");
+    if (rule.table != kMainTable)
+      steering.notes.push_back(ruleText(rule) + " is honoured: it " +
+                               (refuses(rule) ? "refuses" : "does not lead to a WAN"));
   for (const Rule& rule : notUnderstood)
     steering.notes.push_back(ruleText(rule) +
                              " leads to something that is not a WAN, but what else it depends on is not understood: "

@@ -129,9 +129,10 @@ std::optional<Address> Tables::sourceOn(IfIndex device, const Address& source) c
 }
 
 /// Sorts main's specific routes: prefixes on links, routes via inside routers, and routes by WANs; also halves of a
-/// default route via a router. Routes into tunnels are of no use to WireGuard's packets, except to those of peers that
-/// are left alone anyway. netifd's host routes to endpoints are left out: it adds one for each, by a WAN that it
-/// chooses only once.
+/// default route via a router. What main refuses (a blocked host, an unused part of an own prefix) stays refused, other
+/// than halves of a default route, which block what leaves past a tunnel. Routes into tunnels are of no use to
+/// WireGuard's packets, except to those of peers that are left alone anyway. netifd's host routes to endpoints are left
+/// out: it adds one for each, by a WAN that it chooses only once.
 void Tables::noteInside() {
   for (const auto& [index, link] : world_.links)
     // The prefixes of devices in a VRF are in its table, not in main.
@@ -141,7 +142,9 @@ void Tables::noteInside() {
     if (route.table != kMainTable || route.destination.isDefault() || isLinkLocal6(route.destination.address()) ||
         route.destination.address().isMulticast())
       continue;
-    if (route.type == RouteType::throw_ && goesOnInside(world_, route.destination)) thrown_.push_back(&route);
+    if (refuses(route) ? route.destination.length() > 1
+                       : route.type == RouteType::throw_ && goesOnInside(world_, route.destination))
+      endings_.push_back(&route);
     if (route.type != RouteType::unicast || route.hops.empty() || isNetifdsHostRoute(route)) continue;
     const auto isInsideHere = [&](const Link& link) { return isInside(link); };
     if (!allHops(world_, route, isInsideHere) || maybeTheInternet(world_, route)) continue;
@@ -205,7 +208,7 @@ void Tables::addInside(Family family, TableId table, const std::set<std::size_t>
   }
   for (const Route* route : byRouters_)
     if (route->family() == family) addGatewayed(*route, table, metricAsInMain(*route));
-  for (const Route* route : thrown_)
+  for (const Route* route : endings_)
     if (route->family() == family) addRoute(mirrored(world_, *route, table, metricAsInMain(*route)));
 }
 

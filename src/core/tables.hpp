@@ -57,7 +57,7 @@ class Tables {
   std::vector<const Route*> lanRoutes_;  ///< those of all LANs
   std::vector<const Route*> byRouters_;
   std::vector<const Route*> byWans_;
-  std::vector<const Route*> thrown_;
+  std::vector<const Route*> endings_;                  ///< they refuse, or lead on behind main
   std::map<IfIndex, std::vector<const Wan*>> wansOn_;  ///< a device, the first one first
 };
 

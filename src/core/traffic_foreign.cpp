@@ -19,16 +19,6 @@ bool hasSelector(const Rule& rule) {
          rule.ipProtocol != 0 || !rule.inputInterface.empty() || !rule.outputInterface.empty();
 }
 
-bool refuses(const Rule& rule) {
-  return rule.action == RuleAction::blackhole || rule.action == RuleAction::unreachable ||
-         rule.action == RuleAction::prohibit;
-}
-
-bool refuses(const Route& route) {
-  return route.type == RouteType::blackhole || route.type == RouteType::unreachable ||
-         route.type == RouteType::prohibit;
-}
-
 /// For packets that both match. False: there are none, or two values would be needed.
 template <class T>
 bool join(std::optional<T>& value, const std::optional<T>& other) {

@@ -71,8 +71,8 @@ TEST(Metrics, OfRulesAreThereWithRules) {
 }
 
 TEST(Metrics, NamesAreEscaped) {
-  const std::string text = metricsText(statusOf("a\"b\\c\nd"));
-  EXPECT_NE(text.find("wan=\"a\\\"b\\\\c\\nd\""), std::string::npos) << text;
+  const std::string text = metricsText(statusOf("a\"b\\c\n\x1b[2Jd"));
+  EXPECT_NE(text.find("wan=\"a\\\"b\\\\c\\\\x0a\\\\x1b[2Jd\""), std::string::npos) << text;
 }
 
 TEST(Metrics, AHistogramHasAllItsBucketsCumulated) {

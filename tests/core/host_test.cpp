@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "wgsteer/core/describe.hpp"
+#include "wgsteer/core/inspect.hpp"
 
 #include "core/hosts.hpp"
 
@@ -170,6 +171,53 @@ TEST(Inside, WhatMainThrowsGoesOnWhereItWent) {
   uplink.hops = {NextHop{.device = kTunnel, .gateway = {}}};
   world.routes.insert(uplink);
   EXPECT_EQ(walk(world, "wg0").device, "wan0") << "not into a tunnel";
+}
+
+/// A host that was blocked by hand (fail2ban's action `route`), or the unused part of an own prefix.
+TEST(Inside, WhatMainRefusesIsRefusedAndTold) {
+  for (const RouteType type : {RouteType::blackhole, RouteType::unreachable, RouteType::prohibit}) {
+    World world = withLan();
+    world.rules = {kernelRule(Family::v4, 32766, kMainTable)};
+    Route blocked = route("203.0.113.0/24", kLan);
+    blocked.type = type;
+    blocked.hops.clear();
+    world.routes.insert(blocked);
+    EXPECT_EQ(walk(world, "wg0").outcome, Outcome::unreachable);
+    const Steering steering = steer({}, world);
+    const auto findings = inspect({}, Picture{.world = world, .observed = {}}, steering, desire({}, world));
+    std::string told;
+    for (const Finding& finding : findings) told += finding.what + "\n";
+    EXPECT_NE(told.find("refuses it, without wgsteer as well"), std::string::npos) << told;
+    // Longer, and so better.
+    world.routes.insert(route("203.0.113.55/32", kWan1, "198.51.100.1"));
+    EXPECT_EQ(walk(world, "wg0").device, "wan1");
+  }
+}
+
+TEST(Inside, WhatMainRefusesAltogetherIsWhatLeavesPastATunnel) {
+  World world = withLan();
+  for (const char* half : {"0.0.0.0/1", "128.0.0.0/1"}) {
+    Route blocked = route(half, kLan);
+    blocked.type = RouteType::blackhole;
+    blocked.hops.clear();
+    world.routes.insert(blocked);
+  }
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+}
+
+TEST(Inside, ARuleThatRefusesADestinationKeepsItsEffect) {
+  World world = withLan();
+  Rule blocked = kernelRule(Family::v4, 1000, TableId{});
+  blocked.action = RuleAction::prohibit;
+  blocked.destination = Prefix::parse("203.0.113.0/24");
+  world.rules.insert(blocked);
+  EXPECT_EQ(walk(world, "wg0").outcome, Outcome::unreachable);
+  // mwan3's for the mark of a policy without a usable interface: it would be in the way of the tunnel's own packets.
+  world.rules.erase(blocked);
+  blocked.destination.reset();
+  blocked.mark = {0x3e00, 0x3f00};
+  world.rules.insert(blocked);
+  EXPECT_TRUE(steer({}, world).honoured.rules.empty());
 }
 
 TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {

@@ -145,6 +145,24 @@ case_thrown_by_main() {
   reached_before_and_after "$site"
 }
 
+# A host that is blocked by a route (fail2ban, by hand) stays blocked, until that is taken back.
+case_refused_by_main() {
+  topology_up
+  tunnel_up route_halves
+  router_ip route add prohibit "$endpoint"
+  daemon_start_and_converge
+  tunnel_forget
+  check 'check reports the route' has_line 'cannot be reached: route prohibit .* refuses it' wgsteer check
+  traffic_start
+  check 'explain says so' has_line '.*prohibit' wgsteer explain "$endpoint"
+  equal 'no packet to a blocked host by a WAN' '0 0' "$(right 0) $(right 1)"
+  router_ip route del prohibit "$endpoint"
+  await_handshake
+  steady_on 0 'no longer blocked'
+  router_ip rule add pref 1000 to "$endpoint" prohibit
+  await 5 'the rule keeps its effect' has_line '.*to .* prohibit proto 87' router_ip rule show
+}
+
 # A second tunnel whose server is reached through the first is left alone, and check reports that.
 case_tunnel_in_a_tunnel() {
   local site=10.60.0.9 prefix=10.60.0.0/16

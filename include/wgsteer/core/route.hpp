@@ -78,6 +78,12 @@ struct Route {
   auto operator<=>(const Route&) const = default;
 };
 
+/// Whether packets to its destination are dropped or rejected. A `throw` route only ends the walk through its table.
+inline bool refuses(const Route& route) {
+  return route.type == RouteType::blackhole || route.type == RouteType::unreachable ||
+         route.type == RouteType::prohibit;
+}
+
 /// Which of two usable routes of one table the kernel prefers for a packet that both match: the longer destination,
 /// then the longer source (IPv6), the lower metric, the router's preference, the place in the list (fib_table_lookup,
 /// find_rr_leaf).
@@ -133,5 +139,10 @@ struct Rule {
 
   auto operator<=>(const Rule&) const = default;
 };
+
+inline bool refuses(const Rule& rule) {
+  return rule.action == RuleAction::blackhole || rule.action == RuleAction::unreachable ||
+         rule.action == RuleAction::prohibit;
+}
 
 }  // namespace wgsteer
