@@ -2,6 +2,7 @@
 #include "netlink/declared.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <netinet/in.h>
 
 namespace wgsteer::netlink {
@@ -37,15 +38,16 @@ bool fits(Length length, Bytes value, std::optional<Family> family) {
 }  // namespace
 
 bool conforms(Bytes attributes, std::span<const Declared> table, std::optional<Family> family) {
-  std::size_t missing = static_cast<std::size_t>(std::ranges::count(table, true, &Declared::required));
+  std::bitset<32> there;  // not a count: one may come twice
   bool all = true;
   forEachAttribute(attributes, [&](std::uint16_t type, Bytes value) {
     const auto declared = std::ranges::find(table, type, &Declared::type);
     if (declared == table.end()) return;
-    if (declared->required && missing > 0) --missing;
+    there.set(static_cast<std::size_t>(declared - table.begin()));
     all = all && fits(declared->length, value, family);
   });
-  return all && missing == 0;
+  for (std::size_t i = 0; i < table.size(); ++i) all = all && (there[i] || !table[i].required);
+  return all;
 }
 
 }  // namespace wgsteer::netlink

@@ -40,7 +40,7 @@ struct Declared {
   bool required = false;
 };
 
-/// Undeclared attributes are ignored.
+/// Undeclared attributes are ignored. A table has at most 32 rows.
 bool conforms(Bytes attributes, std::span<const Declared> table, std::optional<Family> family = {});
 
 /// A number in the kernel, and its value here.

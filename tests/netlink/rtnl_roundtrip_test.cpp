@@ -3,16 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <initializer_list>
 #include <linux/fib_rules.h>
 #include <memory>
 #include <netlink/msg.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
+#include <vector>
 
 #include "wgsteer/core/describe.hpp"
 
+#include "netlink/declared.hpp"
 #include "netlink/rtnl_bytes.hpp"
 #include "netlink/rtnl_random.hpp"
 
@@ -245,6 +249,24 @@ TEST(RtnlDeclared, WhatIsRequiredHasToBeThere) {
   EXPECT_FALSE(decodeLink(nameless.header()));
   nameless.text(IFLA_IFNAME, "wan0");
   EXPECT_TRUE(decodeLink(nameless.header()));
+}
+
+TEST(RtnlDeclared, OneThatComesTwiceDoesNotStandForAnother) {
+  constexpr auto table = std::to_array<Declared>({{1, Length::u8, true}, {2, Length::u8, true}});
+  const auto conformsWith = [&](std::initializer_list<std::uint16_t> types) {
+    std::vector<std::uint8_t> bytes;
+    for (const std::uint16_t type : types) {
+      const nlattr header{.nla_len = sizeof(nlattr) + 1, .nla_type = type};
+      const auto at = bytes.size();
+      bytes.resize(at + 2 * sizeof header);
+      std::memcpy(bytes.data() + at, &header, sizeof header);
+    }
+    return conforms(bytes, table);
+  };
+  EXPECT_TRUE(conformsWith({1, 2}));
+  EXPECT_TRUE(conformsWith({1, 2, 1}));
+  EXPECT_FALSE(conformsWith({1}));
+  EXPECT_FALSE(conformsWith({1, 1}));
 }
 
 }  // namespace
