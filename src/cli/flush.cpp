@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "engine/flush.hpp"
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "wgsteer/core/connection_marks.hpp"
 #include "wgsteer/core/describe.hpp"
 
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "control/control_client.hpp"
-#include "daemon/journal.hpp"
 #include "log/log.hpp"
 #include "log/printable.hpp"
 
@@ -26,18 +26,10 @@ Status flushKernel(const Options& options) {
   const Config config = numbersOf(options);
   auto picture = (*kernel)->observe(config.numbers);
   if (!picture) return std::unexpected(picture.error());
-  const Plan plan = diff(State{}, picture->observed);
   const DeviceName names = deviceNames(picture->world);
-  for (const std::string& line : describe(plan, names)) log::debug(line);
-  const CommitReport result = (*kernel)->commit(plan, config.numbers);
-  if (!result.ok()) {
-    const ChangeResult& first = result.failed.front();
-    return fail(ErrorKind::io, describe(first.change, first.status.error(), names));
-  }
-  const auto marks = connectionMarks(picture->observed.nft);
-  if (!marks) return {};
-  const auto unmarked = (*kernel)->unmarkConnections(marks->marks, marks->bits);
-  return unmarked ? Status{} : std::unexpected(unmarked.error());
+  const Flushed flushed = wgsteer::flush(**kernel, *picture, config.numbers);
+  for (const std::string& line : describe(flushed.plan, names)) log::debug(line);
+  return flushed.status(names);
 }
 
 /// The daemon has stopped; whether it is started again depends on its service manager.

@@ -14,10 +14,6 @@
 
 namespace wgsteer {
 
-/// A change that failed, and why, in one line: with device names, and without repeating the operation, with which
-/// errors of the kernel begin as well.
-std::string describe(const Change& change, const Error& error, const DeviceName& names);
-
 class Journal {
  public:
   /// `watched` is checked first, so that no text is built when nobody listens. Without watchers only the log is

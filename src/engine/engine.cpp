@@ -7,6 +7,8 @@
 #include "wgsteer/core/departed.hpp"
 #include "wgsteer/core/overload.hpp"
 
+#include "engine/flush.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -324,14 +326,12 @@ Status Engine::reconfigure(Config config) {
 
 Status Engine::flush() {
   wake(Trigger::reload);
-  const Plan plan = diff(State{}, picture_.observed);
-  const auto marks = connectionMarks(picture_.observed.nft);
-  const Committed committed = commit(plan, State{});
-  unmark(marks);
-  tell(plan, committed);
-  tellDeprecated(committed.report.ok() ? plan.changes : committed.report.made, steering());
-  if (!committed.report.ok()) return fail(ErrorKind::io, "flush: some state could not be removed, see the log");
-  return {};
+  imagined_ = false;
+  const Flushed flushed = wgsteer::flush(kernel_, picture_, config_.numbers);
+  const CommitReport& report = flushed.report;
+  tell(flushed.plan, {report, now_() - wokenAt_});
+  tellDeprecated(report.ok() ? flushed.plan.changes : report.made, steering());
+  return flushed.status(deviceNames(picture_.world));
 }
 
 /// A look at what was refused may show that it exists already, or that a WAN cannot be used.

@@ -445,6 +445,24 @@ TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheTable) {
   EXPECT_EQ(kernel.connections.front().mark, Mark{0x3f00});
 }
 
+TEST_F(EngineTest, FlushNamesAllThatRemainsAndConnectionsKeepTheirMarksWithTheTable) {
+  ASSERT_TRUE(engine->start());
+  ASSERT_TRUE(engine->reconfigure(withOneRule(engine->config())));
+  kernel.connections = {{Family::v4, Mark{0x41003f00}, 1}};
+  kernel.refuses = [](const Change& change) {
+    return std::holds_alternative<NftTransaction>(change) || std::holds_alternative<SetTunnelMark>(change);
+  };
+  const Status flushed = engine->flush();
+  ASSERT_FALSE(flushed);
+  const std::string& what = flushed.error().what;
+  EXPECT_TRUE(what.starts_with("some state could not be removed: ")) << what;
+  EXPECT_EQ(std::ranges::count(what, ';'), 1) << "both: " << what;
+  EXPECT_EQ(kernel.connections.front().mark, Mark{0x41003f00});
+  kernel.heal();
+  ASSERT_TRUE(engine->flush());
+  EXPECT_EQ(kernel.connections.front().mark, Mark{0x3f00});
+}
+
 TEST_F(EngineTest, AFwmarkThatSomebodyResetIsFoundByThePoll) {
   ASSERT_TRUE(engine->start());
   kernel.someoneSetsFwmark("wg0", Mark{0});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // How failures are logged: the operation once, and devices by name.
-#include "daemon/journal.hpp"
+#include "engine/failure_text.hpp"
 
 #include <cerrno>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace wgsteer {
 namespace {
 
 std::string told(const Change& change, const Error& error) {
-  return describe(change, error, deviceNames(test::twoWans()));
+  return failureText(change, error, deviceNames(test::twoWans()));
 }
 
 TEST(Failures, SayTheirOperationOnce) {
