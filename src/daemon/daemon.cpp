@@ -14,6 +14,7 @@
 
 #include "control/control_name.hpp"
 #include "control/control_server.hpp"
+#include "daemon/deadline.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/name_follower.hpp"
 #include "daemon/resolve_once.hpp"
@@ -115,9 +116,9 @@ class Daemon {
       if (auto done = loop_.watch(descriptor, [this] { kernelReady_ = true; }); !done) return done;
     const std::pair<int, os::EventLoop::Handler> others[] = {
         {timers_.poll.descriptor(), [this] { onPollTimer(); }},
-        {timers_.retry.descriptor(), [this] { onRetryTimer(); }},
-        {timers_.carrier.descriptor(), [this] { onCarrierTimer(); }},
-        {timers_.cull.descriptor(), [this] { onCullTimer(); }},
+        {timers_.retry.descriptor(), [this] { retry_.expire(); }},
+        {timers_.carrier.descriptor(), [this] { carrier_.expire(); }},
+        {timers_.cull.descriptor(), [this] { cull_.expire(); }},
         {timers_.quiet.descriptor(), [this] { onQuietTimer(); }},
         {signals_.descriptor(), [this] { onSignals(); }},
     };
@@ -125,8 +126,8 @@ class Daemon {
       if (auto done = loop_.watch(descriptor, handler); !done) return done;
     // Handlers only record what is ready: everything is drained first, then there is a single plan.
     loop_.afterEach([this] { onWakeUp(); });
-    armRetry();
-    armCull();
+    retry_.arm(engine_.retryAfter());
+    cull_.arm(engine_.cullAfter());
     timers_.poll.arm(kPollPeriod);
     timers_.quiet.arm(kImagineAfter);
     watchUapiFolders();
@@ -194,18 +195,19 @@ class Daemon {
     if (kernelReady_) engine_.onEvents();
     if (quiet_ && !kernelReady_) imagine();
     if (pollDue_) poll();
-    if (retryDue_) engine_.onRetry();
-    if (carrierDue_) engine_.onCarrierCheck();
-    if (cullDue_) engine_.onCull();
+    if (retry_.isDue()) engine_.onRetry();
+    if (carrier_.isDue()) engine_.onCarrierCheck();
+    if (cull_.isDue()) engine_.onCull();
     if (reloadDue_) (void)reload();  // it logs the outcome
     wans_.actOnLook();
     noticeNetwork();
     publishNames();
-    armRetry();
-    if (kernelReady_ || carrierDue_) armCarrier();
-    armCull();
+    retry_.arm(engine_.retryAfter());
+    if (kernelReady_ || carrier_.isDue()) carrier_.arm(engine_.carrierCheckAfter());
+    cull_.arm(engine_.cullAfter());
     if (engine_.imaginationIsDue()) timers_.quiet.arm(imagineAfter_);
-    kernelReady_ = pollDue_ = retryDue_ = carrierDue_ = cullDue_ = reloadDue_ = quiet_ = false;
+    for (Deadline* each : {&retry_, &carrier_, &cull_}) each->done();
+    kernelReady_ = pollDue_ = reloadDue_ = quiet_ = false;
   }
 
   void poll() {
@@ -229,30 +231,6 @@ class Daemon {
     plansNoticed_ = engine_.statistics().plans;
   }
 
-  void armCarrier() {
-    const auto after = engine_.carrierCheckAfter();
-    if (after && !carrierArmed_) timers_.carrier.arm(*after);
-    carrierArmed_ = after.has_value();
-  }
-
-  void onCarrierTimer() {
-    timers_.carrier.acknowledge();
-    carrierArmed_ = false;
-    carrierDue_ = true;
-  }
-
-  void armCull() {
-    const auto after = engine_.cullAfter();
-    if (after || cullArmed_) timers_.cull.arm(after.value_or(Duration{0}));
-    cullArmed_ = after.has_value();
-  }
-
-  void onCullTimer() {
-    timers_.cull.acknowledge();
-    cullArmed_ = false;
-    cullDue_ = true;
-  }
-
   void imagine() {
     const auto workedBefore = os::processorTime();
     engine_.imagine();
@@ -263,12 +241,6 @@ class Daemon {
   void onQuietTimer() {
     timers_.quiet.acknowledge();
     quiet_ = true;
-  }
-
-  void armRetry() {
-    const auto after = engine_.retryAfter();
-    if (after != armedRetry_) timers_.retry.arm(after.value_or(Duration{0}));
-    armedRetry_ = after;
   }
 
   void onPollTimer() {
@@ -290,12 +262,6 @@ class Daemon {
       directories_.renew();
       pollDue_ = true;
     }));
-  }
-
-  void onRetryTimer() {
-    timers_.retry.acknowledge();
-    armedRetry_.reset();
-    retryDue_ = true;
   }
 
   void onSignals() {
@@ -346,7 +312,6 @@ class Daemon {
     if (request == "status") return status();
     if (request == "reload") {
       const Status done = reload();
-      armRetry();
       if (done) return {{"ok", true}};
       return {{"error", done.error().toString()}};
     }
@@ -375,10 +340,7 @@ class Daemon {
     for (const auto& [name, decision] : overrides_.all()) known.insert(name);
     const auto asked = readWanRequest(request, known);
     if (!asked) return {{"error", asked.error().toString()}};
-    const Status remembered = overrides_.set(asked->name, asked->decision, [this] {
-      wans_.overridesChanged();
-      armRetry();
-    });
+    const Status remembered = overrides_.set(asked->name, asked->decision, [this] { wans_.overridesChanged(); });
     if (remembered) return {{"ok", true}};
     const std::string warning = "this override is lost when the daemon stops: " + remembered.error().toString();
     log::warn("WAN " + asked->name + " by hand: " + warning);
@@ -435,15 +397,12 @@ class Daemon {
   std::size_t plansNoticed_ = 0;
   WallSeconds startedAt_ = os::wallClock();
   std::optional<LastReload> lastReload_;
-  std::optional<Duration> armedRetry_;
+  Deadline retry_{timers_.retry};
+  Deadline carrier_{timers_.carrier};
+  Deadline cull_{timers_.cull};
   const bool watchdogWanted_ = os::watchdogWanted();
   bool kernelReady_ = false;
   bool pollDue_ = false;
-  bool retryDue_ = false;
-  bool carrierDue_ = false;
-  bool carrierArmed_ = false;
-  bool cullDue_ = false;
-  bool cullArmed_ = false;
   bool reloadDue_ = false;
   bool quiet_ = false;
   unsigned polls_ = 0;  ///< since the start
