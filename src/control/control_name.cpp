@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <memory>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -14,6 +13,7 @@
 
 #include "control/control_access.hpp"
 #include "control/control_socket.hpp"
+#include "os/lines.hpp"
 #include "os/random.hpp"
 
 namespace wgsteer {
@@ -46,18 +46,14 @@ Result<os::Fd> newSocket(int flags) {
 
 /// Names that daemons use when @wgsteer is taken.
 Result<std::vector<std::string>> otherNames() {
-  const auto close = [](std::FILE* opened) { std::fclose(opened); };
-  const std::unique_ptr<std::FILE, decltype(close)> opened{std::fopen("/proc/net/unix", "re"), close};
-  if (!opened) return failed("/proc/net/unix: ");
   std::vector<std::string> names;
-  std::array<char, 512> buffer{};
-  while (std::fgets(buffer.data(), buffer.size(), opened.get()) != nullptr) {
-    std::string_view line{buffer.data()};
-    line = line.substr(0, line.find('\n'));
+  auto read = os::forEachLine("/proc/self/net/unix", [&](std::string_view line) {
     const auto at = line.rfind(" @");
     if (at != std::string_view::npos && line.substr(at + 2).starts_with(prefix()))
       names.emplace_back(line.substr(at + 2));
-  }
+    return true;
+  });
+  if (!read) return std::unexpected(std::move(read.error()));
   return names;
 }
 

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/wan_overrides.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/state_folder.hpp"
-#include "os/fd.hpp"
+#include "os/read_file.hpp"
 #include "os/replace_file.hpp"
 
 namespace wgsteer {
@@ -21,26 +19,10 @@ using Json = nlohmann::json;
 
 /// To be raised when older daemons cannot read the file any more.
 constexpr int kFileVersion = 1;
-constexpr std::size_t kMaxFile = 64 << 10;
 
 std::unexpected<Error> failed(const std::string& what) {
-  return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
-}
-
-Result<std::string> readAll(const std::string& file) {
-  const os::Fd opened{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (!opened && errno == ENOENT) return std::string{};
-  if (!opened) return failed(file);
-  std::string text;
-  std::array<char, 4096> part{};
-  while (text.size() <= kMaxFile) {
-    const ssize_t size = read(opened.get(), part.data(), part.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return failed(file);
-    if (size == 0) break;
-    text.append(part.data(), static_cast<std::size_t>(size));
-  }
-  return text;
+  const int code = errno;
+  return fail(ErrorKind::io, what + ": " + std::strerror(code), code);
 }
 
 std::optional<WanOverrides::ByName> parse(const std::string& text) {
@@ -73,7 +55,8 @@ std::string WanOverrides::defaultFile(const std::string& serviceFolder) { return
 
 Status WanOverrides::load() {
   all_.clear();
-  const auto text = readAll(file_);
+  const auto text = os::readFile(file_);
+  if (!text && text.error().kind == ErrorKind::notThere) return {};
   if (!text) return std::unexpected(text.error());
   if (text->empty()) return {};
   auto parsed = parse(*text);

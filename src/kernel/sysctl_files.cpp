@@ -28,7 +28,8 @@ Status writeSysctl(const Sysctl& sysctl, bool on) {
   const char value = on ? '1' : '0';
   // ENOENT: the device is gone. EROFS: read-only, as in a container.
   if (file && ::write(file.get(), &value, 1) == 1) return {};
-  return netlink::failWith(errno, "sysctl -w " + sysctl.name() + "=" + value);
+  const int code = errno;
+  return netlink::failWith(code, "sysctl -w " + sysctl.name() + "=" + value);
 }
 
 unsigned readNumber(const std::string& path) {

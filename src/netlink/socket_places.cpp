@@ -3,8 +3,10 @@
 
 #include <array>
 #include <cstdio>
-#include <fstream>
 #include <string>
+#include <string_view>
+
+#include "os/lines.hpp"
 
 namespace wgsteer::netlink {
 
@@ -25,10 +27,13 @@ std::string boundTo(std::uint16_t port) {
 std::optional<bool> hasUdpSocket(std::uint16_t port) {
   const std::string wanted = boundTo(port);
   for (int reading = 0; reading < kReadings; ++reading) {
-    std::ifstream sockets{"/proc/self/net/udp"};
-    if (!sockets) return std::nullopt;
-    for (std::string line; std::getline(sockets, line);)
-      if (line.find(wanted) != std::string::npos) return true;
+    bool found = false;
+    const Status read = os::forEachLine("/proc/self/net/udp", [&](std::string_view line) {
+      found = line.contains(wanted);
+      return !found;
+    });
+    if (!read) return std::nullopt;
+    if (found) return true;
   }
   return false;
 }

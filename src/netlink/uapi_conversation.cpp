@@ -5,14 +5,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <poll.h>
-#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <utility>
 
+#include "os/lines.hpp"
 #include "os/timer.hpp"
 
 namespace wgsteer::netlink {
@@ -36,7 +35,7 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
   if (path.size() >= sizeof address.sun_path) return fail(ErrorKind::refused, what + ": path is too long");
   path.copy(address.sun_path, path.size());
   os::Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  if (!socket) return fail(ErrorKind::io, what + ": " + std::strerror(errno), errno);
+  if (const int code = errno; !socket) return fail(ErrorKind::io, what + ": " + std::strerror(code), code);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
   const int code = errno;
   const std::string why = what + ": " + path + ": " + std::strerror(code);
@@ -48,16 +47,15 @@ Result<os::Fd> connectTo(const std::string& path, const std::string& what) {
   return fail(ErrorKind::io, why, code);
 }
 
-/// Whether a line of /proc/net/unix is that of a listening socket bound to a file of this name.
-bool listens(const std::string& line) {
-  std::istringstream fields{line};
-  std::string number;
-  std::string references;
-  std::string protocol;
-  std::string flags;
-  fields >> number >> references >> protocol >> flags;
-  constexpr const char* kAcceptsConnections = "00010000";
-  return flags == kAcceptsConnections;
+/// Whether a line of /proc/net/unix is that of a listening socket bound to a file: "0000: 00000002 00000000 00010000
+/// ...".
+bool listens(std::string_view line) {
+  constexpr std::string_view kAcceptsConnections = "00010000";
+  for (int field = 0; field < 3; ++field) {
+    line = line.substr(std::min(line.find(' '), line.size()));
+    line = line.substr(std::min(line.find_first_not_of(' '), line.size()));
+  }
+  return line.substr(0, line.find(' ')) == kAcceptsConnections;
 }
 
 }  // namespace
@@ -66,12 +64,13 @@ bool listens(const std::string& line) {
 /// file's name as well, in the namespace of the client.
 SocketsHere SocketsHere::look() {
   SocketsHere here;
-  std::ifstream sockets{"/proc/self/net/unix"};
-  if (!sockets) return here;
-  here.names_.emplace();
-  for (std::string line; std::getline(sockets, line);)
+  std::set<std::string> names;
+  const Status read = os::forEachLine("/proc/self/net/unix", [&](std::string_view line) {
     if (const auto name = line.find_last_of("/ "); line.ends_with(".sock") && listens(line))
-      here.names_->insert(line.substr(name + 1));
+      names.emplace(line.substr(name + 1));
+    return true;
+  });
+  if (read) here.names_ = std::move(names);
   return here;
 }
 
@@ -102,8 +101,10 @@ Result<std::unique_ptr<UapiConversation>> UapiConversation::begin(const UapiSock
   auto connected = connectTo(socket.path, what);
   if (!connected) return std::unexpected(connected.error());
   // A request is a few bytes, which a fresh socket takes whole.
-  if (::send(connected->get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
-    return fail(ErrorKind::busy, what + ": " + std::strerror(errno), errno);
+  if (::send(connected->get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+    const int code = errno;
+    return fail(ErrorKind::busy, what + ": " + std::strerror(code), code);
+  }
   return std::unique_ptr<UapiConversation>{new UapiConversation{std::move(*connected), socket}};
 }
 

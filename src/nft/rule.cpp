@@ -622,8 +622,10 @@ std::string canonicalText(nftnl_rule* rule) {
     text.append("[ ").append(name).append(" ");
     if (name != "counter") {
       std::array<char, 512> buffer{};
-      nftnl_expr_snprintf(buffer.data(), buffer.size(), expression, NFTNL_OUTPUT_DEFAULT, 0);
+      const int size = nftnl_expr_snprintf(buffer.data(), buffer.size(), expression, NFTNL_OUTPUT_DEFAULT, 0);
       text.append(buffer.data());
+      // None of ours is so long: what differs only behind must not look like it.
+      if (size < 0 || static_cast<std::size_t>(size) >= buffer.size()) text.append(" ...");
     }
     text.append("]");
   }
