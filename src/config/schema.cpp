@@ -20,9 +20,6 @@ namespace {
 constexpr Traits kRequired{.required = true};
 constexpr Traits kAsMwan3{.mwan3 = true};
 
-/// The last usable base: the whole block stays before the main table's rule (32766).
-constexpr std::int64_t kMaxRulePriority = 32765 - kRuleBlockSize;
-
 constexpr std::tuple kGlobals{
     Row{"mark_mask", MarkMask{}, [](Config& config) -> auto& { return config.numbers.markMask; }},
     Row{"rule_priority", Integer{1, kMaxRulePriority},

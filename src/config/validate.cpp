@@ -45,9 +45,9 @@ void checkTracking(const Section& section, const WanConfig& wan, Problems& probl
                    inQuotes(addresses->values[i].text) + " has a port, which only tcp and dns use");
   const std::size_t count = wan.trackIp.size();
   if (section.find("reliability") != nullptr && count > 0 && wan.reliability > count)
-    problems.add(
-        section.lineOf("reliability"), "reliability",
-        std::to_string(wan.reliability) + " addresses can never answer: track_ip has " + std::to_string(count));
+    problems.add(section.lineOf("reliability"), "reliability",
+                 std::to_string(wan.reliability) +
+                     " is more than the number of addresses in track_ip: " + std::to_string(count));
 }
 
 /// A second one of a family would be another WAN.

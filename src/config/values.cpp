@@ -286,7 +286,7 @@ Parsed<TableId> parseInsideTable(const Value& value) {
   if (!parsed || *parsed < 1 || *parsed > kHighest)
     return wrong(inQuotes(value.text) + " is not a table, allowed: a number of 1 to " + std::to_string(kHighest));
   const TableId table{static_cast<std::uint32_t>(*parsed)};
-  if (table == kMainTable) return wrong("main (254) is one anyway");
+  if (table == kMainTable) return wrong("the main table (254) is always included");
   if (table == kLocalTable || table == kDefaultTable)
     return wrong(value.text + " is a table of the kernel's own, without inside routes");
   if (isOurTable(table)) return wrong(value.text + " is one of wgsteer's own tables");

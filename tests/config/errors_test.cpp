@@ -83,8 +83,8 @@ const std::vector<Case> kGlobalsCases{
     {"MaskEmpty", globals("mark_mask = \"\""), "f:2: mark_mask: is empty, " + kMaskAllowed},
     {"MaskBoolean", globals("mark_mask = true"),
      "f:2: mark_mask: is true or false, must be a string like \"0xf0000000\" or an integer"},
-    {"PriorityZero", globals("rule_priority = 0"), "f:2: rule_priority: 0 is out of range, allowed: 1..32725"},
-    {"PriorityHigh", globals("rule_priority = 32726"), "f:2: rule_priority: 32726 is out of range, allowed: 1..32725"},
+    {"PriorityZero", globals("rule_priority = 0"), "f:2: rule_priority: 0 is out of range, allowed: 1..32104"},
+    {"PriorityHigh", globals("rule_priority = 32105"), "f:2: rule_priority: 32105 is out of range, allowed: 1..32104"},
     {"PriorityText", globals("rule_priority = \"60\""), "f:2: rule_priority: is a string, must be an integer"},
     {"PriorityFloat", globals("rule_priority = 60.0"), "f:2: rule_priority: is a number, must be an integer"},
     {"PriorityTable", globals("rule_priority = {}"), "f:2: rule_priority: is a table, must be an integer"},
@@ -102,7 +102,7 @@ const std::vector<Case> kGlobalsCases{
     {"OneMarkTooFew", globals("mark_mask = 0x3") + wans("[[wan]]\nname = \"c\"\ndevice = \"eth2\"\n"),
      "f:2: mark_mask: 0x3 has 3 marks, but 4 are needed (WANs: 3, policies of more than one WAN: 0, default policy: "
      "1); widen it, for example to 0xff000000"},
-    {"InsideMain", globals("inside_tables = 254"), "f:2: inside_tables: main (254) is one anyway"},
+    {"InsideMain", globals("inside_tables = 254"), "f:2: inside_tables: the main table (254) is always included"},
     {"InsideLocal", globals("inside_tables = [100,\n255]"),
      "f:3: inside_tables: 255 is a table of the kernel's own, without inside routes"},
     {"InsideDefault", globals("inside_tables = 253"),
@@ -191,7 +191,7 @@ const std::vector<Case> kWanCases{
     {"FailureLossNotAboveRecovery", wan("failure_loss = 10"),
      "f:4: recovery_loss: 10 must be less than failure_loss, which is 10"},
     {"Reliability", wan("track_ip = \"9.9.9.9\"\nreliability = 2"),
-     "f:5: reliability: 2 addresses can never answer: track_ip has 1"},
+     "f:5: reliability: 2 is more than the number of addresses in track_ip: 1"},
 };
 
 const std::vector<Case> kPolicyCases{

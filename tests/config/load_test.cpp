@@ -38,7 +38,7 @@ TEST(Load, EmptyFileIsTheDefaultConfig) {
 TEST(Load, ReadsGlobals) {
   const Config config = load(R"([globals]
 mark_mask = "0x0F000000"
-rule_priority = 32725
+rule_priority = 32104
 on_exit = "flush"
 sysctl = false
 force = true
@@ -47,7 +47,7 @@ inside_tables = [1, 252, 256, 4294967295]
 log_level = "debug"
 )");
   EXPECT_EQ(config.numbers.markMask, 0x0f000000U);
-  EXPECT_EQ(config.numbers.rulePriority, 32725U);
+  EXPECT_EQ(config.numbers.rulePriority, 32104U);
   EXPECT_EQ(config.onExit, OnExit::flush);
   EXPECT_FALSE(config.sysctl);
   EXPECT_TRUE(config.force);

@@ -47,7 +47,7 @@ void expectLocated(const Error& error) {
 
 void expectSound(const Config& config) {
   EXPECT_TRUE(validMarkMask(config.numbers.markMask));
-  EXPECT_LE(config.numbers.rulePriority + kRuleBlockSize, 32765U);
+  EXPECT_LE(config.numbers.rulePriority, kMaxRulePriority);
   EXPECT_LE(config.wans.size() + 1, config.numbers.slotCount());
   std::set<std::string> names;
   std::set<std::string> devices;

@@ -109,7 +109,7 @@ inline constexpr std::uint32_t kSourceLocalPriority = 32760;
 inline constexpr std::uint32_t kSourceInsidePriority = 32761;
 inline constexpr std::uint32_t kSourcePriority = 32763;
 /// Rules for this host's own connections: behind programs that are about particular destinations (NetBird's 105),
-/// before mwan3's (from 1000 on).
+/// before mwan3's (from 1001 on), as long as the base is the default.
 inline constexpr std::uint32_t kLocalTrafficOffset = 140;
 inline constexpr std::uint32_t kLocalForeignOffset = 141;
 inline constexpr std::uint32_t kLocalForeignSteps = 6;
@@ -124,8 +124,11 @@ inline constexpr std::uint32_t kLocalEndOffset = kLocalRulesOffset + (kLocalRule
 /// priority: wg-quick needs two free ones, in order, or its user loses access to the LAN. A higher floor would leave
 /// out the rules at 9 and 10 that networkd's users write.
 inline constexpr std::uint32_t kJumpFloor = 4;
-/// Size of our block of priorities, starting at the base.
+/// Size of our block of priorities, starting at the base; without the copies of `lookup local`, right before it, and
+/// rules for this host's own connections.
 inline constexpr std::uint32_t kRuleBlockSize = 40;
+/// The last usable base: with rules for any traffic, the last of ours is still before those by IPv6 source.
+inline constexpr std::uint32_t kMaxRulePriority = kSourceLocalPriority - 1 - kLocalEndOffset;
 
 /// `suppress_ifgroup` of our rules that look up a foreign table: a group without devices, so its only effect is to
 /// identify the rule as ours.
@@ -230,7 +233,7 @@ struct Numbers {
   bool operator==(const Numbers&) const = default;
 };
 
-/// At least two contiguous bits, but not all 32: a mask that has room for slots.
+/// From 2 to 16 contiguous bits: it has room for slots, and leaves others theirs.
 constexpr bool validMarkMask(std::uint32_t mask) {
   if (mask == 0 || std::popcount(mask) < 2 || std::popcount(mask) > 16) return false;
   const std::uint32_t shifted = mask >> std::countr_zero(mask);
@@ -244,7 +247,8 @@ constexpr bool isOurTable(TableId table) {
 static_assert((kDefaultMarkMask & (0x3f00U | 0xfc00U | 0x00ff0000U)) == 0, "disjoint from mwan3, pbr, Tailscale");
 static_assert(validMarkMask(kDefaultMarkMask));
 static_assert(kDefaultRulePriority + kRuleBlockSize <= 100, "below NetBird's 105");
-static_assert(kServerReplyOffset < kHonouredOffset && kHonouredOffset < kMarkOffset);
-static_assert(kServerReplyOffset < kMarkOffset, "below the fwmark rules, server replies would do nothing");
+static_assert(kDefaultRulePriority + kLocalEndOffset <= 1000, "below mwan3's 1001");
+static_assert(kServerReplyOffset < kHonouredOffset && kHonouredOffset < kMarkOffset,
+              "below the fwmark rules, server replies would do nothing");
 
 }  // namespace wgsteer

@@ -118,13 +118,13 @@ function globalsSection(map) {
 		_('Bits of the firewall mark that belong to wgsteer: each value serves one WAN or one policy of several WANs. 2 to 16 contiguous bits. Default: 0xf0000000, with rules 0xff000000.'),
 		{ 'placeholder': _('automatic'), 'validate': checks.markMask });
 	add(s, null, form.DynamicList, 'inside_tables', _('Inside tables'),
-		_('Numbers of routing tables whose destinations are inside, as those of main are: rules never send out what is for them.'),
+		_('Numbers of routing tables whose destinations are inside, as those of main are: rules never send traffic for them over a WAN.'),
 		{ 'validate': checks.each(checks.insideTable) });
 	add(s, null, form.DynamicList, 'inside_prefixes', _('Inside prefixes'),
 		_('IPv6 prefixes of hosts behind this router that no WAN has delegated: translated by policies that translate.'),
 		{ 'validate': checks.each(checks.prefix6) });
 	number(s, null, 'rule_priority', _('Rule priority'), _('First of the 40 ip rule priorities that belong to wgsteer.'),
-		1, 32725, '60');
+		1, 32104, '60');
 	flag(s, null, 'force', _('Ignore conflicts'), _('Start even though another program\'s rule uses bits of the mark.'), false);
 }
 
@@ -149,7 +149,7 @@ function wanSection(map, interfaces, status) {
 	number(s, 'general', 'weight', _('Weight'), _('Share among WANs of equal metric.'), 1, 256, '1', kInTable);
 	add(s, 'general', form.DynamicList, 'dns', _('Name servers'), _('Queried through this WAN when the router\'s own resolver does not answer. Default: those that netifd has for it.'),
 		{ 'validate': checks.each(checks.address) });
-	flag(s, 'general', 'metered', _('Metered'), _('Connections of rules leave this WAN as soon as a better one is usable again.'), false);
+	flag(s, 'general', 'metered', _('Metered'), _('Connections of rules move off this WAN as soon as a better one is usable again.'), false);
 	add(s, 'general', form.DynamicList, 'prefixes', _('IPv6 prefixes'), _('What its provider has delegated, besides what netifd knows.'),
 		{ 'validate': checks.each(checks.prefix6) });
 	flag(s, 'general', 'source_routing', _('Source routing'),
@@ -202,17 +202,17 @@ function policySection(map) {
 	choose(add(s, null, form.ListValue, 'last_resort', _('Last resort'), _('While none of its WANs is usable.')),
 		[ [ 'unreachable', _('unreachable') ], [ 'main', _('main table') ] ], 'unreachable');
 	choose(add(s, null, form.ListValue, 'failback', _('Failback'),
-		_('For rules: what becomes of the connections on another WAN when a better one is usable again. Drain: each moves once it has been idle for a while.')),
+		_('For rules: whether connections on another WAN return when a better one is usable again. Drain: each moves once it has been idle for a while.')),
 		[ [ 'keep', _('keep') ], [ 'drain', _('drain') ], [ 'move', _('move') ] ], 'keep');
 	number(s, null, 'drain_after', _('Drain after'), _('Seconds without a packet after which a connection moves, with failback drain.'), 5, 86400, '60');
 	flag(s, null, 'reset', _('Reset'),
-		_('For rules: while one of its WANs is dead, TCP connections from hosts behind this router that nobody knows are answered with a reset.'), false);
+		_('For rules: while one of its WANs is dead, packets of unknown TCP connections from hosts behind this router are answered with a reset.'), false);
 	choose(add(s, null, form.ListValue, 'balance', _('Balance'),
-		_('For rules: what is kept together when connections are shared among WANs of equal metric.')),
+		_('For rules: what selects the WAN when connections are shared among WANs of equal metric.')),
 		[ [ 'connection', _('each connection by itself') ], [ 'pair', _('the same two addresses') ], [ 'source', _('the same source address') ] ],
 		_('each connection by itself'));
 	choose(add(s, null, form.ListValue, 'ipv6', _('IPv6 sources'),
-		_('For rules: what becomes of IPv6 packets with a source that is not of the WAN by which they leave.')),
+		_('For rules: how IPv6 packets are treated whose source is not of the WAN they leave by.')),
 		[ [ 'none', _('left as they are') ], [ 'reject', _('reject') ], [ 'masquerade', _('masquerade') ], [ 'translate', _('translate the prefix') ] ],
 		_('left as they are'));
 }
