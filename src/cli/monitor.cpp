@@ -46,8 +46,9 @@ std::string occasionText(const Json& occasion) {
 
 std::string textOf(const Json& document) {
   if (document.contains("occasion")) return occasionText(document["occasion"]);
-  for (const char* kind : {"moved", "endpoint", "stalled", "wan"})
-    if (document.contains(kind)) return document[kind].at("text").get<std::string>();
+  // Whatever else the journal tells of has a text.
+  for (const auto& [kind, told] : document.items())
+    if (told.is_object() && told.contains("text")) return told["text"].get<std::string>();
   for (const char* kind : {"fight", "error"})
     if (document.contains(kind)) return std::string{kind} + ": " + document[kind].get<std::string>();
   return document.dump();
