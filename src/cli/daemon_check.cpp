@@ -52,7 +52,7 @@ std::vector<Finding> inspectDaemon(const nlohmann::json& status, bool writable) 
   if (const auto pending = status.value("pending", std::size_t{0}); writable && pending > 0)
     findings.push_back({Severity::advice,
                         "the daemon has not made all changes that it plans: " + std::to_string(pending) + " pending",
-                        "wgsteer plan shows them, and the log why; ignore this if they are gone by now"});
+                        "wgsteer plan shows them, the log the reason; ignore this if none are pending any more"});
   return findings;
 }
 

@@ -53,8 +53,8 @@ int import(const Options& options) {
   const foreign::Import import = foreign::importMwan3(mwan3, *network, by, std::move(notes));
   say(import.notes, file);
   say(import.networkNotes, networkFile);
-  std::printf("# Made from %s by wgsteer import mwan3. Of its %zu rules, %zu are about WireGuard's own packets.\n\n",
-              file.c_str(), mwan3.rules.size(), import.pinned);
+  std::printf("# Made from %s by wgsteer import mwan3. %zu of its %zu rules concern WireGuard's own packets.\n\n",
+              file.c_str(), import.pinned, mwan3.rules.size());
   std::fputs((toUci ? config::toUci(import.sections) : config::toToml(import.sections)).c_str(), stdout);
   return kOk;
 }

@@ -51,8 +51,7 @@ int main(int argc, char** argv) {
             {Group::change, "reload", "", "make the daemon reload its configuration", "wgsteer reload", "", reload},
             {Group::change, "flush", "", "stop the daemon and remove all its state", "wgsteer flush --verbose", "cv",
              flush},
-            {Group::daemon, "run", "", "steer in the foreground, as the daemon does", "wgsteer run --verbose", "cov",
-             run},
+            {Group::daemon, "run", "", "run the daemon in the foreground", "wgsteer run --verbose", "cov", run},
         }));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "wgsteer: %s\n", error.what());

@@ -146,9 +146,10 @@ void addPeers(std::string& out, const Json& tunnels) {
   forEach([&](const Json& peer, const Labels& labels) {
     stalled.sample(labels, memberOf(peer, "stalled").is_object() ? 1.0 : 0.0);
   });
-  Metric received{out, "wgsteer_peer_received_bytes_total", "counter", "As WireGuard counts."};
+  Metric received{out, "wgsteer_peer_received_bytes_total", "counter",
+                  "Bytes received from the peer, as WireGuard counts them."};
   forEach([&](const Json& peer, const Labels& labels) { received.sample(labels, memberOf(peer, "received")); });
-  Metric sent{out, "wgsteer_peer_sent_bytes_total", "counter", "As WireGuard counts."};
+  Metric sent{out, "wgsteer_peer_sent_bytes_total", "counter", "Bytes sent to the peer, as WireGuard counts them."};
   forEach([&](const Json& peer, const Labels& labels) { sent.sample(labels, memberOf(peer, "sent")); });
 }
 

@@ -33,7 +33,7 @@ std::string connectionsWith(const NftPinned& pinned, const NftLayout& layout) {
   const std::string family = nameOf(pinned.family);
   const auto slot = Numbers{.markMask = layout.markMask}.slotIn(pinned.pin.value);
   if (slot == pinned.way.mark && pinned.way.exit)
-    return family + " connections that came in by exit " + std::to_string(pinned.way.mark.value);
+    return family + " connections that arrived on exit " + std::to_string(pinned.way.mark.value);
   if (layout.traffic.program)
     for (const TrafficLeaving& leaving : layout.traffic.program->leavings)
       for (const TrafficPin& pin : leaving.pins)
@@ -58,8 +58,8 @@ std::string meaning(bool add, const NftPinned& pinned, const NftTransaction& tra
 }
 
 std::string meaning(bool add, const NftArrival& arrival) {
-  return nameOf(arrival.family) + std::string{" connections that come in by "} + arrival.device +
-         (add ? " are answered by it" : " are no longer answered by it");
+  return nameOf(arrival.family) + std::string{" connections that arrive on "} + arrival.device +
+         (add ? " are answered over it" : " are no longer answered over it");
 }
 
 }  // namespace
@@ -75,10 +75,12 @@ std::string trafficComment(const NftOp& op, const NftTransaction& of) {
   if (const auto* pinned = std::get_if<NftPinned>(&op.member)) return meaning(op.add, *pinned, of);
   if (const auto* arrival = std::get_if<NftArrival>(&op.member)) return meaning(op.add, *arrival);
   if (std::holds_alternative<NftNamedMark>(op.member))
-    return op.add ? "a mark of another program: such packets ask no rule" : "no other program uses this mark any more";
+    return op.add ? "a mark of another program: such packets bypass the rules"
+                  : "no other program uses this mark any more";
   if (const auto* reset = std::get_if<NftReset>(&op.member))
-    return nameOf(reset->family) + std::string{op.add ? " TCP that an exit's death has ended is reset"
-                                                      : " TCP of connections that nobody knows goes on by the rules"};
+    return nameOf(reset->family) + std::string{op.add
+                                                   ? " TCP connections of a WAN that has failed are reset"
+                                                   : " TCP connections that conntrack does not know follow the rules"};
   if (const auto* own = std::get_if<NftPrefix>(&op.member))
     return "sources of that prefix are " + std::string{op.add ? "right" : "no longer right"} + " on " + own->device;
   return {};

@@ -238,21 +238,21 @@ class Explanation {
         if (isBySource()) return "by WAN " + result_.wan + ", which its source belongs to";
         return "there are no rules for any traffic: left alone";
       case TrafficReason::noRoute:
-        return "this host has no other route for it, so its rules are not asked";
+        return "this host has no other route for it, so its rules are not consulted";
       case TrafficReason::namedMark:
         return "mark " + hex(packet.mark.value) + " belongs to another program's rule: left alone";
       case TrafficReason::wireGuard:
-        return "WireGuard's own: no rule is for it";
+        return "WireGuard's own packet: rules do not apply";
       case TrafficReason::arrived:
-        return "came in by WAN " + result_.wan + ": answered by it";
+        return "arrived on WAN " + result_.wan + ": answered over it";
       case TrafficReason::byWan:
-        return "came in by " + packet.inputDevice + ", a WAN that cannot be used now: left alone";
+        return "arrived on " + packet.inputDevice + ", a WAN that cannot be used now: left alone";
       case TrafficReason::forUsOrMany:
-        return routing_.isLocal(packet) ? "to this host: left alone" : "to many: left alone";
+        return routing_.isLocal(packet) ? "to this host: left alone" : "broadcast or multicast: left alone";
       case TrafficReason::housekeeping:
         return "DHCP: left alone";
       case TrafficReason::ownChoice:
-        return "its own mark or source address decides: no rule is asked";
+        return "its mark or source address already decides: rules are not consulted";
       case TrafficReason::noRule:
         if (isBySource()) return "no rule matches: by WAN " + result_.wan + ", which its source belongs to";
         return "no rule matches: left alone";
@@ -312,8 +312,7 @@ class Explanation {
     const bool main = policy != steering_.policies.end() && policy->lastResort == LastResort::main;
     if (main && (found_.rule == nullptr || found_.rule->priority > config_.numbers.rulePriority))
       return " can use no WAN now: left alone, as policy " + result_.policy + " says";
-    return " matches, but " + (found_.rule == nullptr ? "no rule of the kernel" : describe(*found_.rule)) +
-           " comes first";
+    return " matches, but " + (found_.rule == nullptr ? "no ip rule does" : describe(*found_.rule) + " comes first");
   }
 
   const Config& config_;

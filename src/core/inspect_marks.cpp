@@ -127,16 +127,16 @@ std::string consequenceOf(Harm harm) {
     case Harm::forgotten:
       return "connections of rules leave by the main table from then on, and may break off";
     case Harm::arrival:
-      return "connections of rules count as come in by their WAN, and stay on it when it dies";
+      return "connections of rules are mistaken for ones that arrived on their WAN, and stay on it when it fails";
     case Harm::unheld:
       return "connections of rules go wherever their policy leads, whatever its failback, and may break off";
     case Harm::unanswered:
-      return "connections that came in by a WAN may be answered by another";
+      return "connections that arrived on a WAN may be answered over another";
     case Harm::misrouted:
       return "packets do not go where rules and their connections say";
     case Harm::unnoted:
-      return "it is not noted where connections of rules go, so they leave by the main table from their second packet "
-             "on, and may break off";
+      return "the WAN of a connection is not recorded, so from its second packet on it follows the main table, and may "
+             "break off";
     case Harm::claimed:
       break;
   }

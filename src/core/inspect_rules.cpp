@@ -71,11 +71,10 @@ class RuleInspector {
     for (const auto& [by, names] : hidden) {
       const RuleConfig& first = config_.rules[by];
       add(matters.contains(by) ? Severity::problem : Severity::advice,
-          rules(names) + " can never match: " +
-              (isCatchAll(first) ? "rule " + first.name + ", which is before, matches everything"
-                                 : std::string{names.size() == 1 ? "whatever it could match, rule "
-                                                                 : "whatever they could match, rule "} +
-                                       first.name + " matches before"),
+          rules(names) + " can never match: " + "the earlier rule " + first.name + " matches everything" +
+              (isCatchAll(first)   ? ""
+               : names.size() == 1 ? " that it could"
+                                   : " that they could"),
           matters.contains(by)
               ? "write rule " + first.name + " after " + (names.size() == 1 ? "it" : "them")
               : "remove " + std::string{names.size() == 1 ? "it" : "them"} + ": rule " + first.name + " does the same");
@@ -111,13 +110,13 @@ class RuleInspector {
     }
   }
 
-  /// Connections that come in by a WAN are answered by it and ask no rule.
+  /// Connections that arrive on a WAN are answered over it, whatever the rules say.
   void inspectDevices(const RuleConfig& rule) {
     for (const IfName& device : rule.inputDevice.any)
       if (std::ranges::find(steering_.wans, device, &Wan::device) != steering_.wans.end())
         add(Severity::problem,
             "rule " + rule.name + ": src_iface " + device +
-                " is a WAN, but what comes in by a WAN is answered by it and asks no rule",
+                " is a WAN: connections that arrive on a WAN are answered over it, whatever the rules say",
             "name the device on which the hosts are");
       else if (world_.linkNamed(device) == nullptr)
         addMissing(rule, device, "rule " + rule.name + " matches nothing from there until it appears");

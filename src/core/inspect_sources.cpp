@@ -32,7 +32,7 @@ class SourceInspector {
   void add(std::string what) {
     findings_.push_back(
         {Severity::advice, std::move(what),
-         "name what it has delegated in its prefixes, unless its default route names it (from PREFIX)"});
+         "list the delegated prefixes in its `prefixes`, unless its default route names them (from PREFIX)"});
   }
 
   /// It has IPv6, but nothing says what it delegates.
@@ -123,7 +123,7 @@ class SourceInspector {
       findings_.push_back({Severity::problem,
                            "WAN " + wan.name + ": packets from " + wan.prefixes.front().toString() +
                                " do not follow the default route by a tunnel in main",
-                           "take source_routing away, or steer them by a [[rule]] whose policy lacks this WAN"});
+                           "turn off source_routing, or steer them by a [[rule]] whose policy lacks this WAN"});
   }
 
   const World& world_;

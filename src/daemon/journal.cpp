@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "daemon/journal.hpp"
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "engine/failure_text.hpp"
 #include "log/log.hpp"
 #include "os/process_name.hpp"
 #include "os/timer.hpp"
@@ -39,22 +39,11 @@ std::string culprit(const Event& event) {
 
 }  // namespace
 
-std::string describe(const Change& change, const Error& error, const DeviceName& names) {
-  // Errors about routes and addresses name devices by index only. Other errors are complete; that of a transaction
-  // names the element.
-  const bool byIndex = std::holds_alternative<AddRoute>(change) || std::holds_alternative<DeleteRoute>(change) ||
-                       std::holds_alternative<SetDeprecated>(change);
-  if (!byIndex || error.code == 0) return error.toString();
-  const Error named{error.kind, error.code, describe(change, names).front() + ": " + std::strerror(error.code),
-                    error.kernelSays};
-  return named.toString();
-}
-
 Engine::Observer Journal::observer() {
   return {
       .occasion = [this](const Occasion& occasion, const DeviceName& names) { this->occasion(occasion, names); },
       .failed = [this](const Change& change, const Error& error,
-                       const DeviceName& names) { fail(describe(change, error, names)); },
+                       const DeviceName& names) { fail(failureText(change, error, names)); },
       .moved = [this](const Move& move) { moved(move); },
       .endpointMoved = [this](const PeerId& peer, const NamedPeer& named, const std::optional<Endpoint>& before,
                               const Endpoint& now) { endpointMoved(peer, named, before, now); },
@@ -62,17 +51,17 @@ Engine::Observer Journal::observer() {
       .overrun = [this](bool ofNft) { overrun(ofNft); },
       .culled =
           [](MarkMatch mark, const std::string& why) {
-            log::info("connections with the mark " + mark.toString() + " begin anew: " + why);
+            log::info("connections with the mark " + mark.toString() + " are routed again: " + why);
           },
       .retranslated =
           [](std::size_t count) {
             log::info(std::to_string(count) +
-                      " connections begin anew: they were translated to the address of another WAN than theirs");
+                      " connections are routed again: they were translated to the address of another WAN than theirs");
           },
       .drained =
           [](MarkMatch mark, std::size_t count) {
             log::info(std::to_string(count) + " idle connections with the mark " + mark.toString() +
-                      " begin anew by a better exit");
+                      " are routed again, over a better WAN");
           },
       .deprecated = [this](const SetDeprecated& set, const std::string& wan,
                            const DeviceName& names) { deprecated(set, wan, names); },
@@ -143,7 +132,7 @@ void Journal::deprecated(const SetDeprecated& set, const std::string& wan, const
   const std::string address = set.own.address.toString();
   const std::string of = wan.empty() ? "" : " (WAN " + wan + ")";
   tell("deprecated", address,
-       names(set.own.device) + ": " + address + of + (set.on ? " is deprecated" : " is as preferred as before again"),
+       names(set.own.device) + ": " + address + of + (set.on ? " is deprecated" : " has its preferred lifetime back"),
        {{"address", address},
         {"device", names(set.own.device)},
         {"wan", wan.empty() ? Json(nullptr) : Json(wan)},

@@ -206,7 +206,7 @@ TEST(DescribeRules, SayWhatTheirElementsMean) {
   EXPECT_TRUE(told({true, pinned(0, 0)}).ends_with("  # IPv4 connections of rule tv and 1 more by wan0 stay there"));
   EXPECT_TRUE(told({false, pinned(1, 1)}).ends_with("  # IPv4 connections of rule mail by wan1 ask the rules again"));
   EXPECT_EQ(told({true, NftPinned{Family::v6, Mark{0x40000000}, PinnedWay{Slot{64}}}}),
-            "nft add element inet wgsteer pinned6 { 0x40000000 : goto exit_64 }  # IPv6 connections that came in by "
+            "nft add element inet wgsteer pinned6 { 0x40000000 : goto exit_64 }  # IPv6 connections that arrived on "
             "exit 64 stay there");
   NftPinned following = pinned(0, 0);
   following.way = {.mark = traffic.policies.at(0).chosen, .exit = false};
@@ -214,14 +214,14 @@ TEST(DescribeRules, SayWhatTheirElementsMean) {
   const Lines changed = lines(NftTransaction{.layout = layout, .ops = {{false, pinned(0, 0)}, {true, following}}});
   EXPECT_TRUE(changed.front().ends_with("}")) << "it is added again";
   EXPECT_EQ(told({false, NftArrival{Family::v4, "wan0", Slot{64}}}),
-            "nft delete element inet wgsteer arrive4 { \"wan0\" }  # IPv4 connections that come in by wan0 are no "
-            "longer answered by it");
+            "nft delete element inet wgsteer arrive4 { \"wan0\" }  # IPv4 connections that arrive on wan0 are no "
+            "longer answered over it");
+  EXPECT_EQ(told({true, NftReset{Family::v4, Mark{0x42000000}}}),
+            "nft add element inet wgsteer reset4 { 0x42000000 : goto reset }  # IPv4 TCP connections of a WAN that has "
+            "failed are reset");
   EXPECT_EQ(
-      told({true, NftReset{Family::v4, Mark{0x42000000}}}),
-      "nft add element inet wgsteer reset4 { 0x42000000 : goto reset }  # IPv4 TCP that an exit's death has ended "
-      "is reset");
-  EXPECT_EQ(told({true, NftNamedMark{Mark{1}}}),
-            "nft add element inet wgsteer named_mark { 0x1 }  # a mark of another program: such packets ask no rule");
+      told({true, NftNamedMark{Mark{1}}}),
+      "nft add element inet wgsteer named_mark { 0x1 }  # a mark of another program: such packets bypass the rules");
   EXPECT_EQ(lines(NftTransaction{.createTable = true, .layout = layout, .ops = {}}),
             Lines{"nft add table inet wgsteer  # rules for any traffic: 3 rules, 2 sets"});
 }

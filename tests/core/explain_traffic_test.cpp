@@ -150,11 +150,11 @@ TEST(ExplainTraffic, SaysWhatARuleWithoutAPolicyDoes) {
 TEST(ExplainTraffic, SaysByWhichWanAConnectionIsAnswered) {
   Gateway gateway;
   const TrafficWalk walk = gateway.walk("192.0.2.10:22", "wan0");
-  EXPECT_EQ(walk.why, "came in by WAN fiber: answered by it");
+  EXPECT_EQ(walk.why, "arrived on WAN fiber: answered over it");
   EXPECT_EQ(walk.walk.outcome, Outcome::local);
   EXPECT_EQ(walk.connection, walk.walk.mark);
   gateway.world.wansDown = {{"fiber", "probes"}};
-  EXPECT_EQ(gateway.walk("192.0.2.10:22", "wan0").why, "came in by wan0, a WAN that cannot be used now: left alone");
+  EXPECT_EQ(gateway.walk("192.0.2.10:22", "wan0").why, "arrived on wan0, a WAN that cannot be used now: left alone");
 }
 
 TEST(ExplainTraffic, LeavesMarksOfOthersAlone) {
@@ -167,7 +167,7 @@ TEST(ExplainTraffic, LeavesMarksOfOthersAlone) {
   first.packet.inputDevice = "br-lan";
   EXPECT_EQ(gateway.walk(first).why, "mark 0xff000001 belongs to another program's rule: left alone");
   first.packet.mark = Mark{0x1000000};
-  EXPECT_EQ(gateway.walk(first).why, "WireGuard's own: no rule is for it");
+  EXPECT_EQ(gateway.walk(first).why, "WireGuard's own packet: rules do not apply");
 }
 
 TEST(ExplainTraffic, OfThisHostHasToHaveARouteBeforeItsRulesAreAsked) {
@@ -183,7 +183,7 @@ TEST(ExplainTraffic, OfThisHostHasToHaveARouteBeforeItsRulesAreAsked) {
   EXPECT_EQ(walk.walk.source, Address::parse("198.51.100.10")) << "not that of the first lookup";
   EXPECT_TRUE(tells(walk, "nft traffic_nat: 192.0.2.10 is not an address of wan1, masqueraded as 198.51.100.10", true));
   std::erase_if(gateway.world.routes, [](const Route& each) { return each.destination.isDefault(); });
-  EXPECT_EQ(gateway.walk(first).why, "this host has no other route for it, so its rules are not asked");
+  EXPECT_EQ(gateway.walk(first).why, "this host has no other route for it, so its rules are not consulted");
 }
 
 TEST(ExplainTraffic, WithoutRulesIsLeftAlone) {

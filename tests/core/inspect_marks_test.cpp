@@ -90,11 +90,11 @@ Lines told(const Hook& where, const std::vector<Steps>& rules, const Config& con
   constexpr std::array kSeverities{"conflict: ", "problem: ", "advice: "};
   constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kHarms{{
       {"from then on", "forgotten"},
-      {"count as come in", "arrival"},
+      {"mistaken for ones that arrived", "arrival"},
       {"go wherever their policy leads", "unheld"},
-      {"answered by another", "unanswered"},
+      {"answered over another", "unanswered"},
       {"where rules and their connections say", "misrouted"},
-      {"it is not noted", "unnoted"},
+      {"is not recorded", "unnoted"},
       {"leave such packets alone", "claimed"},
   }};
   Lines all;

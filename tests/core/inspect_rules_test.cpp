@@ -65,20 +65,20 @@ TEST(InspectTrafficRules, HasNothingToSayOfRulesThatWork) {
 TEST(InspectTrafficRules, ACatchAllNamesWhatItHides) {
   const RuleConfig tv = refusing(rule("tv", {"192.168.5.40", "2001:db8::40"}));
   EXPECT_EQ(found(with({rule("all"), tv, refusing(rule("pc", {}, {"203.0.113.7"}))})),
-            Lines{"problem: rules tv, pc can never match: rule all, which is before, matches everything"});
+            Lines{"problem: rules tv, pc can never match: the earlier rule all matches everything"});
   Config many = with({rule("all")});
   for (int i = 0; i < 9; ++i) many.rules.push_back(refusing(rule("r" + std::to_string(i), {}, {"203.0.113.7"})));
-  EXPECT_EQ(found(many), Lines{"problem: rules r0, r1, r2, r3, r4 and 4 more can never match: rule all, which is "
-                               "before, matches everything"});
+  EXPECT_EQ(found(many), Lines{"problem: rules r0, r1, r2, r3, r4 and 4 more can never match: the earlier "
+                               "rule all matches everything"});
 }
 
 TEST(InspectTrafficRules, AWiderRuleBeforeIsAProblemUnlessItDoesTheSame) {
   const RuleConfig wide = rule("net", {}, {"203.0.113.0/24"});
   const RuleConfig narrow = rule("host", {}, {"203.0.113.7"});
   EXPECT_EQ(found(with({wide, refusing(narrow)})),
-            Lines{"problem: rule host can never match: whatever it could match, rule net matches before"});
+            Lines{"problem: rule host can never match: the earlier rule net matches everything that it could"});
   EXPECT_EQ(found(with({wide, narrow})),
-            Lines{"advice: rule host can never match: whatever it could match, rule net matches before"});
+            Lines{"advice: rule host can never match: the earlier rule net matches everything that it could"});
   EXPECT_EQ(found(with({narrow, wide})), Lines{});
 }
 
@@ -104,7 +104,8 @@ TEST(InspectTrafficRules, DevicesAreToExistAndToBeNoWans) {
   RuleConfig made = rule("lan");
   made.inputDevice.any = {"wan0", "br-lan"};
   const Lines expected{
-      "problem: rule lan: src_iface wan0 is a WAN, but what comes in by a WAN is answered by it and asks no rule",
+      "problem: rule lan: src_iface wan0 is a WAN: connections that arrive on a WAN are answered over it, whatever the "
+      "rules say",
       "advice: rule lan: src_iface br-lan does not exist"};
   EXPECT_EQ(found(with({made})), expected);
   made.inputDevice = {.any = {}, .none = {"br-lan"}};
@@ -133,7 +134,7 @@ TEST(InspectTrafficRules, InsideDestinationsAreNotTheirs) {
                   "10.20.0.0/16 dev wg0 table main metric 0 proto 3"});
   EXPECT_EQ(
       found(with({rule("wide", {}, {"10.0.0.0/8"}), refusing(rule("own", {}, {"10.20.1.1"}), RuleUse::main)}), world),
-      Lines{"problem: rule own can never match: whatever it could match, rule wide matches before"});
+      Lines{"problem: rule own can never match: the earlier rule wide matches everything that it could"});
 }
 
 TEST(InspectTrafficRules, AStrictFilterAlsoDropsTheirReplies) {

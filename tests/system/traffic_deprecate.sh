@@ -119,7 +119,7 @@ case_a_wan_dies_and_comes_back() {
   check 'valid as before' at_least 7100 valid_left 0
   owned_is_untouched
   check 'the log says so' grep -q "br-lan: ${kBegin[0]}:1 (WAN fiber) is deprecated" "$daemon_log"
-  check 'the log says so' grep -q "br-lan: ${kBegin[0]}:1 (WAN fiber) is as preferred as before again" "$daemon_log"
+  check 'the log says so' grep -q "br-lan: ${kBegin[0]}:1 (WAN fiber) has its preferred lifetime back" "$daemon_log"
   no_foreign_sources 'throughout'
 }
 

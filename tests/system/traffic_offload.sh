@@ -84,10 +84,10 @@ probes_die() { in_host isp0 nft 'add table inet silence; add chain inet silence 
     add rule inet silence forward icmp type echo-request drop; add rule inet silence forward icmpv6 type echo-request drop'; }
 probes_live() { in_host isp0 nft delete table inet silence; }
 
-# When the daemon said that connections of this family begin anew, in milliseconds since the epoch.
+# When the daemon said that connections of this family are routed again, in milliseconds since the epoch.
 deleted_at() {
   local day hour
-  read -r day hour _ < <(grep -m 1 "begin anew.*IPv$family" "$daemon_log")
+  read -r day hour _ < <(grep -m 1 "are routed again.*IPv$family" "$daemon_log")
   date -d "$day $hour" +%s%3N
 }
 
@@ -102,7 +102,7 @@ case_an_exit_of_offloaded_connections_dies() {
   local since name
   since=$(now_ms)
   probes_die
-  await 20 'probes find the WAN dead' grep -q "begin anew.*IPv$family" "$daemon_log"
+  await 20 'probes find the WAN dead' grep -q "are routed again.*IPv$family" "$daemon_log"
   flow_is_on tv-udp "${wan_address[1]}" 10 'the exit is dead'
   flow_is_on tv-tcp "${wan_address[1]}" 10 'the exit is dead'
   for name in tv-udp tv-tcp; do
