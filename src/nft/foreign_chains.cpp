@@ -14,8 +14,8 @@
 #include "netlink/wire.hpp"
 #include "nft/channel.hpp"
 #include "nft/foreign_rule.hpp"
+#include "nft/generation.hpp"
 #include "nft/observed_table.hpp"
-#include "nft/snapshot.hpp"
 
 namespace wgsteer::nft {
 
@@ -27,7 +27,6 @@ using netlink::forEachAttribute;
 
 using Raw = netlink::Bytes;
 
-constexpr int kMaxAttempts = 10;
 constexpr std::uint32_t kMaxElements = 64;
 constexpr std::size_t kMaxSets = 500;
 
@@ -243,17 +242,7 @@ class Reader {
 Result<Firewall> readForeignChains() {
   auto channel = Channel::open();
   if (!channel) return std::unexpected(channel.error());
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    const auto before = generation(*channel);
-    if (!before) return std::unexpected(before.error());
-    auto read = Reader{*channel}.read();
-    const auto after = generation(*channel);
-    if (!after) return std::unexpected(after.error());
-    // A missing object (ENOENT) counts as an error only if nothing has changed in between.
-    const bool interrupted = !read && (read.error().kind == ErrorKind::overrun || read.error().kind == ErrorKind::busy);
-    if (*before == *after && !interrupted) return read;
-  }
-  return fail(ErrorKind::busy, "nft list ruleset: the ruleset changes faster than it can be read");
+  return inOneGeneration(*channel, "nft list ruleset", [](Channel& in) { return Reader{in}.read(); });
 }
 
 }  // namespace wgsteer::nft

@@ -229,7 +229,11 @@ void takeSet(const nlmsghdr* message, ObservedTable& observed) {
   if ((shape->flags & NFT_SET_EVAL) == 0) observed.trafficSets.emplace(name, text);
 }
 
-void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed) {
+namespace {
+
+/// Calls `take` with each element of the message; what it returns false for is not one of ours.
+template <class Take>
+void forEachElement(const nlmsghdr* message, ObservedTable& observed, Take take) {
   const SetPtr set = newSet();
   if (elementsHaveExpressions(message) || nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) {
     observed.foreignParts = true;
@@ -237,25 +241,25 @@ void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed)
   }
   const ElementIteratorPtr iterator(nftnl_set_elems_iter_create(set.get()));
   if (!iterator) throw std::bad_alloc();
-  while (nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get())) {
+  while (nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get()))
+    if (!take(element)) observed.foreignParts = true;
+}
+
+}  // namespace
+
+void takeElements(const nlmsghdr* message, NftSetId id, ObservedTable& observed) {
+  forEachElement(message, observed, [&](nftnl_set_elem* element) {
     const auto decoded = decode(id, element);
-    if (!decoded || !observed.contents.take(*decoded)) observed.foreignParts = true;
-  }
+    return decoded && observed.contents.take(*decoded);
+  });
 }
 
 void takeElements(const nlmsghdr* message, const std::string& trafficSet, ObservedTable& observed) {
-  const SetPtr set = newSet();
-  if (elementsHaveExpressions(message) || nftnl_set_elems_nlmsg_parse(message, set.get()) < 0) {
-    observed.foreignParts = true;
-    return;
-  }
-  const ElementIteratorPtr iterator(nftnl_set_elems_iter_create(set.get()));
-  if (!iterator) throw std::bad_alloc();
-  while (nftnl_set_elem* element = nftnl_set_elems_iter_next(iterator.get())) {
+  forEachElement(message, observed, [&](nftnl_set_elem* element) {
     const auto decoded = trafficElementOf(element);
-    observed.foreignParts |= !decoded;
     if (decoded) observed.traffic.sets[observed.trafficSets[trafficSet]].insert(canonicalText(*decoded));
-  }
+    return decoded.has_value();
+  });
 }
 
 void takeCounter(const nlmsghdr* message, ObservedTable& observed) {

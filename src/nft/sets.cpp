@@ -18,40 +18,30 @@ namespace wgsteer::nft {
 
 namespace {
 
-constexpr std::uint32_t kIfNameSize = 16;
-constexpr std::uint32_t kIpv4Size = 4;
-constexpr std::uint32_t kIpv6Size = 16;
-constexpr std::uint32_t kPortSize = 2;
 /// The alignment of components in a concatenation.
 constexpr std::uint32_t kAlignment = 4;
 
-/// How one component of a key is encoded; `type` as in enum datatypes of nftables' include/datatype.h.
-struct PartShape {
-  std::uint32_t type;
-  std::uint32_t length;
-  ByteOrder order;
-};
-
-constexpr PartShape shapeOf(NftKeyPart part) {
+/// How one component of a key is encoded.
+constexpr Datatype shapeOf(NftKeyPart part) {
   switch (part) {
     case NftKeyPart::device:
-      return {41, kIfNameSize, ByteOrder::host};
+      return kDeviceType;
     case NftKeyPart::ipv4:
-      return {7, kIpv4Size, ByteOrder::network};
+      return kIpv4Type;
     case NftKeyPart::ipv6:
     case NftKeyPart::prefix6:
-      return {8, kIpv6Size, ByteOrder::network};
+      return kIpv6Type;
     case NftKeyPart::port:
     case NftKeyPart::sourcePort:
-      return {13, kPortSize, ByteOrder::network};
+      return kPortType;
     case NftKeyPart::mark:
     case NftKeyPart::preferred:
     case NftKeyPart::written:
-      return {19, sizeof(std::uint32_t), ByteOrder::host};
+      return kMarkType;
     case NftKeyPart::none:
       break;
   }
-  return {0, 0, ByteOrder::none};
+  return {};
 }
 
 constexpr bool isConcatenation(const NftSet& set) { return set.key[1] != NftKeyPart::none; }
@@ -77,14 +67,23 @@ void describeKey(const NftSet& set, SetShape& shape) {
 }
 
 void describeAddresses(NftKeyPart family, SetShape& shape) {
-  const PartShape address = shapeOf(family);
+  const Datatype address = shapeOf(family);
   shape.flags = NFT_SET_MAP;
-  shape.dataType = address.type;
+  shape.dataType = address.number;
   shape.dataLength = address.length;
   shape.dataOrder = address.order;
 }
 
 }  // namespace
+
+void putVerdict(nlmsghdr* message, int code, const char* chain) {
+  nlattr* data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+  nlattr* verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+  mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(static_cast<std::uint32_t>(code)));
+  if (chain != nullptr) mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
+  mnl_attr_nest_end(message, verdict);
+  mnl_attr_nest_end(message, data);
+}
 
 SetShape shapeOf(NftSetId id) {
   const NftSet& set = nftSet(id);
@@ -114,7 +113,7 @@ SetShape shapeOf(NftSetId id) {
 namespace {
 
 /// The longest key: an IPv6 address and two ports, or a device and an IPv6 address.
-using KeyBytes = std::array<std::uint8_t, kIfNameSize + kIpv6Size>;
+using KeyBytes = std::array<std::uint8_t, kDeviceType.length + kIpv6Type.length>;
 
 void put(std::span<const std::uint8_t> bytes, std::uint8_t* out) { std::ranges::copy(bytes, out); }
 
@@ -157,7 +156,7 @@ void putPart(const NftKey& key, NftKeyPart part, std::uint8_t* out) {
 
 /// False if the name does not end within the field, or is followed by anything other than zeros.
 bool takeDevice(const std::uint8_t* in, IfName& device) {
-  const std::span<const std::uint8_t> name{in, kIfNameSize};
+  const std::span<const std::uint8_t> name{in, kDeviceType.length};
   const auto end = std::ranges::find(name, std::uint8_t{0});
   if (end == name.begin() || end == name.end()) return false;
   if (std::any_of(end, name.end(), [](std::uint8_t byte) { return byte != 0; })) return false;
@@ -216,15 +215,6 @@ std::uint32_t putKey(const NftSet& set, const NftKey& key, KeyBytes& out) {
 void putData(nlmsghdr* message, std::uint16_t attribute, std::span<const std::uint8_t> bytes) {
   nlattr* data = mnl_attr_nest_start(message, attribute);
   mnl_attr_put(message, NFTA_DATA_VALUE, bytes.size(), bytes.data());
-  mnl_attr_nest_end(message, data);
-}
-
-void putVerdict(nlmsghdr* message, int code, const char* chain) {
-  nlattr* data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
-  nlattr* verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
-  mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(static_cast<std::uint32_t>(code)));
-  if (chain != nullptr) mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
-  mnl_attr_nest_end(message, verdict);
   mnl_attr_nest_end(message, data);
 }
 
@@ -294,9 +284,9 @@ bool decodeAddress(nftnl_set_elem* element, std::uint32_t length, NftElement& de
 bool decodeValue(nftnl_set_elem* element, NftElement& decoded) {
   switch (nftSet(decoded.set).value) {
     case NftValueKind::ipv4:
-      return decodeAddress(element, kIpv4Size, decoded);
+      return decodeAddress(element, kIpv4Type.length, decoded);
     case NftValueKind::ipv6:
-      return decodeAddress(element, kIpv6Size, decoded);
+      return decodeAddress(element, kIpv6Type.length, decoded);
     case NftValueKind::verdict:
       return decodeVerdict(element, decoded);
     case NftValueKind::counter:

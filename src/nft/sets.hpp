@@ -11,14 +11,12 @@
 #include <vector>
 
 #include "core/nft_sets.hpp"
+#include "nft/datatype.hpp"
 #include "nft/handles.hpp"
 
 struct nlmsghdr;
 
 namespace wgsteer::nft {
-
-/// nft's enum byteorder: without it a port is printed with its bytes swapped.
-enum class ByteOrder : std::uint32_t { none = 0, host = 1, network = 2 };
 
 /// How the kernel describes a set. Types are nft(8)'s numbers: the kernel only stores them for nft.
 struct SetShape {
@@ -37,6 +35,9 @@ SetShape shapeOf(NftSetId id);
 
 /// Whether the kernel would accept the device name in the key. All other names come from the kernel itself.
 bool hasValidKey(const NftElement& element);
+
+/// The value of an element in a verdict map; `chain` is null for verdicts that lead to none.
+void putVerdict(nlmsghdr* message, int code, const char* chain);
 
 /// Appends the element to the list that is open in the message; without its value for a deletion.
 void encode(nlmsghdr* message, const NftElement& element, bool withValue);

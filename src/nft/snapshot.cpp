@@ -6,15 +6,13 @@
 #include <linux/netfilter/nf_tables.h>
 #include <utility>
 
+#include "nft/generation.hpp"
+
 namespace wgsteer::nft {
 
 namespace {
 
 constexpr const char* kTable = kNftTable.data();
-
-/// Another program's commit between two of our dumps makes the result inconsistent; if that happens this many times in
-/// a row, each within a fraction of a millisecond, waiting is not worthwhile.
-constexpr int kMaxAttempts = 20;
 
 Status readChains(Channel& channel, ObservedTable& observed) {
   // The kernel cannot filter chains by table.
@@ -76,32 +74,7 @@ Result<std::optional<ObservedTable>> readAll(Channel& channel) {
   return observed;
 }
 
-/// Retries until all dumps are from one generation of the ruleset.
-Result<std::optional<ObservedTable>> readConsistently(Channel& channel) {
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    const auto before = generation(channel);
-    if (!before) return std::unexpected(before.error());
-    auto snapshot = readAll(channel);
-    const auto after = generation(channel);
-    if (!after) return std::unexpected(after.error());
-    // A dump may fail (ENOENT) because its set vanished in between: that is an error only if nothing has changed.
-    const bool interrupted = !snapshot && snapshot.error().kind == ErrorKind::overrun;
-    if (*before == *after && !interrupted) return snapshot;
-  }
-  return fail(ErrorKind::busy, "nft list table inet wgsteer: the ruleset changes faster than it can be read");
-}
-
 }  // namespace
-
-Result<std::uint32_t> generation(Channel& channel) {
-  std::optional<std::uint32_t> id;
-  const Status status = channel.get(
-      NFT_MSG_GETGEN, [](netlink::Message&) {}, [&](const nlmsghdr* message) { id = generationOf(message); },
-      "nft generation");
-  if (!status) return std::unexpected(status.error());
-  if (!id) return fail(ErrorKind::malformed, "nft generation: the answer has no number");
-  return *id;
-}
 
 Result<std::optional<TableIdentity>> findTable(Channel& channel) {
   std::optional<TableIdentity> identity;
@@ -113,7 +86,7 @@ Result<std::optional<TableIdentity>> findTable(Channel& channel) {
 }
 
 Result<TableLook> observeTable(Channel& channel, const Numbers& numbers) {
-  auto snapshot = readConsistently(channel);
+  auto snapshot = inOneGeneration(channel, "nft list table inet wgsteer", readAll);
   if (!snapshot) return std::unexpected(snapshot.error());
   if (!*snapshot) return TableLook{};
   if (!(*snapshot)->table.ours) return TableLook{.ours = std::nullopt, .foreign = true};

@@ -20,9 +20,6 @@ struct TableLook {
   bool foreign = false;  ///< there is one that another program created
 };
 
-/// Changes with every commit of any program to the ruleset.
-Result<std::uint32_t> generation(Channel& channel);
-
 /// nullopt if there is no table with our name.
 Result<std::optional<TableIdentity>> findTable(Channel& channel);
 

@@ -14,9 +14,8 @@ constexpr std::string_view kRules = ", rules ";
 constexpr std::size_t kDigits = 16;
 
 std::string hexOf(std::uint64_t number) {
-  constexpr std::string_view kHex = "0123456789abcdef";
   std::string text(kDigits, '0');
-  for (std::size_t i = kDigits; i-- > 0; number >>= 4U) text[i] = kHex[number & 0xfU];
+  for (std::size_t i = kDigits; i-- > 0; number >>= 4U) text[i] = kHexDigits[number & 0xfU];
   return text;
 }
 

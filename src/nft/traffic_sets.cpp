@@ -12,39 +12,38 @@ namespace wgsteer::nft {
 namespace {
 
 /// In enum datatypes of nftables' include/datatype.h.
-struct FieldShape {
-  std::uint32_t type;
-  std::uint32_t length;
-  ByteOrder order;
-  bool ranges;  ///< whether its values may be ranges
-};
-
-constexpr FieldShape shapeOf(TrafficField field) {
+constexpr Datatype shapeOf(TrafficField field) {
   switch (field) {
     case TrafficField::inputDevice:
-      return {41, 16, ByteOrder::host, false};
+      return kDeviceType;
     case TrafficField::source4:
     case TrafficField::destination4:
-      return {7, 4, ByteOrder::network, true};
+      return kIpv4Type;
     case TrafficField::source6:
     case TrafficField::destination6:
-      return {8, 16, ByteOrder::network, true};
+      return kIpv6Type;
     case TrafficField::sourcePort:
     case TrafficField::destinationPort:
-      return {13, 2, ByteOrder::network, true};
+      return kPortType;
     case TrafficField::protocol:
-      return {12, 1, ByteOrder::network, false};
+      return kProtocolType;
     case TrafficField::sourceMac:
-      return {9, 6, ByteOrder::network, false};
+      return kEtherType;
     case TrafficField::mark:
       break;
   }
-  return {19, 4, ByteOrder::host, false};
+  return kMarkType;
+}
+
+/// Addresses and ports may be ranges.
+constexpr bool mayBeRanges(TrafficField field) {
+  const Datatype type = shapeOf(field);
+  return type.number == kIpv4Type.number || type.number == kIpv6Type.number || type.number == kPortType.number;
 }
 
 /// Single values lie in a hash table, which the kernel searches faster than a tree of intervals.
 bool hasIntervals(const TrafficSet& set) {
-  return shapeOf(set.field).ranges &&
+  return mayBeRanges(set.field) &&
          std::ranges::any_of(set.ranges, [](const TrafficRange& range) { return range.first != range.last; });
 }
 
@@ -65,8 +64,8 @@ std::span<const std::uint8_t> dataOf(nftnl_set_elem* element, std::uint16_t attr
 }  // namespace
 
 SetShape shapeOf(const TrafficSet& set) {
-  const FieldShape field = shapeOf(set.field);
-  SetShape shape{.flags = 0, .keyType = field.type, .keyLength = field.length, .keyOrder = field.order};
+  const Datatype field = shapeOf(set.field);
+  SetShape shape{.flags = 0, .keyType = field.number, .keyLength = field.length, .keyOrder = field.order};
   if (hasIntervals(set)) shape.flags |= NFT_SET_INTERVAL;
   if (set.remembers) shape.flags |= std::uint32_t{NFT_SET_TIMEOUT} | std::uint32_t{NFT_SET_EVAL};
   if (set.map) {
@@ -77,7 +76,7 @@ SetShape shapeOf(const TrafficSet& set) {
 }
 
 std::vector<TrafficElement> elementsOf(const TrafficSet& set) {
-  const FieldShape field = shapeOf(set.field);
+  const Datatype field = shapeOf(set.field);
   const bool intervals = hasIntervals(set);
   std::vector<TrafficElement> elements;
   for (const TrafficRange& range : set.ranges) {
@@ -98,14 +97,7 @@ void encode(nlmsghdr* message, const TrafficElement& element) {
   nlattr* key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
   mnl_attr_put(message, NFTA_DATA_VALUE, element.key.size(), element.key.data());
   mnl_attr_nest_end(message, key);
-  if (!element.chain.empty()) {
-    nlattr* data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
-    nlattr* verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
-    mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl(static_cast<std::uint32_t>(NFT_GOTO)));
-    mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, element.chain.c_str());
-    mnl_attr_nest_end(message, verdict);
-    mnl_attr_nest_end(message, data);
-  }
+  if (!element.chain.empty()) putVerdict(message, NFT_GOTO, element.chain.c_str());
   mnl_attr_nest_end(message, out);
 }
 
@@ -115,10 +107,7 @@ std::string canonicalText(std::string_view name, const SetShape& shape) {
 }
 
 std::string canonicalText(const TrafficElement& element) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : element.key) (text += kDigits[byte >> 4U]) += kDigits[byte & 0xfU];
-  return text + (element.endsInterval ? "]" : "") + ":" + element.chain;
+  return hexBytes(element.key) + (element.endsInterval ? "]" : "") + ":" + element.chain;
 }
 
 std::optional<SetShape> trafficShapeOf(const nftnl_set* set) {
