@@ -2,27 +2,24 @@
 #include "cli/firewall_check.hpp"
 
 #include <algorithm>
-#include <string>
+#include <string_view>
 
 #include "wgsteer/core/desire.hpp"
 #include "wgsteer/core/inspect_firewall.hpp"
 
 #include "nft/foreign_chains.hpp"
-#include "os/read_file.hpp"
+#include "os/lines.hpp"
 
 namespace wgsteer::cli {
 
 namespace {
 
 /// One table per line. The file exists if the kernel has legacy iptables, and is empty while nothing uses it.
-void takeLegacyTables(const char* file, const std::string& family, std::vector<std::string>& tables) {
-  const auto names = os::readFile(file);
-  if (!names) return;
-  for (std::size_t at = 0; at < names->size();) {
-    const std::size_t end = std::min(names->find('\n', at), names->size());
-    if (end > at) tables.push_back(family + names->substr(at, end - at));
-    at = end + 1;
-  }
+void takeLegacyTables(const char* file, firewall::TableFamily family, firewall::Firewall& firewall) {
+  (void)os::forEachLine(file, [&](std::string_view name) {
+    if (!name.empty()) firewall.legacyTables.emplace_back(family, name);
+    return true;
+  });
 }
 
 Finding unread(const Error& error) {
@@ -39,8 +36,8 @@ std::vector<Finding> inspectFirewall(const Host& host) {
     findings.push_back(unread(firewall.error()));
     firewall = firewall::Firewall{};
   }
-  takeLegacyTables("/proc/net/ip_tables_names", "ip ", firewall->legacyTables);
-  takeLegacyTables("/proc/net/ip6_tables_names", "ip6 ", firewall->legacyTables);
+  takeLegacyTables("/proc/net/ip_tables_names", firewall::TableFamily::ip, *firewall);
+  takeLegacyTables("/proc/net/ip6_tables_names", firewall::TableFamily::ip6, *firewall);
   World world = host.picture.world;
   // A reverse path filter, if there is one, looks up more than default routes.
   if (asksRoutes(*firewall, world)) {

@@ -109,7 +109,7 @@ constexpr std::tuple kPeer{
 };
 
 /// A week.
-constexpr std::int64_t kMaxStickyTimeout = 7 * 86400;
+constexpr std::int64_t kMaxStickyTimeout = std::int64_t{7} * 86400;
 
 constexpr std::tuple kRule{
     Row{"name", Name{}, &RuleSection::name},

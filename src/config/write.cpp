@@ -21,12 +21,11 @@ std::string uciQuoted(const std::string& text) {
 }
 
 std::string tomlQuoted(const std::string& text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string quoted = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f)
-      quoted += std::string{"\\u00"} + kDigits[byte >> 4U] + kDigits[byte & 15U];
+      quoted += std::string{"\\u00"} + kHexDigits[byte >> 4U] + kHexDigits[byte & 15U];
     else if (c == '"' || c == '\\')
       quoted += std::string{'\\'} + c;
     else

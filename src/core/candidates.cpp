@@ -69,6 +69,10 @@ bool Wan::isBehind(const std::optional<Address>& gateway, Family family) const {
          std::ranges::any_of(known->second, [&](const Route& route) { return route.hops.front().gateway == gateway; });
 }
 
+bool isOffered(const Steering& steering, Family family) {
+  return std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); });
+}
+
 bool isWan(const Steering& steering, const Link& link) {
   return std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.link == &link; });
 }

@@ -167,6 +167,8 @@ std::string describe(const Rule& rule) {
   return text;
 }
 
+std::string ipRule(const Rule& rule) { return std::string{ipCommand(rule.family)} + " rule " + describe(rule); }
+
 std::vector<std::string> describe(const Change& change, const DeviceName& names) {
   const auto routeLine = [&](std::string_view verb, const Route& route) {
     return std::string{ipCommand(route.family())} + " route " + std::string{verb} + " " + describe(route, names);

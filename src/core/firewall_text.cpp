@@ -84,15 +84,7 @@ Loaded textOf(const LoadRoute& load) {
   return {text + " oif", load.result == present ? Format::presence : Format::index};
 }
 
-std::string hexOf(const Bytes& bytes) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text = "0x";
-  for (const std::uint8_t byte : bytes) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 0xfU];
-  }
-  return text;
-}
+std::string hexOf(const Bytes& bytes) { return "0x" + hexBytes(bytes); }
 
 std::uint32_t wordOf(const Bytes& bytes) {
   std::uint32_t word = 0;

@@ -48,15 +48,16 @@ std::optional<PublicKey> PublicKey::parse(std::string_view base64) {
   return PublicKey{bytes};
 }
 
-std::string PublicKey::toHex() const {
-  constexpr std::string_view kDigits = "0123456789abcdef";
+std::string hexBytes(std::span<const std::uint8_t> bytes) {
   std::string text;
-  for (const std::uint8_t byte : bytes_) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 0xfU];
+  for (const std::uint8_t byte : bytes) {
+    text += kHexDigits[byte >> 4U];
+    text += kHexDigits[byte & 0xfU];
   }
   return text;
 }
+
+std::string PublicKey::toHex() const { return hexBytes(bytes_); }
 
 std::optional<PublicKey> PublicKey::parseHex(std::string_view hexDigits) {
   if (hexDigits.size() != 2 * kSize) return std::nullopt;

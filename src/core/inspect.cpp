@@ -80,19 +80,15 @@ class Inspector {
     // A daemon that ran here before had them first: that it does not start again would help nobody.
     const bool known = std::ranges::any_of(
         standing_.rules, [&](const Rule& ours) { return ours.mark.mask == numbers_.markMask && !ours.invert; });
-    add(known ? Severity::problem : Severity::conflict, "mark bits " + hex(shared) + " are used by " + ruleText(rule),
+    add(known ? Severity::problem : Severity::conflict, "mark bits " + hex(shared) + " are used by " + ipRule(rule),
         "set mark_mask in [globals] to unused bits, or force = true");
-  }
-
-  static std::string ruleText(const Rule& rule) {
-    return std::string{ipCommand(rule.family)} + " rule: " + describe(rule);
   }
 
   void inspectOrder() {
     const std::uint32_t base = numbers_.rulePriority;
     for (const Rule& rule : world_.rules)
       if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
-        add(Severity::advice, "another program's rule is inside our block of priorities: " + ruleText(rule),
+        add(Severity::advice, "another program's rule is inside our block of priorities: " + ipRule(rule),
             takesEverythingWith(rule, numbers_.markOf(Slot{1}))
                 ? "ours stand behind it, because it would catch our packets; or set rule_priority in [globals]"
                 : "set rule_priority in [globals] if it interferes");
@@ -163,8 +159,7 @@ class Inspector {
     if (const Rule* rule = couldSet ? delivering(world_, numbers_) : nullptr)
       add(Severity::problem,
           "strict rp_filter on " + wan.device + " drops replies from the tunnel's peers unless main's best WAN is " +
-              wan.device + ", and src_valid_mark, which would let them in, would drop the packets of " +
-              ruleText(*rule),
+              wan.device + ", and src_valid_mark, which would let them in, would drop the packets of " + ipRule(*rule),
           "sysctl -w net.ipv4.conf." + wan.device + ".rp_filter=2");
     else if (strict && !lenient)
       add(Severity::problem,

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "wgsteer/core/explain.hpp"
+#include "wgsteer/core/numbers.hpp"
+#include "wgsteer/core/uapi_folders.hpp"
 
 #include "core/firewall_trials.hpp"
 #include "core/firewall_walk.hpp"
@@ -17,9 +19,6 @@ namespace wgsteer {
 namespace {
 
 using namespace firewall;
-
-/// The priority of our chain `sent`, the last of ours that uses the mark of outgoing packets.
-constexpr std::int32_t kSentPriority = -150;
 
 enum class Trouble : std::uint8_t { rerouted, unmarked, strictFilter, byMark, byRoute, dropped };
 
@@ -102,9 +101,9 @@ class FirewallInspector {
   bool sendOut(const Trial& trial, std::span<const OwnStamp> ours) {
     if (!walker_.pass(HookPoint::output, ours)) return false;
     walker_.inspectMark();
-    if (!walker_.pass(HookPoint::postrouting, {}, Walker::kFirst, kSentPriority)) return false;
+    if (!walker_.pass(HookPoint::postrouting, {}, Walker::kFirst, kSentChainPriority)) return false;
     if (!isProbe(trial.purpose)) walker_.inspectMark();
-    return walker_.pass(HookPoint::postrouting, {}, kSentPriority);
+    return walker_.pass(HookPoint::postrouting, {}, kSentChainPriority);
   }
   bool takeIn(std::span<const OwnStamp> ours) {
     if (!walker_.pass(HookPoint::prerouting, ours)) return false;
@@ -250,9 +249,9 @@ void inspectLegacy(const Firewall& firewall, std::vector<Finding>& findings) {
   std::string tables;
   bool v4 = false;
   bool v6 = false;
-  for (const std::string& table : firewall.legacyTables) {
-    tables += (tables.empty() ? "" : ", ") + table;
-    (table.starts_with("ip6 ") ? v6 : v4) = true;
+  for (const auto& [family, table] : firewall.legacyTables) {
+    tables += (tables.empty() ? "" : ", ") + nameOf(family, table);
+    (family == TableFamily::ip6 ? v6 : v4) = true;
   }
   const std::string commands =
       std::string{v4 ? "iptables-legacy-save" : ""} + (v4 && v6 ? " and " : "") + (v6 ? "ip6tables-legacy-save" : "");
@@ -320,6 +319,16 @@ bool asksRoutes(const Firewall& firewall, const World& world) {
                              [&](const Chain& chain) { return strict || std::ranges::any_of(chain.rules, asks); });
 }
 
+namespace {
+
+std::string folders() {
+  std::string text;
+  for (const char* folder : kUapiFolders) text += (text.empty() ? "" : " or ") + std::string{folder};
+  return text;
+}
+
+}  // namespace
+
 std::vector<Finding> inspectUnknownTunnels(const World& world, const Steering& steering) {
   std::vector<Finding> findings;
   for (const auto& [index, link] : world.links) {
@@ -331,8 +340,8 @@ std::vector<Finding> inspectUnknownTunnels(const World& world, const Steering& s
                        std::ranges::find(steering.wans, link.name, &Wan::device) != steering.wans.end();
     if (link.kind != "tun" || !link.pointToPoint || !hasDefault || known) continue;
     findings.push_back({Severity::advice, link.name + " is a TUN device with a default route but no WireGuard socket",
-                        "if it is userspace WireGuard, make sure that its socket is in /var/run/wireguard and that "
-                        "wgsteer may open it; tunnels of other kinds are left alone"});
+                        "if it is userspace WireGuard, make sure that its socket is in " + folders() +
+                            " and that wgsteer may open it; tunnels of other kinds are left alone"});
   }
   return findings;
 }

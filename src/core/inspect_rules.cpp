@@ -86,11 +86,8 @@ class RuleInspector {
   std::optional<Family> leftOut(const RuleConfig& rule) const {
     if (rule.family || rule.source.any.empty() || !rule.destination.any.empty()) return std::nullopt;
     for (const Family family : kFamilies)
-      if (!concerns(rule, family) && isOffered(family)) return family;
+      if (!concerns(rule, family) && isOffered(steering_, family)) return family;
     return std::nullopt;
-  }
-  bool isOffered(Family family) const {
-    return std::ranges::any_of(steering_.wans, [&](const Wan& wan) { return wan.defaults.contains(family); });
   }
 
   void inspectFamilies() {
@@ -165,7 +162,8 @@ class RuleInspector {
       if (!rule.policy) continue;
       const std::size_t policy = steering_.traffic->policies[*rule.policy].policy;
       for (const Family family : steering_.families)
-        if (concerns(*rule.rule, family) && isOffered(family) && !hasFamily(steering_.policies[policy], family))
+        if (concerns(*rule.rule, family) && isOffered(steering_, family) &&
+            !hasFamily(steering_.policies[policy], family))
           lacking[{policy, family}].push_back(rule.rule->name);
     }
     for (const auto& [which, names] : lacking) {
@@ -189,8 +187,7 @@ class RuleInspector {
     for (const auto& [which, names] : taken)
       add(whole[which] ? Severity::problem : Severity::advice,
           std::string{"this host's own "} + nameOf(which.first) + " connections never ask " + rules(names) + ": " +
-              std::string{ipCommand(which.first)} + " rule " + describe(which.second) +
-              ", of another program, takes them all before",
+              ipRule(which.second) + ", of another program, takes them all before",
           "give it a priority above " + std::to_string(last) + ", or name in it what it is for");
   }
 

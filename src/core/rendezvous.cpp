@@ -3,19 +3,11 @@
 
 #include <cmath>
 
+#include "wgsteer/core/fnv.hpp"
+
 namespace wgsteer {
 
 namespace {
-
-/// FNV-1a, 64 bits.
-class Fnv {
- public:
-  void add(std::uint8_t byte) { state_ = (state_ ^ byte) * 0x100000001b3U; }
-  std::uint64_t value() const { return state_; }
-
- private:
-  std::uint64_t state_ = 0xcbf29ce484222325U;
-};
 
 /// MurmurHash3's finaliser: FNV alone hardly changes its upper bits with the last bytes.
 std::uint64_t mixed(std::uint64_t value) {
@@ -27,7 +19,7 @@ std::uint64_t mixed(std::uint64_t value) {
 /// -weight / ln(u), with u of the hash's upper 53 bits evenly in (0, 1).
 double score(const PublicKey& key, const Candidate& candidate) {
   Fnv hash;
-  for (const char letter : candidate.wan) hash.add(static_cast<std::uint8_t>(letter));
+  hash.add(candidate.wan);
   for (const std::uint8_t byte : key.bytes()) hash.add(byte);
   const double even = (static_cast<double>(mixed(hash.value()) >> 11U) + 0.5) * 0x1p-53;
   return -static_cast<double>(candidate.weight) / std::log(even);

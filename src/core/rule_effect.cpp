@@ -16,10 +16,6 @@ const PolicyView* policyOf(const Steering& steering, const RuleConfig& rule) {
   return found == steering.policies.end() ? nullptr : &*found;
 }
 
-bool isOffered(const Steering& steering, Family family) {
-  return std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); });
-}
-
 FamilyMap<std::vector<std::string>> exitsOf(const Steering& steering, const RuleConfig& rule,
                                             const PolicyView& policy) {
   FamilyMap<std::vector<std::string>> exits;

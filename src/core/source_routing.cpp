@@ -77,7 +77,7 @@ void noteSourceRouting(const World& world, Steering& steering) {
   if (std::ranges::none_of(steering.wans, &Wan::sourceRouting)) return;
   const Rule* rule = obstacle(world);
   if (rule == nullptr) return;
-  const std::string which = std::string{ipCommand(Family::v6)} + " rule " + describe(*rule);
+  const std::string which = ipRule(*rule);
   const char* why = looksUpMainForAll(*rule) ? " comes before its rules" : " stands right before main";
   for (const Wan& wan : steering.wans)
     if (wan.sourceRouting && !wan.prefixes.empty())

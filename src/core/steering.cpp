@@ -52,7 +52,7 @@ class PolicyBook {
         next_(static_cast<std::uint8_t>(config.numbers.slotCount())),
         floor_(static_cast<std::uint8_t>(
             steering.wans.empty() ? 0 : std::ranges::max(steering.wans, {}, &Wan::slot).slot.value)) {
-    add(PolicyConfig{.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable}, false);
+    add(defaultPolicy(), false);
     // The default policy is the first, to which all others fall back.
     if (steering_.policies.empty()) return;
     for (const PolicyConfig& policy : config.policies) add(policy, false);
@@ -67,14 +67,16 @@ class PolicyBook {
     if (server) {
       for (const PolicyConfig& policy : config_.policies)
         if (policy.name == name) return add(policy, true);
-      return add(
-          PolicyConfig{.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable},
-          true);
+      return add(defaultPolicy(), true);
     }
     return 0;
   }
 
  private:
+  static PolicyConfig defaultPolicy() {
+    return {.name = std::string{kDefaultPolicy}, .members = {}, .lastResort = LastResort::unreachable};
+  }
+
   std::size_t add(const PolicyConfig& policy, bool server) {
     PolicyView view{.name = policy.name,
                     .members = members(policy, steering_.wans),
@@ -172,8 +174,6 @@ void divert(const World& world, const Steering& steering, TunnelView& view) {
   }
 }
 
-std::string ruleText(const Rule& rule) { return std::string{ipCommand(rule.family)} + " rule " + describe(rule); }
-
 /// Peers to which a rule may apply that is not understood: nobody knows how they are reached, except that they are, and
 /// not through a tunnel.
 void leaveAloneWhatIsNotUnderstood(const World& world, const std::vector<Rule>& rules, TunnelView& view) {
@@ -194,8 +194,7 @@ void leaveAloneWhatIsNotUnderstood(const World& world, const std::vector<Rule>& 
   const auto walks = explain({}, world, packets);
   for (std::size_t i = 0; i < affected.size(); ++i)
     if (walks[i].outcome == Outcome::device)
-      view.leftAlone.emplace(affected[i].first,
-                             ruleText(*affected[i].second) + " may be for it, and is not understood");
+      view.leftAlone.emplace(affected[i].first, ipRule(*affected[i].second) + " may be for it, and is not understood");
 }
 
 /// Peers that are led through a tunnel on purpose; all peers, if a rule of the owner routes the tunnel's own mark by
@@ -207,7 +206,7 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const Hon
     for (const auto& [peer, by] : nested->second) alone.emplace(peer, by);
   const Rule* own = view.ownersMark.value == 0 ? nullptr : honouredRuleFor(honoured, view.ownersMark);
   for (std::size_t i = 0; own != nullptr && i < view.tunnel->peers.size(); ++i)
-    alone.insert_or_assign(i, ruleText(*own) + " routes its own fwmark");
+    alone.insert_or_assign(i, ipRule(*own) + " routes its own fwmark");
   return alone;
 }
 
@@ -293,8 +292,7 @@ LeftAlone noteFamilies(const World& world, Steering& steering) {
     const bool exists = family == Family::v4 ||
                         std::ranges::any_of(world.links, [](const auto& entry) { return entry.second.hasIpv6; });
     if (!exists) continue;
-    const bool hasWan =
-        std::ranges::any_of(steering.wans, [&](const Wan& wan) { return wan.defaults.contains(family); });
+    const bool hasWan = isOffered(steering, family);
     LeftAlone carried = hasWan ? LeftAlone{} : carriedByTunnels(world, family);
     if (hasWan || (carried.empty() && isSteeredWithoutWan(world, family)))
       steering.families.push_back(family);
@@ -330,10 +328,10 @@ void noteRoutes(const World& world, Steering& steering) {
 void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steering) {
   for (const Rule& rule : steering.honoured.originals)
     if (rule.table != kMainTable)
-      steering.notes.push_back(ruleText(rule) + " is honoured: it " +
+      steering.notes.push_back(ipRule(rule) + " is honoured: it " +
                                (refuses(rule) ? "refuses" : "does not lead to a WAN"));
   for (const Rule& rule : notUnderstood)
-    steering.notes.push_back(ruleText(rule) +
+    steering.notes.push_back(ipRule(rule) +
                              " leads to something that is not a WAN, but what else it depends on is not understood: "
                              "peers for which it may be are left alone; to steer them, set use_wan for their tunnel");
   if (steering.honoured.tooMany)
@@ -347,7 +345,7 @@ void noteRulesBeforeOurs(const Config& config, const World& world, Steering& ste
   for (const Rule& rule : world.rules)
     if (std::ranges::find(steering.families, rule.family) != steering.families.end() && rule.priority > 0 &&
         rule.priority <= kJumpFloor && takesEverythingWith(rule, highest))
-      steering.problems.push_back("a rule before ours catches our packets: " + ruleText(rule) +
+      steering.problems.push_back("a rule before ours catches our packets: " + ipRule(rule) +
                                   "; move it to a priority above " + std::to_string(kJumpFloor));
 }
 

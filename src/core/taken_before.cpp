@@ -66,7 +66,7 @@ std::string whyNotForOwn(const TrafficState& of, const RuleConfig& rule) {
       std::ranges::count_if(of.steering.families, [&](Family family) { return concerns(rule, family); });
   const auto& [family, by] = *taken.begin();
   const bool inAll = taken.end() - taken.begin() == concerned;
-  const std::string what = std::string{ipCommand(family)} + " rule " + describe(*by) + " comes first";
+  const std::string what = ipRule(*by) + " comes first";
   if (inAll && rule.origin == Origin::local) return what;
   return std::string{"not for this host's own "} + (inAll ? std::string{} : std::string{nameOf(family)} + " ") +
          "connections: " + what;

@@ -342,22 +342,20 @@ bool stays(const Steering& steering, const PolicyView& policy, std::size_t wan, 
   return moves(steering, policy, wan) ? isPreferred(steering, policy, wan, family) : has(able, wan);
 }
 
-std::string textOf(const Rule& rule) { return std::string{ipCommand(rule.family)} + " rule " + describe(rule); }
-
 void noteForeignRules(const Config& config, const World& world, Steering& steering) {
   ForeignCopies copies = foreignRulesForTraffic(world, config.numbers, steering.wans);
   if (copies.leftOut)
     steering.problems.push_back(
         "too many rules of other programs lead elsewhere than to a WAN: for packets of rules, " +
-        textOf(*copies.leftOut) + " and those after it have no effect");
+        ipRule(*copies.leftOut) + " and those after it have no effect");
   for (const Rule& rule : copies.unrepeated)
     steering.notes.push_back(
-        textOf(rule) +
+        ipRule(rule) +
         " has no effect on packets of rules for any traffic: it depends on more than can be repeated "
         "for them (an inversion, a user, TOS or the like)");
   for (const Rule& copy : copies.rules)
     if (copy.action != RuleAction::goto_ && copy.table != kMainTable)
-      steering.notes.push_back(textOf(copy) + " comes before rules for any traffic: it does not lead to a WAN");
+      steering.notes.push_back(ipRule(copy) + " comes before rules for any traffic: it does not lead to a WAN");
   steering.traffic->foreign = std::move(copies.rules);
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "wgsteer/core/fnv.hpp"
 #include "wgsteer/core/traffic.hpp"
 
 #include "core/nft_sets.hpp"
@@ -354,10 +355,7 @@ class Compiler {
   TrafficSet savedMap_ = mapOfMarks(kSavedMap);
 };
 
-void write(std::string& text, const Bytes& bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (const std::uint8_t byte : bytes) (text += kDigits[byte >> 4U]) += kDigits[byte & 0xfU];
-}
+void write(std::string& text, const Bytes& bytes) { text += hexBytes(bytes); }
 
 void write(std::string& text, const TrafficSet& set) {
   text += "set " + set.name + " " + std::string{nameOf(set.field)} + (set.map ? " map" : "");
@@ -446,12 +444,9 @@ std::string TrafficProgram::toString() const {
 }
 
 std::uint64_t fingerprintOf(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char each : text) {
-    hash ^= static_cast<unsigned char>(each);
-    hash *= 0x100000001b3;
-  }
-  return hash == 0 ? 1 : hash;
+  Fnv hash;
+  hash.add(text);
+  return hash.value() == 0 ? 1 : hash.value();
 }
 
 TrafficLayout layoutOf(TrafficProgram program) {

@@ -26,7 +26,7 @@ std::optional<std::string> untold(const Picture& told, const Picture& seen) {
   const auto route = [&](const Route& one) {
     return std::string{ipCommand(one.family())} + " route " + describe(one, names);
   };
-  const auto rule = [](const Rule& one) { return std::string{ipCommand(one.family)} + " rule " + describe(one); };
+  const auto rule = [](const Rule& one) { return ipRule(one); };
   const auto address = [&](const InterfaceAddress& own) {
     return "address " + own.address.toString() + " dev " + names(own.device);
   };

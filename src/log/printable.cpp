@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "wgsteer/core/ids.hpp"
+
 namespace wgsteer::log {
 
 namespace {
@@ -31,7 +33,6 @@ std::size_t characterSize(std::string_view text) {
 }
 
 std::string escaped(std::string_view text, bool keepsLines) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
@@ -40,8 +41,8 @@ std::string escaped(std::string_view text, bool keepsLines) {
       out += text.substr(0, size);
     } else {
       out += "\\x";
-      out += kDigits[byteAt(text, 0) >> 4U];
-      out += kDigits[byteAt(text, 0) & 0xfU];
+      out += kHexDigits[byteAt(text, 0) >> 4U];
+      out += kHexDigits[byteAt(text, 0) & 0xfU];
     }
     text.remove_prefix(std::max<std::size_t>(size, 1));
   }

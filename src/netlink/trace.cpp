@@ -82,8 +82,7 @@ std::string contents(const nlmsghdr* message) {
       break;
     case RTM_NEWRULE:
     case RTM_DELRULE:
-      if (const auto rule = decodeRule(message))
-        return std::string{ipCommand(rule->family)} + " rule " + describe(*rule);
+      if (const auto rule = decodeRule(message)) return ipRule(*rule);
       break;
     default:
       break;

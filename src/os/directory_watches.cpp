@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "wgsteer/core/fnv.hpp"
+
 namespace wgsteer::os {
 
 namespace {
@@ -23,12 +25,6 @@ constexpr std::uint32_t kEvents =
 constexpr int kMaxReads = 16;
 
 using Look = std::uint64_t;
-
-/// FNV-1a.
-Look mixed(Look look, std::string_view bytes) {
-  for (const char byte : bytes) look = (look ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
-  return look;
-}
 
 /// Almost certainly changes whenever inotify would have reported something; 0 for a missing directory, nullopt if that
 /// cannot be told.
@@ -44,9 +40,10 @@ std::optional<Look> lookAt(const std::string& directory) {
       continue;
     const std::array<std::int64_t, 4> facts{static_cast<std::int64_t>(about.st_ino), about.st_size,
                                             about.st_mtim.tv_sec, about.st_mtim.tv_nsec};
-    const Look one =
-        mixed(mixed(0xcbf29ce484222325U, name), {reinterpret_cast<const char*>(facts.data()), sizeof facts});
-    sum += one;  // in whatever order they are listed
+    Fnv one;
+    one.add(name);
+    one.add({reinterpret_cast<const char*>(facts.data()), sizeof facts});
+    sum += one.value();  // in whatever order they are listed
   }
   return sum;
 }

@@ -211,7 +211,7 @@ TEST(FirewallSteps, WithRegistersBeyondTheLastDoNoHarm) {
 }
 
 TEST(FirewallLegacy, IsNamedWithTheCommandThatShowsIt) {
-  const Firewall legacy{.chains = {}, .legacyTables = {"ip filter", "ip6 raw"}};
+  const Firewall legacy{.chains = {}, .legacyTables = {{TableFamily::ip, "filter"}, {TableFamily::ip6, "raw"}}};
   EXPECT_EQ(told(legacy), Lines{"advice: cannot read tables of legacy iptables: ip filter, ip6 raw"});
 }
 

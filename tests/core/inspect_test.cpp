@@ -69,7 +69,7 @@ TEST(InspectMarks, OfNeighboursAreAConflictWhereTheyMeetOurs) {
     ASSERT_EQ(found.size(), row.conflict ? 1U : 0U) << row.name;
     if (!row.conflict) continue;
     EXPECT_EQ(found.front().severity, Severity::conflict) << row.name;
-    EXPECT_NE(found.front().what.find("ip rule: priority 1000 fwmark " + row.mark.toString()), std::string::npos);
+    EXPECT_NE(found.front().what.find("ip rule priority 1000 fwmark " + row.mark.toString()), std::string::npos);
     EXPECT_NE(found.front().fix.find("mark_mask"), std::string::npos);
   }
 }
@@ -87,7 +87,7 @@ TEST(InspectRules, InsideOurBlockAreTold) {
     Rule rule = foreign(priority);
     rule.destination = Prefix::parse("10.0.0.0/8");
     EXPECT_EQ(lines(steered(withRule(rule))),
-              told ? Lines{"advice: another program's rule is inside our block of priorities: ip rule: priority " +
+              told ? Lines{"advice: another program's rule is inside our block of priorities: ip rule priority " +
                            std::to_string(priority) + " to 10.0.0.0/8 lookup 7"}
                    : Lines{});
   }
@@ -109,7 +109,7 @@ TEST(InspectRules, ThatUseSomeOfOurBitsRefuseOnlyAFirstStart) {
   EXPECT_TRUE(conflicts({}, {world, ours}, steer({}, world)).empty()) << "a daemon could not be started again";
   const auto told = lines(inspected({}, world, ours));
   EXPECT_TRUE(std::ranges::any_of(told, [](const std::string& line) {
-    return line.starts_with("problem: mark bits 0x10000000 are used by ip rule: priority 1000");
+    return line.starts_with("problem: mark bits 0x10000000 are used by ip rule priority 1000");
   }));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Changes and objects in the spelling of `ip`, `nft`, `wg` and `sysctl`, so that a line can be pasted into a shell.
+// Changes and objects in the spelling of `ip`, `nft`, `wg` and `sysctl`, as far as these have one.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,8 @@ DeviceName deviceNames(const World& world);
 std::string describe(const Route& route, const DeviceName& names);
 /// "priority 70 fwmark 0x10000000/0xf0000000 lookup 1464270081 proto 87"
 std::string describe(const Rule& rule);
+/// "ip -6 rule priority 100 from 2001:db8::/32 lookup 7"
+std::string ipRule(const Rule& rule);
 /// An event for people: "ip rule deleted by port 4711: priority 70 fwmark ...", "wan0: carrier lost".
 std::string describe(const Event& event, const DeviceName& names);
 /// One line per change; an nft transaction gives one line for each of its parts.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -216,8 +217,8 @@ struct Chain {
 /// All chains but ours.
 struct Firewall {
   std::vector<Chain> chains;
-  /// Tables of iptables-legacy, which only iptables-legacy itself can read: "ip filter".
-  std::vector<std::string> legacyTables;
+  /// Tables of iptables-legacy, which only iptables-legacy itself can read: {ip, "filter"}.
+  std::vector<std::pair<TableFamily, std::string>> legacyTables;
   /// Flowtables whose connections network cards forward: "inet fw4, flowtable ft".
   std::vector<std::string> hardwareFlowtables;
 };

@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,9 @@ constexpr Mark stamp(Mark mark, MarkMatch match) { return {(mark.value & ~match.
 
 /// "0x10000000".
 std::string hex(std::uint32_t value);
+/// Two digits for each byte, without a prefix.
+std::string hexBytes(std::span<const std::uint8_t> bytes);
+inline constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 /// A WireGuard public key (Curve25519). The only kind of key that this program ever keeps.
 class PublicKey {

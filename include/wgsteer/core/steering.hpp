@@ -148,6 +148,8 @@ enum class Need : std::uint8_t {
   source,  ///< and an address to send from, for packets whose source we set before the route is chosen
 };
 bool serves(const Wan& wan, Family family, Need need = Need::route);
+/// Whether any WAN leads to the Internet in this family, usable or not.
+bool isOffered(const Steering& steering, Family family);
 /// Whether `link`, of the world from which the steering was made, is the device of a WAN.
 bool isWan(const Steering& steering, const Link& link);
 /// The first WAN that has the address in one of its prefixes; null: none.

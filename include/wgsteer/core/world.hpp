@@ -121,8 +121,10 @@ struct WanDown {
 
   WanDown() = default;
   /// For one reason in both families.
+  // NOLINTBEGIN(google-explicit-constructor): a map of these is written as a list of names and reasons.
   WanDown(const std::string& reason) : why{{Family::v4, reason}, {Family::v6, reason}} {}
   WanDown(const char* reason) : WanDown(std::string{reason}) {}
+  // NOLINTEND(google-explicit-constructor)
   bool operator==(const WanDown&) const = default;
 };
 using WansDown = std::map<std::string, WanDown>;  ///< by name
