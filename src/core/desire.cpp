@@ -363,6 +363,40 @@ class Desire {
                 Prefix::host(own.address));
       }
     }
+    addRepliesBySource(mark);
+  }
+
+  /// From addresses that no WAN has itself (on lo, a bridge, a VRRP device), as rules of others lead packets from there
+  /// to a WAN: `from 198.51.100.8/29 lookup 201`. Those for our marks come before them.
+  void addRepliesBySource(MarkMatch mark) {
+    std::vector<Prefix> known;
+    for (const Rule& rule : world_.rules) {
+      if (!isSteered(rule.family) || !selectsBySourceAlone(rule) || rule.source->length() == 0) continue;
+      const Route* route = defaultIn(world_, rule.table, rule.family);
+      const Wan* wan = route == nullptr ? nullptr : wanLeadingBy(*route);
+      const auto overlaps = [&](const Prefix& other) { return other.overlaps(*rule.source); };
+      if (wan == nullptr || hasWanIn(*rule.source) || std::ranges::any_of(known, overlaps)) continue;
+      if (known.size() == kMaxHonouredRules) return;
+      known.push_back(*rule.source);
+      addRule(rule.family, numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan->slot), *rule.source);
+    }
+  }
+
+  const Wan* wanLeadingBy(const Route& route) const {
+    for (const Wan& wan : steering_.wans)
+      if (wan.link != nullptr && !route.hops.empty() && std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+            return hop.device == wan.link->index && wan.isBehind(hop.gateway, route.family());
+          }))
+        return &wan;
+    return nullptr;
+  }
+
+  /// Those have rules of their own.
+  bool hasWanIn(const Prefix& prefix) const {
+    return std::ranges::any_of(steering_.wans, [&](const Wan& wan) {
+      return wan.link != nullptr && std::ranges::any_of(world_.addressesOf(wan.link->index),
+                                                        [&](const auto& own) { return prefix.contains(own.address); });
+    });
   }
 
   // Tunnels.

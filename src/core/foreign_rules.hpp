@@ -62,6 +62,13 @@ inline bool selectsByMarkAndDestinationAlone(const Rule& rule) {
          !rule.destinationPort && rule.ipProtocol == 0 && !rule.otherSelector;
 }
 
+/// `from PREFIX lookup TABLE`
+inline bool selectsBySourceAlone(const Rule& rule) {
+  return rule.source && rule.action == RuleAction::lookup && !rule.invert && rule.mark.mask == 0 && !rule.destination &&
+         rule.inputInterface.empty() && rule.outputInterface.empty() && !rule.sourcePort && !rule.destinationPort &&
+         rule.ipProtocol == 0 && !rule.otherSelector;
+}
+
 /// Whether the rule looks up table local for every packet, as the kernel's own does.
 inline bool looksUpLocalForAll(const Rule& rule) {
   return rule.action == RuleAction::lookup && rule.table == kLocalTable && !rule.invert && rule.mark.mask == 0 &&

@@ -18,6 +18,7 @@
 #include "core/foreign_rules.hpp"
 #include "core/honoured_rules.hpp"
 #include "core/host_routes.hpp"
+#include "core/led_elsewhere.hpp"
 #include "core/source_routing.hpp"
 #include "core/traffic.hpp"
 #include "core/wans.hpp"
@@ -210,11 +211,8 @@ std::map<std::size_t, std::string> leftAloneOf(const TunnelView& view, const Hon
   return alone;
 }
 
-/// Peers by their index in their tunnel, and why.
-using LeftAlone = std::map<IfName, std::map<std::size_t, std::string>>;
-
 TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel, const HonouredRules& honoured,
-                  const std::vector<Rule>& notUnderstood, const LeftAlone& carried, PolicyBook& book,
+                  const std::vector<Rule>& notUnderstood, const LeftAlone& alone, PolicyBook& book,
                   const PeerFacts& peers) {
   const TunnelConfig& asked = config.tunnel(tunnel.name);
   TunnelView view;
@@ -228,7 +226,7 @@ TunnelView viewOf(const Config& config, const World& world, const Tunnel& tunnel
   if (asked.policy == kDefaultPolicy) {
     view.leftAlone = leftAloneOf(view, honoured, peers);
     leaveAloneWhatIsNotUnderstood(world, notUnderstood, view);
-    if (const auto known = carried.find(tunnel.name); known != carried.end())
+    if (const auto known = alone.find(tunnel.name); known != alone.end())
       view.leftAlone.insert(known->second.begin(), known->second.end());
   }
   if (const auto pinned = peers.pinned.find(tunnel.name); pinned != peers.pinned.end())
@@ -373,10 +371,13 @@ void noteLeftAlone(const TunnelView& view, Steering& steering) {
 
 Steering steer(const Config& config, const World& world) { return steer(config, world, peerFacts(config, world)); }
 
-Steering steer(const Config& config, const World& world, const PeerFacts& peers) {
+namespace {
+
+/// `alone` are peers that are left alone besides those that this finds.
+Steering steerBut(const Config& config, const World& world, const PeerFacts& peers, LeftAlone alone) {
   Steering steering;
   steering.wans = wansOf(config, world, steering.problems);
-  const LeftAlone carried = noteFamilies(world, steering);
+  for (auto& [tunnel, carried] : noteFamilies(world, steering)) alone[tunnel].insert(carried.begin(), carried.end());
   ForeignRules foreign = foreignRules(world, config.numbers, steering.wans);
   steering.honoured = std::move(foreign.honoured);
   noteHonouredRules(foreign.notUnderstood, steering);
@@ -392,7 +393,7 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   for (const auto& [name, tunnel] : world.tunnels) {
     if (!config.tunnel(name).enabled) continue;
     steering.tunnels.push_back(
-        viewOf(config, world, tunnel, steering.honoured, foreign.notUnderstood, carried, book, peers));
+        viewOf(config, world, tunnel, steering.honoured, foreign.notUnderstood, alone, book, peers));
     shareOut(config, steering, steering.tunnels.back());
     divert(world, steering, steering.tunnels.back());
     noteLeftAlone(steering.tunnels.back(), steering);
@@ -400,6 +401,14 @@ Steering steer(const Config& config, const World& world, const PeerFacts& peers)
   steerTraffic(config, world, steering);
   noteSourceRouting(world, steering);
   return steering;
+}
+
+}  // namespace
+
+Steering steer(const Config& config, const World& world, const PeerFacts& peers) {
+  Steering steering = steerBut(config, world, peers, {});
+  LeftAlone elsewhere = ledElsewhere(config, world, steering, peers);
+  return elsewhere.empty() ? steering : steerBut(config, world, peers, std::move(elsewhere));
 }
 
 }  // namespace wgsteer

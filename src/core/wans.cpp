@@ -126,25 +126,12 @@ std::vector<Prefix> delegatedBy(const World& world, const Hops& hops) {
   return found;
 }
 
-/// The default route of the table; nullptr: it has none.
-const Route* defaultIn(const World& world, TableId table, Family family) {
-  const Route* best = nullptr;
-  for (const Route& route : routesFrom(world.routes, table, Prefix::any(family))) {
-    if (route.table != table || route.destination.length() > 0) break;
-    if (route.family() == family && (best == nullptr || takesPrecedence(route, *best))) best = &route;
-  }
-  return best;
-}
-
 /// As administrators and dhcpcd's hooks say it: `from PREFIX lookup TABLE`, whose default route is by the WAN alone. As
 /// the source-specific route that it amounts to.
 std::vector<Route> routedBy(const World& world, IfIndex device) {
   std::vector<Route> found;
   for (const Rule& rule : world.rules) {
-    if (rule.family != Family::v6 || rule.action != RuleAction::lookup || !rule.source || rule.invert) continue;
-    Rule bySource = rule;
-    bySource.source.reset();
-    if (rule.mark.mask != 0 || rule.destination || !selectsByMarkAndDestinationAlone(bySource)) continue;
+    if (rule.family != Family::v6 || !selectsBySourceAlone(rule)) continue;
     if (rule.source->length() == 0 || rule.source->length() > 64 || rule.source->address().isLinkLocal()) continue;
     const Route* route = defaultIn(world, rule.table, Family::v6);
     if (route == nullptr || route->hops.empty() ||
@@ -304,7 +291,7 @@ std::map<IfName, FoundRank> foundIn(const World& world, Family family, bool inMa
 
 /// The devices with a default route in main or, in a family in which main has none, in other tables: only in those that
 /// every packet is looked up in, if main has defaults of the other family or WANs are known. Main may have lost its
-/// defaults for a moment: then other tables count only if one of the known WANs is found by them as well.
+/// defaults for a moment, but where it has none, that is where this host itself goes.
 std::map<IfName, FoundRank> foundDevices(const World& world, const std::map<IfName, Slot>& known) {
   FamilyMap<std::map<IfName, FoundRank>> found;
   for (const Family family : kFamilies) found[family] = foundIn(world, family, true);
@@ -315,8 +302,6 @@ std::map<IfName, FoundRank> foundDevices(const World& world, const std::map<IfNa
       devices = foundIn(world, family, false);
       if (mainIsUsed || !known.empty())
         std::erase_if(devices, [](const auto& entry) { return entry.second.first >= kNotForAll; });
-      const auto isFound = [&](const auto& wan) { return devices.contains(wan.first); };
-      if (!mainIsUsed && !known.empty() && std::ranges::none_of(known, isFound)) devices.clear();
     }
     for (const auto& [device, rank] : devices) {
       const auto [entry, fresh] = all.emplace(device, rank);
@@ -446,6 +431,15 @@ std::vector<Wan> foundWans(const Config& config, const World& world, std::vector
 }
 
 }  // namespace
+
+const Route* defaultIn(const World& world, TableId table, Family family) {
+  const Route* best = nullptr;
+  for (const Route& route : routesFrom(world.routes, table, Prefix::any(family))) {
+    if (route.table != table || route.destination.length() > 0) break;
+    if (route.family() == family && (best == nullptr || takesPrecedence(route, *best))) best = &route;
+  }
+  return best;
+}
 
 bool isVirtualUplink(const Link& link) {
   return std::ranges::any_of(kVirtualUplinks, [&](const char* kind) { return link.kind == kind; });

@@ -9,6 +9,9 @@
 
 namespace wgsteer {
 
+/// The default route of the table; nullptr: it has none.
+const Route* defaultIn(const World& world, TableId table, Family family);
+
 /// Whether its kind encapsulates packets: never found as a WAN, and its addresses are right on no other device.
 bool isVirtualUplink(const Link& link);
 

@@ -234,6 +234,72 @@ TEST(Nested, ATunnelThroughAnotherIsLeftAloneAndTold) {
   EXPECT_FALSE(state.nft->table.endpoints.contains(*Endpoint::parse("10.60.0.9:51820")));
 }
 
+/// networkd's RouteTable= with [RoutingPolicyRule] To=, or multihop by the fwmark of the inner tunnel.
+TEST(Nested, ARuleMayLeadAPeerIntoATunnel) {
+  for (const bool byMark : {false, true}) {
+    World world = twoWans();
+    world.rules = {kernelRule(Family::v4, 32766, kMainTable)};
+    Rule rule = kernelRule(Family::v4, 100, TableId{64});
+    if (byMark)
+      rule.mark = {0x64, 0xffffffff};
+    else
+      rule.destination = Prefix::parse("10.60.0.0/16");
+    world.rules.insert(rule);
+    Route site = route("0.0.0.0/0", kTunnel);
+    site.table = TableId{64};
+    world.routes.insert(site);
+    addTunnel(world, "10.60.0.9:51820");
+    world.tunnels.edit().at("wg1").fwmark = byMark ? Mark{0x64} : Mark{};
+    const Steering steering = steer({}, world);
+    EXPECT_EQ(steering.tunnels.back().fwmark, FwmarkUse::none);
+    ASSERT_EQ(steering.notes.size(), 1U);
+    EXPECT_NE(steering.notes.front().find("leads it into tunnel wg0"), std::string::npos) << steering.notes.front();
+    const State state = desire({}, world);
+    EXPECT_FALSE(state.tunnelMarks.contains("wg1"));
+    EXPECT_TRUE(state.tunnelMarks.contains("wg0"));
+  }
+}
+
+/// The rule for everything is copied, those before it are not.
+TEST(Inside, WhatExceptsAPeerFromACopiedRuleKeepsItsEffect) {
+  World world = withLan();
+  world.rules = {kernelRule(Family::v4, 32766, kMainTable)};
+  Rule others = kernelRule(Family::v4, 110, TableId{200});
+  world.rules.insert(others);
+  Route uplink = route("0.0.0.0/0", kLan, "192.168.7.254");
+  uplink.table = TableId{200};
+  world.routes.insert(uplink);
+  world.routes.insert(route("203.0.113.55/32", kWan0, "192.0.2.1"));
+  EXPECT_EQ(walk(world, "wg0").device, "lan0") << "the rule is copied";
+  Rule except = kernelRule(Family::v4, 100, kMainTable);
+  except.destination = Prefix::parse("203.0.113.55/32");
+  world.rules.insert(except);
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+  EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.contains(0));
+}
+
+/// A service address on lo that one of the providers routes to this host.
+TEST(Replies, FromAnAddressOnNoWanGoAsARuleOfOthersSays) {
+  World world = twoWans();
+  world.tunnels.edit().at("wg0").peers.front().persistentKeepalive = 0;
+  world.tunnels.edit().at("wg0").peers.front().allowedIps = {*Prefix::parse("10.0.0.2/32")};
+  Rule rule = kernelRule(Family::v4, 1000, TableId{201});
+  rule.source = Prefix::parse("198.51.100.248/29");
+  world.rules.insert(rule);
+  Route uplink = route("0.0.0.0/0", kWan1, "198.51.100.1");
+  uplink.table = TableId{201};
+  world.routes.insert(uplink);
+  const auto replies = [&] {
+    const State state = desire({}, world);
+    return std::ranges::count_if(state.rules, [&](const Rule& each) {
+      return each.source == rule.source && each.table == Numbers{}.wanTable(Slot{2}) && each.mark.mask != 0;
+    });
+  };
+  EXPECT_EQ(replies(), 1);
+  world.addresses.insert(address(kWan1, "198.51.100.249/24"));
+  EXPECT_EQ(replies(), 0) << "the WAN's own address has a rule";
+}
+
 /// strongSwan's table, where its responder is reached by a tunnel.
 TEST(Nested, ATableThatIsAskedBeforeMainMayLeadThroughATunnel) {
   World world = twoWans();
@@ -440,16 +506,20 @@ TEST(Found, ASecondWanOfOtherTablesIsFoundWhenItComes) {
   EXPECT_EQ(steer({}, world).wans.size(), 2U);
 }
 
-/// Main may have lost its defaults for a moment.
-TEST(Found, OtherTablesDoNotCountWhereWansWereFoundInMain) {
+/// Main may have lost its defaults for a moment: other tables count only as far as this host itself goes there.
+TEST(Found, OtherTablesBehindMainAreAFallbackForAllPackets) {
   World world = twoWans();
   std::erase_if(world.routes, [](const Route& each) { return each.destination.isDefault(); });
   world.adopted.wanSlots = {{"wan0", Slot{1}}};
   Route uplink = route("0.0.0.0/0", kWan1, "198.51.100.1");
   uplink.table = TableId{102};
   world.routes.insert(uplink);
-  world.rules.insert(kernelRule(Family::v4, 32767, TableId{102}));
+  Rule marked = kernelRule(Family::v4, 32767, TableId{102});
+  marked.mark = {0x1, 0xff};
+  world.rules.insert(marked);
   EXPECT_EQ(steer({}, world).wans.size(), 1U);
+  world.rules.insert(kernelRule(Family::v4, 32767, TableId{102}));
+  EXPECT_EQ(steer({}, world).wans.size(), 2U);
 }
 
 /// The process of a user-space tunnel may refuse it.
