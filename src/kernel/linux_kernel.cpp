@@ -221,20 +221,25 @@ Status LinuxKernel::readNft(Picture& picture, const Numbers& numbers) {
   return {};
 }
 
+/// `wg setconf` may have set its owner's mark since the tunnel was read: ours would take its place for good.
+Status LinuxKernel::setTunnelMark(const SetTunnelMark& set, const Numbers& numbers) {
+  const bool takenBack = set.mark == Mark{0};
+  const auto tunnel = tunnels_.find(set.tunnel);
+  const std::string what = "wg set " + set.tunnel + " fwmark";
+  if (tunnel == tunnels_.end()) return orGone(takenBack, fail(ErrorKind::notThere, what + ": no such tunnel"));
+  if (!set.was && numbers.isOurs(set.mark))
+    if (const auto now = wireguard_.fwmark(tunnel->second); now && now->value != 0 && !numbers.isOurs(*now))
+      return fail(ErrorKind::alreadyThere, what + ": its owner has set it to " + hex(now->value) + " in the meantime");
+  return orGone(takenBack, wireguard_.setFwmark(tunnel->second, set.mark));
+}
+
 Status LinuxKernel::make(const Change& change, const Numbers& numbers) {
   return std::visit(Overload{
                         [&](const AddRoute& added) { return rtnetlink_.addRoute(added.route, added.replace); },
                         [&](const DeleteRoute& deleted) { return rtnetlink_.deleteRoute(deleted.route); },
                         [&](const AddRule& added) { return rtnetlink_.addRule(added.rule); },
                         [&](const DeleteRule& deleted) { return rtnetlink_.deleteRule(deleted.rule); },
-                        [&](const SetTunnelMark& set) -> Status {
-                          const bool takenBack = set.mark == Mark{0};
-                          const auto tunnel = tunnels_.find(set.tunnel);
-                          if (tunnel != tunnels_.end())
-                            return orGone(takenBack, wireguard_.setFwmark(tunnel->second, set.mark));
-                          const std::string what = "wg set " + set.tunnel + " fwmark: no such tunnel";
-                          return orGone(takenBack, fail(ErrorKind::notThere, what));
-                        },
+                        [&](const SetTunnelMark& set) { return setTunnelMark(set, numbers); },
                         [&](const SetSysctl& set) { return orGone(!set.on, writeSysctl(set.sysctl, set.on)); },
                         [&](const SetDeprecated& set) { return orGone(!set.on, rtnetlink_.setDeprecated(set)); },
                         [&](const NftTransaction& transaction) { return nft_->commit(transaction, numbers); },

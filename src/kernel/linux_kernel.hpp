@@ -76,6 +76,7 @@ class LinuxKernel : public Kernel {
   Status readTunnels(Picture& picture, const Numbers& numbers);
   static Status judgeTunnels(Picture& picture, const Numbers& numbers);
   Status readNft(Picture& picture, const Numbers& numbers);
+  Status setTunnelMark(const SetTunnelMark& set, const Numbers& numbers);
   Status make(const Change& change, const Numbers& numbers);
 
   netlink::Rtnetlink rtnetlink_;

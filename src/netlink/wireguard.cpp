@@ -108,11 +108,24 @@ Status WireGuard::subscribe() {
   return {};
 }
 
+const char* WireGuard::kindOf(const IfName& device) const {
+  const auto kind = kinds_.find(device);
+  return kind == kinds_.end() ? "wireguard" : kind->second.c_str();
+}
+
+Result<Mark> WireGuard::fwmark(const Tunnel& tunnel) {
+  // All peers are sent along, and nobody configures thousands within the time that this is about.
+  constexpr std::size_t kManyPeers = 256;
+  if (tunnel.peers.size() > kManyPeers) return tunnel.fwmark;
+  if (tunnel.backend == TunnelBackend::userspace) return uapi_.fwmark(tunnel.name);
+  auto now = genl_.read(tunnel.name, kindOf(tunnel.name));
+  if (!now) return std::unexpected(std::move(now.error()));
+  return now->fwmark;
+}
+
 Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
-  const auto kind = kinds_.find(tunnel.name);
-  Status done = tunnel.backend == TunnelBackend::userspace
-                    ? uapi_.setFwmark(tunnel.name, fwmark)
-                    : genl_.setFwmark(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, fwmark);
+  Status done = tunnel.backend == TunnelBackend::userspace ? uapi_.setFwmark(tunnel.name, fwmark)
+                                                           : genl_.setFwmark(tunnel.name, kindOf(tunnel.name), fwmark);
   // The last known state must not have the old mark.
   if (const auto known = last_.find(tunnel.name); done && known != last_.end()) known->second.tunnel.fwmark = fwmark;
   return done;
@@ -120,8 +133,7 @@ Status WireGuard::setFwmark(const Tunnel& tunnel, Mark fwmark) {
 
 Status WireGuard::setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint) {
   if (tunnel.backend == TunnelBackend::userspace) return uapi_.setEndpoint(tunnel.name, peer, endpoint);
-  const auto kind = kinds_.find(tunnel.name);
-  return genl_.setEndpoint(tunnel.name, kind == kinds_.end() ? "wireguard" : kind->second, peer, endpoint);
+  return genl_.setEndpoint(tunnel.name, kindOf(tunnel.name), peer, endpoint);
 }
 
 Status WireGuard::clearSources(const Tunnel& tunnel, Mark fwmark, const Numbers& numbers) {

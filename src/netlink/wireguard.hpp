@@ -37,6 +37,8 @@ class WireGuard {
   /// and is listed in `troubles`; the others are not affected. A tunnel in user space ends only with its device,
   /// because it keeps sending without its socket. Fails only if the kernel tells us nothing at all.
   Result<Seen> observe(const std::map<IfIndex, Link>& links);
+  /// As the device has it now. That of a device with very many peers is as it was last read.
+  Result<Mark> fwmark(const Tunnel& tunnel);
   Status setFwmark(const Tunnel& tunnel, Mark fwmark);
   /// The session continues. A peer that does not exist (any more) is not an error, and is not created.
   Status setEndpoint(const Tunnel& tunnel, const PublicKey& peer, const Endpoint& endpoint);
@@ -57,6 +59,8 @@ class WireGuard {
     Tunnel tunnel;
     std::optional<Instant> silentSince;  ///< time of the first look that it missed
   };
+  /// The name of its generic netlink family.
+  const char* kindOf(const IfName& device) const;
   std::map<IfName, Result<Tunnel>> ask(const std::map<IfIndex, Link>& links);
   const Known* lastKnown(const Link& link) const;
   std::optional<Known> learned(const Link& link, const Result<Tunnel>& answer, Seen& seen) const;

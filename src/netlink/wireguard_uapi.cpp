@@ -172,6 +172,18 @@ Status WireGuardUapi::set(const IfName& device, const std::string& lines, const 
   return fail(ErrorKind::busy, what + kSilent);
 }
 
+Result<Mark> WireGuardUapi::fwmark(const IfName& device) {
+  const auto deadline = os::monotonicNow() + kPatience;
+  Process& process = found(device);
+  // An answer that is still to come may be older.
+  process.get.reset();
+  if (auto asked = ask(device, process); !asked) return std::unexpected(asked.error());
+  if (process.prompt) await({process.get.get()}, deadline);
+  auto tunnel = take(device, process);
+  if (!tunnel) return std::unexpected(std::move(tunnel.error()));
+  return tunnel->fwmark;
+}
+
 Status WireGuardUapi::setFwmark(const IfName& device, Mark fwmark) {
   // It would set the old mark again; and setting another mark has the same effect.
   processes_[device].clearingDue.clear();

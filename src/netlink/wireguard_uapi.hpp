@@ -39,6 +39,8 @@ class WireGuardUapi {
   /// belongs to another user, or the process refuses; busy: no answer (yet). Forgets everything about other devices.
   Answers read(const std::map<IfName, IfIndex>& devices);
 
+  /// As the process says now.
+  Result<Mark> fwmark(const IfName& device);
   Status setFwmark(const IfName& device, Mark fwmark);
   /// Only for an existing peer; none is created.
   Status setEndpoint(const IfName& device, const PublicKey& peer, const Endpoint& endpoint);

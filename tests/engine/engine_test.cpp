@@ -445,6 +445,20 @@ TEST_F(EngineTest, ConnectionsLoseTheirMarksWithTheTable) {
   EXPECT_EQ(kernel.connections.front().mark, Mark{0x3f00});
 }
 
+/// `wg setconf` between our look and our change.
+TEST_F(EngineTest, AnOwnersMarkThatComesInTheMeantimeStays) {
+  kernel.someoneSetsFwmark("wg0", Mark{0});
+  ASSERT_TRUE(engine->start());
+  kernel.someoneSetsFwmark("wg0", Mark{0});
+  engine->poll({});
+  ASSERT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0xf0000000});
+  kernel.someoneSetsFwmark("wg0", Mark{0x77});
+  const CommitReport report = kernel.commit({{SetTunnelMark{"wg0", Mark{0xf0000000}}}}, {});
+  ASSERT_EQ(report.failed.size(), 1U);
+  EXPECT_EQ(report.failed.front().status.error().kind, ErrorKind::alreadyThere);
+  EXPECT_EQ(kernel.real.world.tunnels.at("wg0").fwmark, Mark{0x77});
+}
+
 TEST_F(EngineTest, FlushNamesAllThatRemainsAndConnectionsKeepTheirMarksWithTheTable) {
   ASSERT_TRUE(engine->start());
   ASSERT_TRUE(engine->reconfigure(withOneRule(engine->config())));

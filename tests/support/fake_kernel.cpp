@@ -53,7 +53,7 @@ Status FakeKernel::refresh(Picture& picture, const Numbers& numbers, const Stale
 
 /// What the real kernel would refuse: additions of existing objects, replacements of missing ones, members without a
 /// table.
-Status FakeKernel::conflict(const Change& change) const {
+Status FakeKernel::conflict(const Change& change, const Numbers& numbers) const {
   if (const auto* added = std::get_if<AddRoute>(&change)) {
     const auto sameKey = [&](const Route& route) { return route.key() == added->route.key(); };
     const bool there =
@@ -79,6 +79,10 @@ Status FakeKernel::conflict(const Change& change) const {
   if (const auto* set = std::get_if<SetTunnelMark>(&change);
       set != nullptr && !real.world.tunnels.contains(set->tunnel))
     return fail(ErrorKind::notThere, "No such device");
+  if (const auto* set = std::get_if<SetTunnelMark>(&change); set != nullptr && !set->was && numbers.isOurs(set->mark)) {
+    const Mark now = real.world.tunnels.at(set->tunnel).fwmark;
+    if (now.value != 0 && !numbers.isOurs(now)) return fail(ErrorKind::alreadyThere, "its owner has set it");
+  }
   if (const auto* set = std::get_if<SetDeprecated>(&change); set != nullptr && set->on)
     if (std::ranges::find(real.world.addresses, set->own, ownAddress) == real.world.addresses.end())
       return fail(ErrorKind::notThere, "Cannot assign requested address");
@@ -87,8 +91,8 @@ Status FakeKernel::conflict(const Change& change) const {
   return {};
 }
 
-Status FakeKernel::make(const Change& change, const Numbers&) {
-  if (auto refused = conflict(change); !refused) return refused;
+Status FakeKernel::make(const Change& change, const Numbers& numbers) {
+  if (auto refused = conflict(change, numbers); !refused) return refused;
   ++writes;
   apply(real.observed, change);
   if (const auto* set = std::get_if<SetTunnelMark>(&change))

@@ -98,7 +98,7 @@ class FakeKernel : public Kernel {
   Status attempt(const Change& change, const Numbers& numbers);
   void setDeprecated(const SetDeprecated& set);
   Status make(const Change& change, const Numbers& numbers);
-  Status conflict(const Change& change) const;
+  Status conflict(const Change& change, const Numbers& numbers) const;
   Link& linkNamed(const IfName& name);
 
   bool subscribed_ = false;
