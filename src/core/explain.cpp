@@ -21,7 +21,10 @@ std::optional<Member> memberFor(const NftState& nft, const Packet& packet) {
     return Member{flow->second, "flow"};
   const bool marked = (packet.mark.value & nft.layout.markMask) != 0 || table.foreignMarks.contains(packet.mark);
   const auto known = table.endpoints.find(packet.destination);
-  if (marked || known == table.endpoints.end()) return std::nullopt;
+  // The mark of an owner whom nobody knows yet.
+  const bool others =
+      packet.mark.value != 0 && packet.sourcePort != 0 && !table.listenPorts.contains(packet.sourcePort);
+  if (marked || others || known == table.endpoints.end()) return std::nullopt;
   return Member{known->second, "endpoint"};
 }
 

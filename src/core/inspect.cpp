@@ -216,8 +216,7 @@ class Inspector {
     const std::string who = tunnel.name + ": " + endpoint.toString();
     const std::string look = "wgsteer explain " + endpoint.toString() + " shows the path";
     const bool wasReached = before.outcome == Outcome::device;
-    if (after.outcome == Outcome::loop && before.outcome == Outcome::loop && after.device != tunnel.name)
-      return;  // a tunnel in a tunnel, which is reported as a note
+    if (isLeftAlone(tunnel, endpoint)) return;  // what is reported as a note
     if (after.outcome == Outcome::loop || after.outcome == Outcome::dropped)
       add(Severity::problem, who + " is reached through tunnel " + after.device + ": a loop", look);
     else if (const std::string by = refusedBy(before); !by.empty() && after.outcome == Outcome::unreachable)
@@ -245,6 +244,14 @@ class Inspector {
   std::string refusedBy(const Walk& walk) const {
     if (walk.outcome != Outcome::unreachable) return {};
     return walk.route ? "route " + describe(*walk.route, deviceNames(world_)) : "rule " + walk.steps.back().text;
+  }
+
+  bool isLeftAlone(const Tunnel& tunnel, const Endpoint& endpoint) const {
+    return std::ranges::any_of(steering_.tunnels, [&](const TunnelView& view) {
+      return view.tunnel == &tunnel && std::ranges::any_of(view.leftAlone, [&](const auto& alone) {
+               return tunnel.peers[alone.first].endpoint == endpoint;
+             });
+    });
   }
 
   static bool isSameHop(const Walk& before, const Walk& after) {

@@ -111,8 +111,11 @@ class Tracker {
     const auto [known, isNew] = routes.insert(route);
     // The same hops, but from another object.
     if (known->nexthop.value != route.nexthop.value) routes.insert(routes.erase(known), route);
-    if (!isOurs(route)) unpark(route);
-    return {.relevant = isNew};
+    if (isOurs(route)) return {.relevant = isNew};
+    unpark(route);
+    // `ip route replace` on a route of ours: nothing announces that ours is gone.
+    const bool replaces = isOurTable(route.table) && !routesWithKeyOf(observed_.routes, route).empty();
+    return {.relevant = isNew, .stale = {.ownRoutes = replaces}};
   }
 
   Tracked operator()(const RouteGone& event) {

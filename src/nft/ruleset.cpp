@@ -62,12 +62,15 @@ Chain flowsChain() {
   return chain;
 }
 
-/// A mark of ours steers the packet already, that of a tunnel's owner is to stay; any other one says nothing about it.
+/// A mark of ours steers the packet already, that of a tunnel's owner is to stay. Any other one on a packet of a known
+/// tunnel was set on the way, and says nothing about it; without a known port, it is that of a tunnel that its owner
+/// has made anew while no daemon runs (`wg-quick down`, `up`), whose rules test the whole mark.
 Chain markedChain(const Numbers& numbers) {
   Chain chain{kMarked, {}, {}};
   chain.rules.emplace_back().anyOf(numbers.markMask).thenReturn();
   chain.rules.emplace_back().markIn(named(NftSetId::foreignMark)).thenReturn();
-  chain.rules.emplace_back().thenGoto(kUnmarked);
+  chain.rules.emplace_back().isUnmarked().thenGoto(kUnmarked);
+  chain.rules.emplace_back().sourcePortIn(named(NftSetId::listenPort)).thenGoto(kUnmarked);
   return chain;
 }
 

@@ -166,7 +166,7 @@ inline constexpr std::string_view kNftTable = "wgsteer";
 inline constexpr std::string_view kNftOwnershipPrefix = "wgsteer ";
 /// Raise it whenever the fixed chains (nft/ruleset.cpp) or the sets (core/nft_sets.hpp) change: a table of another
 /// version is replaced in one transaction.
-inline constexpr const char* kNftTableComment = "wgsteer 6";
+inline constexpr const char* kNftTableComment = "wgsteer 7";
 /// Before conntrack (-200), so that stateful firewalls see the corrected source.
 inline constexpr std::int32_t kSourceChainPriority = -300;
 /// raw + 1: right after that one, and before conntrack as well.
