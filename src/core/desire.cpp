@@ -207,13 +207,23 @@ class Desire {
     return config_.forward ? numbers_.forwardedPriority() : numbers_.markPriority();
   }
 
-  /// By how much our rules move so that in this family none that would catch our packets is among them.
+  /// Whether a goto of ours, moved that far, would lead packets of others past this rule of theirs.
+  bool isJumpedOver(const Rule& rule, std::uint32_t by) const {
+    return std::ranges::any_of(state_.rules, [&](const Rule& ours) {
+      return ours.family == rule.family && ours.action == RuleAction::goto_ && ours.priority <= lastPriority() &&
+             ours.mark.matches(Mark{}) != ours.invert && rule.priority >= ours.priority + by &&
+             rule.priority < ours.gotoPriority + by;
+    });
+  }
+
+  /// By how much our rules move so that in this family none that would catch our packets, or that ours would lead
+  /// others past, is among them.
   std::uint32_t shiftIn(Family family, std::uint32_t by) {
     const auto first = firstPriority(family);
     for (const Rule& rule : world_.rules) {
       if (!first || rule.family != family) continue;
       const bool among = rule.priority >= *first + by && rule.priority <= lastPriority() + by;
-      if (among && takesOurs(rule)) by = rule.priority + 1 - *first;
+      if (among && (takesOurs(rule) || isJumpedOver(rule, by))) by = rule.priority + 1 - *first;
     }
     return by;
   }
@@ -240,19 +250,27 @@ class Desire {
   }
 
   /// The kernel places a rule without a priority before ours (fib_default_rule_pref), whatever mark it tests; wg-quick
-  /// adds such rules. If one would catch packets with our marks, these jump over it; no other packet does.
+  /// adds such rules. If one would catch packets with our marks, or those of a tunnel with a mark of its own, these
+  /// jump over it; no other packet does.
   void addJump() {
     for (const Family family : families_) {
       const auto first = firstPriority(family);
       if (!first) continue;
-      std::uint32_t before = *first;
-      for (const Rule& rule : world_.rules)
-        if (rule.family == family && rule.priority != 0 && rule.priority < before && takesOurs(rule))
-          before = rule.priority;
-      if (before == *first || before <= kJumpFloor) continue;
-      Rule jump = gotoRule(family, before - 1, {0, numbers_.markMask}, *first);
-      jump.invert = true;
-      state_.rules.insert(std::move(jump));
+      const auto earliest = [&](const auto& takes) {
+        std::optional<std::uint32_t> before;
+        for (const Rule& rule : world_.rules)
+          if (rule.family == family && rule.priority > kJumpFloor && rule.priority < *first && takes(rule))
+            before = std::min(before.value_or(rule.priority), rule.priority);
+        return before;
+      };
+      if (const auto before = earliest([&](const Rule& rule) { return takesOurs(rule); })) {
+        Rule jump = gotoRule(family, *before - 1, {0, numbers_.markMask}, *first);
+        jump.invert = true;
+        state_.rules.insert(std::move(jump));
+      }
+      for (const auto& [mark, policy] : foreignMarks_)
+        if (const auto before = earliest([&](const Rule& rule) { return takesEverythingWith(rule, mark); }))
+          state_.rules.insert(stamped(gotoRule(family, *before - 1, {mark.value, 0xffffffff}, *first)));
     }
   }
 

@@ -8,6 +8,7 @@
 #include "core/routing.hpp"
 #include "core/rule_mismatch.hpp"
 #include "core/source_routing.hpp"
+#include "core/traffic.hpp"
 #include "core/traffic_machine.hpp"
 
 namespace wgsteer {
@@ -18,6 +19,7 @@ class Explanation {
  public:
   Explanation(const TrafficView& view, const FirstPacket& first)
       : config_(view.config),
+        world_(view.world),
         steering_(view.steering),
         state_(view.state),
         routing_(view.state, view.world),
@@ -71,8 +73,9 @@ class Explanation {
 
   /// Whether its sender has decided already: by a mark, or by the address of a WAN.
   bool isChosen() const {
-    const std::uint32_t first = config_.numbers.rulePriority + kLocalRulesOffset;
     const Rule* rule = found_.rule;
+    const std::uint32_t first =
+        localBase({config_, world_, steering_}, first_.packet.destination.address.family()) + kLocalRulesOffset;
     const bool bySource = rule != nullptr && rule->protocol == kProtocol && rule->source && rule->priority < first;
     return bySource || given_.packet.mark.value != 0;
   }
@@ -316,6 +319,7 @@ class Explanation {
   }
 
   const Config& config_;
+  const World& world_;
   const Steering& steering_;
   const State& state_;
   Routing routing_;

@@ -29,8 +29,8 @@ bool takesOwn(const World& world, const Rule& rule, std::uint32_t priority) {
 }
 
 /// Where the ip rules of a rule start, as addLocalRules() places them.
-std::uint32_t priorityOf(const TrafficState& of, const RuleConfig& rule) {
-  std::uint32_t priority = of.config.numbers.rulePriority + kLocalRulesOffset;
+std::uint32_t priorityOf(const TrafficState& of, const RuleConfig& rule, Family family) {
+  std::uint32_t priority = localBase(of, family) + kLocalRulesOffset;
   for (const TrafficRule& each : of.steering.traffic->rules) {
     if (each.rule == &rule) break;
     if (originOf(*each.rule) != Origin::forwarded) priority += kLocalRuleSize;
@@ -49,8 +49,8 @@ bool isAboutOwn(const RuleConfig& rule) {
 FamilyMap<const Rule*> takenBefore(const TrafficState& of, const RuleConfig& rule) {
   FamilyMap<const Rule*> taken;
   if (!of.steering.traffic || !isAboutOwn(rule) || rule.use == RuleUse::main) return taken;
-  const std::uint32_t priority = priorityOf(of, rule);
   for (const Family family : of.steering.families) {
+    const std::uint32_t priority = priorityOf(of, rule, family);
     if (!concerns(rule, family) || !canRouteLocal(of.config, of.world, of.steering, family)) continue;
     const auto by = std::ranges::find_if(
         of.world.rules, [&](const Rule& each) { return each.family == family && takesOwn(of.world, each, priority); });

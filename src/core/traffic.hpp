@@ -44,6 +44,9 @@ void addTrafficRules(const TrafficState& of, Family family, bool localBehind, st
 /// Whether ip rules can say all that the rules for any traffic say of this host's own connections. They choose before
 /// the source address is chosen, so that no translation is needed; chains choose after.
 bool canRouteLocal(const Config& config, const World& world, const Steering& steering, Family family);
+/// The base of their priorities: rule_priority, or more where rules of other programs are among them, which would
+/// otherwise be jumped over.
+std::uint32_t localBase(const TrafficState& of, Family family);
 /// The ip rules for that.
 void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules);
 /// Tables for the marks that name a WAN of a policy.

@@ -69,7 +69,7 @@ std::vector<std::optional<T>> orNone(const std::vector<T>& values) {
 class LocalRules {
  public:
   LocalRules(const TrafficState& of, Family family, std::set<Rule>& rules)
-      : of_(of), family_(family), base_(of.config.numbers.rulePriority), rules_(rules) {}
+      : of_(of), family_(family), base_(localBase(of, family)), rules_(rules) {}
 
   void add() {
     passBy();
@@ -365,6 +365,16 @@ bool canRouteLocal(const Config& config, const World& world, const Steering& ste
     if (!isExpressible(rule) || shares(config, rule) || ++count > kLocalRulesAtMost) return false;
   }
   return true;
+}
+
+std::uint32_t localBase(const TrafficState& of, Family family) {
+  constexpr std::uint32_t kHighest = kMaxRulePriority;
+  const std::uint32_t usual = of.config.numbers.rulePriority;
+  std::uint32_t base = usual;
+  for (const Rule& rule : of.world.rules)
+    if (rule.family == family && rule.priority >= base + kLocalTrafficOffset && rule.priority < base + kLocalEndOffset)
+      base = rule.priority + 1 - kLocalTrafficOffset;
+  return base > kHighest ? usual : base;
 }
 
 void addLocalRules(const TrafficState& of, Family family, std::set<Rule>& rules) {

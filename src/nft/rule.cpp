@@ -273,6 +273,10 @@ Rule& Rule::isInState(std::uint32_t states) {
   return loadConnection(NFT_CT_STATE).maskAndXor(states, 0).compare(NFT_CMP_NEQ, &kNone, sizeof kNone);
 }
 
+Rule& Rule::hasBegun() {
+  return loadConnection(NFT_CT_STATUS).maskAndXor(IPS_CONFIRMED, 0).compare(NFT_CMP_NEQ, &kNone, sizeof kNone);
+}
+
 Rule& Rule::isMidStream() {
   constexpr std::uint32_t kFlagsOffset = 13;
   constexpr std::uint8_t kSynOrReset = 0x02 | 0x04;

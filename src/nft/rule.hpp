@@ -57,6 +57,7 @@ class Rule {
   Rule& goByConnectionMark(std::uint32_t mask, const char* map);          ///< ct mark & MASK vmap @map
   Rule& stampConnectionMark(MarkMatch mark);                              ///< ct mark set ct mark & ~MASK | VALUE
   Rule& isInState(std::uint32_t states);                                  ///< ct state new, a mask of NF_CT_STATE_BIT()
+  Rule& hasBegun();                                                       ///< ct status confirmed: not its first packet
   Rule& isMidStream();                                                    ///< tcp flags & (syn | rst) == 0x0
   Rule& isOriginal();                                                     ///< ct direction original
   Rule& isReply();                                                        ///< ct direction reply

@@ -166,11 +166,13 @@ class TrafficRuleset {
                                                                      named(NftSetId::pinned4, family));
   }
 
-  /// Connections from before there were rules are left alone. "Not a reply" rather than "new": a connection whose exit
-  /// has died asks again.
+  /// Connections from before there were rules are left alone, also those that nobody answers (syslog, NetFlow): a fixed
+  /// translation would keep their source, and another exit drop it. "Not a reply" rather than "new": a connection whose
+  /// exit has died asks again.
   void askRules(Chain& chain) {
+    chain.rules.emplace_back().hasBegun().hasConnectionMark({.value = 0, .mask = numbers_.markMask}).thenReturn();
     chain.rules.emplace_back()
-        .isInState(kEstablishedOrRelated)
+        .isInState(NF_CT_STATE_BIT(IP_CT_RELATED))
         .hasConnectionMark({.value = 0, .mask = numbers_.markMask})
         .thenReturn();
     chain.rules.emplace_back().isReply().thenReturn();

@@ -5,10 +5,12 @@
 
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/inspect.hpp"
+#include "wgsteer/core/ours.hpp"
 #include "wgsteer/core/plan.hpp"
 #include "wgsteer/core/track.hpp"
 
 #include "core/hosts.hpp"
+#include "support/catch_all.hpp"
 
 namespace wgsteer {
 namespace {
@@ -98,6 +100,55 @@ TEST(Jump, LeadsPastRulesInOurOwnBlock) {
     EXPECT_EQ(walk(world, "wg0").device, "wan0") << priority;
     for (const Finding& finding : inspect({}, {world, {}}, steer({}, world), desire({}, world)))
       EXPECT_NE(finding.severity, Severity::problem) << priority << ": " << finding.what;
+  }
+}
+
+/// wg-quick up of a second full tunnel, after ours: its rule knows our mark alone.
+TEST(Jump, LeadsPacketsOfATunnelWithItsOwnMarkAsWell) {
+  World world = twoWans();
+  world.tunnels.edit().at("wg0").fwmark = Mark{0xca6c};
+  Rule before = kernelRule(Family::v4, 11, TableId{1000});
+  before.invert = true;
+  before.mark = {0xf0000000, 0xffffffff};
+  world.rules.insert(before);
+  world.routes.insert([] {
+    Route into = route("0.0.0.0/0", kTunnel);
+    into.table = TableId{1000};
+    return into;
+  }());
+  EXPECT_EQ(walk(world, "wg0").device, "wan0");
+  const State state = desire({}, world);
+  const auto jump = std::ranges::find_if(state.rules, [](const Rule& rule) {
+    return rule.action == RuleAction::goto_ && rule.priority == 10 && rule.mark.value == 0xca6c;
+  });
+  ASSERT_NE(jump, state.rules.end());
+  EXPECT_TRUE(isOurs(*jump));
+}
+
+/// Gotos are for packets of nobody as well: none may stand before a rule of others and lead behind it.
+TEST(Jump, LeadsNobodyPastRulesOfOthers) {
+  for (const std::uint32_t priority : {59U, 61U, 66U, 75U, 82U, 90U, 97U, 200U, 300U, 500U, 715U}) {
+    for (const bool traffic : {false, true}) {
+      World world = withLan();
+      Rule honoured = kernelRule(Family::v4, 5000, TableId{200});
+      honoured.destination = Prefix::parse("198.18.0.0/16");
+      world.rules.insert(honoured);
+      Route uplink = route("0.0.0.0/0", kLan, "192.168.7.254");
+      uplink.table = TableId{200};
+      world.routes.insert(uplink);
+      Rule particular = kernelRule(Family::v4, priority, TableId{});
+      particular.action = RuleAction::prohibit;
+      particular.destination = Prefix::parse("10.99.0.0/16");
+      world.rules.insert(particular);
+      const State state = desire(traffic ? test::catchAll() : Config{}, world);
+      EXPECT_TRUE(std::ranges::any_of(state.rules, [](const Rule& rule) { return rule.action == RuleAction::goto_; }));
+      for (const Rule& rule : state.rules) {
+        const bool takesOthers = rule.action == RuleAction::goto_ && rule.mark.matches(Mark{}) != rule.invert;
+        EXPECT_FALSE(takesOthers && rule.family == Family::v4 && rule.priority <= priority &&
+                     rule.gotoPriority > priority)
+            << priority << (traffic ? " with rules: " : ": ") << describe(rule);
+      }
+    }
   }
 }
 
