@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/common.hpp"
+#include "cli/endpoint_text.hpp"
 #include "cli/verbs.hpp"
 #include "cli/walk_text.hpp"
 
@@ -104,11 +105,14 @@ int explain(const Options& options) {
     return explainTraffic(options);
   const auto destination = destinationOf(options);
   if (!destination) return kUsage;
-  const auto source = Address::parse(options.from);
-  if (!options.from.empty() && (!source || source->family() != destination->address.family())) {
-    std::fprintf(stderr, "wgsteer explain: --from %s: not an address of the destination's family\n",
-                 options.from.c_str());
-    return kUsage;
+  std::optional<Address> source;
+  if (!options.from.empty()) {
+    const auto from = sourceIn(options.from, destination->address.family(), SourcePorts::no);
+    if (!from) {
+      std::fprintf(stderr, "wgsteer explain: --from: %s: %s\n", options.from.c_str(), from.error().c_str());
+      return kUsage;
+    }
+    source = from->address;
   }
   const auto host = lookAtHost(options, {.allRoutes = true});
   if (!host) return report("explain", host.error());

@@ -9,6 +9,7 @@
 #include "wgsteer/core/desire.hpp"
 
 #include "cli/common.hpp"
+#include "cli/endpoint_text.hpp"
 #include "cli/verbs.hpp"
 #include "cli/walk_text.hpp"
 #include "config/values.hpp"
@@ -70,9 +71,8 @@ class PacketReader {
   void readSource() {
     if (options_.from.empty()) return;
     Packet& packet = first_.packet;
-    const auto source = endpointIn(options_.from);
-    if (!source || source->address.family() != packet.destination.address.family())
-      return refuse("--from", options_.from + ": not an address of the destination's family");
+    const auto source = sourceIn(options_.from, packet.destination.address.family(), SourcePorts::yes);
+    if (!source) return refuse("--from", options_.from + ": " + source.error());
     packet.source = source->address;
     packet.sourcePort = source->port;
   }

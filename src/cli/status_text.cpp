@@ -115,8 +115,11 @@ std::string refused(const Json& document) {
   const Json last = daemon.is_null() ? Json(nullptr) : daemon.value("last_reload", Json(nullptr));
   if (last.is_null() || last.at("error").is_null()) return {};
   const std::int64_t ago = document.at("time").get<std::int64_t>() - last.at("time").get<std::int64_t>();
-  return "refused: reload " + duration(std::max<std::int64_t>(ago, 0)) +
-         " ago failed, the previous configuration stays in use: " + text(last.at("error")) + "\n";
+  const std::string when = duration(std::max<std::int64_t>(ago, 0)) + " ago";
+  return (last.value("at_start", false)
+              ? "refused: configuration at the start " + when + ", the last good one is in use: "
+              : "refused: reload " + when + " failed, the previous configuration stays in use: ") +
+         text(last.at("error")) + "\n";
 }
 
 std::string summary(const Json& document) {

@@ -5,14 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/common.hpp"
+#include "cli/endpoint_text.hpp"
 
 namespace wgsteer::cli {
-
-std::optional<Endpoint> endpointIn(const std::string& text) {
-  if (const auto endpoint = Endpoint::parse(text)) return endpoint;
-  if (const auto address = Address::parse(text)) return Endpoint{*address, 0};
-  return std::nullopt;
-}
 
 std::optional<Endpoint> destinationOf(const Options& options) {
   const std::string& text = options.arguments.front();

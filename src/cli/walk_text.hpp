@@ -12,8 +12,6 @@
 
 namespace wgsteer::cli {
 
-/// An address with or without a port; without, 0.
-std::optional<Endpoint> endpointIn(const std::string& text);
 /// The verb's argument; nullopt: it is none, and the user was told.
 std::optional<Endpoint> destinationOf(const Options& options);
 

@@ -2,8 +2,12 @@
 #include "wgsteer/core/inspect.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"
@@ -15,6 +19,37 @@
 namespace wgsteer {
 
 namespace {
+
+/// One of the two rules of a full tunnel, which have no priority of their own: ours stand behind them, or jump over
+/// them, wherever the kernel puts them, so there is nothing to be done.
+bool looksLikeWgQuicks(const Rule& rule) {
+  if (rule.action != RuleAction::lookup || rule.source || rule.destination || rule.sourcePort || rule.destinationPort ||
+      rule.ipProtocol != 0 || rule.otherSelector || !rule.inputInterface.empty() || !rule.outputInterface.empty())
+    return false;
+  const bool toTunnel = rule.invert && rule.mark.mask == 0xffffffff && rule.table != kMainTable;
+  const bool toMain = !rule.invert && rule.mark.mask == 0 && looksUpMain(rule) && rule.suppressPrefixLength == 0;
+  return toTunnel || toMain;
+}
+
+/// What could not be steered as asked, with what helps. Status and the log have nothing but the problem's text, so that
+/// often ends with it.
+Finding withFix(const std::string& problem) {
+  for (const std::string_view remedy : {"; move it to ", "; widen mark_mask", ": set use_wan for "})
+    if (const auto at = problem.rfind(remedy); at != std::string::npos)
+      return {Severity::problem, problem.substr(0, at), problem.substr(at + 2)};
+  static_assert(kSourceLocalPriority == 32760 && kSourcePriority == 32763);
+  constexpr auto kOthers = std::to_array<std::pair<std::string_view, std::string_view>>({
+      {"every mark in mark_mask", "set mark_mask in [globals] to unused bits"},
+      {"cannot translate", "see inside_prefixes in wgsteer.toml(5)"},
+      {"rules of other programs", "delete those that nothing needs"},
+      {"routes of type throw", "delete those that nothing needs"},
+      {" comes before its rules", "move that rule to a priority above 32763"},
+      {" stands right before main", "move that rule to a priority below 32760"},
+  });
+  for (const auto& [part, fix] : kOthers)
+    if (problem.contains(part)) return {Severity::problem, problem, std::string{fix}};
+  return {Severity::problem, problem, ""};
+}
 
 class Inspector {
  public:
@@ -36,7 +71,7 @@ class Inspector {
 
   std::vector<Finding> inspect(const State& planned) {
     for (const Rule& rule : world_.rules) inspectMarks(rule);
-    inspectOrder();
+    inspectOrder(planned);
     inspectTables();
     for (const Wan& wan : steering_.wans) {
       inspectKind(wan);
@@ -52,7 +87,7 @@ class Inspector {
     if (steering_.wans.empty())
       add(Severity::problem, "no WAN: only tunnels have a default route",
           "bring an uplink up, or name one in a [[wan]] section");
-    for (const std::string& problem : steering_.problems) add(Severity::problem, problem, "see wgsteer.toml(5)");
+    for (const std::string& problem : steering_.problems) findings_.push_back(withFix(problem));
     for (const TunnelConfig& tunnel : config_.tunnels)
       if (tunnel.enabled && !world_.tunnels.contains(tunnel.interface) &&
           !world_.tunnelsElsewhere.contains(tunnel.interface) && !world_.tunnelTroubles.contains(tunnel.interface))
@@ -84,14 +119,36 @@ class Inspector {
         "set mark_mask in [globals] to unused bits, or force = true");
   }
 
-  void inspectOrder() {
+  void inspectOrder(const State& planned) {
     const std::uint32_t base = numbers_.rulePriority;
-    for (const Rule& rule : world_.rules)
-      if (rule.priority >= base && rule.priority < base + kRuleBlockSize)
-        add(Severity::advice, "another program's rule is inside our block of priorities: " + ipRule(rule),
-            takesEverythingWith(rule, numbers_.markOf(Slot{1}))
-                ? "ours stand behind it, because it would catch our packets; or set rule_priority in [globals]"
-                : "set rule_priority in [globals] if it interferes");
+    for (const Rule& rule : world_.rules) {
+      if (rule.priority < base || rule.priority >= base + kRuleBlockSize || looksLikeWgQuicks(rule)) continue;
+      const bool catches = takesEverythingWith(rule, numbers_.markOf(Slot{1}));
+      // Another rule_priority would only take along a rule that has none of its own.
+      const bool follows = standsRightBeforeOurs(rule, planned);
+      add(Severity::advice, "another program's rule is inside our block of priorities: " + ipRule(rule),
+          catches ? std::string{"ours stand behind it, because it would catch our packets"} +
+                        (follows ? "" : "; or set rule_priority in [globals]")
+          : follows ? "it does not catch our packets; give it a priority of its own if it is to stay where it is"
+                    : "set rule_priority in [globals] if it interferes");
+    }
+  }
+
+  /// Where the kernel puts a rule without a priority: right before the first one (fib_default_rule_pref), wherever that
+  /// is; several such rules stand one before the other.
+  bool standsRightBeforeOurs(const Rule& rule, const State& planned) const {
+    std::optional<std::uint32_t> ours;
+    for (const Rule& own : planned.rules) {
+      const bool jumps = own.action == RuleAction::goto_ && own.invert;  // over such a rule
+      if (own.family == rule.family && !jumps) ours = std::min(ours.value_or(own.priority), own.priority);
+    }
+    if (!ours || rule.priority >= *ours) return false;
+    for (std::uint32_t priority = rule.priority + 1; priority < *ours; ++priority)
+      if (std::ranges::none_of(world_.rules, [&](const Rule& other) {
+            return other.family == rule.family && other.priority == priority;
+          }))
+        return false;
+    return true;
   }
 
   /// A daemon that ran here before filled it: what came later must not keep the next one from starting.

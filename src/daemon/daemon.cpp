@@ -79,7 +79,7 @@ class Daemon {
         control_(std::move(control)),
         engine_(kernel, std::move(start.loaded.config), observer(), os::monotonicNow),
         startText_(std::move(start.loaded.text)) {
-    if (start.refused) lastReload_ = {.at = startedAt_, .error = start.refused->toString()};
+    if (start.refused) lastReload_ = {.at = startedAt_, .atStart = true, .error = start.refused->toString()};
   }
 
   Result<Ended> run() {

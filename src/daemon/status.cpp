@@ -154,7 +154,9 @@ Json daemonDocument(const std::optional<DaemonFacts>& daemon) {
   const EngineStatistics& statistics = daemon->statistics;
   Json lastReload;
   if (const auto& last = daemon->lastReload)
-    lastReload = {{"time", sinceEpoch(last->at)}, {"error", last->error ? Json(*last->error) : Json(nullptr)}};
+    lastReload = {{"time", sinceEpoch(last->at)},
+                  {"at_start", last->atStart},
+                  {"error", last->error ? Json(*last->error) : Json(nullptr)}};
   return {{"pid", daemon->pid},
           {"started", sinceEpoch(daemon->startedAt)},
           {"last_reload", std::move(lastReload)},

@@ -19,10 +19,11 @@ namespace wgsteer {
 /// Raised when a member changes its meaning or goes; members may be added at any time.
 inline constexpr int kStatusVersion = 1;
 
-/// The last time that the running daemon reloaded its configuration.
+/// The last time that the running daemon reloaded its configuration, or its start with one that was refused.
 struct LastReload {
   WallSeconds at{};
-  std::optional<std::string> error;  ///< why the configuration was refused and the previous one kept
+  bool atStart = false;
+  std::optional<std::string> error;  ///< why the configuration was refused and the previous or last good one kept
 };
 
 struct DaemonFacts {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "wgsteer/core/numbers.hpp"
 
@@ -12,6 +13,7 @@
 #include "config/text.hpp"
 #include "config/validate.hpp"
 #include "config/values.hpp"
+#include "foreign/import_pins.hpp"
 #include "foreign/import_policies.hpp"
 #include "foreign/import_wans.hpp"
 #include "foreign/mwan3_rules.hpp"
@@ -25,12 +27,6 @@ config::Option single(std::string name, std::string text) {
       .name = std::move(name), .values = {{config::ValueType::untyped, std::move(text), 0}}, .list = false, .line = 0};
 }
 
-/// A peer or tunnel, and the policy of the first rule that applies to it.
-struct Pin {
-  std::string policy;
-  unsigned line = 0;
-};
-
 class Importer {
  public:
   Importer(const Mwan3& mwan3, const Network& network, WanBy by, config::Problems notes)
@@ -40,10 +36,7 @@ class Importer {
   }
 
   Import run() {
-    for (const Mwan3Rule& rule : mwan3_.rules) {
-      judge(rule, mwan3_, network_, import_.notes);
-      pin(rule);
-    }
+    pin();
     for (const NetifdInterface& tunnel : network_.interfaces)
       if (tunnel.isTunnel()) tunnelSections(tunnel);
     lookAtNetwork();
@@ -60,14 +53,13 @@ class Importer {
     import_.notes.add(rule.line, {}, called(rule) + ": " + what);
   }
 
-  void pin(const Mwan3Rule& rule);
-  void pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin);
+  void pin();
   /// Our policy for one of mwan3's; empty: the default one has to be used.
   std::string policyFor(const Mwan3Rule& rule);
   /// The name that it gets, which is usually the same; empty: it could not be converted.
   std::string definePolicy(const Mwan3Policy& policy);
   void tunnelSections(const NetifdInterface& tunnel);
-  void peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin);
+  void peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const std::string& policy);
   void lookAtNetwork();
   void widenMask();
 
@@ -75,52 +67,23 @@ class Importer {
   const Network& network_;
   Import import_;
   ImportedWans wans_;
-  std::map<const NetifdPeer*, Pin> peerPins_;
-  std::map<const NetifdInterface*, Pin> tunnelPins_;
-  std::map<std::string, std::string> defined_;  ///< what definePolicy() returned for mwan3's policies
+  Pins pins_;
+  std::map<const Mwan3Rule*, std::string> policyOf_;  ///< what policyFor() returned for the rules that decide
+  std::map<std::string, std::string> defined_;        ///< what definePolicy() returned for mwan3's policies
   config::Sections policies_;
   config::Sections tunnels_;
   config::Sections peers_;
   std::set<std::pair<std::string, PublicKey>> peersTold_;  ///< by the name of their tunnel
 };
 
-bool hasHalves(const NetifdInterface& tunnel) {
-  return std::ranges::any_of(tunnel.peers, [](const NetifdPeer& peer) {
-    return peer.routeAllowedIps && std::ranges::any_of(peer.allowedIps, [](const std::string& prefix) {
-             return prefix == "0.0.0.0/1" || prefix == "128.0.0.0/1" || prefix == "::/1" || prefix == "8000::/1";
-           });
-  });
-}
-
-void Importer::pin(const Mwan3Rule& rule) {
-  const bool others = namesSource(rule);
-  bool about = false;
-  for (const NetifdInterface& tunnel : network_.interfaces) {
-    if (!tunnel.isTunnel() || tunnel.disabled) continue;
-    bool matches = false;
-    for (const NetifdPeer& peer : tunnel.peers) {
-      if (peer.disabled || !isForEndpoint(rule, peer)) continue;
-      matches = true;
-      if (!others) pinTo(rule, tunnel, peerPins_[&peer]);
-    }
-    if (!matches && isForAnswers(rule, tunnel)) {
-      matches = true;
-      if (!others) pinTo(rule, tunnel, tunnelPins_[&tunnel]);
-    }
-    if (matches && !others && hasHalves(tunnel))
-      note(rule, "mwan3 never reaches this rule: " + tunnel.name +
-                     "'s routes 0.0.0.0/1 and 128.0.0.0/1 count as connected networks, which take precedence");
-    about = about || matches;
-  }
-  if (about && others)
-    return note(rule, "has a source, so it does not concern the tunnel's own packets; not converted");
-  if (about) ++import_.pinned;
-}
-
-void Importer::pinTo(const Mwan3Rule& rule, const NetifdInterface& tunnel, Pin& pin) {
-  if (pin.line != 0)
-    return note(rule, "an earlier rule, on line " + std::to_string(pin.line) + ", already applies to " + tunnel.name);
-  pin = {.policy = policyFor(rule), .line = rule.line};
+void Importer::pin() {
+  std::vector<JudgedRule> judged;
+  for (const Mwan3Rule& rule : mwan3_.rules)
+    judged.push_back({.rule = &rule, .installed = judge(rule, mwan3_, network_, import_.notes)});
+  pins_ = pinsOf(judged, mwan3_, network_, import_.notes);
+  import_.pinned = pins_.rules;
+  for (const Mwan3Rule& rule : mwan3_.rules)
+    if (std::ranges::find(pins_.pins, &rule, &Pin::rule) != pins_.pins.end()) policyOf_.emplace(&rule, policyFor(rule));
 }
 
 std::string Importer::policyFor(const Mwan3Rule& rule) {
@@ -129,7 +92,7 @@ std::string Importer::policyFor(const Mwan3Rule& rule) {
     return {};
   }
   if (rule.policy == "unreachable" || rule.policy == "blackhole") {
-    note(rule, "policy " + rule.policy + " would block WireGuard; not converted");
+    note(rule, "policy " + rule.policy + " would block WireGuard; all WANs are used instead, by their metrics");
     return {};
   }
   const Mwan3Policy* policy = mwan3_.policy(rule.policy);
@@ -160,31 +123,36 @@ std::string Importer::definePolicy(const Mwan3Policy& policy) {
 
 void Importer::tunnelSections(const NetifdInterface& tunnel) {
   if (!config::parseIfName({config::ValueType::text, tunnel.name, 0})) return;
-  const auto pinOf = [&](const NetifdPeer& peer) -> const Pin* {
-    const auto found = peerPins_.find(&peer);
-    return found == peerPins_.end() ? nullptr : &found->second;
+  /// Null: no rule decides.
+  const auto policyOf = [&](const NetifdPeer* peer) -> const std::string* {
+    const Mwan3Rule* rule = pins_.of(tunnel, peer);
+    return rule == nullptr ? nullptr : &policyOf_.at(rule);
   };
-  const Pin* whole = nullptr;
-  if (const auto own = tunnelPins_.find(&tunnel); own != tunnelPins_.end()) whole = &own->second;
+  const std::string* whole = policyOf(nullptr);
   // One policy for all peers becomes the tunnel's: then its fwmark suffices, and nothing has to be done per peer.
-  const bool same =
-      whole == nullptr && !tunnel.peers.empty() && std::ranges::all_of(tunnel.peers, [&](const auto& peer) {
-        const Pin* first = pinOf(tunnel.peers.front());
-        const Pin* pin = pinOf(peer);
-        return first != nullptr && pin != nullptr && pin->policy == first->policy;
-      });
-  if (same) whole = pinOf(tunnel.peers.front());
-  if (whole != nullptr && !whole->policy.empty())
+  if (whole == nullptr && !tunnel.peers.empty()) {
+    const std::string* first = policyOf(&tunnel.peers.front());
+    const bool same = first != nullptr && std::ranges::all_of(tunnel.peers, [&](const NetifdPeer& peer) {
+                        const std::string* own = policyOf(&peer);
+                        return own != nullptr && *own == *first;
+                      });
+    if (same) whole = first;
+  }
+  const std::string ofTunnel = whole == nullptr ? std::string{} : *whole;
+  if (!ofTunnel.empty())
     tunnels_.push_back({.type = "tunnel",
                         .name = {},
                         .line = 0,
-                        .options = {single("interface", tunnel.name), single("use_policy", whole->policy)}});
-  if (same) return;
-  for (const NetifdPeer& peer : tunnel.peers)
-    if (const Pin* pin = pinOf(peer); pin != nullptr && !pin->policy.empty()) peerSection(tunnel, peer, *pin);
+                        .options = {single("interface", tunnel.name), single("use_policy", ofTunnel)}});
+  for (const NetifdPeer& peer : tunnel.peers) {
+    if (peer.disabled) continue;
+    const std::string* own = policyOf(&peer);
+    const std::string ofPeer = own == nullptr ? std::string{} : *own;
+    if (ofPeer != ofTunnel) peerSection(tunnel, peer, ofPeer.empty() ? std::string{kDefaultPolicy} : ofPeer);
+  }
 }
 
-void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const Pin& pin) {
+void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer, const std::string& policy) {
   const auto key = config::parsePublicKey({config::ValueType::text, peer.publicKey, 0});
   if (!key) {
     import_.networkNotes.add(peer.line, "public_key",
@@ -196,11 +164,11 @@ void Importer::peerSection(const NetifdInterface& tunnel, const NetifdPeer& peer
                              "this peer of " + tunnel.name + " is defined twice; the first one is used");
     return;
   }
-  peers_.push_back({.type = "peer",
-                    .name = {},
-                    .line = 0,
-                    .options = {single("tunnel", tunnel.name), single("public_key", peer.publicKey),
-                                single("use_policy", pin.policy)}});
+  peers_.push_back(
+      {.type = "peer",
+       .name = {},
+       .line = 0,
+       .options = {single("tunnel", tunnel.name), single("public_key", peer.publicKey), single("use_policy", policy)}});
 }
 
 void Importer::lookAtNetwork() {

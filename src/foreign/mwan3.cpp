@@ -170,6 +170,9 @@ const T* named(const std::vector<T>& list, std::string_view name) {
 const Mwan3Interface* Mwan3::interface(std::string_view name) const { return named(interfaces, name); }
 const Mwan3Member* Mwan3::member(std::string_view name) const { return named(members, name); }
 const Mwan3Policy* Mwan3::policy(std::string_view name) const { return named(policies, name); }
+bool Mwan3::knowsPolicy(std::string_view name) const {
+  return name == "default" || name == "unreachable" || name == "blackhole" || policy(name) != nullptr;
+}
 
 Mwan3 readMwan3(std::string_view text, config::Problems& notes) {
   Mwan3 mwan3;

@@ -68,6 +68,8 @@ struct Mwan3 {
   const Mwan3Interface* interface(std::string_view name) const;
   const Mwan3Member* member(std::string_view name) const;
   const Mwan3Policy* policy(std::string_view name) const;
+  /// Whether a rule may use it: one that is defined, or default, unreachable or blackhole.
+  bool knowsPolicy(std::string_view name) const;
 };
 
 /// Lenient, as mwan3 itself is; never fails. `notes` gets what libuci would refuse in strict mode, and lists in place

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "foreign/mwan3_rules.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <optional>
-
 #include "config/text.hpp"
 #include "foreign/iptables_text.hpp"
 #include "foreign/mwan3_families.hpp"
@@ -15,18 +11,6 @@ namespace {
 
 constexpr const char* kNever = ": mwan3 never installed this rule";
 
-std::optional<std::uint16_t> portOf(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return port;
-}
-
-bool isUdp(const Mwan3Rule& rule) {
-  const auto protocol = iptablesProtocol(rule.proto);
-  return protocol == 0 || protocol == 17;
-}
-
 bool hasBlank(std::string_view text) { return trimmed(text).find_first_of(" \t\n") != std::string_view::npos; }
 
 class Judge {
@@ -34,10 +18,10 @@ class Judge {
   Judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes)
       : rule_(rule), mwan3_(mwan3), network_(network), notes_(notes), families_(familiesOf(rule)) {}
 
-  void run() {
+  bool run() {
     // What mwan3 itself omits never reaches iptables.
     const bool leftOut = name() | policyMissing() | sourceMissing() | familyMissing();
-    if (leftOut) return;
+    if (leftOut) return false;
     policy();
     protocol();
     addresses("src_ip", rule_.srcIp);
@@ -45,6 +29,7 @@ class Judge {
     ports("src_port", rule_.srcPort);
     ports("dest_port", rule_.destPort);
     others();
+    return true;
   }
 
  private:
@@ -74,13 +59,12 @@ class Judge {
   bool familyMissing();
 
   void policy() {
-    const bool keyword = rule_.policy == "default" || rule_.policy == "unreachable" || rule_.policy == "blackhole";
     if (rule_.policy.size() > kMaxMwan3Name)
       losesAll("use_policy", "policy " + config::inQuotes(rule_.policy) + " has more than " +
                                  std::to_string(kMaxMwan3Name) + " characters");
     else if (hasBlank(rule_.policy))
       losesAll("use_policy", "policy " + config::inQuotes(rule_.policy) + " contains spaces");
-    else if (!keyword && mwan3_.policy(rule_.policy) == nullptr)
+    else if (!mwan3_.knowsPolicy(rule_.policy))
       note("use_policy",
            "policy " + config::inQuotes(rule_.policy) + " is not defined: in mwan3 the rule matches and does nothing");
   }
@@ -181,74 +165,12 @@ void Judge::ports(std::string_view option, const std::string& text) {
                      rule_.proto + ", iptables refuses it, and mwan3 installs no rule of the family at all");
 }
 
-/// Narrow enough to concern a host or a small network, not the rest of the world.
-bool isNarrow(const AddressMatch& match) { return match.bits() >= (match.address.family() == Family::v4 ? 16 : 32); }
-
-/// What a rule's dest_ip says about an endpoint.
-struct Reach {
-  bool named = false;     ///< this endpoint, narrowly
-  bool narrow = false;    ///< a narrow address, perhaps another one
-  bool anywhere = false;  ///< half the world or all of it, including this one
-};
-
-Reach reachOf(const Mwan3Rule& rule, const std::string& host) {
-  const auto address = Address::parse(host);
-  Reach reach{.named = false, .narrow = false, .anywhere = rule.destIp.empty()};
-  for (const Family family : kFamilies) {
-    if (address && address->family() != family) continue;
-    // "::/0" would mean everything to iptables as well, if mwan3 passed it on.
-    const bool v4 = hasIPv4(rule.destIp);
-    const bool v6 = hasIPv6(rule.destIp);
-    if (v4 != v6 && v4 != (family == Family::v4)) continue;
-    const AddressList list = iptablesAddresses(trimmed(rule.destIp), family);
-    for (const AddressMatch& match : list.matches) {
-      const bool contains = address ? match.contains(*address) : match.bits() == 0;
-      reach.named |= contains && isNarrow(match);
-      reach.narrow |= isNarrow(match);
-      reach.anywhere |= contains && !isNarrow(match);
-    }
-    for (const std::string& name : list.names) reach.named |= sameIgnoringCase(name, host);
-  }
-  return reach;
-}
-
-bool isOfOtherFamily(const Mwan3Rule& rule, const std::string& host) {
-  const auto address = Address::parse(host);
-  return address && rule.family == (address->family() == Family::v4 ? "ipv6" : "ipv4");
-}
-
 }  // namespace
 
-void judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes) {
-  Judge{rule, mwan3, network, notes}.run();
+bool judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes) {
+  return Judge{rule, mwan3, network, notes}.run();
 }
 
 std::string called(const Mwan3Rule& rule) { return rule.name.empty() ? "rule" : "rule " + config::inQuotes(rule.name); }
-
-bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer) {
-  if (peer.endpointHost.empty() || !isUdp(rule) || isOfOtherFamily(rule, peer.endpointHost)) return false;
-  const auto port = portOf(peer.endpointPort);
-  if (!rule.destPort.empty() && (!port || !iptablesPorts(trimmed(rule.destPort)).covers(*port))) return false;
-  const Reach reach = reachOf(rule, peer.endpointHost);
-  if (reach.named) return true;
-  // The port is named, and without DNS it is unknown whether the address is that of the host name: a rule with both is
-  // meant for it.
-  if (reach.narrow) return !Address::parse(peer.endpointHost) && !rule.destPort.empty();
-  return reach.anywhere && !rule.destPort.empty() && iptablesProtocol(rule.proto) != 0;
-}
-
-bool isForAnswers(const Mwan3Rule& rule, const NetifdInterface& tunnel) {
-  const auto port = portOf(tunnel.listenPort);
-  return isUdp(rule) && port && !rule.srcPort.empty() && iptablesPorts(trimmed(rule.srcPort)).covers(*port);
-}
-
-bool namesSource(const Mwan3Rule& rule) {
-  if (!rule.srcIface.empty()) return true;
-  if (rule.srcIp.empty()) return false;
-  for (const Family family : kFamilies)
-    for (const AddressMatch& match : iptablesAddresses(trimmed(rule.srcIp), family).matches)
-      if (match.bits() == 0) return false;
-  return true;
-}
 
 }  // namespace wgsteer::foreign

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What mwan3 itself makes of a rule, and whether the rule was meant for WireGuard's own packets.
+// What mwan3 itself makes of a rule.
 #pragma once
 
 #include "foreign/mwan3.hpp"
@@ -9,19 +9,10 @@ namespace wgsteer::foreign {
 
 /// Reports everything in which the rule differs from what its author intended, each with its line. All of these cases
 /// were seen in mwan3 2.11.16 and 2.12.2, which passes the options to iptables-restore, all rules of a family in one
-/// batch.
-void judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes);
+/// batch. Returns whether mwan3 hands the rule over at all.
+bool judge(const Mwan3Rule& rule, const Mwan3& mwan3, const Network& network, config::Problems& notes);
 
 /// Its name in messages: "rule 'wg_endpoint'".
 std::string called(const Mwan3Rule& rule);
-
-/// Whether it is about UDP to the peer's endpoint, as far as that can be told without DNS.
-bool isForEndpoint(const Mwan3Rule& rule, const NetifdPeer& peer);
-
-/// Whether it is about UDP from the tunnel's listen port: answers of a server.
-bool isForAnswers(const Mwan3Rule& rule, const NetifdInterface& tunnel);
-
-/// Whether it is restricted to certain sources or to an incoming interface, which excludes the router's own packets.
-bool namesSource(const Mwan3Rule& rule);
 
 }  // namespace wgsteer::foreign

@@ -93,12 +93,59 @@ TEST(InspectRules, InsideOurBlockAreTold) {
   }
 }
 
+/// "fix" of the only finding.
+std::string onlyFix(const std::vector<Finding>& found) { return found.size() == 1 ? found.front().fix : "not one"; }
+
+TEST(InspectRules, InsideOurBlockAreToldWithAFixThatHelps) {
+  const std::uint32_t first = std::ranges::min(desire({}, twoWans()).rules, {}, &Rule::priority).priority;
+  ASSERT_GT(first, 63U) << "or these tests are about something else";
+  Rule some = foreign(first + 1);
+  some.destination = Prefix::parse("10.0.0.0/8");
+  EXPECT_EQ(onlyFix(steered(withRule(some))), "set rule_priority in [globals] if it interferes");
+  EXPECT_EQ(onlyFix(steered(withRule(foreign(first + 1)))),
+            "ours stand behind it, because it would catch our packets; or set rule_priority in [globals]");
+  some.priority = first - 3;
+  EXPECT_EQ(onlyFix(steered(withRule(some))), "set rule_priority in [globals] if it interferes");
+}
+
+TEST(InspectRules, ThatTheKernelPutBeforeOursWouldFollowThem) {
+  const std::uint32_t first = std::ranges::min(desire({}, twoWans()).rules, {}, &Rule::priority).priority;
+  Rule some = foreign(first - 1);
+  some.destination = Prefix::parse("10.0.0.0/8");
+  const std::string follows =
+      "it does not catch our packets; give it a priority of its own if it is to stay where it is";
+  EXPECT_EQ(onlyFix(steered(withRule(some))), follows);
+  World two = withRule(some);
+  some.priority = first - 2;
+  two.rules.insert(some);
+  const auto found = steered(two);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found.front().fix, follows);
+  EXPECT_EQ(onlyFix(steered(withRule(foreign(first - 1)))), "ours stand behind it, because it would catch our packets");
+}
+
+TEST(InspectRules, OfAFullTunnelAreNoneOfOurConcernWhereverTheKernelPutsThem) {
+  for (const std::uint32_t priority : {62U, 64U, 68U, 71U}) {
+    Rule toTunnel = foreign(priority, {0xca6c, 0xffffffff});
+    toTunnel.invert = true;
+    toTunnel.table = TableId{51820};
+    Rule toMain = foreign(priority - 1);
+    toMain.table = kMainTable;
+    toMain.suppressPrefixLength = 0;
+    World world = withRule(toTunnel);
+    world.rules.insert(toMain);
+    EXPECT_EQ(lines(steered(world)), Lines{}) << priority;
+    toMain.suppressPrefixLength = -1;
+    world.rules.insert(toMain);
+    EXPECT_EQ(steered(world).size(), 1U) << "main for everything is another matter";
+  }
+}
+
 TEST(InspectRules, ForEverythingBeforeOursAreJumpedOverWhereThereIsRoom) {
   EXPECT_EQ(lines(steered(withRule(foreign(5)))), Lines{});
-  const Lines told{
-      "problem: a rule before ours catches our packets: ip rule priority 4 lookup 7; move it to a priority above "
-      "4"};
+  const Lines told{"problem: a rule before ours catches our packets: ip rule priority 4 lookup 7"};
   EXPECT_EQ(lines(steered(withRule(foreign(4)))), told);
+  EXPECT_EQ(onlyFix(steered(withRule(foreign(4)))), "move it to a priority above 4");
   EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
 }
 
@@ -260,6 +307,40 @@ TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
   Steering steering = steer({}, world);
   steering.problems = {"no mark is left"};
   EXPECT_EQ(lines(inspect({}, {world, {}}, steering, desire({}, world))), Lines{"problem: no mark is left"});
+}
+
+TEST(InspectSteering, SaysWhatHelps) {
+  const World world = twoWans();
+  Steering steering = steer({}, world);
+  const auto only = [&](const std::string& problem) {
+    steering.problems = {problem};
+    const auto found = inspect({}, {world, {}}, steering, desire({}, world));
+    return found.size() == 1 ? found.front().what + " | " + found.front().fix : "not one";
+  };
+  EXPECT_EQ(only("no mark left for WAN lte: it is not used; widen mark_mask"),
+            "no mark left for WAN lte: it is not used | widen mark_mask");
+  EXPECT_EQ(
+      only("too many specific routes to track: some are left out (more than 1024); peers reached through them "
+           "leave by the WANs of their policy: set use_wan for these peers"),
+      "too many specific routes to track: some are left out (more than 1024); peers reached through them leave by "
+      "the WANs of their policy | set use_wan for these peers");
+  EXPECT_EQ(only("WAN lte: source_routing has no effect on packets that no rule steers: ip -6 rule priority 32765 "
+                 "lookup 7 stands right before main"),
+            "WAN lte: source_routing has no effect on packets that no rule steers: ip -6 rule priority 32765 lookup 7 "
+            "stands right before main | move that rule to a priority below 32760");
+  EXPECT_EQ(only("something new"), "something new | ") << "better none than one that does not help";
+}
+
+/// The steering's own texts, so that none of them changes without its fix.
+TEST(InspectSteering, HasAFixForEveryMarkThatIsTaken) {
+  World world = twoWans();
+  for (std::uint32_t number = 1; number <= 15; ++number)
+    world.rules.insert(foreign(1000 + number, {number << 28, 0xffffffff}));
+  const auto found = inspected({}, world, {});
+  const auto nothing = std::ranges::find_if(
+      found, [](const Finding& each) { return each.what.starts_with("nothing is steered: other programs use every"); });
+  ASSERT_NE(nothing, found.end());
+  EXPECT_EQ(nothing->fix, "set mark_mask in [globals] to unused bits");
 }
 
 TEST(InspectTunnels, OfTheConfigurationThatAreNotThereAreTold) {

@@ -94,10 +94,13 @@ TEST_F(StatusOfPeers, AReloadIsToldWithItsError) {
   DaemonFacts facts;
   EXPECT_EQ(document(facts).at("daemon").at("last_reload"), nullptr) << "none yet";
   facts.lastReload = {.at = fromEpoch(900), .error = {}};
-  EXPECT_EQ(document(facts).at("daemon").at("last_reload"), (Json{{"time", 900}, {"error", nullptr}}));
+  EXPECT_EQ(document(facts).at("daemon").at("last_reload"),
+            (Json{{"time", 900}, {"at_start", false}, {"error", nullptr}}));
   facts.lastReload->error = "wgsteer:3: use_wan: WAN 'x' is not defined";
   EXPECT_EQ(document(facts).at("daemon").at("last_reload"),
-            (Json{{"time", 900}, {"error", "wgsteer:3: use_wan: WAN 'x' is not defined"}}));
+            (Json{{"time", 900}, {"at_start", false}, {"error", "wgsteer:3: use_wan: WAN 'x' is not defined"}}));
+  facts.lastReload->atStart = true;
+  EXPECT_EQ(document(facts).at("daemon").at("last_reload").at("at_start"), true);
 }
 
 class StatusOfRules : public StatusOfPeers {

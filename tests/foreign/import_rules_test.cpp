@@ -72,7 +72,7 @@ TEST(Mwan3Rules, OfWhichIptablesRefusesAValueLoseAllOthers) {
       {kUdp + "option dest_port 51830:51820\n", "dest_port: rule 'r': '51830:51820' is a descending range", false},
       {kUdp + "option dest_port !51820\n", "dest_port: rule 'r': '!51820' is not a port", false},
       {kUdp + "option dest_port 51820,\n", "dest_port: rule 'r': has a comma or colon without a port"},
-      {kUdp + "option src_port 1,,2\n", "src_port: rule 'r': has a comma or colon without a port"},
+      {kUdp + "option src_port 1,,2\n", "src_port: rule 'r': has a comma or colon without a port", false},
       {kUse + "option dest_ip 203.0.113.55,\n", "dest_ip: rule 'r': has a comma without an address"},
       {kUse + "option dest_ip 203.0.113.55/33\n",
        "dest_ip: rule 'r': '203.0.113.55/33' has a mask that iptables does not accept", false},

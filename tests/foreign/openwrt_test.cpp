@@ -8,7 +8,6 @@
 #include "config/schema.hpp"
 #include "config/write.hpp"
 #include "foreign/import_mwan3.hpp"
-#include "foreign/mwan3_rules.hpp"
 
 namespace wgsteer::foreign {
 namespace {
@@ -188,28 +187,6 @@ TEST(ImportMwan3, OnePeerOfTwoIsPinnedAlone) {
   EXPECT_EQ(config->peers[0].policy, "lte");
 }
 
-TEST(ImportMwan3, KnowsRulesForAnEndpoint) {
-  const Network network = readNetwork(kTwoPeers);
-  const NetifdPeer& address = network.interfaces[0].peers[0];
-  const NetifdPeer& name = network.interfaces[0].peers[1];
-  const auto about = [](const std::string& text, const NetifdPeer& peer) {
-    config::Problems ignored;
-    return isForEndpoint(readMwan3("config rule r\n" + text, ignored).rules.at(0), peer);
-  };
-  EXPECT_TRUE(about("option dest_ip 203.0.113.1\n", address));
-  EXPECT_TRUE(about("option dest_ip 203.0.113.0/24\noption proto udp\noption dest_port 51820\n", address));
-  EXPECT_TRUE(about("option dest_ip 192.0.2.1,203.0.113.1\noption proto udp\noption dest_port 51000:52000\n", address));
-  EXPECT_TRUE(about("option proto udp\noption dest_port 51820\n", address));
-  EXPECT_FALSE(about("option dest_ip 203.0.113.2\n", address));
-  EXPECT_FALSE(about("option dest_ip 203.0.113.1\noption proto tcp\n", address));
-  EXPECT_FALSE(about("option dest_ip 203.0.113.1\noption proto udp\noption dest_port 51821\n", address));
-  EXPECT_FALSE(about("option dest_ip 0.0.0.0/0\n", address));
-  EXPECT_TRUE(about("option dest_ip vpn.example.com\noption proto udp\n", name));
-  // A rule for the port and some address, which may be the name's.
-  EXPECT_TRUE(about("option dest_ip 198.51.100.9\noption proto udp\noption dest_port 443\n", name));
-  EXPECT_FALSE(about("option dest_ip 198.51.100.9\noption proto udp\n", name));
-}
-
 TEST(ImportMwan3, HasADiagnosticForEachOddity) {
   const std::string use = "option use_policy lte\n";
   const std::pair<std::string, std::string> oddities[] = {
@@ -247,7 +224,8 @@ TEST(ImportMwan3, TheFirstRuleDecides) {
   const auto imported = importText(withRule(rule + "lte\nconfig rule s\n" + rule + "both\n"), kTwoPeers);
   EXPECT_NE(imported.uci().find("'lte'"), std::string::npos);
   EXPECT_EQ(imported.uci().find("'both'"), std::string::npos);
-  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, on line 15, already applies to wg0"), std::string::npos)
+  EXPECT_NE(imported.notes().find("rule 's': an earlier rule, on line 15, already applies to these packets of wg0"),
+            std::string::npos)
       << imported.notes();
 }
 

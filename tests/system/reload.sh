@@ -93,7 +93,7 @@ case_bad_file_at_start_after_a_good_one() {
   check 'the log says what is used instead' \
     has_line 'warn.*the last good configuration of 20[0-9-]+ [0-9:]+ .* is used' cat "$daemon_log"
   check 'status shows the refused file and the error' \
-    has_line '^refused: .*, the previous configuration stays in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
+    has_line '^refused: configuration at the start .*, the last good one is in use: .*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status
   check 'so does status --json' has_line '"error": ".*wgsteer\.toml:[0-9]+.*nonsense' wgsteer status --json
   check 'a reload refuses the file, too' fails wgsteer reload
   steady_on 1 'still the last good configuration'
