@@ -422,7 +422,8 @@ class Desire {
   void addTunnel(const TunnelView& view) {
     const Tunnel& tunnel = *view.tunnel;
     const Slot usual = steering_.policies[view.policy].target.slot;
-    if (view.fwmark == FwmarkUse::ours) state_.tunnelMarks.emplace(tunnel.name, numbers_.markOf(usual));
+    if (view.fwmark == FwmarkUse::ours && mayBeMarked(tunnel))
+      state_.tunnelMarks.emplace(tunnel.name, numbers_.markOf(usual));
     if (view.fwmark == FwmarkUse::foreign) {
       if (tunnel.fwmark != view.ownersMark) state_.tunnelMarks.emplace(tunnel.name, view.ownersMark);
       const std::size_t policy = foreignMarks_.emplace(view.ownersMark, view.policy).first->second;
@@ -431,6 +432,13 @@ class Desire {
     nft().tunnels.insert(tunnel.name);
     if (tunnel.listenPort != 0) nft().listenPorts.insert(tunnel.listenPort);
     for (const auto& [peer, wan] : view.peerWan) addSingleWan(steering_.wans[wan]);
+  }
+
+  /// A device that is down is still being configured: `wg setconf` may be about to give it a mark of its owner's, which
+  /// ours would take the place of. What it sends while it comes up is in the endpoint map.
+  bool mayBeMarked(const Tunnel& tunnel) const {
+    const Link* link = world_.linkNamed(tunnel.name);
+    return link == nullptr || link->up || tunnel.fwmark.value != 0;
   }
 
   /// Packets that the tunnel's user sends past it carry the tunnel's own mark as well (split tunnels, SO_MARK). They

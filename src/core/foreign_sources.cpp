@@ -33,9 +33,11 @@ void translate(const Config& config, const PolicyView& policy, const Wan& exit, 
     if (outside != exit.prefixes.end())
       treated.translations.push_back({.device = exit.device, .inside = inside, .outside = *outside});
     else
-      steering.problems.push_back("policy " + policy.name + " cannot translate " + inside.toString() + " for WAN " +
-                                  exit.name + ": it is wider than " + exit.prefixes.front().toString() +
-                                  "; such connections are rejected");
+      steering.problems.push_back(
+          "policy " + policy.name + " cannot translate " + inside.toString() + " for WAN " + exit.name +
+          ": it is wider than " + exit.prefixes.front().toString() +
+          ", so such connections are rejected; name a longer prefix in inside_prefixes, or set ipv6 "
+          "= \"masquerade\"");
   }
 }
 

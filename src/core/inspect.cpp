@@ -31,26 +31,6 @@ bool looksLikeWgQuicks(const Rule& rule) {
   return toTunnel || toMain;
 }
 
-/// What could not be steered as asked, with what helps. Status and the log have nothing but the problem's text, so that
-/// often ends with it.
-Finding withFix(const std::string& problem) {
-  for (const std::string_view remedy : {"; move it to ", "; widen mark_mask", ": set use_wan for "})
-    if (const auto at = problem.rfind(remedy); at != std::string::npos)
-      return {Severity::problem, problem.substr(0, at), problem.substr(at + 2)};
-  static_assert(kSourceLocalPriority == 32760 && kSourcePriority == 32763);
-  constexpr auto kOthers = std::to_array<std::pair<std::string_view, std::string_view>>({
-      {"every mark in mark_mask", "set mark_mask in [globals] to unused bits"},
-      {"cannot translate", "see inside_prefixes in wgsteer.toml(5)"},
-      {"rules of other programs", "delete those that nothing needs"},
-      {"routes of type throw", "delete those that nothing needs"},
-      {" comes before its rules", "move that rule to a priority above 32763"},
-      {" stands right before main", "move that rule to a priority below 32760"},
-  });
-  for (const auto& [part, fix] : kOthers)
-    if (problem.contains(part)) return {Severity::problem, problem, std::string{fix}};
-  return {Severity::problem, problem, ""};
-}
-
 class Inspector {
  public:
   Inspector(const Config& config, const Picture& picture, const Steering& steering, bool writable = true)
@@ -87,7 +67,8 @@ class Inspector {
     if (steering_.wans.empty())
       add(Severity::problem, "no WAN: only tunnels have a default route",
           "bring an uplink up, or name one in a [[wan]] section");
-    for (const std::string& problem : steering_.problems) findings_.push_back(withFix(problem));
+    // Their texts end with what helps, because status and the log have nothing else.
+    for (const std::string& problem : steering_.problems) add(Severity::problem, problem, "");
     for (const TunnelConfig& tunnel : config_.tunnels)
       if (tunnel.enabled && !world_.tunnels.contains(tunnel.interface) &&
           !world_.tunnelsElsewhere.contains(tunnel.interface) && !world_.tunnelTroubles.contains(tunnel.interface))

@@ -78,7 +78,10 @@ void noteSourceRouting(const World& world, Steering& steering) {
   const Rule* rule = obstacle(world);
   if (rule == nullptr) return;
   const std::string which = ipRule(*rule);
-  const char* why = looksUpMainForAll(*rule) ? " comes before its rules" : " stands right before main";
+  const std::string why =
+      looksUpMainForAll(*rule)
+          ? " comes before its rules; move it to a priority above " + std::to_string(kSourcePriority)
+          : " stands right before main; give it a priority below " + std::to_string(kSourceLocalPriority);
   for (const Wan& wan : steering.wans)
     if (wan.sourceRouting && !wan.prefixes.empty())
       steering.problems.push_back("WAN " + wan.name +

@@ -334,7 +334,8 @@ void noteHonouredRules(const std::vector<Rule>& notUnderstood, Steering& steerin
                              "peers for which it may be are left alone; to steer them, set use_wan for their tunnel");
   if (steering.honoured.tooMany)
     steering.problems.push_back("more than " + std::to_string(kMaxHonouredRules) +
-                                " rules of other programs lead to destinations other than WANs: the rest are ignored");
+                                " rules of other programs lead to destinations other than WANs: the rest are ignored; "
+                                "delete those that nothing needs");
 }
 
 /// Foreign rules before ours that catch our packets are jumped over, if there is room before them.
@@ -387,7 +388,7 @@ Steering steerBut(const Config& config, const World& world, const PeerFacts& pee
   PolicyBook book{config, world, steering};
   if (steering.policies.empty()) {
     steering.problems.push_back("nothing is steered: other programs use every mark in mark_mask " +
-                                hex(config.numbers.markMask));
+                                hex(config.numbers.markMask) + "; set it to unused bits in [globals]");
     return steering;
   }
   for (const auto& [name, tunnel] : world.tunnels) {

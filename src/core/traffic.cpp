@@ -347,7 +347,7 @@ void noteForeignRules(const Config& config, const World& world, Steering& steeri
   if (copies.leftOut)
     steering.problems.push_back(
         "too many rules of other programs lead elsewhere than to a WAN: for packets of rules, " +
-        ipRule(*copies.leftOut) + " and those after it have no effect");
+        ipRule(*copies.leftOut) + " and those after it have no effect; delete those that nothing needs");
   for (const Rule& rule : copies.unrepeated)
     steering.notes.push_back(
         ipRule(rule) +
@@ -369,7 +369,7 @@ void noteThrown(const World& world, Steering& steering) {
       if (steering.traffic->thrown.size() == kAtMost) {
         steering.problems.push_back("main has more than " + std::to_string(kAtMost) +
                                     " routes of type throw: rules decide about " + route.destination.toString() +
-                                    " and those after it");
+                                    " and those after it; delete those that nothing needs");
         return;
       }
       steering.traffic->thrown.push_back(route.destination);

@@ -29,8 +29,17 @@ void CullSchedule::clear() {
 Instant CullSchedule::allowedAt(const Key& key) const {
   Instant allowed{};
   if (const auto pair = pairs_.find(key); pair != pairs_.end()) allowed = pair->second.began + kPairPeriod;
-  if (began_.size() == kPairsInWindow) allowed = std::max(allowed, began_.front() + kWindow);
-  return allowed;
+  return std::max(allowed, nextWindow());
+}
+
+Instant CullSchedule::nextWindow() const {
+  return began_.size() == kBegunInWindow ? began_.front() + kWindow : Instant{};
+}
+
+void CullSchedule::begin(Instant now) {
+  if (!began_.empty() && began_.back() == now) return;
+  if (began_.size() == kBegunInWindow) began_.pop_front();
+  began_.push_back(now);
 }
 
 std::vector<CullSchedule::Cull> CullSchedule::take(Instant now) {
@@ -38,16 +47,17 @@ std::vector<CullSchedule::Cull> CullSchedule::take(Instant now) {
   for (auto& [mark, pair] : pairs_)
     if (pair.again && pair.began + kAgainAfter <= now) due.push_back(*std::exchange(pair.again, std::nullopt));
   std::vector<Cull> later;
+  const bool allowed = nextWindow() <= now;
   for (Cull& cull : waiting_) {
-    if (allowedAt(keyOf(cull)) > now) {
+    const auto pair = pairs_.find(keyOf(cull));
+    if (!allowed || (pair != pairs_.end() && pair->second.began + kPairPeriod > now)) {
       later.push_back(std::move(cull));
       continue;
     }
     Cull again = cull;
     again.again = true;
     pairs_.insert_or_assign(keyOf(cull), Pair{.began = now, .again = std::move(again)});
-    if (began_.size() == kPairsInWindow) began_.pop_front();
-    began_.push_back(now);
+    begin(now);
     due.push_back(std::move(cull));
   }
   waiting_ = std::move(later);

@@ -2,6 +2,7 @@
 // When to delete the connections of exits that have died. At once, and again a moment later: a packet that was routed
 // before may have made its entry after the first deletion. The kernel walks through all its connections for each of
 // them, so for exits that come and go these pairs are limited; what is over the limit waits, and is never dropped.
+// Those that begin at one time, for all policies that have lost one exit, count as one.
 #pragma once
 
 #include <deque>
@@ -48,15 +49,18 @@ class CullSchedule {
   using Key = std::pair<MarkMatch, std::optional<Family>>;
   static Key keyOf(const Cull& cull) { return {cull.mark, cull.family}; }
   Instant allowedAt(const Key& key) const;
+  /// When those that are told now may begin, whatever their marks.
+  Instant nextWindow() const;
+  void begin(Instant now);
 
   static constexpr Duration kAgainAfter = std::chrono::milliseconds{300};
   static constexpr Duration kPairPeriod = std::chrono::seconds{2};  ///< between two pairs of the same mark
   static constexpr Duration kWindow = std::chrono::minutes{1};
-  static constexpr std::size_t kPairsInWindow = 20;
+  static constexpr std::size_t kBegunInWindow = 20;
 
   std::vector<Cull> waiting_;  ///< for their first deletion
   std::map<Key, Pair> pairs_;  ///< the last one of each mark
-  std::deque<Instant> began_;  ///< the last kPairsInWindow pairs
+  std::deque<Instant> began_;  ///< when pairs began, the last kBegunInWindow times
 };
 
 }  // namespace wgsteer

@@ -143,9 +143,9 @@ TEST(InspectRules, OfAFullTunnelAreNoneOfOurConcernWhereverTheKernelPutsThem) {
 
 TEST(InspectRules, ForEverythingBeforeOursAreJumpedOverWhereThereIsRoom) {
   EXPECT_EQ(lines(steered(withRule(foreign(5)))), Lines{});
-  const Lines told{"problem: a rule before ours catches our packets: ip rule priority 4 lookup 7"};
+  const Lines told{
+      "problem: a rule before ours catches our packets: ip rule priority 4 lookup 7; move it to a priority above 4"};
   EXPECT_EQ(lines(steered(withRule(foreign(4)))), told);
-  EXPECT_EQ(onlyFix(steered(withRule(foreign(4)))), "move it to a priority above 4");
   EXPECT_EQ(lines(steered(withRule(foreign(105)))), Lines{}) << "ours come first";
 }
 
@@ -309,38 +309,14 @@ TEST(InspectSteering, HandsOnWhatCouldNotBeSteeredAsAsked) {
   EXPECT_EQ(lines(inspect({}, {world, {}}, steering, desire({}, world))), Lines{"problem: no mark is left"});
 }
 
-TEST(InspectSteering, SaysWhatHelps) {
-  const World world = twoWans();
-  Steering steering = steer({}, world);
-  const auto only = [&](const std::string& problem) {
-    steering.problems = {problem};
-    const auto found = inspect({}, {world, {}}, steering, desire({}, world));
-    return found.size() == 1 ? found.front().what + " | " + found.front().fix : "not one";
-  };
-  EXPECT_EQ(only("no mark left for WAN lte: it is not used; widen mark_mask"),
-            "no mark left for WAN lte: it is not used | widen mark_mask");
-  EXPECT_EQ(
-      only("too many specific routes to track: some are left out (more than 1024); peers reached through them "
-           "leave by the WANs of their policy: set use_wan for these peers"),
-      "too many specific routes to track: some are left out (more than 1024); peers reached through them leave by "
-      "the WANs of their policy | set use_wan for these peers");
-  EXPECT_EQ(only("WAN lte: source_routing has no effect on packets that no rule steers: ip -6 rule priority 32765 "
-                 "lookup 7 stands right before main"),
-            "WAN lte: source_routing has no effect on packets that no rule steers: ip -6 rule priority 32765 lookup 7 "
-            "stands right before main | move that rule to a priority below 32760");
-  EXPECT_EQ(only("something new"), "something new | ") << "better none than one that does not help";
-}
-
-/// The steering's own texts, so that none of them changes without its fix.
-TEST(InspectSteering, HasAFixForEveryMarkThatIsTaken) {
+TEST(InspectSteering, SaysWhatHelpsWhereEveryMarkIsTaken) {
   World world = twoWans();
   for (std::uint32_t number = 1; number <= 15; ++number)
     world.rules.insert(foreign(1000 + number, {number << 28, 0xffffffff}));
   const auto found = inspected({}, world, {});
-  const auto nothing = std::ranges::find_if(
-      found, [](const Finding& each) { return each.what.starts_with("nothing is steered: other programs use every"); });
-  ASSERT_NE(nothing, found.end());
-  EXPECT_EQ(nothing->fix, "set mark_mask in [globals] to unused bits");
+  EXPECT_TRUE(std::ranges::any_of(found, [](const Finding& each) {
+    return each.what.starts_with("nothing is steered: ") && each.what.ends_with("; set it to unused bits in [globals]");
+  }));
 }
 
 TEST(InspectTunnels, OfTheConfigurationThatAreNotThereAreTold) {

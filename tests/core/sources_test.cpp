@@ -260,8 +260,8 @@ TEST(ForeignSources, WhatIsWiderThanTheExitsPrefixIsAProblem) {
   ASSERT_EQ(steering.problems.size(), 3U);
   EXPECT_EQ(
       steering.problems.back(),
-      "policy lte_only cannot translate fd12::/48 for WAN lte: it is wider than 2001:db8:b::/56; such connections "
-      "are rejected");
+      "policy lte_only cannot translate fd12::/48 for WAN lte: it is wider than 2001:db8:b::/56, so such connections "
+      "are rejected; name a longer prefix in inside_prefixes, or set ipv6 = \"masquerade\"");
   const auto& translations = steering.traffic->foreignSources.back().translations;
   ASSERT_EQ(translations.size(), 2U);
   EXPECT_EQ(translations[0], (TrafficTranslation{"wan1", kOfFiber, kOfLte}));
