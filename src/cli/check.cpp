@@ -79,6 +79,9 @@ int check(const Options& options) {
   std::ranges::move(foreign::inspectNetworkd(), std::back_inserter(findings));
   std::ranges::move(inspectFirewall(*host), std::back_inserter(findings));
   if (daemon) std::ranges::move(inspectDaemon(daemon->at("status"), writable), std::back_inserter(findings));
+  if (!daemon && daemon.error().kind == ErrorKind::busy)
+    findings.push_back({Severity::problem, daemon.error().toString() + ": only the kernel steers until it does",
+                        "look whether its process is stopped, or at what it waits for"});
   std::ranges::stable_sort(findings, {}, &Finding::severity);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

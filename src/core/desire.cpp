@@ -376,12 +376,20 @@ class Desire {
       if (wan.link == nullptr) continue;
       for (const InterfaceAddress& own : world_.addressesOf(wan.link->index)) {
         if (own.tentative || own.address.isLinkLocal() || own.linkScope || !isSteered(own.address.family())) continue;
-        if (wanOf(steering_.wans, own) != &wan) continue;
+        if (wanOf(steering_.wans, own) != &wan || isOfSeveralWans(own)) continue;
         addRule(own.address.family(), numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan.slot),
                 Prefix::host(own.address));
       }
     }
     addRepliesBySource(mark);
+  }
+
+  /// Two identical modems: the address does not tell by which of them a packet came.
+  bool isOfSeveralWans(const InterfaceAddress& own) const {
+    return std::ranges::any_of(world_.addresses, [&](const InterfaceAddress& other) {
+      const Link* link = world_.link(other.device);
+      return other.address == own.address && other.device != own.device && link != nullptr && isWan(steering_, *link);
+    });
   }
 
   /// From addresses that no WAN has itself (on lo, a bridge, a VRRP device), as rules of others lead packets from there

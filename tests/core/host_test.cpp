@@ -300,6 +300,22 @@ TEST(Replies, FromAnAddressOnNoWanGoAsARuleOfOthersSays) {
   EXPECT_EQ(replies(), 0) << "the WAN's own address has a rule";
 }
 
+TEST(Replies, FromAnAddressOfTwoWansHaveNoRule) {
+  World world = twoWans();
+  world.tunnels.edit().at("wg0").peers.front().persistentKeepalive = 0;
+  world.tunnels.edit().at("wg0").peers.front().allowedIps = {*Prefix::parse("10.0.0.2/32")};
+  const auto repliesFrom = [&](const char* from) {
+    const State state = desire({}, world);
+    return std::ranges::count(state.rules, Prefix::host(*Address::parse(from)), [](const Rule& rule) {
+      return rule.source.value_or(Prefix::any(Family::v4));
+    });
+  };
+  EXPECT_EQ(repliesFrom("192.0.2.10"), 1);
+  world.addresses.insert(address(kWan1, "192.0.2.10/24"));
+  EXPECT_EQ(repliesFrom("192.0.2.10"), 0);
+  EXPECT_EQ(repliesFrom("198.51.100.10"), 1);
+}
+
 /// strongSwan's table, where its responder is reached by a tunnel.
 TEST(Nested, ATableThatIsAskedBeforeMainMayLeadThroughATunnel) {
   World world = twoWans();
