@@ -116,6 +116,7 @@ another_users_tunnel_up() {
     --inh-caps -all,+net_admin --ambient-caps -all,+net_admin wireguard-go -f another
   await 10 'the socket of another user' router test -S /run/wireguard/another.sock
   equal 'its owner' 1234 "$(router stat -c %u /run/wireguard/another.sock)"
+  router ip link set another up
 }
 
 daemon_start_with() { # CAPABILITY...
@@ -228,6 +229,7 @@ case_folder_that_comes_later() {
   await 10 'the daemon answers' quietly wgsteer status
   local since
   wireguard_go router "$tunnel_device"
+  router ip link set "$tunnel_device" up
   since=$(now_ms)
   await 5 'the tunnel has a mark' has_line '^0x' tunnel_mark
   note "marked $(($(now_ms) - since)) ms after its socket appeared"
