@@ -443,10 +443,10 @@ class Desire {
   }
 
   /// A device that is down is still being configured: `wg setconf` may be about to give it a mark of its owner's, which
-  /// ours would take the place of. What it sends while it comes up is in the endpoint map.
+  /// ours would take the place of. What it sends while it comes up is in the endpoint map, if we have a table.
   bool mayBeMarked(const Tunnel& tunnel) const {
     const Link* link = world_.linkNamed(tunnel.name);
-    return link == nullptr || link->up || tunnel.fwmark.value != 0;
+    return link == nullptr || link->up || tunnel.fwmark.value != 0 || world_.foreignTable;
   }
 
   /// Packets that the tunnel's user sends past it carry the tunnel's own mark as well (split tunnels, SO_MARK). They
@@ -454,9 +454,11 @@ class Desire {
   /// network, no table of ours leads there: a peer reached that way is left alone, and no other peer may be.
   void addTunnelNetworks() {
     std::size_t count = 0;
+    if (foreignMarks_.empty() || peers_.routes.into.empty()) return;
+    const KnownEndpoints endpoints{world_};
     for (const auto& [mark, policy] : foreignMarks_)
       for (const Route& route : peers_.routes.into) {
-        if (!isSteered(route.family()) || hasEndpoint(route.destination) || ++count > kMaxHonouredRules) continue;
+        if (!isSteered(route.family()) || endpoints.anyIn(route.destination) || ++count > kMaxHonouredRules) continue;
         Rule rule;
         rule.family = route.family();
         rule.priority = numbers_.tunnelNetworksPriority();
@@ -475,15 +477,6 @@ class Desire {
     rule.otherSelector = true;
     rule.protocol = kProtocol;
     return rule;
-  }
-
-  bool hasEndpoint(const Prefix& prefix) const {
-    const auto has = [&](const Endpoint& endpoint) { return prefix.contains(endpoint.address); };
-    for (const auto& [name, tunnel] : world_.tunnels)
-      for (const Peer& peer : tunnel.peers)
-        if (peer.endpoint && has(*peer.endpoint)) return true;
-    return std::ranges::any_of(world_.named,
-                               [&](const auto& named) { return std::ranges::any_of(endpointsOf(named.second), has); });
   }
 
   /// For peers that are assigned to one WAN.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "core/foreign_rules.hpp"
@@ -92,7 +93,8 @@ class Finder {
     if (refuses(rule)) {
       // What refuses everything, or everything with a mark, is for other traffic: mwan3's marks for a policy without a
       // usable interface, or what would leave past a tunnel.
-      if (!namesDestinations(rule)) return;
+      // Hosts that ban others have hundreds, which are no concern of ours unless a peer is there.
+      if (!namesDestinations(rule) || (rule.destination && !endpoints().anyIn(*rule.destination))) return;
     } else if (looksUpMain(rule)) {
       // Halves of a default route count as a default route.
       if (rule.suppressPrefixLength < 0 || mainIsNoHelp(rule.family)) return;
@@ -108,6 +110,11 @@ class Finder {
     }
     found_.rules.push_back(std::move(own));
     found_.originals.push_back(rule);
+  }
+
+  const KnownEndpoints& endpoints() {
+    if (!endpoints_) endpoints_.emplace(world_);
+    return *endpoints_;
   }
 
   /// A tunnel covers the whole Internet with many routes, from which main's specific routes cannot be told.
@@ -185,6 +192,7 @@ class Finder {
   const Numbers& numbers_;
   const std::vector<Wan>& wans_;
   HonouredRules found_;
+  std::optional<KnownEndpoints> endpoints_;
   std::map<Family, bool> inPieces_;
   std::map<std::tuple<TableId, Family, std::int32_t, bool>, Leads> leads_;
 };

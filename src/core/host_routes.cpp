@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "wgsteer/core/follow.hpp"
+
 namespace wgsteer {
 
 namespace {
@@ -123,6 +125,20 @@ const Peer* carrierOf(const Tunnel& tunnel, const Address& destination, int long
 }
 
 }  // namespace
+
+KnownEndpoints::KnownEndpoints(const World& world) {
+  for (const auto& [name, tunnel] : world.tunnels)
+    for (const Peer& peer : tunnel.peers)
+      if (peer.endpoint) addresses_.push_back(peer.endpoint->address);
+  for (const auto& [peer, named] : world.named)
+    for (const Endpoint& endpoint : endpointsOf(named)) addresses_.push_back(endpoint.address);
+  std::ranges::sort(addresses_);
+}
+
+bool KnownEndpoints::anyIn(const Prefix& prefix) const {
+  const auto first = std::ranges::lower_bound(addresses_, prefix.address());
+  return first != addresses_.end() && prefix.contains(*first);
+}
 
 bool maybeTheInternet(const World& world, const Route& route) {
   constexpr std::uint8_t kShortest4 = 8;

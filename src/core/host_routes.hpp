@@ -24,6 +24,16 @@ bool allHops(const World& world, const Route& route, Is is) {
   });
 }
 
+/// The addresses of all peers, known by name or by endpoint.
+class KnownEndpoints {
+ public:
+  explicit KnownEndpoints(const World& world);
+  bool anyIn(const Prefix& prefix) const;
+
+ private:
+  std::vector<Address> addresses_;  ///< sorted
+};
+
 /// A tun device without a known tunnel may be a WireGuard that we cannot see: short prefixes by it may cover the whole
 /// Internet.
 bool maybeTheInternet(const World& world, const Route& route);

@@ -77,9 +77,14 @@ class Inspector {
     std::ranges::move(inspectTunnels(world_), std::back_inserter(findings_));
     std::ranges::move(inspectSources(world_, steering_), std::back_inserter(findings_));
     std::ranges::move(inspectRules(config_, world_, steering_), std::back_inserter(findings_));
-    for (const auto& [name, tunnel] : world_.tunnels)
-      for (const Peer& peer : tunnel.peers)
-        if (peer.endpoint) inspectPeer(planned, tunnel, *peer.endpoint);
+    for (const auto& [name, tunnel] : world_.tunnels) {
+      const auto view = std::ranges::find(steering_.tunnels, &tunnel, &TunnelView::tunnel);
+      for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
+        // Those that are left alone are reported as notes.
+        const bool alone = view != steering_.tunnels.end() && view->leftAlone.contains(i);
+        if (tunnel.peers[i].endpoint && !alone) inspectPeer(planned, tunnel, *tunnel.peers[i].endpoint);
+      }
+    }
     return std::move(findings_);
   }
 
@@ -120,7 +125,8 @@ class Inspector {
   bool standsRightBeforeOurs(const Rule& rule, const State& planned) const {
     std::optional<std::uint32_t> ours;
     for (const Rule& own : planned.rules) {
-      const bool jumps = own.action == RuleAction::goto_ && own.invert;  // over such a rule
+      // Over such a rule: for all with our marks, or for those with a tunnel's own.
+      const bool jumps = own.action == RuleAction::goto_ && (own.invert || own.mark.mask == 0xffffffff);
       if (own.family == rule.family && !jumps) ours = std::min(ours.value_or(own.priority), own.priority);
     }
     if (!ours || rule.priority >= *ours) return false;
@@ -254,7 +260,6 @@ class Inspector {
     const std::string who = tunnel.name + ": " + endpoint.toString();
     const std::string look = "wgsteer explain " + endpoint.toString() + " shows the path";
     const bool wasReached = before.outcome == Outcome::device;
-    if (isLeftAlone(tunnel, endpoint)) return;  // what is reported as a note
     if (after.outcome == Outcome::loop || after.outcome == Outcome::dropped)
       add(Severity::problem, who + " is reached through tunnel " + after.device + ": a loop", look);
     else if (const std::string by = refusedBy(before); !by.empty() && after.outcome == Outcome::unreachable)
@@ -282,14 +287,6 @@ class Inspector {
   std::string refusedBy(const Walk& walk) const {
     if (walk.outcome != Outcome::unreachable) return {};
     return walk.route ? "route " + describe(*walk.route, deviceNames(world_)) : "rule " + walk.steps.back().text;
-  }
-
-  bool isLeftAlone(const Tunnel& tunnel, const Endpoint& endpoint) const {
-    return std::ranges::any_of(steering_.tunnels, [&](const TunnelView& view) {
-      return view.tunnel == &tunnel && std::ranges::any_of(view.leftAlone, [&](const auto& alone) {
-               return tunnel.peers[alone.first].endpoint == endpoint;
-             });
-    });
   }
 
   static bool isSameHop(const Walk& before, const Walk& after) {

@@ -14,8 +14,16 @@ namespace wgsteer {
 /// Peers by their index in their tunnel, and why they are left alone.
 using LeftAlone = std::map<IfName, std::map<std::size_t, std::string>>;
 
-/// Compares the way of each peer's packets without us with that by the planned state. Only among the peers that
-/// `steering` steers and for which no WANs are named. Costs nothing where no rule of another program is concerned.
-LeftAlone ledElsewhere(const Config& config, const World& world, const Steering& steering, const PeerFacts& peers);
+/// As if every link were up and had its carrier, and nothing were known against any WAN: a peer that was steered and
+/// left alone by turns would lose its mark in the midst of a failover.
+World atItsBest(const World& world);
+
+/// Whether a rule of another program may lead a peer elsewhere for which no WANs are named: a look at their tables,
+/// where there are any.
+bool mayBeLedElsewhere(const Config& config, const World& world, const Steering& steering, const PeerFacts& peers);
+
+/// Compares the path of each such peer's packets without us with that by the planned state. The world is at its best,
+/// and `steering` is that of this world.
+LeftAlone ledElsewhere(const Config& config, const World& best, const Steering& steering, const PeerFacts& peers);
 
 }  // namespace wgsteer

@@ -408,7 +408,9 @@ Steering steerBut(const Config& config, const World& world, const PeerFacts& pee
 
 Steering steer(const Config& config, const World& world, const PeerFacts& peers) {
   Steering steering = steerBut(config, world, peers, {});
-  LeftAlone elsewhere = ledElsewhere(config, world, steering, peers);
+  if (!mayBeLedElsewhere(config, world, steering, peers)) return steering;
+  const World best = atItsBest(world);
+  LeftAlone elsewhere = ledElsewhere(config, best, steerBut(config, best, peers, {}), peers);
   return elsewhere.empty() ? steering : steerBut(config, world, peers, std::move(elsewhere));
 }
 

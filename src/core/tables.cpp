@@ -129,20 +129,25 @@ std::optional<Address> Tables::sourceOn(IfIndex device, const Address& source) c
 }
 
 /// Sorts main's specific routes: prefixes on links, routes via inside routers, and routes by WANs; also halves of a
-/// default route via a router. What main refuses (a blocked host, an unused part of an own prefix) stays refused, other
-/// than halves of a default route, which block what leaves past a tunnel. Routes into tunnels are of no use to
-/// WireGuard's packets, except to those of peers that are left alone anyway. netifd's host routes to endpoints are left
-/// out: it adds one for each, by a WAN that it chooses only once.
+/// default route via a router. What main refuses (a blocked host) stays refused if a peer is there, for there may be
+/// thousands; other than halves of a default route, which block what leaves past a tunnel. Routes into tunnels are of
+/// no use to WireGuard's packets, except to those of peers that are left alone anyway. netifd's host routes to
+/// endpoints are left out: it adds one for each, by a WAN that it chooses only once.
 void Tables::noteInside() {
   for (const auto& [index, link] : world_.links)
     // The prefixes of devices in a VRF are in its table, not in main.
     if (isInside(link) && !isWan(link) && !link.inVrf) lans_.push_back(&link);
   std::vector<const Route*> onLink;
+  std::optional<KnownEndpoints> endpoints;
+  const auto blocksAPeer = [&](const Route& route) {
+    if (!endpoints) endpoints.emplace(world_);
+    return route.destination.length() > 1 && endpoints->anyIn(route.destination);
+  };
   for (const Route& route : world_.routes) {
     if (route.table != kMainTable || route.destination.isDefault() || isLinkLocal6(route.destination.address()) ||
         route.destination.address().isMulticast())
       continue;
-    if (refuses(route) ? route.destination.length() > 1
+    if (refuses(route) ? blocksAPeer(route)
                        : route.type == RouteType::throw_ && goesOnInside(world_, route.destination))
       endings_.push_back(&route);
     if (route.type != RouteType::unicast || route.hops.empty() || isNetifdsHostRoute(route)) continue;

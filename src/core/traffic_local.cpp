@@ -371,8 +371,13 @@ std::uint32_t localBase(const TrafficState& of, Family family) {
   constexpr std::uint32_t kHighest = kMaxRulePriority;
   const std::uint32_t usual = of.config.numbers.rulePriority;
   std::uint32_t base = usual;
+  const auto concerns = [&](const Rule& rule) {
+    // Packets of this host without a mark: others are led past nothing.
+    return rule.family == family && (rule.invert || rule.mark.matches(Mark{})) &&
+           (rule.inputInterface.empty() || rule.inputInterface == "lo");
+  };
   for (const Rule& rule : of.world.rules)
-    if (rule.family == family && rule.priority >= base + kLocalTrafficOffset && rule.priority < base + kLocalEndOffset)
+    if (concerns(rule) && rule.priority >= base + kLocalTrafficOffset && rule.priority < base + kLocalEndOffset)
       base = rule.priority + 1 - kLocalTrafficOffset;
   return base > kHighest ? usual : base;
 }

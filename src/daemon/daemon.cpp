@@ -203,7 +203,7 @@ class Daemon {
     noticeNetwork();
     publishNames();
     retry_.arm(engine_.retryAfter());
-    if (kernelReady_ || carrier_.isDue()) carrier_.arm(engine_.carrierCheckAfter());
+    if (kernelReady_ || carrier_.isDue()) carrier_.armOnce(engine_.carrierCheckAfter());
     cull_.arm(engine_.cullAfter());
     if (engine_.imaginationIsDue()) timers_.quiet.arm(imagineAfter_);
     for (Deadline* each : {&retry_, &carrier_, &cull_}) each->done();

@@ -20,6 +20,10 @@ class Deadline {
     if (after || armed_) timer_.arm(after.value_or(Duration{0}));
     armed_ = after.has_value();
   }
+  /// For something that has to be done so long after the first time that it is asked for, however often that is.
+  void armOnce(std::optional<Duration> after) {
+    if (!armed_ || !after) arm(after);
+  }
   /// When its descriptor is readable.
   void expire() {
     timer_.acknowledge();

@@ -115,12 +115,18 @@ TEST_F(Elsewhere, ADeviceThatIsDownKeepsAMarkThatNobodyHereHasSet) {
   EXPECT_EQ(desire({}, picture.world).tunnelMarks.at("wg0"), Mark{0xf0000000}) << "it is up: it is ours";
 }
 
-TEST_F(Elsewhere, ADeviceThatIsDownIsSteeredAsEver) {
+TEST_F(Elsewhere, ADeviceThatIsDownKeepsItsMarkAndGetsNone) {
   Picture picture = steered();
+  Link& link = picture.world.links.at(kTunnel);
+  link.up = false;
   read(picture, SocketPlace::unknown, 0xf0000000);
   EXPECT_EQ(next(picture), Plan{}) << "our table says that it was given its mark here";
   read(picture, SocketPlace::unknown, 0);
-  EXPECT_EQ(next(picture).changes.size(), 1U) << "its first packet shall be right";
+  EXPECT_EQ(next(picture), Plan{}) << "its owner may be about to give it one";
+  link.up = true;
+  const Plan plan = next(picture);
+  ASSERT_EQ(plan.changes.size(), 1U);
+  EXPECT_EQ(std::get<SetTunnelMark>(plan.changes.front()).mark, Mark{0xf0000000});
 }
 
 TEST_F(Elsewhere, AMarkThatWasGivenHereIsTakenBack) {
