@@ -404,17 +404,17 @@ class Desire {
       if (wan == nullptr || hasWanIn(*rule.source) || std::ranges::any_of(known, overlaps)) continue;
       if (known.size() == kMaxHonouredRules) return;
       known.push_back(*rule.source);
-      addRule(rule.family, numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan->slot), *rule.source);
+      addRule(rule.family, numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan->slot), rule.source);
     }
   }
 
   const Wan* wanLeadingBy(const Route& route) const {
-    for (const Wan& wan : steering_.wans)
-      if (wan.link != nullptr && !route.hops.empty() && std::ranges::all_of(route.hops, [&](const NextHop& hop) {
-            return hop.device == wan.link->index && wan.isBehind(hop.gateway, route.family());
-          }))
-        return &wan;
-    return nullptr;
+    const auto found = std::ranges::find_if(steering_.wans, [&](const Wan& wan) {
+      return wan.link != nullptr && !route.hops.empty() && std::ranges::all_of(route.hops, [&](const NextHop& hop) {
+               return hop.device == wan.link->index && wan.isBehind(hop.gateway, route.family());
+             });
+    });
+    return found == steering_.wans.end() ? nullptr : &*found;
   }
 
   /// Those have rules of their own.

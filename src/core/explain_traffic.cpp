@@ -268,8 +268,8 @@ class Explanation {
   std::string why() const {
     if (result_.reason != TrafficReason::rule) return reason();
     const auto rule = std::ranges::find(config_.rules, result_.rule, &RuleConfig::name);
+    if (rule == config_.rules.end()) return "rule " + result_.rule;
     const std::string name = "rule " + result_.rule;
-    if (rule == config_.rules.end()) return name;
     if (rule->use == RuleUse::main) return name + " says main: left alone";
     if (found_.outcome == Outcome::local) return name + " matches, but it is for this host";
     if (result_.inside)

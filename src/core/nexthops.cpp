@@ -17,7 +17,7 @@ std::vector<NextHop> hopsOf(const std::map<std::uint32_t, Nexthop>& nexthops, co
     if (known == nexthops.end()) continue;
     for (NextHop hop : known->second.hops) {
       hop.weight = member.weight;
-      hops.push_back(std::move(hop));
+      hops.push_back(hop);
     }
   }
   // As the kernel announces it: a single hop has no share.
@@ -34,7 +34,7 @@ class Routes {
   /// Gives routes with this object its current hops, or removes them with it.
   void follow(std::uint32_t id) {
     const auto object = world_.nexthops.find(id);
-    for (Route& before : taken(id)) {
+    for (const Route& before : taken(id)) {
       Route now = before;
       resolve(world_.nexthops, now);
       const bool stays = object != world_.nexthops.end() && (!now.hops.empty() || now.type != RouteType::unicast);

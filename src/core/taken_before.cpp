@@ -66,10 +66,10 @@ std::string whyNotForOwn(const TrafficState& of, const RuleConfig& rule) {
       std::ranges::count_if(of.steering.families, [&](Family family) { return concerns(rule, family); });
   const auto& [family, by] = *taken.begin();
   const bool inAll = taken.end() - taken.begin() == concerned;
-  const std::string what = ipRule(*by) + " comes first";
-  if (inAll && rule.origin == Origin::local) return what;
-  return std::string{"not for this host's own "} + (inAll ? std::string{} : std::string{nameOf(family)} + " ") +
-         "connections: " + what;
+  const bool wholly = inAll && rule.origin == Origin::local;
+  const std::string whose = inAll ? std::string{} : std::string{nameOf(family)} + " ";
+  const std::string about = wholly ? std::string{} : "not for this host's own " + whose + "connections: ";
+  return about + ipRule(*by) + " comes first";
 }
 
 }  // namespace wgsteer

@@ -530,7 +530,7 @@ void Engine::tellTunnelTroubles(const std::map<IfName, std::string>& before) con
 Result<Picture> Engine::lookAnew() {
   auto seen = kernel_.observe(config_.numbers);
   if (!seen) return seen;
-  static_cast<Knowledge&>(seen->world) = picture_.world;
+  static_cast<Knowledge&>(seen->world) = static_cast<const Knowledge&>(picture_.world);
   if (seen->observed.nft) adopt(seen->world, *seen->observed.nft);
   seen->observed.deprecated = deprecatedByUs(seen->world);
   takeTunnels(*seen, config_.numbers, allTunnels(seen->world));

@@ -306,9 +306,8 @@ TEST(Replies, FromAnAddressOfTwoWansHaveNoRule) {
   world.tunnels.edit().at("wg0").peers.front().allowedIps = {*Prefix::parse("10.0.0.2/32")};
   const auto repliesFrom = [&](const char* from) {
     const State state = desire({}, world);
-    return std::ranges::count(state.rules, Prefix::host(*Address::parse(from)), [](const Rule& rule) {
-      return rule.source.value_or(Prefix::any(Family::v4));
-    });
+    return std::ranges::count(state.rules, Prefix::host(*Address::parse(from)),
+                              [](const Rule& rule) { return rule.source.value_or(Prefix::any(Family::v4)); });
   };
   EXPECT_EQ(repliesFrom("192.0.2.10"), 1);
   world.addresses.insert(address(kWan1, "192.0.2.10/24"));

@@ -15,7 +15,8 @@ readonly kTestPackages=(
   libnl-3-dev libnl-genl-3-dev libnl-route-3-dev libgtest-dev libgmock-dev
   dnsmasq-base unbound iptables dbus firewalld ufw bird2 frr keepalived crun golang-github-containers-common
   strongswan-starter strongswan-charon libcharon-extra-plugins
-  kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 cppcheck shellcheck python3 strace
+  kmod busybox-static cpio qemu-system-x86 binutils lz4 zstd xz-utils clang-format-19 clang-tidy-19
+  cppcheck shellcheck python3 strace
   chromium
   libfaketime prometheus lintian dpkg-dev systemd man-db zsh
 )
