@@ -372,16 +372,25 @@ class Desire {
 
   /// A packet of a server tunnel with a WAN's address as its source is a reply to a packet that arrived there.
   void addServerReplies(MarkMatch mark) {
+    if (!replies_) replies_ = findReplies();
+    for (const auto& [from, table] : *replies_)
+      addRule(from.family(), numbers_.serverReplyPriority(), mark, table, from);
+  }
+
+  using Replies = std::vector<std::pair<Prefix, TableId>>;  ///< from where, and by which table
+
+  Replies findReplies() const {
+    Replies replies;
     for (const Wan& wan : steering_.wans) {
       if (wan.link == nullptr) continue;
       for (const InterfaceAddress& own : world_.addressesOf(wan.link->index)) {
         if (own.tentative || own.address.isLinkLocal() || own.linkScope || !isSteered(own.address.family())) continue;
         if (wanOf(steering_.wans, own) != &wan || isOfSeveralWans(own)) continue;
-        addRule(own.address.family(), numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan.slot),
-                Prefix::host(own.address));
+        replies.emplace_back(Prefix::host(own.address), numbers_.wanTable(wan.slot));
       }
     }
-    addRepliesBySource(mark);
+    findRepliesBySource(replies);
+    return replies;
   }
 
   /// Two identical modems: the address does not tell by which of them a packet came.
@@ -394,17 +403,18 @@ class Desire {
 
   /// From addresses that no WAN has itself (on lo, a bridge, a VRRP device), as rules of others lead packets from there
   /// to a WAN: `from 198.51.100.8/29 lookup 201`. Those for our marks come before them.
-  void addRepliesBySource(MarkMatch mark) {
+  void findRepliesBySource(Replies& replies) const {
     std::vector<Prefix> known;
     for (const Rule& rule : world_.rules) {
       if (!isSteered(rule.family) || !selectsBySourceAlone(rule) || rule.source->length() == 0) continue;
       const Route* route = defaultIn(world_, rule.table, rule.family);
       const Wan* wan = route == nullptr ? nullptr : wanLeadingBy(*route);
       const auto overlaps = [&](const Prefix& other) { return other.overlaps(*rule.source); };
-      if (wan == nullptr || hasWanIn(*rule.source) || std::ranges::any_of(known, overlaps)) continue;
+      if (wan == nullptr || hasAddressIn(world_, steering_.wans, *rule.source) || std::ranges::any_of(known, overlaps))
+        continue;
       if (known.size() == kMaxHonouredRules) return;
       known.push_back(*rule.source);
-      addRule(rule.family, numbers_.serverReplyPriority(), mark, numbers_.wanTable(wan->slot), rule.source);
+      replies.emplace_back(*rule.source, numbers_.wanTable(wan->slot));
     }
   }
 
@@ -415,14 +425,6 @@ class Desire {
              });
     });
     return found == steering_.wans.end() ? nullptr : &*found;
-  }
-
-  /// Those have rules of their own.
-  bool hasWanIn(const Prefix& prefix) const {
-    return std::ranges::any_of(steering_.wans, [&](const Wan& wan) {
-      return wan.link != nullptr && std::ranges::any_of(world_.addressesOf(wan.link->index),
-                                                        [&](const auto& own) { return prefix.contains(own.address); });
-    });
   }
 
   // Tunnels.
@@ -453,9 +455,9 @@ class Desire {
   /// must still reach the networks behind other tunnels, and must not leave unencrypted. If an endpoint is in such a
   /// network, no table of ours leads there: a peer reached that way is left alone, and no other peer may be.
   void addTunnelNetworks() {
-    std::size_t count = 0;
     if (foreignMarks_.empty() || peers_.routes.into.empty()) return;
     const KnownEndpoints endpoints{world_};
+    std::size_t count = 0;
     for (const auto& [mark, policy] : foreignMarks_)
       for (const Route& route : peers_.routes.into) {
         if (!isSteered(route.family()) || endpoints.anyIn(route.destination) || ++count > kMaxHonouredRules) continue;
@@ -507,6 +509,7 @@ class Desire {
   const std::vector<Family>& families_;
   Tables tables_;
   std::map<Mark, std::size_t> foreignMarks_;
+  std::optional<Replies> replies_;
 };
 
 }  // namespace

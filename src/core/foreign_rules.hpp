@@ -43,14 +43,23 @@ inline bool isInMainAsWell(const std::set<Route>& routes, const Route& route) {
   return false;
 }
 
+/// Whether devices and protocol let it apply to UDP that this host sends, as WireGuard's packets are.
+inline bool mayBeForOwnUdp(const Rule& rule) {
+  constexpr std::uint8_t kUdp = 17;
+  return rule.outputInterface.empty() && (rule.inputInterface.empty() || rule.inputInterface == "lo") &&
+         (rule.ipProtocol == 0 || rule.ipProtocol == kUdp);
+}
+
+/// Whether it is about certain destinations or their ports. Halves of the address space are no certain ones.
+inline bool namesDestinations(const Rule& rule) {
+  return (rule.destination && rule.destination->length() > 1) || rule.destinationPort;
+}
+
 /// Whether the rule catches every locally generated packet with this mark, whatever its addresses and ports. A rule
 /// that names any of those concerns something specific and keeps its effect.
 inline bool takesEverythingWith(const Rule& rule, Mark mark) {
-  constexpr std::uint8_t kUdp = 17;
-  const bool forAll = !rule.source && !rule.destination && rule.outputInterface.empty() && !rule.sourcePort &&
-                      !rule.destinationPort && !rule.otherSelector &&
-                      (rule.inputInterface.empty() || rule.inputInterface == "lo") &&
-                      (rule.ipProtocol == 0 || rule.ipProtocol == kUdp);
+  const bool forAll = !rule.source && !rule.destination && !rule.sourcePort && !rule.destinationPort &&
+                      !rule.otherSelector && mayBeForOwnUdp(rule);
   if (!forAll || rule.action == RuleAction::nop || rule.action == RuleAction::other) return false;
   if (rule.action == RuleAction::lookup && rule.table == kLocalTable) return false;
   return rule.mark.matches(mark) != rule.invert;

@@ -8,12 +8,11 @@
 
 #include "core/foreign_rules.hpp"
 #include "core/host_routes.hpp"
+#include "core/wan_sources.hpp"
 
 namespace wgsteer {
 
 namespace {
-
-constexpr std::uint8_t kUdp = 17;
 
 class Finder {
  public:
@@ -69,20 +68,10 @@ class Finder {
   bool mayBeForOurs(const Rule& rule) const {
     const bool leads = rule.action == RuleAction::lookup && rule.table != kLocalTable;
     if (!(leads || refuses(rule)) || rule.invert || rule.otherSelector) return false;
-    if (!rule.outputInterface.empty() || !(rule.inputInterface.empty() || rule.inputInterface == "lo")) return false;
-    if (rule.ipProtocol != 0 && rule.ipProtocol != kUdp) return false;
-    if (rule.source && coversWan(*rule.source)) return false;
+    if (!mayBeForOwnUdp(rule) || (rule.source && hasAddressIn(world_, wans_, *rule.source))) return false;
     if (rule.mark.mask == 0) return true;
     // Where it names our bits, they are 0 in every packet that it is meant for.
     return (rule.mark.value & numbers_.markMask) == 0 && (rule.mark.value & ~numbers_.markMask) != 0;
-  }
-
-  /// A WAN's own address has a rule of ours, which takes part in failovers.
-  bool coversWan(const Prefix& prefix) const {
-    return std::ranges::any_of(wans_, [&](const Wan& wan) {
-      return wan.link != nullptr && std::ranges::any_of(world_.addressesOf(wan.link->index),
-                                                        [&](const auto& own) { return prefix.contains(own.address); });
-    });
   }
 
   void take(const Rule& rule) {
@@ -145,9 +134,6 @@ class Finder {
   /// For some destinations, ports or marks of its own: what it leads into is meant for these, not for everything.
   bool isSpecific(const Rule& rule) const {
     return namesDestinations(rule) || rule.sourcePort || (rule.mark.value & ~numbers_.markMask) != 0;
-  }
-  static bool namesDestinations(const Rule& rule) {
-    return (rule.destination && rule.destination->length() > 1) || rule.destinationPort;
   }
 
   Leads look(const Rule& rule) const {

@@ -2,12 +2,9 @@
 #include "wgsteer/core/inspect.hpp"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <map>
 #include <optional>
-#include <string_view>
-#include <utility>
 
 #include "wgsteer/core/describe.hpp"
 #include "wgsteer/core/explain.hpp"

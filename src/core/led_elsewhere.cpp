@@ -16,8 +16,6 @@ namespace wgsteer {
 
 namespace {
 
-constexpr std::uint8_t kUdp = 17;
-
 struct Concerned {
   const TunnelView* view = nullptr;
   std::size_t peer = 0;
@@ -31,9 +29,8 @@ class OtherTables {
 
   /// Whether the rule may lead the packet elsewhere.
   bool mayLead(const Rule& rule, const Packet& packet) {
-    if (!rule.outputInterface.empty() || !(rule.inputInterface.empty() || rule.inputInterface == "lo")) return false;
-    if (rule.ipProtocol != 0 && rule.ipProtocol != kUdp) return false;
-    if (!mayBeFor(rule, packet) || (!rule.invert && !rule.mark.matches(packet.mark))) return false;
+    if (!mayBeForOwnUdp(rule) || !mayBeFor(rule, packet) || (!rule.invert && !rule.mark.matches(packet.mark)))
+      return false;
     return std::ranges::any_of(routesIn(rule.table, rule.family), [&](const Elsewhere& each) {
       // An inverted rule into a tunnel is a full tunnel: everything but its own packets (wg-quick's rule).
       return each.destination.contains(packet.destination.address) && !(each.tunnel && rule.invert);
@@ -133,8 +130,7 @@ class Comparison {
   static inline const State kNothing{};
 
   static bool isForThese(const Rule& rule) {
-    return !rule.invert && ((rule.destination && rule.destination->length() > 1) || rule.destinationPort ||
-                            rule.sourcePort || rule.mark.value != 0);
+    return !rule.invert && (namesDestinations(rule) || rule.sourcePort || rule.mark.value != 0);
   }
 
   void noteTunnel(const Concerned& one, const Rule& rule, const Link& link) {

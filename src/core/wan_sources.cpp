@@ -30,6 +30,13 @@ bool isOfTunnel(const World& world, const InterfaceAddress& own) {
   return link == nullptr || isTunnel(world, *link);
 }
 
+bool hasAddressIn(const World& world, const std::vector<Wan>& wans, const Prefix& prefix) {
+  return std::ranges::any_of(wans, [&](const Wan& wan) {
+    return wan.link != nullptr && std::ranges::any_of(world.addressesOf(wan.link->index),
+                                                      [&](const auto& own) { return prefix.contains(own.address); });
+  });
+}
+
 namespace {
 
 bool hasRouterIn(const Wan& wan, const InterfaceAddress& own) {

@@ -12,6 +12,9 @@ namespace wgsteer {
 /// An address that is right on no WAN.
 bool isOfTunnel(const World& world, const InterfaceAddress& own);
 
+/// Whether a WAN's device has an address in it. For such there are rules of ours, which take part in failovers.
+bool hasAddressIn(const World& world, const std::vector<Wan>& wans, const Prefix& prefix);
+
 /// Whose of several WANs on one device an address is: of one that sends from it, of one whose router is in its network,
 /// else of the first. Null if no WAN is on the device.
 const Wan* wanOf(const std::vector<Wan>& wans, const InterfaceAddress& own);

@@ -26,10 +26,9 @@ void CullSchedule::clear() {
 }
 
 /// Instant{}: at once.
-Instant CullSchedule::allowedAt(const Key& key) const {
-  Instant allowed{};
-  if (const auto pair = pairs_.find(key); pair != pairs_.end()) allowed = pair->second.began + kPairPeriod;
-  return std::max(allowed, nextWindow());
+Instant CullSchedule::nextPairOf(const Key& key) const {
+  const auto pair = pairs_.find(key);
+  return pair == pairs_.end() ? Instant{} : pair->second.began + kPairPeriod;
 }
 
 Instant CullSchedule::nextWindow() const {
@@ -49,8 +48,7 @@ std::vector<CullSchedule::Cull> CullSchedule::take(Instant now) {
   std::vector<Cull> later;
   const bool allowed = nextWindow() <= now;
   for (Cull& cull : waiting_) {
-    const auto pair = pairs_.find(keyOf(cull));
-    if (!allowed || (pair != pairs_.end() && pair->second.began + kPairPeriod > now)) {
+    if (!allowed || nextPairOf(keyOf(cull)) > now) {
       later.push_back(std::move(cull));
       continue;
     }
@@ -71,7 +69,7 @@ std::optional<Instant> CullSchedule::nextDue() const {
   const auto consider = [&](Instant when) { next = std::min(next.value_or(when), when); };
   for (const auto& [mark, pair] : pairs_)
     if (pair.again) consider(pair.began + kAgainAfter);
-  for (const Cull& cull : waiting_) consider(allowedAt(keyOf(cull)));
+  for (const Cull& cull : waiting_) consider(std::max(nextPairOf(keyOf(cull)), nextWindow()));
   return next;
 }
 

@@ -48,7 +48,7 @@ class CullSchedule {
   };
   using Key = std::pair<MarkMatch, std::optional<Family>>;
   static Key keyOf(const Cull& cull) { return {cull.mark, cull.family}; }
-  Instant allowedAt(const Key& key) const;
+  Instant nextPairOf(const Key& key) const;
   /// When those that are told now may begin, whatever their marks.
   Instant nextWindow() const;
   void begin(Instant now);
