@@ -52,11 +52,7 @@ TEST(Jump, LeadsOurPacketsPastRulesThatTakeEverything) {
   before.invert = true;
   before.mark = {911, 0xffffffff};
   world.rules.insert(before);
-  world.routes.insert([] {
-    Route into = route("0.0.0.0/0", kTunnel);
-    into.table = TableId{1000};
-    return into;
-  }());
+  world.routes.insert(inTable(route("0.0.0.0/0", kTunnel), 1000));
   const State state = desire({}, world);
   const auto jump = std::ranges::find(state.rules, RuleAction::goto_, &Rule::action);
   ASSERT_NE(jump, state.rules.end());
@@ -92,11 +88,7 @@ TEST(Jump, LeadsPastRulesInOurOwnBlock) {
     World world = twoWans();
     for (Peer& peer : world.tunnels.edit().at("wg0").peers) peer.allowedIps = {*Prefix::parse("10.9.0.3/32")};
     world.rules.insert(kernelRule(Family::v4, priority, TableId{500}));
-    world.routes.insert([] {
-      Route into = route("0.0.0.0/0", kTunnel);
-      into.table = TableId{500};
-      return into;
-    }());
+    world.routes.insert(inTable(route("0.0.0.0/0", kTunnel), 500));
     EXPECT_EQ(walk(world, "wg0").device, "wan0") << priority;
     for (const Finding& finding : inspect({}, {world, {}}, steer({}, world), desire({}, world)))
       EXPECT_NE(finding.severity, Severity::problem) << priority << ": " << finding.what;
@@ -111,11 +103,7 @@ TEST(Jump, LeadsPacketsOfATunnelWithItsOwnMarkAsWell) {
   before.invert = true;
   before.mark = {0xf0000000, 0xffffffff};
   world.rules.insert(before);
-  world.routes.insert([] {
-    Route into = route("0.0.0.0/0", kTunnel);
-    into.table = TableId{1000};
-    return into;
-  }());
+  world.routes.insert(inTable(route("0.0.0.0/0", kTunnel), 1000));
   EXPECT_EQ(walk(world, "wg0").device, "wan0");
   const State state = desire({}, world);
   const auto jump = std::ranges::find_if(state.rules, [](const Rule& rule) {
@@ -133,9 +121,7 @@ TEST(Jump, LeadsNobodyPastRulesOfOthers) {
       Rule honoured = kernelRule(Family::v4, 5000, TableId{200});
       honoured.destination = Prefix::parse("198.18.0.0/16");
       world.rules.insert(honoured);
-      Route uplink = route("0.0.0.0/0", kLan, "192.168.7.254");
-      uplink.table = TableId{200};
-      world.routes.insert(uplink);
+      world.routes.insert(inTable(route("0.0.0.0/0", kLan, "192.168.7.254"), 200));
       Rule particular = kernelRule(Family::v4, priority, TableId{});
       particular.action = RuleAction::prohibit;
       particular.destination = Prefix::parse("10.99.0.0/16");
@@ -167,11 +153,6 @@ Rule foreignRule(std::uint32_t priority, std::uint32_t table) {
   rule.priority = priority;
   rule.table = TableId{table};
   return rule;
-}
-
-Route inTable(Route made, std::uint32_t table) {
-  made.table = TableId{table};
-  return made;
 }
 
 /// A second uplink that is not a WAN: its default route is only in its own table, while main has others.

@@ -264,11 +264,8 @@ TEST(Nested, ARuleMayLeadAPeerIntoATunnel) {
 TEST(Inside, WhatExceptsAPeerFromACopiedRuleKeepsItsEffect) {
   World world = withLan();
   world.rules = {kernelRule(Family::v4, 32766, kMainTable)};
-  Rule others = kernelRule(Family::v4, 110, TableId{200});
-  world.rules.insert(others);
-  Route uplink = route("0.0.0.0/0", kLan, "192.168.7.254");
-  uplink.table = TableId{200};
-  world.routes.insert(uplink);
+  world.rules.insert(kernelRule(Family::v4, 110, TableId{200}));
+  world.routes.insert(inTable(route("0.0.0.0/0", kLan, "192.168.7.254"), 200));
   world.routes.insert(route("203.0.113.55/32", kWan0, "192.0.2.1"));
   EXPECT_EQ(walk(world, "wg0").device, "lan0") << "the rule is copied";
   Rule except = kernelRule(Family::v4, 100, kMainTable);
@@ -278,17 +275,21 @@ TEST(Inside, WhatExceptsAPeerFromACopiedRuleKeepsItsEffect) {
   EXPECT_TRUE(steer({}, world).tunnels.front().leftAlone.contains(0));
 }
 
+World serverOnTwoWans() {
+  World world = twoWans();
+  Peer& peer = world.tunnels.edit().at("wg0").peers.front();
+  peer.persistentKeepalive = 0;
+  peer.allowedIps = {*Prefix::parse("10.0.0.2/32")};
+  return world;
+}
+
 /// A service address on lo that one of the providers routes to this host.
 TEST(Replies, FromAnAddressOnNoWanGoAsARuleOfOthersSays) {
-  World world = twoWans();
-  world.tunnels.edit().at("wg0").peers.front().persistentKeepalive = 0;
-  world.tunnels.edit().at("wg0").peers.front().allowedIps = {*Prefix::parse("10.0.0.2/32")};
+  World world = serverOnTwoWans();
   Rule rule = kernelRule(Family::v4, 1000, TableId{201});
   rule.source = Prefix::parse("198.51.100.248/29");
   world.rules.insert(rule);
-  Route uplink = route("0.0.0.0/0", kWan1, "198.51.100.1");
-  uplink.table = TableId{201};
-  world.routes.insert(uplink);
+  world.routes.insert(inTable(route("0.0.0.0/0", kWan1, "198.51.100.1"), 201));
   const auto replies = [&] {
     const State state = desire({}, world);
     return std::ranges::count_if(state.rules, [&](const Rule& each) {
@@ -301,9 +302,7 @@ TEST(Replies, FromAnAddressOnNoWanGoAsARuleOfOthersSays) {
 }
 
 TEST(Replies, FromAnAddressOfTwoWansHaveNoRule) {
-  World world = twoWans();
-  world.tunnels.edit().at("wg0").peers.front().persistentKeepalive = 0;
-  world.tunnels.edit().at("wg0").peers.front().allowedIps = {*Prefix::parse("10.0.0.2/32")};
+  World world = serverOnTwoWans();
   const auto repliesFrom = [&](const char* from) {
     const State state = desire({}, world);
     return std::ranges::count(state.rules, Prefix::host(*Address::parse(from)),

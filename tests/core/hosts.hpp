@@ -32,6 +32,11 @@ inline void addTunnel(World& world, const std::string& endpoint, const std::stri
   world.tunnels.edit().emplace("wg1", made);
 }
 
+inline Route inTable(Route made, std::uint32_t table) {
+  made.table = TableId{table};
+  return made;
+}
+
 inline Walk walk(const World& world, const IfName& tunnel, const Config& config = {}) {
   const State state = desire(config, world);
   const Tunnel& own = world.tunnels.at(tunnel);
